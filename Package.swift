@@ -1,0 +1,180 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
+let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let httpServer = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let httpServerCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+
+/// A module of Baton. The targets stand in the order of their layers: a module imports only from above itself.
+func module(
+  _ name: String, _ dependencies: [Target.Dependency] = [], path: String? = nil, resources: [Resource] = []
+) -> Target {
+  .target(name: name, dependencies: dependencies, path: path, resources: resources, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+  .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "baton",
+  products: [
+    .executable(name: "baton", targets: ["baton"]),
+    .executable(name: "baton-bench", targets: ["baton-bench"]),
+    .library(name: "AMQPClient", targets: ["AMQPClient"]),
+    .library(name: "PostgresClient", targets: ["PostgresClient"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+  ],
+  targets: [
+    .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
+    .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(name: "CLinux"),
+
+    module("Reviews"),
+    module("Executors", ["CLinux"]),
+    module("Resilience", [deque]),
+    module("Telemetry", ["Reviews", log, metrics]),
+    module("Settings", ["Reviews", .product(name: "Yams", package: "Yams")]),
+    module("AMQPClient", ["CRabbitMQ", "Executors", "Resilience", deque, log]),
+    module("PostgresClient", ["CPostgres", "Executors", "Resilience", deque, log]),
+
+    module(
+      "ReviewStore", ["PostgresClient", "Resilience", "Reviews", log], resources: [.embedInCode("Migrations")]),
+    module("ReviewQueue", ["AMQPClient", "Reviews", log]),
+    module("WorkerAPI", ["Reviews", crypto]),
+    module("WorkerClient", ["Resilience", "Reviews", "WorkerAPI", httpClient, nio, nioHTTP, nioPosix, log]),
+    module("Platforms", ["Resilience", "Reviews", "WorkerAPI", crypto, cryptoExtras, httpClient, nio, nioHTTP, log]),
+    module(
+      "Dispatching",
+      [
+        "AMQPClient", "Platforms", "PostgresClient", "Resilience", "Reviews", "ReviewQueue", "ReviewStore",
+        "Telemetry", "WorkerAPI", "WorkerClient", lifecycle, log,
+      ]),
+    module(
+      "ReferenceWorker",
+      [
+        "Resilience", "Reviews", "WorkerAPI", deque, httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle, log,
+        .product(name: "Subprocess", package: "swift-subprocess"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ]),
+    module(
+      "BatonServer",
+      [
+        "PostgresClient", "Reviews", "ReviewStore", "Telemetry", "WorkerAPI", crypto, httpServer, httpServerCore,
+        httpTypes, nio, lifecycle, log,
+      ]),
+    .target(
+      name: "Sandbox", dependencies: ["Reviews", httpServer, httpTypes, nio, lifecycle, log],
+      exclude: ["Recorded/NOTICE.txt"], swiftSettings: strict),
+    module(
+      "Assembly",
+      [
+        "AMQPClient", "BatonServer", "Dispatching", "Platforms", "PostgresClient", "Resilience", "ReviewQueue",
+        "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI", "WorkerClient", httpClient, lifecycle,
+        unixSignals, log,
+      ]),
+    .executableTarget(
+      name: "baton",
+      dependencies: [
+        "AMQPClient", "Assembly", "BatonServer", "Dispatching", "Platforms", "PostgresClient", "ReferenceWorker",
+        "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Sandbox", "Settings", "Telemetry", "WorkerAPI",
+        "WorkerClient", .product(name: "ArgumentParser", package: "swift-argument-parser"), httpClient, lifecycle, log,
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "baton-bench",
+      dependencies: [
+        "Assembly", "Dispatching", "Platforms", "Reviews", "Settings", "Telemetry", "WorkerAPI", log,
+      ],
+      swiftSettings: strict),
+
+    module(
+      "Support",
+      [
+        "AMQPClient", "PostgresClient", "Resilience", "ReviewStore", "Reviews", "WorkerAPI", nio, nioHTTP, nioPosix,
+        log,
+      ], path: "Tests/Support"),
+    tests("ExecutorsTests", ["Executors"]),
+    tests("ResilienceTests", ["Resilience"]),
+    tests("TelemetryTests", ["Reviews", "Telemetry", log, metrics, metricsTestKit]),
+    tests("SettingsTests", ["Reviews", "Settings"]),
+    tests("ReviewsTests", ["Reviews"]),
+    tests("AMQPClientTests", ["AMQPClient", "Executors"]),
+    tests("PostgresClientTests", ["PostgresClient", "Resilience", log]),
+    tests("WorkerAPITests", ["Reviews", "WorkerAPI", crypto]),
+    tests(
+      "WorkerClientTests",
+      ["Reviews", "Support", "WorkerAPI", "WorkerClient", httpClient, nio, nioHTTP, nioPosix, log]),
+    tests(
+      "ReferenceWorkerTests",
+      [
+        "ReferenceWorker", "Resilience", "Reviews", "Support", "WorkerAPI", "WorkerClient", httpClient, httpServer,
+        httpTypes, nio, nioHTTP, lifecycle, log,
+      ]),
+    tests(
+      "BatonTests",
+      [
+        "baton", "AMQPClient", "PostgresClient", "ReviewStore", "Reviews", "Settings",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    tests(
+      "PlatformsTests",
+      [
+        "Platforms", "Resilience", "Reviews", "Sandbox", "WorkerAPI", crypto, cryptoExtras, httpClient, nio, nioHTTP,
+        lifecycle, log,
+      ], resources: [.copy("Fixtures")]),
+    tests("SandboxTests", ["Reviews", "Sandbox", httpClient, httpTypes, nio, nioHTTP, lifecycle, log]),
+    tests(
+      "BatonServerTests",
+      [
+        "BatonServer", "PostgresClient", "ReviewStore", "Reviews", "Support", "Telemetry", "WorkerAPI", httpServer,
+        httpTypes, lifecycle, log, nio,
+      ]),
+    tests(
+      "IntegrationTests",
+      [
+        "AMQPClient", "BatonServer", "Executors", "PostgresClient", "Resilience", "ReviewStore", "Reviews", "Support",
+        "Telemetry", "WorkerAPI", log,
+      ]),
+    tests(
+      "FaultTests",
+      [
+        "AMQPClient", "PostgresClient", "ReviewQueue", "ReviewStore", "Reviews", "Sandbox", "Support", log,
+      ]),
+  ],
+  swiftLanguageModes: [.v6]
+)

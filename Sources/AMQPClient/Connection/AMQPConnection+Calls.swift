@@ -1,0 +1,161 @@
+internal import DequeModule
+internal import Executors
+
+// Calls: methods with an answer.
+extension AMQPConnection {
+  /// Sends a method and waits for its answer. Cancellation does not end the wait; the RPC timeout does, and the connection with it.
+  /// - Throws: the broker's refusal (the channel is then closed), or the loss of the connection.
+  func call(_ request: Request, on number: UInt16) async throws(AMQPError) -> Reply {
+    try checkCallable(request.operation)
+    let result: Result<Reply, AMQPError> = await withCheckedContinuation { start(request, on: number, $0) }
+    return try result.get()
+  }
+
+  private func checkCallable(_ operation: String) throws(AMQPError) {
+    guard handle != nil else { throw loss ?? .notConnected(operation) }
+    // The broker reads nothing from a connection that it blocks: the call would wait for the end of the alarm.
+    guard !isBlocked else {
+      throw AMQPError(
+        operation: operation, text: "the broker blocks this connection because of an alarm", scope: .channel)
+    }
+  }
+
+  private func start(
+    _ request: Request, on number: UInt16, _ continuation: CheckedContinuation<Result<Reply, AMQPError>, Never>
+  ) {
+    if case .openChannel = request, channels[number] == nil { channels[number] = ChannelState() }
+    guard let channel = channels[number], let answer = request.answer else {
+      let error = AMQPError(operation: request.operation, text: "the channel is closed", scope: .channel)
+      return continuation.resume(returning: .failure(error))
+    }
+    let call = PendingCall(operation: request.operation, answer: answer, continuation: continuation)
+    channel.calls.append(call)
+    armTimeout(call, on: number)
+    do {
+      try handle?.send(request, channel: number)
+    } catch {
+      lose(error)
+    }
+  }
+
+  /// Gives the connection up where a call has no answer in time, except while an alarm keeps the broker from reading it.
+  private func armTimeout(_ call: PendingCall, on number: UInt16) {
+    let timeout = configuration.rpcTimeout
+    let id = ObjectIdentifier(call)
+    call.timer = executor.schedule(after: timeout) { [weak self] in
+      self?.assumeIsolated { connection in
+        // An answered call has cancelled its timer, so the id cannot be another call's by now.
+        guard let call = connection.channels[number]?.calls.first(where: { ObjectIdentifier($0) == id }) else { return }
+        if connection.isBlocked { return connection.armTimeout(call, on: number) }
+        connection.lose(.lost(call.operation, "no answer within \(timeout)"))
+      }
+    }
+  }
+
+  /// Opens the main channel where it is not open.
+  func openMainChannel() async throws(AMQPError) {
+    guard channels[Self.mainChannel] == nil else { return }
+    epoch += 1
+    _ = try await call(.openChannel, on: Self.mainChannel)
+  }
+
+  /// Runs calls on a channel of their own, so that a refusal, which closes it, disturbs nothing else.
+  private func withChannel<Value: Sendable>(
+    _ body: (UInt16) async throws(AMQPError) -> Value
+  ) async throws(AMQPError) -> Value {
+    guard let number = (Self.mainChannel + 1...1_000).first(where: { channels[$0] == nil }) else {
+      throw AMQPError(operation: "open a channel", text: "999 calls are running already", scope: .channel)
+    }
+    try checkCallable("open a channel")
+    let channel = ChannelState()
+    channels[number] = channel
+    _ = try await call(.openChannel, on: number)
+    let value: Value
+    do {
+      value = try await body(number)
+    } catch {
+      // Where the broker has closed the channel, its number may be another call's by now.
+      if channels[number] === channel, !isBlocked { _ = try await call(.closeChannel, on: number) }
+      throw error
+    }
+    _ = try await call(.closeChannel, on: number)
+    return value
+  }
+
+  // MARK: Topology
+
+  /// Declares exchanges, queues and bindings, in this order. What is there already stays as it is.
+  /// - Throws: permanent where something is there with other arguments (406; the text names the argument), or where
+  ///   the account may not (403).
+  public func declare(_ topology: Topology) async throws(AMQPError) {
+    let names =
+      topology.exchanges.map { ($0.name, $0.arguments) } + topology.queues.map { ($0.name, $0.arguments) }
+      + topology.bindings.flatMap { [($0.queue, $0.arguments), ($0.exchange, [:]), ($0.routingKey, [:])] }
+    for (name, arguments) in names { try Self.check(name, arguments) }
+    try await withChannel { number throws(AMQPError) in
+      for exchange in topology.exchanges { _ = try await call(.declareExchange(exchange), on: number) }
+      for queue in topology.queues { _ = try await call(.declareQueue(queue), on: number) }
+      for binding in topology.bindings { _ = try await call(.bind(binding), on: number) }
+    }
+  }
+
+  static func check(_ name: String, _ arguments: AMQPTable = [:]) throws(AMQPError) {
+    guard let fault = Limits.fault(ofName: name, arguments: arguments) else { return }
+    throw AMQPError(
+      operation: "use '\(name.prefix(40))'", text: fault, scope: .configuration, isPermanent: true)
+  }
+
+  /// Looks at a queue without changing it.
+  /// - Throws: code 404 where it does not exist.
+  public func queueStatus(_ queue: String) async throws(AMQPError) -> QueueStatus {
+    try Self.check(queue)
+    return try await withChannel { number throws(AMQPError) in
+      guard case .method(.queueDeclared(let ready, let consumers)) = try await call(.inspectQueue(queue), on: number)
+      else { throw .lost("look at queue '\(queue)'", "the broker answered something else") }
+      return QueueStatus(messagesReady: ready, consumers: consumers)
+    }
+  }
+
+  /// Removes the messages that are ready in a queue, not those delivered and unsettled.
+  /// - Returns: how many there were.
+  public func purge(_ queue: String) async throws(AMQPError) -> Int {
+    try Self.check(queue)
+    return try await withChannel { number throws(AMQPError) in
+      guard case .method(.queuePurged(let messages)) = try await call(.purge(queue), on: number) else {
+        throw .lost("purge queue '\(queue)'", "the broker answered something else")
+      }
+      return messages
+    }
+  }
+
+  /// Deletes a queue with all its messages; one that does not exist is fine.
+  /// - Returns: how many messages were ready in it.
+  @discardableResult
+  public func deleteQueue(_ queue: String) async throws(AMQPError) -> Int {
+    try Self.check(queue)
+    return try await withChannel { number throws(AMQPError) in
+      guard case .method(.queueDeleted(let messages)) = try await call(.deleteQueue(queue), on: number) else {
+        throw .lost("delete queue '\(queue)'", "the broker answered something else")
+      }
+      return messages
+    }
+  }
+
+  /// Looks at the first messages of a queue and puts them back, in their order.
+  ///
+  /// The broker counts a look as a delivery: `isRedelivered` is then true, and on a quorum queue `x-delivery-count` is one higher. So do
+  /// not look at a queue with a delivery limit. While one looks, the messages are away from the queue.
+  /// - Parameter limit: the most messages to hold in memory at once.
+  public func peek(_ queue: String, limit: Int) async throws(AMQPError) -> [Delivery] {
+    try Self.check(queue)
+    // Closing the channel is what puts them back.
+    return try await withChannel { number throws(AMQPError) in
+      var deliveries: [Delivery] = []
+      while deliveries.count < limit {
+        guard case .message(let content) = try await call(.get(queue: queue), on: number) else { break }
+        if let delivery = content.delivery(generation: 0) { deliveries.append(delivery) }
+      }
+      return deliveries
+    }
+  }
+}

@@ -1,0 +1,62 @@
+internal import DequeModule
+internal import Executors
+
+/// One open channel: the calls that wait for their answers, and the message that is coming in.
+///
+/// The broker answers the calls of a channel in their order.
+final class ChannelState {
+  var calls: Deque<PendingCall> = []
+  var assembler = FrameAssembler()
+}
+
+/// A call whose answer is due.
+final class PendingCall {
+  let operation: String
+  /// The number of the method that answers.
+  let answer: UInt32
+  let continuation: CheckedContinuation<Result<Reply, AMQPError>, Never>
+  var timer: ThreadExecutor.Token?
+
+  init(operation: String, answer: UInt32, continuation: CheckedContinuation<Result<Reply, AMQPError>, Never>) {
+    self.operation = operation
+    self.answer = answer
+    self.continuation = continuation
+  }
+}
+
+/// The answer to a call.
+enum Reply: Sendable {
+  case method(Method)
+  case message(FrameAssembler.Content)
+}
+
+/// What a connection tells the loop that keeps it: an event stream that ends with `.lost`.
+enum ConnectionEvent: Sendable {
+  /// The main channel is gone. An `epoch` that is not the connection's current one was dealt with already.
+  case channelClosed(epoch: Int, AMQPError)
+  /// The broker has cancelled the consumer; what was delivered can still be settled.
+  case consumerCancelled(epoch: Int)
+  case blocked(reason: String)
+  case unblocked
+  case lost(AMQPError)
+  /// Wishes of the consumer's owner, put into the same order.
+  case resume
+  case rebuildChannel
+  case rebuildConnection
+}
+
+/// What a connection publishes for.
+struct Publishing {
+  let queue: PublishQueue
+  var ledger = ConfirmLedger<PublishRequest>()
+  var armed: ContinuousClock.Instant?
+}
+
+/// What a connection consumes for.
+struct Consumption {
+  let buffer: DeliveryBuffer
+  let generation: UInt64
+  let consumerTag: String
+  /// Whether a basic.consume was sent that no cancel has ended.
+  var isActive = false
+}

@@ -1,0 +1,226 @@
+internal import Executors
+public import Logging
+internal import Synchronization
+
+/// A consumer of one queue that reconnects for ever.
+///
+/// Run `run()` beside one reader of `deliveries`, and settle each delivery once, from any task. What is unsettled when a channel is lost
+/// goes back to the broker and is delivered again: settling the old delivery then answers `.stale`.
+public final class AMQPConsumer: Sendable {
+  /// What happens to the consumer.
+  public enum State: Sendable, Hashable {
+    /// Deliveries of this generation come.
+    case consuming(generation: UInt64)
+    /// Deliveries of this generation and older are void; a new generation follows.
+    case lost(generation: UInt64, AMQPError)
+    /// The broker has ended the consumer (its queue was deleted, or moved); it is being started again, in the same generation.
+    case cancelledByBroker(generation: UInt64)
+    /// Stopped at the owner's wish; what is in hand can be settled.
+    case stopped(generation: UInt64)
+  }
+
+  private struct Wish {
+    var isConsuming = true
+    var connection: AMQPConnection?
+    var connects = 0
+  }
+
+  /// The deliveries, for one reader at a time.
+  public var deliveries: Deliveries { Deliveries(buffer: buffer) }
+  /// The consumer's history, for one reader; the last 64 states are kept.
+  public let state: AsyncStream<State>
+  /// The queue consumed.
+  public let queue: String
+  /// The most deliveries unsettled at once, unread ones among them.
+  public let prefetch: Int
+
+  private let configuration: AMQPConfiguration
+  private let topology: Topology
+  private let consumerTag: String
+  private let logger: Logger
+  private let executor: ThreadExecutor
+  private let buffer = DeliveryBuffer()
+  private let stateSink: AsyncStream<State>.Continuation
+  private let wish = Mutex(Wish())
+
+  /// Creates a consumer; nothing is connected until `run()`.
+  /// - Parameters:
+  ///   - topology: declared at every connect and whenever the broker cancels the consumer; should include the queue.
+  ///   - prefetch: 1…65535.
+  ///   - consumerTag: shown by the broker; made from the connection's name where nil.
+  public init(
+    configuration: AMQPConfiguration, topology: Topology, queue: String, prefetch: Int, consumerTag: String? = nil,
+    logger: Logger
+  ) {
+    precondition((1...65_535).contains(prefetch), "the prefetch is 1…65535, not \(prefetch)")
+    self.configuration = configuration
+    self.topology = topology
+    self.queue = queue
+    self.prefetch = prefetch
+    self.consumerTag = consumerTag ?? String("\(configuration.connectionName)-consumer".utf8.prefix(255)) ?? "consumer"
+    self.logger = logger
+    executor = ThreadExecutor(name: "amqp-consume")
+    (state, stateSink) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(64))
+  }
+
+  // MARK: Settling
+
+  /// The message is done with; the broker forgets it. Returns at once; the connection sends it in its next turn, several in one frame
+  /// where they are contiguous.
+  @discardableResult
+  public func acknowledge(_ delivery: Delivery) -> Settlement { buffer.settle(delivery, .acknowledge) }
+
+  /// The message is not wanted.
+  /// - Parameter requeue: true gives it back to the queue at once, which counts as a delivery; false dead-letters or drops it.
+  @discardableResult
+  public func reject(_ delivery: Delivery, requeue: Bool) -> Settlement {
+    buffer.settle(delivery, .reject(requeue: requeue))
+  }
+
+  /// The last generation that began: 0 before the first, one more after every lost channel.
+  public var generation: UInt64 { buffer.generation }
+  /// Deliveries of this generation that are not settled, unread ones among them.
+  public var unsettledCount: Int { buffer.inHandCount }
+  /// Whether there is a connection.
+  public var isConnected: Bool { connection != nil }
+  /// How often the connection was made again.
+  public var reconnects: Int { wish.withLock { max(0, $0.connects - 1) } }
+
+  var connection: AMQPConnection? { wish.withLock { $0.connection } }
+
+  // MARK: Stopping and starting
+
+  /// Takes no more deliveries, and keeps the channel so that what is in hand can be settled.
+  ///
+  /// Returns when the broker has confirmed: no further delivery comes then. Stays in force across reconnects until `resumeConsuming()`.
+  /// - Parameter endsDeliveries: whether `deliveries` ends, after what was received by then; otherwise its reader waits.
+  public func stopConsuming(endsDeliveries: Bool = true) async {
+    let connection = wish.withLock { wish in
+      wish.isConsuming = false
+      return wish.connection
+    }
+    do {
+      try await connection?.stopConsuming()
+    } catch {
+      // The channel or the connection is gone, and the deliveries with it; the next one will not consume.
+      logger.debug("the consumer could not be cancelled", metadata: ["error": "\(error)"])
+    }
+    if endsDeliveries { buffer.end() }
+    stateSink.yield(.stopped(generation: generation))
+  }
+
+  /// Takes deliveries again. Where `deliveries` has ended, iterate it anew.
+  public func resumeConsuming() {
+    buffer.reopen()
+    let connection = wish.withLock { wish in
+      wish.isConsuming = true
+      return wish.connection
+    }
+    connection?.eventSink.yield(.resume)
+  }
+
+  /// Closes the channel and opens another: everything unsettled goes back to the broker, and a new generation begins.
+  public func rebuildChannel() { connection?.eventSink.yield(.rebuildChannel) }
+
+  /// Closes the connection and makes another: everything unsettled goes back to the broker, and a new generation begins.
+  public func rebuildConnection() { connection?.eventSink.yield(.rebuildConnection) }
+
+  /// Looks at a queue, on a second channel of the same connection.
+  /// - Throws: code 404 where it does not exist; `isConnectionLost` where there is no connection now.
+  public func queueStatus(_ queue: String) async throws(AMQPError) -> QueueStatus {
+    guard let connection else { throw .notConnected("look at queue '\(queue)'") }
+    return try await connection.queueStatus(queue)
+  }
+
+  // MARK: Running
+
+  /// Connects, declares the topology, consumes, and does all that again whenever the connection is lost.
+  ///
+  /// Returns when the task is cancelled: decisions taken by then are sent, the connection is closed, what is unsettled goes back to the
+  /// broker, and `deliveries` ends. To drain first, call `stopConsuming()` and settle what is in hand.
+  /// - Throws: only what no reconnect can cure (`AMQPError.isPermanent`): wrong credentials, a topology that is there with
+  ///   other arguments.
+  public func run() async throws {
+    defer { buffer.end() }
+    var retries = RetryCount(configuration.reconnect)
+    while !Task.isCancelled {
+      do throws(AMQPError) {
+        try await serveOneConnection(&retries)
+      } catch {
+        if error.isPermanent { throw error }
+        if Task.isCancelled { return }
+        guard await pause(&retries, after: error) else { return }
+      }
+    }
+  }
+
+  /// Waits before the next attempt.
+  /// - Returns: false where the task was cancelled.
+  private func pause(_ retries: inout RetryCount, after error: AMQPError) async -> Bool {
+    let delay = retries.failed(at: .now)
+    logger.warning(
+      "consuming is interrupted",
+      metadata: ["queue": "\(queue)", "error": "\(error)", "next attempt in": "\(delay)"])
+    stateSink.yield(.lost(generation: generation, error))
+    return (try? await Task.sleep(for: delay)) != nil
+  }
+
+  /// Returns on cancellation and where the owner wants another connection, throws when the connection is lost.
+  private func serveOneConnection(_ retries: inout RetryCount) async throws(AMQPError) {
+    let connection = try await AMQPConnection.connect(configuration, executor: executor, logger: logger)
+    wish.withLock { wish in
+      wish.connection = connection
+      wish.connects += 1
+    }
+    do throws(AMQPError) {
+      try await prepare(connection, &retries)
+      try await follow(connection, &retries)
+    } catch {
+      wish.withLock { $0.connection = nil }
+      await connection.close()
+      throw error
+    }
+    wish.withLock { $0.connection = nil }
+    await connection.close()
+  }
+
+  /// Declares and consumes; where the channel is refused for a reason that may pass, again and again.
+  private func prepare(_ connection: AMQPConnection, _ retries: inout RetryCount) async throws(AMQPError) {
+    while !Task.isCancelled {
+      do throws(AMQPError) {
+        try await connection.declare(topology)
+        let isWanted: @Sendable () -> Bool = { [self] in wish.withLock { $0.isConsuming } }
+        let generation = try await connection.startConsuming(
+          queue, prefetch: prefetch, consumerTag: consumerTag, buffer: buffer, isWanted: isWanted)
+        retries.succeeded(at: .now)
+        if let generation { stateSink.yield(.consuming(generation: generation)) }
+        return
+      } catch {
+        if error.isPermanent || error.isConnectionLost { throw error }
+        guard await pause(&retries, after: error) else { return }
+      }
+    }
+  }
+
+  private func follow(_ connection: AMQPConnection, _ retries: inout RetryCount) async throws(AMQPError) {
+    for await event in connection.events {
+      switch event {
+      case .lost(let error): throw error
+      case .channelClosed(let epoch, let error) where await epoch == connection.epoch:
+        guard await pause(&retries, after: error) else { return }
+        try await prepare(connection, &retries)
+      case .consumerCancelled(let epoch) where await epoch == connection.epoch:
+        logger.warning("the broker cancelled the consumer", metadata: ["queue": "\(queue)"])
+        stateSink.yield(.cancelledByBroker(generation: generation))
+        guard (try? await Task.sleep(for: retries.failed(at: .now))) != nil else { return }
+        try await prepare(connection, &retries)
+      case .resume: try await prepare(connection, &retries)
+      case .rebuildChannel:
+        try await connection.closeMainChannel()
+        try await prepare(connection, &retries)
+      case .rebuildConnection: return
+      case .channelClosed, .consumerCancelled, .blocked, .unblocked: break
+      }
+    }
+  }
+}

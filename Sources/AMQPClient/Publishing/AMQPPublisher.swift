@@ -1,0 +1,183 @@
+internal import Executors
+public import Logging
+internal import Synchronization
+
+/// A publisher that reconnects for ever, and tells of every message what became of it.
+///
+/// Run `run()` for as long as messages are published. A publish before the first connection, or between two, waits for the next one.
+public final class AMQPPublisher: Sendable {
+  /// What happens to the connection.
+  public enum Event: Sendable, Hashable {
+    /// Connected and ready to publish; true where it is not the first time.
+    case connected(again: Bool)
+    /// The connection or its channel was lost; it is being repaired.
+    case lost(AMQPError)
+    /// The broker takes no publishes (a memory or disk alarm); they wait.
+    case blocked(reason: String)
+    /// It takes them again.
+    case unblocked
+  }
+
+  private struct State {
+    var connection: AMQPConnection?
+    var connects = 0
+  }
+
+  /// The connection's history, for one reader; the last 64 events are kept.
+  public let events: AsyncStream<Event>
+
+  private let configuration: AMQPConfiguration
+  private let topology: Topology
+  private let logger: Logger
+  private let executor: ThreadExecutor
+  private let queue: PublishQueue
+  private let eventSink: AsyncStream<Event>.Continuation
+  private let state = Mutex(State())
+
+  /// Creates a publisher; nothing is connected until `run()`.
+  /// - Parameter topology: declared at every connect, before the first publish.
+  public init(configuration: AMQPConfiguration, topology: Topology, logger: Logger) {
+    self.configuration = configuration
+    self.topology = topology
+    self.logger = logger
+    executor = ThreadExecutor(name: "amqp-publish")
+    queue = PublishQueue(window: configuration.publishWindow, executor: executor)
+    (events, eventSink) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(64))
+  }
+
+  // MARK: Publishing
+
+  /// Publishes a message and waits for what becomes of it. Never throws.
+  ///
+  /// Calls from many tasks share the connection: up to `PublishWindow` messages are in flight at once. Cancellation does not end the wait,
+  /// since it could not take a written message back.
+  /// - Parameters:
+  ///   - mandatory: whether a message that no queue takes comes back as `.returned`.
+  ///   - timeout: for connection and confirm together. Past it: `.notSent` where it was never written, else `.unknown`.
+  public func publish(
+    _ message: AMQPMessage, exchange: String, routingKey: String, mandatory: Bool = true,
+    timeout: Duration = .seconds(10)
+  ) async -> PublishOutcome {
+    let publication = AMQPPublication(
+      message, exchange: exchange, routingKey: routingKey, isMandatory: mandatory)
+    return await queue.publish(publication, deadline: .now + timeout)
+  }
+
+  /// Publishes messages in their order and waits for all of them; cheaper than one by one.
+  /// - Parameter timeout: for all together; see `publish(_:exchange:routingKey:mandatory:timeout:)`.
+  /// - Returns: the outcomes, in the order of the messages.
+  public func publish(
+    _ publications: [AMQPPublication], timeout: Duration = .seconds(10)
+  ) async -> [PublishOutcome] {
+    await queue.publish(publications, deadline: .now + timeout)
+  }
+
+  /// Whether the broker takes no publishes at present (`connection.blocked`). RabbitMQ says so only to who publishes.
+  public var isBlocked: Bool { queue.isBlocked }
+  /// Whether there is a connection that can publish.
+  public var isConnected: Bool { state.withLock { $0.connection != nil } }
+  /// How often the connection was made again.
+  public var reconnects: Int { state.withLock { max(0, $0.connects - 1) } }
+
+  // MARK: Queues
+
+  /// Looks at a queue, on a channel of its own: a queue that is missing does not disturb publishing.
+  /// - Throws: code 404 where it does not exist; `isConnectionLost` where there is no connection now.
+  public func queueStatus(_ queue: String) async throws(AMQPError) -> QueueStatus {
+    try await connection("look at queue '\(queue)'").queueStatus(queue)
+  }
+
+  /// Removes the messages that are ready in a queue; see `AMQPConnection.purge(_:)`.
+  public func purge(_ queue: String) async throws(AMQPError) -> Int {
+    try await connection("purge queue '\(queue)'").purge(queue)
+  }
+
+  /// Looks at the first messages of a queue and puts them back; see `AMQPConnection.peek(_:limit:)`.
+  public func peek(_ queue: String, limit: Int) async throws(AMQPError) -> [Delivery] {
+    try await connection("look into queue '\(queue)'").peek(queue, limit: limit)
+  }
+
+  private func connection(_ operation: String) throws(AMQPError) -> AMQPConnection {
+    guard let connection = state.withLock({ $0.connection }) else { throw .notConnected(operation) }
+    return connection
+  }
+
+  // MARK: Running
+
+  /// Connects, declares the topology, publishes, and does all that again whenever the connection is lost.
+  ///
+  /// Returns when the task is cancelled, after the confirms in flight have come (at most the RPC timeout); what still waits is `.notSent`.
+  /// - Throws: only what no reconnect can cure (`AMQPError.isPermanent`): wrong credentials, a topology that is there with
+  ///   other arguments.
+  public func run() async throws {
+    queue.open()
+    defer { queue.close(reason: "the publisher has stopped") }
+    var retries = RetryCount(configuration.reconnect)
+    while !Task.isCancelled {
+      do throws(AMQPError) {
+        try await serveOneConnection(&retries)
+      } catch {
+        if error.isPermanent { throw error }
+        if Task.isCancelled { return }
+        guard await pause(&retries, after: error) else { return }
+      }
+    }
+  }
+
+  /// Waits before the next attempt.
+  /// - Returns: false where the task was cancelled.
+  private func pause(_ retries: inout RetryCount, after error: AMQPError) async -> Bool {
+    let delay = retries.failed(at: .now)
+    logger.warning(
+      "publishing is interrupted", metadata: ["error": "\(error)", "next attempt in": "\(delay)"])
+    eventSink.yield(.lost(error))
+    return (try? await Task.sleep(for: delay)) != nil
+  }
+
+  /// Returns on cancellation, throws when the connection is lost.
+  private func serveOneConnection(_ retries: inout RetryCount) async throws(AMQPError) {
+    let connection = try await AMQPConnection.connect(configuration, executor: executor, logger: logger)
+    do throws(AMQPError) {
+      try await prepare(connection)
+      retries.succeeded(at: .now)
+      try await follow(connection, &retries)
+    } catch {
+      state.withLock { $0.connection = nil }
+      await connection.close()
+      throw error
+    }
+    state.withLock { $0.connection = nil }
+    await connection.close()
+  }
+
+  private func prepare(_ connection: AMQPConnection) async throws(AMQPError) {
+    try await connection.declare(topology)
+    try await connection.startPublishing(queue)
+    let isFirst = state.withLock { state in
+      defer { state.connection = connection }
+      let isFirst = state.connects == 0
+      if state.connection == nil { state.connects += 1 }
+      return isFirst
+    }
+    eventSink.yield(.connected(again: !isFirst))
+  }
+
+  private func follow(_ connection: AMQPConnection, _ retries: inout RetryCount) async throws(AMQPError) {
+    for await event in connection.events {
+      switch event {
+      case .lost(let error): throw error
+      case .blocked(let reason):
+        logger.warning("the broker blocks publishers", metadata: ["reason": "\(reason)"])
+        eventSink.yield(.blocked(reason: reason))
+      case .unblocked:
+        logger.notice("the broker takes publishes again")
+        eventSink.yield(.unblocked)
+      case .channelClosed(let epoch, let error) where await epoch == connection.epoch:
+        guard await pause(&retries, after: error) else { return }
+        try await prepare(connection)
+        retries.succeeded(at: .now)
+      case .channelClosed, .consumerCancelled, .resume, .rebuildChannel, .rebuildConnection: break
+      }
+    }
+  }
+}

@@ -1,0 +1,165 @@
+internal import DequeModule
+internal import Executors
+internal import Synchronization
+
+/// Publishes that wait for the window, or for a connection. Filled from any task, emptied by the connection's thread.
+///
+/// It outlives connections: what was never written waits for the next one, until its deadline.
+final class PublishQueue: Sendable {
+  private struct State {
+    var waiting: Deque<PublishRequest> = []
+    /// Why nothing is accepted; nil while it is open.
+    var closedReason: String?
+    /// Why the connection does not take what waits, for the outcome of those that run out of time.
+    var delayReason = "there is no connection to the broker"
+    var wake: (@Sendable () -> Void)?
+    /// Whether the connection will look here without being woken once more.
+    var isAwaited = false
+    var armed: ContinuousClock.Instant?
+    /// The broker's reason for blocking publishers; nil while it does not.
+    var blockedReason: String?
+  }
+
+  let window: PublishWindow
+  private let executor: ThreadExecutor
+  private let state = Mutex(State())
+
+  init(window: PublishWindow, executor: ThreadExecutor) {
+    self.window = window
+    self.executor = executor
+  }
+
+  // MARK: The callers' side
+
+  /// Publishes one message and waits for its outcome, at most until the deadline.
+  func publish(_ publication: AMQPPublication, deadline: ContinuousClock.Instant) async -> PublishOutcome {
+    if let fault = Limits.fault(of: publication, bodyByteMax: window.byteMax) { return .notSent(fault) }
+    return await withCheckedContinuation { continuation in
+      enqueue(
+        CollectionOfOne(PublishRequest(publication: publication, deadline: deadline, sink: .single(continuation))))
+    }
+  }
+
+  /// Publishes several messages in their order and waits for all outcomes.
+  func publish(_ publications: [AMQPPublication], deadline: ContinuousClock.Instant) async -> [PublishOutcome] {
+    guard !publications.isEmpty else { return [] }
+    return await withCheckedContinuation { continuation in
+      let batch = PublishBatch(count: publications.count, continuation: continuation)
+      var requests: [PublishRequest] = []
+      requests.reserveCapacity(publications.count)
+      for (index, publication) in publications.enumerated() {
+        if let fault = Limits.fault(of: publication, bodyByteMax: window.byteMax) {
+          batch.set(.notSent(fault), at: index)
+        } else {
+          requests.append(
+            PublishRequest(publication: publication, deadline: deadline, sink: .batch(batch, index: index)))
+        }
+      }
+      enqueue(requests)
+    }
+  }
+
+  private func enqueue(_ requests: some Collection<PublishRequest>) {
+    guard let deadline = requests.first?.deadline else { return }
+    let (refusal, accepted, wake, mustArm) = state.withLock { state in
+      let room = state.closedReason == nil ? max(0, window.waitingMax - state.waiting.count) : 0
+      let accepted = min(room, requests.count)
+      state.waiting.append(contentsOf: requests.prefix(accepted))
+      let refusal = state.closedReason ?? "\(window.waitingMax) messages are waiting to be published already"
+      let wake = state.isAwaited || accepted == 0 ? nil : state.wake
+      if wake != nil { state.isAwaited = true }
+      let mustArm = accepted > 0 && (state.armed.map { deadline < $0 } ?? true)
+      if mustArm { state.armed = deadline }
+      return (refusal, accepted, wake, mustArm)
+    }
+    for request in requests.dropFirst(accepted) { request.resume(.notSent(refusal)) }
+    if mustArm { arm(deadline) }
+    wake?()
+  }
+
+  // MARK: Deadlines
+
+  private func arm(_ deadline: ContinuousClock.Instant) {
+    _ = executor.schedule(after: max(.zero, deadline - .now)) { [weak self] in self?.expire() }
+  }
+
+  /// Refuses what has waited until its deadline, and arms the timer for the rest.
+  private func expire() {
+    let now = ContinuousClock.now
+    let (expired, reason, next) = state.withLock { state in
+      var expired: [PublishRequest] = []
+      state.waiting.removeAll { request in
+        if request.deadline <= now { expired.append(request) }
+        return request.deadline <= now
+      }
+      state.armed = state.waiting.lazy.map(\.deadline).min()
+      let blocked = state.blockedReason.map { "the broker blocks publishers (\($0))" }
+      return (expired, blocked ?? state.delayReason, state.armed)
+    }
+    for request in expired { request.resume(.notSent("\(reason), and the time to wait for it was over")) }
+    if let next { arm(next) }
+  }
+
+  // MARK: The connection's side
+
+  /// Lets a connection take what waits. Its wake-up is called from any thread, once per `take` that found nothing.
+  func attach(wake: @escaping @Sendable () -> Void) {
+    state.withLock { state in
+      state.wake = wake
+      state.isAwaited = false
+      state.delayReason = "the publish window is full"
+    }
+  }
+
+  /// The connection is gone.
+  func detach() {
+    state.withLock { state in
+      state.wake = nil
+      state.isAwaited = false
+      state.blockedReason = nil
+      state.delayReason = "there is no connection to the broker"
+    }
+  }
+
+  /// The broker blocks publishers (a memory or disk alarm), or nil: it does not any more.
+  func setBlocked(_ reason: String?) { state.withLock { $0.blockedReason = reason } }
+
+  /// Whether the broker blocks publishers.
+  var isBlocked: Bool { state.withLock { $0.blockedReason != nil } }
+
+  /// Whether something waits. Where nothing does, the next publish wakes the connection.
+  var hasWaiting: Bool {
+    state.withLock { state in
+      if state.waiting.isEmpty { state.isAwaited = false }
+      return !state.waiting.isEmpty
+    }
+  }
+
+  /// Whether the connection was woken and has not looked yet, or left something behind.
+  var isAwaited: Bool { state.withLock { $0.isAwaited } }
+
+  /// The oldest request, if its body fits.
+  func take(byteMax: Int) -> PublishRequest? {
+    state.withLock { state in
+      guard let first = state.waiting.first else {
+        state.isAwaited = false
+        return nil
+      }
+      state.isAwaited = true
+      return first.byteCount <= byteMax ? state.waiting.removeFirst() : nil
+    }
+  }
+
+  /// Refuses what waits and what comes.
+  func close(reason: String) {
+    let refused = state.withLock { state -> Deque<PublishRequest> in
+      state.closedReason = reason
+      defer { state.waiting = [] }
+      return state.waiting
+    }
+    for request in refused { request.resume(.notSent(reason)) }
+  }
+
+  /// Accepts again.
+  func open() { state.withLock { $0.closedReason = nil } }
+}

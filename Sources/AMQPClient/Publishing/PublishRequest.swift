@@ -1,0 +1,52 @@
+internal import Synchronization
+
+/// A publish on its way, and who waits for its outcome.
+struct PublishRequest: Sendable {
+  let publication: AMQPPublication
+  let deadline: ContinuousClock.Instant
+  let sink: PublishSink
+
+  var byteCount: Int { publication.message.body.count }
+
+  /// Gives the outcome to the waiting caller. Once: a request is taken out of its queue or ledger before.
+  func resume(_ outcome: PublishOutcome) { sink.resume(outcome) }
+}
+
+/// Where an outcome goes.
+enum PublishSink: Sendable {
+  case single(CheckedContinuation<PublishOutcome, Never>)
+  case batch(PublishBatch, index: Int)
+
+  func resume(_ outcome: PublishOutcome) {
+    switch self {
+    case .single(let continuation): continuation.resume(returning: outcome)
+    case .batch(let batch, let index): batch.set(outcome, at: index)
+    }
+  }
+}
+
+/// Collects the outcomes of a batch and resumes its caller with the last of them.
+final class PublishBatch: Sendable {
+  private struct State {
+    var outcomes: [PublishOutcome]
+    var missing: Int
+  }
+
+  private let state: Mutex<State>
+  private let continuation: CheckedContinuation<[PublishOutcome], Never>
+
+  /// - Parameter count: at least 1.
+  init(count: Int, continuation: CheckedContinuation<[PublishOutcome], Never>) {
+    state = Mutex(State(outcomes: Array(repeating: .notSent(""), count: count), missing: count))
+    self.continuation = continuation
+  }
+
+  func set(_ outcome: PublishOutcome, at index: Int) {
+    let complete = state.withLock { state -> [PublishOutcome]? in
+      state.outcomes[index] = outcome
+      state.missing -= 1
+      return state.missing == 0 ? state.outcomes : nil
+    }
+    if let complete { continuation.resume(returning: complete) }
+  }
+}

@@ -1,0 +1,84 @@
+public import Resilience
+
+/// How to reach a broker, and how patient to be with it.
+public struct AMQPConfiguration: Sendable {
+  /// The brokers, tried in this order until one accepts; the nodes of one cluster.
+  public var endpoints: [AMQPEndpoint]
+  /// The name that the broker shows for the connection.
+  public var connectionName: String
+  /// After twice this time without a byte from the broker the connection counts as lost; whole seconds, at least 1 s.
+  public var heartbeat: Duration = .seconds(10)
+  /// The longest wait for TCP, and then once more for TLS and login. Looking up the name comes on top.
+  public var connectTimeout: Duration = .seconds(5)
+  /// The longest wait for the answer to a declaration and the like; past it the connection is given up.
+  public var rpcTimeout: Duration = .seconds(10)
+  /// How `amqps` endpoints are verified.
+  public var tls = AMQPTLS()
+  /// The pauses between attempts to connect.
+  public var reconnect = Backoff(base: .milliseconds(200), max: .seconds(10))
+  /// How much may be published and not yet confirmed.
+  public var publishWindow = PublishWindow()
+
+  /// Creates a configuration with the defaults.
+  public init(endpoints: [AMQPEndpoint], connectionName: String) {
+    self.endpoints = endpoints
+    self.connectionName = connectionName
+  }
+
+  /// Reads a comma-separated list of URLs.
+  /// - Throws: an error of scope `configuration` that says which URL of the list is wrong and why, never showing the URL.
+  public init(urls: String, connectionName: String) throws(AMQPError) {
+    var endpoints: [AMQPEndpoint] = []
+    let texts = urls.split(separator: ",", omittingEmptySubsequences: false)
+    for (index, text) in texts.enumerated() {
+      do {
+        endpoints.append(try AMQPEndpoint(url: String(text.trimmingSpaces())))
+      } catch {
+        let which = texts.count == 1 ? "" : " (number \(index + 1) of \(texts.count))"
+        throw AMQPError(
+          operation: error.operation + which, text: error.text, scope: .configuration, isPermanent: true)
+      }
+    }
+    self.init(endpoints: endpoints, connectionName: connectionName)
+  }
+}
+
+/// How much may be written to the socket and not yet confirmed; more waits in memory.
+///
+/// The bound on bytes is what keeps a publisher's thread from blocking in the socket while the broker does not read (a memory alarm).
+public struct PublishWindow: Sendable, Hashable {
+  /// At most this many messages.
+  public var messageMax = 256
+  /// At most this many bytes of bodies; a larger single body is refused with `.notSent`.
+  public var byteMax = 1_048_576
+  /// At most this many messages wait for the window or for a connection; one more is refused with `.notSent`.
+  public var waitingMax = 10_000
+
+  /// The defaults: 256 messages, 1 MiB, 10,000 waiting.
+  public init() {}
+}
+
+/// How an `amqps` endpoint is verified.
+public struct AMQPTLS: Sendable, Hashable {
+  /// The certificates to trust, a PEM file.
+  public var authorityFile = "/etc/ssl/certs/ca-certificates.crt"
+  /// Whether the broker's certificate must be signed by one of them. Off means no protection against an impostor.
+  public var verifiesPeer = true
+  /// Whether the certificate must name the host. Needs a DNS name: librabbitmq ignores IP addresses in certificates.
+  public var verifiesHostName = true
+  /// The client's own certificate, a PEM file; nil for none.
+  public var certificateFile: String?
+  /// The key of `certificateFile`, a PEM file without a passphrase.
+  public var keyFile: String?
+
+  /// The defaults: the system's certificates, everything verified, no client certificate. TLS 1.2 at least.
+  public init() {}
+}
+
+extension Substring {
+  fileprivate func trimmingSpaces() -> Substring {
+    var text = self.drop(while: \.isWhitespace)
+    while text.last?.isWhitespace == true { text.removeLast() }
+    return text
+  }
+}

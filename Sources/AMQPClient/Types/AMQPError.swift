@@ -1,0 +1,83 @@
+/// What went wrong with a connection, a channel or one operation, and whether trying again can help.
+///
+/// Texts never hold a password. The broker's own text is kept word for word: for a 406 it names the argument that differs.
+public struct AMQPError: Error, Sendable, Hashable {
+  /// What the failure leaves behind.
+  public enum Scope: Sendable, Hashable {
+    /// The settings are wrong; nothing was tried.
+    case configuration
+    /// The connection is over, or could not be had.
+    case connection
+    /// The broker closed the channel; the connection lives on.
+    case channel
+  }
+
+  /// What was tried, for example `declare queue 'jobs'`.
+  public let operation: String
+  /// AMQP's reply code (404, 406, …), where the broker gave one.
+  public let code: Int?
+  /// The broker's text, or the library's.
+  public let text: String
+  /// What the failure leaves behind.
+  public let scope: Scope
+  /// Whether trying again without a change of settings, permissions or topology must fail the same way.
+  public let isPermanent: Bool
+
+  /// Creates an error.
+  public init(operation: String, code: Int? = nil, text: String, scope: Scope, isPermanent: Bool = false) {
+    self.operation = operation
+    self.code = code
+    self.text = text
+    self.scope = scope
+    self.isPermanent = isPermanent
+  }
+
+  /// Whether the connection is over (or was never there): deliveries in hand go back to the broker, and a publish without a confirm
+  /// may or may not have happened.
+  public var isConnectionLost: Bool { scope == .connection }
+
+  /// AMQP's name of the reply code, for example `PRECONDITION_FAILED`; `CLIENT` where there is no code.
+  public var name: String {
+    code.map { Self.names[$0] ?? "REPLY_\($0)" } ?? "CLIENT"
+  }
+
+  private static let names: [Int: String] = [
+    311: "CONTENT_TOO_LARGE", 312: "NO_ROUTE", 313: "NO_CONSUMERS", 320: "CONNECTION_FORCED", 402: "INVALID_PATH",
+    403: "ACCESS_REFUSED", 404: "NOT_FOUND", 405: "RESOURCE_LOCKED", 406: "PRECONDITION_FAILED", 501: "FRAME_ERROR",
+    502: "SYNTAX_ERROR", 503: "COMMAND_INVALID", 504: "CHANNEL_ERROR", 505: "UNEXPECTED_FRAME",
+    506: "RESOURCE_ERROR", 530: "NOT_ALLOWED", 540: "NOT_IMPLEMENTED", 541: "INTERNAL_ERROR",
+  ]
+}
+
+extension AMQPError: CustomStringConvertible {
+  /// One line: what failed, the broker's code and text, and for a permanent error that trying again is useless.
+  public var description: String {
+    let reply = code.map { text.hasPrefix(name) ? "\($0) \(text)" : "\($0) \(name) - \(text)" } ?? text
+    return "\(operation): \(reply)" + (isPermanent && scope != .configuration ? " (trying again will not help)" : "")
+  }
+}
+
+extension AMQPError {
+  /// The reply codes that no retry of the same declaration, permission or credentials can change. 404 and 405 are not
+  /// among them: the missing or locked object may come and go.
+  private static let permanentCodes: Set<Int> = [402, 403, 406, 503, 540]
+
+  /// The broker refused an operation that is always asked in the same way (login, declare, consume).
+  static func refused(_ operation: String, code: Int, text: String, scope: Scope) -> AMQPError {
+    // 530 is a virtual host that is missing or forbidden, but also a limit on connections, which others may free.
+    let isVirtualHost = code == 530 && text.contains("vhost") && !text.contains("limit")
+    return AMQPError(
+      operation: operation, code: code, text: text, scope: scope,
+      isPermanent: permanentCodes.contains(code) || isVirtualHost)
+  }
+
+  /// The connection is over for a reason that says nothing about the next one.
+  static func lost(_ operation: String, code: Int? = nil, _ text: String) -> AMQPError {
+    AMQPError(operation: operation, code: code, text: text, scope: .connection)
+  }
+
+  /// There is no connection at this moment.
+  static func notConnected(_ operation: String) -> AMQPError {
+    .lost(operation, "there is no connection to the broker at this moment; try again once it is back")
+  }
+}

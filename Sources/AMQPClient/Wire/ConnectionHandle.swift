@@ -1,0 +1,111 @@
+internal import CRabbitMQ
+internal import Glibc
+
+/// librabbitmq's connection, and the only code that touches its pointer. Not thread-safe: it belongs to one actor.
+///
+/// After the login nothing here waits for the broker: methods are written, and every frame is read by `next()`. The
+/// library's own RPC functions are not used, because they queue frames behind poll(2)'s back and block.
+struct ConnectionHandle: ~Copyable {
+  let state: OpaquePointer
+  let arguments = ArgumentPool()
+  var exchange = LastString()
+  var routingKey = LastString()
+  var contentType = LastString()
+  var type = LastString()
+
+  /// - Throws: where there is no memory.
+  init() throws(AMQPError) {
+    guard let state = amqp_new_connection() else { throw .lost("make a connection", "out of memory") }
+    self.state = state
+  }
+
+  deinit {
+    amqp_destroy_connection(state)
+  }
+
+  /// The socket, or -1 once the library has closed it.
+  var descriptor: Int32 { amqp_get_sockfd(state) }
+
+  /// Whether frames are in memory, which poll(2) cannot see.
+  var hasBufferedInput: Bool { amqp_frames_enqueued(state) != 0 || amqp_data_in_buffer(state) != 0 }
+
+  /// Whether the socket takes more bytes at once.
+  var isWritable: Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    return poll(&entry, 1, 0) == 1 && entry.revents & Int16(POLLOUT) != 0
+  }
+
+  /// Connects, agrees on TLS and logs in. Blocks the thread for up to the connect timeout twice, plus the name look-up.
+  mutating func open(_ endpoint: AMQPEndpoint, _ configuration: AMQPConfiguration) throws(AMQPError) {
+    let operation = "connect to \(endpoint)"
+    guard let socket = try makeSocket(endpoint, configuration.tls) else { throw .lost(operation, "out of memory") }
+    var timeout = timeval(configuration.connectTimeout)
+    let status = amqp_socket_open_noblock(socket, endpoint.host, Int32(endpoint.port), &timeout)
+    guard status == AMQP_STATUS_OK.rawValue else { throw Self.failure(operation, status, "connecting") }
+    amqp_set_handshake_timeout(state, &timeout)
+    try logIn(endpoint, configuration, operation)
+  }
+
+  private func makeSocket(_ endpoint: AMQPEndpoint, _ tls: AMQPTLS) throws(AMQPError) -> OpaquePointer? {
+    guard endpoint.scheme == .amqps else { return amqp_tcp_socket_new(state) }
+    _ = Self.openSSLInitialisesItself
+    guard let socket = amqp_ssl_socket_new(state) else { return nil }
+    amqp_ssl_socket_set_verify_peer(socket, tls.verifiesPeer ? 1 : 0)
+    amqp_ssl_socket_set_verify_hostname(socket, tls.verifiesHostName ? 1 : 0)
+    amqp_ssl_socket_set_ssl_versions(socket, AMQP_TLSv1_2, AMQP_TLSvLATEST)
+    if tls.verifiesPeer, amqp_ssl_socket_set_cacert(socket, tls.authorityFile) != AMQP_STATUS_OK.rawValue {
+      throw Self.fileFault("the authority file '\(tls.authorityFile)' cannot be read as PEM certificates")
+    }
+    if let certificate = tls.certificateFile {
+      guard amqp_ssl_socket_set_key(socket, certificate, tls.keyFile ?? certificate) == AMQP_STATUS_OK.rawValue else {
+        throw Self.fileFault("the client certificate '\(certificate)' and its key cannot be read or do not match")
+      }
+    }
+    return socket
+  }
+
+  /// OpenSSL 1.1 and later need no initialisation, and other libraries of the process use it too.
+  private static let openSSLInitialisesItself: Void = amqp_set_initialize_ssl_library(0)
+
+  private static func fileFault(_ text: String) -> AMQPError {
+    AMQPError(operation: "set up TLS", text: text, scope: .configuration, isPermanent: true)
+  }
+
+  private func logIn(
+    _ endpoint: AMQPEndpoint, _ configuration: AMQPConfiguration, _ operation: String
+  ) throws(AMQPError) {
+    // Without these capabilities the broker would not tell of a deleted queue nor of an alarm.
+    var properties = arguments.table([
+      "connection_name": .string(configuration.connectionName), "product": "AMQPClient for Swift",
+      "capabilities": [
+        "consumer_cancel_notify": true, "connection.blocked": true, "basic.nack": true, "publisher_confirms": true,
+      ],
+    ])
+    let heartbeat = Int32(clamping: max(1, configuration.heartbeat.components.seconds))
+    let reply = baton_amqp_login_plain(
+      state, endpoint.virtualHost, 0, 131_072, heartbeat, &properties, endpoint.user, endpoint.password)
+    arguments.recycle()
+    guard reply.reply_type != AMQP_RESPONSE_NORMAL else { return }
+    if reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION, reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD,
+      let decoded = reply.reply.decoded
+    {
+      let close = decoded.assumingMemoryBound(to: amqp_connection_close_t.self).pointee
+      throw .refused(
+        operation, code: Int(close.reply_code), text: String(close.reply_text), scope: .connection)
+    }
+    throw Self.failure(operation, reply.library_error, "logging in")
+  }
+
+  /// An error of the library, of a lost connection.
+  static func failure(_ operation: String, _ status: Int32, _ moment: String) -> AMQPError {
+    let text = amqp_error_string2(status).map { String(cString: $0) } ?? "status \(status)"
+    return .lost(operation, "\(text), while \(moment)")
+  }
+}
+
+extension timeval {
+  init(_ duration: Duration) {
+    let (seconds, attoseconds) = duration.components
+    self.init(tv_sec: Int(seconds), tv_usec: Int(attoseconds / 1_000_000_000_000))
+  }
+}

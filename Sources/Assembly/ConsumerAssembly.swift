@@ -1,0 +1,90 @@
+internal import AMQPClient
+package import AsyncHTTPClient
+package import Dispatching
+package import Platforms
+package import Resilience
+internal import ReviewQueue
+internal import ReviewStore
+internal import Reviews
+package import ServiceLifecycle
+internal import Settings
+internal import Telemetry
+internal import WorkerAPI
+package import WorkerClient
+
+/// A consumer with the connections that are its own: to the broker, to the platforms and to the worker.
+package struct ConsumerAssembly: Sendable {
+  package let consumer: Consumer
+  private let platformHTTP: HTTPClient
+  private let workerHTTP: HTTPClient
+
+  /// - Parameter preparer: nil for the real one, which asks GitHub and GitLab.
+  package init(_ process: DispatcherProcess, preparer: (any PayloadPreparer)? = nil) throws {
+    let settings = process.settings
+    let source = AMQPConsumer(
+      configuration: process.broker, topology: ReviewTopology.topology(queue: settings.queue), queue: settings.queue,
+      prefetch: settings.prefetch, consumerTag: nil, logger: process.logger)
+    platformHTTP = PlatformPreparer.makeHTTPClient(connectionMax: max(settings.prefetch, 8))
+    workerHTTP = WorkerClient.makeHTTPClient(maxConnections: settings.prefetch, timeout: settings.workerTimeout)
+    let circuits = Circuits()
+    let platform = try PlatformPreparer(
+      settings: PlatformSettings(
+        githubAPIURL: settings.githubAPIURL, githubAppID: settings.githubAppID,
+        githubPrivateKey: settings.githubPrivateKey, gitlabHosts: settings.gitlabHosts,
+        encryptionKey: settings.revealEncryptionKey() ?? []),
+      httpClient: platformHTTP, circuits: circuits, logger: process.logger)
+    let worker = try WorkerClient(
+      baseURL: settings.workerURL ?? "", token: settings.workerToken ?? Secret(""), timeout: settings.workerTimeout,
+      httpClient: workerHTTP, logger: process.logger)
+    consumer = Consumer(
+      Consumer.Dependencies(
+        store: process.store, deliveries: source, tickets: process.tickets, preparer: preparer ?? platform,
+        worker: worker, workerURL: settings.workerURL ?? "", workerCircuit: Circuit(name: "worker"),
+        metrics: process.metrics),
+      holder: process.holder.id, policy: process.policy, logger: process.logger)
+    let (consumer, metrics) = (consumer, process.metrics)
+    process.readiness.register("consumer") { consumer.fault }
+    let reconnects = ReconnectCounter()
+    process.registry.onCollect {
+      metrics.amqpReconnects.increment(by: reconnects.new(source.reconnects))
+      metrics.circuitOpen(.github).set(circuits.all.contains { $0.name != "gitlab" && $0.openFor != nil } ? 1 : 0)
+    }
+  }
+
+  /// Shuts the HTTP clients down when the consumer has drained: listed before it.
+  package var clients: some Service {
+    BackgroundService { [platformHTTP, workerHTTP] in
+      try? await Task.sleep(for: .seconds(1_000_000_000))
+      // Everything has been answered by now; a connection that does not close cleanly changes nothing.
+      await Task {
+        try? await platformHTTP.shutdown()
+        try? await workerHTTP.shutdown()
+      }.value
+    }
+  }
+}
+
+extension DispatcherProcess {
+  /// A client of the worker for the reaper; nil where no worker is set.
+  package func workerClient() throws -> (client: WorkerClient, http: HTTPClient)? {
+    guard let url = settings.workerURL, let token = settings.workerToken else { return nil }
+    let http = WorkerClient.makeHTTPClient(maxConnections: 16, timeout: settings.workerTimeout)
+    let client = try WorkerClient(
+      baseURL: url, token: token, timeout: settings.workerTimeout, httpClient: http, logger: logger)
+    return (client, http)
+  }
+
+  /// The reaper of this process.
+  package func reaper(worker: WorkerClient?, interval: Duration, outboxWakeup: Wakeup) -> Reaper {
+    Reaper(
+      store: store, publisher: claims, worker: worker, workerURL: settings.workerURL ?? "", holder: holder.id,
+      policy: policy, interval: interval, outboxWakeup: outboxWakeup, metrics: metrics, logger: logger)
+  }
+
+  /// The producer of this process.
+  package func producer(wakeup: Wakeup) -> Producer {
+    Producer(
+      store: store, publisher: claims, holder: holder.id, wakeup: wakeup, policy: policy, metrics: metrics,
+      logger: logger)
+  }
+}

@@ -1,0 +1,162 @@
+package import AMQPClient
+package import BatonServer
+package import Dispatching
+internal import Glibc
+package import Logging
+package import PostgresClient
+package import Resilience
+package import ReviewQueue
+package import ReviewStore
+internal import Reviews
+package import ServiceLifecycle
+package import Settings
+package import Telemetry
+
+/// What every process of the dispatcher is made of: the pool, the publisher's connection, its identity as a holder, its
+/// metrics. Roles add their services to it.
+package struct DispatcherProcess: Sendable {
+  package let name: String
+  package let version: String
+  package let settings: Settings
+  package let logger: Logger
+  package let registry = PrometheusRegistry()
+  package let metrics: BatonMetrics
+  package let readiness = Readiness()
+  package let policy: DispatchPolicy
+  package let database: PostgresConfiguration
+  package let pool: PostgresPool
+  package let store: ReviewStore
+  package let broker: AMQPConfiguration
+  package let publisher: AMQPPublisher
+  package let tickets: TicketPublisher
+  package let claims: ClaimPublisher
+  package let holder: Holder
+
+  /// - Parameters:
+  ///   - name: of the command, as servers show the connections: `baton produce`.
+  ///   - role: as other processes see it; only `consume` counts as a consumer.
+  ///   - version: of the program, for the log.
+  package init(_ name: String, role: String, version: String, settings: Settings, logger: Logger) throws {
+    self.name = name
+    self.version = version
+    self.settings = settings
+    self.logger = logger
+    metrics = BatonMetrics(factory: registry)
+    policy = DispatchPolicy(settings)
+    var database = PostgresConfiguration(
+      conninfo: settings.databaseURL?.reveal() ?? "", applicationName: "baton \(name)")
+    database.sessionSettings = ReviewStore.sessionSettings
+    database.poolSize = settings.databasePool
+    self.database = database
+    pool = PostgresPool(database, logger: logger)
+    store = ReviewStore(pool: pool, logger: logger)
+    broker = try AMQPConfiguration(
+      urls: settings.amqpURLs.map { $0.reveal() }.joined(separator: ","), connectionName: "baton \(name)")
+    publisher = AMQPPublisher(
+      configuration: broker, topology: ReviewTopology.topology(queue: settings.queue), logger: logger)
+    tickets = TicketPublisher(publisher: publisher, queue: settings.queue)
+    claims = ClaimPublisher(tickets: tickets, store: store, metrics: metrics, retry: policy.retry, logger: logger)
+    holder = Holder(role: role, host: Self.hostName, processID: getpid())
+    registerChecks()
+  }
+
+  private static var hostName: String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    guard gethostname(&buffer, buffer.count - 1) == 0 else { return "unknown" }
+    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  private func registerChecks() {
+    readiness.register("postgres") { [pool] in await pool.ping() ? nil : "Postgres cannot be reached" }
+    readiness.register("broker") { [publisher] in
+      publisher.isConnected ? nil : "there is no connection to the broker"
+    }
+    let (publisher, pool, metrics) = (publisher, pool, metrics)
+    let amqp = ReconnectCounter()
+    let postgres = ReconnectCounter()
+    registry.onCollect {
+      metrics.amqpReconnects.increment(by: amqp.new(publisher.reconnects))
+      metrics.postgresReconnects.increment(by: postgres.new(pool.reconnects))
+    }
+  }
+
+  /// What the broker says of the queues; nil where it cannot be reached.
+  package var queueFigures: @Sendable () async -> QueueFigures? {
+    { [tickets, publisher] in
+      guard publisher.isConnected, let status = try? await tickets.status(), let dead = try? await tickets.deadCount()
+      else { return nil }
+      return QueueFigures(
+        name: tickets.queue, ready: status.messagesReady, consumers: status.consumers, dead: dead)
+    }
+  }
+
+  /// The session that makes this process a holder, and hears the notifications.
+  package func holderSession(report: @escaping @Sendable () -> Holder.Report = { Holder.Report() }) -> HolderSession {
+    HolderSession(
+      holder: holder, store: store, configuration: database, interval: policy.heartbeatInterval, report: report,
+      logger: logger)
+  }
+
+  /// The publisher's connection as a service; a reconnect wakes whoever waits for it.
+  package func publisherService(waking wakeup: Wakeup) -> some Service {
+    BackgroundService {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await publisher.run() }
+        group.addTask {
+          for await event in publisher.events {
+            if case .connected = event { wakeup.wake() }
+          }
+        }
+        try await group.next()
+        group.cancelAll()
+      }
+    }
+  }
+
+  /// The metrics port of roles that serve nothing else, where one is set.
+  package func healthServices() -> [any Service] {
+    guard let port = settings.metricsPort else { return [] }
+    let figures = LoadFigures(store: store, holderTimeout: settings.lease, queueStats: queueFigures)
+    let metrics = metrics
+    registry.onCollect { await figures.measure(into: metrics) }
+    return [
+      HealthServer(
+        host: settings.metricsHost, port: port, metrics: metrics, registry: registry, readiness: readiness,
+        logger: logger)
+    ]
+  }
+
+  /// Waits for Postgres, checks the schema, signs on as a holder, and runs the services until a signal or a failure.
+  ///
+  /// - Parameter services: stopped one after another, the last one first.
+  package func run(_ services: [any Service]) async throws {
+    try await waitForSchema()
+    logger.info("started", metadata: ["holder": "\(holder.id)", "version": "\(version)"])
+    do {
+      try await ServiceRunner.run(services, drainTimeout: settings.drainTimeout, logger: logger)
+    } catch {
+      await pool.close()
+      throw error
+    }
+    await pool.close()
+    logger.info("stopped")
+  }
+
+  /// Waits until Postgres answers, and says so once.
+  /// - Throws: `Migrator.SchemaFault`; `PostgresError` where waiting would not help.
+  private func waitForSchema() async throws {
+    let backoff = Backoff(base: .milliseconds(200), max: .seconds(5))
+    var attempt = 0
+    while true {
+      do {
+        try await Migrator(pool: pool).check()
+        // Before anything is claimed or leased: without its row this holder would count as dead.
+        return try await store.signOn(holder)
+      } catch let error as PostgresError where error.isTransient {
+        if attempt == 0 { logger.error("waiting for Postgres", metadata: ["error": "\(error)"]) }
+        try await Task.sleep(for: backoff.delay(attempt: attempt) + .milliseconds(50))
+        attempt += 1
+      }
+    }
+  }
+}

@@ -1,0 +1,60 @@
+internal import Glibc
+package import Logging
+package import ServiceLifecycle
+internal import Synchronization
+internal import UnixSignals
+
+/// Runs services until a signal: the first SIGTERM or SIGINT drains them, a second one ends the process at once.
+package enum ServiceRunner {
+  /// What draining may take beyond BATON_DRAIN_TIMEOUT before the process ends all the same.
+  private static let patience: Duration = .seconds(15)
+
+  /// - Parameter drainTimeout: BATON_DRAIN_TIMEOUT; the process ends all the same some time after it.
+  package static func run(_ services: [any Service], drainTimeout: Duration, logger: Logger) async throws {
+    let group = ServiceGroup(
+      configuration: ServiceGroupConfiguration(services: services.map { .init(service: $0) }, logger: logger))
+    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    let listening = Task {
+      var isStopping = false
+      for await signal in signals {
+        guard !isStopping else {
+          logger.warning("second signal: ending at once", metadata: ["signal": "\(signal)"])
+          exit(130)
+        }
+        isStopping = true
+        logger.notice("stopping", metadata: ["signal": "\(signal)"])
+        await group.triggerGracefulShutdown()
+        Task {
+          try await Task.sleep(for: drainTimeout + patience)
+          logger.error("not drained in time: ending all the same; what is left is recovered by others")
+          exit(1)
+        }
+      }
+    }
+    defer { listening.cancel() }
+    try await group.run()
+  }
+}
+
+/// A service that has nothing to drain: it is cancelled when its turn to stop comes.
+package struct BackgroundService: Service {
+  private let body: @Sendable () async throws -> Void
+
+  package init(_ body: @escaping @Sendable () async throws -> Void) { self.body = body }
+
+  package func run() async throws {
+    try await cancelWhenGracefulShutdown { try await body() }
+  }
+}
+
+/// Turns a total that only grows into what was added since it was last asked.
+final class ReconnectCounter: Sendable {
+  private let seen = Mutex(0)
+
+  func new(_ total: Int) -> Int {
+    seen.withLock { seen in
+      defer { seen = max(seen, total) }
+      return max(0, total - seen)
+    }
+  }
+}

@@ -1,0 +1,73 @@
+package import Logging
+package import ReviewStore
+package import Reviews
+internal import ServiceLifecycle
+package import Telemetry
+package import WorkerAPI
+
+/// The HTTP side of Baton: intake, status callbacks, API, health and metrics. One folder for each; a folder gives a list of
+/// `Route`s, and this type puts them on one port.
+///
+/// No request waits for the broker, a platform or the worker, apart from the figures of the queue. Where Postgres is
+/// away, what needs it answers 503 with `Retry-After`, and the rest goes on.
+package struct BatonServer: Service {
+  /// What the settings say about this role.
+  package struct Configuration: Sendable {
+    /// `BATON_HTTP_HOST`.
+    package var host: String
+    /// `BATON_HTTP_PORT`; 0 takes any free port.
+    package var port: Int
+    /// `BATON_API_TOKEN`; without it `/api` answers only programs on this machine.
+    package var apiToken: Secret?
+    /// `BATON_CALLBACK_SECRET`.
+    package var callbackSecret: Secret?
+    /// Of `BATON_ENCRYPTION_KEY`: verifies the tokens that single runs report with.
+    package var authKey: AuthKey?
+    /// `BATON_LEASE`.
+    package var holderTimeout: Duration
+
+    package init(
+      host: String, port: Int, apiToken: Secret? = nil, callbackSecret: Secret? = nil, authKey: AuthKey? = nil,
+      holderTimeout: Duration = .seconds(15)
+    ) {
+      self.host = host
+      self.port = port
+      self.apiToken = apiToken
+      self.callbackSecret = callbackSecret
+      self.authKey = authKey
+      self.holderTimeout = holderTimeout
+    }
+  }
+
+  private let listener: HTTPListener
+
+  /// Puts the routes together; nothing listens yet. The gauges of the load are measured with every scrape from now on.
+  /// - Parameters:
+  ///   - queueStats: nil where the broker cannot be reached; bounds its own time, and heeds cancellation.
+  ///   - onBound: gets the real port, once, when the server can be reached.
+  package init(
+    configuration: Configuration, store: ReviewStore, queueStats: @escaping @Sendable () async -> QueueFigures?,
+    metrics: BatonMetrics, registry: PrometheusRegistry, readiness: Readiness, logger: Logger,
+    onBound: @escaping @Sendable (Int) async -> Void = { _ in }
+  ) {
+    let figures = LoadFigures(store: store, holderTimeout: configuration.holderTimeout, queueStats: queueStats)
+    registry.onCollect { await figures.measure(into: metrics) }
+    let authority = CallbackAuthority(secret: configuration.callbackSecret, key: configuration.authKey)
+    let routes =
+      FrontPage().routes
+      + SubmitRoute(store: store).routes
+      + ReviewRoutes(store: store).routes
+      + StatsRoute(figures: figures).routes
+      + CallbackRoute(store: store, authority: authority).routes
+      + HealthRoutes(registry: registry, readiness: readiness).routes
+    listener = HTTPListener(
+      host: configuration.host, port: configuration.port, onBound: onBound,
+      responder: RouteResponder(
+        table: RouteTable(routes), access: AccessRule(token: configuration.apiToken), metrics: metrics),
+      logger: logger)
+  }
+
+  /// Serves until graceful shutdown, then lets the requests under way end; or until cancellation.
+  /// - Throws: ``ListenError`` where the address cannot be had.
+  package func run() async throws { try await listener.run() }
+}

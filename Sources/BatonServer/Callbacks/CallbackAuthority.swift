@@ -1,0 +1,31 @@
+internal import FoundationEssentials
+internal import HTTPTypes
+internal import Reviews
+internal import WorkerAPI
+
+/// Who may report on a run: the bearer of the shared secret on all of them, the bearer of a run's token on that one.
+struct CallbackAuthority: Sendable {
+  /// What a caller has shown that it may report on.
+  enum Grant: Sendable, Equatable {
+    case everything
+    case run(UUID, attempt: Int)
+  }
+
+  let secret: Secret?
+  let key: AuthKey?
+
+  /// - Throws: `HTTPFault`: 503 where nothing is configured to compare with, 401 where nothing sent is right.
+  func grant(headers: HTTPFields, now: Date) throws(HTTPFault) -> Grant {
+    guard secret != nil || key != nil else {
+      throw HTTPFault(
+        .serviceUnavailable,
+        "callbacks are off: set BATON_CALLBACK_SECRET, or BATON_ENCRYPTION_KEY for tokens of single runs")
+    }
+    if let secret, let sent = headers[.internalSecret], ConstantTime.equal(sent, secret.reveal()) { return .everything }
+    if let key, let token = AccessRule.bearer(headers), let (id, attempt) = AuthToken.verify(token, key: key, now: now)
+    {
+      return .run(id, attempt: attempt)
+    }
+    throw .unauthorized("expected \(StatusCallback.secretHeader), or the run's token in the header Authorization")
+  }
+}

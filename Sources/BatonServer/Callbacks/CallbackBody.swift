@@ -1,0 +1,112 @@
+internal import FoundationEssentials
+internal import HTTPTypes
+internal import ReviewStore
+internal import Reviews
+internal import WorkerAPI
+
+/// Reads the body of a status callback and checks every field, so that one answer names all the faults. Unknown fields
+/// are ignored.
+enum CallbackBody {
+  /// The longest session id or model name, in bytes.
+  static let nameByteCountMax = 512
+  /// An error message is cut here, in characters: a callback that is refused for its length would lose the run's end.
+  static let messageCharacterCountMax = 4_000
+
+  /// - Throws: `HTTPFault`: 400 for what is no JSON object, 422 for one with faulty fields.
+  static func report(from body: Data) throws(HTTPFault) -> RunReport {
+    guard case .object(let fields)? = try? JSONDecoder().decode(JSONValue.self, from: body) else {
+      throw .malformed("expected a JSON object", faults: ["not a JSON object"])
+    }
+    var reader = Reader(fields: fields)
+    let status = reader.status()
+    var report = RunReport(status: status ?? .running)
+    report.attempt = reader.integer("attempt", in: 1...Int64(Int32.max)).map { Int($0) }
+    report.sessionId = reader.name("sessionId")
+    report.cliSessionId = reader.name("cliSessionId")
+    report.errorMessage = reader.message("errorMessage")
+    reader.gateResult()
+    reader.usage(into: &report)
+    guard status != nil, reader.faults.isEmpty else {
+      throw HTTPFault(
+        .unprocessableContent, "not a status callback: \(reader.faults.joined(separator: "; "))", faults: reader.faults)
+    }
+    return report
+  }
+
+  private struct Reader {
+    let fields: [String: JSONValue]
+    var path = ""
+    var faults: [String] = []
+
+    init(fields: [String: JSONValue], path: String = "") {
+      self.fields = fields
+      self.path = path
+    }
+
+    mutating func status() -> ReviewStatus? {
+      let status = fields["status"]?.string.flatMap { StatusCallback.Status(rawValue: $0) }
+      if status == nil {
+        faults.append("status: expected \(StatusCallback.Status.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
+      return status?.reviewStatus
+    }
+
+    mutating func integer(_ name: String, in range: ClosedRange<Int64>) -> Int64? {
+      switch fields[name] {
+      case nil, .null?: return nil
+      case .integer(let number)? where range.contains(number): return number
+      case .some:
+        faults.append("\(path)\(name): expected a whole number from \(range.lowerBound) to \(range.upperBound)")
+        return nil
+      }
+    }
+
+    mutating func name(_ name: String) -> String? {
+      switch fields[name] {
+      case nil, .null?: return nil
+      case .string(let text)? where text.utf8.count <= nameByteCountMax && !text.utf8.contains(0):
+        return text.isEmpty ? nil : text
+      case .some:
+        faults.append("\(path)\(name): expected a string of at most \(nameByteCountMax) bytes without NUL")
+        return nil
+      }
+    }
+
+    mutating func message(_ name: String) -> String? {
+      switch fields[name] {
+      case nil, .null?: return nil
+      case .string(let text)?:
+        // Scalars, not Characters: a Character may hold any number of combining marks. Postgres does not store NUL.
+        let scalars = text.unicodeScalars.prefix(messageCharacterCountMax).map { $0.value == 0 ? "\u{FFFD}" : $0 }
+        var cut = String.UnicodeScalarView()
+        cut.append(contentsOf: scalars)
+        return String(cut)
+      case .some:
+        faults.append("\(path)\(name): expected a string")
+        return nil
+      }
+    }
+
+    mutating func gateResult() {
+      switch fields["gateResult"] {
+      case nil, .null?: break
+      case .string(let text)? where GateResult(rawValue: text) != nil: break
+      case .some: faults.append("gateResult: expected pass or fail")
+      }
+    }
+
+    mutating func usage(into report: inout RunReport) {
+      switch fields["usage"] {
+      case nil, .null?: break
+      case .object(let fields)?:
+        var reader = Reader(fields: fields, path: "usage.")
+        report.model = reader.name("model")
+        report.totalTokensIn = reader.integer("totalTokensIn", in: 0...Int64.max)
+        report.totalTokensOut = reader.integer("totalTokensOut", in: 0...Int64.max)
+        report.totalCostMicrousd = reader.integer("totalCostMicroUSD", in: 0...Int64.max)
+        faults += reader.faults
+      case .some: faults.append("usage: expected an object")
+      }
+    }
+  }
+}

@@ -1,0 +1,69 @@
+internal import HTTPTypes
+internal import Hummingbird
+internal import Logging
+internal import NIOCore
+internal import PostgresClient
+internal import Reviews
+internal import Telemetry
+
+/// What a route needs to know of the connection.
+struct Peer: InitializableFromSource {
+  let address: SocketAddress?
+  let logger: Logger
+
+  init(source: ApplicationRequestContextSource) {
+    address = source.channel.remoteAddress
+    logger = source.logger
+  }
+}
+
+/// From a request to its answer: route, permission, handler; whatever goes wrong becomes a JSON fault, and every answer is
+/// counted.
+struct RouteResponder: HTTPResponder {
+  let table: RouteTable
+  let access: AccessRule
+  let metrics: BatonMetrics
+
+  func respond(to request: Request, context: Peer) async throws -> Response {
+    var path = BatonMetrics.HTTPRoute.other
+    var response: Response
+    do {
+      let (route, id) = try find(request, path: &path)
+      if route.access == .api {
+        try access.admit(headers: request.headers, authority: request.head.authority, peer: context.address)
+      }
+      response = try await route.handle(Call(request: request, pathID: id, logger: context.logger))
+    } catch {
+      response = fault(of: error, path: path, logger: context.logger).response
+    }
+    metrics.httpRequest(path, status: response.status.code).increment()
+    return request.method == .head ? response.createHeadResponse() : response
+  }
+
+  /// - Parameter path: set as soon as it is known, so that a wrong method is counted with its path.
+  private func find(_ request: Request, path: inout BatonMetrics.HTTPRoute) throws(HTTPFault) -> (Route, String?) {
+    switch table.match(request.method, request.uri.path) {
+    case .found(let route, let id):
+      path = route.path
+      return (route, id)
+    case .wrongMethod(let known, let allowed):
+      path = known
+      let list = allowed.map(\.rawValue).joined(separator: ", ")
+      throw HTTPFault(.methodNotAllowed, "expected \(list) here", headers: [.allow: list])
+    case .unknown:
+      throw HTTPFault(.notFound, "nothing is here: see the README for the routes")
+    }
+  }
+
+  private func fault(of error: any Error, path: BatonMetrics.HTTPRoute, logger: Logger) -> HTTPFault {
+    let fault = HTTPFault(error)
+    // PostgresError's description is safe to log; other errors are our own.
+    if fault.status.kind == .serverError, !(error is HTTPFault) {
+      let level: Logger.Level = fault.status == .serviceUnavailable ? .warning : .error
+      logger.log(
+        level: level, "request failed",
+        metadata: ["route": "\(path.rawValue)", "status": "\(fault.status.code)", "error": "\(error)"])
+    }
+    return fault
+  }
+}

@@ -1,0 +1,26 @@
+package import Logging
+internal import ServiceLifecycle
+package import Telemetry
+
+/// `/metrics`, `/livez` and `/readyz` for the roles that serve nothing else (`BATON_METRICS_HOST`, `BATON_METRICS_PORT`).
+package struct HealthServer: Service {
+  private let listener: HTTPListener
+
+  /// - Parameters:
+  ///   - port: 0 takes any free port.
+  ///   - onBound: gets the real port, once, when the server can be reached.
+  package init(
+    host: String, port: Int, metrics: BatonMetrics, registry: PrometheusRegistry, readiness: Readiness, logger: Logger,
+    onBound: @escaping @Sendable (Int) async -> Void = { _ in }
+  ) {
+    let routes = HealthRoutes(registry: registry, readiness: readiness).routes
+    listener = HTTPListener(
+      host: host, port: port, onBound: onBound,
+      responder: RouteResponder(table: RouteTable(routes), access: AccessRule(token: nil), metrics: metrics),
+      logger: logger)
+  }
+
+  /// Serves until graceful shutdown or cancellation.
+  /// - Throws: ``ListenError`` where the address cannot be had.
+  package func run() async throws { try await listener.run() }
+}

@@ -1,0 +1,83 @@
+internal import PostgresClient
+package import ReviewStore
+internal import Reviews
+package import Telemetry
+
+/// Where `/api/stats` and the gauges of the load have their figures from: the database, and the broker where it answers.
+package struct LoadFigures: Sendable {
+  private let store: ReviewStore
+  private let holderTimeout: Duration
+  private let queueStats: @Sendable () async -> QueueFigures?
+
+  /// How long a scrape waits for the database and the broker; Prometheus gives up after ten seconds.
+  static let scrapeTimeout = Duration.seconds(3)
+
+  /// - Parameters:
+  ///   - holderTimeout: `BATON_LEASE`.
+  ///   - queueStats: nil where the broker cannot be reached; bounds its own time.
+  package init(
+    store: ReviewStore, holderTimeout: Duration, queueStats: @escaping @Sendable () async -> QueueFigures?
+  ) {
+    self.store = store
+    self.holderTimeout = holderTimeout
+    self.queueStats = queueStats
+  }
+
+  /// All figures of now; the counts of ended reviews read the whole history.
+  /// - Throws: `PostgresError`.
+  package func stats() async throws -> StatsBody {
+    async let queue = queueStats()
+    let stored = try await store.stats(holderTimeout: holderTimeout)
+    return StatsBody(store: stored, queue: await queue)
+  }
+
+  /// Sets the gauges; what cannot be asked now is not shown until it can. For `PrometheusRegistry.onCollect`.
+  package func measure(into metrics: BatonMetrics) async {
+    async let queue = within(Self.scrapeTimeout) { await queueStats() }
+    async let stored = within(Self.scrapeTimeout) { try? await store.liveStats(holderTimeout: holderTimeout) }
+    set(metrics, queue: await queue)
+    set(metrics, stored: await stored)
+  }
+
+  private func set(_ metrics: BatonMetrics, queue: QueueFigures?) {
+    guard let queue else {
+      for gauge in [metrics.queueMessagesReady, metrics.queueConsumers, metrics.deadMessages] { gauge.unset() }
+      return
+    }
+    metrics.queueMessagesReady.set(queue.ready)
+    metrics.queueConsumers.set(queue.consumers)
+    metrics.deadMessages.set(queue.dead)
+  }
+
+  private func set(_ metrics: BatonMetrics, stored: StoreStats?) {
+    guard let stored else {
+      for gauge in [metrics.queueMessagesUnacked, metrics.oldestPendingSeconds, metrics.oldestQueuedSeconds] {
+        gauge.unset()
+      }
+      for status in BatonMetrics.ActiveStatus.allCases { metrics.reviews(status).unset() }
+      return
+    }
+    metrics.queueMessagesUnacked.set(stored.unacknowledged)
+    metrics.oldestPendingSeconds.set(seconds: stored.oldestPending ?? .zero)
+    metrics.oldestQueuedSeconds.set(seconds: stored.oldestQueued ?? .zero)
+    metrics.reviews(.pending).set(stored.counts[.pending] ?? 0)
+    metrics.reviews(.queued).set(stored.counts[.queued] ?? 0)
+    metrics.reviews(.running).set(stored.counts[.running] ?? 0)
+  }
+}
+
+/// The body's value, or nil where it has none in time; the body is cancelled then, and has to heed it.
+private func within<Value: Sendable>(
+  _ timeout: Duration, _ body: @escaping @Sendable () async -> Value?
+) async -> Value? {
+  await withTaskGroup(of: Value?.self) { group in
+    group.addTask(operation: body)
+    group.addTask {
+      try? await Task.sleep(for: timeout)
+      return nil
+    }
+    let first = await group.next() ?? nil
+    group.cancelAll()
+    return first
+  }
+}

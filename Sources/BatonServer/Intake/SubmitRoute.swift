@@ -1,0 +1,43 @@
+internal import FoundationEssentials
+internal import HTTPTypes
+internal import Hummingbird
+internal import ReviewStore
+internal import Reviews
+internal import Telemetry
+
+/// `POST /api/reviews`: creates a review, or finds the one of the same pull request and commit.
+struct SubmitRoute: Sendable {
+  let store: ReviewStore
+
+  var routes: [Route] { [Route(.post, .reviews, access: .api, handle: submit)] }
+
+  private struct Submitted: Encodable {
+    var id: String
+    var status: ReviewStatus
+  }
+
+  @Sendable private func submit(_ call: Call) async throws -> Response {
+    let review = try Self.review(from: try await call.body())
+    let submission = try await store.submit(review, trace: call.trace)
+    return .json(
+      submission.isNew ? .created : .ok, Submitted(id: submission.id.lowercase, status: submission.status))
+  }
+
+  /// - Throws: `HTTPFault`: 400 for what is no JSON object, 422 for one with faulty fields.
+  private static func review(from body: Data) throws(HTTPFault) -> NewReview {
+    do {
+      return try NewReview(json: body)
+    } catch {
+      throw HTTPFault(
+        error.isMalformed ? .badRequest : .unprocessableContent, "not a review: \(error.description)",
+        faults: error.faults)
+    }
+  }
+}
+
+extension Call {
+  /// The trace that the caller has begun (W3C Trace Context), or a new one.
+  fileprivate var trace: TraceContext {
+    request.headers[.traceparent].flatMap { TraceContext(traceparent: $0) } ?? TraceContext()
+  }
+}

@@ -1,0 +1,14 @@
+#pragma once
+
+// What the Glibc module of Swift does not import.
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+static inline int baton_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
+
+// Declared here, not taken from <pthread.h>: it is there only under _GNU_SOURCE, which a module cannot set for others.
+extern int pthread_setname_np(pthread_t thread, const char *name);

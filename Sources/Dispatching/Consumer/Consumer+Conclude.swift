@@ -1,0 +1,80 @@
+internal import Logging
+internal import Resilience
+internal import ReviewStore
+internal import Reviews
+internal import Telemetry
+
+extension Consumer {
+  /// Writes how the dispatch ended, then settles the deliveries that stand for the review.
+  func conclude(_ ending: Ending, _ review: LeasedReview, _ ticket: Ticket, _ trace: TraceContext) async {
+    switch ending {
+    case .dispatched(let agentVersion, let report):
+      await record(ticket, agentVersion, report, trace)
+      // Also where it could not be recorded: the worker has said yes, and the reaper reconciles the row.
+      settle(hand.end(ticket), .acknowledge, .dispatched)
+    case .overtaken:
+      settle(hand.end(ticket), .reject, .duplicate)
+    case .postponed(let reason, let delay):
+      await write(ticket, trace, .notice, "handed back: \(reason)", .returned) {
+        try await store.postpone(ticket, by: holder, reason: reason, for: delay)
+      }
+    case .retry(let message):
+      let delay = policy.retry.delay(attempt: review.dispatchFailures)
+      await write(ticket, trace, .warning, "trying again later: \(message)", .retry) {
+        try await store.retryLater(
+          ticket, by: holder, message: message, after: delay, attemptMax: policy.attemptMax) != nil
+      }
+    case .unclear(let message, let isCounted):
+      let delay = policy.retry.base / 2 + policy.retry.delay(attempt: review.dispatchFailures)
+      await write(ticket, trace, .warning, "left queued: \(message)", .ambiguous) {
+        try await store.leaveQueued(
+          ticket, by: holder, message: message, for: delay, isCounted: isCounted, attemptMax: policy.attemptMax) != nil
+      }
+    case .failed(let code, let message):
+      await write(ticket, trace, .error, "failed as \(code.rawValue): \(message)", .failed) {
+        try await store.fail(ticket, by: holder, code: code, message: message)
+      }
+    }
+  }
+
+  /// Records the dispatch; what cannot be recorded now is the reaper's.
+  private func record(_ ticket: Ticket, _ agentVersion: String?, _ report: RunReport?, _ trace: TraceContext) async {
+    do {
+      let answer = try await records.submit(
+        DispatchRecord(reviewID: ticket.reviewID, attempt: ticket.attempt, agentVersion: agentVersion))
+      if answer == .cancelled { try await store.tellWorkerCancelled(ticket.reviewID, attempt: ticket.attempt) }
+      if let report { _ = try await store.report(ticket.reviewID, report) }
+    } catch {
+      logger.error(
+        "the worker has the review, but it could not be recorded; the reaper reconciles it",
+        metadata: metadata(ticket, trace).merging(["error": "\(error)"]) { $1 })
+    }
+  }
+
+  /// Writes what is next into the row, and rejects the deliveries after that. While Postgres is away they are held.
+  private func write(
+    _ ticket: Ticket, _ trace: TraceContext, _ level: Logger.Level, _ message: String,
+    _ outcome: BatonMetrics.DeliveryOutcome, _ statement: @Sendable () async throws -> Bool
+  ) async {
+    let deadline = ContinuousClock.now + policy.drainTimeout
+    let isWritten = await outage.untilItWorks(
+      "writing what became of a review", while: { !flow.isDraining || .now < deadline }, statement)
+    let deliveries = hand.end(ticket)
+    switch isWritten {
+    case true?:
+      logger.log(level: level, "review \(message)", metadata: metadata(ticket, trace))
+      settle(deliveries, .reject, outcome)
+    case false?:
+      // The lease was no longer ours: whoever has the row now decides.
+      logger.notice("overtaken: \(message)", metadata: metadata(ticket, trace))
+      settle(deliveries, .reject, .duplicate)
+    case nil:
+      logger.error("not written, given back to the broker: \(message)", metadata: metadata(ticket, trace))
+      settle(deliveries, .giveBack, .returned)
+    }
+  }
+
+  private func metadata(_ ticket: Ticket, _ trace: TraceContext) -> Logger.Metadata {
+    ["review": "\(ticket.reviewID.lowercase)", "attempt": "\(ticket.attempt)", "trace": "\(trace.traceID)"]
+  }
+}

@@ -1,0 +1,182 @@
+internal import Logging
+internal import Platforms
+internal import Resilience
+internal import ReviewStore
+internal import Reviews
+internal import Telemetry
+internal import WorkerAPI
+internal import WorkerClient
+
+extension Consumer {
+  /// A review that has cost so many holders their life is prepared alone in its process: if it kills this one too, no
+  /// bystander pays for it.
+  private static let suspiciousLosses = 3
+  /// A lease that is younger is as fresh as another look at the row would be.
+  private static let freshness: Duration = .milliseconds(100)
+
+  /// Prepares and dispatches a leased review, writes what came of it, and settles its deliveries.
+  func dispatch(_ review: LeasedReview, _ ticket: Ticket, _ trace: TraceContext) async {
+    let leased = ContinuousClock.now
+    let ending: Ending
+    do {
+      if review.leaseLosses >= Self.suspiciousLosses {
+        ending = try await gate.withExclusive { await attempt(review, ticket, trace, leased: leased) }
+      } else {
+        ending = try await gate.withShared { await attempt(review, ticket, trace, leased: leased) }
+      }
+    } catch {
+      // Cancelled while it waited for its turn.
+      ending = .postponed("handed back at shutdown", .zero)
+    }
+    await conclude(ending, review, ticket, trace)
+  }
+
+  /// How the attempt to dispatch a review ended.
+  enum Ending: Sendable {
+    /// The worker has it.
+    case dispatched(agentVersion: String?, report: RunReport?)
+    /// Cancelled, or somebody else's by now: the row says what is next.
+    case overtaken
+    case postponed(String, Duration)
+    case retry(String)
+    /// The worker may have it.
+    case unclear(String, isCounted: Bool)
+    case failed(ErrorCode, String)
+  }
+
+  private func attempt(
+    _ review: LeasedReview, _ ticket: Ticket, _ trace: TraceContext, leased: ContinuousClock.Instant
+  ) async -> Ending {
+    if let wait = workerIsOut() { return .postponed("the worker is out", wait) }
+    let payload: PreparedPayload
+    switch await prepare(review, ticket) {
+    case .success(let prepared): payload = prepared
+    case .failure(let ending): return ending.ending
+    }
+    if .now - leased > Self.freshness, await !isStillWanted(ticket) { return .overtaken }
+    if let wait = await waitForAdmission() { return .postponed("the worker is out", wait) }
+    return await call(payload, ticket, trace)
+  }
+
+  private struct NotPrepared: Error {
+    var ending: Ending
+  }
+
+  private func prepare(_ review: LeasedReview, _ ticket: Ticket) async -> Result<PreparedPayload, NotPrepared> {
+    let start = ContinuousClock.now
+    let preparation = Task { () -> Result<PreparedPayload, PreparationError> in
+      do throws(PreparationError) {
+        return .success(try await preparer.prepare(review))
+      } catch {
+        return .failure(error)
+      }
+    }
+    hand.preparing(ticket, until: start + policy.preparationMax) { preparation.cancel() }
+    let result = await preparation.value
+    let interruption = hand.prepared(ticket)
+    metrics.prepareSeconds.record(seconds: .now - start)
+    switch (result, interruption) {
+    case (.success(let payload), _): return .success(payload)
+    case (_, .shuttingDown): return .failure(NotPrepared(ending: .postponed("handed back at shutdown", .zero)))
+    case (_, .tookTooLong):
+      return .failure(NotPrepared(ending: .retry("preparing the payload took longer than \(policy.preparationMax)")))
+    case (.failure(.permanent(let code, let message)), _):
+      return .failure(NotPrepared(ending: .failed(code, message)))
+    case (.failure(.transient(let message, let retryAfter?)), _):
+      return .failure(NotPrepared(ending: .postponed(message, retryAfter)))
+    case (.failure(.transient(let message, nil)), _): return .failure(NotPrepared(ending: .retry(message)))
+    case (.failure(.outage(_, let message, let retryAfter)), _):
+      return .failure(NotPrepared(ending: .postponed(message, retryAfter ?? outageDelay())))
+    }
+  }
+
+  /// Whether the row still wants this dispatch: not cancelled, no newer attempt, the lease still ours. Where Postgres does not
+  /// answer, the lease is trusted: the worker's start is idempotent, and the record says how the row stands.
+  private func isStillWanted(_ ticket: Ticket) async -> Bool {
+    (try? await looks.submit(ticket)) ?? true
+  }
+
+  private func call(_ payload: PreparedPayload, _ ticket: Ticket, _ trace: TraceContext) async -> Ending {
+    let start = ContinuousClock.now
+    let outcome = await worker.start(payload.body, reviewID: ticket.reviewID, attempt: ticket.attempt, trace: trace)
+    metrics.dispatchSeconds.record(seconds: .now - start)
+    switch outcome {
+    case .dispatched(let response):
+      circuit.succeeded()
+      return .dispatched(
+        agentVersion: response.agentVersion ?? payload.agentVersion, report: report(response, ticket))
+    case .unavailable(let message):
+      circuit.failed()
+      return .postponed("the worker cannot be reached: \(message)", outageDelay())
+    case .throttled(let retryAfter, let message):
+      circuit.failed(retryAfter: retryAfter)
+      return .postponed("the worker throttles: \(message)", (retryAfter ?? .zero) + outageDelay())
+    case .refused(let message):
+      circuit.succeeded()
+      return .failed(.workerRejected, message)
+    case .ambiguous(let message):
+      return await ask(ticket, message)
+    }
+  }
+
+  /// The worker may or may not have it: asks, instead of guessing (I2).
+  private func ask(_ ticket: Ticket, _ message: String) async -> Ending {
+    switch await worker.status(of: ticket.reviewID) {
+    case .known(let run) where run.attempt == ticket.attempt:
+      circuit.succeeded()
+      await rememberWorkerAnswers()
+      return .dispatched(agentVersion: nil, report: run.status.reviewStatus == .queued ? nil : RunReport(run))
+    case .known:
+      circuit.succeeded()
+      await rememberWorkerAnswers()
+      return .unclear("\(message); the worker has another attempt", isCounted: true)
+    case .unknown, .unsupported:
+      circuit.succeeded()
+      return .unclear("\(message); the worker does not know the review", isCounted: true)
+    case .failed(let second):
+      circuit.failed()
+      return .unclear("\(message); asked about it, the worker failed too: \(second)", isCounted: false)
+    }
+  }
+
+  private func rememberWorkerAnswers() async {
+    do {
+      try await store.rememberWorkerAnswers(workerURL)
+    } catch {
+      logger.debug("not remembered that the worker answers", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// A start that is answered with a later state than queued counts as a callback.
+  private func report(_ response: StartResponse, _ ticket: Ticket) -> RunReport? {
+    let status = response.status.reviewStatus
+    return status == .queued ? nil : RunReport(status: status, attempt: ticket.attempt)
+  }
+
+  // MARK: The worker's circuit
+
+  private func outageDelay() -> Duration {
+    policy.retry.base / 2 + policy.retry.delay(attempt: 1)
+  }
+
+  /// How long to stay away from a worker that is out; nil while it is not.
+  private func workerIsOut() -> Duration? {
+    guard case .open = circuit.state, let openFor = circuit.openFor else { return nil }
+    return openFor + outageDelay()
+  }
+
+  /// Waits for the leave to call: while another review probes the worker, its outcome decides.
+  /// - Returns: nil with the leave; otherwise how long to stay away.
+  private func waitForAdmission() async -> Duration? {
+    let deadline = ContinuousClock.now + policy.workerTimeout
+    while true {
+      switch circuit.admit() {
+      case .admitted, .probe: return nil
+      case .refused:
+        if let wait = workerIsOut() { return wait }
+        guard .now < deadline else { return outageDelay() }
+        try? await Task.sleep(for: .milliseconds(20))
+      }
+    }
+  }
+}

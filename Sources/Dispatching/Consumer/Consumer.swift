@@ -1,0 +1,173 @@
+package import AMQPClient
+package import Logging
+package import Platforms
+package import Resilience
+package import ReviewQueue
+package import ReviewStore
+internal import Reviews
+internal import ServiceLifecycle
+internal import Synchronization
+package import Telemetry
+package import WorkerClient
+
+/// Takes deliveries, prepares their reviews, calls the worker, and settles.
+///
+/// One child task for each delivery; the prefetch bounds how many there are. A delivery is acknowledged only after its review's
+/// dispatch has succeeded (I4); otherwise it is rejected, after the row durably says what is next.
+package struct Consumer: Service {
+  /// What a consumer works with.
+  package struct Dependencies: Sendable {
+    package var store: ReviewStore
+    package var deliveries: AMQPConsumer
+    /// Publishes poison.
+    package var tickets: TicketPublisher
+    package var preparer: any PayloadPreparer
+    package var worker: WorkerClient
+    package var workerURL: String
+    package var workerCircuit: Circuit
+    package var metrics: BatonMetrics
+
+    package init(
+      store: ReviewStore, deliveries: AMQPConsumer, tickets: TicketPublisher, preparer: any PayloadPreparer,
+      worker: WorkerClient, workerURL: String, workerCircuit: Circuit, metrics: BatonMetrics
+    ) {
+      self.store = store
+      self.deliveries = deliveries
+      self.tickets = tickets
+      self.preparer = preparer
+      self.worker = worker
+      self.workerURL = workerURL
+      self.workerCircuit = workerCircuit
+      self.metrics = metrics
+    }
+  }
+
+  let store: ReviewStore
+  let source: AMQPConsumer
+  let tickets: TicketPublisher
+  let preparer: any PayloadPreparer
+  let worker: WorkerClient
+  let workerURL: String
+  let circuit: Circuit
+  let metrics: BatonMetrics
+  let holder: Holder.ID
+  let policy: DispatchPolicy
+  let logger: Logger
+
+  let hand = WorkInHand()
+  let gate = SolitudeGate()
+  let outage: DatabaseOutage
+  let held: HeldTickets
+  let leases: Batcher<Ticket, LeaseVerdict>
+  let looks: Batcher<Ticket, Bool>
+  let records: Batcher<DispatchRecord, RecordAnswer>
+  let flow: DeliveryFlow
+
+  package init(_ dependencies: Dependencies, holder: Holder.ID, policy: DispatchPolicy, logger: Logger) {
+    store = dependencies.store
+    source = dependencies.deliveries
+    tickets = dependencies.tickets
+    preparer = dependencies.preparer
+    worker = dependencies.worker
+    workerURL = dependencies.workerURL
+    circuit = dependencies.workerCircuit
+    metrics = dependencies.metrics
+    self.holder = holder
+    self.policy = policy
+    self.logger = logger
+    outage = DatabaseOutage(logger: logger)
+    flow = DeliveryFlow(source: source, queue: policy.queue, prefetch: policy.prefetch, logger: logger)
+    let store = store
+    let lease: @Sendable ([Ticket]) async throws -> [LeaseVerdict] = { tickets in
+      try await store.lease(
+        tickets, by: holder, for: policy.leaseDuration, holderTimeout: policy.holderTimeout,
+        attemptMax: policy.attemptMax)
+    }
+    held = HeldTickets(countMax: max(1, policy.prefetch / 4), store: store, lease: lease, logger: logger)
+    leases = Batcher(maxBatch: 256) { tickets in await results(tickets.count) { try await lease(tickets) } }
+    looks = Batcher(maxBatch: 256) { tickets in
+      await results(tickets.count) { try await store.stillLeased(tickets, by: holder) }
+    }
+    records = Batcher(maxBatch: 256) { records in
+      await results(records.count) { try await store.recordDispatched(records, by: holder) }
+    }
+  }
+
+  /// What the holder's heartbeat says of this consumer.
+  package var report: Holder.Report {
+    Holder.Report(unleasedTickets: hand.undecidedCount, inFlight: hand.count, leasedUpTo: hand.leasedUpTo)
+  }
+
+  /// What keeps this consumer from consuming, for `/readyz`; nil where all is well.
+  package var fault: String? {
+    if let outage = outage.duration { return "Postgres has not answered for \(outage.components.seconds) s" }
+    return flow.fault
+  }
+
+  /// Consumes until the service is shut down, then drains: what is in hand is finished, or handed back when
+  /// BATON_DRAIN_TIMEOUT is over.
+  package func run() async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await source.run() }
+      group.addTask { await watch() }
+      await withGracefulShutdownHandler {
+        await consume()
+      } onGracefulShutdown: {
+        Task { await drain() }
+      }
+      group.cancelAll()
+      try await group.waitForAll()
+    }
+  }
+
+  private func consume() async {
+    await withDiscardingTaskGroup { group in
+      for await delivery in source.deliveries {
+        flow.received()
+        hand.received()
+        group.addTask { await handle(delivery) }
+      }
+    }
+  }
+
+  /// Stops taking deliveries; what is in hand goes on.
+  private func drain() async {
+    logger.notice("draining", metadata: ["in_flight": "\(hand.count)"])
+    flow.drain()
+    await source.stopConsuming()
+    await held.close()
+    // Time for the worker's answers that are under way, and for settling what is handed back.
+    try? await Task.sleep(for: max(policy.drainTimeout - policy.workerTimeout - .seconds(1), policy.drainTimeout / 2))
+    hand.interruptAll()
+  }
+
+  /// Looks after what no single delivery sees.
+  private func watch() async {
+    var ticks = 0
+    while !Task.isCancelled {
+      try? await Task.sleep(for: .seconds(1))
+      ticks += 1
+      hand.interruptOverdue(at: .now)
+      metrics.inflightReviews.set(hand.count)
+      metrics.circuitOpen(.worker).set(circuit.openFor == nil ? 0 : 1)
+      await flow.keepFlowing(
+        inFlight: hand.count + hand.undecidedCount, isCircuitOpen: circuit.openFor != nil, outage: outage.duration,
+        isDatabaseBack: { await self.isDatabaseBack() })
+    }
+  }
+
+  private func isDatabaseBack() async -> Bool {
+    await outage.untilItWorks("looking for Postgres", while: { false }) { try await store.now() } != nil
+  }
+}
+
+/// Gives each of a batch its own result, or all of them the error.
+private func results<Output: Sendable>(
+  _ count: Int, _ run: () async throws -> [Output]
+) async -> [Result<Output, any Error>] {
+  do {
+    return try await run().map { .success($0) }
+  } catch {
+    return Array(repeating: .failure(error), count: count)
+  }
+}

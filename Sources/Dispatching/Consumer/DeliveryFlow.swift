@@ -1,0 +1,117 @@
+internal import AMQPClient
+internal import Logging
+internal import Synchronization
+
+/// Whether deliveries flow as they should: pauses consumption while nothing could be done with them, and proves that a
+/// consumer which is connected does consume (I9).
+final class DeliveryFlow: Sendable {
+  private struct State {
+    var receivedSinceLook = 0
+    /// Looks in a row that found messages ready, room in the hand, and none delivered.
+    var silentLooks = 0
+    var secondsToLook = DeliveryFlow.lookInterval
+    var isDraining = false
+    var pause: Pause?
+  }
+
+  private enum Pause: Equatable {
+    case circuitOpen
+    case databaseAway
+  }
+
+  /// Seconds between looks at the queue. Two silent looks make it ten seconds until the channel is rebuilt.
+  private static let lookInterval = 5
+  /// For how long Postgres may be away before all deliveries are given back.
+  private static let outageMax: Duration = .seconds(60)
+
+  private let state = Mutex(State())
+  private let source: AMQPConsumer
+  private let queue: String
+  private let prefetch: Int
+  private let logger: Logger
+
+  init(source: AMQPConsumer, queue: String, prefetch: Int, logger: Logger) {
+    self.source = source
+    self.queue = queue
+    self.prefetch = prefetch
+    self.logger = logger
+  }
+
+  /// What is wrong with the flow; nil where nothing is.
+  var fault: String? {
+    let (silentLooks, pause) = state.withLock { ($0.silentLooks, $0.pause) }
+    if pause == .databaseAway { return "deliveries were given back while Postgres is away" }
+    if silentLooks > 0 { return "connected, but nothing is delivered although messages are ready" }
+    return source.isConnected || pause != nil ? nil : "there is no connection to the broker"
+  }
+
+  /// Whether this process is shutting down.
+  var isDraining: Bool { state.withLock { $0.isDraining } }
+
+  func received() { state.withLock { $0.receivedSinceLook += 1 } }
+
+  func drain() { state.withLock { $0.isDraining = true } }
+
+  /// Called every second.
+  func keepFlowing(
+    inFlight: Int, isCircuitOpen: Bool, outage: Duration?, isDatabaseBack: () async -> Bool
+  ) async {
+    let (pause, isDraining) = state.withLock { ($0.pause, $0.isDraining) }
+    guard !isDraining else { return }
+    switch pause {
+    case nil where outage.map({ $0 > Self.outageMax }) ?? false:
+      logger.error("Postgres has been away for a minute: all deliveries go back to the broker")
+      set(.databaseAway)
+      await source.stopConsuming(endsDeliveries: false)
+      source.rebuildChannel()
+    case nil where isCircuitOpen:
+      logger.warning("the worker is out: taking no deliveries until it answers")
+      set(.circuitOpen)
+      await source.stopConsuming(endsDeliveries: false)
+    case nil:
+      await proveConsuming(inFlight: inFlight)
+    case .circuitOpen where !isCircuitOpen, .databaseAway where await isDatabaseBack():
+      logger.notice("taking deliveries again")
+      set(nil)
+      source.resumeConsuming()
+    case .circuitOpen, .databaseAway: break
+    }
+  }
+
+  private func set(_ pause: Pause?) {
+    state.withLock { state in
+      state.pause = pause
+      state.silentLooks = 0
+      state.receivedSinceLook = 0
+    }
+  }
+
+  /// Every few seconds: with room in the hand, nothing delivered and messages ready, the channel is rebuilt, then the
+  /// connection. The most frequent complaint about systems of this kind is a consumer that is connected and silent.
+  private func proveConsuming(inFlight: Int) async {
+    let isDue = state.withLock { state in
+      state.secondsToLook -= 1
+      guard state.secondsToLook <= 0 else { return false }
+      state.secondsToLook = Self.lookInterval
+      let isSilent = state.receivedSinceLook == 0 && inFlight < prefetch
+      state.receivedSinceLook = 0
+      if !isSilent { state.silentLooks = 0 }
+      return isSilent
+    }
+    // Without an answer the connection itself is being made again.
+    guard isDue, let status = try? await source.queueStatus(queue) else { return }
+    let silentLooks = state.withLock { state in
+      state.silentLooks = status.messagesReady > 0 && state.receivedSinceLook == 0 ? state.silentLooks + 1 : 0
+      return state.silentLooks
+    }
+    guard silentLooks >= 2 else { return }
+    logger.error(
+      "messages are ready and none is delivered: rebuilding the \(silentLooks == 2 ? "channel" : "connection")",
+      metadata: ["ready": "\(status.messagesReady)"])
+    if silentLooks == 2 {
+      source.rebuildChannel()
+    } else {
+      source.rebuildConnection()
+    }
+  }
+}

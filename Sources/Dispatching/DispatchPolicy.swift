@@ -1,0 +1,41 @@
+package import Resilience
+
+/// The times and bounds of dispatching, as the settings give them.
+package struct DispatchPolicy: Sendable {
+  /// BATON_QUEUE
+  package var queue = "baton.reviews"
+  /// BATON_MAX_QUEUE_DEPTH: the producer stops claiming while so many messages are ready.
+  package var queueDepthMax = 1_000
+  /// BATON_OWNER_LIMIT: reviews of an owner that are queued or running at once.
+  package var ownerLimit = 20
+  /// BATON_POLL_INTERVAL: how often to look without a notification.
+  package var pollInterval: Duration = .seconds(5)
+  /// BATON_PREFETCH: reviews in the hands of one consumer.
+  package var prefetch = 256
+  /// BATON_LEASE: a holder without a heartbeat for so long is dead.
+  package var holderTimeout: Duration = .seconds(15)
+  /// BATON_PREPARE_TIMEOUT: the longest that a lease lasts.
+  package var leaseDuration: Duration = .seconds(60)
+  /// BATON_PUBLISH_GRACE: a claim whose publish was never confirmed is abandoned after this.
+  package var publishGrace: Duration = .seconds(15)
+  /// BATON_STALE_AFTER
+  package var staleAfter: Duration = .seconds(300)
+  /// BATON_RUNNING_TIMEOUT
+  package var runningTimeout: Duration = .seconds(1_800)
+  /// BATON_MAX_ATTEMPTS
+  package var attemptMax = 8
+  /// BATON_RETRY_BASE, BATON_RETRY_MAX
+  package var retry = Backoff(base: .seconds(2), max: .seconds(300))
+  /// BATON_WORKER_TIMEOUT
+  package var workerTimeout: Duration = .seconds(10)
+  /// BATON_DRAIN_TIMEOUT
+  package var drainTimeout: Duration = .seconds(30)
+
+  package init() {}
+
+  /// How often a holder says that it lives: three beats may be lost before it counts as dead.
+  package var heartbeatInterval: Duration { min(.seconds(3), holderTimeout / 4) }
+
+  /// How long a preparation may take, so that the call of the worker and its record still fit into the lease.
+  package var preparationMax: Duration { max(leaseDuration - workerTimeout - .seconds(2), leaseDuration / 2) }
+}

@@ -1,0 +1,127 @@
+internal import Logging
+internal import Resilience
+internal import ReviewQueue
+internal import ReviewStore
+internal import Reviews
+internal import Telemetry
+internal import WorkerAPI
+internal import WorkerClient
+
+extension Reaper {
+  /// Workers that are asked at once.
+  private static let questionsAtOnce = 16
+
+  /// Asks the worker about reviews that it should have reported on: dispatched but still queued, or running for long.
+  func reconcileSilent(_ counts: inout ReapCounts) async throws {
+    guard let worker else { return }
+    let times = ReapTimes(
+      holderTimeout: policy.holderTimeout, publishGrace: policy.publishGrace, staleAfter: policy.staleAfter,
+      runningTimeout: policy.runningTimeout)
+    while true {
+      let silent = try await store.takeSilent(times, limit: Self.pageMax)
+      try await withThrowingTaskGroup(of: BatonMetrics.ReconcileResult.self) { group in
+        for (index, review) in silent.enumerated() {
+          if index >= Self.questionsAtOnce, let result = try await group.next() { counts.add(result) }
+          group.addTask { try await reconcile(review, with: worker) }
+        }
+        for try await result in group { counts.add(result) }
+      }
+      guard silent.count == Self.pageMax else { return }
+    }
+  }
+
+  private func reconcile(
+    _ review: SilentReview, with worker: WorkerClient
+  ) async throws -> BatonMetrics.ReconcileResult {
+    let result = try await result(of: review, answer: await worker.status(of: review.reviewID))
+    metrics.reconciled(result).increment()
+    return result
+  }
+
+  private func result(
+    of review: SilentReview, answer: StatusAnswer
+  ) async throws -> BatonMetrics.ReconcileResult {
+    switch answer {
+    case .known(let run) where run.attempt == review.attempt:
+      try await store.rememberWorkerAnswers(workerURL)
+      guard run.status.reviewStatus != .queued else { return .alive }
+      _ = try await store.report(review.reviewID, RunReport(run))
+      switch run.status.reviewStatus {
+      case .completed: return .completed
+      case .failed: return .failed
+      case .cancelled: return .cancelled
+      default: return .alive
+      }
+    case .known:
+      // It knows another attempt, so it answers, and does not have this one.
+      try await store.rememberWorkerAnswers(workerURL)
+      return try await forget(review)
+    case .unknown, .unsupported:
+      guard try await store.workerHasAnswered(workerURL) else {
+        // No evidence. A queued row may be started again, which an idempotent worker answers with the present status.
+        return review.status == .queued ? try await forget(review) : .unanswered
+      }
+      return try await forget(review)
+    case .failed(let message):
+      logger.warning(
+        "the worker could not be asked about a silent review",
+        metadata: ["review": "\(review.reviewID.lowercase)", "error": "\(message)"])
+      return .unanswered
+    }
+  }
+
+  /// The worker does not have it: a queued one is published again, a running one has been lost.
+  private func forget(_ review: SilentReview) async throws -> BatonMetrics.ReconcileResult {
+    if review.status == .running {
+      let message = "the worker no longer knows this run"
+      return try await store.failLost(review, message: message) ? .lost : .alive
+    }
+    guard let claim = try await store.forgetDispatch(review, by: holder) else { return .alive }
+    _ = await publisher.publish([claim])
+    return .republished
+  }
+
+  /// Tells the worker what it has to know; what it does not accept comes due again.
+  func deliverOutbox(_ counts: inout ReapCounts) async throws {
+    guard let worker else { return }
+    while true {
+      let entries = try await store.takeOutbox(limit: Self.pageMax)
+      for entry in entries {
+        switch await worker.cancel(entry.reviewID, reason: "cancelled", attempt: entry.attempt) {
+        case .done, .unknown:
+          try await store.deleteOutbox(entry.id)
+          counts.cancelsDelivered += 1
+        case .failed(let message):
+          try await store.failOutbox(entry.id, error: message)
+          logger.warning(
+            "the worker was not told of a cancel; trying again later",
+            metadata: ["review": "\(entry.reviewID.lowercase)", "error": "\(message)"])
+          // The others would wait for the same time-out; they come due again as well.
+          return
+        }
+      }
+      guard entries.count == Self.pageMax else { return }
+    }
+  }
+}
+
+extension RunReport {
+  /// What a worker answered about a run, as if it had called back.
+  init(_ run: RunStatus) {
+    self.init(
+      status: run.status.reviewStatus, attempt: run.attempt, sessionId: run.sessionId, cliSessionId: run.cliSessionId,
+      errorMessage: run.errorMessage, model: run.usage?.model, totalTokensIn: run.usage?.totalTokensIn,
+      totalTokensOut: run.usage?.totalTokensOut, totalCostMicrousd: run.usage?.totalCostMicroUSD)
+  }
+}
+
+extension ReapCounts {
+  fileprivate mutating func add(_ result: BatonMetrics.ReconcileResult) {
+    switch result {
+    case .alive, .completed, .failed, .cancelled: reconciled += 1
+    case .republished: forgotten += 1
+    case .lost: workerLost += 1
+    case .unanswered: unanswered += 1
+    }
+  }
+}

@@ -1,0 +1,282 @@
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+
+/// A serial executor that is one thread waiting in poll(2): for jobs, for sockets, and for timers.
+///
+/// C clients such as librabbitmq and libpq are not thread-safe and must never block the cooperative pool. An actor whose
+/// `unownedExecutor` is a `ThreadExecutor` gets both by construction: isolation *is* the thread. The actor watches
+/// its socket here, and its handlers call `assumeIsolated`.
+///
+/// A turn of the loop: run the jobs that are there, run the turn handlers, run the timers that are due, then wait until
+/// a socket is ready, a timer is due or a job arrives. The thread starts with the first job and ends by itself when for a
+/// while there was neither a job, nor a watch, nor a timer; a later job starts another. So nothing has to stop it, and an
+/// executor that is no longer referenced leaves nothing behind.
+///
+/// Known weakness: one slow job delays everything on the same executor. Give each blocking client one of its own.
+public final class ThreadExecutor: SerialExecutor {
+  /// What a watched socket waits for, or is ready for.
+  public struct Readiness: OptionSet, Sendable {
+    /// The bits of poll(2).
+    public let rawValue: Int16
+
+    /// Creates the set from bits of poll(2).
+    public init(rawValue: Int16) { self.rawValue = rawValue }
+
+    /// Data can be read, or the peer has closed.
+    public static let read = Readiness(rawValue: Int16(POLLIN))
+    /// Data can be written.
+    public static let write = Readiness(rawValue: Int16(POLLOUT))
+    /// The socket has failed or was hung up; reported whether asked for or not.
+    public static let failed = Readiness(rawValue: Int16(POLLERR | POLLHUP | POLLNVAL))
+  }
+
+  /// Names a timer or a turn handler, to cancel it.
+  public struct Token: Hashable, Sendable {
+    fileprivate let number: UInt64
+  }
+
+  private struct Watch {
+    var events: Readiness
+    var handler: @Sendable (Readiness) -> Void
+  }
+
+  private struct Timer {
+    var deadline: ContinuousClock.Instant
+    var handler: @Sendable () -> Void
+  }
+
+  private struct State {
+    var jobs: [UnownedJob] = []
+    var isWaiting = false
+    var thread: pthread_t?
+    var nextToken: UInt64 = 1
+    var watches: [Int32: Watch] = [:]
+    var timers: [Token: Timer] = [:]
+    var turnHandlers: [Token: @Sendable () -> Bool] = [:]
+  }
+
+  /// How long a thread with nothing to do waits for more before it ends.
+  private static let lingerMilliseconds: Int32 = 1_000
+
+  private let name: String
+  private let wakeDescriptor: Int32
+  private let state = Mutex(State())
+
+  /// Creates an executor; its thread starts with the first job.
+  /// - Parameter name: shown by `top -H` and debuggers; the first 15 bytes count.
+  public init(name: String) {
+    self.name = name
+    wakeDescriptor = baton_eventfd()
+    precondition(wakeDescriptor >= 0, "eventfd failed: no file descriptor left (errno \(errno))")
+  }
+
+  deinit {
+    close(wakeDescriptor)
+  }
+
+  // MARK: SerialExecutor
+
+  /// Queues a job and wakes the thread where it waits.
+  public func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    let (mustWake, mustStart) = state.withLock { state in
+      state.jobs.append(job)
+      defer { state.isWaiting = false }
+      if state.thread == nil {
+        startThread(&state)
+        return (false, true)
+      }
+      return (state.isWaiting, false)
+    }
+    if mustWake && !mustStart { wake() }
+  }
+
+  /// The executor as the runtime wants it.
+  public func asUnownedSerialExecutor() -> UnownedSerialExecutor {
+    UnownedSerialExecutor(ordinary: self)
+  }
+
+  /// Whether the caller runs on this executor's thread; makes `assumeIsolated` work in handlers.
+  public func isIsolatingCurrentContext() -> Bool? {
+    isOnThread
+  }
+
+  /// Traps where the caller is not on this executor's thread.
+  public func checkIsolated() {
+    precondition(isOnThread, "not on the thread of executor \(name)")
+  }
+
+  private var isOnThread: Bool {
+    state.withLock { $0.thread.map { pthread_equal($0, pthread_self()) != 0 } ?? false }
+  }
+
+  // MARK: Sockets, timers, turns
+
+  /// Calls a handler on this thread whenever a descriptor is ready; replaces the descriptor's earlier watch.
+  /// - Parameters:
+  ///   - descriptor: stays the caller's, who ends the watch before closing it.
+  ///   - events: what to wait for; failures are reported always.
+  ///   - handler: runs outside of any job: use the actor's `assumeIsolated`.
+  public func watch(
+    _ descriptor: Int32, for events: Readiness, handler: @escaping @Sendable (Readiness) -> Void
+  ) {
+    change { $0.watches[descriptor] = Watch(events: events, handler: handler) }
+  }
+
+  /// Changes what a watched descriptor waits for, and keeps its handler.
+  public func rewatch(_ descriptor: Int32, for events: Readiness) {
+    change { state in
+      guard state.watches[descriptor]?.events != events else { return }
+      state.watches[descriptor]?.events = events
+    }
+  }
+
+  /// Ends the watch of a descriptor, if there is one.
+  public func unwatch(_ descriptor: Int32) {
+    change { $0.watches[descriptor] = nil }
+  }
+
+  /// Calls a handler on this thread once, after a time.
+  public func schedule(after delay: Duration, handler: @escaping @Sendable () -> Void) -> Token {
+    change { state in
+      let token = Self.makeToken(&state)
+      state.timers[token] = Timer(deadline: .now + delay, handler: handler)
+      return token
+    }
+  }
+
+  /// Calls a handler on this thread at the end of every turn's jobs, before the thread waits.
+  /// - Parameter handler: answers whether it left work for another turn at once, so that the thread must not wait.
+  public func onEveryTurn(_ handler: @escaping @Sendable () -> Bool) -> Token {
+    change { state in
+      let token = Self.makeToken(&state)
+      state.turnHandlers[token] = handler
+      return token
+    }
+  }
+
+  /// Cancels a timer or a turn handler; one that is gone already is ignored.
+  public func cancel(_ token: Token) {
+    change { state in
+      state.timers[token] = nil
+      state.turnHandlers[token] = nil
+    }
+  }
+
+  private static func makeToken(_ state: inout State) -> Token {
+    defer { state.nextToken += 1 }
+    return Token(number: state.nextToken)
+  }
+
+  /// Changes the loop's state from any thread; the loop takes it in before it waits again.
+  private func change<Result: Sendable>(_ body: (inout sending State) -> Result) -> Result {
+    let (result, mustWake) = state.withLock { state in
+      let result = body(&state)
+      if state.thread == nil {
+        if !state.watches.isEmpty || !state.timers.isEmpty { startThread(&state) }
+        return (result, false)
+      }
+      defer { state.isWaiting = false }
+      return (result, state.isWaiting)
+    }
+    if mustWake { wake() }
+    return result
+  }
+
+  // MARK: The thread
+
+  private func wake() {
+    var one: UInt64 = 1
+    _ = write(wakeDescriptor, &one, MemoryLayout<UInt64>.size)
+  }
+
+  /// Called with the state locked. The thread holds the executor until it ends.
+  private func startThread(_ state: inout State) {
+    var thread = pthread_t()
+    let context = Unmanaged.passRetained(self).toOpaque()
+    let code = pthread_create(
+      &thread, nil,
+      { context in
+        guard let context else { return nil }
+        Unmanaged<ThreadExecutor>.fromOpaque(context).takeRetainedValue().run()
+        return nil
+      }, context)
+    precondition(code == 0, "pthread_create failed for executor \(name): errno \(code)")
+    pthread_detach(thread)
+    pthread_setname_np(thread, String(name.utf8.prefix(15)) ?? "executor")
+    state.thread = thread
+  }
+
+  private func run() {
+    var descriptors: [pollfd] = []
+    var jobs: [UnownedJob] = []
+    var hasLingered = false
+    while true {
+      jobs.removeAll(keepingCapacity: true)
+      state.withLock { swap(&jobs, &$0.jobs) }
+      for job in jobs { job.runSynchronously(on: asUnownedSerialExecutor()) }
+
+      let hasMore = runTurnHandlers()
+      runDueTimers()
+      guard let timeout = prepareToWait(&descriptors, hasMore: hasMore, hasLingered: hasLingered) else { return }
+      let ready = poll(&descriptors, nfds_t(descriptors.count), timeout)
+      state.withLock { $0.isWaiting = false }
+      hasLingered = ready == 0 && timeout == Self.lingerMilliseconds
+      if ready > 0 { runReadyHandlers(descriptors) }
+    }
+  }
+
+  private func runTurnHandlers() -> Bool {
+    var hasMore = false
+    for handler in state.withLock({ Array($0.turnHandlers.values) }) where handler() { hasMore = true }
+    return hasMore
+  }
+
+  private func runDueTimers() {
+    let due = state.withLock { state -> [@Sendable () -> Void] in
+      guard !state.timers.isEmpty else { return [] }
+      let now = ContinuousClock.now
+      let due = state.timers.filter { $0.value.deadline <= now }
+      for token in due.keys { state.timers[token] = nil }
+      return due.sorted { $0.value.deadline < $1.value.deadline }.map(\.value.handler)
+    }
+    for handler in due { handler() }
+  }
+
+  /// Fills the list for poll(2) and gives its timeout in milliseconds; nil ends the thread.
+  private func prepareToWait(_ descriptors: inout [pollfd], hasMore: Bool, hasLingered: Bool) -> Int32? {
+    state.withLock { state in
+      let isUnused = state.watches.isEmpty && state.timers.isEmpty && state.jobs.isEmpty && !hasMore
+      if isUnused && hasLingered {
+        state.thread = nil
+        return nil
+      }
+      descriptors.removeAll(keepingCapacity: true)
+      descriptors.append(pollfd(fd: wakeDescriptor, events: Int16(POLLIN), revents: 0))
+      for (descriptor, watch) in state.watches {
+        descriptors.append(pollfd(fd: descriptor, events: watch.events.rawValue, revents: 0))
+      }
+      guard state.jobs.isEmpty && !hasMore else { return 0 }
+      state.isWaiting = true
+      if isUnused { return Self.lingerMilliseconds }
+      guard let next = state.timers.values.map(\.deadline).min() else { return -1 }
+      // Rounded up, or the last millisecond would be spent spinning.
+      let left = (next - .now) / .milliseconds(1)
+      return Int32(min(max(left, 0).rounded(.up), 3_600_000))
+    }
+  }
+
+  private func runReadyHandlers(_ descriptors: [pollfd]) {
+    for entry in descriptors where entry.revents != 0 {
+      if entry.fd == wakeDescriptor {
+        var count: UInt64 = 0
+        _ = read(wakeDescriptor, &count, MemoryLayout<UInt64>.size)
+      } else {
+        // Looked up now: an earlier handler of this turn may have ended the watch.
+        let handler = state.withLock { $0.watches[entry.fd]?.handler }
+        handler?(Readiness(rawValue: entry.revents))
+      }
+    }
+  }
+}

@@ -1,0 +1,66 @@
+internal import Crypto
+internal import CryptoExtras
+internal import FoundationEssentials
+package import Reviews
+
+/// A GitHub App's identity: its id, and the key that signs for it.
+package struct GitHubApp: Sendable, CustomStringConvertible, CustomReflectable {
+  /// Why a private key cannot be used. Nothing of the key is quoted.
+  package struct KeyFault: Error, Sendable, Equatable, CustomStringConvertible {
+    package var description: String {
+      "the GitHub private key is not an RSA key of at least 2048 bits in PEM form (PKCS#1 or PKCS#8, not encrypted)"
+    }
+  }
+
+  /// The app's number or its client id, as `BATON_GITHUB_APP_ID` says.
+  package let id: String
+  private let key: _RSA.Signing.PrivateKey
+
+  /// - Parameter privateKey: the PEM text that GitHub gave out (PKCS#1), or the same key as PKCS#8.
+  package init(id: String, privateKey: Secret) throws(KeyFault) {
+    self.id = id
+    do {
+      key = try _RSA.Signing.PrivateKey(pemRepresentation: privateKey.reveal())
+    } catch {
+      throw KeyFault()
+    }
+  }
+
+  /// The app's own token, which only asks for installation tokens: a JWT, RS256.
+  ///
+  /// Issued a minute in the past against clocks that differ, and valid for nine minutes of the ten that GitHub allows
+  /// (docs.github.com, "Generating a JSON Web Token (JWT) for a GitHub App").
+  func token(now: Date) throws(KeyFault) -> Secret {
+    let seconds = Int64(now.timeIntervalSince1970)
+    let claims = Claims(iat: seconds - 60, exp: seconds + 9 * 60, iss: id)
+    do {
+      let payload = try JSONEncoder().encode(claims)
+      let signed = Self.base64URL(Data(#"{"alg":"RS256","typ":"JWT"}"#.utf8)) + "." + Self.base64URL(payload)
+      let signature = try key.signature(for: SHA256.hash(data: Data(signed.utf8)), padding: .insecurePKCS1v1_5)
+      return Secret(signed + "." + Self.base64URL(signature.rawRepresentation))
+    } catch {
+      throw KeyFault()
+    }
+  }
+
+  private struct Claims: Encodable {
+    var iat: Int64
+    var exp: Int64
+    var iss: String
+  }
+
+  private static func base64URL(_ data: Data) -> String {
+    String(
+      decoding: data.base64EncodedString().utf8.compactMap { byte in
+        switch byte {
+        case UInt8(ascii: "+"): UInt8(ascii: "-")
+        case UInt8(ascii: "/"): UInt8(ascii: "_")
+        case UInt8(ascii: "="): nil
+        default: byte
+        }
+      }, as: UTF8.self)
+  }
+
+  package var description: String { "GitHub App \(id)" }
+  package var customMirror: Mirror { Mirror(self, children: ["id": id]) }
+}

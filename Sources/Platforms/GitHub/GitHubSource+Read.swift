@@ -1,0 +1,108 @@
+internal import Logging
+internal import Reviews
+
+extension GitHubSource {
+  /// The most pages of a hundred that are read of one list of comments.
+  static let commentPageCountMax = 30
+
+  /// A pull request and its comments, all asked for at once.
+  ///
+  /// The comments are a help, not a condition: where they cannot be read, the agent is told so. Only a rate limit also
+  /// stops the review, as the agent would run into it next.
+  func read(
+    _ review: LeasedReview, _ access: Access, token: Secret?, hint: String = ""
+  ) async throws(CollectFailure) -> CollectedPullRequest {
+    async let summaryAnswer = summary(review, access, token)
+    async let inlineAnswer = inlineComments(review, access, token)
+    let pull = try await pullRequest(review, access, token, hint: hint)
+    guard pull.state != "closed" else {
+      throw .permanent(.pullRequestClosed, message: "\(review.pullRequestName) is closed.")
+    }
+    let summary = try await Self.unlessRateLimited(summaryAnswer)
+    let inlineComments = try await Self.unlessRateLimited(inlineAnswer)
+    let repository = pull.base.repo?.full_name ?? review.repoFullName
+    let facts = PullRequestFacts(
+      title: pull.title, author: pull.user?.login ?? review.prAuthor, description: pull.body ?? "",
+      isDraft: pull.draft ?? false, isFork: pull.head.repo?.full_name != repository, headSha: pull.head.sha,
+      repository: repository, summary: summary ?? .unknown, inlineComments: inlineComments)
+    return CollectedPullRequest(facts: facts, token: token)
+  }
+
+  private func pullRequest(
+    _ review: LeasedReview, _ access: Access, _ token: Secret?, hint: String
+  ) async throws(CollectFailure) -> GitHubWire.PullRequest {
+    do {
+      let answer = try await client.get("\(access.repository)/pulls/\(review.prNumber)", headers: Self.headers(token))
+      return try APIClient.decode(GitHubWire.PullRequest.self, from: answer.body)
+    } catch {
+      throw .call(error, hint: hint)
+    }
+  }
+
+  /// Our newest comment that carries the marker. Anybody can write the marker; only our app writes as our app.
+  private func summary(
+    _ review: LeasedReview, _ access: Access, _ token: Secret?
+  ) async -> Result<SummaryComment, APIFault> {
+    var newest: GitHubWire.IssueComment?
+    do {
+      try await client.forEachPage(
+        of: "\(access.repository)/issues/\(review.prNumber)/comments?per_page=100", as: GitHubWire.IssueComment.self,
+        headers: Self.headers(token), pageCountMax: Self.commentPageCountMax
+      ) { page in
+        for comment in page where isOwnSummary(comment) {
+          // RFC 3339 in UTC throughout, so the texts sort as the times do.
+          if (comment.updated_at ?? "") >= (newest?.updated_at ?? "") { newest = comment }
+        }
+      }
+    } catch {
+      note(error, "issue comments", review)
+      return .failure(error)
+    }
+    return .success(newest.map { .comment(id: $0.id, body: $0.body ?? "") } ?? .missing)
+  }
+
+  private func isOwnSummary(_ comment: GitHubWire.IssueComment) -> Bool {
+    guard let appID, let app = comment.performed_via_github_app else { return false }
+    return (String(app.id) == appID || app.client_id == appID) && comment.body?.contains(SummaryComment.marker) == true
+  }
+
+  private func inlineComments(
+    _ review: LeasedReview, _ access: Access, _ token: Secret?
+  ) async -> Result<InlineComments, APIFault> {
+    var comments = InlineComments()
+    do {
+      try await client.forEachPage(
+        of: "\(access.repository)/pulls/\(review.prNumber)/comments?per_page=100", as: GitHubWire.ReviewComment.self,
+        headers: Self.headers(token), pageCountMax: Self.commentPageCountMax
+      ) { page in
+        for comment in page {
+          comments.add(
+            path: comment.path, line: comment.line ?? comment.original_line, text: comment.body ?? "",
+            isOutdated: comment.position == nil)
+        }
+      }
+    } catch {
+      note(error, "review comments", review)
+      return .failure(error)
+    }
+    return .success(comments)
+  }
+
+  private func note(_ fault: APIFault, _ what: String, _ review: LeasedReview) {
+    guard fault != .cancelled else { return }
+    logger.notice(
+      "GitHub's \(what) could not be read; the review goes on without them",
+      metadata: ["review": "\(review.id.lowercase)", "fault": "\(fault)"])
+  }
+}
+
+extension PullRequestSource {
+  /// The comments, or nil where reading them failed; a rate limit is thrown.
+  static func unlessRateLimited<Value>(_ result: Result<Value, APIFault>) throws(CollectFailure) -> Value? {
+    switch result {
+    case .success(let value): return value
+    case .failure(.rateLimited(let delay)): throw .call(.rateLimited(retryAfter: delay))
+    case .failure: return nil
+    }
+  }
+}

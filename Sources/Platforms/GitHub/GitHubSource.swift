@@ -1,0 +1,145 @@
+internal import FoundationEssentials
+internal import Logging
+internal import NIOHTTP1
+internal import Reviews
+
+/// Reads pull requests from GitHub's REST API.
+struct GitHubSource: PullRequestSource {
+  static let name = "GitHub"
+
+  /// How a review's repository is read.
+  struct Access: Sendable {
+    enum Right: Sendable {
+      /// No token is sent; only public repositories can be read.
+      case anonymous(hint: String)
+      case token(Secret)
+      case installation(String)
+    }
+
+    /// `/repos/{owner}/{name}`, encoded.
+    var repository: String
+    var right: Right
+  }
+
+  let client: APIClient
+  let cipher: TokenCipher
+  /// The app's id, for recognising its own comments; nil without an app.
+  let appID: String?
+  let tokens: InstallationTokens?
+  let logger: Logger
+
+  init(client: APIClient, cipher: TokenCipher, app: GitHubApp?, logger: Logger) {
+    self.client = client
+    self.cipher = cipher
+    self.appID = app?.id
+    self.tokens = app.map { InstallationTokens(app: $0, client: client) }
+    self.logger = logger
+  }
+
+  func access(for review: LeasedReview) throws(PreparationError) -> Access {
+    guard let repository = Self.path(of: review.repoFullName) else {
+      throw .permanent(
+        .pullRequestMissing, message: "\"\(review.repoFullName)\" is not a GitHub repository's owner/name.")
+    }
+    return Access(repository: repository, right: try right(of: review))
+  }
+
+  func target(of access: Access) -> String { client.base.authority }
+
+  func collect(
+    _ review: LeasedReview, _ access: Access, lifetime: Duration
+  ) async throws(CollectFailure) -> CollectedPullRequest {
+    switch access.right {
+    case .anonymous(let hint): return try await read(review, access, token: nil, hint: hint)
+    case .token(let token): return try await read(review, access, token: token)
+    case .installation(let id): return try await readAsInstallation(id, review, access, lifetime: lifetime)
+    }
+  }
+
+  /// The headers of every call.
+  static func headers(_ token: Secret?) -> HTTPHeaders {
+    var headers: HTTPHeaders = [
+      "accept": "application/vnd.github+json", "user-agent": "baton", "x-github-api-version": "2022-11-28",
+    ]
+    if let token { headers.add(name: "authorization", value: "Bearer \(token.reveal())") }
+    return headers
+  }
+
+  /// `/repos/{owner}/{name}`, encoded; nil where the name is none, so that it cannot lead to another path.
+  static func path(of repoFullName: String) -> String? {
+    let parts = repoFullName.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." }) else { return nil }
+    return "/repos/\(String(parts[0]).percentEncoded)/\(String(parts[1]).percentEncoded)"
+  }
+}
+
+// MARK: Right
+
+extension GitHubSource {
+  /// A stored token wins over the installation: somebody has put it there on purpose.
+  private func right(of review: LeasedReview) throws(PreparationError) -> Access.Right {
+    guard let integration = review.integration else {
+      return .anonymous(hint: "The review names no integration, so no token was sent.")
+    }
+    if let ciphertext = integration.tokenCiphertext {
+      return .token(try cipher.openToken(ciphertext, of: integration))
+    }
+    guard let installation = integration.installationId else {
+      return .anonymous(hint: "The integration holds neither an installation nor a token, so none was sent.")
+    }
+    guard tokens != nil else {
+      return .anonymous(
+        hint: "No token was sent, as BATON_GITHUB_APP_ID and BATON_GITHUB_PRIVATE_KEY are not set.")
+    }
+    return .installation(installation)
+  }
+
+  /// An installation's token may have been withdrawn since it was kept: on the first 401 a new one is tried.
+  private func readAsInstallation(
+    _ id: String, _ review: LeasedReview, _ access: Access, lifetime: Duration
+  ) async throws(CollectFailure) -> CollectedPullRequest {
+    let token = try await installationToken(id, lifetime: lifetime)
+    do {
+      return try await read(review, access, token: token)
+    } catch .call(.unauthorized, _) {
+      tokens?.forget(token, of: id)
+      return try await read(review, access, token: try await installationToken(id, lifetime: lifetime))
+    }
+  }
+
+  private func installationToken(_ id: String, lifetime: Duration) async throws(CollectFailure) -> Secret {
+    guard let tokens else { throw .call(.refused(message: "no app is configured")) }
+    do {
+      return try await tokens.token(of: id, for: lifetime)
+    } catch {
+      throw InstallationFault.failure(error, installation: id)
+    }
+  }
+}
+
+/// What a failed request for an installation token means.
+enum InstallationFault {
+  static func failure(_ fault: APIFault, installation: String) -> CollectFailure {
+    switch fault {
+    case .missing:
+      .permanent(
+        .integrationRevoked,
+        message: "The GitHub App is not installed any more (installation \(installation)); the owner has to install it."
+      )
+    // The app's own key or clock is at fault, for all its installations alike: none of their reviews may be lost for that.
+    case .unauthorized(let message):
+      .retry(
+        message: "GitHub does not accept the app's signature, \(message). "
+          + "Check BATON_GITHUB_APP_ID, BATON_GITHUB_PRIVATE_KEY and the clock.")
+    case .refused(let message) where message.contains("suspended"):
+      .permanent(
+        .integrationRevoked,
+        message: "The GitHub App is suspended for installation \(installation); the owner has to unsuspend it.")
+    case .refused(let message):
+      .permanent(
+        .platformRefused,
+        message: "GitHub gives no token for installation \(installation), \(message). Check the app's permissions.")
+    default: .call(fault, hint: "It concerned a token of installation \(installation).")
+    }
+  }
+}

@@ -1,0 +1,76 @@
+internal import FoundationEssentials
+internal import NIOHTTP1
+internal import Resilience
+internal import Reviews
+internal import Synchronization
+
+/// The installation tokens of a GitHub App: one per installation, minted once for all who need it, kept until it is too old.
+final class InstallationTokens: Sendable {
+  /// A token is given out only while it has at least this long to live.
+  static let margin: Duration = .seconds(300)
+  /// Above this many, those that have expired are dropped.
+  private static let countMax = 4_096
+
+  private struct Token: Sendable {
+    var secret: Secret
+    var expires: Date
+  }
+
+  private let app: GitHubApp
+  private let client: APIClient
+  private let tokens = Mutex<[String: Token]>([:])
+  private let flights = SingleFlight<String, Token>()
+
+  init(app: GitHubApp, client: APIClient) {
+    self.app = app
+    self.client = client
+  }
+
+  /// A token of an installation.
+  /// - Parameter lifetime: how long it is needed; a token that ends earlier is minted anew.
+  func token(of installation: String, for lifetime: Duration) async throws(APIFault) -> Secret {
+    let needed = max(lifetime, Self.margin)
+    if let known = tokens.withLock({ $0[installation] }), isFresh(known, for: needed) { return known.secret }
+    do {
+      return try await flights.run(installation) { try await self.mint(installation) }.secret
+    } catch let fault as APIFault {
+      throw fault
+    } catch {
+      throw .cancelled
+    }
+  }
+
+  /// Drops a token that GitHub no longer takes, unless a newer one has come since.
+  func forget(_ secret: Secret, of installation: String) {
+    tokens.withLock { if $0[installation]?.secret == secret { $0[installation] = nil } }
+  }
+
+  private func isFresh(_ token: Token, for needed: Duration) -> Bool {
+    token.expires.timeIntervalSince(client.now()) >= Double(needed.components.seconds)
+  }
+
+  private func mint(_ installation: String) async throws -> Token {
+    guard let jwt = try? app.token(now: client.now()) else {
+      throw APIFault.refused(message: "the app's key cannot sign")
+    }
+    let answer = try await client.post(
+      "/app/installations/\(installation.percentEncoded)/access_tokens", headers: GitHubSource.headers(jwt),
+      body: Data("{}".utf8))
+    let wire = try APIClient.decode(Wire.self, from: answer.body)
+    guard let expires = Timestamp(wire.expires_at) else {
+      throw APIFault.malformed(message: "the token's expiry is not a time")
+    }
+    let token = Token(
+      secret: Secret(wire.token), expires: Date(timeIntervalSince1970: Double(expires.microseconds) / 1_000_000))
+    tokens.withLock {
+      if $0.count >= Self.countMax { $0 = $0.filter { isFresh($0.value, for: Self.margin) } }
+      $0[installation] = token
+    }
+    return token
+  }
+
+  private struct Wire: Decodable {
+    var token: String
+    var expires_at: String
+  }
+}

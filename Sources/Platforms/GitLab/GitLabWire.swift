@@ -1,0 +1,56 @@
+/// GitLab's JSON, as far as it is read.
+enum GitLabWire {
+  struct User: Decodable, Sendable {
+    var id: Int64?
+    var username: String?
+  }
+
+  struct DiffRefs: Decodable, Sendable {
+    var base_sha: String?
+    var start_sha: String?
+    var head_sha: String?
+  }
+
+  struct References: Decodable, Sendable {
+    /// `group/project!7`.
+    var full: String?
+  }
+
+  /// `GET /projects/{id}/merge_requests/{iid}`.
+  struct MergeRequest: Decodable, Sendable {
+    var state: String
+    var draft: Bool?
+    var work_in_progress: Bool?
+    var title: String
+    var description: String?
+    var author: User?
+    var sha: String?
+    var diff_refs: DiffRefs?
+    var references: References?
+    var source_project_id: Int64?
+    var target_project_id: Int64?
+  }
+
+  struct Position: Decodable, Sendable {
+    var new_path: String?
+    var old_path: String?
+    var new_line: Int?
+    var old_line: Int?
+  }
+
+  /// A note of a merge request, alone or in a discussion.
+  struct Note: Decodable, Sendable {
+    var id: Int64
+    var body: String?
+    var author: User?
+    var updated_at: String?
+    var system: Bool?
+    var resolved: Bool?
+    var position: Position?
+  }
+
+  /// An item of `GET /projects/{id}/merge_requests/{iid}/discussions`.
+  struct Discussion: Decodable, Sendable {
+    var notes: [Note]
+  }
+}

@@ -1,0 +1,82 @@
+internal import FoundationEssentials
+
+/// The address that an API's paths are appended to; it may carry a path itself, as `https://ghe.example.com/api/v3`.
+struct APIBase: Sendable, Hashable {
+  /// `http` or `https`.
+  let scheme: String
+  /// Lower case, with brackets where it is an IPv6 address.
+  let host: String
+  let port: Int?
+  /// Empty, or with a leading and no trailing slash; percent-encoded.
+  let path: String
+
+  /// nil where the text is no http or https URL, or where it carries a user, a query or a fragment.
+  init?(_ text: String) {
+    guard let url = URLComponents(string: text), let scheme = url.scheme?.lowercased(),
+      scheme == "https" || scheme == "http", let host = url.encodedHost, !host.isEmpty,
+      url.user == nil, url.password == nil, url.query == nil, url.fragment == nil
+    else { return nil }
+    self.scheme = scheme
+    self.host = host.lowercased()
+    port = url.port == (scheme == "https" ? 443 : 80) ? nil : url.port
+    var path = url.percentEncodedPath
+    while path.hasSuffix("/") { path.removeLast() }
+    self.path = path
+  }
+
+  private init(scheme: String, host: String, port: Int?, path: String) {
+    (self.scheme, self.host, self.port, self.path) = (scheme, host, port, path)
+  }
+
+  /// Host and, where it is not the scheme's own, port: the name of the circuit.
+  var authority: String { port.map { "\(host):\($0)" } ?? host }
+
+  /// Scheme, host and port, without a path.
+  var origin: String { "\(scheme)://\(authority)" }
+
+  /// The same host with another path in front of everything.
+  func appending(path suffix: String) -> APIBase {
+    APIBase(scheme: scheme, host: host, port: port, path: path + suffix)
+  }
+
+  /// The absolute URL of a path, which begins with a slash and is encoded already.
+  func url(_ pathAndQuery: String) -> String { origin + path + pathAndQuery }
+
+  /// Whether the host is this machine, where plain http shows a token to nobody.
+  var isLoopback: Bool { host == "localhost" || host == "[::1]" || host.hasPrefix("127.") }
+
+  /// Resolves a link or a redirect that the API gave, and refuses one that leads elsewhere: a token travels with it.
+  /// - Returns: the absolute URL; nil where scheme, host or port differ.
+  func sameOrigin(_ reference: String, from current: String) -> String? {
+    guard let url = URL(string: reference, relativeTo: URL(string: current))?.absoluteURL,
+      let target = URLComponents(string: url.absoluteString), target.user == nil, target.password == nil,
+      let scheme = target.scheme?.lowercased(), scheme == self.scheme,
+      target.encodedHost?.lowercased() == host,
+      (target.port == (scheme == "https" ? 443 : 80) ? nil : target.port) == port
+    else { return nil }
+    return url.absoluteString
+  }
+}
+
+extension URLComponents {
+  /// The host as it stands in the URL; `percentEncodedHost` is the name that swift-foundation gives it.
+  fileprivate var encodedHost: String? { percentEncodedHost }
+}
+
+extension String {
+  /// The text as one segment of a path or one value of a query: everything but unreserved characters is encoded.
+  var percentEncoded: String {
+    var result = ""
+    result.reserveCapacity(utf8.count)
+    for byte in utf8 {
+      switch byte {
+      case 48...57, 65...90, 97...122, UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+        result.unicodeScalars.append(Unicode.Scalar(byte))
+      default:
+        result += byte < 16 ? "%0" : "%"
+        result += String(byte, radix: 16, uppercase: true)
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,58 @@
+internal import FoundationEssentials
+internal import NIOHTTP1
+
+/// How long an API asks to be left alone.
+enum RetryDelay {
+  /// GitHub asks for at least a minute where it says nothing
+  /// (docs.github.com, "Best practices for using the REST API", handling rate limit errors).
+  static let unstated: Duration = .seconds(60)
+  /// A peer cannot park a review for longer than GitHub's window.
+  static let max: Duration = .seconds(3600)
+
+  /// `Retry-After` in seconds or as an HTTP date, else the time of the limit's reset, else ``unstated``; 1 s to ``max``.
+  static func of(_ headers: HTTPHeaders, now: Date) -> Duration {
+    if let text = headers.first(name: "retry-after"), let delay = retryAfter(text, now: now) { return bounded(delay) }
+    // x-ratelimit-reset is GitHub's, ratelimit-reset is GitLab's: seconds since 1970.
+    if isExhausted(headers),
+      let text = headers.first(name: "x-ratelimit-reset") ?? headers.first(name: "ratelimit-reset"),
+      let reset = Int64(text)
+    {
+      return bounded(.seconds(reset.subtractingReportingOverflow(Int64(now.timeIntervalSince1970)).partialValue))
+    }
+    return unstated
+  }
+
+  /// Whether the headers say that nothing is left of the limit.
+  static func isExhausted(_ headers: HTTPHeaders) -> Bool {
+    (headers.first(name: "x-ratelimit-remaining") ?? headers.first(name: "ratelimit-remaining")) == "0"
+  }
+
+  /// RFC 9110, 10.2.3.
+  static func retryAfter(_ text: String, now: Date) -> Duration? {
+    if let seconds = Int64(text) { return seconds < 0 ? nil : .seconds(min(seconds, 86_400 * 365)) }
+    guard let date = httpDate(text) else { return nil }
+    return .seconds(Int64(date.timeIntervalSince(now).rounded(.up)))
+  }
+
+  private static func bounded(_ delay: Duration) -> Duration { Swift.min(Swift.max(delay, .seconds(1)), max) }
+
+  /// IMF-fixdate, the one form that is still sent: `Sun, 06 Nov 1994 08:49:37 GMT`.
+  private static func httpDate(_ text: String) -> Date? {
+    let parts = text.split(separator: " ")
+    guard parts.count == 6, parts[5] == "GMT", let day = Int(parts[1]),
+      let month = months.firstIndex(of: String(parts[2])),
+      let year = Int(parts[3]), (1970...9999).contains(year)
+    else { return nil }
+    let time = parts[4].split(separator: ":").compactMap { Int($0) }
+    guard time.count == 3 else { return nil }
+    var components = DateComponents()
+    (components.year, components.month, components.day) = (year, month + 1, day)
+    (components.hour, components.minute, components.second) = (time[0], time[1], time[2])
+    var calendar = Calendar(identifier: .gregorian)
+    guard let utc = TimeZone(secondsFromGMT: 0) else { return nil }
+    calendar.timeZone = utc
+    return calendar.date(from: components)
+  }
+
+  private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+}

@@ -1,0 +1,105 @@
+package import AsyncHTTPClient
+package import FoundationEssentials
+package import Logging
+internal import NIOCore
+internal import Resilience
+package import Reviews
+internal import WorkerAPI
+
+/// Prepares payloads out of GitHub and GitLab.
+///
+/// Configuration and integration are judged first, without a call; then the pull request and its comments are read, all
+/// at once. One call that answers decides for the host's circuit; only where GitHub or GitLab cannot be reached, or fails
+/// again and again, is it an outage.
+package struct PlatformPreparer: PayloadPreparer {
+  /// The circuits of the hosts that were called, by host (and port, where it is not the scheme's own).
+  package let circuits: Circuits
+
+  /// A token is still to have the review's whole time left when it is sent, which is later than it is chosen.
+  private static let sendingTime: Duration = .seconds(60)
+
+  private let github: GitHubSource
+  private let gitlab: GitLabSource
+  private let configurations = ConfigurationCache()
+  private let builder: PayloadBuilder
+  private let logger: Logger
+
+  /// - Parameters:
+  ///   - payloadByteCountMax: a larger payload is refused; nil for the worker contract's limit.
+  ///   - httpClient: must not follow redirects by itself, see ``makeHTTPClient(connectionMax:)``; stays the caller's to
+  ///     shut down.
+  ///   - now: the wall clock.
+  /// - Throws: what is wrong with the settings, all at once.
+  package init(
+    settings: PlatformSettings, payloadByteCountMax: Int? = nil, httpClient: HTTPClient,
+    circuits: Circuits = Circuits(),
+    now: @escaping @Sendable () -> Date = { Date() }, logger: Logger
+  ) throws(PlatformSettings.Faults) {
+    let (base, app) = try settings.checked()
+    let cipher = TokenCipher(key: settings.encryptionKey)
+    let client = APIClient(base: base, httpClient: httpClient, timeout: settings.callTimeout, now: now)
+    github = GitHubSource(client: client, cipher: cipher, app: app, logger: logger)
+    gitlab = GitLabSource(
+      hosts: GitLabHosts(settings.gitlabHosts), cipher: cipher, httpClient: httpClient, timeout: settings.callTimeout,
+      now: now, logger: logger)
+    builder = PayloadBuilder(
+      authKey: AuthKey(encryptionKey: settings.encryptionKey),
+      byteCountMax: payloadByteCountMax ?? StartRequest.byteCountMax, now: now)
+    self.circuits = circuits
+    self.logger = logger
+  }
+
+  /// A client as the preparer needs it: no redirects of its own, no quiet retries, and as many connections to a host as
+  /// calls are made at once (three for each review).
+  package static func makeHTTPClient(connectionMax: Int) -> HTTPClient {
+    var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+    configuration.timeout.connect = .seconds(5)
+    configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(connectionMax, 1)
+    configuration.connectionPool.retryConnectionEstablishment = false
+    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+  }
+
+  package func prepare(_ review: LeasedReview) async throws(PreparationError) -> PreparedPayload {
+    let configuration = try configurations.configuration(review.configuration, of: review.owner)
+    try Self.checkIntegration(of: review)
+    let collected =
+      switch review.platform {
+      case .github: try await collect(review, configuration, from: github)
+      case .gitlab: try await collect(review, configuration, from: gitlab)
+      }
+    return try builder.payload(review, collected, configuration)
+  }
+
+  package func targets(of review: LeasedReview) -> [String] {
+    switch review.platform {
+    case .github: (try? github.access(for: review)).map { [github.target(of: $0)] } ?? []
+    case .gitlab: (try? gitlab.access(for: review)).map { [gitlab.target(of: $0)] } ?? []
+    }
+  }
+
+  private static func checkIntegration(of review: LeasedReview) throws(PreparationError) {
+    guard let id = review.platformIntegrationId else { return }
+    guard let integration = review.integration else {
+      throw .permanent(.integrationMissing, message: "Integration \(id.lowercase) does not exist.")
+    }
+    guard !integration.isRevoked else {
+      throw .permanent(.integrationRevoked, message: "Integration \(id.lowercase) was revoked.")
+    }
+  }
+
+  private func collect<Source: PullRequestSource>(
+    _ review: LeasedReview, _ configuration: ReviewConfiguration, from source: Source
+  ) async throws(PreparationError) -> CollectedPullRequest {
+    let access = try source.access(for: review)
+    let gate = TargetGate(circuit: circuits[source.target(of: access)], platform: Source.name, logger: logger)
+    try gate.admit()
+    do {
+      let collected = try await source.collect(
+        review, access, lifetime: .seconds(60 * configuration.maxReviewTimeMinutes) + Self.sendingTime)
+      gate.answered()
+      return collected
+    } catch {
+      throw gate.judge(error, of: review)
+    }
+  }
+}

@@ -1,0 +1,59 @@
+package import Reviews
+
+/// What the platforms need to know about the installation.
+package struct PlatformSettings: Sendable {
+  /// Base URL of GitHub's REST API; may carry a path.
+  package var githubAPIURL: String
+  /// The GitHub App's number or client id; with ``githubPrivateKey`` or not at all.
+  package var githubAppID: String?
+  /// The app's private key as PEM text, PKCS#1 or PKCS#8.
+  package var githubPrivateKey: Secret?
+  /// The GitLab hosts that may be called, with a port or for all ports.
+  package var gitlabHosts: [String]
+  /// The 32 bytes that encrypt stored tokens and from which callback tokens are signed.
+  package var encryptionKey: [UInt8]
+  /// The deadline of one call of an API, whole.
+  package var callTimeout: Duration
+
+  package init(
+    githubAPIURL: String = "https://api.github.com", githubAppID: String? = nil, githubPrivateKey: Secret? = nil,
+    gitlabHosts: [String] = ["gitlab.com"], encryptionKey: [UInt8], callTimeout: Duration = .seconds(10)
+  ) {
+    self.githubAPIURL = githubAPIURL
+    self.githubAppID = githubAppID
+    self.githubPrivateKey = githubPrivateKey
+    self.gitlabHosts = gitlabHosts
+    self.encryptionKey = encryptionKey
+    self.callTimeout = callTimeout
+  }
+
+  /// What is wrong with the settings: every fault, each with the name of its variable.
+  package struct Faults: Error, Sendable, Equatable, CustomStringConvertible {
+    package var faults: [String]
+    package var description: String { faults.joined(separator: "; ") }
+  }
+
+  /// Checks them without calling anybody.
+  func checked() throws(Faults) -> (github: APIBase, app: GitHubApp?) {
+    var faults: [String] = []
+    let github = APIBase(githubAPIURL)
+    if github == nil { faults.append("BATON_GITHUB_API_URL: expected an http or https URL without a user and a query") }
+    if encryptionKey.count != TokenCipher.keyByteCount {
+      faults.append("BATON_ENCRYPTION_KEY: expected \(TokenCipher.keyByteCount) bytes, not \(encryptionKey.count)")
+    }
+    var app: GitHubApp?
+    switch (githubAppID, githubPrivateKey) {
+    case (nil, nil): break
+    case (let id?, let key?):
+      do {
+        app = try GitHubApp(id: id, privateKey: key)
+      } catch {
+        faults.append("BATON_GITHUB_PRIVATE_KEY: \(error)")
+      }
+    case (nil, _?): faults.append("BATON_GITHUB_APP_ID: missing, as BATON_GITHUB_PRIVATE_KEY is set")
+    case (_?, nil): faults.append("BATON_GITHUB_PRIVATE_KEY: missing, as BATON_GITHUB_APP_ID is set")
+    }
+    guard let github, faults.isEmpty else { throw Faults(faults: faults) }
+    return (github, app)
+  }
+}

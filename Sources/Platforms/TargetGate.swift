@@ -1,0 +1,83 @@
+internal import Logging
+internal import Resilience
+internal import Reviews
+
+/// Stands between one review and its platform's host: asks the circuit, tells it how it went, and says what a failure
+/// means for the review.
+struct TargetGate: Sendable {
+  let circuit: Circuit
+  /// For messages: `GitHub` or `GitLab`.
+  let platform: String
+  let logger: Logger
+
+  /// - Throws: `.outage` while the circuit is open.
+  func admit() throws(PreparationError) {
+    guard case .refused(let until) = circuit.admit() else { return }
+    throw .outage(
+      target: circuit.name, message: "\(platform) (\(circuit.name)) is out; it is tried again soon.",
+      retryAfter: max(ContinuousClock.now.duration(to: until), .zero))
+  }
+
+  /// The host answered.
+  func answered() {
+    if circuit.succeeded() { logger.notice("\(platform) answers again", metadata: ["target": "\(circuit.name)"]) }
+  }
+
+  /// Reports a failure to the circuit and makes it the review's.
+  func judge(_ failure: CollectFailure, of review: LeasedReview) -> PreparationError {
+    switch failure {
+    case .permanent(let code, let message):
+      answered()
+      return .permanent(code, message: message)
+    case .retry(let message):
+      answered()
+      return .transient(message: message, retryAfter: nil)
+    case .call(let fault, let hint):
+      return judge(fault, hint.isEmpty ? "" : " \(hint)", of: review)
+    }
+  }
+
+  private func judge(_ fault: APIFault, _ hint: String, of review: LeasedReview) -> PreparationError {
+    report(fault)
+    let host = "\(platform) (\(circuit.name))"
+    let name = review.pullRequestName
+    switch fault {
+    case .missing:
+      return .permanent(
+        .pullRequestMissing, message: "\(platform) does not show \(name): it does not exist, or may not be read.\(hint)"
+      )
+    case .unauthorized(let message):
+      return .permanent(
+        .platformRefused,
+        message: "\(platform) does not accept the token for \(name), \(message). Renew the integration's token.\(hint)")
+    case .refused(let message):
+      return .permanent(
+        .platformRefused,
+        message: "\(platform) refuses \(name), \(message). Check the integration's rights on the repository.\(hint)")
+    case .rateLimited(let delay):
+      return .transient(message: "\(platform)'s rate limit is used up.", retryAfter: delay)
+    case .malformed(let message):
+      return .transient(
+        message: "\(host) gave an answer about \(name) that cannot be used: \(message).", retryAfter: nil)
+    case .failing(let message):
+      // One that fails for a single pull request must end some day, so it counts against the review, until the circuit
+      // opens: then it was the host.
+      let text = "\(host) could not serve \(name): \(message).\(hint)"
+      guard let openFor = circuit.openFor else { return .transient(message: text, retryAfter: nil) }
+      return .outage(target: circuit.name, message: text, retryAfter: openFor)
+    case .unreachable(let message):
+      return .outage(
+        target: circuit.name, message: "\(host) cannot be reached: \(message).", retryAfter: circuit.openFor)
+    case .cancelled: return .transient(message: "Preparing was cancelled.", retryAfter: nil)
+    }
+  }
+
+  private func report(_ fault: APIFault) {
+    switch fault {
+    case .missing, .unauthorized, .refused, .rateLimited, .malformed: answered()
+    case .cancelled: break
+    case .failing, .unreachable:
+      if circuit.failed() { logger.warning("\(platform) is out", metadata: ["target": "\(circuit.name)"]) }
+    }
+  }
+}

@@ -1,0 +1,158 @@
+internal import Executors
+internal import Logging
+internal import Resilience
+internal import Synchronization
+
+// Getting a connection, by waiting for one or by making one.
+extension PostgresPool {
+  private enum Found {
+    case connection(PostgresConnection)
+    case nothing(Reply<PostgresConnection>)
+    case refused
+  }
+
+  /// A connection for one use, which `release` ends.
+  func acquire(_ demand: Machine.Demand) async throws(PostgresError) -> PostgresConnection {
+    guard !Task.isCancelled else { throw .cancelled }
+    let found = state.withLock { state -> Found in
+      if state.isClosed { return .refused }
+      let found: Found
+      if let connection = state.machine.acquire(demand) {
+        found = .connection(connection)
+      } else {
+        let reply = Reply<PostgresConnection>()
+        state.machine.wait(demand, reply)
+        found = .nothing(reply)
+      }
+      startConnecting(&state)
+      return found
+    }
+    switch found {
+    case .connection(let connection): return connection
+    case .refused: throw .poolClosed
+    case .nothing(let reply): return try await wait(reply)
+    }
+  }
+
+  private func wait(_ reply: Reply<PostgresConnection>) async throws(PostgresError) -> PostgresConnection {
+    let timer = executor.schedule(after: configuration.acquireTimeout) {
+      // First, so that whoever looks after the answer sees it gone.
+      self.removeWaiter(reply)
+      reply.complete(.failure(self.acquireTimeoutError()))
+    }
+    defer { executor.cancel(timer) }
+    return try await reply.value { self.removeWaiter(reply) }
+  }
+
+  private func removeWaiter(_ reply: Reply<PostgresConnection>) {
+    state.withLock { $0.machine.removeWaiters { $0 === reply } }
+  }
+
+  private func acquireTimeoutError() -> PostgresError {
+    let (failure, borrowed) = state.withLock { ($0.lastFailure, $0.machine.borrowedCount) }
+    let waited = "no connection within \(configuration.acquireTimeout) (acquireTimeout)"
+    guard let failure else {
+      return PostgresError(
+        .connectionFailed, "\(waited): \(borrowed) of \(configuration.poolSize) are borrowed; raise poolSize?")
+    }
+    return PostgresError(.connectionFailed, "\(waited): \(failure.message)", sqlState: failure.sqlState)
+  }
+
+  func release(_ connection: PostgresConnection, _ demand: Machine.Demand) {
+    state.withLock { state in
+      state.machine.release(connection, demand)
+      serve(&state)
+      startConnecting(&state)
+    }
+  }
+
+  private func serve(_ state: inout sending State) {
+    state.machine.serve { waiter, connection in waiter.complete(.success(connection)) }
+  }
+
+  // MARK: Connecting
+
+  private func startConnecting(_ state: inout sending State) {
+    while !state.isClosed, state.machine.beginConnecting() {
+      let number = state.nextConnector
+      state.nextConnector += 1
+      // Unstructured: it serves whoever waits, and goes on when the one who caused it has left. `close()` ends it.
+      state.connectors[number] = Task {
+        await self.keepConnecting()
+        self.state.withLock { $0.connectors[number] = nil }
+      }
+    }
+  }
+
+  /// Connects, with backoff, until it succeeds or nobody needs it any more.
+  private func keepConnecting() async {
+    while true {
+      do throws(PostgresError) {
+        let connection = try await connect()
+        return await add(connection)
+      } catch {
+        guard let attempt = noteFailure(error) else { return }
+        logger.warning(
+          "cannot connect to Postgres", metadata: ["error": "\(error)", "attempt": "\(attempt + 1)"])
+        do {
+          try await Task.sleep(for: configuration.reconnect.delay(attempt: attempt))
+        } catch {
+          return state.withLock { $0.machine.abandoned() }
+        }
+      }
+    }
+  }
+
+  private func connect() async throws(PostgresError) -> PostgresConnection {
+    try await PostgresConnection.connect(
+      configuration, on: executor, logger: logger,
+      callbacks: .init(
+        onNotification: { _ in }, onClose: { [weak self] connection, error in self?.remove(connection, error) }))
+  }
+
+  private func add(_ connection: PostgresConnection) async {
+    let isClosed = state.withLock { state in
+      if state.isClosed {
+        state.machine.abandoned()
+        return true
+      }
+      state.lastFailure = nil
+      if state.machine.connected(connection) { state.reconnectCount += 1 }
+      serve(&state)
+      startConnecting(&state)
+      return false
+    }
+    if isClosed { return await connection.close() }
+    // Lost before it was in: then nobody has taken it out.
+    if connection.isClosed { remove(connection, nil) }
+  }
+
+  /// - Returns: the number of the failed attempt from 0, if another is to follow.
+  private func noteFailure(_ error: PostgresError) -> Int? {
+    let (attempt, refused) = state.withLock { state -> (Int?, [Reply<PostgresConnection>]) in
+      state.lastFailure = error
+      // Waiting cannot help against a wrong password.
+      let isFault = error.sqlState.map(SQLState.isConfigurationFault) ?? false
+      let refused = isFault ? state.machine.removeAllWaiters() : []
+      if state.isClosed {
+        state.machine.abandoned()
+        return (nil, refused)
+      }
+      return (state.machine.failed(), refused)
+    }
+    for waiter in refused { waiter.complete(.failure(error)) }
+    return attempt
+  }
+
+  /// Takes a lost connection out and replaces it.
+  private func remove(_ connection: PostgresConnection, _ error: PostgresError?) {
+    let wasIn = state.withLock { state in
+      guard state.machine.lost(connection), !state.isClosed else { return false }
+      startConnecting(&state)
+      return true
+    }
+    if wasIn {
+      logger.warning("connection to Postgres lost; replacing it", metadata: ["error": "\(error?.description ?? "")"])
+    }
+  }
+}

@@ -1,0 +1,110 @@
+public import Resilience
+
+/// Where Postgres is, and how to talk to it.
+public struct PostgresConfiguration: Sendable {
+  /// When the kernel takes a silent peer for dead (libpq, 34.1.2): about 25 s after the last sign of life as set here.
+  public struct Keepalives: Sendable, Hashable {
+    /// Silence before the first probe.
+    public var idle: Duration = .seconds(10)
+    /// Time between probes.
+    public var interval: Duration = .seconds(5)
+    /// Probes without an answer after which the connection is lost.
+    public var count = 3
+    /// How long sent data may stay unacknowledged.
+    public var userTimeout: Duration = .seconds(20)
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// The parsed connection string; nil where libpq cannot read it.
+  let target: [(keyword: String, value: String)]?
+  /// Shown by `pg_stat_activity`.
+  public let applicationName: String
+
+  /// The most connections of a pool. Default: 4.
+  public var poolSize = 4
+  /// For name look-up, TCP, TLS and log-in together, over all hosts of the connection string. Default: 5 s.
+  public var connectTimeout: Duration = .seconds(5)
+  /// How long a call waits for a connection of the pool. Default: 5 s.
+  public var acquireTimeout: Duration = .seconds(5)
+  /// Waits between attempts to connect. Default: up to 100 ms at first, up to 5 s later.
+  public var reconnect = Backoff(base: .milliseconds(100), max: .seconds(5))
+  /// Settings of each session from its start, such as `statement_timeout`. They outlive `RESET ALL` and `DISCARD ALL`.
+  public var sessionSettings: [String: String] = [:]
+  /// When a silent peer is taken for dead.
+  public var keepalives = Keepalives()
+
+  /// Reads a connection string.
+  /// - Parameters:
+  ///   - conninfo: a URI (`postgresql://user:password@host:5432/database?sslmode=require`, several hosts allowed) or
+  ///     `key=value` pairs. One that cannot be read fails the connecting, with a message that does not quote it.
+  ///   - applicationName: shown by `pg_stat_activity`.
+  public init(conninfo: String, applicationName: String) {
+    target = parseConnectionString(conninfo)
+    self.applicationName = applicationName
+  }
+
+  /// What `PQconnectStartParams` takes; later ones win over earlier ones of the same keyword.
+  func parameters() throws(PostgresError) -> [(keyword: String, value: String)] {
+    guard let target else {
+      throw PostgresError(
+        .connectionFailed,
+        "the connection string is neither a postgresql:// URI nor key=value pairs; a password in a URI must be "
+          + "percent-encoded", sqlState: "22023")
+    }
+    var parameters: [(keyword: String, value: String)] = [
+      ("keepalives", "1"), ("keepalives_idle", "\(max(1, keepalives.idle.components.seconds))"),
+      ("keepalives_interval", "\(max(1, keepalives.interval.components.seconds))"),
+      ("keepalives_count", "\(keepalives.count)"),
+      ("tcp_user_timeout", "\(keepalives.userTimeout.microseconds / 1_000)"),
+    ]
+    parameters += target
+    parameters.append(("application_name", applicationName))
+    parameters.append(("client_encoding", "UTF8"))
+    if !sessionSettings.isEmpty { parameters.append(("options", options(target))) }
+    return parameters
+  }
+
+  /// The session settings as command line options of the backend, behind those of the connection string.
+  private func options(_ target: [(keyword: String, value: String)]) -> String {
+    let given = target.last { $0.keyword == "options" }.map { [$0.value] } ?? []
+    let settings = sessionSettings.sorted { $0.key < $1.key }.map { name, value in
+      "-c " + "\(name)=\(value)".map { $0 == " " || $0 == "\\" ? "\\\($0)" : "\($0)" }.joined()
+    }
+    return (given + settings).joined(separator: " ")
+  }
+
+  /// A message of libpq without the password, and without the lines that only developers of Postgres need.
+  func redacted(_ message: String) -> String {
+    let lines = message.split(whereSeparator: \.isNewline).filter { !$0.hasPrefix("LOCATION:") }
+    let text = lines.joined(separator: "\n").onOneLine
+    let secrets = (target ?? []).filter { $0.keyword == "password" || $0.keyword == "sslpassword" }.map(\.value)
+    return secrets.filter { !$0.isEmpty }.reduce(text) { text, secret in
+      text.split(separator: secret, omittingEmptySubsequences: false).joined(separator: "***")
+    }
+  }
+}
+
+extension PostgresConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  /// `postgresql://user@host:port/database`, without the password and the other parameters.
+  public var description: String {
+    guard let target else { return "postgresql://(cannot be read)" }
+    func value(_ keyword: String) -> String? { target.last { $0.keyword == keyword }?.value }
+    let hosts = (value("host") ?? value("hostaddr") ?? "localhost").split(separator: ",")
+    // One port is for all hosts; of several, an empty one is the default (libpq, 34.1.1.3).
+    let ports = (value("port") ?? "").split(separator: ",", omittingEmptySubsequences: false)
+    let authority = hosts.enumerated().map { index, host in
+      let port = ports.count == 1 ? ports[0] : ports.dropFirst(index).first ?? ""
+      return "\(host):\(port.isEmpty ? "5432" : port)"
+    }
+    let user = value("user").map { "\($0)@" } ?? ""
+    return "postgresql://\(user)\(authority.joined(separator: ","))/\(value("dbname") ?? "")"
+  }
+
+  /// The same as `description`: a dump must not show the password either.
+  public var debugDescription: String { description }
+
+  /// The same as `description`, for `dump`.
+  public var customMirror: Mirror { Mirror(self, children: ["target": description]) }
+}

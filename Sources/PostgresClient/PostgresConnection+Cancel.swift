@@ -1,0 +1,89 @@
+internal import Executors
+internal import Logging
+
+// Cancelling a task ends its wait at once. The statement itself is cancelled at the server only when nobody waits for
+// anything else in flight, as Postgres cancels "whatever runs now" and must not hit a neighbour. Until then nothing new is
+// sent: it would have to wait behind the cancelled statement, and would keep it from being cancelled.
+extension PostgresConnection {
+  /// How far the cancelling of what is in flight is.
+  enum CancellationProgress {
+    /// Nobody has been cancelled since nothing was in flight.
+    case none
+    /// Somebody was cancelled whose statement is in flight, beside those of others.
+    case wanted
+    /// The request to cancel is on its way.
+    case underWay
+    /// The request was delivered; it had no effect if the statement had not begun by then.
+    case delivered
+
+    /// Whether new statements may be sent.
+    var allowsSending: Bool { if case .none = self { true } else { false } }
+
+    /// Nothing is in flight any more. A request to cancel that is still on its way must not meet a new statement.
+    mutating func endOfFlight() {
+      if case .underWay = self { return }
+      self = .none
+    }
+  }
+
+  /// How long after a request to cancel the next one follows, where it had no effect.
+  private static let cancelInterval = Duration.milliseconds(250)
+
+  func noteCancellation() {
+    if case .none = cancellation, !ledger.isEmpty || script != nil { cancellation = .wanted }
+    cancelAbandoned()
+  }
+
+  /// Cancels at the server where nobody waits for anything in flight any more.
+  func cancelAbandoned() {
+    guard case .wanted = cancellation else { return }
+    let inFlight = script.map { [$0.request] } ?? []
+    guard inFlight.allSatisfy(\.reply.isAnswered), ledger.requests.allSatisfy(\.reply.isAnswered),
+      let cancel = handle?.makeCancel()
+    else { return }
+    cancellation = .underWay
+    let request = CancelRequest(cancel)
+    // Unstructured: the cancelled task does not wait for it. PQcancel blocks and so has a thread of its own.
+    Task {
+      let problem = await canceller.send(request)
+      cancelSent(problem)
+    }
+  }
+
+  private func cancelSent(_ problem: String?) {
+    if let problem { logger.warning("cannot cancel a statement", metadata: ["reason": "\(problem.onOneLine)"]) }
+    guard handle != nil else { return }
+    if ledger.isEmpty && script == nil {
+      cancellation = .none
+    } else {
+      cancellation = .delivered
+      _ = executor.schedule(after: Self.cancelInterval) { [weak self] in
+        self?.assumeIsolated { $0.cancelAgain() }
+      }
+    }
+    pump()
+  }
+
+  private func cancelAgain() {
+    guard case .delivered = cancellation else { return }
+    cancellation = .wanted
+    cancelAbandoned()
+  }
+}
+
+/// A request to cancel on its way to the thread that sends it.
+final class CancelRequest: Sendable {
+  private let handle: CancelHandle
+
+  init(_ handle: consuming CancelHandle) { self.handle = handle }
+
+  func send() -> String? { handle.send() }
+}
+
+/// A thread for `PQcancel`, which opens a connection and blocks until the server has closed it.
+actor Canceller {
+  private nonisolated let executor = ThreadExecutor(name: "postgres-cancel")
+  nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+  func send(_ request: CancelRequest) -> String? { request.send() }
+}

@@ -1,0 +1,71 @@
+internal import AsyncHTTPClient
+internal import FoundationEssentials
+internal import NIOCore
+internal import NIOHTTP1
+internal import Reviews
+internal import WorkerAPI
+
+/// Sends one status callback to Baton.
+struct CallbackClient: Sendable {
+  /// What an answer means to the sender.
+  enum Answer: Sendable, Equatable {
+    case accepted
+    /// 4xx: sending it again would be refused again.
+    case refused(status: Int)
+    case failed(String)
+  }
+
+  private let base: String
+  private let secret: Secret?
+  private let httpClient: HTTPClient
+  private static let timeout: TimeAmount = .seconds(10)
+
+  init(baseURL: String, secret: Secret?, httpClient: HTTPClient) {
+    var base = baseURL
+    while base.hasSuffix("/") { base.removeLast() }
+    self.base = base
+    self.secret = secret
+    self.httpClient = httpClient
+  }
+
+  static func makeHTTPClient(maxConnections: Int) -> HTTPClient {
+    var configuration = HTTPClient.Configuration()
+    configuration.redirectConfiguration = .disallow
+    configuration.httpVersion = .http1Only
+    configuration.timeout.connect = timeout
+    configuration.timeout.read = timeout
+    configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(maxConnections, 1)
+    configuration.connectionPool.retryConnectionEstablishment = false
+    configuration.connectionPool.idleTimeout = .seconds(4)
+    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+  }
+
+  func send(_ entry: Outbox.Entry) async -> Answer {
+    do {
+      var request = HTTPClientRequest(url: base + StatusCallback.path + entry.key.reviewID.lowercase)
+      request.method = .POST
+      request.headers.add(name: "content-type", value: "application/json")
+      if let secret {
+        request.headers.add(name: StatusCallback.secretHeader, value: secret.reveal())
+      } else {
+        request.headers.add(name: "authorization", value: "Bearer \(entry.authToken.reveal())")
+      }
+      request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(entry.callback)))
+      let response = try await httpClient.execute(request, timeout: Self.timeout)
+      // Read to its end, so that the connection can be used again; its words are of no interest.
+      for try await _ in response.body {}
+      return answer(Int(response.status.code))
+    } catch {
+      return .failed("\(error)")
+    }
+  }
+
+  private func answer(_ status: Int) -> Answer {
+    switch status {
+    case 200..<300: .accepted
+    case 408, 425, 429: .failed("answered \(status)")
+    case 400..<500: .refused(status: status)
+    default: .failed("answered \(status)")
+    }
+  }
+}

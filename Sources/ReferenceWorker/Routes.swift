@@ -1,0 +1,127 @@
+internal import FoundationEssentials
+internal import HTTPTypes
+internal import Hummingbird
+internal import Logging
+internal import NIOCore
+internal import Reviews
+internal import WorkerAPI
+
+/// The routes of the worker contract.
+struct Routes: Sendable {
+  let runs: RunKeeper
+  let token: Secret
+
+  func makeRouter() -> Router<BasicRequestContext> {
+    let router = Router(context: BasicRequestContext.self)
+    router.add(middleware: ErrorAnswers())
+    router.get("/health") { _, _ in try json(.ok, ["status": "ok"]) }
+    let guarded = router.group().add(middleware: BearerGate(token: token))
+    guarded.post("/review") { request, _ in try await start(request) }
+    guarded.get("/reviews/:id") { _, context in
+      let id = try reviewID(context)
+      guard let status = await runs.status(id) else { throw HTTPError(.notFound, message: "unknown review") }
+      return try json(.ok, status)
+    }
+    guarded.get("/reviews/:id/events") { _, context in
+      let id = try reviewID(context)
+      guard let events = await runs.events(id) else { throw HTTPError(.notFound, message: "unknown review") }
+      return try json(.ok, RunEvents(reviewId: id, events: events))
+    }
+    guarded.post("/reviews/:id/cancel") { request, context in
+      let id = try reviewID(context)
+      let body = try await collect(request)
+      let cancel = body.isEmpty ? CancelRequest() : try? JSONDecoder().decode(CancelRequest.self, from: Data(body))
+      guard let cancel else {
+        throw HTTPError(.badRequest, message: "expected {\"reason\"?: text, \"attempt\"?: number}")
+      }
+      return try json(.ok, CancelResponse(success: await runs.cancel(id, cancel), reviewId: id))
+    }
+    return router
+  }
+
+  private func start(_ request: Request) async throws -> Response {
+    let body = try await collect(request)
+    let start: StartRequest
+    do {
+      start = try StartFaults.parse(
+        body, idempotencyKey: HTTPField.Name("Idempotency-Key").flatMap { request.headers[$0] })
+    } catch {
+      throw HTTPError(.badRequest, message: error.description)
+    }
+    switch await runs.start(start, body: body) {
+    case .accepted(let state, let agentVersion):
+      return response(
+        .accepted, StartResponse(reviewId: start.reviewId, status: state, agentVersion: agentVersion).encode())
+    case .older(let known):
+      throw HTTPError(.conflict, message: "attempt \(known) of this review is known already")
+    }
+  }
+
+  private func collect(_ request: Request) async throws -> [UInt8] {
+    do {
+      return Array(buffer: try await request.body.collect(upTo: StartRequest.byteCountMax))
+    } catch is NIOTooManyBytesError {
+      throw HTTPError(.contentTooLarge, message: "the body exceeds \(StartRequest.byteCountMax) bytes")
+    }
+  }
+
+  private func reviewID(_ context: BasicRequestContext) throws -> UUID {
+    guard let id = context.parameters.get("id").flatMap({ UUID(uuidString: $0) }) else {
+      throw HTTPError(.notFound, message: "unknown review")
+    }
+    return id
+  }
+}
+
+/// Answers every error as `{"error": "…"}`.
+private struct ErrorAnswers: RouterMiddleware {
+  typealias Context = BasicRequestContext
+
+  func handle(
+    _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+  ) async throws -> Response {
+    do {
+      return try await next(request, context)
+    } catch let error as HTTPError {
+      return try json(error.status, ErrorBody(error: error.body ?? error.status.reasonPhrase))
+    } catch is CancellationError {
+      throw CancellationError()
+    } catch {
+      context.logger.error("request failed", metadata: ["error": "\(error)"])
+      return try json(.internalServerError, ErrorBody(error: "internal error"))
+    }
+  }
+}
+
+/// Lets only the bearer of the worker's token pass.
+private struct BearerGate: RouterMiddleware {
+  typealias Context = BasicRequestContext
+  let token: Secret
+
+  func handle(
+    _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+  ) async throws -> Response {
+    let given = Array((request.headers[.authorization] ?? "").utf8)
+    guard isEqual(given, Array("Bearer \(token.reveal())".utf8)) else {
+      throw HTTPError(.unauthorized, message: "the bearer token is missing or wrong")
+    }
+    return try await next(request, context)
+  }
+
+  /// Takes as long for a near miss as for any other token of that length.
+  private func isEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+    left.count == right.count && zip(left, right).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0
+  }
+}
+
+private func json(_ status: HTTPResponse.Status, _ value: some Encodable) throws -> Response {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = .withoutEscapingSlashes
+  return response(status, Array(try encoder.encode(value)))
+}
+
+private func response(_ status: HTTPResponse.Status, _ body: [UInt8]) -> Response {
+  Response(
+    status: status, headers: [.contentType: "application/json"],
+    body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
+}

@@ -1,0 +1,32 @@
+package import Reviews
+
+/// How a ``ReferenceWorker`` works.
+package struct WorkerConfiguration: Sendable {
+  package var host = "127.0.0.1"
+  /// 0 takes any free port, which `onBound` then tells.
+  package var port = 0
+  /// The bearer token of every call but `/health`.
+  package var token: Secret
+  /// Run by `/bin/sh -c` for every review; nil for the built-in agent, which completes every run at once.
+  package var agentCommand: String?
+  /// The environment of the agent, without what begins with `BATON_`: the worker's own secrets are none of its business.
+  package var environment: [String: String] = [:]
+  /// How many agents run at once; the rest wait in order.
+  package var concurrency = 4
+  /// The base URL of Baton, which status callbacks go to; it may carry a path. nil sends none.
+  package var callbackURL: String?
+  /// Sent as `X-Internal-Secret`; nil sends the run's own token as bearer.
+  package var callbackSecret: Secret?
+  /// How long agents may go on when the worker shuts down.
+  package var drainTimeout: Duration = .seconds(30)
+  /// From TERM to KILL.
+  package var killGrace: Duration = .seconds(5)
+  /// How long the minutes of `maxReviewTimeMinutes` last: tests shorten them.
+  package var minute: Duration = .seconds(60)
+  /// How many events a run keeps; the oldest go first.
+  package var eventCountMax = 10_000
+  /// Called once, with the bound port.
+  package var onBound: @Sendable (Int) async -> Void = { _ in }
+
+  package init(token: Secret) { self.token = token }
+}

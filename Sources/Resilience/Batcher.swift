@@ -1,0 +1,137 @@
+internal import DequeModule
+internal import Synchronization
+
+/// Turns single calls into batches, naturally: while `lanes` batches are in flight, inputs collect, and the next batch
+/// takes all that have come, up to `maxBatch`. No timer: a lone input starts at once and pays nothing for the batching.
+///
+/// Inputs go out first in, first out; with more than one lane, batches may overtake each other on their way. Results come
+/// back by position. A class with a lock and not an actor: a cancelled caller's input is then withdrawn at once, before its
+/// batch can leave. It carries a hundred thousand submits a second, most of whose cost is the checked continuation.
+///
+/// Bound: every waiting input is a suspended caller, so the callers' own limit (the prefetch) bounds the queue.
+public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
+  private struct Entry {
+    let input: Input
+    let continuation: CheckedContinuation<Output, any Error>
+  }
+
+  /// The queue's entries are numbered without gaps, so that a cancellation finds its own by subtraction. A withdrawn entry
+  /// leaves a `nil`.
+  private struct State {
+    var queue: Deque<Entry?> = []
+    var firstNumber = 1
+    var lanesInFlight = 0
+  }
+
+  private enum Step { case refuse, startLane, wait }
+
+  /// Where a submit's entry stands: 0 while it is not queued. A class, as the cancellation handler has to see it.
+  private final class Place: Sendable {
+    let number = Atomic(0)
+  }
+
+  private let maxBatch: Int
+  private let lanes: Int
+  private let run: @Sendable ([Input]) async -> [Result<Output, any Error>]
+  private let state = Mutex(State())
+
+  /// - Parameters:
+  ///   - maxBatch: the most inputs in one call of `run`, at least 1.
+  ///   - lanes: how many calls of `run` may be in flight, at least 1.
+  ///   - run: gives one result for each input, in the same order; runs in a task of its own that nobody cancels.
+  public init(
+    maxBatch: Int, lanes: Int = 1, run: @escaping @Sendable ([Input]) async -> [Result<Output, any Error>]
+  ) {
+    precondition(maxBatch >= 1 && lanes >= 1, "a batcher needs room for one input and one lane")
+    self.maxBatch = maxBatch
+    self.lanes = lanes
+    self.run = run
+  }
+
+  /// How many inputs wait for a lane.
+  public var waitingCount: Int {
+    state.withLock { $0.queue.count { $0 != nil } }
+  }
+
+  /// Runs one input in the next batch.
+  ///
+  /// Cancelled while it waits, the input is withdrawn and has not run. Cancelled once its batch is in flight, the call still
+  /// waits for the result: its outcome is never unknown.
+  /// - Throws: the input's own error, `BatchResultMissing`, or `CancellationError`.
+  public func submit(_ input: Input) async throws -> Output {
+    let place = Place()
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        enqueue(Entry(input: input, continuation: continuation), place)
+      }
+    } onCancel: {
+      withdraw(place)
+    }
+  }
+
+  /// Queues an entry and starts a lane where one is free. The task's flag is read under the lock: a cancellation either
+  /// finds the entry or is seen here.
+  private func enqueue(_ entry: Entry, _ place: Place) {
+    let step = state.withLock { state -> Step in
+      if Task.isCancelled { return .refuse }
+      place.number.store(state.firstNumber + state.queue.count, ordering: .relaxed)
+      state.queue.append(entry)
+      guard state.lanesInFlight < lanes else { return .wait }
+      state.lanesInFlight += 1
+      return .startLane
+    }
+    switch step {
+    case .refuse: entry.continuation.resume(throwing: CancellationError())
+    // Detached: the batch belongs to nobody, so it must not carry the first caller's task-local values.
+    case .startLane: Task.detached { await self.runLane() }
+    case .wait: break
+    }
+  }
+
+  private func withdraw(_ place: Place) {
+    let entry: Entry? = state.withLock { state in
+      let index = place.number.load(ordering: .relaxed) - state.firstNumber
+      guard state.queue.indices.contains(index) else { return nil }
+      defer { state.queue[index] = nil }
+      return state.queue[index]
+    }
+    entry?.continuation.resume(throwing: CancellationError())
+  }
+
+  private func runLane() async {
+    while let batch = nextBatch() {
+      let results = await run(batch.map(\.input))
+      for (index, entry) in batch.enumerated() {
+        let missing = Result<Output, any Error>.failure(
+          BatchResultMissing(inputCount: batch.count, resultCount: results.count))
+        entry.continuation.resume(with: results.count == batch.count ? results[index] : missing)
+      }
+    }
+  }
+
+  /// The oldest inputs, or `nil` when none wait: the lane is given back then, under the same lock.
+  private func nextBatch() -> [Entry]? {
+    state.withLock { state in
+      var batch: [Entry] = []
+      while batch.count < maxBatch, let first = state.queue.popFirst() {
+        state.firstNumber += 1
+        if let entry = first { batch.append(entry) }
+      }
+      if batch.isEmpty { state.lanesInFlight -= 1 }
+      return batch.isEmpty ? nil : batch
+    }
+  }
+}
+
+/// A batch gave another number of results than it had inputs, so no result can be trusted to be anybody's.
+public struct BatchResultMissing: Error, CustomStringConvertible {
+  /// How many inputs the batch had.
+  public let inputCount: Int
+  /// How many results came back.
+  public let resultCount: Int
+
+  /// Says both numbers.
+  public var description: String {
+    "a batch of \(inputCount) inputs gave \(resultCount) results; whether they took effect is unknown"
+  }
+}

@@ -1,0 +1,95 @@
+internal import Synchronization
+
+/// The circuit breaker of one target, for many tasks at once.
+///
+/// A call asks `admit()`, and reports with `succeeded()` or `failed(retryAfter:)`. Whoever has to stop while the target is
+/// out waits with `waitUntilClosedOrProbe()`. A probe that was cancelled need not report: after the breaker's
+/// `probeTimeout` another call becomes the probe.
+public final class Circuit: Sendable {
+  /// A moment of the clock that runs while the machine sleeps.
+  public typealias Instant = CircuitBreaker.Instant
+  /// The answer to a call that wants to be made.
+  public typealias Admission = CircuitBreaker.Admission
+  /// What the circuit does with calls.
+  public typealias State = CircuitBreaker.State
+
+  private struct Shared {
+    var breaker: CircuitBreaker
+    var nextID: UInt64 = 0
+    var waiters: [UInt64: Wakeup] = [:]
+  }
+
+  /// The target's name, for logs and metrics.
+  public let name: String
+  private let shared: Mutex<Shared>
+
+  /// Creates a closed circuit, or takes over the breaker's state.
+  public init(name: String, breaker: CircuitBreaker = CircuitBreaker()) {
+    self.name = name
+    shared = Mutex(Shared(breaker: breaker))
+  }
+
+  /// What the circuit does with calls at present.
+  public var state: State { shared.withLock { $0.breaker.state } }
+
+  /// How long calls are refused from now on; `nil` when one would be admitted.
+  public var openFor: Duration? {
+    let now = Instant.now
+    return shared.withLock { $0.breaker.refusedUntil(at: now) }.map { now.duration(to: $0) }
+  }
+
+  /// Asks for one call, and takes the probe where it is free.
+  public func admit() -> Admission {
+    change { $0.admit(at: .now) }
+  }
+
+  /// The target answered, whatever it said.
+  /// - Returns: whether this closed the circuit: the time to log it.
+  @discardableResult
+  public func succeeded() -> Bool {
+    change { $0.succeeded(at: .now) }
+  }
+
+  /// The target was out.
+  /// - Parameter retryAfter: how long it asked to be left alone; opens the circuit at once.
+  /// - Returns: whether this opened the circuit: the time to log it.
+  @discardableResult
+  public func failed(retryAfter: Duration? = nil) -> Bool {
+    change { $0.failed(at: .now, retryAfter: retryAfter) }
+  }
+
+  /// Opens the circuit at once for a given time.
+  /// - Returns: whether this opened the circuit.
+  @discardableResult
+  public func trip(for duration: Duration) -> Bool {
+    change { $0.trip(for: duration, at: .now) }
+  }
+
+  /// Waits until `admit()` would not refuse. Takes nothing: another task may still take the probe first, so ask `admit()`
+  /// next, and wait again when it refuses.
+  /// - Throws: `CancellationError`.
+  public func waitUntilClosedOrProbe() async throws {
+    let wakeup = Wakeup()
+    let id = shared.withLock { shared in
+      shared.nextID += 1
+      shared.waiters[shared.nextID] = wakeup
+      return shared.nextID
+    }
+    defer { shared.withLock { _ = $0.waiters.removeValue(forKey: id) } }
+    try Task.checkCancellation()
+    while let until = shared.withLock({ $0.breaker.refusedUntil(at: .now) }) {
+      try await wakeup.wait(until: until)
+    }
+  }
+
+  /// Changes the breaker and, where its state is another one then, lets everybody who waits look again.
+  private func change<Answer: Sendable>(_ body: (inout CircuitBreaker) -> Answer) -> Answer {
+    let (answer, wakeups) = shared.withLock { shared in
+      let before = shared.breaker.state
+      let answer = body(&shared.breaker)
+      return (answer, shared.breaker.state == before ? [] : Array(shared.waiters.values))
+    }
+    for wakeup in wakeups { wakeup.wake() }
+    return answer
+  }
+}

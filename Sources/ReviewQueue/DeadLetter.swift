@@ -1,0 +1,36 @@
+package import AMQPClient
+package import FoundationEssentials
+package import Reviews
+
+/// A message on the dead-letter queue, made readable.
+package struct DeadLetter: Sendable, Codable, Equatable {
+  /// Why it is there: Baton's own reason, or `delivery_limit`.
+  package var reason: String
+  package var messageId: String?
+  /// When it died, where the broker says it.
+  package var diedAt: Timestamp?
+  /// nil where the body is no ticket.
+  package var reviewId: UUID?
+  package var attempt: Int?
+  /// The body, at most 2,000 bytes of it, with anything that is not UTF-8 replaced.
+  package var body: String
+
+  package init(_ delivery: Delivery) {
+    reason =
+      delivery.headers[ReviewTopology.deadReasonHeader]?.stringValue
+      ?? delivery.headers["x-first-death-reason"]?.stringValue ?? "unknown"
+    messageId = delivery.correlationID ?? delivery.messageID
+    let ticket = try? Ticket(body: delivery.body)
+    reviewId = ticket?.reviewID
+    attempt = ticket?.attempt
+    body = String(decoding: delivery.body.prefix(2_000), as: UTF8.self)
+    diedAt = Self.deathTime(delivery.headers["x-death"])
+  }
+
+  private static func deathTime(_ header: AMQPValue?) -> Timestamp? {
+    guard case .array(let deaths)? = header, case .table(let death)? = deaths.first,
+      case .timestamp(let seconds)? = death["time"]
+    else { return nil }
+    return Timestamp(microseconds: seconds * 1_000_000)
+  }
+}

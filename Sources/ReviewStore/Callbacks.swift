@@ -1,0 +1,86 @@
+package import FoundationEssentials
+internal import PostgresClient
+package import Reviews
+
+/// What a worker reports about a run.
+package struct RunReport: Sendable, Equatable {
+  package var status: ReviewStatus
+  package var attempt: Int?
+  package var sessionId: String?
+  package var cliSessionId: String?
+  package var errorMessage: String?
+  package var model: String?
+  package var totalTokensIn: Int64?
+  package var totalTokensOut: Int64?
+  package var totalCostMicrousd: Int64?
+
+  package init(
+    status: ReviewStatus, attempt: Int? = nil, sessionId: String? = nil, cliSessionId: String? = nil,
+    errorMessage: String? = nil, model: String? = nil, totalTokensIn: Int64? = nil, totalTokensOut: Int64? = nil,
+    totalCostMicrousd: Int64? = nil
+  ) {
+    self.status = status
+    self.attempt = attempt
+    self.sessionId = sessionId
+    self.cliSessionId = cliSessionId
+    self.errorMessage = errorMessage
+    self.model = model
+    self.totalTokensIn = totalTokensIn
+    self.totalTokensOut = totalTokensOut
+    self.totalCostMicrousd = totalCostMicrousd
+  }
+}
+
+/// What a report did.
+package enum ReportAnswer: Sendable, Equatable {
+  case applied
+  /// Another attempt or session, or the row is pending or has ended: left as it is.
+  case ignored(ReviewStatus)
+  case unknownReview
+}
+
+extension ReviewStore {
+  /// One conditional statement: an older attempt, another session, or a row that is pending or has ended stays as it is.
+  static let report = Statement(
+    "report",
+    """
+    /* baton:report */
+    WITH applied AS (
+      UPDATE code_reviews r
+         SET status = $2,
+             status_reason = COALESCE($6::text, 'reported by the worker'),
+             session_id = COALESCE($4::text, r.session_id),
+             cli_session_id = COALESCE($5, r.cli_session_id),
+             error_code = CASE $2 WHEN 'failed' THEN 'agent_failed' WHEN 'cancelled' THEN r.error_code END,
+             error_message = CASE WHEN $2 IN ('failed', 'cancelled') THEN COALESCE($6, r.error_message) END,
+             model = COALESCE($7, r.model),
+             total_tokens_in = COALESCE($8, r.total_tokens_in),
+             total_tokens_out = COALESCE($9, r.total_tokens_out),
+             total_cost_microusd = COALESCE($10, r.total_cost_microusd),
+             -- The worker runs it, so it was dispatched, whether or not the consumer lived to record it.
+             dispatched_at = COALESCE(r.dispatched_at, now()),
+             lease_owner = NULL,
+             lease_expires_at = NULL,
+             updated_at = now()
+       WHERE r.id = $1 AND r.status IN ('queued', 'running')
+         AND CASE WHEN $3::int IS NULL THEN r.session_id IS NULL OR $4::text IS NULL OR r.session_id = $4
+                  ELSE r.attempt = $3 END
+      RETURNING r.id
+    )
+    SELECT r.status, EXISTS (SELECT 1 FROM applied) AS is_applied FROM code_reviews r WHERE r.id = $1
+    """)
+
+  /// Applies what a worker reports, by callback or asked.
+  package func report(_ id: UUID, _ report: RunReport) async throws -> ReportAnswer {
+    precondition(report.status == .running || report.status.isTerminal, "a worker reports running or an end")
+    let rows = try await pool.query(
+      Self.report,
+      [
+        id, report.status.rawValue, report.attempt.map { Int32(clamping: $0) }, report.sessionId, report.cliSessionId,
+        report.errorMessage, report.model, report.totalTokensIn, report.totalTokensOut, report.totalCostMicrousd,
+      ])
+    guard let row = rows.first else { return .unknownReview }
+    if try row.decode("is_applied", as: Bool.self) { return .applied }
+    return .ignored(try row.choice("status", as: ReviewStatus.self))
+  }
+}

@@ -1,0 +1,56 @@
+internal import FoundationEssentials
+internal import PostgresClient
+internal import Reviews
+
+extension Timestamp {
+  /// From 1970-01-01 to Postgres's epoch, 2000-01-01.
+  private static let postgresEpochMicroseconds: Int64 = 946_684_800_000_000
+
+  init(_ instant: PostgresInstant) {
+    // `infinity` is the greatest value: it stays the greatest.
+    let (sum, isOver) = instant.microseconds.addingReportingOverflow(Self.postgresEpochMicroseconds)
+    self.init(microseconds: isOver ? .max : sum)
+  }
+
+  var instant: PostgresInstant {
+    let (difference, isUnder) = microseconds.subtractingReportingOverflow(Self.postgresEpochMicroseconds)
+    return PostgresInstant(microseconds: isUnder ? .min : difference)
+  }
+}
+
+extension Duration {
+  /// Seconds, as `make_interval(secs => $n)` takes them.
+  var inSeconds: Double { self / .seconds(1) }
+}
+
+extension PostgresRow {
+  func timestamp(_ column: String) throws(PostgresError) -> Timestamp {
+    Timestamp(try decode(column, as: PostgresInstant.self))
+  }
+
+  func optionalTimestamp(_ column: String) throws(PostgresError) -> Timestamp? {
+    try decode(column, as: PostgresInstant?.self).map { Timestamp($0) }
+  }
+
+  func optional<Value: PostgresDecodable>(_ column: String, as: Value.Type) throws(PostgresError) -> Value? {
+    try decode(column, as: Value?.self)
+  }
+
+  /// Decodes a text column whose values a check constraint lists.
+  func choice<Choice: RawRepresentable>(_ column: String, as: Choice.Type) throws -> Choice
+  where Choice.RawValue == String {
+    let text = try decode(column, as: String.self)
+    guard let choice = Choice(rawValue: text) else { throw UnknownValue(column: column, value: text) }
+    return choice
+  }
+}
+
+/// A value in the database that this version of Baton does not know.
+package struct UnknownValue: Error, CustomStringConvertible {
+  var column: String
+  var value: String
+
+  package var description: String {
+    "column \(column) holds \"\(value)\", which this version does not know: is a newer version of Baton running here?"
+  }
+}

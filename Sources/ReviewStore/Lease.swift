@@ -1,0 +1,166 @@
+internal import FoundationEssentials
+internal import PostgresClient
+package import Reviews
+
+/// What became of a ticket.
+package enum LeaseVerdict: Sendable, Equatable {
+  /// This process may prepare and dispatch it now.
+  case leased(LeasedReview)
+  /// The dispatch has succeeded already: acknowledge.
+  case dispatched
+  /// No review has this id: poison.
+  case unknown
+  /// The row is pending, has ended, waits for its backoff, or has a newer attempt: reject, the row says what is next.
+  case overtaken(String)
+  /// This very process has it: the work in hand adopts the delivery.
+  case mine
+  /// Another living process has it: hold the delivery and look again.
+  case held
+}
+
+extension ReviewStore {
+  /// Takes the leases of a batch of tickets, and reads what their payloads need; the row decides, not the message.
+  static let leaseTickets = Statement(
+    "lease",
+    """
+    /* baton:lease */
+    WITH ticket AS MATERIALIZED (
+      SELECT t.id, t.attempt, t.n, row_number() OVER (PARTITION BY t.id ORDER BY t.n) AS turn
+        FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS t (id, attempt, n)
+    ),
+    held AS MATERIALIZED (
+      -- By id alone: any other condition could make the planner choose a partial index that has to be read whole.
+      SELECT r.id, r.attempt, r.status, r.dispatched_at, r.lease_owner, r.lease_expires_at, r.lease_losses
+        FROM code_reviews r
+       WHERE r.id = ANY ($1::uuid[])
+       ORDER BY r.id
+         FOR UPDATE OF r
+    ),
+    verdict AS MATERIALIZED (
+      SELECT t.n, t.id, t.turn,
+             CASE
+               WHEN h.id IS NULL THEN 'unknown'
+               WHEN h.attempt <> t.attempt THEN 'outdated'
+               WHEN h.dispatched_at IS NOT NULL OR h.status IN ('running', 'completed') THEN 'dispatched'
+               WHEN h.status <> 'queued' THEN h.status
+               WHEN h.lease_owner IS NULL AND h.lease_expires_at > now() THEN 'waiting'
+               WHEN h.lease_owner IS NULL THEN 'free'
+               WHEN h.lease_expires_at > now() AND NOT \(Fragment.isDead("o", lease: "$5")) THEN
+                 CASE WHEN h.lease_owner = $3 THEN 'mine' ELSE 'held' END
+               WHEN h.lease_losses + 1 >= $6 THEN 'held'    -- the reaper ends it
+               ELSE 'free'
+             END AS verdict
+        FROM ticket t
+        LEFT JOIN held h ON h.id = t.id
+        LEFT JOIN baton_holders o ON o.id = h.lease_owner
+    ),
+    leased AS (
+      UPDATE code_reviews r
+         SET lease_owner = $3,
+             lease_expires_at = now() + make_interval(secs => $4),
+             lease_losses = r.lease_losses + CASE WHEN r.lease_owner IS NULL THEN 0 ELSE 1 END,
+             published_at = COALESCE(r.published_at, now()),
+             updated_at = now()
+        FROM verdict v
+       WHERE r.id = v.id AND v.turn = 1 AND v.verdict = 'free'
+      RETURNING r.id, r.attempt, r.owner_type, r.owner_id, r.user_id, r.platform, r.platform_integration_id,
+                r.platform_project_id, r.repo_full_name, r.pr_number, r.pr_url, r.pr_title, r.pr_author, r.base_ref,
+                r.head_ref, r.head_sha, r.previous_session_id, r.claimed_at, r.dispatch_failures, r.lease_losses
+    )
+    SELECT CASE WHEN v.verdict = 'free' AND v.turn > 1 THEN 'mine' ELSE v.verdict END AS verdict, now() AS leased_at,
+           l.*, c.config::text AS config, i.id AS integration_id, i.installation_id, i.instance_url,
+           i.token_ciphertext, i.metadata::text AS metadata, i.revoked_at IS NOT NULL AS is_revoked
+      FROM verdict v
+      LEFT JOIN leased l ON l.id = v.id AND v.turn = 1
+      LEFT JOIN agent_configs c
+        ON c.owner_type = l.owner_type AND c.owner_id = l.owner_id AND c.platform = l.platform AND c.is_enabled
+      LEFT JOIN platform_integrations i ON i.id = l.platform_integration_id
+     ORDER BY v.n
+    """)
+
+  /// Takes the lease of each ticket's review, or says why it cannot be had.
+  ///
+  /// One statement for the batch. A lease ends when its holder is dead, or after `duration`.
+  /// - Parameters:
+  ///   - duration: BATON_PREPARE_TIMEOUT.
+  ///   - holderTimeout: BATON_LEASE.
+  ///   - attemptMax: BATON_MAX_ATTEMPTS; a review that has cost so many holders their life is left to the reaper.
+  /// - Returns: a verdict for each ticket, in order.
+  /// - Throws: `PostgresError`; where the connection was lost the leases may have been taken, and run out.
+  package func lease(
+    _ tickets: [Ticket], by holder: Holder.ID, for duration: Duration, holderTimeout: Duration, attemptMax: Int
+  ) async throws -> [LeaseVerdict] {
+    let rows = try await pool.query(
+      Self.leaseTickets,
+      [
+        tickets.map(\.reviewID), tickets.map { Int32(clamping: $0.attempt) }, holder.text, duration.inSeconds,
+        holderTimeout.inSeconds, Int32(attemptMax),
+      ])
+    return try rows.map { try LeaseVerdict($0) }
+  }
+
+  static let look = Statement(
+    "look",
+    """
+    /* baton:look */
+    SELECT r.id IS NOT NULL AND r.attempt = t.attempt AND r.status = 'queued' AND r.lease_owner = $3
+      FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS t (id, attempt, n)
+      LEFT JOIN code_reviews r ON r.id = t.id
+     ORDER BY t.n
+    """)
+
+  /// Whether this holder still has each lease, and the review is still wanted: asked right before the worker is called.
+  package func stillLeased(_ tickets: [Ticket], by holder: Holder.ID) async throws -> [Bool] {
+    try await pool.query(
+      Self.look, [tickets.map(\.reviewID), tickets.map { Int32(clamping: $0.attempt) }, holder.text]
+    ).map { try $0.decode(0, as: Bool?.self) ?? false }
+  }
+}
+
+extension LeaseVerdict {
+  init(_ row: PostgresRow) throws {
+    let verdict = try row.decode("verdict", as: String.self)
+    switch verdict {
+    case "free": self = .leased(try LeasedReview(row))
+    case "dispatched": self = .dispatched
+    case "unknown": self = .unknown
+    case "mine": self = .mine
+    case "held": self = .held
+    default: self = .overtaken(verdict)
+    }
+  }
+}
+
+extension LeasedReview {
+  init(_ row: PostgresRow) throws {
+    let integration: Integration? =
+      if let id = try row.optional("integration_id", as: UUID.self) {
+        Integration(
+          id: id, installationId: try row.optional("installation_id", as: String.self),
+          instanceUrl: try row.optional("instance_url", as: String.self),
+          tokenCiphertext: try row.optional("token_ciphertext", as: [UInt8].self),
+          metadata: try row.optional("metadata", as: String.self),
+          isRevoked: try row.decode("is_revoked", as: Bool.self))
+      } else {
+        nil
+      }
+    self.init(
+      id: try row.decode("id", as: UUID.self), attempt: Int(try row.decode("attempt", as: Int32.self)),
+      owner: Owner(
+        type: try row.choice("owner_type", as: Owner.Kind.self), id: try row.decode("owner_id", as: String.self)),
+      userId: try row.optional("user_id", as: String.self),
+      platform: try row.choice("platform", as: Platform.self),
+      platformIntegrationId: try row.optional("platform_integration_id", as: UUID.self),
+      platformProjectId: try row.optional("platform_project_id", as: Int64.self),
+      repoFullName: try row.decode("repo_full_name", as: String.self),
+      prNumber: Int(try row.decode("pr_number", as: Int32.self)), prUrl: try row.decode("pr_url", as: String.self),
+      prTitle: try row.decode("pr_title", as: String.self), prAuthor: try row.decode("pr_author", as: String.self),
+      baseRef: try row.decode("base_ref", as: String.self), headRef: try row.decode("head_ref", as: String.self),
+      headSha: try row.decode("head_sha", as: String.self),
+      previousSessionId: try row.optional("previous_session_id", as: String.self),
+      claimedAt: try row.timestamp("claimed_at"), leasedAt: try row.timestamp("leased_at"),
+      dispatchFailures: Int(try row.decode("dispatch_failures", as: Int32.self)),
+      leaseLosses: Int(try row.decode("lease_losses", as: Int32.self)),
+      configuration: try row.optional("config", as: String.self), integration: integration)
+  }
+}

@@ -1,0 +1,165 @@
+package import FoundationEssentials
+internal import PostgresClient
+package import Reviews
+
+/// Which reviews a list shows.
+package struct ReviewFilter: Sendable, Equatable {
+  package var status: ReviewStatus?
+  package var owner: Owner?
+  package var repository: String?
+
+  package init(status: ReviewStatus? = nil, owner: Owner? = nil, repository: String? = nil) {
+    self.status = status
+    self.owner = owner
+    self.repository = repository
+  }
+}
+
+/// Where a page of a list ends: opaque to those who pass it on.
+package struct ReviewCursor: Sendable, Equatable, LosslessStringConvertible {
+  var createdAt: Timestamp
+  var id: UUID
+
+  init(createdAt: Timestamp, id: UUID) {
+    self.createdAt = createdAt
+    self.id = id
+  }
+
+  package init?(_ text: String) {
+    let parts = text.split(separator: "_")
+    guard parts.count == 2, let microseconds = Int64(parts[0]), let id = UUID(uuidString: String(parts[1])) else {
+      return nil
+    }
+    self.init(createdAt: Timestamp(microseconds: microseconds), id: id)
+  }
+
+  package var description: String { "\(createdAt.microseconds)_\(id.lowercase)" }
+}
+
+/// What a person's cancel or retry did.
+package enum OperationAnswer: Sendable, Equatable {
+  /// Done; the status is the new one.
+  case done(ReviewStatus, attempt: Int)
+  /// The status does not allow it.
+  case conflict(ReviewStatus)
+  case unknownReview
+}
+
+extension ReviewStore {
+  static let find = Statement(
+    "find", "/* baton:find */ SELECT \(Review.columns) FROM code_reviews r WHERE r.id = ANY ($1::uuid[])")
+
+  /// One review, or nil where there is none.
+  package func review(_ id: UUID) async throws -> Review? {
+    try await pool.query(Self.find, [[id]]).first.map { try Review($0) }
+  }
+
+  /// Those of the reviews that exist, in no order.
+  package func reviews(_ ids: [UUID]) async throws -> [Review] {
+    try await pool.query(Self.find, [ids]).map { try Review($0) }
+  }
+
+  static let transitions = Statement(
+    "transitions",
+    """
+    /* baton:transitions */
+    SELECT at, from_status, to_status, reason, actor FROM review_transitions WHERE review_id = $1 ORDER BY id
+    """)
+
+  /// What happened to a review, oldest first, as the database recorded it.
+  package func transitions(of id: UUID) async throws -> [ReviewTransition] {
+    try await pool.query(Self.transitions, [id]).map { row in
+      ReviewTransition(
+        at: try row.timestamp("at"),
+        fromStatus: try row.optional("from_status", as: String.self).flatMap { ReviewStatus(rawValue: $0) },
+        toStatus: try row.choice("to_status", as: ReviewStatus.self),
+        reason: try row.optional("reason", as: String.self), actor: try row.optional("actor", as: String.self))
+    }
+  }
+
+  static let list = Statement(
+    "list",
+    """
+    /* baton:list */
+    SELECT \(Review.columns)
+      FROM code_reviews r
+     WHERE ($1::text IS NULL OR r.status = $1)
+       AND ($2::text IS NULL OR (r.owner_type = $2 AND r.owner_id = $3))
+       AND ($4::text IS NULL OR r.repo_full_name = $4)
+       AND ($5::timestamptz IS NULL OR (r.created_at, r.id) < ($5, $6::uuid))
+     ORDER BY r.created_at DESC, r.id DESC
+     LIMIT $7
+    """)
+
+  /// A page of reviews, newest first, by keyset: stable while rows come and go.
+  /// - Returns: the reviews, and where the next page starts; nil at the end.
+  package func list(
+    _ filter: ReviewFilter, limit: Int, after cursor: ReviewCursor? = nil
+  ) async throws -> (reviews: [Review], next: ReviewCursor?) {
+    let rows = try await pool.query(
+      Self.list,
+      [
+        filter.status?.rawValue, filter.owner?.type.rawValue, filter.owner?.id, filter.repository,
+        cursor?.createdAt.instant, cursor?.id, Int32(clamping: limit + 1),
+      ])
+    var reviews = try rows.map { try Review($0) }
+    guard reviews.count > limit else { return (reviews, nil) }
+    reviews.removeLast(reviews.count - limit)
+    return (reviews, reviews.last.map { ReviewCursor(createdAt: $0.createdAt, id: $0.id) })
+  }
+
+  static let cancel = Statement(
+    "cancel",
+    """
+    /* baton:cancel */
+    WITH cancelled AS (
+      UPDATE code_reviews r
+         SET status = 'cancelled', status_reason = $3, error_code = $2, error_message = $3
+       WHERE r.id = $1 AND r.status IN ('pending', 'queued', 'running')
+      RETURNING r.id, r.attempt, r.claimed_at
+    ),
+    told AS (
+      -- Also where no dispatch is recorded: its POST may be on the way. A worker remembers a cancel that came first.
+      INSERT INTO baton_outbox (kind, review_id, attempt)
+      SELECT 'worker_cancel', id, attempt FROM cancelled WHERE claimed_at IS NOT NULL
+      ON CONFLICT DO NOTHING
+    )
+    SELECT r.status, r.attempt, EXISTS (SELECT 1 FROM cancelled) AS is_done FROM code_reviews r WHERE r.id = $1
+    """)
+
+  /// Cancels a review: the row first, and the worker through the outbox, in one transaction.
+  package func cancel(
+    _ id: UUID, code: ErrorCode = .cancelledByUser, reason: String = "cancelled by a user"
+  ) async throws -> OperationAnswer {
+    guard let row = try await pool.query(Self.cancel, [id, code.rawValue, reason]).first else { return .unknownReview }
+    let attempt = Int(try row.decode("attempt", as: Int32.self))
+    if try row.decode("is_done", as: Bool.self) { return .done(.cancelled, attempt: attempt) }
+    return .conflict(try row.choice("status", as: ReviewStatus.self))
+  }
+
+  static let retry = Statement(
+    "retry",
+    """
+    /* baton:retry */
+    WITH retried AS (
+      -- The database clears what the old attempt left, and counts the new one.
+      UPDATE code_reviews r
+         SET status = 'pending', status_reason = $2, available_at = now()
+       WHERE r.id = $1 AND r.status IN ('failed', 'cancelled')
+      RETURNING r.attempt
+    )
+    SELECT r.status, COALESCE((SELECT attempt FROM retried), r.attempt) AS attempt,
+           EXISTS (SELECT 1 FROM retried) AS is_done
+      FROM code_reviews r
+     WHERE r.id = $1
+    """)
+
+  /// Starts a failed or cancelled review again, as a new attempt.
+  package func retry(_ id: UUID, reason: String = "retried by a user") async throws -> OperationAnswer {
+    guard let row = try await pool.query(Self.retry, [id, reason]).first else { return .unknownReview }
+    if try row.decode("is_done", as: Bool.self) {
+      return .done(.pending, attempt: Int(try row.decode("attempt", as: Int32.self)))
+    }
+    return .conflict(try row.choice("status", as: ReviewStatus.self))
+  }
+}

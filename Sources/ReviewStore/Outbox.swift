@@ -1,0 +1,64 @@
+package import FoundationEssentials
+internal import PostgresClient
+
+/// Something that has to be told to the worker until it is accepted.
+package struct OutboxEntry: Sendable, Equatable {
+  package var id: Int64
+  package var reviewID: UUID
+  package var attempt: Int
+  package var tries: Int
+}
+
+extension ReviewStore {
+  static let takeOutbox = Statement(
+    "take_outbox",
+    """
+    /* baton:take_outbox */
+    WITH taken AS MATERIALIZED (
+      SELECT o.id FROM baton_outbox o WHERE o.due_at <= now() ORDER BY o.due_at LIMIT $1 FOR UPDATE OF o SKIP LOCKED
+    )
+    UPDATE baton_outbox o
+       -- If the sender dies, the entry comes due again by itself.
+       SET tries = o.tries + 1, due_at = now() + make_interval(secs => LEAST(300, 5 * 2 ^ LEAST(o.tries, 10)))
+      FROM taken t
+     WHERE o.id = t.id
+    RETURNING o.id, o.review_id, o.attempt, o.tries
+    """)
+
+  /// Takes entries that are due; one that is not deleted in time comes due again, with backoff up to five minutes.
+  package func takeOutbox(limit: Int) async throws -> [OutboxEntry] {
+    try await pool.query(Self.takeOutbox, [Int32(limit)]).map { row in
+      OutboxEntry(
+        id: try row.decode("id", as: Int64.self), reviewID: try row.decode("review_id", as: UUID.self),
+        attempt: Int(try row.decode("attempt", as: Int32.self)), tries: Int(try row.decode("tries", as: Int32.self)))
+    }
+  }
+
+  static let deleteOutbox = Statement(
+    "delete_outbox", "/* baton:delete_outbox */ DELETE FROM baton_outbox WHERE id = $1")
+
+  /// Removes an entry that was accepted.
+  package func deleteOutbox(_ id: Int64) async throws {
+    _ = try await pool.query(Self.deleteOutbox, [id])
+  }
+
+  static let failOutbox = Statement(
+    "fail_outbox", "/* baton:fail_outbox */ UPDATE baton_outbox SET last_error = $2 WHERE id = $1")
+
+  /// Notes why an entry was not accepted; it stays, and comes due again.
+  package func failOutbox(_ id: Int64, error: String) async throws {
+    _ = try await pool.query(Self.failOutbox, [id, error])
+  }
+
+  static let tellWorkerCancelled = Statement(
+    "tell_worker_cancelled",
+    """
+    /* baton:tell_worker_cancelled */
+    INSERT INTO baton_outbox (kind, review_id, attempt) VALUES ('worker_cancel', $1, $2) ON CONFLICT DO NOTHING
+    """)
+
+  /// Has the worker told that an attempt was cancelled.
+  package func tellWorkerCancelled(_ id: UUID, attempt: Int) async throws {
+    _ = try await pool.query(Self.tellWorkerCancelled, [id, Int32(attempt)])
+  }
+}

@@ -1,0 +1,13 @@
+package import PostgresClient
+
+extension ReviewStore {
+  /// Every prepared statement, so that a test can prepare them all and look at their plans.
+  package static let statements: [Statement] = [
+    lockOwners, claimDue, nextDue, published, unclaim, leaseTickets, look, recordDispatched, postpone, dropLease,
+    retryLater, fail, leaveQueued, reapAbandoned, currentTime, queueSeenEmpty, takeSilent, forgetDispatch, failLost,
+    workerAnswers, workerHasAnswered, takeOutbox, deleteOutbox, failOutbox, tellWorkerCancelled, registerHolder,
+    lockHolder, heartbeat, leave, lookAtHolders, suspects, pruneHolders, report, submit, find, transitions, list,
+    cancel,
+    retry, setOwnerLimit, pauseOwner, listOwners, setConfiguration, liveStats, endedCounts,
+  ]
+}

@@ -1,0 +1,75 @@
+internal import PostgresClient
+package import Reviews
+
+/// What the database knows about the load: one half of `baton queue`.
+package struct StoreStats: Sendable, Equatable {
+  package var counts: [ReviewStatus: Int]
+  /// The age of the oldest review whose time has come; nil where none waits.
+  package var oldestPending: Duration?
+  /// Since the claim of the oldest queued review that was not dispatched; nil where there is none.
+  package var oldestQueued: Duration?
+  /// Deliveries in the hands of living consumers.
+  package var unacknowledged: Int
+  /// Living consumers.
+  package var consumers: Int
+}
+
+extension ReviewStore {
+  static let liveStats = Statement(
+    "live_stats",
+    """
+    /* baton:live_stats */
+    SELECT (SELECT count(*) FROM code_reviews r WHERE r.status = 'pending') AS pending,
+           (SELECT count(*) FROM code_reviews r
+             WHERE r.status IN ('queued', 'running') AND r.status = 'queued') AS queued,
+           (SELECT count(*) FROM code_reviews r
+             WHERE r.status IN ('queued', 'running') AND r.status = 'running') AS running,
+           (SELECT extract(epoch FROM now() - min(r.available_at))::float8
+              FROM code_reviews r WHERE \(Fragment.isDue)) AS oldest_pending,
+           (SELECT extract(epoch FROM now() - min(r.claimed_at))::float8
+              FROM code_reviews r
+             WHERE r.status IN ('queued', 'running') AND r.status = 'queued'
+               AND r.dispatched_at IS NULL) AS oldest_queued,
+           (SELECT COALESCE(sum(h.unleased_tickets + h.in_flight), 0)::bigint
+              FROM baton_holders h
+             WHERE h.role = 'consume' AND NOT \(Fragment.isDead("h", lease: "$1"))) AS unacknowledged,
+           (SELECT count(*) FROM baton_holders h
+             WHERE h.role = 'consume' AND NOT \(Fragment.isDead("h", lease: "$1"))) AS consumers
+    """)
+
+  /// The live figures: their cost follows the live rows, so that they can be read with every scrape.
+  /// - Parameter holderTimeout: BATON_LEASE.
+  package func liveStats(holderTimeout: Duration) async throws -> StoreStats {
+    let row = try await pool.query(Self.liveStats, [holderTimeout.inSeconds])[0]
+    return StoreStats(
+      counts: [
+        .pending: Int(try row.decode("pending", as: Int64.self)),
+        .queued: Int(try row.decode("queued", as: Int64.self)),
+        .running: Int(try row.decode("running", as: Int64.self)),
+      ],
+      oldestPending: try row.optional("oldest_pending", as: Double.self).map { .seconds(max(0, $0)) },
+      oldestQueued: try row.optional("oldest_queued", as: Double.self).map { .seconds(max(0, $0)) },
+      unacknowledged: Int(try row.decode("unacknowledged", as: Int64.self)),
+      consumers: Int(try row.decode("consumers", as: Int64.self)))
+  }
+
+  static let endedCounts = Statement(
+    "ended_counts",
+    """
+    /* baton:ended_counts */
+    SELECT r.status, count(*) AS rows
+      FROM code_reviews r
+     WHERE r.status IN ('completed', 'failed', 'cancelled')
+     GROUP BY r.status
+    """)
+
+  /// The live figures, and the count of all that has ended, which reads the history.
+  package func stats(holderTimeout: Duration) async throws -> StoreStats {
+    var stats = try await liveStats(holderTimeout: holderTimeout)
+    for status in ReviewStatus.allCases where status.isTerminal { stats.counts[status] = 0 }
+    for row in try await pool.query(Self.endedCounts, []) {
+      stats.counts[try row.choice("status", as: ReviewStatus.self)] = Int(try row.decode("rows", as: Int64.self))
+    }
+    return stats
+  }
+}

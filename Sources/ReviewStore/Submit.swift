@@ -1,0 +1,74 @@
+package import FoundationEssentials
+internal import PostgresClient
+package import Reviews
+
+/// What became of a submitted review.
+package struct Submission: Sendable, Codable, Equatable {
+  package var id: UUID
+  package var status: ReviewStatus
+  /// Whether the row was made now; otherwise it is the existing one of the same pull request and commit.
+  package var isNew: Bool
+}
+
+extension ReviewStore {
+  static let submit = Statement(
+    "submit",
+    """
+    /* baton:submit */
+    WITH made AS (
+      INSERT INTO code_reviews (
+        owner_type, owner_id, user_id, platform, platform_integration_id, platform_project_id, repo_full_name,
+        pr_number, pr_url, pr_title, pr_author, base_ref, head_ref, head_sha, priority, traceparent)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+      ON CONFLICT (owner_type, owner_id, platform, repo_full_name, pr_number, head_sha) DO NOTHING
+      RETURNING id, status
+    )
+    SELECT id, status, true AS is_new FROM made
+    UNION ALL
+    SELECT r.id, r.status, false
+      FROM code_reviews r
+     WHERE r.owner_type = $1 AND r.owner_id = $2 AND r.platform = $4 AND r.repo_full_name = $7 AND r.pr_number = $8
+       AND r.head_sha = $14 AND NOT EXISTS (SELECT 1 FROM made)
+    """)
+
+  private static func parameters(of review: NewReview, trace: TraceContext) -> [any PostgresEncodable] {
+    [
+      review.owner.type.rawValue, review.owner.id, review.userId, review.platform.rawValue,
+      review.platformIntegrationId, review.platformProjectId, review.repoFullName, Int32(review.prNumber),
+      review.prUrl, review.prTitle, review.prAuthor, review.baseRef, review.headRef, review.headSha,
+      Int16(clamping: review.priority ?? 0), trace.traceparent,
+    ]
+  }
+
+  /// Inserts one review, or finds the existing one of the same pull request and commit.
+  package func submit(_ review: NewReview, trace: TraceContext = TraceContext()) async throws -> Submission {
+    let parameters = Self.parameters(of: review, trace: trace)
+    // Empty where somebody else commits the same row right now, which the statement's snapshot does not show: once more.
+    for _ in 0..<3 {
+      if let row = try await pool.query(Self.submit, parameters).first { return try Submission(row) }
+    }
+    throw UnknownValue(column: "id", value: "\(review.repoFullName)#\(review.prNumber) appears and disappears")
+  }
+
+  /// Inserts reviews in one transaction; where one is refused by the database, none is inserted.
+  package func submit(_ reviews: [NewReview]) async throws -> [Submission] {
+    let steps = reviews.map { (Self.submit, Self.parameters(of: $0, trace: TraceContext())) }
+    var submissions: [Submission] = []
+    for (review, rows) in zip(reviews, try await pool.pipeline(steps)) {
+      if let row = rows.first {
+        submissions.append(try Submission(row))
+      } else {
+        submissions.append(try await submit(review))
+      }
+    }
+    return submissions
+  }
+}
+
+extension Submission {
+  init(_ row: PostgresRow) throws {
+    id = try row.decode("id", as: UUID.self)
+    status = try row.choice("status", as: ReviewStatus.self)
+    isNew = try row.decode("is_new", as: Bool.self)
+  }
+}

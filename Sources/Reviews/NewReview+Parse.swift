@@ -1,0 +1,143 @@
+package import FoundationEssentials
+
+extension NewReview {
+  /// The longest text of one field, in bytes; titles may be longer than names.
+  private static let byteCountMax = 512
+  private static let titleByteCountMax = 4_096
+
+  /// Reads a review from JSON and checks every field, so that one answer names all the faults.
+  package init(json: Data) throws(NewReviewFaults) {
+    guard let value = try? JSONDecoder().decode(JSONValue.self, from: json) else {
+      throw NewReviewFaults(isMalformed: true, faults: ["not valid JSON"])
+    }
+    try self.init(json: value)
+  }
+
+  /// Reads a review from a JSON value; the same checks as ``init(json:)-(Data)``.
+  package init(json: JSONValue) throws(NewReviewFaults) {
+    guard case .object(let fields) = json else {
+      throw NewReviewFaults(isMalformed: true, faults: ["expected a JSON object with the fields of one review"])
+    }
+    var reader = FieldReader(fields: fields)
+    let owner = reader.owner()
+    let platform = reader.platform()
+    let prNumber = reader.integer("prNumber", in: 1...Int64(Int32.max))
+    let priority = reader.integer("priority", in: Int64(Int16.min)...Int64(Int16.max), isOptional: true)
+    let projectID = reader.integer("platformProjectId", in: 1...Int64.max, isOptional: true)
+    let integrationID = reader.uuid("platformIntegrationId")
+    let repository = reader.text("repoFullName", max: Self.byteCountMax)
+    if let repository, !Self.isRepositoryName(repository) {
+      reader.faults.append("repoFullName: expected owner/name, as in \"acme/shop\"")
+    }
+    let url = reader.text("prUrl", max: 2_048)
+    if let url, !url.hasPrefix("https://") && !url.hasPrefix("http://") {
+      reader.faults.append("prUrl: expected an http or https URL")
+    }
+    let title = reader.text("prTitle", max: Self.titleByteCountMax, mayBeEmpty: true)
+    let author = reader.text("prAuthor", max: Self.byteCountMax)
+    let baseRef = reader.text("baseRef", max: Self.byteCountMax)
+    let headRef = reader.text("headRef", max: Self.byteCountMax)
+    let sha = reader.text("headSha", max: 64)
+    if let sha, sha.utf8.count < 7 || !sha.utf8.allSatisfy(\.isHexadecimalDigit) {
+      reader.faults.append("headSha: expected 7 to 64 hexadecimal digits")
+    }
+    let userID = reader.text("userId", max: Self.byteCountMax, isOptional: true)
+    guard reader.faults.isEmpty, let owner, let platform, let prNumber, let repository, let url, let title, let author,
+      let baseRef, let headRef, let sha
+    else { throw NewReviewFaults(faults: reader.faults) }
+    self.init(
+      owner: owner, userId: userID, platform: platform, platformIntegrationId: integrationID,
+      platformProjectId: projectID, repoFullName: repository, prNumber: Int(prNumber), prUrl: url, prTitle: title,
+      prAuthor: author, baseRef: baseRef, headRef: headRef, headSha: sha.lowercased(),
+      priority: priority.map { Int($0) })
+  }
+
+  private static func isRepositoryName(_ name: String) -> Bool {
+    let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+    return parts.count >= 2 && parts.allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." }
+      && name.unicodeScalars.allSatisfy { $0.value > 32 && $0 != "?" && $0 != "#" && $0 != "\\" && $0.value != 127 }
+  }
+}
+
+/// Takes typed fields out of a JSON object and collects what is wrong with them.
+private struct FieldReader {
+  let fields: [String: JSONValue]
+  var faults: [String] = []
+
+  init(fields: [String: JSONValue]) { self.fields = fields }
+
+  mutating func text(
+    _ name: String, max byteCountMax: Int, isOptional: Bool = false, mayBeEmpty: Bool = false
+  ) -> String? {
+    switch fields[name] {
+    case nil, .null?:
+      if !isOptional { faults.append("\(name): missing") }
+      return nil
+    case .string(let text)?:
+      if text.isEmpty && !mayBeEmpty {
+        faults.append("\(name): empty")
+      } else if text.utf8.count > byteCountMax {
+        faults.append("\(name): \(text.utf8.count) bytes, at most \(byteCountMax) are allowed")
+      } else if text.utf8.contains(0) {
+        faults.append("\(name): holds a NUL character")
+      } else {
+        return text
+      }
+      return nil
+    case .some:
+      faults.append("\(name): expected a string")
+      return nil
+    }
+  }
+
+  mutating func integer(_ name: String, in range: ClosedRange<Int64>, isOptional: Bool = false) -> Int64? {
+    switch fields[name] {
+    case nil, .null?:
+      if !isOptional { faults.append("\(name): missing") }
+      return nil
+    case .integer(let number)? where range.contains(number): return number
+    case .some:
+      faults.append("\(name): expected a whole number from \(range.lowerBound) to \(range.upperBound)")
+      return nil
+    }
+  }
+
+  mutating func uuid(_ name: String) -> UUID? {
+    switch fields[name] {
+    case nil, .null?: return nil
+    case .string(let text)?:
+      if let id = UUID(uuidString: text) { return id }
+      fallthrough
+    case .some:
+      faults.append("\(name): expected a UUID")
+      return nil
+    }
+  }
+
+  mutating func platform() -> Platform? {
+    if case .string(let text)? = fields["platform"], let platform = Platform(rawValue: text) { return platform }
+    faults.append("platform: expected \"github\" or \"gitlab\"")
+    return nil
+  }
+
+  mutating func owner() -> Owner? {
+    guard case .object(let owner)? = fields["owner"] else {
+      faults.append(#"owner: expected an object, as in {"type":"org","id":"acme"}"#)
+      return nil
+    }
+    var kind: Owner.Kind?
+    if case .string(let text)? = owner["type"] { kind = Owner.Kind(rawValue: text) }
+    if kind == nil { faults.append("owner.type: expected \"user\" or \"org\"") }
+    var reader = FieldReader(fields: owner)
+    let id = reader.text("id", max: 256)
+    faults += reader.faults.map { "owner.\($0)" }
+    guard let kind, let id else { return nil }
+    return Owner(type: kind, id: id)
+  }
+}
+
+extension UInt8 {
+  fileprivate var isHexadecimalDigit: Bool {
+    (48...57).contains(self) || (97...102).contains(self) || (65...70).contains(self)
+  }
+}

@@ -1,0 +1,148 @@
+internal import FoundationEssentials
+internal import NIOCore
+
+/// GitHub's side of the stand-in: recorded pull requests as they were, all others made up out of a recorded one.
+struct GitHubStandIn: Sendable {
+  let state: StandInState
+  /// The address of the stand-in as the caller knows it: what links begin with.
+  let api: String
+
+  func answer(_ call: StandInCall, path: String, query: [String: String]) -> StandInAnswer {
+    if !call.isByID && call.repository == Self.renamed { return redirect(path) }
+    let call = resolved(call)
+    switch call.route {
+    case .githubPull: return pullRequest(call)
+    case .githubRepository: return StandInAnswer(body: Self.repository.fill(values(call)))
+    case .githubInstallation: return StandInAnswer(.installation, api: api)
+    case .githubReaction: return StandInAnswer(.reaction, api: api)
+    default: return list(call, path: path, query: query)
+    }
+  }
+}
+
+// MARK: Recorded
+
+extension GitHubStandIn {
+  private static let recorded: [String: BodyTemplate] = Dictionary(
+    uniqueKeysWithValues: [Recording.pull1, .pull2, .pull3, .pull4, .pull31, .pull1171, .helloWorldPull2]
+      .map { ($0.path, BodyTemplate($0.body)) })
+
+  private static let madeUp = BodyTemplate(
+    Recording.pull1171.body,
+    gaps: [
+      .init("Ferada/PyGithub", .headRepository), .init("PyGithub/PyGithub", .repository), .init("Ferada", .author),
+      .init("PyGithub", .owner, prefix: #""login":""#, suffix: "\""),
+      .init("PyGithub", .name, prefix: #""name":""#, suffix: "\""),
+      .init("PyGithub", .owner, prefix: "/users/"), .init("297582636", .id),
+      .init("1171", .number, prefix: #""number":"#),
+      .init("1171", .number, prefix: "/"), .init("Fix small issues for Python 3 compatibility.", .title),
+      .init("small-fixes-for-python-3", .headRef), .init("14c79c13250edd1155af42f83b76a913faf58e9d", .headSha),
+    ])
+
+  private static let repository = BodyTemplate(
+    Recording.repository.body,
+    gaps: [
+      .init("PyGithub/PyGithub", .repository), .init("PyGithub", .owner, prefix: #""login":""#, suffix: "\""),
+      .init("PyGithub", .name, prefix: #""name":""#, suffix: "\""),
+    ])
+
+  private static let commentGaps: [BodyTemplate.Gap] = [
+    .init("PyGithub/PyGithub", .repository), .init("31", .number, prefix: "/pulls/"),
+    .init("31", .number, prefix: "/pull/"),
+    .init("31", .number, prefix: "/issues/"), .init("8a4f306d4b223682dd19410d4a9150636ebe4206", .headSha),
+  ]
+
+  private static func elements(_ recording: Recording) -> [BodyTemplate] {
+    JSONText.elements(JSONText.compact(recording.body)).map { BodyTemplate($0, gaps: commentGaps) }
+  }
+
+  private static let issueComments = elements(.issue31Comments)
+  private static let reviewComments = elements(.pull31Comments)
+  private static let files = elements(.pull31Files)
+  private static let commits = elements(.pull31Commits)
+
+  private static let renamed = "ReDASers/Phishing-Detection"
+  private static let renamedID = "146139403"
+  private static let renamedTo = "ReDASers/PhishBench"
+}
+
+// MARK: Answers
+
+extension GitHubStandIn {
+  /// What a renamed repository answers, whatever is asked of it.
+  private func redirect(_ path: String) -> StandInAnswer {
+    let rest = path.dropFirst("/repos/\(Self.renamed)".count)
+    let target = "\(api)/repositories/\(Self.renamedID)\(rest)"
+    var answer = StandInAnswer(
+      status: 301,
+      json:
+        #"{"message":"Moved Permanently","url":"\#(target)","documentation_url":"https://docs.github.com/v3/#http-redirects"}"#
+    )
+    answer.headers["location"] = target
+    return answer
+  }
+
+  private func resolved(_ call: StandInCall) -> StandInCall {
+    guard call.isByID else { return call }
+    var call = call
+    call.repository = call.repository == Self.renamedID ? Self.renamedTo : "made-up/repository-\(call.repository)"
+    return call
+  }
+
+  private func values(_ call: StandInCall) -> [BodyTemplate.Value: String] {
+    let pull = MadeUpPullRequest(repository: call.repository, number: call.number)
+    let parts = call.repository.split(separator: "/", maxSplits: 1).map(String.init)
+    return [
+      .api: api, .repository: call.repository, .headRepository: call.repository, .owner: parts[0],
+      .name: parts.count > 1 ? parts[1] : parts[0], .author: pull.author, .id: String(pull.id),
+      .number: String(call.number), .title: pull.title, .headRef: pull.headRef, .headSha: pull.headSha,
+    ]
+  }
+
+  private func pullRequest(_ call: StandInCall) -> StandInAnswer {
+    let recorded = Self.recorded["/repos/\(call.repository)/pulls/\(call.number)"]
+    let body = (recorded ?? Self.madeUp).fill(values(call))
+    let fields = state.withValues { $0.fields["\(call.repository)/\(call.number)"] }
+    return StandInAnswer(headers: rateLimitHeaders(), body: fields.map { JSONFields.replacing($0, in: body) } ?? body)
+  }
+
+  private func list(_ call: StandInCall, path: String, query: [String: String]) -> StandInAnswer {
+    let key = StandInState.CommentKey(route: call.route, repository: call.repository, number: call.number)
+    let page = StandInPage(query: query, sizeDefault: 30)
+    let values = values(call)
+    var body = ByteBuffer(string: "[")
+    let count: Int
+    if let comments = state.withValues({ $0.comments[key] }) {
+      count = comments.count
+      body.writeString(page.slice(comments).joined(separator: ","))
+    } else {
+      let templates = Self.templates(of: call.route)
+      count = templates.count
+      for (index, template) in page.slice(templates).enumerated() {
+        if index > 0 { body.writeString(",") }
+        template.write(values, to: &body)
+      }
+    }
+    body.writeString("]")
+    var headers = rateLimitHeaders()
+    headers["link"] = page.link(url: api + path, count: count)
+    return StandInAnswer(headers: headers, body: body)
+  }
+
+  private static func templates(of route: StandInRoute) -> [BodyTemplate] {
+    switch route {
+    case .githubIssueComments: issueComments
+    case .githubReviewComments: reviewComments
+    case .githubFiles: files
+    case .githubCommits: commits
+    default: []
+    }
+  }
+
+  private func rateLimitHeaders() -> [String: String] {
+    [
+      "x-ratelimit-limit": "5000", "x-ratelimit-remaining": "4999",
+      "x-ratelimit-reset": String(Int(Date().timeIntervalSince1970) + 3600),
+    ]
+  }
+}

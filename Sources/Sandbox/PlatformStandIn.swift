@@ -1,0 +1,72 @@
+internal import Hummingbird
+package import Logging
+internal import NIOCore
+internal import ServiceLifecycle
+
+/// Stands in for GitHub and GitLab on this machine: real HTTP, recorded answers, no other network.
+///
+/// Point `BATON_GITHUB_API_URL` at it, and an integration's `instance_url` for GitLab. Any repository and number gives a
+/// pull request: the recorded ones as they were, all others made up, the same each time.
+package struct PlatformStandIn: Service {
+  private let host: String
+  private let port: Int
+  private let logger: Logger
+  private let onBound: @Sendable (Int) async -> Void
+  private let state = StandInState()
+
+  /// - Parameters:
+  ///   - port: 0 for any that is free.
+  ///   - latency: of every call, drawn evenly.
+  ///   - onBound: is told the port once calls are taken.
+  package init(
+    host: String = "127.0.0.1", port: Int = 0, latency: ClosedRange<Duration> = .zero ... .zero, logger: Logger,
+    onBound: @escaping @Sendable (Int) async -> Void = { _ in }
+  ) {
+    self.host = host
+    self.port = port
+    self.logger = logger
+    self.onBound = onBound
+    setLatency(latency)
+  }
+
+  /// Serves until graceful shutdown or cancellation.
+  package func run() async throws {
+    let application = Application(
+      responder: StandInResponder(state: state),
+      configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: "baton-sandbox"),
+      onServerRunning: { channel in await onBound(channel.localAddress?.port ?? port) }, logger: logger)
+    try await application.run()
+  }
+
+  /// What a demo can submit: at least ten that are open, then recorded ones that are closed, and GitLab's.
+  package static func pullRequests() -> [StandInPullRequest] { StandInPullRequest.known }
+}
+
+// MARK: What a test can set and see
+
+extension PlatformStandIn {
+  /// How long every call takes from now on, drawn evenly; a range of one value is exact.
+  package func setLatency(_ latency: ClosedRange<Duration>) { state.withValues { $0.latency = latency } }
+
+  /// Adds a fault; of several that concern a call, the one that was added first applies.
+  package func add(_ fault: StandInFault) { state.withValues { $0.faults.append(fault) } }
+
+  /// Removes faults, counters, and everything that was set.
+  package func clear() { state.withValues { $0 = StandInState.Values() } }
+
+  /// How often each route was called, faults included.
+  package var callCounts: [StandInRoute: Int] { state.withValues { $0.callCounts } }
+
+  /// Replaces fields of a pull request or merge request.
+  /// - Parameters:
+  ///   - fields: values as JSON text by name; a dot leads into an object, as in `["head.sha": "\"0a1b…\""]`.
+  ///   - repository: as the caller names it; for GitLab the path or the number, whichever it uses.
+  package func setFields(_ fields: [String: String], of repository: String, number: Int) {
+    state.withValues { $0.fields["\(repository)/\(number)", default: [:]].merge(fields) { $1 } }
+  }
+
+  /// Replaces a list of comments, notes or discussions, each element as JSON text.
+  package func setList(_ elements: [String], route: StandInRoute, of repository: String, number: Int) {
+    state.withValues { $0.comments[.init(route: route, repository: repository, number: number)] = elements }
+  }
+}

@@ -1,0 +1,79 @@
+internal import HTTPTypes
+internal import Hummingbird
+internal import NIOCore
+internal import ServiceLifecycle
+
+/// Answers the stand-in's calls: the control first, then faults and latency, then the platform that the path belongs to.
+struct StandInResponder: HTTPResponder {
+  typealias Context = BasicRequestContext
+
+  /// The largest body that is read, in bytes.
+  private static let bodyByteCountMax = 1_048_576
+
+  let state: StandInState
+
+  func respond(to request: Request, context: Context) async throws -> Response {
+    let path = request.uri.path
+    let body = Array(try await request.body.collect(upTo: Self.bodyByteCountMax).readableBytesView)
+    if let answer = StandInControl(state: state).answer(method: request.method, path: path, body: body) {
+      return Self.response(answer)
+    }
+    let call = StandInCall(method: request.method, path: path)
+    let (latency, fault) = state.begin(call.route, path: path)
+    if latency > .zero { try await Task.sleep(for: latency) }
+    if fault?.hang == true { try await Self.hang() }
+    let answer = answer(call, request, body)
+    guard let fault else { return Self.response(answer) }
+    if fault.cut == true { return Self.cut(answer) }
+    return Self.response(
+      StandInAnswer(
+        status: fault.status ?? answer.status, headers: fault.headers ?? [:],
+        body: fault.body.map { ByteBuffer(string: $0) }
+          ?? (fault.status == nil ? answer.body : ByteBuffer(string: "{}"))))
+  }
+
+  private func answer(_ call: StandInCall, _ request: Request, _ body: [UInt8]) -> StandInAnswer {
+    let api = "http://\(request.head.authority ?? "127.0.0.1")"
+    let query = Dictionary(
+      request.uri.queryParameters.map { (String($0.key), String($0.value)) }, uniquingKeysWith: { first, _ in first })
+    switch call.route {
+    case .unknown: return .notFound
+    case .githubInstallationToken:
+      return InstallationStandIn(state: state, api: api).answer(
+        installation: call.number, authorization: request.headers[.authorization], body: body)
+    case .gitlabMergeRequest, .gitlabNotes, .gitlabDiscussions, .gitlabDiffs, .gitlabUser, .gitlabProjectToken:
+      return GitLabStandIn(state: state, api: api).answer(call, path: request.uri.path, query: query)
+    default: return GitHubStandIn(state: state, api: api).answer(call, path: request.uri.path, query: query)
+    }
+  }
+
+  /// For ever, but for the stand-in's own end.
+  private static func hang() async throws {
+    try await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(86_400)) }
+  }
+
+  private static func response(_ answer: StandInAnswer) -> Response {
+    Response(
+      status: .init(code: answer.status), headers: headers(answer), body: ResponseBody(byteBuffer: answer.body))
+  }
+
+  /// Promises the whole body, sends half of it, and closes.
+  private static func cut(_ answer: StandInAnswer) -> Response {
+    struct Cut: Error {}
+    let half = answer.body.getSlice(at: answer.body.readerIndex, length: answer.body.readableBytes / 2) ?? ByteBuffer()
+    return Response(
+      status: .init(code: answer.status), headers: headers(answer),
+      body: ResponseBody(contentLength: answer.body.readableBytes) { writer in
+        try await writer.write(half)
+        throw Cut()
+      })
+  }
+
+  private static func headers(_ answer: StandInAnswer) -> HTTPFields {
+    var fields = HTTPFields()
+    for (name, value) in answer.headers {
+      if let name = HTTPField.Name(name) { fields[name] = value }
+    }
+    return fields
+  }
+}

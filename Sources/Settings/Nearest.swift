@@ -1,0 +1,21 @@
+/// The known word that takes the fewest insertions, deletions and replacements to come to.
+func nearest(_ word: String, _ known: [String]) -> String {
+  let word = word.lowercased().replacing("-", with: "_")
+  return known.min { distance(word, $0.lowercased()) < distance(word, $1.lowercased()) } ?? ""
+}
+
+/// Levenshtein's distance, by rows.
+private func distance(_ first: String, _ second: String) -> Int {
+  let (first, second) = (Array(first.utf8.prefix(100)), Array(second.utf8))
+  var row = Array(0...second.count)
+  for (index, byte) in first.enumerated() {
+    var diagonal = row[0]
+    row[0] = index + 1
+    for column in second.indices {
+      let replaced = diagonal + (byte == second[column] ? 0 : 1)
+      diagonal = row[column + 1]
+      row[column + 1] = min(replaced, diagonal + 1, row[column] + 1)
+    }
+  }
+  return row[second.count]
+}

@@ -1,0 +1,48 @@
+extension Settings {
+  /// Names a setting; the raw value is its key in a configuration file, and in the flags given to `load`.
+  package enum Key: String, Sendable, CaseIterable {
+    case databaseURL = "database_url"
+    case databasePool = "database_pool"
+    case amqpURL = "amqp_url"
+    case queue
+    case maxQueueDepth = "max_queue_depth"
+    case ownerLimit = "owner_limit"
+    case pollInterval = "poll_interval"
+    case prefetch
+    case lease
+    case prepareTimeout = "prepare_timeout"
+    case publishGrace = "publish_grace"
+    case staleAfter = "stale_after"
+    case runningTimeout = "running_timeout"
+    case maxAttempts = "max_attempts"
+    case retryBase = "retry_base"
+    case retryMax = "retry_max"
+    case workerURL = "worker_url"
+    case workerToken = "worker_token"
+    case workerTimeout = "worker_timeout"
+    case httpHost = "http_host"
+    case httpPort = "http_port"
+    case metricsHost = "metrics_host"
+    case metricsPort = "metrics_port"
+    case apiToken = "api_token"
+    case callbackSecret = "callback_secret"
+    case callbackURL = "callback_url"
+    case encryptionKey = "encryption_key"
+    case githubAPIURL = "github_api_url"
+    case githubAppID = "github_app_id"
+    case githubPrivateKey = "github_private_key"
+    case githubWebhookSecret = "github_webhook_secret"
+    case gitlabWebhookSecret = "gitlab_webhook_secret"
+    case gitlabHosts = "gitlab_hosts"
+    case drainTimeout = "drain_timeout"
+    case agentCommand = "agent_command"
+    case workerState = "worker_state"
+    case logFormat = "log_format"
+    case logLevel = "log_level"
+
+    /// The environment's name of it: `BATON_DATABASE_URL`.
+    package var variable: String { "BATON_\(rawValue.uppercased())" }
+    /// The command line's name of it: `--database-url`.
+    package var flag: String { "--\(rawValue.replacing("_", with: "-"))" }
+  }
+}

@@ -1,0 +1,110 @@
+internal import FoundationEssentials
+internal import Reviews
+
+/// What is wrong with one value; the caller adds the setting's name, the value and an example.
+struct SettingFault: Error {
+  let problem: String
+
+  init(_ problem: String) { self.problem = problem }
+}
+
+/// Makes values of texts. None of the messages repeats the text: it may be a secret.
+enum SettingText {
+  /// A text with something in it.
+  static func plain(_ text: String) throws(SettingFault) -> String {
+    guard !text.allSatisfy(\.isWhitespace) else { throw SettingFault("is empty") }
+    return text
+  }
+
+  static func secret(_ text: String) throws(SettingFault) -> Secret {
+    let text = try plain(text)
+    guard !text.contains(where: \.isNewline) else {
+      throw SettingFault("holds a line break, which no HTTP header can carry")
+    }
+    return Secret(text)
+  }
+
+  static func integer(_ text: String, _ range: ClosedRange<Int>) throws(SettingFault) -> Int {
+    guard let value = Int(text) else { throw SettingFault("is not a whole number") }
+    guard range.contains(value) else {
+      throw SettingFault("is not within \(range.lowerBound) to \(range.upperBound)")
+    }
+    return value
+  }
+
+  static func port(_ text: String) throws(SettingFault) -> Int { try integer(text, 1...65535) }
+
+  /// A port, or `nil` for `off`; YAML's other words for it count as well.
+  static func optionalPort(_ text: String) throws(SettingFault) -> Int? {
+    ["off", "false", "no"].contains(text.lowercased()) ? nil : try port(text)
+  }
+
+  static func choice<Choice: RawRepresentable<String> & CaseIterable>(_ text: String) throws(SettingFault) -> Choice {
+    guard let value = Choice(rawValue: text.lowercased()) else {
+      throw SettingFault("is none of \(Choice.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    return value
+  }
+
+  static func duration(_ text: String, min: Duration) throws(SettingFault) -> Duration {
+    guard let value = Settings.duration(text) else { throw SettingFault("is not a duration (ms, s, m, h or d)") }
+    guard value >= min else { throw SettingFault(min == .zero ? "is negative" : "must be more than zero") }
+    guard value <= .seconds(3650 * 86400) else { throw SettingFault("is longer than ten years") }
+    return value
+  }
+
+  /// RabbitMQ's rules for a name: up to 255 bytes, and `amq.` is its own.
+  static func queueName(_ text: String) throws(SettingFault) -> String {
+    let text = try plain(text)
+    guard text.utf8.count <= 255 else { throw SettingFault("is longer than 255 bytes") }
+    guard !text.hasPrefix("amq.") else { throw SettingFault("begins with amq., which RabbitMQ keeps for itself") }
+    return text
+  }
+
+  static func appID(_ text: String) throws(SettingFault) -> String {
+    guard !text.isEmpty, text.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == ".") }) else {
+      throw SettingFault("is neither an App's number nor its client ID")
+    }
+    return text
+  }
+
+  /// 32 bytes in base64.
+  static func encryptionKey(_ text: String) throws(SettingFault) -> Secret {
+    guard let bytes = base64(text) else { throw SettingFault("is not base64") }
+    guard bytes.count == 32 else { throw SettingFault("is \(bytes.count) bytes long, not 32") }
+    return Secret(text)
+  }
+
+  static func base64(_ text: String) -> [UInt8]? { Data(base64Encoded: text).map { Array($0) } }
+
+  /// PEM text, where `\n` may stand for a line's end as some environments cannot hold one; or `@` and a file's path.
+  static func privateKey(_ text: String) throws(SettingFault) -> Secret {
+    var text = text
+    if text.hasPrefix("@") {
+      let path = String(text.dropFirst())
+      do {
+        text = try String(contentsOf: URL(fileURLWithPath: path), encoding: .utf8)
+      } catch {
+        throw SettingFault("names the file \(path), which cannot be read")
+      }
+    }
+    text = text.replacing("\\n", with: "\n")
+    guard text.contains("-----BEGIN "), text.contains("PRIVATE KEY-----"), text.contains("-----END ") else {
+      throw SettingFault("is not a private key in PEM (-----BEGIN … PRIVATE KEY-----)")
+    }
+    return Secret(text)
+  }
+}
+
+extension Settings {
+  /// Reads a duration: `250ms`, `10s`, `5m`, `1h`, `90d`; a bare number is seconds. Fractions are allowed.
+  /// - Returns: `nil` where the text is none.
+  package static func duration(_ text: String) -> Duration? {
+    let number = text.prefix { $0.isASCII && $0.isNumber || $0 == "." || $0 == "-" }
+    let scales = ["": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400]
+    guard let scale = scales[String(text.dropFirst(number.count))], let value = Double(number),
+      abs(value * scale) < 1e12
+    else { return nil }
+    return .milliseconds(Int64((value * scale * 1000).rounded()))
+  }
+}

@@ -1,0 +1,105 @@
+extension Settings {
+  /// Reads all settings: flags win over the environment, which wins over the file, which wins over the defaults.
+  ///
+  /// An empty variable counts as not given, as compose files and unit files write it. Unknown `BATON_*` variables are a
+  /// warning, as they may belong to another version; unknown keys of the file and flags are faults.
+  /// - Parameters:
+  ///   - flags: texts by key (`database_url`).
+  ///   - environment: all of it; only `BATON_*` is looked at.
+  ///   - file: path of a YAML or JSON file.
+  /// - Throws: every fault found, in one error.
+  package static func load(
+    flags: [String: String], environment: [String: String], file: String?
+  ) throws(SettingsError) -> Settings {
+    var faults: [String] = []
+    var fileValues: [String: String] = [:]
+    if let file {
+      do { fileValues = try ConfigurationFile.read(file) } catch { faults += error.faults }
+    }
+    faults += unknown(flags.keys, in: "flag").sorted()
+    faults += unknown(fileValues.keys, in: "key in \(file ?? "")").sorted()
+
+    var settings = Settings()
+    settings.warnings = unknownVariables(environment)
+    for definition in SettingDefinition.all {
+      let given = given(definition.key, flags, environment, fileValues)
+      guard let text = given?.text ?? definition.defaultText else { continue }
+      if given != nil { settings.given.insert(definition.key) }
+      do {
+        try definition.read(text, &settings)
+      } catch {
+        faults.append(message(definition, given?.source ?? "default", text, error))
+      }
+    }
+    guard faults.isEmpty else { throw SettingsError(faults: faults) }
+    settings.completeCallbackURL()
+    settings.warnAboutPairs()
+    return settings
+  }
+
+  /// Makes sure that what a role needs is there.
+  /// - Throws: all that is missing, in one error.
+  package func require(_ keys: Key...) throws(SettingsError) { try require(keys) }
+
+  /// Makes sure that what a role needs is there.
+  /// - Throws: all that is missing, in one error.
+  package func require(_ keys: [Key]) throws(SettingsError) {
+    let faults = SettingDefinition.all.compactMap { definition -> String? in
+      let key = definition.key
+      guard keys.contains(key), !given.contains(key), definition.defaultText == nil, definition.defaultNote == nil
+      else {
+        return nil
+      }
+      return "\(key.variable) is missing: \(definition.meaning); for example \(definition.example)"
+    }
+    guard faults.isEmpty else { throw SettingsError(faults: faults) }
+  }
+
+  private static func given(
+    _ key: Key, _ flags: [String: String], _ environment: [String: String], _ file: [String: String]
+  ) -> (text: String, source: String)? {
+    if let text = flags[key.rawValue] { return (text, key.flag) }
+    if let text = environment[key.variable], !text.isEmpty { return (text, key.variable) }
+    return file[key.rawValue].map { ($0, "`\(key.rawValue)` in the configuration file") }
+  }
+
+  private static func message(
+    _ definition: SettingDefinition, _ source: String, _ text: String, _ fault: SettingFault
+  ) -> String {
+    let shown = definition.isSecret ? "" : " \"\(text.prefix(100))\""
+    let name = source == definition.key.variable ? source : "\(definition.key.variable) (\(source))"
+    return "\(name):\(shown) \(fault.problem); a right value is \(definition.example)"
+  }
+
+  private static func unknown(_ keys: some Sequence<String>, in place: String) -> [String] {
+    keys.filter { Key(rawValue: $0) == nil }.map { key in
+      "unknown \(place): \(key.prefix(100)); the nearest known one is \(nearest(key, Key.allCases.map(\.rawValue)))"
+    }
+  }
+
+  /// `BATON_TEST_…` belongs to the tests.
+  private static func unknownVariables(_ environment: [String: String]) -> [String] {
+    let known = Key.allCases.map(\.variable)
+    return environment.keys
+      .filter { $0.hasPrefix("BATON_") && !$0.hasPrefix("BATON_TEST_") && !known.contains($0) }
+      .sorted()
+      .map { "unknown variable \($0) is ignored; the nearest known one is \(nearest($0, known))" }
+  }
+
+  /// Wildcard addresses can be listened on but not called.
+  private mutating func completeCallbackURL() {
+    guard !given.contains(.callbackURL) else { return }
+    let host = ["0.0.0.0", "::"].contains(httpHost) ? "127.0.0.1" : httpHost
+    callbackURL = "http://\(host.contains(":") ? "[\(host)]" : host):\(httpPort)"
+  }
+
+  private mutating func warnAboutPairs() {
+    if retryMax < retryBase {
+      warnings.append("BATON_RETRY_MAX is less than BATON_RETRY_BASE, so every wait has the maximum as its ceiling")
+    }
+    if prepareTimeout <= workerTimeout {
+      warnings.append(
+        "BATON_PREPARE_TIMEOUT should exceed BATON_WORKER_TIMEOUT, or leases run out during the worker's call")
+    }
+  }
+}

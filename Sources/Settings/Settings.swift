@@ -1,0 +1,110 @@
+package import Reviews
+
+/// Every setting of Baton as a typed value, parsed once at the start (`load`). What a role cannot do without is optional
+/// here; the role asks for it by `require`.
+///
+/// Printing it shows no secret: those are `Secret`, URLs that carry a password among them.
+package struct Settings: Sendable {
+  /// libpq URI or conninfo.
+  package var databaseURL: Secret?
+  /// Connections a process.
+  package var databasePool = 0
+  /// `amqp://` or `amqps://` URLs in the order in which they are tried; empty when not set.
+  package var amqpURLs: [Secret] = []
+  /// Name of the work queue.
+  package var queue = ""
+  /// Ready messages at which the producer stops claiming.
+  package var maxQueueDepth = 0
+  /// Reviews an owner may have queued or running at once, unless set per owner.
+  package var ownerLimit = 0
+  /// How often to look when no notification comes.
+  package var pollInterval = Duration.zero
+  /// Reviews one consumer process prepares and dispatches at once.
+  package var prefetch = 0
+  /// Without a heartbeat for this long a consumer is dead.
+  package var lease = Duration.zero
+  /// The longest that one lease lasts.
+  package var prepareTimeout = Duration.zero
+  /// After this, a claimed row whose publish was never confirmed is abandoned.
+  package var publishGrace = Duration.zero
+  /// After this, a queued row that nobody has touched is abandoned.
+  package var staleAfter = Duration.zero
+  /// After this, a silent running row is reconciled.
+  package var runningTimeout = Duration.zero
+  /// Dispatch attempts that failed for the review's own sake before it is failed.
+  package var maxAttempts = 0
+  /// Ceiling of the first retry's wait.
+  package var retryBase = Duration.zero
+  /// Ceiling of every retry's wait.
+  package var retryMax = Duration.zero
+  /// Base URL of the worker, without a slash at its end.
+  package var workerURL: String?
+  /// Bearer token of the worker.
+  package var workerToken: Secret?
+  /// Deadline of one call of the worker.
+  package var workerTimeout = Duration.zero
+  /// Address that `serve` and `up` listen on.
+  package var httpHost = ""
+  /// Port that `serve` and `up` listen on.
+  package var httpPort = 0
+  /// Address of the metrics of the other roles.
+  package var metricsHost = ""
+  /// Port of the metrics of the other roles; `nil` is off.
+  package var metricsPort: Int?
+  /// Bearer token of `/api`.
+  package var apiToken: Secret?
+  /// Value of `X-Internal-Secret` on status callbacks.
+  package var callbackSecret: Secret?
+  /// Base URL that the reference worker calls back, without a slash at its end; from host and port unless set.
+  package var callbackURL = ""
+  /// 32 bytes in base64.
+  package var encryptionKey: Secret?
+  /// Base URL of GitHub's REST API, without a slash at its end.
+  package var githubAPIURL = ""
+  /// The GitHub App's number or client ID.
+  package var githubAppID: String?
+  /// The GitHub App's private key as PEM text, PKCS#1 or PKCS#8.
+  package var githubPrivateKey: Secret?
+  /// Key of GitHub's webhook signatures.
+  package var githubWebhookSecret: Secret?
+  /// Token of GitLab's webhooks.
+  package var gitlabWebhookSecret: Secret?
+  /// Hosts that an integration may name, lower case, each with a port where one was given.
+  package var gitlabHosts: [String] = []
+  /// How long a role may take to drain.
+  package var drainTimeout = Duration.zero
+  /// The command that the reference worker runs for a review.
+  package var agentCommand: String?
+  /// Path of the reference worker's own state.
+  package var workerState = ""
+  /// How log records are written.
+  package var logFormat = LogFormat.text
+  /// The least level of log records.
+  package var logLevel = LogLevel.info
+
+  /// What is odd but no fault, one sentence each; for the log.
+  package var warnings: [String] = []
+  /// The settings that somebody gave, rather than the defaults.
+  package var given: Set<Key> = []
+
+  /// The form of log records.
+  package enum LogFormat: String, Sendable, CaseIterable { case text, json }
+
+  /// The levels of swift-log, by its names.
+  package enum LogLevel: String, Sendable, CaseIterable { case trace, debug, info, notice, warning, error, critical }
+
+  /// Without values: `load` fills in the defaults.
+  init() {}
+
+  /// The encryption key's 32 bytes.
+  package func revealEncryptionKey() -> [UInt8]? {
+    encryptionKey.flatMap { SettingText.base64($0.reveal()) }
+  }
+
+  /// Whether an address listens for this machine alone.
+  package static func isLoopback(_ host: String) -> Bool {
+    let host = host.lowercased()
+    return host == "localhost" || host == "::1" || host == "[::1]"
+      || host.hasPrefix("127.") && host.split(separator: ".").count == 4 && host.allSatisfy { $0 == "." || $0.isNumber }
+  }
+}

@@ -1,0 +1,117 @@
+internal import Synchronization
+
+/// The checks behind `/readyz`: each says what is missing, or nothing.
+///
+/// Checks run side by side and only when somebody asks; askers that come while a check runs share its answer, so that probes
+/// never pile up on something that hangs. A check that does not answer in time counts as missing.
+package final class Readiness: Sendable {
+  /// What the checks said.
+  package struct Report: Sendable, Equatable {
+    /// What is missing, by the check's name; nil where the check is fine.
+    package let checks: [String: String?]
+
+    /// Whether nothing is missing.
+    package var isReady: Bool { checks.values.allSatisfy { $0 == nil } }
+
+    package init(checks: [String: String?]) { self.checks = checks }
+  }
+
+  private typealias Check = @Sendable () async -> String?
+
+  private struct State {
+    var checks: [String: Check] = [:]
+    var runs: [String: Task<String?, Never>] = [:]
+  }
+
+  private let state = Mutex(State())
+  private let timeout: Duration
+
+  /// - Parameter timeout: how long an asker waits for one check; below the patience of the usual probes.
+  package init(timeout: Duration = .seconds(2)) { self.timeout = timeout }
+
+  /// Adds a check, or replaces the one of that name.
+  /// - Parameter check: nil where all is fine, else what is missing, as one sentence without secrets: anybody may read it.
+  package func register(_ name: String, check: @escaping @Sendable () async -> String?) {
+    state.withLock { $0.checks[name] = check }
+  }
+
+  /// Asks all checks. Without any, everything is ready.
+  package func report() async -> Report {
+    let names = state.withLock { Array($0.checks.keys) }
+    let answers = await withTaskGroup(of: (String, String?).self) { group in
+      for name in names { group.addTask { (name, await self.answer(of: name)) } }
+      return await group.reduce(into: [String: String?]()) { $0.updateValue($1.1, forKey: $1.0) }
+    }
+    return Report(checks: answers)
+  }
+
+  /// The answer of a check, or that there is none in time. The check itself runs on: cancelling it would not stop one that
+  /// hangs, and would spoil it for the others who wait.
+  private func answer(of name: String) async -> String? {
+    let run = run(of: name)
+    let timeout = timeout
+    let answer = FirstAnswer()
+    let timer = Task {
+      try? await Task.sleep(for: timeout)
+      answer.give("no answer within \(timeout)")
+    }
+    defer { timer.cancel() }
+    return await withCheckedContinuation { continuation in
+      answer.wait(continuation)
+      Task { answer.give(await run.value) }
+    }
+  }
+
+  /// The run under way, or a new one.
+  private func run(of name: String) -> Task<String?, Never> {
+    state.withLock { state in
+      if let run = state.runs[name] { return run }
+      let check = state.checks[name]
+      let run = Task {
+        let answer = await check?()
+        self.state.withLock { $0.runs[name] = nil }
+        return answer
+      }
+      state.runs[name] = run
+      return run
+    }
+  }
+}
+
+/// Resumes one continuation with the first answer that comes, before or after the continuation itself.
+private final class FirstAnswer: Sendable {
+  private enum State {
+    case empty
+    case waiting(CheckedContinuation<String?, Never>)
+    case early(String?)
+    case done
+  }
+
+  private let state = Mutex(State.empty)
+
+  func wait(_ continuation: CheckedContinuation<String?, Never>) {
+    let early: String?? = state.withLock { state in
+      if case .early(let answer) = state {
+        state = .done
+        return .some(answer)
+      }
+      state = .waiting(continuation)
+      return nil
+    }
+    if let early { continuation.resume(returning: early) }
+  }
+
+  func give(_ answer: String?) {
+    let continuation: CheckedContinuation<String?, Never>? = state.withLock { state in
+      switch state {
+      case .empty: state = .early(answer)
+      case .waiting(let continuation):
+        state = .done
+        return continuation
+      case .early, .done: break
+      }
+      return nil
+    }
+    continuation?.resume(returning: answer)
+  }
+}

@@ -1,0 +1,89 @@
+internal import Crypto
+package import FoundationEssentials
+internal import Reviews
+
+/// The key that signs the tokens of status callbacks, derived from the encryption key so that neither gives the other away.
+package struct AuthKey: Sendable, CustomStringConvertible, CustomReflectable {
+  fileprivate let key: SymmetricKey
+
+  /// Derives the key (HKDF-SHA256, RFC 5869).
+  /// - Parameter encryptionKey: the 32 bytes of `BATON_ENCRYPTION_KEY`.
+  package init(encryptionKey: [UInt8]) {
+    key = HKDF<SHA256>.deriveKey(
+      inputKeyMaterial: SymmetricKey(data: encryptionKey), info: Data("baton status callback v1".utf8),
+      outputByteCount: 32)
+  }
+
+  package var description: String { "***" }
+  package var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// The bearer token of a status callback: a JWT (RFC 7519, HS256) for one attempt of one review, valid for 24 hours.
+package enum AuthToken {
+  /// From signing to expiry.
+  package static let lifetime: Duration = .seconds(86_400)
+
+  /// The first part of every token: `{"alg":"HS256","typ":"JWT"}`. No other algorithm is ever accepted.
+  private static let header = base64URL(Array(#"{"alg":"HS256","typ":"JWT"}"#.utf8))
+  /// No token of ours comes near this; a longer text is not looked at.
+  private static let byteCountMax = 1_024
+
+  private struct Claims: Decodable {
+    var sub: UUID
+    var attempt: Int
+    var exp: Int64
+  }
+
+  /// Signs a token.
+  /// - Parameter now: the time of issue, from this process's clock.
+  package static func sign(reviewID: UUID, attempt: Int, now: Date, key: AuthKey) -> String {
+    let issued = Int64(now.timeIntervalSince1970)
+    let expires = issued + lifetime.components.seconds
+    let claims = #"{"sub":"\#(reviewID.lowercase)","attempt":\#(attempt),"iat":\#(issued),"exp":\#(expires)}"#
+    let signed = header + "." + base64URL(Array(claims.utf8))
+    let code = HMAC<SHA256>.authenticationCode(for: Array(signed.utf8), using: key.key)
+    return signed + "." + base64URL(Array(code))
+  }
+
+  /// The review and the attempt that a token is for; nil where it was not signed with this key, or has expired.
+  /// The signature is compared in constant time, and before anything else is read.
+  package static func verify(_ token: String, key: AuthKey, now: Date) -> (UUID, Int)? {
+    guard token.utf8.count <= byteCountMax else { return nil }
+    let parts = token.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count == 3, parts[0] == header, let code = bytes(base64URL: parts[2]),
+      HMAC<SHA256>.isValidAuthenticationCode(
+        code, authenticating: Array("\(parts[0]).\(parts[1])".utf8), using: key.key),
+      let json = bytes(base64URL: parts[1]),
+      let claims = try? JSONDecoder().decode(Claims.self, from: Data(json)),
+      now.timeIntervalSince1970 < Double(claims.exp)
+    else { return nil }
+    return (claims.sub, claims.attempt)
+  }
+
+  private static func base64URL(_ bytes: [UInt8]) -> String {
+    String(
+      decoding: Data(bytes).base64EncodedString().utf8.compactMap { byte in
+        switch byte {
+        case UInt8(ascii: "+"): UInt8(ascii: "-")
+        case UInt8(ascii: "/"): UInt8(ascii: "_")
+        case UInt8(ascii: "="): nil
+        default: byte
+        }
+      }, as: UTF8.self)
+  }
+
+  /// Strict: only the one form that ``base64URL(_:)`` writes is read, so a token has no second spelling.
+  private static func bytes(base64URL text: Substring) -> [UInt8]? {
+    var standard = text.utf8.map { byte in
+      switch byte {
+      case UInt8(ascii: "-"): UInt8(ascii: "+")
+      case UInt8(ascii: "_"): UInt8(ascii: "/")
+      default: byte
+      }
+    }
+    while standard.count % 4 != 0 { standard.append(UInt8(ascii: "=")) }
+    guard let data = Data(base64Encoded: String(decoding: standard, as: UTF8.self)) else { return nil }
+    let bytes = Array(data)
+    return base64URL(bytes) == text ? bytes : nil
+  }
+}

@@ -1,0 +1,60 @@
+internal import AsyncHTTPClient
+internal import FoundationEssentials
+internal import NIOCore
+internal import NIOPosix
+internal import Reviews
+internal import WorkerAPI
+
+extension Exchanger {
+  /// The longest text of the worker's, and of an error's, that a message takes over, in characters.
+  private static let textCountMax = 500
+
+  /// What happened, in words for an operator: never the token, nor anything of the request.
+  func message(for result: ExchangeResult) -> String {
+    switch result {
+    case .answered(let answer):
+      let text = workerText(answer.body)
+      return "\(target) answered \(answer.status)" + (text.isEmpty ? "" : ": \(text)")
+    case .failed(let error, wasSent: false): return "\(target) could not be reached: \(bounded(describe(error)))"
+    case .failed(let error, wasSent: true): return "no answer from \(target): \(bounded(describe(error)))"
+    }
+  }
+
+  private func workerText(_ body: [UInt8]) -> String {
+    let text =
+      (try? JSONDecoder().decode(ErrorBody.self, from: Data(body)))?.error
+      ?? String(decoding: body.prefix(4 * Self.textCountMax), as: UTF8.self)
+    return bounded(text)
+  }
+
+  private func describe(_ error: any Error) -> String {
+    switch error {
+    case let error as HTTPClientError: describe(error)
+    case is CancellationError: "the call was cancelled"
+    case let error as NIOConnectionError where error.dnsAError != nil || error.dnsAAAAError != nil:
+      "the name cannot be resolved"
+    case let error as NIOConnectionError: error.connectionErrors.first.map { "\($0.error)" } ?? "no connection"
+    default: "\(error)"
+    }
+  }
+
+  private func describe(_ error: HTTPClientError) -> String {
+    switch error {
+    case .deadlineExceeded: "nothing within \(timeout.nanoseconds / 1_000_000) ms"
+    case .connectTimeout: "no connection in time"
+    case .getConnectionFromPoolTimeout: "no free connection in time"
+    case .remoteConnectionClosed: "the connection was closed"
+    case .cancelled: "the call was cancelled"
+    default: error.shortDescription
+    }
+  }
+
+  private func bounded(_ text: String) -> String {
+    var text = String(text.prefix(2 * Self.textCountMax))
+    let token = token.reveal()
+    if !token.isEmpty { text = text.replacing(token, with: "***") }
+    text = String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? " " : $0 }))
+    text = String(text.drop(while: \.isWhitespace))
+    return text.count > Self.textCountMax ? String(text.prefix(Self.textCountMax - 1)) + "…" : text
+  }
+}

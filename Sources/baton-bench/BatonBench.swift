@@ -1,0 +1,54 @@
+internal import Assembly
+internal import FoundationEssentials
+internal import Logging
+internal import Platforms
+internal import Reviews
+internal import Settings
+internal import Telemetry
+internal import WorkerAPI
+
+/// `baton-bench consume`: the consumer as it is, with the preparation replaced by a constant, so that a benchmark shows what the
+/// dispatching itself costs. Settings come from BATON_* variables.
+@main
+struct BatonBench {
+  static func main() async throws {
+    guard CommandLine.arguments.dropFirst() == ["consume"] else {
+      print("usage: baton-bench consume")
+      return
+    }
+    let settings = try Settings.load(flags: [:], environment: ProcessInfo.processInfo.environment, file: nil)
+    bootstrapLogging(
+      format: LogFormat(rawValue: settings.logFormat.rawValue) ?? .text,
+      level: Logger.Level(rawValue: settings.logLevel.rawValue) ?? .info)
+    let process = try DispatcherProcess(
+      "bench", role: "consume", version: "bench", settings: settings, logger: Logger(label: "baton.bench"))
+    let assembly = try ConsumerAssembly(
+      process, preparer: ConstantPreparer(key: AuthKey(encryptionKey: settings.revealEncryptionKey() ?? [])))
+    let consumer = assembly.consumer
+    let session = process.holderSession { consumer.report }
+    try await process.run(
+      [session, process.publisherService(waking: session.pendingWakeup), assembly.clients]
+        + process.healthServices() + [consumer])
+  }
+}
+
+/// Makes the payload of the row alone, with a prompt of 1.2 kB: nobody is asked.
+struct ConstantPreparer: PayloadPreparer {
+  let key: AuthKey
+  private let prompt = String(repeating: "Review this pull request. ", count: 46)
+
+  init(key: AuthKey) { self.key = key }
+
+  func targets(of review: LeasedReview) -> [String] { [] }
+
+  func prepare(_ review: LeasedReview) async throws(PreparationError) -> PreparedPayload {
+    let request = StartRequest(
+      reviewId: review.id, attempt: review.attempt,
+      authToken: AuthToken.sign(reviewID: review.id, attempt: review.attempt, now: Date(), key: key),
+      sessionInput: SessionInput(
+        githubRepo: review.repoFullName, prompt: prompt, model: "m", platform: review.platform,
+        upstreamBranch: review.headRef),
+      owner: RunOwner(type: review.owner.type, id: review.owner.id), maxReviewTimeMinutes: 10)
+    return PreparedPayload(body: request.encode(), headSha: review.headSha, agentVersion: nil)
+  }
+}

@@ -1,0 +1,170 @@
+internal import ArgumentParser
+internal import ReviewStore
+internal import Reviews
+internal import Settings
+
+/// `baton owner`.
+struct OwnerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "owner",
+    abstract: "Limits, pauses and lists the owners of reviews.",
+    discussion: """
+      An owner is org:NAME or user:NAME. Its limit is how many of its reviews may be queued or running at once.
+
+      EXAMPLES:
+        baton owner set org:acme --limit 50
+        baton owner pause user:42
+        baton owner list
+      """,
+    subcommands: [OwnerSetCommand.self, OwnerPauseCommand.self, OwnerResumeCommand.self, OwnerListCommand.self])
+}
+
+/// `baton owner set`.
+struct OwnerSetCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "set",
+    abstract: "Sets an owner's limit.",
+    discussion: """
+      EXAMPLES:
+        baton owner set org:acme --limit 50
+        baton owner set org:acme --limit none
+      """)
+
+  @Argument(help: ArgumentHelp("The owner, such as org:acme or user:42.", valueName: "type:id"))
+  var owner: Owner
+
+  @Option(help: ArgumentHelp("Reviews at once; none: BATON_OWNER_LIMIT.", valueName: "count|none"))
+  var limit: LimitArgument
+
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+
+  func run() async throws {
+    let session = try Session("baton owner set", common, [database], requiring: [.databaseURL])
+    try await session.withStore { try await $0.setLimit(of: owner, to: limit.limit) }
+    let text = limit.limit.map { "\($0)" } ?? "none of its own (BATON_OWNER_LIMIT)"
+    try Output.line("\(DisplayText.safe("\(owner)"))  limit \(text)")
+  }
+}
+
+/// `baton owner pause`.
+struct OwnerPauseCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "pause",
+    abstract: "Stops claiming an owner's reviews; what is queued already goes on.",
+    discussion: """
+      EXAMPLE:
+        baton owner pause org:acme
+      """)
+
+  @Argument(help: ArgumentHelp("The owner, such as org:acme or user:42.", valueName: "type:id"))
+  var owner: Owner
+
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+
+  func run() async throws {
+    let session = try Session("baton owner pause", common, [database], requiring: [.databaseURL])
+    try await session.setPaused(true, owner)
+  }
+}
+
+/// `baton owner resume`.
+struct OwnerResumeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "resume",
+    abstract: "Claims a paused owner's reviews again.",
+    discussion: """
+      EXAMPLE:
+        baton owner resume org:acme
+      """)
+
+  @Argument(help: ArgumentHelp("The owner, such as org:acme or user:42.", valueName: "type:id"))
+  var owner: Owner
+
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+
+  func run() async throws {
+    let session = try Session("baton owner resume", common, [database], requiring: [.databaseURL])
+    try await session.setPaused(false, owner)
+  }
+}
+
+extension Session {
+  fileprivate func setPaused(_ isPaused: Bool, _ owner: Owner) async throws {
+    let isKnown = try await withStore { try await $0.setPaused(isPaused, owner) }
+    let name = DisplayText.safe("\(owner)")
+    guard isKnown else {
+      throw Failure(
+        .failed,
+        "no owner \(name): it has neither reviews nor a limit.\nLook at `baton owner list`, or make it with "
+          + "`baton owner set \(name) --limit N`.")
+    }
+    try Output.line("\(name)  \(isPaused ? "paused" : "resumed")")
+  }
+}
+
+/// `baton owner list`.
+struct OwnerListCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list",
+    abstract: "Lists owners with their limit and load, the busiest first.",
+    discussion: """
+      EXAMPLES:
+        baton owner list
+        baton owner list --json | jq -r '.owners[] | select(.isPaused) | .owner.id'
+
+      With --json: {"owners": [{"owner": {"type", "id"}, "limit", "isPaused", "pending", "active"}]}; limit is null for \
+      BATON_OWNER_LIMIT.
+      """)
+
+  @Option(help: "The most owners to list, 1 to 10000.")
+  var limit = 100
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+
+  private struct Page: Encodable {
+    var owners: [OwnerOutput]
+  }
+
+  func validate() throws {
+    guard (1...10_000).contains(limit) else { throw ValidationError("--limit has to be from 1 to 10000.") }
+  }
+
+  func run() async throws {
+    let session = try Session("baton owner list", common, [database], requiring: [.databaseURL])
+    let owners = try await session.withStore { try await $0.owners(limit: limit) }
+    guard !json else { return try Output.json(Page(owners: owners.map { OwnerOutput(load: $0) })) }
+    guard !owners.isEmpty else { return Output.note("No owner yet: the first review of one makes it.") }
+    var table = Table([.left("OWNER"), .right("LIMIT"), .right("ACTIVE"), .right("PENDING"), .left("STATE")])
+    for owner in owners {
+      table.append([
+        .init("\(owner.owner)"), .init(owner.limit.map { "\($0)" } ?? "\(session.settings.ownerLimit) (default)"),
+        .init("\(owner.active)"), .init("\(owner.pending)"), owner.isPaused ? .init("paused", .yellow) : .init(""),
+      ])
+    }
+    let terminal = Terminal.output
+    try Output.lines(table.lines(width: terminal.width, usesColor: terminal.usesColor))
+  }
+}
+
+/// An owner as `baton owner list --json` prints it, every key always present.
+struct OwnerOutput: Encodable {
+  var load: OwnerLoad
+
+  private enum CodingKeys: String, CodingKey { case owner, limit, isPaused, pending, active }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(load.owner, forKey: .owner)
+    try container.encode(load.limit, forKey: .limit)
+    try container.encode(load.isPaused, forKey: .isPaused)
+    try container.encode(load.pending, forKey: .pending)
+    try container.encode(load.active, forKey: .active)
+  }
+}

@@ -1,0 +1,167 @@
+internal import AMQPClient
+internal import ArgumentParser
+internal import BatonServer
+internal import ReviewQueue
+internal import ReviewStore
+internal import Reviews
+internal import Settings
+
+/// `baton queue`.
+struct QueueCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "queue",
+    abstract: "Shows queue depth, consumers, reviews by status, and how long the oldest have waited.",
+    discussion: """
+      EXAMPLES:
+        baton queue
+        baton queue --watch
+        baton queue --watch 500ms
+        baton queue --json | jq .oldestPendingSeconds
+
+      With --json, what GET /api/stats answers: {"queue": {"name", "ready", "unacknowledged", "consumers", "dead"}, \
+      "reviews": {"pending", "queued", "running", "completed", "failed", "cancelled"}, "oldestPendingSeconds", \
+      "oldestQueuedSeconds"}; ages are null where nothing waits, queue where the broker cannot be reached (exit status 69).
+      """)
+
+  @Option(
+    defaultAsFlag: TimeSpan("2s", .seconds(2)),
+    help: ArgumentHelp("Refresh until interrupted; every 2 s unless an interval is given.", valueName: "interval"))
+  var watch: TimeSpan?
+
+  @Flag(help: "Print JSON, one line.")
+  var json = false
+
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var broker: BrokerOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+
+  func run() async throws {
+    let session = try Session("baton queue", common, [database, broker], requiring: [.databaseURL, .amqpURL])
+    try await session.withStore { store in
+      var reader = StatsReader(session: session, store: store)
+      do {
+        if let watch { try await follow(&reader, every: watch) } else { try show(try await reader.read()) }
+      } catch {
+        await reader.close()
+        throw error
+      }
+      await reader.close()
+    }
+  }
+
+  private func follow(_ reader: inout StatsReader, every interval: TimeSpan) async throws {
+    var display = LiveDisplay()
+    let isLive = Terminal.output.isInteractive && !json
+    while true {
+      do {
+        let reading = try await reader.read()
+        if isLive { try draw(reading, &display, every: interval) } else { try show(reading) }
+      } catch {
+        // A watch outlives what it watches: wrong settings end it, a server that is away does not.
+        guard let failure = Failure(error), failure.status == .unavailable else { throw error }
+        if isLive { try Output.write(display.frame(Self.lines(of: failure))) } else { Output.note("Error: \(failure)") }
+      }
+      try await ContinuousClock().sleep(for: interval.duration)
+    }
+  }
+
+  private func show(_ reading: StatsReader.Reading) throws {
+    if json {
+      try Output.json(reading.stats)
+    } else {
+      let terminal = Terminal.output
+      try Output.lines(reading.stats.lines(width: terminal.width, usesColor: terminal.usesColor))
+    }
+    if let failure = reading.failure { throw failure }
+  }
+
+  private func draw(_ reading: StatsReader.Reading, _ display: inout LiveDisplay, every interval: TimeSpan) throws {
+    let terminal = Terminal.output
+    let (columns, rows) = terminal.size
+    var lines = reading.stats.lines(width: columns - 1, usesColor: terminal.usesColor)
+    lines += reading.failure.map(Self.lines) ?? []
+    let footer = "\(Times.clock(.processNow)) UTC, every \(Times.span(interval.duration)); Ctrl-C ends"
+    lines.append(Style.dim.applied(to: DisplayText.fitted(footer, to: columns - 1), terminal.usesColor))
+    try Output.write(display.frame(Array(lines.prefix(rows - 1))))
+  }
+
+  private static func lines(of failure: Failure) -> [String] {
+    let width = Terminal.output.size.columns - 1
+    return DisplayText.safeLines(failure.description).map { DisplayText.fitted($0, to: width) }
+  }
+}
+
+/// Reads the load again and again over the same connections.
+private struct StatsReader {
+  /// The load, and why the broker's half of it is missing.
+  struct Reading {
+    var stats: StatsBody
+    var failure: Failure?
+  }
+
+  let session: Session
+  let store: ReviewStore
+  private var connection: AMQPConnection?
+
+  init(session: Session, store: ReviewStore) {
+    self.session = session
+    self.store = store
+  }
+
+  /// The load as it is now; where the broker cannot be reached, what Postgres knows.
+  mutating func read() async throws -> Reading {
+    let rows = try await store.stats(holderTimeout: session.settings.lease)
+    do {
+      return Reading(stats: StatsBody(store: rows, queue: try await figures()), failure: nil)
+    } catch let error as AMQPError where error.isConnectionLost {
+      await close()
+      return Reading(stats: StatsBody(store: rows, queue: nil), failure: Failure(error))
+    }
+  }
+
+  mutating func close() async {
+    await connection?.close()
+    connection = nil
+  }
+
+  private mutating func figures() async throws -> QueueFigures {
+    let broker: AMQPConnection
+    if let connection {
+      broker = connection
+    } else {
+      broker = try await session.connectToBroker()
+      connection = broker
+    }
+    let queue = session.settings.queue
+    let work = try await broker.queueStatus(queue)
+    let dead = try await broker.queueStatus(ReviewTopology.deadQueue).messagesReady
+    return QueueFigures(name: queue, ready: work.messagesReady, consumers: work.consumers, dead: dead)
+  }
+}
+
+extension StatsBody {
+  /// Two tables: the broker's side and the database's.
+  func lines(width: Int?, usesColor: Bool) -> [String] {
+    var broker = Table([
+      .left("QUEUE"), .right("READY"), .right("UNACKNOWLEDGED"), .right("CONSUMERS"), .right("DEAD"),
+    ])
+    if let queue {
+      broker.append([
+        .init(queue.name), .init("\(queue.ready)"), .init("\(queue.unacknowledged)"),
+        .init("\(queue.consumers)", queue.consumers == 0 ? .yellow : nil),
+        .init("\(queue.dead)", queue.dead > 0 ? .red : nil),
+      ])
+    } else {
+      broker.append([.init("broker not reached", .red), .init(nil), .init(nil), .init(nil), .init(nil)])
+    }
+    var rows = Table([.left("REVIEWS"), .right("COUNT"), .right("OLDEST WAITS FOR")])
+    let ages = [ReviewStatus.pending: oldestPendingSeconds, .queued: oldestQueuedSeconds]
+    for status in ReviewStatus.allCases {
+      let age = ages[status].flatMap { $0 }.map { Times.span(.seconds($0)) }
+      rows.append([
+        .init(status.rawValue, status.style), .init("\(reviews[status.rawValue] ?? 0)"), .init(age ?? ""),
+      ])
+    }
+    return broker.lines(width: width, usesColor: usesColor) + [""] + rows.lines(width: width, usesColor: usesColor)
+  }
+}

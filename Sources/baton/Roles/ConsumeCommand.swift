@@ -1,0 +1,41 @@
+internal import ArgumentParser
+internal import Assembly
+internal import Dispatching
+internal import Settings
+
+/// `baton consume`
+struct ConsumeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "consume", abstract: "Takes tickets, prepares the payloads and calls the worker.",
+    discussion: """
+      Runs until SIGTERM, then drains within BATON_DRAIN_TIMEOUT. As many processes as wanted.
+
+      EXAMPLES:
+        baton consume
+        baton consume --prefetch 64 --metrics-port 9102
+      """)
+
+  @OptionGroup var common: CommonOptions
+  @OptionGroup var database: DatabaseOptions
+  @OptionGroup var broker: BrokerOptions
+  @OptionGroup var flow: FlowOptions
+  @OptionGroup var dispatch: DispatchOptions
+  @OptionGroup var worker: WorkerOptions
+  @OptionGroup var callbacks: CallbackOptions
+  @OptionGroup var platforms: PlatformOptions
+  @OptionGroup var metrics: MetricsOptions
+
+  func run() async throws {
+    let (settings, logger) = try common.loadForRole(
+      "consume", [database, broker, flow, dispatch, worker, callbacks, platforms, metrics],
+      requiring: [.databaseURL, .amqpURL, .workerURL, .workerToken, .encryptionKey])
+    let process = try DispatcherProcess(
+      "consume", role: "consume", version: Baton.version, settings: settings, logger: logger)
+    let assembly = try ConsumerAssembly(process)
+    let consumer = assembly.consumer
+    let session = process.holderSession { consumer.report }
+    try await process.run(
+      [session, process.publisherService(waking: session.pendingWakeup), assembly.clients]
+        + process.healthServices() + [consumer])
+  }
+}

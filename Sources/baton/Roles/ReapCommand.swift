@@ -1,0 +1,64 @@
+internal import ArgumentParser
+internal import Assembly
+internal import AsyncHTTPClient
+internal import Dispatching
+internal import Logging
+internal import Resilience
+internal import Settings
+internal import WorkerClient
+
+/// `baton reap`
+struct ReapCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "reap", abstract: "Puts abandoned reviews on their way again, and asks about silent ones.",
+    discussion: """
+      One pass, for cron: prints one JSON line of counts. With --interval it keeps running, which recovers sooner. Any \
+      number may run.
+
+      EXAMPLES:
+        * * * * *  baton reap --config /etc/baton.yaml
+        baton reap --interval 2s
+      """)
+
+  @OptionGroup var common: CommonOptions
+  @OptionGroup var database: DatabaseOptions
+  @OptionGroup var broker: BrokerOptions
+  @OptionGroup var flow: FlowOptions
+  @OptionGroup var worker: WorkerOptions
+  @OptionGroup var metrics: MetricsOptions
+
+  @Option(help: ArgumentHelp("Keep running, with so much time between passes.", valueName: "time"))
+  var interval: TimeSpan?
+
+  func run() async throws {
+    let (settings, logger) = try common.loadForRole(
+      "reap", [database, broker, flow, worker, metrics], requiring: [.databaseURL, .amqpURL])
+    let process = try DispatcherProcess(
+      "reap", role: "reap", version: Baton.version, settings: settings, logger: logger)
+    let worker = try process.workerClient()
+    if worker == nil { logger.warning("BATON_WORKER_URL is not set: silent reviews are left alone") }
+    do {
+      try await run(process, worker: worker)
+    } catch {
+      try? await worker?.http.shutdown()
+      throw error
+    }
+    try? await worker?.http.shutdown()
+  }
+
+  private func run(_ process: DispatcherProcess, worker: (client: WorkerClient, http: HTTPClient)?) async throws {
+    guard let interval else {
+      return try await process.runOnce { process, session in
+        let reaper = process.reaper(
+          worker: worker?.client, interval: .zero, outboxWakeup: session.outboxWakeup)
+        try Output.json(await reaper.runOnce(confirmsDeaths: true))
+      }
+    }
+    let session = process.holderSession()
+    try await process.run(
+      [session, process.publisherService(waking: session.pendingWakeup)] + process.healthServices() + [
+        process.reaper(
+          worker: worker?.client, interval: interval.duration, outboxWakeup: session.outboxWakeup)
+      ])
+  }
+}

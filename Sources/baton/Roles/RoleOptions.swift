@@ -1,0 +1,24 @@
+internal import ArgumentParser
+internal import Logging
+internal import Reviews
+internal import Settings
+internal import Telemetry
+
+extension CommonOptions {
+  /// Reads a role's settings and sets up its logging; `prepare` may fill in what a demo needs no settings for.
+  /// - Throws: `SettingsError` with every fault, what is missing among them.
+  func loadForRole(
+    _ name: String, _ groups: [any SettingFlags], requiring keys: [Settings.Key],
+    prepare: (inout Settings) -> Void = { _ in }
+  ) throws(SettingsError) -> (settings: Settings, logger: Logger) {
+    var settings = try load(groups, requiring: [])
+    prepare(&settings)
+    try settings.require(keys)
+    bootstrapLogging(
+      format: Telemetry.LogFormat(rawValue: settings.logFormat.rawValue) ?? .text,
+      level: Logger.Level(rawValue: settings.logLevel.rawValue) ?? .info)
+    let logger = Logger(label: "baton.\(name)")
+    for warning in settings.warnings { logger.warning("\(warning)") }
+    return (settings, logger)
+  }
+}

@@ -1,0 +1,115 @@
+internal import ArgumentParser
+internal import Assembly
+internal import AsyncHTTPClient
+internal import Dispatching
+internal import FoundationEssentials
+internal import Glibc
+internal import Logging
+internal import ReferenceWorker
+internal import Reviews
+internal import Sandbox
+internal import ServiceLifecycle
+internal import Settings
+
+/// `baton up`
+struct UpCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "up", abstract: "Runs produce, consume, reap and serve in one process.",
+    discussion: """
+      With --sandbox also the reference worker and a stand-in for GitHub and GitLab, which plays recorded pull requests: \
+      then Postgres and the broker are all that is needed.
+
+      EXAMPLES:
+        baton up
+        baton up --sandbox, and then: baton submit --sandbox 20 --owners 3 --wait
+      """)
+
+  @OptionGroup var common: CommonOptions
+  @OptionGroup var database: DatabaseOptions
+  @OptionGroup var broker: BrokerOptions
+  @OptionGroup var flow: FlowOptions
+  @OptionGroup var dispatch: DispatchOptions
+  @OptionGroup var worker: WorkerOptions
+  @OptionGroup var agent: AgentOptions
+  @OptionGroup var http: HTTPOptions
+  @OptionGroup var callbacks: CallbackOptions
+  @OptionGroup var platforms: PlatformOptions
+
+  @Flag(help: "Also run a worker, and a stand-in for GitHub and GitLab.")
+  var sandbox = false
+
+  /// How long each call of the stand-in takes: enough to see reviews being prepared.
+  private static let sandboxLatency: ClosedRange<Duration> = .milliseconds(50) ... .milliseconds(200)
+  /// How often the reaper of this process passes.
+  private static let reapInterval: Duration = .seconds(2)
+
+  func run() async throws {
+    let standInPort = sandbox ? try freePort() : 0
+    let workerPort = sandbox ? try freePort() : 0
+    let (settings, logger) = try common.loadForRole(
+      "up", [database, broker, flow, dispatch, worker, agent, http, callbacks, platforms],
+      requiring: [.databaseURL, .amqpURL, .workerURL, .workerToken, .encryptionKey]
+    ) { settings in
+      guard sandbox else { return }
+      settings.workerURL = "http://127.0.0.1:\(workerPort)"
+      settings.githubAPIURL = "http://127.0.0.1:\(standInPort)"
+      settings.gitlabHosts = ["127.0.0.1:\(standInPort)"]
+      settings.workerToken = settings.workerToken ?? Self.randomSecret()
+      settings.callbackSecret = settings.callbackSecret ?? Self.randomSecret()
+      settings.encryptionKey = settings.encryptionKey ?? Self.randomSecret()
+      settings.given.formUnion([.workerURL, .workerToken, .encryptionKey])
+    }
+    let process = try DispatcherProcess(
+      "up", role: "consume", version: Baton.version, settings: settings, logger: logger)
+    let assembly = try ConsumerAssembly(process)
+    let consumer = assembly.consumer
+    let session = process.holderSession { consumer.report }
+    let reaperClient = try process.workerClient()
+    var services: [any Service] = [session, process.publisherService(waking: session.pendingWakeup), assembly.clients]
+    if sandbox {
+      services.append(
+        PlatformStandIn(host: "127.0.0.1", port: standInPort, latency: Self.sandboxLatency, logger: logger))
+      services.append(
+        ReferenceWorker(
+          configuration: .init(settings, host: "127.0.0.1", port: workerPort, concurrency: 20, logger: logger),
+          logger: logger))
+    }
+    services += [
+      process.server(),
+      process.reaper(
+        worker: reaperClient?.client, interval: Self.reapInterval, outboxWakeup: session.outboxWakeup),
+      consumer,
+      process.producer(wakeup: session.pendingWakeup),
+    ]
+    do {
+      try await process.run(services)
+    } catch {
+      try? await reaperClient?.http.shutdown()
+      throw error
+    }
+    try? await reaperClient?.http.shutdown()
+  }
+
+  /// 32 random bytes in base64.
+  private static func randomSecret() -> Secret {
+    Secret(Data((0..<32).map { _ in UInt8.random(in: .min ... .max) }).base64EncodedString())
+  }
+
+  /// A port of the loopback interface that nobody uses now.
+  private func freePort() throws -> Int {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    guard descriptor >= 0 else { throw Failure(.failed, "no socket can be had (errno \(errno))") }
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = inet_addr("127.0.0.1")
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+        bind(descriptor, pointer, length) == 0 && getsockname(descriptor, pointer, &length) == 0
+      }
+    }
+    guard isBound else { throw Failure(.failed, "no free port can be had (errno \(errno))") }
+    return Int(UInt16(bigEndian: address.sin_port))
+  }
+}

@@ -1,0 +1,62 @@
+internal import ArgumentParser
+internal import Assembly
+internal import FoundationEssentials
+internal import Logging
+internal import ReferenceWorker
+internal import Reviews
+internal import Settings
+
+/// `baton worker`
+struct WorkerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "worker", abstract: "The reference worker: runs a command for each review.",
+    discussion: """
+      Starts are idempotent by review and attempt. Without BATON_AGENT_COMMAND each run completes at once.
+
+      EXAMPLES:
+        BATON_AGENT_COMMAND=./review.sh baton worker --port 9000 --concurrency 4
+      """)
+
+  @OptionGroup var common: CommonOptions
+  @OptionGroup var worker: WorkerOptions
+  @OptionGroup var agent: AgentOptions
+  @OptionGroup var callbacks: CallbackOptions
+  @OptionGroup var metrics: MetricsOptions
+
+  @Option(help: "The address to listen on.")
+  var host = "127.0.0.1"
+
+  @Option(help: "The port to listen on.")
+  var port = 9000
+
+  @Option(help: "Runs at once; the rest wait in order.")
+  var concurrency = 4
+
+  func validate() throws {
+    guard (0...65_535).contains(port) else { throw ValidationError("--port: expected 0 to 65535") }
+    guard concurrency >= 1 else { throw ValidationError("--concurrency: expected at least 1") }
+  }
+
+  func run() async throws {
+    let (settings, logger) = try common.loadForRole(
+      "worker", [worker, agent, callbacks, metrics], requiring: [.workerToken])
+    let service = ReferenceWorker(
+      configuration: .init(settings, host: host, port: port, concurrency: concurrency, logger: logger), logger: logger)
+    try await ServiceRunner.run([service], drainTimeout: settings.drainTimeout, logger: logger)
+  }
+}
+
+extension WorkerConfiguration {
+  init(_ settings: Settings, host: String, port: Int, concurrency: Int, logger: Logger) {
+    self.init(token: settings.workerToken ?? Secret(""))
+    self.host = host
+    self.port = port
+    self.concurrency = concurrency
+    agentCommand = settings.agentCommand
+    environment = ProcessInfo.processInfo.environment
+    callbackURL = settings.callbackURL
+    callbackSecret = settings.callbackSecret
+    drainTimeout = settings.drainTimeout
+    onBound = { port in logger.notice("listening", metadata: ["url": "http://\(host):\(port)"]) }
+  }
+}

@@ -1,0 +1,100 @@
+internal import AMQPClient
+internal import Platforms
+internal import PostgresClient
+internal import ReviewStore
+internal import Settings
+
+/// The program's exit statuses; those from 64 on are of sysexits.h.
+enum EndStatus: Int32, Sendable {
+  case done = 0
+  /// The operation failed; the message says what, and what to do.
+  case failed = 1
+  /// Wrong usage. ArgumentParser ends with the same.
+  case usage = 64
+  /// Postgres or the broker cannot be reached.
+  case unavailable = 69
+  /// A setting is missing or invalid, or the broker's objects contradict them.
+  case settings = 78
+}
+
+/// Why a command ends without success: the status, and the message for standard error.
+struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
+  var status: EndStatus
+  /// What failed, on what, and what to try. Empty where everything has been said already.
+  var description: String
+
+  init(_ status: EndStatus, _ description: String) {
+    self.status = status
+    self.description = description
+  }
+
+  /// The command has printed what went wrong.
+  static let reported = Failure(.failed, "")
+}
+
+extension Failure {
+  /// The failure that an error stands for; nil for errors that ArgumentParser prints (wrong usage, help, all others).
+  init?(_ error: any Error) {
+    switch error {
+    case let failure as Failure: self = failure
+    case let error as SettingsError: self.init(.settings, error.description)
+    case let faults as PlatformSettings.Faults: self.init(.settings, faults.description)
+    case let error as Migrator.SchemaFault: self.init(.failed, error.description)
+    case let error as PostgresError: self.init(error, at: nil)
+    case let error as AMQPError: self.init(error)
+    case is OutputClosed: self = .reported
+    case is CancellationError: self.init(.failed, "interrupted before the end")
+    default: return nil
+    }
+  }
+
+  /// - Parameter target: the server, without its password.
+  init(_ error: PostgresError, at target: String?) {
+    let text = "\(error)"
+    let place = target.map { text.contains($0) ? "" : " (\($0))" } ?? ""
+    if error.isUnreachable {
+      self.init(
+        .unavailable,
+        "\(text)\(place)\nCheck that Postgres runs and that BATON_DATABASE_URL is right, then try again.")
+    } else if error.sqlState == "42501" {
+      self.init(.failed, "\(text)\(place)\nGive this account the rights of the one that ran `baton migrate`.")
+    } else {
+      let advice = error.isTransient ? "\nThis passes by itself: try again." : ""
+      self.init(.failed, "\(text)\(place)\(advice)")
+    }
+  }
+
+  init(_ error: AMQPError) {
+    if error.scope == .configuration {
+      self.init(.settings, "\(error)\nCorrect BATON_AMQP_URL.")
+    } else if error.code == 406 {
+      self.init(
+        .settings,
+        "\(error)\nIt exists already, declared otherwise than Baton declares it. Remove it at the broker once it is empty, "
+          + "or set BATON_QUEUE to another name, then run `baton migrate`.")
+    } else if error.isConnectionLost && error.code == 403 {
+      self.init(.unavailable, "\(error)\nCheck user, password and virtual host in BATON_AMQP_URL.")
+    } else if error.isConnectionLost {
+      self.init(
+        .unavailable,
+        "the broker cannot be reached: \(error)\nCheck that RabbitMQ runs and that BATON_AMQP_URL is right, then try again."
+      )
+    } else if error.code == 404 {
+      self.init(.failed, "\(error)\nRun `baton migrate`, which declares what is missing.")
+    } else {
+      self.init(.failed, "the broker refused: \(error)")
+    }
+  }
+}
+
+extension PostgresError {
+  /// Whether there was no server to answer, rather than one that refused the statement.
+  fileprivate var isUnreachable: Bool {
+    switch kind {
+    case .connectionFailed, .connectionLost, .closed: true
+    // Shutting down, crashed, starting up, too many connections.
+    case .server(let state): state.hasPrefix("57P0") || state == "53300"
+    case .decoding, .encoding, .cancelled: false
+    }
+  }
+}

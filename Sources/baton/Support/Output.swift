@@ -1,0 +1,52 @@
+internal import FoundationEssentials
+internal import Glibc
+
+/// The reader of standard output has gone (`baton list | head -1`): nothing more is to be said.
+struct OutputClosed: Error {}
+
+/// Standard output for results, standard error for everything else; each call is written at once.
+enum Output {
+  static let standardOutput: Int32 = 1
+  static let standardError: Int32 = 2
+
+  /// Writes all of a text.
+  static func write(_ text: String, to descriptor: Int32 = standardOutput) throws(OutputClosed) {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count > 0 {
+        bytes.removeFirst(count)
+      } else if errno == EAGAIN {
+        // Somebody has made the shared terminal non-blocking.
+        var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        _ = poll(&wait, 1, 1_000)
+      } else if errno != EINTR {
+        throw OutputClosed()
+      }
+    }
+  }
+
+  /// A line of the result.
+  static func line(_ text: String = "") throws(OutputClosed) { try write(text + "\n") }
+
+  /// Lines of the result.
+  static func lines(_ lines: [String]) throws(OutputClosed) {
+    guard !lines.isEmpty else { return }
+    try write(lines.joined(separator: "\n") + "\n")
+  }
+
+  /// One JSON value as one line of the result: keys sorted, so that equal values are equal lines.
+  static func json(_ value: some Encodable) throws { try line(try jsonText(value)) }
+
+  static func jsonText(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+
+  /// A line beside the result, on standard error.
+  static func note(_ text: String) {
+    // Where standard error is closed, nobody wants to read it.
+    try? write(text + "\n", to: standardError)
+  }
+}

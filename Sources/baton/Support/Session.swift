@@ -1,0 +1,75 @@
+internal import AMQPClient
+internal import Logging
+internal import PostgresClient
+internal import ReviewStore
+internal import Reviews
+internal import Settings
+internal import Telemetry
+
+/// What a one-shot command works with: its settings, and connections that last for one body.
+struct Session: Sendable {
+  let settings: Settings
+  /// For the connections: errors only, unless somebody has set the level, as what they fail with ends the command.
+  let logger: Logger
+  private let name: String
+
+  /// Reads the settings and sets up logging.
+  /// - Parameters:
+  ///   - name: of the command, as servers show the connection: `baton list`.
+  ///   - keys: settings that it cannot do without.
+  init(
+    _ name: String, _ common: CommonOptions, _ groups: [any SettingFlags], requiring keys: [Settings.Key]
+  ) throws(SettingsError) {
+    settings = try common.load(groups, requiring: keys)
+    let isLevelGiven = settings.given.contains(.logLevel)
+    let level = isLevelGiven ? settings.logLevel : .warning
+    bootstrapLogging(
+      format: Telemetry.LogFormat(rawValue: settings.logFormat.rawValue) ?? .text,
+      level: Logger.Level(rawValue: level.rawValue) ?? .warning)
+    self.name = name
+    var logger = Logger(label: name)
+    for warning in settings.warnings { logger.warning("\(warning)") }
+    if !isLevelGiven { logger.logLevel = .error }
+    self.logger = logger
+  }
+
+  /// Runs the body with the store, after checking that the schema is the one that this program works with.
+  /// - Throws: `Failure` for everything that Postgres says, with the server's name.
+  func withStore<Result>(_ body: (ReviewStore) async throws -> Result) async throws -> Result {
+    var configuration = PostgresConfiguration(
+      conninfo: settings.databaseURL?.reveal() ?? "", applicationName: name)
+    configuration.sessionSettings = ReviewStore.sessionSettings
+    configuration.poolSize = min(settings.databasePool, 2)
+    let pool = PostgresPool(configuration, logger: logger)
+    do {
+      try await Migrator(pool: pool).check()
+      let result = try await body(ReviewStore(pool: pool, logger: logger))
+      await pool.close()
+      return result
+    } catch {
+      await pool.close()
+      guard let error = error as? PostgresError else { throw error }
+      throw Failure(error, at: configuration.description)
+    }
+  }
+
+  /// A connection to the broker, for the caller to close. Nothing is declared.
+  func connectToBroker() async throws(AMQPError) -> AMQPConnection {
+    let urls = settings.amqpURLs.map { $0.reveal() }.joined(separator: ",")
+    let configuration = try AMQPConfiguration(urls: urls, connectionName: name)
+    return try await AMQPConnection.connect(configuration, logger: logger)
+  }
+
+  /// Runs the body with a connection to the broker. Nothing is declared.
+  func withBroker<Result>(_ body: (AMQPConnection) async throws -> Result) async throws -> Result {
+    let connection = try await connectToBroker()
+    do {
+      let result = try await body(connection)
+      await connection.close()
+      return result
+    } catch {
+      await connection.close()
+      throw error
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import Testing
+
+@testable import AMQPClient
+
+@Suite("AMQP URLs")
+struct EndpointTests {
+  static let validURLs: [(String, AMQPEndpoint)] = [
+    ("amqp://broker", AMQPEndpoint(host: "broker")),
+    ("amqp://broker/", AMQPEndpoint(host: "broker")),
+    ("amqps://broker", AMQPEndpoint(scheme: .amqps, host: "broker", port: 5671)),
+    ("AMQP://u:p@h:5673/v", AMQPEndpoint(host: "h", port: 5673, user: "u", password: "p", virtualHost: "v")),
+    ("amqp://u@h", AMQPEndpoint(host: "h", user: "u")),
+    ("amqp://u:@h", AMQPEndpoint(host: "h", user: "u", password: "")),
+    ("amqp://u%40x:p%3Aq%2F@h/%2Fv", AMQPEndpoint(host: "h", user: "u@x", password: "p:q/", virtualHost: "/v")),
+    ("amqp://u:p@w@h", AMQPEndpoint(host: "h", user: "u", password: "p@w")),
+    ("amqp://[::1]:5673", AMQPEndpoint(host: "::1", port: 5673)),
+    ("amqp://[::1]", AMQPEndpoint(host: "::1")),
+  ]
+
+  @Test("a URL gives scheme, host, port, account and virtual host", arguments: validURLs)
+  func valid(url: String, endpoint: AMQPEndpoint) throws {
+    #expect(try AMQPEndpoint(url: url) == endpoint)
+  }
+
+  static let invalidURLs: [(String, String)] = [
+    ("http://h", "amqp://"), ("h:5672", "amqp://"), ("amqp://", "host"), ("amqp://u:s3cret@", "host"),
+    ("amqp://u:s3cret@h:0", "port"), ("amqp://u:s3cret@h:x", "port"), ("amqp://u:s3cret@h:70000", "port"),
+    ("amqp://u:s3cret%zz@h", "password"), ("amqp://u:s3cret%@h", "password"), ("amqp://u:s3cret@h/a/b", "%2F"),
+    ("amqp://u:s3cret@h?heartbeat=1", "parameters"), ("amqp://:s3cret@h", "user name"),
+    ("amqp://u:s3cret@[::1", "]"), ("amqp://u:s3cret@h/%ff", "virtual host"),
+  ]
+
+  @Test("a fault names the part that is wrong and never shows the password", arguments: invalidURLs)
+  func invalid(url: String, part: String) throws {
+    let error = try #require(throws: AMQPError.self) { try AMQPEndpoint(url: url) }
+    #expect(error.description.contains(part))
+    #expect(!error.description.contains("s3cret"))
+    #expect(error.isPermanent && error.scope == .configuration)
+  }
+
+  @Test("a list is read in its order, and a fault says which one is wrong")
+  func list() throws {
+    let configuration = try AMQPConfiguration(urls: "amqp://a, amqps://b", connectionName: "n")
+    #expect(configuration.endpoints.map(\.host) == ["a", "b"])
+    let error = try #require(throws: AMQPError.self) {
+      try AMQPConfiguration(urls: "amqp://a,amqp://b:x", connectionName: "n")
+    }
+    #expect(error.description.contains("number 2 of 2"))
+    #expect(throws: AMQPError.self) { try AMQPConfiguration(urls: "", connectionName: "n") }
+  }
+
+  @Test("no description and no dump of an endpoint shows the password")
+  func redacted() {
+    let endpoint = AMQPEndpoint(host: "h", user: "u", password: "s3cret", virtualHost: "v")
+    var dumped = ""
+    dump(endpoint, to: &dumped)
+    for text in ["\(endpoint)", String(reflecting: endpoint), dumped] { #expect(!text.contains("s3cret")) }
+    #expect("\(endpoint)" == "amqp://u@h:5672/v")
+  }
+}

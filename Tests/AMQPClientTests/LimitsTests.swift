@@ -1,0 +1,32 @@
+import Testing
+
+@testable import AMQPClient
+
+@Suite("Limits of the protocol")
+struct LimitsTests {
+  private func fault(_ message: AMQPMessage, exchange: String = "e", routingKey: String = "k") -> String? {
+    Limits.fault(of: AMQPPublication(message, exchange: exchange, routingKey: routingKey), bodyByteMax: 100)
+  }
+
+  @Test("what fits has no fault")
+  func fits() {
+    let name = String(repeating: "x", count: 255)
+    let message = AMQPMessage(
+      body: Array(repeating: 0, count: 100), contentType: name, type: name, messageID: name, correlationID: name,
+      headers: ["a": ["b": [1, 2.5, true, nil, "text"]]])
+    #expect(fault(message, exchange: name, routingKey: name) == nil)
+  }
+
+  @Test("what does not fit is found before it is written, and named")
+  func exceeds() {
+    let name = String(repeating: "x", count: 256)
+    #expect(fault(AMQPMessage(body: Array(repeating: 0, count: 101)))?.contains("101 bytes") == true)
+    #expect(fault(AMQPMessage(body: []), exchange: name)?.contains("exchange") == true)
+    #expect(fault(AMQPMessage(body: []), routingKey: name)?.contains("routing key") == true)
+    #expect(fault(AMQPMessage(body: [], messageID: name))?.contains("message id") == true)
+    #expect(fault(AMQPMessage(body: [], headers: [name: 1]))?.contains("header") == true)
+    #expect(fault(AMQPMessage(body: [], headers: ["a": [[name: 1]]]))?.contains("header") == true)
+    let long = AMQPValue.string(String(repeating: "x", count: 70_000))
+    #expect(fault(AMQPMessage(body: [], headers: ["a": long]))?.contains("65536") == true)
+  }
+}

@@ -1,0 +1,67 @@
+import BatonServer
+import Foundation
+import Logging
+import PostgresClient
+import ReviewStore
+import Reviews
+import Support
+import Telemetry
+import WorkerAPI
+
+/// A server on a free port whose Postgres cannot be reached: what does not need the database works, the rest is a 503.
+struct ServerHarness {
+  let client: RawHTTPClient
+  let registry: PrometheusRegistry
+  let readiness: Readiness
+
+  static let key = AuthKey(encryptionKey: Array(repeating: 7, count: 32))
+  static let silent = Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() }
+}
+
+/// Runs the body with a server, and stops it afterwards.
+func withServer(
+  apiToken: Secret? = nil, callbackSecret: Secret? = nil, authKey: AuthKey? = nil,
+  queue: QueueFigures? = nil, _ body: @Sendable (ServerHarness) async throws -> Void
+) async throws {
+  var postgres = PostgresConfiguration(conninfo: "postgresql://127.0.0.1:1/none", applicationName: "tests")
+  postgres.acquireTimeout = .milliseconds(100)
+  let pool = PostgresPool(postgres, logger: ServerHarness.silent)
+  let registry = PrometheusRegistry()
+  let readiness = Readiness()
+  let (ports, bound) = AsyncStream.makeStream(of: Int.self)
+  let server = BatonServer(
+    configuration: .init(
+      host: "127.0.0.1", port: 0, apiToken: apiToken, callbackSecret: callbackSecret, authKey: authKey),
+    store: ReviewStore(pool: pool, logger: ServerHarness.silent), queueStats: { queue },
+    metrics: BatonMetrics(factory: registry), registry: registry, readiness: readiness, logger: ServerHarness.silent,
+    onBound: { port in bound.yield(port) })
+  try await withThrowingTaskGroup(of: Void.self) { group in
+    group.addTask {
+      defer { bound.finish() }
+      try await server.run()
+    }
+    var iterator = ports.makeAsyncIterator()
+    guard let port = await iterator.next() else { throw NoReply(request: "the server's start") }
+    let harness = ServerHarness(client: RawHTTPClient(port: port), registry: registry, readiness: readiness)
+    try await body(harness)
+    group.cancelAll()
+    while let ended = await group.nextResult() { _ = ended }
+    await pool.close()
+  }
+}
+
+extension HTTPReply {
+  /// The body as an object.
+  var json: [String: Any] {
+    (try? JSONSerialization.jsonObject(with: Data(body.utf8))) as? [String: Any] ?? [:]
+  }
+
+  var faults: [String] { json["faults"] as? [String] ?? [] }
+}
+
+/// A well-formed review.
+let reviewJSON = """
+  {"owner":{"type":"org","id":"acme"},"platform":"github","repoFullName":"acme/shop","prNumber":7,
+   "prUrl":"https://github.com/acme/shop/pull/7","prTitle":"Faster","prAuthor":"ann","baseRef":"main","headRef":"fast",
+   "headSha":"0123456789abcdef0123456789abcdef01234567"}
+  """

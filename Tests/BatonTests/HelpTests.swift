@@ -1,0 +1,71 @@
+import ArgumentParser
+import Testing
+
+@testable import baton
+
+@Suite("Help")
+struct HelpTests {
+  /// Every command of the program with the words that call it.
+  static let commands = all(Baton.self, ["baton"])
+
+  private static func all(
+    _ command: any ParsableCommand.Type, _ path: [String]
+  ) -> [(path: String, command: any ParsableCommand.Type)] {
+    [(path.joined(separator: " "), command)]
+      + command.configuration.subcommands.flatMap { all($0, path + [$0._commandName]) }
+  }
+
+  @Test("every command's help has an abstract and an example", arguments: commands.map(\.path))
+  func help(path: String) throws {
+    let command = try #require(Self.commands.first { $0.path == path }?.command)
+    #expect(!command.configuration.abstract.isEmpty, "\(path)")
+    let help = Baton.helpMessage(for: command, columns: 100)
+    #expect(help.contains("EXAMPLE"), "\(path)")
+    // An example shows how this very command is called.
+    let examples = help.components(after: "EXAMPLE")
+    #expect(examples.contains(path), "\(path)")
+  }
+
+  @Test("every command of the contract is there")
+  func names() {
+    let expected = [
+      "baton migrate", "baton produce", "baton consume", "baton reap", "baton serve", "baton worker", "baton up",
+      "baton submit", "baton list", "baton show", "baton cancel", "baton retry", "baton queue", "baton dead list",
+      "baton dead purge", "baton owner set", "baton owner pause", "baton owner resume", "baton owner list",
+    ]
+    #expect(Set(expected).subtracting(Self.commands.map(\.path)).isEmpty)
+  }
+
+  @Test(
+    "wrong usage is refused before anything is done",
+    arguments: [
+      ["submit"], ["submit", "--file", "x", "--sandbox", "3"], ["submit", "--sandbox", "0"],
+      ["submit", "--file", "x", "--timeout", "5s"], ["submit", "--owner", "acme"], ["cancel"], ["cancel", "no-uuid"],
+      ["show", "42"], ["list", "--status", "gone"], ["list", "--limit", "0"], ["list", "--cursor", "x"],
+      ["owner", "set", "org:acme"], ["owner", "set", "org:acme", "--limit", "-1"], ["owner", "pause", "acme"],
+      ["queue", "--watch", "soon"], ["nothing"],
+    ])
+  func usage(arguments: [String]) {
+    let error = #expect(throws: (any Error).self) { try Baton.parseAsRoot(arguments) }
+    guard let error else { return }
+    #expect(Failure(error) == nil)
+    #expect(Baton.exitCode(for: error).rawValue == EndStatus.usage.rawValue)
+  }
+
+  @Test("--watch stands alone or with an interval")
+  func watch() throws {
+    let alone = try #require(try Baton.parseAsRoot(["queue", "--watch"]) as? QueueCommand)
+    #expect(alone.watch?.duration == .seconds(2))
+    let given = try #require(try Baton.parseAsRoot(["queue", "--watch", "500ms", "--json"]) as? QueueCommand)
+    #expect(given.watch?.duration == .milliseconds(500))
+    let without = try #require(try Baton.parseAsRoot(["queue"]) as? QueueCommand)
+    #expect(without.watch == nil)
+  }
+}
+
+extension String {
+  /// What follows the first appearance of a word; empty where there is none.
+  fileprivate func components(after word: String) -> Substring {
+    firstRange(of: word).map { self[$0.upperBound...] } ?? ""
+  }
+}

@@ -1,0 +1,106 @@
+import Testing
+
+@testable import baton
+
+@Suite("Table")
+struct TableTests {
+  private func table() -> Table {
+    var table = Table([.left("NAME"), .right("COUNT"), .prose("REASON")])
+    table.append(["acme", "7", "short"])
+    table.append(["a-longer-name", "12345", "a reason that goes on and on until it no longer fits"])
+    return table
+  }
+
+  @Test("columns are aligned, numbers at their right")
+  func alignment() {
+    #expect(
+      table().lines(width: nil) == [
+        "NAME           COUNT  REASON",
+        "acme               7  short",
+        "a-longer-name  12345  a reason that goes on and on until it no longer fits",
+      ])
+  }
+
+  @Test("no line is wider than the terminal", arguments: [100, 60, 40, 30, 20, 10, 7])
+  func width(_ width: Int) {
+    for line in table().lines(width: width) { #expect(DisplayText.width(line) <= width) }
+  }
+
+  @Test("prose is cut first, with an ellipsis, and what is copied stays whole")
+  func prose() {
+    let lines = table().lines(width: 40)
+    #expect(lines[2] == "a-longer-name  12345  a reason that goe…")
+  }
+
+  @Test("wide and combining characters are counted as they are drawn")
+  func displayWidth() {
+    #expect(DisplayText.width("审查") == 4)
+    #expect(DisplayText.width("e\u{301}te\u{301}") == 3)
+    #expect(DisplayText.width("👩‍👩‍👧") == 2)
+    #expect(DisplayText.width("🇩🇪") == 2)
+    #expect(DisplayText.width("✔\u{FE0F}") == 2)
+    #expect(DisplayText.width("한국") == 4)
+    var table = Table([.left("A"), .left("B")])
+    table.append(["审查", "x"])
+    table.append(["abcd", "y"])
+    #expect(table.lines(width: nil) == ["A     B", "审查  x", "abcd  y"])
+  }
+
+  @Test("a wide character is never cut in half")
+  func fitted() {
+    #expect(DisplayText.fitted("审查代码", to: 6) == "审查…")
+    #expect(DisplayText.fitted("审查代码", to: 8) == "审查代码")
+    #expect(DisplayText.fitted("abc", to: 1) == "…")
+    #expect(DisplayText.fitted("abc", to: 0) == "")
+  }
+
+  @Test(
+    "nothing in a cell can control the terminal",
+    arguments: ["\u{1B}[2J", "\u{9B}31m", "\u{7}", "a\u{8}b", "\u{202E}x", "\u{0}"])
+  func control(_ text: String) {
+    var table = Table([.left("TITLE")])
+    table.append([.init("before \(text) after")])
+    let line = table.lines(width: nil, usesColor: false)[1]
+    for scalar in line.unicodeScalars {
+      #expect(scalar.properties.generalCategory != .control)
+      #expect(scalar.properties.generalCategory != .format)
+    }
+    #expect(line.hasPrefix("before ") && line.hasSuffix(" after"))
+  }
+
+  @Test("line breaks and tabs become one space, so that a row stays a line")
+  func lineBreaks() {
+    #expect(DisplayText.safe("a\r\n\tb\u{2028}c") == "a b c")
+    #expect(DisplayText.safeLines("a\nb\u{1B}c") == ["a", "b␛c"])
+  }
+
+  @Test("a text of megabytes is cut")
+  func long() {
+    #expect(DisplayText.safe(String(repeating: "x", count: 1_000_000)).utf8.count < 5_000)
+    #expect(DisplayText.safeLines(String(repeating: "x\n", count: 10_000)).count == 51)
+  }
+
+  @Test("colours surround a cell and change no width; without them there is no escape")
+  func color() {
+    var table = Table([.left("STATUS"), .left("X")])
+    table.append([.init("failed", .red), "x"])
+    #expect(table.lines(width: nil, usesColor: true)[1] == "\u{1B}[31mfailed\u{1B}[0m  x")
+    #expect(table.lines(width: nil, usesColor: false)[1] == "failed  x")
+  }
+
+  @Test("a missing value is a dash")
+  func missing() {
+    var table = Table([.left("A")])
+    table.append([.init(nil)])
+    #expect(table.lines(width: nil)[1] == "—")
+  }
+
+  @Test("a live display goes back over exactly the lines that it has drawn")
+  func live() {
+    var display = LiveDisplay()
+    #expect(display.frame(["a", "b"]) == "\ra\u{1B}[K\nb\u{1B}[K\n\u{1B}[J")
+    #expect(display.frame(["c"]) == "\u{1B}[2A\rc\u{1B}[K\n\u{1B}[J")
+    #expect(display.frame([]).hasPrefix("\u{1B}[1A"))
+    #expect(display.frame(["d"]) == "\rd\u{1B}[K\n\u{1B}[J")
+  }
+}

@@ -1,0 +1,79 @@
+import Foundation
+import Reviews
+import Support
+import Testing
+
+@Suite("Commands, from outside", .timeLimit(.minutes(5)))
+struct CommandTests {
+  @Test("all settings faults come in one message, with status 78")
+  func settings() async throws {
+    let process = try BatonProcess(
+      ["consume"],
+      settings: ["BATON_PREFETCH": "many", "BATON_LEASE": "soon", "BATON_DATABASE_URL": "postgresql://x/y"])
+    #expect(await process.wait() == 78)
+    for name in ["BATON_PREFETCH", "BATON_LEASE"] { #expect(process.output.contains(name), "\(process.output)") }
+  }
+
+  @Test("servers that cannot be reached end a one-shot command with 69", arguments: [["migrate"], ["list"], ["reap"]])
+  func unreachable(arguments: [String]) async throws {
+    let process = try BatonProcess(
+      arguments,
+      settings: [
+        "BATON_DATABASE_URL": "postgresql://nobody:hush@127.0.0.1:1/none", "BATON_AMQP_URL": "amqp://127.0.0.1:1",
+      ])
+    #expect(await process.wait() == 69, "\(process.output)")
+    #expect(!process.output.contains("hush"))
+  }
+
+  @Test("a database without the schema is refused with what to do")
+  func schema() async throws {
+    try await withTestDatabase { conninfo in
+      let process = try BatonProcess(["list"], settings: ["BATON_DATABASE_URL": conninfo])
+      #expect(await process.wait() == 1)
+      #expect(process.output.contains("baton migrate"), "\(process.output)")
+    }
+  }
+
+  @Test("a queue that is declared otherwise ends with 78 and names the argument")
+  func otherQueue() async throws {
+    try await withPlant { plant in
+      // The dead-letter queue exists without a delivery limit: as a work queue it is declared otherwise.
+      var settings = plant.settings
+      settings["BATON_QUEUE"] = "baton.dead"
+      let process = try BatonProcess(["migrate"], settings: settings)
+      #expect(await process.wait() == 78, "\(process.output)")
+      #expect(process.output.contains("x-"), "\(process.output)")
+    }
+  }
+
+  @Test("malformed lines are named by number, and the good ones are submitted")
+  func submit() async throws {
+    try await withPlant { plant in
+      let good =
+        #"{"owner":{"type":"org","id":"acme"},"platform":"github","repoFullName":"acme/shop","prNumber":1,"#
+        + #""prUrl":"https://github.com/acme/shop/pull/1","prTitle":"T","prAuthor":"ada","baseRef":"main","headRef":"f","headSha":"0123abcd"}"#
+      let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).jsonl").path
+      defer { try? FileManager.default.removeItem(atPath: file) }
+      try [good, "{oops", good.replacing("\"prNumber\":1", with: "\"prNumber\":2"), #"{"platform":"svn"}"#]
+        .joined(separator: "\n").write(toFile: file, atomically: true, encoding: .utf8)
+      let result = try await plant.run("submit", "--file", file)
+      #expect(result.status == 1)
+      #expect(result.output.contains("line 2") && result.output.contains("line 4"), "\(result.output)")
+      let count = try await plant.test.sql("SELECT count(*) FROM code_reviews")
+      #expect(try count[0].decode(0, as: Int64.self) == 2)
+    }
+  }
+
+  @Test("produce --once publishes what is due, and reap prints one line of counts")
+  func once() async throws {
+    try await withPlant { plant in
+      _ = try await plant.test.insert(3)
+      let produced = try await plant.run("produce", "--once")
+      #expect(produced.status == 0)
+      #expect(produced.output.contains(#"{"claimed":3,"published":3}"#), "\(produced.output)")
+      let reaped = try await plant.run("reap")
+      #expect(reaped.status == 0)
+      #expect(reaped.output.contains(#""unpublished":0"#), "\(reaped.output)")
+    }
+  }
+}

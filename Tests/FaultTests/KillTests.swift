@@ -1,0 +1,97 @@
+import Foundation
+import PostgresClient
+import Reviews
+import Support
+import Testing
+
+@Suite("Killed processes", .serialized, .timeLimit(.minutes(5)))
+struct KillTests {
+  enum Victim: String, CaseIterable, Sendable {
+    case producer, consumer, reaper
+  }
+
+  /// Serialised, because each run measures how soon the others take over, which another run on the same two processors would blur.
+  @Test(
+    "what a killed process had in hand is on its way again within 15 s, nothing is lost and nothing runs twice",
+    arguments: Victim.allCases)
+  func kill(_ victim: Victim) async throws {
+    try await withPlant { plant in
+      var producer = try plant.start("produce")
+      var consumers = [try plant.start("consume", "--prefetch", "8"), try plant.start("consume", "--prefetch", "8")]
+      var reaper = try plant.start("reap", "--interval", "2s")
+      let ids = try await plant.test.insert(20)
+      // In the middle: some are with the worker, others in the consumers' hands, the rest in the queue.
+      try await eventually("five dispatched") { try await plant.dispatchedCount() >= 5 }
+
+      let killedAt = ContinuousClock.now
+      switch victim {
+      case .producer:
+        await producer.die()
+        producer = try plant.start("produce")
+      case .consumer:
+        await consumers[0].die()
+        consumers[0] = try plant.start("consume", "--prefetch", "8")
+      case .reaper:
+        // With a dead consumer's reviews waiting for it.
+        await consumers[0].die()
+        await reaper.die()
+        consumers[0] = try plant.start("consume", "--prefetch", "8")
+        reaper = try plant.start("reap", "--interval", "2s")
+      }
+      try await eventually("all 20 dispatched") { try await plant.dispatchedCount() == 20 }
+      #expect(.now - killedAt < .seconds(15))
+      #expect(Set(plant.worker.runCounts.keys) == Set(ids.map { "\($0.uuidString.lowercased())/1" }))
+      #expect(plant.doubleRuns.isEmpty)
+      for process in [producer, reaper] + consumers { process.signal(SIGTERM) }
+      for process in [producer, reaper] + consumers { #expect(await process.wait() == 0, "\(process.output)") }
+    }
+  }
+
+  @Test("SIGTERM under load: what is in hand is finished, nothing is delivered again")
+  func drain() async throws {
+    try await withPlant { plant in
+      let producer = try plant.start("produce")
+      let consumer = try plant.start("consume", "--prefetch", "10")
+      let ids = try await plant.test.insert(20)
+      try await eventually("one dispatched") { try await plant.dispatchedCount() >= 1 }
+      consumer.signal(SIGTERM)
+      #expect(await consumer.wait() == 0, "\(consumer.output)")
+      let open = try await plant.test.sql(
+        "SELECT count(*) FROM code_reviews WHERE lease_owner IS NOT NULL AND dispatched_at IS NULL")
+      #expect(try open[0].decode(0, as: Int64.self) == 0)
+      let other = try plant.start("consume")
+      try await eventually("all 20 dispatched") { try await plant.dispatchedCount() == 20 }
+      #expect(plant.worker.starts.count == ids.count, "each was posted once")
+      #expect(plant.doubleRuns.isEmpty)
+      for process in [producer, other] {
+        process.signal(SIGTERM)
+        #expect(await process.wait() == 0)
+      }
+    }
+  }
+
+  @Test("a zombie that wakes up after its lease was taken writes nothing and starts nothing twice")
+  func zombie() async throws {
+    try await withPlant(settings: ["BATON_LEASE": "2s"]) { plant in
+      let producer = try plant.start("produce")
+      let zombie = try plant.start("consume", "--prefetch", "20")
+      _ = try await plant.test.insert(20)
+      try await eventually("the zombie has leases") {
+        try await plant.test.sql(
+          "SELECT count(*) FROM code_reviews WHERE lease_owner IS NOT NULL")[0].decode(0, as: Int64.self) > 5
+      }
+      zombie.signal(SIGSTOP)
+      let reaper = try plant.start("reap", "--interval", "1s")
+      let healthy = try plant.start("consume")
+      try await eventually("all 20 dispatched without it") { try await plant.dispatchedCount() == 20 }
+      zombie.signal(SIGCONT)
+      zombie.signal(SIGTERM)
+      #expect(await zombie.wait() == 0, "\(zombie.output)")
+      #expect(plant.doubleRuns.isEmpty)
+      for process in [producer, healthy, reaper] {
+        process.signal(SIGTERM)
+        #expect(await process.wait() == 0)
+      }
+    }
+  }
+}

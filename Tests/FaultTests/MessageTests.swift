@@ -1,0 +1,89 @@
+import AMQPClient
+import Foundation
+import PostgresClient
+import ReviewQueue
+import Reviews
+import Support
+import Testing
+
+@Suite("Bad messages and outages", .timeLimit(.minutes(5)))
+struct MessageTests {
+  @Test("poison goes to the dead letters with a reason, and the consumer goes on")
+  func poison() async throws {
+    try await withPlant(latency: .zero) { plant in
+      let queue = try #require(plant.settings["BATON_QUEUE"])
+      let url = try #require(plant.settings["BATON_AMQP_URL"])
+      let publisher = AMQPPublisher(
+        configuration: try AMQPConfiguration(urls: url, connectionName: "test"), topology: Topology(),
+        logger: .postgresTests)
+      let publishing = Task { try await publisher.run() }
+      defer { publishing.cancel() }
+      let unknown = Ticket(reviewID: UUID(), attempt: 1, claimedAt: Timestamp(microseconds: 0))
+      let bodies = [Array("not json".utf8), Array(#"{"version":99}"#.utf8), unknown.body]
+      let marker = "poison-\(UUID().uuidString)"
+      for body in bodies {
+        let message = AMQPMessage(body: body, messageID: "\(marker)-\(UUID().uuidString)")
+        #expect(
+          await publisher.publish(message, exchange: ReviewTopology.exchange, routingKey: queue) == .confirmed)
+      }
+      let consumer = try plant.start("consume")
+      let producer = try plant.start("produce")
+      _ = try await plant.test.insert(1)
+      try await eventually("the good review is dispatched") { try await plant.dispatchedCount() == 1 }
+      // The dead-letter queue is everybody's: only this test's letters count.
+      try await eventually("three dead letters") {
+        try await publisher.peek(ReviewTopology.deadQueue, limit: 1_000).map { DeadLetter($0) }
+          .filter { $0.messageId?.hasPrefix(marker) ?? false }.count == 3
+      }
+      for process in [consumer, producer] {
+        process.signal(SIGTERM)
+        #expect(await process.wait() == 0)
+      }
+    }
+  }
+
+  @Test("an outage of the worker costs no review an attempt")
+  func workerOutage() async throws {
+    let settings = ["BATON_RETRY_BASE": "100ms", "BATON_RETRY_MAX": "1s"]
+    try await withPlant(latency: .zero, settings: settings) { plant in
+      let down = plant.settings.merging(["BATON_WORKER_URL": "http://127.0.0.1:1"]) { $1 }
+      let producer = try plant.start("produce")
+      let lost = try BatonProcess(["consume"], settings: down)
+      _ = try await plant.test.insert(10)
+      try await eventually("handed back") {
+        try await plant.test.sql(
+          "SELECT count(*) FROM review_transitions WHERE from_status = 'queued' AND to_status = 'pending'")[0]
+          .decode(0, as: Int64.self) >= 10
+      }
+      lost.signal(SIGTERM)
+      #expect(await lost.wait() == 0, "\(lost.output)")
+      let consumer = try plant.start("consume")
+      try await eventually("all dispatched") { try await plant.dispatchedCount() == 10 }
+      let counted = try await plant.test.sql("SELECT count(*) FROM code_reviews WHERE dispatch_failures > 0")
+      #expect(try counted[0].decode(0, as: Int64.self) == 0)
+      for process in [consumer, producer] {
+        process.signal(SIGTERM)
+        #expect(await process.wait() == 0)
+      }
+    }
+  }
+
+  @Test("a worker that takes the request and says nothing is asked, and runs the review once")
+  func ambiguous() async throws {
+    try await withPlant(latency: .zero, settings: ["BATON_WORKER_TIMEOUT": "1s", "BATON_RETRY_BASE": "100ms"]) {
+      plant in
+      plant.worker.then(.hangs(starting: true), .cutsAfterReading(starting: true), .cutAfterReading, .status(500))
+      let producer = try plant.start("produce")
+      let consumer = try plant.start("consume")
+      let reaper = try plant.start("reap", "--interval", "1s")
+      _ = try await plant.test.insert(8)
+      try await eventually("all dispatched") { try await plant.dispatchedCount() == 8 }
+      #expect(plant.worker.runCounts.count == 8)
+      #expect(plant.doubleRuns.isEmpty)
+      for process in [consumer, producer, reaper] {
+        process.signal(SIGTERM)
+        #expect(await process.wait() == 0)
+      }
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import BatonServer
+import Foundation
+import Logging
+import PostgresClient
+import ReviewStore
+import Reviews
+import Support
+import Telemetry
+import WorkerAPI
+
+/// A server with a migrated database of its own.
+struct ServerStack {
+  let client: RawHTTPClient
+  let store: ReviewStore
+  let pool: PostgresPool
+  let conninfo: String
+
+  static let secret = "c4llback"
+  static let key = AuthKey(encryptionKey: Array(repeating: 7, count: 32))
+  static let silent = Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() }
+
+  /// Runs one statement of the test's own.
+  func run(_ sql: String) async throws {
+    try await pool.query(Statement(unprepared: sql))
+  }
+
+  /// Submits a review by HTTP.
+  /// - Parameter sha: the one difference between a test's reviews.
+  func submit(_ sha: String, headers: [(String, String)] = []) async throws -> UUID {
+    let reply = try await client.send("POST", "/api/reviews", headers: headers, body: Self.review(sha))
+    guard reply.status == 201, let text = reply.object["id"] as? String, let id = UUID(uuidString: text) else {
+      throw NoReply(request: "submit \(sha): \(reply.status) \(reply.body)")
+    }
+    return id
+  }
+
+  /// Reports on a run with the shared secret.
+  func callback(_ id: UUID, _ body: String) async throws -> HTTPReply {
+    try await client.send(
+      "POST", "/api/internal/code-review-status/\(id.lowercase)", headers: [("X-Internal-Secret", Self.secret)],
+      body: Array(body.utf8))
+  }
+
+  static func review(_ sha: String, repository: String = "acme/shop", owner: String = "acme") -> [UInt8] {
+    Array(
+      """
+      {"owner":{"type":"org","id":"\(owner)"},"platform":"github","repoFullName":"\(repository)","prNumber":7,
+       "prUrl":"https://github.com/acme/shop/pull/7","prTitle":"Faster","prAuthor":"ann","baseRef":"main",
+       "headRef":"fast","headSha":"\(sha)","priority":3}
+      """.utf8)
+  }
+}
+
+/// Runs the body with a server, and stops it and drops its database afterwards.
+func withServerStack(
+  queue: QueueFigures? = nil, acquireTimeout: Duration = .seconds(20),
+  _ body: @escaping @Sendable (ServerStack) async throws -> Void
+) async throws {
+  try await withTestDatabase { conninfo in
+    var configuration = testConfiguration(conninfo)
+    configuration.sessionSettings = ReviewStore.sessionSettings
+    configuration.acquireTimeout = acquireTimeout
+    let pool = PostgresPool(configuration, logger: ServerStack.silent)
+    _ = try await Migrator(pool: pool).migrate()
+    let store = ReviewStore(pool: pool, logger: ServerStack.silent)
+    let registry = PrometheusRegistry()
+    let (ports, bound) = AsyncStream.makeStream(of: Int.self)
+    let server = BatonServer(
+      configuration: .init(
+        host: "127.0.0.1", port: 0, callbackSecret: Secret(ServerStack.secret), authKey: ServerStack.key),
+      store: store, queueStats: { queue }, metrics: BatonMetrics(factory: registry), registry: registry,
+      readiness: Readiness(), logger: ServerStack.silent, onBound: { port in bound.yield(port) })
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask {
+        defer { bound.finish() }
+        try await server.run()
+      }
+      var iterator = ports.makeAsyncIterator()
+      guard let port = await iterator.next() else { throw NoReply(request: "the server's start") }
+      let stack = ServerStack(client: RawHTTPClient(port: port), store: store, pool: pool, conninfo: conninfo)
+      let result = await Swift.Result { try await body(stack) }
+      group.cancelAll()
+      while let ended = await group.nextResult() { _ = ended }
+      await pool.close()
+      try result.get()
+    }
+  }
+}
+
+extension Swift.Result where Failure == any Error {
+  fileprivate init(_ body: () async throws -> Success) async {
+    do { self = .success(try await body()) } catch { self = .failure(error) }
+  }
+}
+
+extension HTTPReply {
+  /// The body as an object.
+  var object: [String: Any] {
+    (try? JSONSerialization.jsonObject(with: Data(body.utf8))) as? [String: Any] ?? [:]
+  }
+
+  /// The reviews of a page.
+  var reviews: [[String: Any]] { object["reviews"] as? [[String: Any]] ?? [] }
+}

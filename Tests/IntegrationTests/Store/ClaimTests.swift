@@ -1,0 +1,121 @@
+import FoundationEssentials
+import ReviewStore
+import Reviews
+import Support
+import Testing
+
+@Suite("Claim")
+struct ClaimTests {
+  @Test("interleaved producers never exceed an owner's limit", arguments: [2, 8])
+  func capacity(producers: Int) async throws {
+    try await withTestStore { test in
+      _ = try await test.insert(100, owner: "a")
+      _ = try await test.insert(100, owner: "b")
+      let claimed = try await withThrowingTaskGroup(of: [Claim].self) { group in
+        for _ in 0..<producers {
+          group.addTask {
+            var claims: [Claim] = []
+            for _ in 0..<10 { claims += try await test.claim(ownerLimit: 5) }
+            return claims
+          }
+        }
+        return try await group.reduce(into: []) { $0 += $1 }
+      }
+      #expect(claimed.count == 10)
+      #expect(Set(claimed.map(\.reviewID)).count == 10)
+    }
+  }
+
+  @Test("a running review takes a slot, an ended one gives it back")
+  func slots() async throws {
+    try await withTestStore { test in
+      _ = try await test.insert(3)
+      let first = try await test.claim(ownerLimit: 1)
+      #expect(first.count == 1)
+      #expect(try await test.claim(ownerLimit: 1).isEmpty)
+      _ = try await test.store.report(first[0].reviewID, RunReport(status: .running, attempt: 1))
+      #expect(try await test.claim(ownerLimit: 1).isEmpty)
+      _ = try await test.store.report(first[0].reviewID, RunReport(status: .completed, attempt: 1))
+      #expect(try await test.claim(ownerLimit: 1).count == 1)
+    }
+  }
+
+  @Test("one owner's thousand reviews do not hold up another's one")
+  func fairness() async throws {
+    try await withTestStore { test in
+      _ = try await test.insert(1_000, owner: "busy")
+      let lone = try await test.insert(1, owner: "lone")[0]
+      let claims = try await test.claim(10, ownerLimit: 1_000)
+      #expect(claims.count == 10)
+      #expect(claims.contains { $0.reviewID == lone })
+    }
+  }
+
+  @Test("owners with more active reviews wait for the others, pass after pass")
+  func turns() async throws {
+    try await withTestStore { test in
+      _ = try await test.insert(50, owner: "a")
+      #expect(try await test.claim(10, ownerLimit: 100).count == 10)
+      let late = try await test.insert(50, owner: "b")
+      let claims = try await test.claim(8, ownerLimit: 100)
+      #expect(claims.allSatisfy { late.contains($0.reviewID) })
+    }
+  }
+
+  @Test("higher priority goes first, then age")
+  func priority() async throws {
+    try await withTestStore { test in
+      let low = try await test.insert(2, priority: 0)
+      let high = try await test.insert(2, priority: 5)
+      #expect(try await Set(test.claim(2).map(\.reviewID)) == Set(high))
+      #expect(try await Set(test.claim(2).map(\.reviewID)) == Set(low))
+    }
+  }
+
+  @Test("a paused owner, and a review whose time has not come, are left alone; the next due time is told")
+  func notDue() async throws {
+    try await withTestStore { test in
+      _ = try await test.insert(1, owner: "paused")
+      #expect(try await test.store.setPaused(true, Owner(type: .org, id: "paused")))
+      let later = try await test.insert(1, owner: "later")[0]
+      try await test.sql("UPDATE code_reviews SET available_at = now() + interval '1 hour' WHERE id = '\(later)'")
+      #expect(try await test.claim().isEmpty)
+      let wait = try #require(try await test.store.timeUntilNextDue())
+      #expect(wait > .seconds(3_500) && wait <= .seconds(3_600))
+      #expect(try await test.store.setPaused(false, Owner(type: .org, id: "paused")))
+      #expect(try await test.claim().count == 1)
+    }
+  }
+
+  @Test("an owner's own limit wins over the setting, also zero")
+  func ownLimits() async throws {
+    try await withTestStore { test in
+      _ = try await test.insert(5, owner: "two")
+      _ = try await test.insert(5, owner: "none")
+      try await test.store.setLimit(of: Owner(type: .org, id: "two"), to: 2)
+      try await test.store.setLimit(of: Owner(type: .org, id: "none"), to: 0)
+      #expect(try await test.claim(ownerLimit: 20).count == 2)
+    }
+  }
+
+  @Test("a claim that the broker did not take goes back, unless it was leased or claimed anew")
+  func unclaim() async throws {
+    try await withTestStore { test in
+      try await test.signOn(test.holder)
+      let ids = try await test.insert(2)
+      let claims = try await test.claim()
+      let leased = try #require(claims.first { $0.reviewID == ids[0] })
+      _ = try await test.lease([leased.ticket])
+      try await test.store.unclaim(claims, reason: "nacked", retryAfter: .zero)
+      #expect(try await test.row(ids[0]).status == .queued)
+      let back = try await test.row(ids[1])
+      #expect(back.status == .pending)
+      #expect(back.claimedAt == nil)
+      // The old claim means nothing for the new one.
+      let again = try await test.claim()
+      #expect(again.map(\.reviewID) == [ids[1]])
+      try await test.store.unclaim(claims, reason: "late", retryAfter: .zero)
+      #expect(try await test.row(ids[1]).status == .queued)
+    }
+  }
+}

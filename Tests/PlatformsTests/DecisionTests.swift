@@ -1,0 +1,133 @@
+import Logging
+import Resilience
+import Reviews
+import Testing
+
+@testable import Platforms
+
+@Suite("Configuration cache")
+struct ConfigurationCacheTests {
+  private let owner = Owner(type: .org, id: "acme")
+
+  @Test("no configuration and a faulty one fail for good, with all faults named")
+  func faults() throws {
+    let cache = ConfigurationCache()
+    let missing = #expect(throws: PreparationError.self) { try cache.configuration(nil, of: owner) }
+    guard case .permanent(.configMissing, _)? = missing else {
+      Issue.record("\(String(describing: missing))")
+      return
+    }
+    let text = #"{"review_style":"kind","max_review_time_minutes":99}"#
+    for _ in 0..<2 {
+      let invalid = #expect(throws: PreparationError.self) { try cache.configuration(text, of: owner) }
+      guard case .permanent(.configInvalid, let message)? = invalid else {
+        Issue.record("\(String(describing: invalid))")
+        return
+      }
+      #expect(message.contains("review_style") && message.contains("max_review_time_minutes"))
+    }
+  }
+
+  @Test("it never holds more than its capacity, and answers rightly all the same")
+  func bounded() throws {
+    let cache = ConfigurationCache(capacity: 4)
+    for minutes in 5...30 {
+      let configuration = try cache.configuration(#"{"max_review_time_minutes":\#(minutes)}"#, of: owner)
+      #expect(configuration.maxReviewTimeMinutes == minutes)
+      #expect(cache.count <= 4)
+    }
+  }
+}
+
+@Suite("Target gate")
+struct TargetGateTests {
+  private let review = Samples.review()
+
+  private func gate(threshold: Int = 3) -> TargetGate {
+    TargetGate(
+      circuit: Circuit(name: "api.github.com", breaker: CircuitBreaker(threshold: threshold)), platform: "GitHub",
+      logger: Logger(label: "test"))
+  }
+
+  @Test(
+    "an answer that decides against the review is permanent, with its code",
+    arguments: [
+      (APIFault.missing, ErrorCode.pullRequestMissing), (.unauthorized(message: "no"), .platformRefused),
+      (.refused(message: "no"), .platformRefused),
+    ])
+  func permanent(_ fault: APIFault, _ code: ErrorCode) {
+    guard case .permanent(code, let message) = gate().judge(.call(fault), of: review) else {
+      Issue.record("not permanent")
+      return
+    }
+    #expect(message.contains("acme/shop#17"))
+  }
+
+  @Test("a rate limit waits as long as it says, and does not open the circuit")
+  func rateLimit() {
+    let gate = gate(threshold: 1)
+    let error = gate.judge(.call(.rateLimited(retryAfter: .seconds(42))), of: review)
+    guard case .transient(_, .seconds(42)) = error else {
+      Issue.record("\(error)")
+      return
+    }
+    #expect(gate.circuit.state == .closed)
+  }
+
+  @Test("failing counts against the review until the circuit opens; then it is an outage, and so is every later review")
+  func failing() {
+    let gate = gate(threshold: 3)
+    for round in 1...3 {
+      switch gate.judge(.call(.failing(message: "it answered 503")), of: review) {
+      case .transient(_, nil): #expect(round < 3)
+      case .outage(let target, _, let delay): #expect(round == 3 && target == "api.github.com" && delay != nil)
+      default: Issue.record("round \(round)")
+      }
+    }
+    let refused = #expect(throws: PreparationError.self) { try gate.admit() }
+    guard case .outage("api.github.com", _, .some)? = refused else {
+      Issue.record("\(String(describing: refused))")
+      return
+    }
+  }
+
+  @Test("an unreachable host is an outage from the first time on")
+  func unreachable() {
+    guard case .outage("api.github.com", _, nil) = gate().judge(.call(.unreachable(message: "refused")), of: review)
+    else {
+      Issue.record("no outage")
+      return
+    }
+  }
+
+  @Test("an answer in between starts the count anew; a cancelled call changes nothing")
+  func reset() {
+    let gate = gate(threshold: 2)
+    _ = gate.judge(.call(.failing(message: "x")), of: review)
+    _ = gate.judge(.call(.missing), of: review)
+    _ = gate.judge(.call(.failing(message: "x")), of: review)
+    _ = gate.judge(.call(.cancelled), of: review)
+    #expect(gate.circuit.state == .closed)
+    _ = gate.judge(.call(.failing(message: "x")), of: review)
+    #expect(gate.circuit.state != .closed)
+  }
+
+  @Test("a refused installation token says what the operator or owner can do")
+  func installation() {
+    func code(_ fault: APIFault) -> ErrorCode? {
+      if case .permanent(let code, _) = InstallationFault.failure(fault, installation: "7") { code } else { nil }
+    }
+    #expect(code(.missing) == .integrationRevoked)
+    #expect(code(.refused(message: "it answered 403: This installation has been suspended")) == .integrationRevoked)
+    #expect(code(.refused(message: "it answered 422: no")) == .platformRefused)
+    guard case .retry = InstallationFault.failure(.unauthorized(message: "no"), installation: "7") else {
+      Issue.record("the app's own key is not the review's fault")
+      return
+    }
+    let outage = InstallationFault.failure(.unreachable(message: "x"), installation: "7")
+    guard case .call(.unreachable, _) = outage else {
+      Issue.record("\(outage)")
+      return
+    }
+  }
+}

@@ -1,0 +1,297 @@
+import CryptoExtras
+import Foundation
+import Resilience
+import Reviews
+import Sandbox
+import Testing
+import WorkerAPI
+
+@testable import Platforms
+
+@Suite("Preparing from GitHub")
+struct GitHubPreparationTests {
+  private static let key = try! _RSA.Signing.PrivateKey(keySize: .bits2048)
+  private static let app = (id: "12345", key: Secret(key.pemRepresentation))
+  private static let installation = Integration(id: Samples.integrationID, installationId: "30614431")
+
+  private static func request(_ payload: PreparedPayload) throws -> StartRequest {
+    try JSONDecoder().decode(StartRequest.self, from: Data(payload.body))
+  }
+
+  @Test("every pull request of a demo that is open can be prepared; a closed one fails as such")
+  func known() async throws {
+    try await StandInHarness.run { harness in
+      let preparer = try harness.preparer()
+      for pull in PlatformStandIn.pullRequests() where pull.platform == .github {
+        var review = Samples.review(repository: pull.repository, number: pull.number, headRef: pull.headRef)
+        review.headSha = pull.headSha
+        do {
+          let payload = try await preparer.prepare(review)
+          #expect(pull.isOpen)
+          #expect(payload.headSha == pull.headSha)
+          let request = try Self.request(payload)
+          #expect(request.sessionInput.githubRepo == pull.repository)
+          #expect(request.sessionInput.prompt.contains(pull.title))
+          #expect(request.sessionInput.githubToken == nil)
+        } catch PreparationError.permanent(.pullRequestClosed, _) {
+          #expect(!pull.isOpen)
+        }
+      }
+    }
+  }
+
+  @Test("a review costs three calls, and its target is the API's host")
+  func calls() async throws {
+    try await StandInHarness.run { harness in
+      let preparer = try harness.preparer()
+      #expect(preparer.targets(of: Samples.review()) == ["127.0.0.1:\(harness.port)"])
+      _ = try await preparer.prepare(Samples.review())
+      #expect(harness.standIn.callCounts == [.githubPull: 1, .githubIssueComments: 1, .githubReviewComments: 1])
+    }
+  }
+
+  @Test("configuration and integration are judged before anybody is called")
+  func judgedFirst() async throws {
+    try await StandInHarness.run { harness in
+      let preparer = try harness.preparer()
+      var missing = Samples.review(integration: Self.installation)
+      missing.integration = nil
+      var revoked = Samples.review(integration: Self.installation)
+      revoked.integration?.isRevoked = true
+      for (review, code) in [
+        (Samples.review(configuration: nil), ErrorCode.configMissing),
+        (Samples.review(configuration: "[]"), .configInvalid), (missing, .integrationMissing),
+        (revoked, .integrationRevoked), (Samples.review(repository: "shop"), .pullRequestMissing),
+      ] {
+        let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
+        guard case .permanent(code, _)? = error else {
+          Issue.record("\(code): \(String(describing: error))")
+          continue
+        }
+      }
+      #expect(harness.standIn.callCounts.isEmpty)
+    }
+  }
+
+  @Test("only our own app's newest comment with the marker is the summary, on whichever page it stands")
+  func summary() async throws {
+    try await StandInHarness.run { harness in
+      func comment(_ id: Int, app: Int?, updated: String) -> String {
+        let via = app.map { #"{"id":\#($0)}"# } ?? "null"
+        return
+          #"{"id":\#(id),"body":"<!-- baton-review --> text \#(id)","updated_at":"\#(updated)","performed_via_github_app":\#(via)}"#
+      }
+      var comments = (0..<240).map { #"{"id":\#($0),"body":"chatter"}"# }
+      comments.insert(comment(900, app: nil, updated: "2026-09-01T00:00:00Z"), at: 0)
+      comments.append(comment(901, app: 12345, updated: "2026-01-01T00:00:00Z"))
+      comments.append(comment(902, app: 12345, updated: "2026-02-01T00:00:00Z"))
+      comments.append(comment(903, app: 777, updated: "2026-09-01T00:00:00Z"))
+      harness.standIn.setList(comments, route: .githubIssueComments, of: "acme/shop", number: 17)
+      let prompt = try Self.request(try await harness.preparer(app: Self.app).prepare(Samples.review())).sessionInput
+        .prompt
+      #expect(prompt.contains("issues/comments/902") && prompt.contains("text 902"))
+      #expect(!prompt.contains("text 900") && !prompt.contains("text 903"))
+      #expect(harness.standIn.callCounts[.githubIssueComments] == 3)
+      let anonymous = try Self.request(try await harness.preparer().prepare(Samples.review())).sessionInput.prompt
+      #expect(anonymous.contains("you write the first"))
+    }
+  }
+
+  @Test("comments that cannot be read do not fail the review", arguments: [500, 404, 403])
+  func commentsFail(_ status: Int) async throws {
+    try await StandInHarness.run { harness in
+      harness.standIn.add(StandInFault(route: .githubIssueComments, status: status))
+      harness.standIn.add(StandInFault(route: .githubReviewComments, cut: true))
+      let prompt = try Self.request(try await harness.preparer().prepare(Samples.review())).sessionInput.prompt
+      #expect(
+        prompt.contains("It could not be read whether one exists") && prompt.contains("could not be read just now"))
+    }
+  }
+
+  @Test("a rate limit puts the review off until the reset, also when only the comments meet it")
+  func rateLimit() async throws {
+    try await StandInHarness.run { harness in
+      let now = Date(timeIntervalSince1970: 1_700_000_000)
+      for route in [StandInRoute.githubPull, .githubReviewComments] {
+        harness.standIn.clear()
+        harness.standIn.add(.rateLimit(route: route, resetAt: 1_700_000_077))
+        let preparer = try harness.preparer(now: { now })
+        await #expect(
+          throws: PreparationError.transient(message: "GitHub's rate limit is used up.", retryAfter: .seconds(77))
+        ) {
+          try await preparer.prepare(Samples.review())
+        }
+      }
+    }
+  }
+
+  @Test(
+    "GitHub's answer about the pull request decides",
+    arguments: [
+      (StandInFault(route: .githubPull, status: 404), "pullRequestMissing"),
+      (StandInFault(route: .githubPull, status: 401), "platformRefused"),
+      (StandInFault(route: .githubPull, status: 403), "platformRefused"),
+      (StandInFault(route: .githubPull, status: 451), "platformRefused"),
+      (StandInFault(route: .githubPull, status: 302, headers: ["location": "http://localhost:1/x"]), "platformRefused"),
+      (StandInFault(route: .githubPull, status: 429, headers: ["retry-after": "5"]), "transient"),
+      (StandInFault(route: .githubPull, status: 503), "transient"),
+      (StandInFault(route: .githubPull, body: "not JSON"), "transient"),
+      (StandInFault(route: .githubPull, cut: true), "transient"),
+    ])
+  func answers(_ fault: StandInFault, _ meaning: String) async throws {
+    try await StandInHarness.run { harness in
+      harness.standIn.add(fault)
+      let preparer = try harness.preparer()
+      let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) }
+      #expect(error.map { String(describing: $0).contains(meaning) } == true, "\(String(describing: error))")
+    }
+  }
+
+  @Test("a host that hangs is given up at the deadline; one that refuses connections is an outage")
+  func outage() async throws {
+    try await StandInHarness.run { harness in
+      harness.standIn.add(StandInFault(route: .githubPull, hang: true))
+      let preparer = try harness.preparer(timeout: .milliseconds(300))
+      let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) }
+      #expect(error.map { String(describing: $0).contains("did not answer") } == true, "\(String(describing: error))")
+      let settings = PlatformSettings(githubAPIURL: "http://127.0.0.1:1", encryptionKey: Samples.key)
+      let other = try PlatformPreparer(settings: settings, httpClient: harness.client, logger: StandInHarness.logger)
+      let refused = await #expect(throws: PreparationError.self) { try await other.prepare(Samples.review()) }
+      guard case .outage("127.0.0.1:1", _, _)? = refused else {
+        Issue.record("\(String(describing: refused))")
+        return
+      }
+    }
+  }
+
+  @Test("a renamed repository is followed, comments included, and the agent gets the new name")
+  func renamed() async throws {
+    try await StandInHarness.run { harness in
+      let payload = try await harness.preparer().prepare(
+        Samples.review(repository: "ReDASers/Phishing-Detection", number: 5))
+      let input = try Self.request(payload).sessionInput
+      #expect(input.githubRepo == "ReDASers/PhishBench")
+      #expect(!input.prompt.contains("could not be read"))
+    }
+  }
+
+  @Test("fork, draft and head come from GitHub")
+  func fields() async throws {
+    try await StandInHarness.run { harness in
+      harness.standIn.setFields(
+        ["draft": "true", "head.repo": "null", "head.sha": #""feed00000000""#, "user": "null", "body": "null"],
+        of: "acme/shop", number: 17)
+      let payload = try await harness.preparer().prepare(Samples.review())
+      let input = try Self.request(payload).sessionInput
+      #expect(payload.headSha == "feed00000000" && input.upstreamBranch == "refs/pull/17/head")
+      #expect(input.prompt.contains("It is a draft") && input.prompt.contains("comes from a fork"))
+      #expect(input.prompt.contains("There is a newer commit, `feed00000000`"))
+    }
+  }
+
+  @Test("a stored token is sent, and reaches the agent only in its own field")
+  func storedToken() async throws {
+    try await StandInHarness.run { harness in
+      let review = Samples.review(integration: try Samples.integration(token: "ghp_stored"))
+      let input = try Self.request(try await harness.preparer().prepare(review)).sessionInput
+      #expect(input.githubToken == "ghp_stored" && !input.prompt.contains("ghp_stored"))
+      #expect(harness.standIn.callCounts[.githubInstallationToken] == nil)
+      var other = review
+      other.integration?.tokenCiphertext?[20] ^= 1
+      let preparer = try harness.preparer()
+      let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(other) }
+      #expect(error.map { String(describing: $0).contains("BATON_ENCRYPTION_KEY") } == true)
+    }
+  }
+
+  @Test("one installation token serves all reviews at once, until it is too old for the review's time")
+  func installationToken() async throws {
+    try await StandInHarness.run { harness in
+      let clock = TestWallClock()
+      let preparer = try harness.preparer(app: Self.app, now: { clock.now })
+      let review = Samples.review(integration: Self.installation)
+      let tokens = try await withThrowingTaskGroup(of: String?.self) { group in
+        for _ in 0..<20 {
+          group.addTask { try Self.request(try await preparer.prepare(review)).sessionInput.githubToken }
+        }
+        return try await group.reduce(into: Set<String?>()) { $0.insert($1) }
+      }
+      #expect(tokens.count == 1 && tokens.first??.hasPrefix("ghs_") == true)
+      #expect(harness.standIn.callCounts[.githubInstallationToken] == 1)
+      // 45 of the 60 minutes later it is good for ten minutes of review, but not for thirty.
+      clock.advance(by: 45 * 60)
+      _ = try await preparer.prepare(review)
+      #expect(harness.standIn.callCounts[.githubInstallationToken] == 1)
+      var long = review
+      long.configuration = #"{"max_review_time_minutes":30}"#
+      _ = try await preparer.prepare(long)
+      #expect(harness.standIn.callCounts[.githubInstallationToken] == 2)
+    }
+  }
+
+  @Test("a kept token that GitHub no longer takes is replaced once")
+  func withdrawnToken() async throws {
+    try await StandInHarness.run { harness in
+      let preparer = try harness.preparer(app: Self.app)
+      let review = Samples.review(integration: Self.installation)
+      harness.standIn.add(StandInFault(route: .githubPull, times: 1, status: 401))
+      _ = try await preparer.prepare(review)
+      #expect(harness.standIn.callCounts[.githubInstallationToken] == 2)
+      harness.standIn.add(StandInFault(route: .githubPull, status: 401))
+      let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
+      guard case .permanent(.platformRefused, _)? = error else {
+        Issue.record("\(String(describing: error))")
+        return
+      }
+    }
+  }
+
+  @Test("an installation that is gone is revoked; without an app no token is sent, and a refusal says so")
+  func noToken() async throws {
+    try await StandInHarness.run { harness in
+      let gone = Samples.review(integration: Integration(id: Samples.integrationID, installationId: "40432121"))
+      let preparer = try harness.preparer(app: Self.app)
+      let revoked = await #expect(throws: PreparationError.self) { try await preparer.prepare(gone) }
+      guard case .permanent(.integrationRevoked, _)? = revoked else {
+        Issue.record("\(String(describing: revoked))")
+        return
+      }
+      harness.standIn.add(StandInFault(route: .githubPull, times: 1, status: 404))
+      let anonymous = try harness.preparer()
+      let missing = await #expect(throws: PreparationError.self) { try await anonymous.prepare(gone) }
+      #expect(missing.map { String(describing: $0).contains("BATON_GITHUB_APP_ID") } == true)
+    }
+  }
+
+  @Test("five failures in a row open the circuit: later reviews do not call")
+  func circuit() async throws {
+    try await StandInHarness.run { harness in
+      harness.standIn.add(StandInFault(route: .githubPull, status: 502))
+      let preparer = try harness.preparer()
+      for _ in 0..<5 { await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) } }
+      let before = harness.standIn.callCounts[.githubPull]
+      let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) }
+      guard case .outage("127.0.0.1:\(harness.port)", _, .some)? = error else {
+        Issue.record("\(String(describing: error))")
+        return
+      }
+      #expect(harness.standIn.callCounts[.githubPull] == before)
+      #expect(preparer.circuits.all.map(\.name) == ["127.0.0.1:\(harness.port)"])
+    }
+  }
+
+  @Test("a cancelled review ends its calls and blames nobody")
+  func cancelled() async throws {
+    try await StandInHarness.run { harness in
+      harness.standIn.add(StandInFault(hang: true))
+      let preparer = try harness.preparer(timeout: .seconds(60))
+      let task = Task { try await preparer.prepare(Samples.review()) }
+      while (harness.standIn.callCounts[.githubPull] ?? 0) == 0 { try await Task.sleep(for: .milliseconds(5)) }
+      task.cancel()
+      await #expect(throws: PreparationError.transient(message: "Preparing was cancelled.", retryAfter: nil)) {
+        try await task.value
+      }
+      #expect(preparer.circuits.all.allSatisfy { $0.state == .closed })
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import AsyncHTTPClient
+import Foundation
+import Logging
+import Reviews
+import Sandbox
+import ServiceLifecycle
+
+@testable import Platforms
+
+/// Runs the stand-in on a free port for one test, and a preparer that calls it.
+struct StandInHarness {
+  let standIn: PlatformStandIn
+  let port: Int
+  let client: HTTPClient
+
+  var address: String { "http://127.0.0.1:\(port)" }
+
+  func preparer(
+    app: (id: String, key: Secret)? = nil, timeout: Duration = .seconds(20), circuits: Circuits = Circuits(),
+    now: @escaping @Sendable () -> Date = { Date() }
+  ) throws -> PlatformPreparer {
+    let settings = PlatformSettings(
+      githubAPIURL: address, githubAppID: app?.id, githubPrivateKey: app?.key, gitlabHosts: ["127.0.0.1"],
+      encryptionKey: Samples.key, callTimeout: timeout)
+    return try PlatformPreparer(
+      settings: settings, httpClient: client, circuits: circuits, now: now, logger: Self.logger)
+  }
+
+  static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+  static func run(_ body: @Sendable (StandInHarness) async throws -> Void) async throws {
+    let (ports, port) = AsyncStream.makeStream(of: Int.self)
+    let standIn = PlatformStandIn(logger: logger) { port.yield($0) }
+    let group = ServiceGroup(services: [standIn], logger: logger)
+    let client = PlatformPreparer.makeHTTPClient(connectionMax: 16)
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      tasks.addTask {
+        defer { port.finish() }
+        try await group.run()
+      }
+      var iterator = ports.makeAsyncIterator()
+      guard let bound = await iterator.next() else { throw NotBound() }
+      let outcome: Result<Void, any Error>
+      do {
+        try await body(StandInHarness(standIn: standIn, port: bound, client: client))
+        outcome = .success(())
+      } catch {
+        outcome = .failure(error)
+      }
+      try await client.shutdown()
+      await group.triggerGracefulShutdown()
+      try await tasks.waitForAll()
+      try outcome.get()
+    }
+  }
+
+  struct NotBound: Error {}
+}

@@ -1,0 +1,62 @@
+/// SplitMix64: the same numbers from the same seed.
+struct Seeded: RandomNumberGenerator {
+  var state: UInt64
+
+  init(_ seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var value = state
+    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+    return value ^ (value >> 31)
+  }
+}
+
+/// Always the least or the greatest number.
+struct Constant: RandomNumberGenerator {
+  let value: UInt64
+  mutating func next() -> UInt64 { value }
+}
+
+/// Waits until something holds, however slow the machine is.
+/// - Returns: whether it came to hold within 30 seconds.
+func eventually(_ condition: @Sendable () async -> Bool) async -> Bool {
+  let deadline = ContinuousClock.now + .seconds(30)
+  while await !condition() {
+    guard ContinuousClock.now < deadline else { return false }
+    try? await Task.sleep(for: .milliseconds(1))
+  }
+  return true
+}
+
+struct TestError: Error, Equatable { var number = 0 }
+
+/// Lets tasks through once it is open, and counts who has come.
+actor Latch {
+  private var isOpen = false
+  private(set) var arrivals = 0
+  private var waiting: [CheckedContinuation<Void, Never>] = []
+
+  func pass() async {
+    arrivals += 1
+    if !isOpen { await withCheckedContinuation { waiting.append($0) } }
+  }
+
+  func open() {
+    isOpen = true
+    for continuation in waiting { continuation.resume() }
+    waiting = []
+  }
+}
+
+actor Recorder<Element: Sendable> {
+  private(set) var elements: [Element] = []
+  func add(_ element: Element) { elements.append(element) }
+}
+
+extension Result where Failure == any Error {
+  init(_ body: () async throws -> Success) async {
+    do { self = .success(try await body()) } catch { self = .failure(error) }
+  }
+}

@@ -1,0 +1,146 @@
+import Foundation
+import Reviews
+import Settings
+import Testing
+
+@Suite("Faults of settings")
+struct SettingsFaultTests {
+  @Test(
+    "a wrong value is a fault that names the variable and a right value",
+    arguments: [
+      ("http_port", "0"), ("http_port", "65536"), ("http_port", "http"), ("metrics_port", "-1"), ("prefetch", "0"),
+      ("prefetch", "65536"), ("prefetch", "12x"), ("database_pool", "0"), ("max_attempts", "0"), ("owner_limit", "-3"),
+      ("lease", "0"), ("lease", "soon"), ("poll_interval", "-1s"), ("retry_base", "-1"), ("drain_timeout", "99999d"),
+      ("worker_url", "ftp://x"), ("worker_url", "http://"), ("worker_url", "http://h:99999"),
+      ("worker_url", "http://a b/"), ("worker_url", "http://u:hunter2@h/"), ("worker_url", "http://h/?a=b"),
+      ("github_api_url", "api.github.com"), ("callback_url", "http://[::1"), ("amqp_url", "http://x"),
+      ("amqp_url", "amqp://u:hunter2@"), ("amqp_url", ","), ("database_url", "mysql://u:hunter2@h/db"),
+      ("database_url", "hunter2"), ("encryption_key", "hunter2"), ("encryption_key", "aHVudGVyMg=="),
+      ("github_private_key", "hunter2"), ("github_private_key", "@/nowhere/key.pem"), ("github_app_id", "1 2"),
+      ("worker_token", " "), ("api_token", "hunter2\nx"), ("gitlab_hosts", "https://gitlab.com"), ("gitlab_hosts", ""),
+      ("http_host", "http://x"), ("http_host", ""), ("log_format", "xml"), ("log_level", "loud"), ("queue", ""),
+      ("queue", "amq.x"), ("queue", String(repeating: "q", count: 256)), ("agent_command", ""),
+    ])
+  func wrongValues(key: String, value: String) throws {
+    let faults = faults(flags: [key: value])
+    #expect(faults.count == 1)
+    let fault = try #require(faults.first)
+    #expect(fault.contains("BATON_\(key.uppercased()) (--\(key.replacing("_", with: "-")))"))
+    #expect(fault.contains("a right value is "))
+    let isSecret = try #require(Settings.settingNames.first { $0.key.rawValue == key }).isSecret
+    if isSecret { #expect(!fault.contains("hunter2"), "\(fault)") }
+    if !isSecret { #expect(fault.contains("\"\(value.prefix(100))\"")) }
+  }
+
+  @Test(
+    "right values at the edges are none",
+    arguments: [
+      ("http_port", "65535"), ("prefetch", "1"), ("retry_base", "0"), ("drain_timeout", "0"), ("metrics_port", "off"),
+      ("worker_url", "http://worker.example:8090/a/b"), ("worker_url", "https://[::1]:8090"),
+      ("database_url", "host=db dbname=baton"), ("database_url", "postgresql:///baton?host=/run/postgresql"),
+      ("amqp_url", "amqps://u:p%2F@h/%2F"), ("gitlab_hosts", "gitlab.com, git.example.com:8443"),
+      ("github_app_id", "Iv1.8a61f9b3a7aba766"), ("http_host", "::"), ("log_level", "WARNING"),
+      ("encryption_key", key32),
+    ])
+  func rightValues(key: String, value: String) {
+    #expect(faults(flags: [key: value]) == [])
+  }
+
+  @Test("all faults of all sources come in one message")
+  func all() throws {
+    try withFile("prefetsh: 1\nowner_limit: many\nlease: [[1]]\n") { path in
+      let nested = faults(flags: ["http_port": "x"], environment: ["BATON_PREFETCH": "y"], file: path)
+      #expect(nested.count == 3)
+    }
+    try withFile("prefetsh: 1\nowner_limit: many\n") { path in
+      let faults = faults(
+        flags: ["http_port": "x", "nonsense": "1"], environment: ["BATON_PREFETCH": "y"], file: path)
+      #expect(faults.count == 5)
+      let text = SettingsError(faults: faults).description
+      #expect(text.hasPrefix("5 settings are missing or wrong:\n"))
+      #expect(text.contains("prefetsh; the nearest known one is prefetch"))
+      #expect(text.contains("BATON_OWNER_LIMIT (`owner_limit` in the configuration file): \"many\""))
+      #expect(text.contains("BATON_PREFETCH: \"y\" is not a whole number"))
+    }
+  }
+
+  @Test("a file that cannot be read, is no map, or names a key twice is a fault without the file's text")
+  func files() throws {
+    #expect(faults(file: "/nowhere/baton.yaml")[0].contains("/nowhere/baton.yaml: cannot be read"))
+    for text in [
+      "- worker_token: hunter2", "hunter2", "worker_token: \"hunter2", "{\"worker_token\": hunter2",
+      "worker_token: hunter2\nworker_token: hunter2\n", "worker_token: {hunter2: 1}",
+    ] {
+      try withFile(text) { path in
+        let faults = faults(file: path)
+        #expect(faults.count == 1 && faults[0].contains(path), "\(text)")
+        #expect(!faults.joined().contains("hunter2"), "\(faults)")
+      }
+    }
+    try withFile("") { path in #expect(faults(file: path) == []) }
+  }
+
+  @Test("a role is told everything that it lacks at once")
+  func require() throws {
+    let settings = try Settings.load(
+      flags: [:], environment: ["BATON_WORKER_URL": "http://w"], file: nil)
+    let keys: [Settings.Key] = [
+      .databaseURL, .amqpURL, .workerURL, .workerToken, .encryptionKey, .prefetch, .callbackURL,
+    ]
+    let error = #expect(throws: SettingsError.self) { try settings.require(keys) }
+    let names = error?.faults.map { String($0.prefix { $0 != " " }) }
+    #expect(names == ["BATON_DATABASE_URL", "BATON_AMQP_URL", "BATON_WORKER_TOKEN", "BATON_ENCRYPTION_KEY"])
+    try settings.require(.workerURL, .queue)
+  }
+
+  @Test("printed settings show no secret")
+  func printing() throws {
+    var environment = [
+      "BATON_DATABASE_URL": "postgres://u:hunter2@h/d", "BATON_AMQP_URL": "amqp://u:hunter2@h",
+      "BATON_ENCRYPTION_KEY": key32, "BATON_GITHUB_PRIVATE_KEY": pem,
+    ]
+    for name in Settings.settingNames where name.isSecret && environment[name.variable] == nil {
+      environment[name.variable] = "hunter2"
+    }
+    let settings = try Settings.load(flags: [:], environment: environment, file: nil)
+    var text = "\(settings)" + String(reflecting: settings)
+    dump(settings, to: &text)
+    #expect(!text.contains("hunter2") && !text.contains(key32))
+    #expect(settings.workerToken?.reveal() == "hunter2")
+  }
+}
+
+@Suite("The table of settings")
+struct SettingsTableTests {
+  /// The variables and defaults that other programs rely on.
+  static let promised: [String: String] = [
+    "DATABASE_URL": "—", "DATABASE_POOL": "4", "AMQP_URL": "—", "QUEUE": "baton.reviews", "MAX_QUEUE_DEPTH": "1000",
+    "OWNER_LIMIT": "20", "POLL_INTERVAL": "5s", "PREFETCH": "256", "LEASE": "15s", "PREPARE_TIMEOUT": "60s",
+    "PUBLISH_GRACE": "15s", "STALE_AFTER": "5m", "RUNNING_TIMEOUT": "30m", "MAX_ATTEMPTS": "8", "RETRY_BASE": "2s",
+    "RETRY_MAX": "5m", "WORKER_URL": "—", "WORKER_TOKEN": "—", "WORKER_TIMEOUT": "10s", "HTTP_HOST": "127.0.0.1",
+    "HTTP_PORT": "8080", "METRICS_HOST": "127.0.0.1", "METRICS_PORT": "off", "API_TOKEN": "—", "CALLBACK_SECRET": "—",
+    "CALLBACK_URL": "from host and port", "ENCRYPTION_KEY": "—", "GITHUB_API_URL": "https://api.github.com",
+    "GITHUB_APP_ID": "—", "GITHUB_PRIVATE_KEY": "—", "GITHUB_WEBHOOK_SECRET": "—", "GITLAB_WEBHOOK_SECRET": "—",
+    "GITLAB_HOSTS": "gitlab.com", "DRAIN_TIMEOUT": "30s", "AGENT_COMMAND": "—",
+    "WORKER_STATE": "./baton-worker.sqlite", "LOG_FORMAT": "text", "LOG_LEVEL": "info",
+  ]
+
+  @Test("variables and defaults are the documented ones, each once")
+  func names() {
+    let names = Settings.settingNames
+    #expect(Set(names.map(\.key)) == Set(Settings.Key.allCases) && names.count == Settings.Key.allCases.count)
+    let defaults = Dictionary(uniqueKeysWithValues: names.map { (String($0.variable.dropFirst(6)), $0.default) })
+    #expect(defaults == Self.promised)
+  }
+
+  @Test("the Markdown table and the help list have a row for each")
+  func rendered() {
+    #expect(Settings.markdownTable.split(separator: "\n").count == Settings.settingNames.count + 2)
+    #expect(Settings.help.split(separator: "\n").count == Settings.settingNames.count)
+    #expect(Settings.markdownTable.contains("| `BATON_LEASE` | `15s` | a consumer without a heartbeat"))
+    for name in Settings.settingNames {
+      #expect(Settings.markdownTable.contains("| `\(name.variable)` |") && Settings.help.contains(name.variable))
+      #expect(!name.meaning.contains("|") && !name.meaning.isEmpty)
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import Foundation
+import Reviews
+import Settings
+import Testing
+
+let key32 = Data(repeating: 7, count: 32).base64EncodedString()
+let pem = "-----BEGIN RSA PRIVATE KEY-----\nMIIhunter2\n-----END RSA PRIVATE KEY-----\n"
+
+/// Writes a file that lives as long as the body.
+func withFile<Output>(_ text: String, suffix: String = "yaml", _ body: (String) throws -> Output) throws -> Output {
+  let url = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).\(suffix)")
+  try Data(text.utf8).write(to: url)
+  defer { try? FileManager.default.removeItem(at: url) }
+  return try body(url.path)
+}
+
+func faults(
+  flags: [String: String] = [:], environment: [String: String] = [:], file: String? = nil
+) -> [String] {
+  do throws(SettingsError) {
+    _ = try Settings.load(flags: flags, environment: environment, file: file)
+    return []
+  } catch {
+    return error.faults
+  }
+}
+
+@Suite("Settings")
+struct SettingsTests {
+  @Test("without anything given, the documented defaults hold")
+  func defaults() throws {
+    let settings = try Settings.load(flags: [:], environment: [:], file: nil)
+    #expect(settings.databasePool == 4 && settings.prefetch == 256 && settings.maxAttempts == 8)
+    #expect(settings.queue == "baton.reviews" && settings.maxQueueDepth == 1000 && settings.ownerLimit == 20)
+    #expect(settings.pollInterval == .seconds(5) && settings.lease == .seconds(15))
+    #expect(settings.prepareTimeout == .seconds(60) && settings.publishGrace == .seconds(15))
+    #expect(settings.staleAfter == .seconds(300) && settings.runningTimeout == .seconds(1800))
+    #expect(settings.retryBase == .seconds(2) && settings.retryMax == .seconds(300))
+    #expect(settings.workerTimeout == .seconds(10) && settings.drainTimeout == .seconds(30))
+    #expect(settings.httpHost == "127.0.0.1" && settings.httpPort == 8080 && settings.metricsPort == nil)
+    #expect(settings.callbackURL == "http://127.0.0.1:8080" && settings.githubAPIURL == "https://api.github.com")
+    #expect(settings.gitlabHosts == ["gitlab.com"] && settings.workerState == "./baton-worker.sqlite")
+    #expect(settings.logFormat == .text && settings.logLevel == .info)
+    #expect(settings.databaseURL == nil && settings.amqpURLs.isEmpty && settings.encryptionKey == nil)
+    #expect(settings.warnings.isEmpty && settings.given.isEmpty)
+  }
+
+  @Test("flags win over the environment, which wins over the file; an empty variable is none")
+  func precedence() throws {
+    try withFile("prefetch: 1\nqueue: file\nowner_limit: 1\nlease: 1\n") { path in
+      let settings = try Settings.load(
+        flags: ["prefetch": "3"],
+        environment: ["BATON_PREFETCH": "2", "BATON_QUEUE": "environment", "BATON_OWNER_LIMIT": ""], file: path)
+      #expect(settings.prefetch == 3 && settings.queue == "environment" && settings.ownerLimit == 1)
+      #expect(settings.lease == .seconds(1))
+      #expect(settings.given == [.prefetch, .queue, .ownerLimit, .lease])
+    }
+  }
+
+  @Test(
+    "YAML and JSON files say the same",
+    arguments: [
+      "metrics_port: 9464\ngitlab_hosts: [a.example, B.example]\nworker_url: null\npoll_interval: 0.5\nqueue: q # why\n",
+      "{\n\t\"metrics_port\": 9464,\n\t\"gitlab_hosts\": [\"a.example\", \"B.example\"],\n\t\"worker_url\": null,\n"
+        + "\t\"poll_interval\": 0.5, \"queue\": \"q\"}",
+    ])
+  func files(text: String) throws {
+    try withFile(text) { path in
+      let settings = try Settings.load(flags: [:], environment: [:], file: path)
+      #expect(settings.metricsPort == 9464 && settings.gitlabHosts == ["a.example", "b.example"])
+      #expect(settings.workerURL == nil && settings.pollInterval == .milliseconds(500) && settings.queue == "q")
+    }
+  }
+
+  @Test(
+    "a duration is a number with a unit, or of seconds",
+    arguments: [
+      ("250ms", Duration.milliseconds(250)), ("10s", .seconds(10)), ("5m", .seconds(300)), ("1h", .seconds(3600)),
+      ("90d", .seconds(7_776_000)), ("15", .seconds(15)), ("1.5s", .milliseconds(1500)), ("0", .zero),
+    ])
+  func durations(text: String, expected: Duration) {
+    #expect(Settings.duration(text) == expected)
+  }
+
+  @Test(
+    "what is no duration is none",
+    arguments: ["", "s", "10 s", "10x", "1h30m", "--1", "1e3", ".", "nan", "9999999999999999d"])
+  func noDurations(text: String) {
+    #expect(Settings.duration(text) == nil)
+  }
+
+  @Test("the callback URL follows host and port unless it is given")
+  func callbackURL() throws {
+    func url(_ environment: [String: String]) throws -> String {
+      try Settings.load(flags: [:], environment: environment, file: nil).callbackURL
+    }
+    #expect(try url(["BATON_HTTP_HOST": "10.0.0.1", "BATON_HTTP_PORT": "80"]) == "http://10.0.0.1:80")
+    #expect(try url(["BATON_HTTP_HOST": "0.0.0.0"]) == "http://127.0.0.1:8080")
+    #expect(try url(["BATON_HTTP_HOST": "::1"]) == "http://[::1]:8080")
+    #expect(try url(["BATON_CALLBACK_URL": "https://x.example/baton/"]) == "https://x.example/baton")
+  }
+
+  @Test("private keys come as text, with escaped line ends, or from a file")
+  func privateKeys() throws {
+    func key(_ text: String) throws -> String? {
+      try Settings.load(flags: ["github_private_key": text], environment: [:], file: nil).githubPrivateKey?.reveal()
+    }
+    #expect(try key(pem) == pem)
+    #expect(try key(pem.replacing("\n", with: "\\n")) == pem)
+    let fromFile = try withFile(pem, suffix: "pem") { path in try key("@\(path)") }
+    #expect(fromFile == pem)
+  }
+
+  @Test("lists of brokers and the encryption key become what their users need")
+  func typed() throws {
+    let settings = try Settings.load(
+      flags: [:],
+      environment: ["BATON_AMQP_URL": "amqp://u:p@h1:5672, amqps://h2/v", "BATON_ENCRYPTION_KEY": key32], file: nil)
+    #expect(settings.amqpURLs.map { $0.reveal() } == ["amqp://u:p@h1:5672", "amqps://h2/v"])
+    #expect(settings.revealEncryptionKey() == Array(repeating: 7, count: 32))
+  }
+
+  @Test("unknown variables are a warning that names the nearest; the tests' own and others' are not looked at")
+  func unknownVariables() throws {
+    let settings = try Settings.load(
+      flags: [:], environment: ["BATON_PREFECH": "1", "BATON_TEST_AMQP_URL": "x", "HOME": "/"], file: nil)
+    #expect(settings.warnings.count == 1)
+    #expect(settings.warnings[0].contains("BATON_PREFECH ") && settings.warnings[0].contains("BATON_PREFETCH"))
+  }
+
+  @Test("pairs of values that defeat each other are a warning")
+  func pairs() throws {
+    let settings = try Settings.load(
+      flags: ["retry_max": "1s", "prepare_timeout": "5s"], environment: [:], file: nil)
+    #expect(settings.warnings.count == 2)
+  }
+
+  @Test("only this machine's own addresses are loopback")
+  func loopback() {
+    for host in ["127.0.0.1", "127.1.2.3", "localhost", "::1"] { #expect(Settings.isLoopback(host)) }
+    for host in ["0.0.0.0", "10.0.0.1", "127.evil.example.com", "::", "example.com", ""] {
+      #expect(!Settings.isLoopback(host))
+    }
+  }
+}

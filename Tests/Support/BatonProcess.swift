@@ -1,0 +1,76 @@
+package import Foundation
+
+/// A `baton` process under test: the executable of BATON_TEST_EXECUTABLE with settings of its own.
+package final class BatonProcess: Sendable {
+  package let processID: Int32
+  private let exit: Task<Int32, Never>
+  private let log: String
+
+  /// Starts the process.
+  /// - Parameters:
+  ///   - arguments: the subcommand first.
+  ///   - settings: BATON_* variables; nothing else of the tests' environment is passed on but the path.
+  package init(_ arguments: [String], settings: [String: String]) throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: try postgresTestVariable("BATON_TEST_EXECUTABLE"))
+    process.arguments = arguments
+    let inherited = ProcessInfo.processInfo.environment.filter { ["PATH", "HOME", "LD_LIBRARY_PATH"].contains($0.key) }
+    process.environment = inherited.merging(settings) { $1 }
+    let folder = FileManager.default.temporaryDirectory
+    log = folder.appendingPathComponent("baton-test-\(UUID().uuidString).log").path
+    FileManager.default.createFile(atPath: log, contents: nil)
+    let output = FileHandle(forWritingAtPath: log)
+    process.standardOutput = output
+    process.standardError = output
+    process.standardInput = FileHandle.nullDevice
+    let (ended, continuation) = AsyncStream.makeStream(of: Int32.self)
+    process.terminationHandler = { process in
+      continuation.yield(process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus)
+      continuation.finish()
+    }
+    try process.run()
+    processID = process.processIdentifier
+    exit = Task { await ended.first { _ in true } ?? -1 }
+  }
+
+  /// Sends a signal.
+  package func signal(_ signal: Int32) { kill(processID, signal) }
+
+  /// Waits until the process has ended.
+  /// - Returns: its exit status; a signal's number, negated, where one ended it.
+  package func wait() async -> Int32 { await exit.value }
+
+  /// Ends the process at once, as the machine's death would.
+  package func die() async {
+    signal(SIGKILL)
+    _ = await wait()
+  }
+
+  /// What the process has printed so far.
+  package var output: String { (try? String(contentsOfFile: log, encoding: .utf8)) ?? "" }
+
+  deinit {
+    kill(processID, SIGKILL)
+    try? FileManager.default.removeItem(atPath: log)
+  }
+}
+
+/// Waits until a condition holds.
+/// - Throws: ``NeverHappened`` when it did not in time.
+package func eventually(
+  _ what: String, within timeout: Duration = .seconds(60), _ condition: () async throws -> Bool
+) async throws {
+  let deadline = ContinuousClock.now + timeout
+  while try await !condition() {
+    guard .now < deadline else { throw NeverHappened(what: what, timeout: timeout) }
+    try await Task.sleep(for: .milliseconds(20))
+  }
+}
+
+/// What a test waited for did not happen in time.
+package struct NeverHappened: Error, CustomStringConvertible {
+  let what: String
+  let timeout: Duration
+
+  package var description: String { "not within \(timeout): \(what)" }
+}

@@ -1,0 +1,212 @@
+import CoreMetrics
+import MetricsTestKit
+import Telemetry
+import Testing
+
+@Suite("Prometheus registry")
+struct PrometheusTests {
+  func registry() -> PrometheusRegistry {
+    PrometheusRegistry(definitions: [
+      MetricDefinition("a_total", .counter, unit: "things", help: "Things \\ and\nmore."),
+      MetricDefinition("b_seconds", .histogram(buckets: [0.1, 1]), unit: "seconds", help: "Time."),
+      MetricDefinition("c", .measured, unit: "things", help: "Outside."),
+    ])
+  }
+
+  @Test("counters, gauges and histograms in the text format, sorted, escaped, with help and type")
+  func format() {
+    let registry = registry()
+    Counter(label: "a_total", dimensions: [("x", "quote\" back\\ line\n")], factory: registry).increment(by: 3)
+    Counter(label: "a_total", dimensions: [("x", "0")], factory: registry).increment()
+    let timer = Timer(label: "b_seconds", dimensions: [("y", "z")], factory: registry)
+    for milliseconds in [50, 100, 500, 2000] { timer.recordMilliseconds(milliseconds) }
+    let gauge = Meter(label: "d", factory: registry)
+    gauge.set(2.5)
+    gauge.decrement(by: 5)
+    #expect(
+      registry.exposition() == #"""
+        # HELP a_total Things \\ and\nmore.
+        # TYPE a_total counter
+        a_total{x="0"} 1
+        a_total{x="quote\" back\\ line\n"} 3
+        # HELP b_seconds Time.
+        # TYPE b_seconds histogram
+        b_seconds_bucket{y="z",le="0.1"} 2
+        b_seconds_bucket{y="z",le="1"} 3
+        b_seconds_bucket{y="z",le="+Inf"} 4
+        b_seconds_sum{y="z"} 2.65
+        b_seconds_count{y="z"} 4
+        # TYPE d gauge
+        d -2.5
+
+        """#)
+  }
+
+  @Test("what is measured outside is absent until it has been, and again when it is not known")
+  func measured() {
+    let registry = registry()
+    let gauge = Meter(label: "c", factory: registry)
+    #expect(registry.exposition() == "")
+    gauge.set(0)
+    #expect(registry.exposition().contains("\nc 0\n"))
+    gauge.set(Double.nan)
+    #expect(registry.exposition() == "")
+  }
+
+  @Test("two handles of one series write to the same; a destroyed one is gone")
+  func identity() {
+    let registry = registry()
+    let counter = Counter(label: "a_total", factory: registry)
+    counter.increment()
+    Counter(label: "a_total", factory: registry).increment()
+    #expect(registry.exposition().contains("a_total 2\n"))
+    counter.destroy()
+    #expect(registry.exposition() == "")
+  }
+
+  @Test("a library's metric gets a valid name, and one of the wrong kind stays out")
+  func foreign() {
+    let registry = registry()
+    Counter(label: "http.server-requests", dimensions: [("hb.uri", "/")], factory: registry).increment()
+    Timer(label: "http.server", factory: registry).recordSeconds(1)
+    Counter(label: "1st", factory: registry).increment()
+    Meter(label: "http_server_requests_total", factory: registry).set(5)
+    let text = registry.exposition()
+    #expect(text.contains("http_server_requests_total{hb_uri=\"/\"} 1\n"))
+    #expect(text.contains("http_server_seconds_count 1\n"))
+    #expect(text.contains("_1st_total 1\n"))
+    #expect(!text.contains("http_server_requests_total 5"))
+  }
+
+  @Test("a label gone wild does not fill the memory")
+  func seriesCap() {
+    let registry = registry()
+    for number in 0..<(PrometheusRegistry.seriesMax + 500) {
+      Counter(label: "a_total", dimensions: [("n", String(number))], factory: registry).increment()
+    }
+    #expect(registry.exposition().split(separator: "\n").count == PrometheusRegistry.seriesMax + 2)
+  }
+
+  @Test("hooks set their gauges before a scrape is rendered")
+  func hooks() async {
+    let registry = registry()
+    let (first, second) = (Meter(label: "c", factory: registry), Meter(label: "d", factory: registry))
+    registry.onCollect { first.set(1) }
+    registry.onCollect {
+      await Task.yield()
+      second.set(2)
+    }
+    let text = await registry.collect()
+    #expect(text.contains("c 1\n") && text.contains("d 2\n"))
+  }
+
+  @Test("increments of many tasks are all counted")
+  func concurrency() async {
+    let registry = registry()
+    let counter = Counter(label: "a_total", factory: registry)
+    let gauge = Meter(label: "d", factory: registry)
+    let timer = Timer(label: "b_seconds", factory: registry)
+    await withDiscardingTaskGroup { group in
+      for _ in 0..<8 {
+        group.addTask {
+          for _ in 0..<1000 {
+            counter.increment()
+            gauge.increment()
+            timer.recordMilliseconds(1)
+          }
+        }
+      }
+    }
+    let text = registry.exposition()
+    #expect(text.contains("a_total 8000\n") && text.contains("d 8000\n") && text.contains("b_seconds_count 8000\n"))
+  }
+}
+
+@Suite("Baton's metrics")
+struct BatonMetricsTests {
+  /// The names, labels and label values that other programs rely on.
+  static let promised: [String: [String: [String]]] = [
+    "baton_queue_messages_ready": [:], "baton_queue_messages_unacked": [:], "baton_queue_consumers": [:],
+    "baton_dead_messages": [:], "baton_reviews": ["status": ["pending", "queued", "running"]],
+    "baton_oldest_pending_seconds": [:], "baton_oldest_queued_seconds": [:], "baton_claimed_total": [:],
+    "baton_published_total": ["result": ["confirmed", "nacked", "returned", "failed"]],
+    "baton_publish_confirm_seconds": [:],
+    "baton_deliveries_total": [
+      "outcome": ["dispatched", "duplicate", "retry", "failed", "ambiguous", "poison", "returned"]
+    ],
+    "baton_prepare_seconds": [:], "baton_dispatch_seconds": [:], "baton_queue_wait_seconds": [:],
+    "baton_inflight_reviews": [:],
+    "baton_reaped_total": ["reason": ["unpublished", "lease_expired", "stale", "lost"]],
+    "baton_reconciled_total": [
+      "result": ["alive", "completed", "failed", "cancelled", "republished", "lost", "unanswered"]
+    ],
+    "baton_circuit_open": ["target": ["worker", "github", "gitlab"]], "baton_amqp_reconnects_total": [:],
+    "baton_postgres_reconnects_total": [:], "baton_http_requests_total": ["route": [], "status": []],
+  ]
+
+  @Test("names, labels and label values are the documented ones")
+  func names() {
+    #expect(Set(BatonMetrics.definitions.map(\.name)) == Set(Self.promised.keys))
+    for definition in BatonMetrics.definitions {
+      let labels = Dictionary(uniqueKeysWithValues: definition.labels.map { ($0.name, Set($0.values)) })
+      #expect(labels == Self.promised[definition.name]?.mapValues { Set($0) }, "\(definition.name)")
+      #expect(definition.help.hasSuffix(".") && BatonMetrics.markdownTable.contains("`\(definition.name)`"))
+    }
+  }
+
+  @Test("every counter and histogram exists with 0 from the start; nothing measured does")
+  func zeroes() {
+    let registry = PrometheusRegistry()
+    _ = BatonMetrics(factory: registry)
+    let lines = registry.exposition().split(separator: "\n").map { String($0) }
+    for (name, labels) in Self.promised where name.hasSuffix("_total") && labels.count < 2 {
+      for value in labels.first?.value ?? [""] {
+        let series = labels.first.map { "\(name){\($0.key)=\"\(value)\"}" } ?? name
+        #expect(lines.contains("\(series) 0"), "\(series)")
+      }
+    }
+    #expect(lines.contains("baton_prepare_seconds_count 0"))
+    #expect(lines.contains("baton_inflight_reviews 0"))
+    #expect(lines.contains("baton_circuit_open{target=\"worker\"} 0"))
+    #expect(lines.contains("baton_http_requests_total{route=\"/webhooks/github\",status=\"202\"} 0"))
+    #expect(!lines.contains { $0.hasPrefix("baton_reviews") || $0.hasPrefix("baton_queue_messages") })
+  }
+
+  @Test("every handle writes to its own metric")
+  func handles() throws {
+    let factory = TestMetrics()
+    let metrics = BatonMetrics(factory: factory)
+    metrics.claimed.increment(by: 3)
+    metrics.published(.nacked).increment()
+    metrics.deliveries(.dispatched).increment(by: 2)
+    metrics.reaped(.leaseExpired).increment()
+    metrics.reconciled(.lost).increment()
+    metrics.amqpReconnects.increment()
+    metrics.httpRequest(.callback, status: 200).increment()
+    metrics.httpRequest(.callback, status: 100_000).increment()
+    metrics.prepareSeconds.record(seconds: .milliseconds(1500))
+    metrics.queueWaitSeconds.record(seconds: .seconds(-5))
+    metrics.dispatchSeconds.record(seconds: .seconds(Int64.max))
+    metrics.circuitOpen(.github).set(1)
+    metrics.reviews(.queued).set(7)
+    metrics.oldestPendingSeconds.set(seconds: .milliseconds(2500))
+    #expect(try factory.expectCounter("baton_claimed_total").totalValue == 3)
+    #expect(try factory.expectCounter("baton_published_total", [("result", "nacked")]).totalValue == 1)
+    #expect(try factory.expectCounter("baton_published_total", [("result", "confirmed")]).totalValue == 0)
+    #expect(try factory.expectCounter("baton_deliveries_total", [("outcome", "dispatched")]).totalValue == 2)
+    #expect(try factory.expectCounter("baton_reaped_total", [("reason", "lease_expired")]).totalValue == 1)
+    #expect(try factory.expectCounter("baton_reconciled_total", [("result", "lost")]).totalValue == 1)
+    #expect(try factory.expectCounter("baton_amqp_reconnects_total").totalValue == 1)
+    let callback = "/api/internal/code-review-status/{id}"
+    for status in ["200", "599"] {
+      let counter = try factory.expectCounter("baton_http_requests_total", [("route", callback), ("status", status)])
+      #expect(counter.totalValue == 1)
+    }
+    #expect(try factory.expectTimer("baton_prepare_seconds").values == [1_500_000_000])
+    #expect(try factory.expectTimer("baton_queue_wait_seconds").values == [0])
+    #expect(try factory.expectTimer("baton_dispatch_seconds").values.count == 1)
+    #expect(try factory.expectMeter("baton_circuit_open", [("target", "github")]).values == [1])
+    #expect(try factory.expectMeter("baton_reviews", [("status", "queued")]).values == [7])
+    #expect(try factory.expectMeter("baton_oldest_pending_seconds").values == [2.5])
+  }
+}

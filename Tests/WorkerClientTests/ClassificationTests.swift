@@ -1,0 +1,176 @@
+import AsyncHTTPClient
+import FoundationEssentials
+import NIOCore
+import NIOPosix
+import Reviews
+import Support
+import Testing
+import WorkerAPI
+import WorkerClient
+
+/// A step of the worker, and the class that its answer has.
+struct Row: Sendable, CustomTestStringConvertible {
+  var step: ScriptedStep
+  var kind: OutcomeClass
+  var testDescription: String { "\(step) is \(kind)" }
+
+  init(_ step: ScriptedStep, _ kind: OutcomeClass) {
+    self.step = step
+    self.kind = kind
+  }
+}
+
+private let rows = [
+  Row(.accept, .dispatched),
+  Row(.slow(.milliseconds(50)), .dispatched),
+  Row(.hang, .ambiguous),
+  Row(.hangs(starting: false), .ambiguous),
+  Row(.cutAfterReading, .ambiguous),
+  Row(.garbage, .ambiguous),
+  Row(.acceptAsAnother, .ambiguous),
+  Row(.noHTTP, .ambiguous),
+  Row(.cutsInBody, .ambiguous),
+  Row(.stallsInBody, .ambiguous),
+  Row(.status(500), .ambiguous),
+  Row(.status(502), .ambiguous),
+  Row(.status(500, starting: true), .ambiguous),
+  Row(.status(503), .ambiguous),
+  Row(.status(503, retryAfter: "soon"), .ambiguous),
+  Row(.status(503, retryAfter: "7"), .throttled(.seconds(7))),
+  Row(.status(503, retryAfter: "Sun, 06 Nov 1994 08:49:37 GMT"), .throttled(.zero)),
+  Row(.status(429), .throttled(nil)),
+  Row(.status(429, retryAfter: "120"), .throttled(.seconds(120))),
+  Row(.status(429, retryAfter: "nonsense"), .throttled(nil)),
+  Row(.status(301), .ambiguous),
+  Row(.status(400), .refused),
+  Row(.status(401), .refused),
+  Row(.status(404), .refused),
+  Row(.status(409), .refused),
+  Row(.status(413), .refused),
+  Row(.status(422), .refused),
+]
+
+@Suite("What an answer means")
+struct ClassificationTests {
+  @Test("the answer decides the class", arguments: rows)
+  func answerDecides(row: Row) async throws {
+    let worker = try await ScriptedWorker([row.step], token: token.reveal())
+    // Long enough for any answer on a busy machine, short where the step is to have none.
+    let client = try client(worker.url, timeout: row.endsByDeadline ? .seconds(1) : .seconds(30))
+    let id = UUID()
+    let outcome = await client.start(startRequest(id))
+    #expect(outcome.kind == row.kind, "\(outcome)")
+    #expect(worker.starts.map(\.idempotencyKey) == ["\(id.lowercase)/1"])
+    #expect(!outcome.message.contains(token.reveal()))
+    await worker.stop()
+  }
+
+  @Test("a refused connection was never sent")
+  func refusedConnection() async throws {
+    let outcome = try await client("http://127.0.0.1:\(unusedPort())").start(startRequest(UUID()))
+    #expect(outcome.kind == .unavailable, "\(outcome)")
+    #expect(outcome.message.contains("could not be reached"))
+  }
+
+  @Test("a name that does not resolve was never sent")
+  func unknownName() async throws {
+    let outcome = try await client("http://worker.invalid:8080").start(startRequest(UUID()))
+    #expect(outcome.kind == .unavailable, "\(outcome)")
+  }
+
+  @Test("TLS to a plaintext port was never sent")
+  func plaintextPort() async throws {
+    let worker = try await ScriptedWorker()
+    let outcome = try await client(worker.url.replacing("http://", with: "https://")).start(startRequest(UUID()))
+    #expect(outcome.kind == .unavailable, "\(outcome)")
+    #expect(worker.starts.isEmpty)
+    await worker.stop()
+  }
+
+  @Test("no connection in time was never sent")
+  func connectTimeout() async throws {
+    // A listener with a backlog of nothing that never accepts: the kernel drops the next SYN.
+    let full = try FullListener()
+    defer { full.close() }
+    let httpClient = WorkerClient.makeHTTPClient(maxConnections: 1, timeout: .seconds(1))
+    let outcome = try await client(
+      "http://127.0.0.1:\(full.port)", timeout: .seconds(1), httpClient: httpClient
+    ).start(startRequest(UUID()))
+    #expect(outcome.kind == .unavailable, "\(outcome)")
+    try await httpClient.shutdown()
+  }
+
+  @Test("a start that waits for a connection until its deadline was never sent")
+  func poolFull() async throws {
+    let worker = try await ScriptedWorker([.hang])
+    let httpClient = WorkerClient.makeHTTPClient(maxConnections: 1, timeout: .seconds(30))
+    let holder = try client(worker.url, timeout: .seconds(30), httpClient: httpClient)
+    let held = Task { await holder.start(startRequest(UUID())) }
+    try await eventually { worker.starts.count == 1 }
+    let outcome = try await client(worker.url, timeout: .seconds(1), httpClient: httpClient).start(startRequest(UUID()))
+    #expect(outcome.kind == .unavailable, "\(outcome)")
+    #expect(worker.starts.count == 1)
+    held.cancel()
+    #expect(await held.value.kind == .ambiguous)
+    try await httpClient.shutdown()
+    await worker.stop()
+  }
+
+  @Test("a connection cut before reading is never called refused or dispatched")
+  func cutBeforeReading() async throws {
+    let worker = try await ScriptedWorker([.cutBeforeReading])
+    let outcome = try await client(worker.url).start(startRequest(UUID()))
+    #expect([.ambiguous, .unavailable].contains(outcome.kind), "\(outcome)")
+    #expect(worker.starts.isEmpty)
+    await worker.stop()
+  }
+
+  @Test("a client that is shut down has sent nothing")
+  func shutDown() async throws {
+    let worker = try await ScriptedWorker()
+    let httpClient = WorkerClient.makeHTTPClient(maxConnections: 1, timeout: .seconds(30))
+    let client = try client(worker.url, httpClient: httpClient)
+    try await httpClient.shutdown()
+    #expect(await client.start(startRequest(UUID())).kind == .unavailable)
+    await worker.stop()
+  }
+
+  @Test("a start that is cancelled after sending is ambiguous")
+  func cancelled() async throws {
+    let worker = try await ScriptedWorker([.hang])
+    let client = try client(worker.url)
+    let start = Task { await client.start(startRequest(UUID())) }
+    try await eventually { worker.starts.count == 1 }
+    start.cancel()
+    #expect(await start.value.kind == .ambiguous)
+    await worker.stop()
+  }
+
+  @Test("a payload over the limit is refused without a call")
+  func tooLarge() async throws {
+    let worker = try await ScriptedWorker()
+    let body = [UInt8](repeating: 32, count: StartRequest.byteCountMax + 1)
+    let outcome = try await client(worker.url).start(body, reviewID: UUID(), attempt: 1, trace: nil)
+    #expect(outcome.kind == .refused)
+    #expect(worker.connectionCount == 0)
+    await worker.stop()
+  }
+
+  @Test("an answer of more than 1 MiB is not read to its end")
+  func endlessAnswer() async throws {
+    let worker = try await ScriptedWorker([.status(200, error: String(repeating: "x", count: 3 << 20))])
+    let outcome = try await client(worker.url).start(startRequest(UUID()))
+    #expect(outcome.kind == .ambiguous, "\(outcome)")
+    #expect(outcome.message.count < 1_000)
+    await worker.stop()
+  }
+}
+
+extension Row {
+  fileprivate var endsByDeadline: Bool {
+    switch step {
+    case .hangs, .stallsInBody: true
+    default: false
+    }
+  }
+}

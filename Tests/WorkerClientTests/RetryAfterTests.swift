@@ -1,0 +1,30 @@
+import FoundationEssentials
+import Testing
+
+@testable import WorkerClient
+
+/// Sun, 06 Nov 1994 08:49:00 GMT.
+private let now = Date(timeIntervalSince1970: 784_111_740)
+
+@Suite("Retry-After")
+struct RetryAfterTests {
+  @Test(
+    "seconds and the three forms of a date are read",
+    arguments: [
+      ("0", Duration.zero), (" 15 ", .seconds(15)), ("99999999999999999999", .seconds(86_400)),
+      ("172800", .seconds(86_400)),
+      ("Sun, 06 Nov 1994 08:49:37 GMT", .seconds(37)), ("Sunday, 06-Nov-94 08:49:37 GMT", .seconds(37)),
+      ("Sun Nov  6 08:49:37 1994", .seconds(37)), ("Sun, 06 Nov 1994 08:48:00 GMT", .zero),
+      ("Fri, 01 Jan 2100 00:00:00 GMT", .seconds(86_400)),
+    ])
+  func reads(text: String, expected: Duration) {
+    #expect(RetryAfter.parse(text, now: now) == expected)
+  }
+
+  @Test(
+    "anything else is none",
+    arguments: ["", "-1", "1.5", "soon", "Sun, 06 Nov 1994", "Sun, 99 Foo 1994 08:49:37 GMT", "a b c d e"])
+  func refuses(text: String) {
+    #expect(RetryAfter.parse(text, now: now) == nil)
+  }
+}

@@ -1,0 +1,107 @@
+import FoundationEssentials
+import Logging
+import Reviews
+import Support
+import Testing
+import WorkerAPI
+import WorkerClient
+
+@Suite("Worker client")
+struct WorkerClientTests {
+  @Test("a start carries token, key, trace and payload, below the path of the base URL")
+  func startRequestOnTheWire() async throws {
+    let worker = try await ScriptedWorker(token: token.reveal())
+    let request = startRequest(UUID(), attempt: 3, prompt: "Grüße \"quoted\"\n")
+    let trace = TraceContext()
+    for base in [worker.url, worker.url + "/", worker.url + "/agents/v2/"] {
+      let outcome = try await client(base).start(request, trace: trace)
+      #expect(outcome == .dispatched(StartResponse(reviewId: request.reviewId, status: .queued)))
+    }
+    #expect(worker.starts.map(\.request) == [request, request, request])
+    let start = try #require(worker.starts.first)
+    #expect(start.authorization == "Bearer \(token.reveal())")
+    #expect(start.idempotencyKey == "\(request.reviewId.lowercase)/3")
+    #expect(start.traceparent == trace.traceparent)
+    #expect(worker.runCount(of: request.reviewId, attempt: 3) == 1)
+    await worker.stop()
+  }
+
+  @Test("a payload of megabytes arrives whole")
+  func largePayload() async throws {
+    let worker = try await ScriptedWorker()
+    let request = startRequest(UUID(), prompt: String(repeating: "diff --git \"a\"\n", count: 200_000))
+    #expect(try await client(worker.url).start(request).kind == .dispatched)
+    #expect(worker.starts.map(\.request) == [request])
+    await worker.stop()
+  }
+
+  @Test("connections are used again")
+  func reusesConnections() async throws {
+    let worker = try await ScriptedWorker()
+    let client = try client(worker.url)
+    for _ in 0..<20 { #expect(await client.start(startRequest(UUID())).kind == .dispatched) }
+    // One, save where a busy machine leaves it idle for longer than the pool keeps it.
+    #expect(worker.connectionCount < 20)
+    await worker.stop()
+  }
+
+  @Test("the status tells known, unknown, unsupported and failed apart")
+  func status() async throws {
+    let worker = try await ScriptedWorker(token: token.reveal())
+    let client = try client(worker.url)
+    let id = UUID()
+    #expect(await client.status(of: id) == .unknown)
+    worker.know(id, attempt: 2, state: .running)
+    #expect(await client.status(of: id) == .known(RunStatus(reviewId: id, attempt: 2, status: .running)))
+    worker.lacksStatusRoute = true
+    #expect(await client.status(of: id) == .unsupported)
+    let stranger = try WorkerClient(
+      baseURL: worker.url, token: Secret("another-4711"), timeout: .seconds(20), httpClient: sharedHTTPClient,
+      logger: Logger(label: "test"))
+    guard case .failed(let message) = await stranger.status(of: id) else {
+      Issue.record("a wrong token is no evidence about the route")
+      return
+    }
+    #expect(message.contains("401: wrong token"))
+    await worker.stop()
+    guard case .failed = await client.status(of: id) else {
+      Issue.record("a worker that is gone knows nothing")
+      return
+    }
+  }
+
+  @Test("a cancel carries reason and attempt")
+  func cancel() async throws {
+    let worker = try await ScriptedWorker()
+    let client = try client(worker.url)
+    let id = UUID()
+    #expect(await client.cancel(id, reason: "superseded", attempt: 2) == .done(success: false))
+    worker.know(id, attempt: 2, state: .running)
+    #expect(await client.cancel(id, reason: nil, attempt: 1) == .done(success: false))
+    #expect(await client.cancel(id, reason: nil, attempt: 2) == .done(success: true))
+    #expect(worker.cancels.map(\.reason) == ["superseded", nil, nil])
+    #expect(worker.cancels.map(\.attempt) == [2, 1, 2])
+    await worker.stop()
+    guard case .failed = await client.cancel(id, reason: nil, attempt: 2) else {
+      Issue.record("nobody answered")
+      return
+    }
+  }
+
+  @Test("the worker's words are bounded, in one line, and never hold the token")
+  func boundsText() async throws {
+    let text = "no\nsuch model: Bearer \(token.reveal()) " + String(repeating: "ä", count: 2_000)
+    let worker = try await ScriptedWorker([.status(400, error: text)])
+    let outcome = try await client(worker.url).start(startRequest(UUID()))
+    #expect(outcome.message.contains("answered 400: no such model: Bearer *** ä"))
+    #expect(outcome.message.count < 600 && !outcome.message.contains("\n") && !outcome.message.contains(token.reveal()))
+    await worker.stop()
+  }
+
+  @Test(
+    "a base URL that is none is refused",
+    arguments: ["", "worker", "ftp://worker", "http://", "http://w/?a=b", "http://w#x"])
+  func badURL(url: String) {
+    #expect(throws: WorkerClientError.self) { try client(url) }
+  }
+}

@@ -1,0 +1,88 @@
+"""Runs the benchmarks named and prints a table of medians for each. Started by deploy/bench/run, which see."""
+import argparse
+import collections
+import json
+import os
+import pathlib
+import signal
+import statistics
+import sys
+import time
+
+import processes
+import servers
+from benchmarks import ALL
+
+RESULTS = pathlib.Path(".local/bench.jsonl")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="deploy/bench/run")
+    parser.add_argument("what", nargs="+", choices=[*ALL, "all"])
+    parser.add_argument("--reps", type=int, default=3, help="rounds; the tables show medians")
+    parser.add_argument("--n", type=int, help="reviews a run")
+    parser.add_argument("--consumers", type=lambda s: list(map(int, s.split(","))), default=[1], help="throughput: 1,2 measures both")
+    parser.add_argument("--seconds", type=float, default=30, help="idlecpu: how long")
+    return parser.parse_args()
+
+
+def cell(values, form):
+    """The median, and the range where there is one."""
+    median, low, high = (format(value, form) for value in (statistics.median(values), min(values), max(values)))
+    return median if low == high else f"{median} ({low}-{high})"
+
+
+def print_table(heading, rows):
+    widths = [max(len(row[i]) for row in [heading, *rows]) for i in range(len(heading))]
+    for row in [heading, ["-" * width for width in widths], *rows]:
+        print("  ".join([row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:]))]).rstrip())
+
+
+def measure(name, nginx, options):
+    """Runs one benchmark as often as asked, and prints its table. True if every review went out exactly once."""
+    function, columns = ALL[name]
+    results = collections.defaultdict(list)
+    for round_number in range(1, options.reps + 1):
+        for label, figures in function(nginx, options):
+            results[label].append(figures)
+            first = columns[0]
+            print(f"    {name} {round_number}/{options.reps}, {label}: {first[1]} {figures[first[0]]:{first[2]}}", flush=True)
+            constant = bool(os.environ.get("BATON_BENCH_CONSTANT"))
+            with open(RESULTS, "a") as file:
+                file.write(json.dumps(dict(at=time.strftime("%FT%T%z"), what=name, label=label, constant=constant, **figures)) + "\n")
+    with_once = any("once" in figures for rows in results.values() for figures in rows)
+    table = []
+    for label, rows in results.items():
+        cells = [cell([row[key] for row in rows], form) if key in rows[0] else "" for key, _, form in columns]
+        once = [("yes" if all(row["once"] for row in rows) else "NO")] if with_once else []
+        table.append([label, *cells, *once])
+    print(f"\n{name}: {' '.join(function.__doc__.split())} Median of {options.reps} (range).")
+    print_table(["", *(title for _, title, _ in columns), *(["exactly once"] if with_once else [])], table)
+    print(flush=True)
+    return all(figures.get("once", True) for rows in results.values() for figures in rows)
+
+
+def main():
+    options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    load, fine = os.getloadavg()[0], True
+    print(f"    {processes.machine()}")
+    print(f"    PostgreSQL {servers.query('SHOW server_version')[0].split()[0]}, "
+          f"RabbitMQ {json.loads(servers.manage('GET', 'overview'))['rabbitmq_version']}, load before: {load:.2f}")
+    if load > 1:
+        print("    The machine is busy: these figures will be too low.")
+    names = list(ALL) if "all" in options.what else options.what
+    nginx = servers.Nginx()
+    try:
+        for name in names:
+            try:
+                fine = measure(name, nginx, options) and fine
+            except RuntimeError as error:
+                print(f"    {name}: {error}", file=sys.stderr, flush=True)
+                fine = False
+    finally:
+        nginx.stop()
+    sys.exit(0 if fine else 1)
+
+
+main()

@@ -1,0 +1,155 @@
+"""One function a benchmark. Each yields (label, figures) and leaves nothing behind."""
+import os
+import statistics
+import time
+
+import processes
+import servers
+from standin import SlowGitHub
+from system import Meter, System, command
+
+LIMIT = int(os.environ.get("RUN_TIMEOUT", 300))  # seconds until a run that does not end counts as failed
+
+
+def twenty(nginx, options):
+    """Twenty reviews whose preparation takes 3 to 5 s, against the slowest of them alone."""
+    n = options.n or 20
+
+    def delay(number):
+        return 3 + 2 * (number - 1) / max(1, n - 1)
+
+    with SlowGitHub(delay) as github, System(nginx, github.url) as system:
+        system.start_consumers()
+        system.start_producer()
+
+        def last_post(first, last, repository):
+            began, before = time.time(), nginx.post_count()
+            system.insert(first, last, repository)
+            system.wait(lambda: nginx.post_count() - before >= last - first + 1, LIMIT, "not all reviews were posted")
+            return nginx.posts(before)[-1][0] - began
+
+        alone = last_post(n, n, "acme/alone")
+        last = last_post(1, n, "acme/repo")
+        system.stop()
+        yield f"{n} reviews", dict(last_post=last, slowest_alone=alone, one_after_another=sum(map(delay, range(1, n + 1))),
+                                   pulls_asked=github.asked, once=system.dispatched_once(n + 1, system.posts()))
+
+
+def idle(nginx, options):
+    """Insert to POST, one at a time, nothing else going on."""
+    n, warm = options.n or 50, 5
+    with System(nginx) as system:
+        system.start_consumers()
+        system.start_producer()
+        began = {}
+        for number in range(1, n + warm + 1):
+            start = time.time()
+            began[system.insert(number, number)[0]] = start
+            time.sleep(.1)
+        time.sleep(1)
+        system.stop()
+        posts = system.posts()
+        # nginx's clock has steps of 1 ms: half a step is added.
+        milliseconds = sorted((at + .0005 - began[key.split("/")[0]]) * 1000 for at, key in posts[warm:])
+        if not milliseconds:
+            raise RuntimeError("no review was posted: see .local/bench.log")
+        yield f"{n} inserts", dict(median_ms=statistics.median(milliseconds), p95_ms=milliseconds[int(len(milliseconds) * .95)],
+                                   once=system.dispatched_once(n + warm, posts))
+
+
+def throughput(nginx, options):
+    """Everything is up and idle; n pending rows appear in one commit; until the last is recorded as dispatched."""
+    n = options.n or 20000
+    for consumers in options.consumers:
+        with System(nginx) as system:
+            system.start_consumers(consumers)
+            system.start_producer()
+            meter = Meter(system)
+            system.insert(1, n)
+            # Postgres is asked only when nginx has had them all: it is what is being measured.
+            system.wait(lambda: nginx.post_count() - system.first_post >= n, LIMIT, "not all reviews were posted")
+            waiting = "SELECT count(*) FROM code_reviews WHERE dispatched_at IS NULL AND status IN ('pending', 'queued')"
+            system.wait(lambda: system.session.query(waiting) == ["0"], LIMIT, "not all reviews were recorded")
+            figures = meter.per_thousand(n)
+            figures |= {key: processes.memory(system.pids(), name) for key, name in (("rss", "VmHWM"), ("pss", "Pss"))}
+            seconds = system.number("extract(epoch FROM max(dispatched_at) - min(claimed_at))")
+            system.stop()
+            yield f"{consumers} consumer" + "s" * (consumers > 1), dict(
+                rate=n / seconds, **figures, once=system.dispatched_once(n, system.posts()))
+
+
+def claim(nginx, options):
+    """Rows claimed and published, with nobody to take them."""
+    n = options.n or 20000
+    with System(nginx) as system:
+        system.start_producer()
+        meter = Meter(system)
+        system.insert(1, n)
+        waiting = "SELECT count(*) FROM code_reviews WHERE published_at IS NULL AND status IN ('pending', 'queued')"
+        system.wait(lambda: system.session.query(waiting) == ["0"], LIMIT, "not all reviews were published")
+        figures = meter.per_thousand(n)
+        seconds = system.number("extract(epoch FROM max(published_at) - min(claimed_at))")
+        claiming = system.number("extract(epoch FROM max(claimed_at) - min(claimed_at))")
+        ready = system.depth()[0]
+        del figures["nginx"]
+        yield "1 producer", dict(claimed=n / claiming if claiming else float("inf"), confirmed=n / seconds, **figures, once=ready == n)
+
+
+def memory(nginx, options):
+    """A consumer with n reviews in preparation at once."""
+    n = options.n or 64
+    if os.environ.get("BATON_BENCH_CONSTANT"):
+        raise RuntimeError("memory needs a preparation that takes time: unset BATON_BENCH_CONSTANT")
+    with SlowGitHub(lambda _: 12) as github, System(nginx, github.url) as system:
+        system.start_consumers()
+        consumer = list(system.processes.values())[0].pid
+        before = processes.memory([consumer], "VmRSS")
+        system.start_producer()
+        system.insert(1, n)
+        leased = "SELECT count(*) FROM code_reviews WHERE lease_owner IS NOT NULL AND dispatched_at IS NULL"
+        system.wait(lambda: system.session.query(leased) == [str(n)], 60, f"{n} reviews were never in preparation together", every=.1)
+        time.sleep(1)
+        during = {key: processes.memory([consumer], name) for key, name in (("rss", "VmRSS"), ("pss", "Pss"))}
+        system.wait(lambda: system.number("count(*)", "dispatched_at IS NOT NULL") == n, LIMIT, "not all reviews were dispatched")
+        peak = processes.memory([consumer], "VmHWM")
+        system.stop()
+        yield f"{n} in flight", dict(rss_idle=before, **during, rss_peak=peak, once=system.dispatched_once(n, system.posts()))
+
+
+def idlecpu(nginx, options):
+    """CPU of each role, and of the servers with and without them, while nothing happens."""
+    roles = [role for role in ("PRODUCE", "CONSUME", "REAP", "SERVE") if command(role)]
+    with System(nginx) as system:
+        def percent():
+            pids = {name: process.pid for name, process in system.processes.items()}
+            pids |= {name: servers.pid(name, nginx) for name in ("postgres", "rabbitmq")}
+            before = {name: processes.cpu([pid]) for name, pid in pids.items()}
+            time.sleep(options.seconds)
+            return {name: 100 * (processes.cpu([pid]) - before[name]) / options.seconds for name, pid in pids.items()}
+
+        without = percent()
+        for role in roles:
+            system.spawn(role)
+        settled = time.monotonic() + 5
+        system.wait(lambda: time.monotonic() > settled, 10, "the roles did not settle")
+        used = percent()
+        for name, process in system.processes.items():
+            yield name, dict(cpu=used[name], rss=processes.memory([process.pid], "VmRSS"), pss=processes.memory([process.pid], "Pss"))
+        for name in ("postgres", "rabbitmq"):
+            yield name, dict(cpu=used[name], without=without[name])
+
+
+# The columns: a figure's name, its heading, its format.
+ALL = {
+    "twenty": (twenty, [("last_post", "last POST, s", ".2f"), ("slowest_alone", "slowest alone, s", ".2f"),
+                        ("one_after_another", "one after another, s", ".0f"), ("pulls_asked", "pull requests read", ".0f")]),
+    "idle": (idle, [("median_ms", "median, ms", ".1f"), ("p95_ms", "p95, ms", ".1f")]),
+    "throughput": (throughput, [
+        ("rate", "reviews/s", ".0f"), ("cpu", "CPU s/1000", ".3f"), ("postgres", "Postgres", ".3f"), ("rabbitmq", "RabbitMQ", ".3f"),
+        ("nginx", "nginx", ".3f"), ("rss", "peak RSS, MiB", ".0f"), ("pss", "PSS, MiB", ".0f"), ("idle", "idle %", ".0f"), ("steal", "steal %", ".1f")]),
+    "claim": (claim, [
+        ("claimed", "claimed/s", ".0f"), ("confirmed", "confirmed/s", ".0f"), ("cpu", "CPU s/1000", ".3f"), ("postgres", "Postgres", ".3f"),
+        ("rabbitmq", "RabbitMQ", ".3f"), ("idle", "idle %", ".0f"), ("steal", "steal %", ".1f")]),
+    "memory": (memory, [("rss_idle", "RSS idle, MiB", ".1f"), ("rss", "RSS, MiB", ".1f"), ("pss", "PSS, MiB", ".1f"), ("rss_peak", "peak RSS, MiB", ".1f")]),
+    "idlecpu": (idlecpu, [("cpu", "CPU, % of a core", ".2f"), ("without", "without Baton", ".2f"), ("rss", "RSS, MiB", ".1f"), ("pss", "PSS, MiB", ".1f")]),
+}
