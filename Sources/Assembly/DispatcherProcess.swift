@@ -130,10 +130,11 @@ package struct DispatcherProcess: Sendable {
   ///
   /// - Parameter services: stopped one after another, the last one first.
   package func run(_ services: [any Service]) async throws {
-    try await waitForSchema()
-    logger.info("started", metadata: ["holder": "\(holder.id)", "version": "\(version)"])
     do {
-      try await ServiceRunner.run(services, drainTimeout: settings.drainTimeout, logger: logger)
+      try await ServiceRunner.run(services, drainTimeout: settings.drainTimeout, logger: logger) {
+        try await waitForSchema()
+        logger.info("started", metadata: ["holder": "\(holder.id)", "version": "\(version)"])
+      }
     } catch {
       await pool.close()
       throw error

@@ -9,29 +9,37 @@ package enum ServiceRunner {
   /// What draining may take beyond BATON_DRAIN_TIMEOUT before the process ends all the same.
   private static let patience: Duration = .seconds(15)
 
-  /// - Parameter drainTimeout: BATON_DRAIN_TIMEOUT; the process ends all the same some time after it.
-  package static func run(_ services: [any Service], drainTimeout: Duration, logger: Logger) async throws {
-    let group = ServiceGroup(
-      configuration: ServiceGroupConfiguration(services: services.map { .init(service: $0) }, logger: logger))
+  /// Runs what has to be done first, then the services until a signal or a failure.
+  /// - Parameters:
+  ///   - drainTimeout: BATON_DRAIN_TIMEOUT; the process ends all the same some time after it.
+  ///   - prepare: nothing is in hand yet: a signal meanwhile ends the process at once, with status 0.
+  package static func run(
+    _ services: [any Service], drainTimeout: Duration, logger: Logger, prepare: () async throws -> Void = {}
+  ) async throws {
     let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    let running = Mutex<ServiceGroup?>(nil)
     let listening = Task {
-      var isStopping = false
       for await signal in signals {
-        guard !isStopping else {
-          logger.warning("second signal: ending at once", metadata: ["signal": "\(signal)"])
-          exit(130)
-        }
-        isStopping = true
         logger.notice("stopping", metadata: ["signal": "\(signal)"])
+        guard let group = running.withLock({ $0.take() }) else { exit(0) }
         await group.triggerGracefulShutdown()
         Task {
           try await Task.sleep(for: drainTimeout + patience)
           logger.error("not drained in time: ending all the same; what is left is recovered by others")
           exit(1)
         }
+        break
+      }
+      for await signal in signals {
+        logger.warning("second signal: ending at once", metadata: ["signal": "\(signal)"])
+        exit(130)
       }
     }
     defer { listening.cancel() }
+    try await prepare()
+    let group = ServiceGroup(
+      configuration: ServiceGroupConfiguration(services: services.map { .init(service: $0) }, logger: logger))
+    running.withLock { $0 = group }
     try await group.run()
   }
 }

@@ -4,6 +4,7 @@ public import Logging
 extension PostgresConnection {
   /// Opens a session: name look-up, TCP, TLS, log-in, settings; within `connectTimeout`.
   /// - Parameters:
+  ///   - configuration: where to; `poolSize`, `acquireTimeout` and `reconnect` are not used here.
   ///   - executor: its thread calls libpq; may serve several connections. A look-up of host names blocks it: give
   ///     addresses, or a thread per connection, where the resolver is slow.
   ///   - logger: gets warnings of the server, at debug level.

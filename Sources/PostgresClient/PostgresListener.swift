@@ -34,8 +34,10 @@ public final class PostgresListener: Sendable {
 
   /// Creates a listener; `run()` connects.
   /// - Parameters:
+  ///   - configuration: where to; its `reconnect` spaces the attempts.
   ///   - channels: names as in `NOTIFY "name"`: upper and lower case differ.
   ///   - onConnect: runs after `LISTEN` and before `.connected`, on each connection; if it throws, the connection is replaced.
+  ///   - logger: gets a warning for every failed attempt.
   public init(
     _ configuration: PostgresConfiguration, channels: [String],
     onConnect: @escaping @Sendable (PostgresConnection) async throws -> Void = { _ in }, logger: Logger

@@ -12,7 +12,9 @@ public struct Statement: Sendable {
   public let sql: String
 
   /// A statement that each connection prepares at its first use.
-  /// - Parameter name: 1 to 40 bytes. Postgres cuts names at 63, and a few bytes are kept for repeated preparation.
+  /// - Parameters:
+  ///   - name: 1 to 40 bytes. Postgres cuts names at 63, and a few bytes are kept for repeated preparation.
+  ///   - sql: one command.
   public init(_ name: String, _ sql: String) {
     precondition((1...40).contains(name.utf8.count), "a statement's name has 1 to 40 bytes: \(name)")
     self.name = name

@@ -7,11 +7,14 @@ package struct DispatchRecord: Sendable {
   package var reviewID: UUID
   package var attempt: Int
   package var agentVersion: String?
+  /// How long ago its payload was ready: a span, because this machine's clock is not the database's.
+  package var sincePrepared: Duration
 
-  package init(reviewID: UUID, attempt: Int, agentVersion: String?) {
+  package init(reviewID: UUID, attempt: Int, agentVersion: String?, sincePrepared: Duration = .zero) {
     self.reviewID = reviewID
     self.attempt = attempt
     self.agentVersion = agentVersion
+    self.sincePrepared = sincePrepared
   }
 }
 
@@ -36,12 +39,14 @@ extension ReviewStore {
     recorded AS (
       UPDATE code_reviews r
          SET dispatched_at = COALESCE(r.dispatched_at, now()),
+             prepared_at = COALESCE(r.prepared_at, now() - make_interval(secs => t.since_prepared)),
              agent_version = COALESCE(t.agent_version, r.agent_version),
              lease_owner = NULL,
              lease_expires_at = NULL,
              updated_at = now()
         FROM held h
-        JOIN unnest($1::uuid[], $2::int[], $3::text[]) AS t (id, attempt, agent_version) ON t.id = h.id
+        JOIN unnest($1::uuid[], $2::int[], $3::text[], $5::float8[]) AS t (id, attempt, agent_version, since_prepared)
+          ON t.id = h.id
        WHERE r.id = h.id AND r.attempt = t.attempt
          -- Ours; or ended meanwhile, which frees the lease; or run out, and nobody has taken it since.
          AND (r.lease_owner = $4 OR r.lease_owner IS NULL)
@@ -59,7 +64,10 @@ extension ReviewStore {
   package func recordDispatched(_ records: [DispatchRecord], by holder: Holder.ID) async throws -> [RecordAnswer] {
     let rows = try await pool.query(
       Self.recordDispatched,
-      [records.map(\.reviewID), records.map { Int32(clamping: $0.attempt) }, records.map(\.agentVersion), holder.text])
+      [
+        records.map(\.reviewID), records.map { Int32(clamping: $0.attempt) }, records.map(\.agentVersion), holder.text,
+        records.map(\.sincePrepared.inSeconds),
+      ])
     return try rows.map { row in
       switch try row.decode(0, as: String?.self) {
       case nil: .overtaken

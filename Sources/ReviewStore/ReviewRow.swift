@@ -8,7 +8,7 @@ extension Review {
     r.id, r.owner_type, r.owner_id, r.user_id, r.platform, r.platform_integration_id, r.platform_project_id,
     r.repo_full_name, r.pr_number, r.pr_url, r.pr_title, r.pr_author, r.base_ref, r.head_ref, r.head_sha, r.status,
     r.status_reason, r.priority, r.attempt, r.available_at, r.claimed_at, r.published_at, r.republish_count,
-    r.lease_losses, r.lease_owner, r.lease_expires_at, r.dispatch_failures, r.dispatched_at, r.session_id,
+    r.lease_losses, r.lease_owner, r.lease_expires_at, r.dispatch_failures, r.prepared_at, r.dispatched_at, r.session_id,
     r.cli_session_id, r.agent_version, r.previous_session_id, r.error_code, r.error_message, r.started_at,
     r.completed_at, r.created_at, r.updated_at, r.model, r.total_tokens_in, r.total_tokens_out, r.total_cost_microusd
     """
@@ -35,7 +35,7 @@ extension Review {
       leaseOwner: try row.optional("lease_owner", as: String.self),
       leaseExpiresAt: try row.optionalTimestamp("lease_expires_at"),
       dispatchFailures: Int(try row.decode("dispatch_failures", as: Int32.self)),
-      dispatchedAt: try row.optionalTimestamp("dispatched_at"),
+      preparedAt: try row.optionalTimestamp("prepared_at"), dispatchedAt: try row.optionalTimestamp("dispatched_at"),
       sessionId: try row.optional("session_id", as: String.self),
       cliSessionId: try row.optional("cli_session_id", as: String.self),
       agentVersion: try row.optional("agent_version", as: String.self),

@@ -29,6 +29,7 @@ package struct Review: Sendable, Identifiable, Codable, Equatable {
   package var leaseOwner: String?
   package var leaseExpiresAt: Timestamp?
   package var dispatchFailures: Int
+  package var preparedAt: Timestamp?
   package var dispatchedAt: Timestamp?
   package var sessionId: String?
   package var cliSessionId: String?
@@ -53,7 +54,7 @@ package struct Review: Sendable, Identifiable, Codable, Equatable {
       String, baseRef: String, headRef: String, headSha: String, status: ReviewStatus, statusReason: String?,
     priority: Int, attempt: Int, availableAt: Timestamp, claimedAt: Timestamp?, publishedAt: Timestamp?,
     republishCount: Int, leaseLosses: Int, leaseOwner: String?, leaseExpiresAt: Timestamp?, dispatchFailures: Int,
-    dispatchedAt: Timestamp?, sessionId: String?, cliSessionId: String?, agentVersion: String?,
+    preparedAt: Timestamp?, dispatchedAt: Timestamp?, sessionId: String?, cliSessionId: String?, agentVersion: String?,
     previousSessionId:
       String?, errorCode: String?, errorMessage: String?, startedAt: Timestamp?, completedAt: Timestamp?,
     createdAt:
@@ -87,6 +88,7 @@ package struct Review: Sendable, Identifiable, Codable, Equatable {
     self.leaseOwner = leaseOwner
     self.leaseExpiresAt = leaseExpiresAt
     self.dispatchFailures = dispatchFailures
+    self.preparedAt = preparedAt
     self.dispatchedAt = dispatchedAt
     self.sessionId = sessionId
     self.cliSessionId = cliSessionId

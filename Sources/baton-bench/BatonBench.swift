@@ -1,4 +1,5 @@
 internal import Assembly
+internal import Dispatching
 internal import FoundationEssentials
 internal import Logging
 internal import Platforms

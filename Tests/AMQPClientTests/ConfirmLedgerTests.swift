@@ -10,15 +10,10 @@ struct ConfirmLedgerTests {
   private func ledger(_ count: Int) -> Ledger {
     var ledger = Ledger()
     for number in 1...count {
-      let tag = ledger.register(
-        number, address: address(number), byteCount: 10, deadline: start + .seconds(number))
+      let tag = ledger.register(number, byteCount: 10, deadline: start + .seconds(number))
       #expect(tag == UInt64(number))
     }
     return ledger
-  }
-
-  private func address(_ number: Int) -> Ledger.Address {
-    Ledger.Address(messageID: "m\(number)", exchange: "e", routingKey: "k")
   }
 
   private func settle(
@@ -52,7 +47,7 @@ struct ConfirmLedgerTests {
   @Test("a returned message settles as returned although its confirm follows")
   func returned() {
     var ledger = ledger(3)
-    #expect(ledger.markReturned(address(2), code: 312, text: "NO_ROUTE") == true)
+    #expect(ledger.markReturned(code: 312, text: "NO_ROUTE") { $0 == 2 } == true)
     #expect(
       settle(&ledger, 3, multiple: true)
         == [1: .confirmed, 2: .returned(code: 312, text: "NO_ROUTE"), 3: .confirmed])
@@ -62,13 +57,13 @@ struct ConfirmLedgerTests {
   func equalMessages() {
     var ledger = Ledger()
     for number in 1...3 {
-      _ = ledger.register(number, address: address(0), byteCount: 1, deadline: start)
+      _ = ledger.register(number, byteCount: 1, deadline: start)
     }
-    #expect(ledger.markReturned(address(0), code: 312, text: "") == true)
-    #expect(ledger.markReturned(address(0), code: 312, text: "") == true)
+    #expect(ledger.markReturned(code: 312, text: "") { _ in true } == true)
+    #expect(ledger.markReturned(code: 312, text: "") { _ in true } == true)
     let returned = PublishOutcome.returned(code: 312, text: "")
     #expect(settle(&ledger, 3, multiple: true) == [1: returned, 2: returned, 3: .confirmed])
-    #expect(ledger.markReturned(address(0), code: 312, text: "") == false)
+    #expect(ledger.markReturned(code: 312, text: "") { _ in true } == false)
   }
 
   @Test(
@@ -100,10 +95,10 @@ struct ConfirmLedgerTests {
   func failsAll() {
     var ledger = ledger(3)
     _ = settle(&ledger, 1)
-    ledger.markReturned(address(3), code: 312, text: "NO_ROUTE")
+    ledger.markReturned(code: 312, text: "NO_ROUTE") { $0 == 3 }
     var outcomes: [Int: PublishOutcome] = [:]
     ledger.failAll(reason: "lost") { outcomes[$0] = $1 }
     #expect(outcomes == [2: .unknown("lost"), 3: .returned(code: 312, text: "NO_ROUTE")])
-    #expect(ledger.register(4, address: address(4), byteCount: 1, deadline: start) == 1)
+    #expect(ledger.register(4, byteCount: 1, deadline: start) == 1)
   }
 }

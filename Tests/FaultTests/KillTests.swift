@@ -16,9 +16,11 @@ struct KillTests {
     arguments: Victim.allCases)
   func kill(_ victim: Victim) async throws {
     try await withPlant { plant in
-      var producer = try plant.start("produce")
-      var consumers = [try plant.start("consume", "--prefetch", "8"), try plant.start("consume", "--prefetch", "8")]
-      var reaper = try plant.start("reap", "--interval", "2s")
+      var producer = try await plant.start("produce")
+      var consumers = [
+        try await plant.start("consume", "--prefetch", "8"), try await plant.start("consume", "--prefetch", "8"),
+      ]
+      var reaper = try await plant.start("reap", "--interval", "2s")
       let ids = try await plant.test.insert(20)
       // In the middle: some are with the worker, others in the consumers' hands, the rest in the queue.
       try await eventually("five dispatched") { try await plant.dispatchedCount() >= 5 }
@@ -27,16 +29,16 @@ struct KillTests {
       switch victim {
       case .producer:
         await producer.die()
-        producer = try plant.start("produce")
+        producer = try await plant.start("produce")
       case .consumer:
         await consumers[0].die()
-        consumers[0] = try plant.start("consume", "--prefetch", "8")
+        consumers[0] = try await plant.start("consume", "--prefetch", "8")
       case .reaper:
         // With a dead consumer's reviews waiting for it.
         await consumers[0].die()
         await reaper.die()
-        consumers[0] = try plant.start("consume", "--prefetch", "8")
-        reaper = try plant.start("reap", "--interval", "2s")
+        consumers[0] = try await plant.start("consume", "--prefetch", "8")
+        reaper = try await plant.start("reap", "--interval", "2s")
       }
       try await eventually("all 20 dispatched") { try await plant.dispatchedCount() == 20 }
       #expect(.now - killedAt < .seconds(15))
@@ -50,8 +52,8 @@ struct KillTests {
   @Test("SIGTERM under load: what is in hand is finished, nothing is delivered again")
   func drain() async throws {
     try await withPlant { plant in
-      let producer = try plant.start("produce")
-      let consumer = try plant.start("consume", "--prefetch", "10")
+      let producer = try await plant.start("produce")
+      let consumer = try await plant.start("consume", "--prefetch", "10")
       let ids = try await plant.test.insert(20)
       try await eventually("one dispatched") { try await plant.dispatchedCount() >= 1 }
       consumer.signal(SIGTERM)
@@ -59,7 +61,7 @@ struct KillTests {
       let open = try await plant.test.sql(
         "SELECT count(*) FROM code_reviews WHERE lease_owner IS NOT NULL AND dispatched_at IS NULL")
       #expect(try open[0].decode(0, as: Int64.self) == 0)
-      let other = try plant.start("consume")
+      let other = try await plant.start("consume")
       try await eventually("all 20 dispatched") { try await plant.dispatchedCount() == 20 }
       #expect(plant.worker.starts.count == ids.count, "each was posted once")
       #expect(plant.doubleRuns.isEmpty)
@@ -73,16 +75,16 @@ struct KillTests {
   @Test("a zombie that wakes up after its lease was taken writes nothing and starts nothing twice")
   func zombie() async throws {
     try await withPlant(settings: ["BATON_LEASE": "2s"]) { plant in
-      let producer = try plant.start("produce")
-      let zombie = try plant.start("consume", "--prefetch", "20")
+      let producer = try await plant.start("produce")
+      let zombie = try await plant.start("consume", "--prefetch", "20")
       _ = try await plant.test.insert(20)
       try await eventually("the zombie has leases") {
         try await plant.test.sql(
           "SELECT count(*) FROM code_reviews WHERE lease_owner IS NOT NULL")[0].decode(0, as: Int64.self) > 5
       }
       zombie.signal(SIGSTOP)
-      let reaper = try plant.start("reap", "--interval", "1s")
-      let healthy = try plant.start("consume")
+      let reaper = try await plant.start("reap", "--interval", "1s")
+      let healthy = try await plant.start("consume")
       try await eventually("all 20 dispatched without it") { try await plant.dispatchedCount() == 20 }
       zombie.signal(SIGCONT)
       zombie.signal(SIGTERM)

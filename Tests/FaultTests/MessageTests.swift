@@ -26,8 +26,8 @@ struct MessageTests {
         #expect(
           await publisher.publish(message, exchange: ReviewTopology.exchange, routingKey: queue) == .confirmed)
       }
-      let consumer = try plant.start("consume")
-      let producer = try plant.start("produce")
+      let consumer = try await plant.start("consume")
+      let producer = try await plant.start("produce")
       _ = try await plant.test.insert(1)
       try await eventually("the good review is dispatched") { try await plant.dispatchedCount() == 1 }
       // The dead-letter queue is everybody's: only this test's letters count.
@@ -47,7 +47,7 @@ struct MessageTests {
     let settings = ["BATON_RETRY_BASE": "100ms", "BATON_RETRY_MAX": "1s"]
     try await withPlant(latency: .zero, settings: settings) { plant in
       let down = plant.settings.merging(["BATON_WORKER_URL": "http://127.0.0.1:1"]) { $1 }
-      let producer = try plant.start("produce")
+      let producer = try await plant.start("produce")
       let lost = try BatonProcess(["consume"], settings: down)
       _ = try await plant.test.insert(10)
       try await eventually("handed back") {
@@ -57,7 +57,7 @@ struct MessageTests {
       }
       lost.signal(SIGTERM)
       #expect(await lost.wait() == 0, "\(lost.output)")
-      let consumer = try plant.start("consume")
+      let consumer = try await plant.start("consume")
       try await eventually("all dispatched") { try await plant.dispatchedCount() == 10 }
       let counted = try await plant.test.sql("SELECT count(*) FROM code_reviews WHERE dispatch_failures > 0")
       #expect(try counted[0].decode(0, as: Int64.self) == 0)
@@ -73,9 +73,9 @@ struct MessageTests {
     try await withPlant(latency: .zero, settings: ["BATON_WORKER_TIMEOUT": "1s", "BATON_RETRY_BASE": "100ms"]) {
       plant in
       plant.worker.then(.hangs(starting: true), .cutsAfterReading(starting: true), .cutAfterReading, .status(500))
-      let producer = try plant.start("produce")
-      let consumer = try plant.start("consume")
-      let reaper = try plant.start("reap", "--interval", "1s")
+      let producer = try await plant.start("produce")
+      let consumer = try await plant.start("consume")
+      let reaper = try await plant.start("reap", "--interval", "1s")
       _ = try await plant.test.insert(8)
       try await eventually("all dispatched") { try await plant.dispatchedCount() == 8 }
       #expect(plant.worker.runCounts.count == 8)

@@ -15,7 +15,12 @@ struct Plant {
   var settings: [String: String]
 
   /// Starts a role as a process of its own.
-  func start(_ arguments: String...) throws -> BatonProcess { try BatonProcess(arguments, settings: settings) }
+  /// - Returns: the process, when it has started its services.
+  func start(_ arguments: String...) async throws -> BatonProcess {
+    let process = try BatonProcess(arguments, settings: settings)
+    try await eventually("\(arguments) has started") { process.output.contains("started") }
+    return process
+  }
 
   /// Runs a one-shot command.
   /// - Returns: its exit status and all that it printed.

@@ -1,4 +1,4 @@
-package import Foundation
+internal import Foundation
 
 /// A `baton` process under test: the executable of BATON_TEST_EXECUTABLE with settings of its own.
 package final class BatonProcess: Sendable {
@@ -18,7 +18,7 @@ package final class BatonProcess: Sendable {
     process.environment = inherited.merging(settings) { $1 }
     let folder = FileManager.default.temporaryDirectory
     log = folder.appendingPathComponent("baton-test-\(UUID().uuidString).log").path
-    FileManager.default.createFile(atPath: log, contents: nil)
+    _ = FileManager.default.createFile(atPath: log, contents: nil)
     let output = FileHandle(forWritingAtPath: log)
     process.standardOutput = output
     process.standardError = output
@@ -53,24 +53,4 @@ package final class BatonProcess: Sendable {
     kill(processID, SIGKILL)
     try? FileManager.default.removeItem(atPath: log)
   }
-}
-
-/// Waits until a condition holds.
-/// - Throws: ``NeverHappened`` when it did not in time.
-package func eventually(
-  _ what: String, within timeout: Duration = .seconds(60), _ condition: () async throws -> Bool
-) async throws {
-  let deadline = ContinuousClock.now + timeout
-  while try await !condition() {
-    guard .now < deadline else { throw NeverHappened(what: what, timeout: timeout) }
-    try await Task.sleep(for: .milliseconds(20))
-  }
-}
-
-/// What a test waited for did not happen in time.
-package struct NeverHappened: Error, CustomStringConvertible {
-  let what: String
-  let timeout: Duration
-
-  package var description: String { "not within \(timeout): \(what)" }
 }

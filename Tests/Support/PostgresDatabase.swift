@@ -92,20 +92,3 @@ extension Logger {
   /// Says nothing: a test's promise is in its expectations.
   package static var postgresTests: Logger { Logger(label: "postgres-tests") { _ in SwiftLogNoOpLogHandler() } }
 }
-
-/// Polls until a condition holds, and fails after 30 s: for what only a look at a server can tell.
-package func eventually(
-  _ what: String, isolation: isolated (any Actor)? = #isolation, _ condition: () async throws -> Bool
-) async throws {
-  let deadline = ContinuousClock.now + .seconds(30)
-  while try await !condition() {
-    guard ContinuousClock.now < deadline else { throw NeverHappened(what: what) }
-    try await Task.sleep(for: .milliseconds(10))
-  }
-}
-
-/// What a test waited for in vain.
-package struct NeverHappened: Error, CustomStringConvertible {
-  package let what: String
-  package var description: String { "waited 30 s in vain for \(what)" }
-}

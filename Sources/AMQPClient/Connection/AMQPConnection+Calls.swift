@@ -3,7 +3,8 @@ internal import Executors
 
 // Calls: methods with an answer.
 extension AMQPConnection {
-  /// Sends a method and waits for its answer. Cancellation does not end the wait; the RPC timeout does, and the connection with it.
+  /// Sends a method and waits for its answer. Cancellation does not end the wait; the RPC timeout does, and the
+  /// connection with it.
   /// - Throws: the broker's refusal (the channel is then closed), or the loss of the connection.
   func call(_ request: Request, on number: UInt16) async throws(AMQPError) -> Reply {
     try checkCallable(request.operation)
@@ -38,7 +39,8 @@ extension AMQPConnection {
     }
   }
 
-  /// Gives the connection up where a call has no answer in time, except while an alarm keeps the broker from reading it.
+  /// Gives the connection up where a call has no answer in time, except while an alarm keeps the broker from reading
+  /// it.
   private func armTimeout(_ call: PendingCall, on number: UInt16) {
     let timeout = configuration.rpcTimeout
     let id = ObjectIdentifier(call)
@@ -143,9 +145,9 @@ extension AMQPConnection {
 
   /// Looks at the first messages of a queue and puts them back, in their order.
   ///
-  /// The broker counts a look as a delivery: `isRedelivered` is then true, and on a quorum queue `x-delivery-count` is one higher. So do
-  /// not look at a queue with a delivery limit. While one looks, the messages are away from the queue.
-  /// - Parameter limit: the most messages to hold in memory at once.
+  /// The broker counts a look as a delivery: `isRedelivered` is then true, and on a quorum queue `x-delivery-count` is
+  /// one higher. So do not look at a queue with a delivery limit. While one looks, the messages are away from the
+  /// queue. At most `limit` messages are taken, and held in memory at once.
   public func peek(_ queue: String, limit: Int) async throws(AMQPError) -> [Delivery] {
     try Self.check(queue)
     // Closing the channel is what puts them back.

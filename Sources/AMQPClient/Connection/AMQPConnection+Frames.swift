@@ -62,11 +62,12 @@ extension AMQPConnection {
     case .got:
       answer(channel, .message(content))
     case .returned(let code, let text, let exchange, let routingKey):
-      let address = ConfirmLedger<PublishRequest>.Address(
-        messageID: content.properties.messageID, exchange: exchange, routingKey: routingKey)
-      if publishing?.ledger.markReturned(address, code: code, text: text) != true {
-        logger.warning("a returned message matches none in flight", metadata: ["exchange": "\(exchange)"])
+      let isKnown = publishing?.ledger.markReturned(code: code, text: text) { request in
+        request.publication.message.messageID == content.properties.messageID
+          && request.publication.routingKey == routingKey && request.publication.exchange == exchange
       }
+      // One that was given up before is not there any more.
+      if isKnown != true { logger.debug("a returned message matches none", metadata: ["exchange": "\(exchange)"]) }
     }
   }
 

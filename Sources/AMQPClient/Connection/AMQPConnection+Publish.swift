@@ -22,6 +22,8 @@ extension AMQPConnection {
   /// Writes what waits, as far as window, socket and broker allow.
   func pump() {
     guard !isBlocked, !isClosing, let queue = publishing?.queue, queue.hasWaiting else { return }
+    handle?.holdBack(true)
+    defer { handle?.holdBack(false) }
     let window = queue.window
     var unchecked = Self.writeStep
     // The counts, never the ledger: a second reference to it would have every registration copy it.
@@ -38,15 +40,11 @@ extension AMQPConnection {
   }
 
   private func write(_ request: PublishRequest) {
-    let publication = request.publication
-    let address = ConfirmLedger<PublishRequest>.Address(
-      messageID: publication.message.messageID, exchange: publication.exchange, routingKey: publication.routingKey)
     // Entered before it is written: a confirm must never come for a tag that is not known yet.
-    _ = publishing?.ledger.register(
-      request, address: address, byteCount: request.byteCount, deadline: request.deadline)
+    _ = publishing?.ledger.register(request, byteCount: request.byteCount, deadline: request.deadline)
     armConfirmDeadline(request.deadline)
     do {
-      try handle?.publish(publication, channel: Self.mainChannel)
+      try handle?.publish(request.publication, channel: Self.mainChannel)
     } catch {
       lose(error)
     }

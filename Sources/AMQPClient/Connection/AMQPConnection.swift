@@ -3,14 +3,14 @@ public import Logging
 
 /// One connection to a broker: an actor on a thread of its own, which waits in poll(2).
 ///
-/// It never reconnects: when lost, it is over, every pending call throws and every publish in flight is unknown. Use it for one-off
-/// work, such as declaring a topology; `AMQPPublisher` and `AMQPConsumer` keep one alive.
+/// It never reconnects: when lost, it is over, every pending call throws and every publish in flight is unknown. Use it
+/// for one-off work, such as declaring a topology; `AMQPPublisher` and `AMQPConsumer` keep one alive.
 ///
 /// All writing and reading happens in `turn()`: settle, publish, read. Nothing waits for the broker except by a
 /// continuation that the reading resumes, so calls, confirms and deliveries share the connection without losing frames.
 ///
-/// Known weakness: connecting blocks the thread, for a name look-up even beyond its timeout; and a body larger than what the socket
-/// takes at once blocks it until the broker has read enough, at most for two heartbeats.
+/// Known weakness: connecting blocks the thread, for a name look-up even beyond its timeout; and a body larger than
+/// what the socket takes at once blocks it until the broker has read enough, at most for two heartbeats.
 public actor AMQPConnection {
   /// The channel for publishing or consuming; others are opened for one call and closed.
   static let mainChannel: UInt16 = 1
@@ -102,8 +102,9 @@ public actor AMQPConnection {
     scheduleTick()
   }
 
-  /// Sends what is settled, waits for the confirms in flight (at most the RPC timeout), and closes. Never throws: where the broker does
-  /// not answer, or reads nothing because of an alarm, the socket is closed all the same. Unsettled deliveries go back to the broker.
+  /// Sends what is settled, waits for the confirms in flight (at most the RPC timeout), and closes. Never throws: where
+  /// the broker does not answer, or reads nothing because of an alarm, the socket is closed all the same. Unsettled
+  /// deliveries go back to the broker.
   public func close() async {
     guard handle != nil, !isClosing else { return }
     isClosing = true

@@ -4,8 +4,8 @@ internal import Synchronization
 
 /// A consumer of one queue that reconnects for ever.
 ///
-/// Run `run()` beside one reader of `deliveries`, and settle each delivery once, from any task. What is unsettled when a channel is lost
-/// goes back to the broker and is delivered again: settling the old delivery then answers `.stale`.
+/// Run `run()` beside one reader of `deliveries`, and settle each delivery once, from any task. What is unsettled when
+/// a channel is lost goes back to the broker and is delivered again: settling the old delivery then answers `.stale`.
 public final class AMQPConsumer: Sendable {
   /// What happens to the consumer.
   public enum State: Sendable, Hashable {
@@ -13,7 +13,8 @@ public final class AMQPConsumer: Sendable {
     case consuming(generation: UInt64)
     /// Deliveries of this generation and older are void; a new generation follows.
     case lost(generation: UInt64, AMQPError)
-    /// The broker has ended the consumer (its queue was deleted, or moved); it is being started again, in the same generation.
+    /// The broker has ended the consumer (its queue was deleted, or moved); it is being started again, in the same
+    /// generation.
     case cancelledByBroker(generation: UInt64)
     /// Stopped at the owner's wish; what is in hand can be settled.
     case stopped(generation: UInt64)
@@ -45,9 +46,12 @@ public final class AMQPConsumer: Sendable {
 
   /// Creates a consumer; nothing is connected until `run()`.
   /// - Parameters:
+  ///   - configuration: where to connect; its name is what the broker shows.
   ///   - topology: declared at every connect and whenever the broker cancels the consumer; should include the queue.
-  ///   - prefetch: 1…65535.
+  ///   - queue: the queue to consume.
+  ///   - prefetch: the most deliveries unsettled at once, 1…65535.
   ///   - consumerTag: shown by the broker; made from the connection's name where nil.
+  ///   - logger: told of interruptions.
   public init(
     configuration: AMQPConfiguration, topology: Topology, queue: String, prefetch: Int, consumerTag: String? = nil,
     logger: Logger
@@ -65,13 +69,13 @@ public final class AMQPConsumer: Sendable {
 
   // MARK: Settling
 
-  /// The message is done with; the broker forgets it. Returns at once; the connection sends it in its next turn, several in one frame
-  /// where they are contiguous.
+  /// The message is done with; the broker forgets it. Returns at once; the connection sends it in its next turn,
+  /// several in one frame where they are contiguous.
   @discardableResult
   public func acknowledge(_ delivery: Delivery) -> Settlement { buffer.settle(delivery, .acknowledge) }
 
-  /// The message is not wanted.
-  /// - Parameter requeue: true gives it back to the queue at once, which counts as a delivery; false dead-letters or drops it.
+  /// The message is not wanted: `requeue` gives it back to the queue at once, which counts as a delivery; otherwise the
+  /// broker dead-letters or drops it.
   @discardableResult
   public func reject(_ delivery: Delivery, requeue: Bool) -> Settlement {
     buffer.settle(delivery, .reject(requeue: requeue))
@@ -92,8 +96,10 @@ public final class AMQPConsumer: Sendable {
 
   /// Takes no more deliveries, and keeps the channel so that what is in hand can be settled.
   ///
-  /// Returns when the broker has confirmed: no further delivery comes then. Stays in force across reconnects until `resumeConsuming()`.
-  /// - Parameter endsDeliveries: whether `deliveries` ends, after what was received by then; otherwise its reader waits.
+  /// Returns when the broker has confirmed: no further delivery comes then. Stays in force across reconnects until
+  /// `resumeConsuming()`.
+  /// - Parameter endsDeliveries: whether `deliveries` ends, after what was received by then; otherwise its reader
+  ///   waits.
   public func stopConsuming(endsDeliveries: Bool = true) async {
     let connection = wish.withLock { wish in
       wish.isConsuming = false
@@ -122,7 +128,8 @@ public final class AMQPConsumer: Sendable {
   /// Closes the channel and opens another: everything unsettled goes back to the broker, and a new generation begins.
   public func rebuildChannel() { connection?.eventSink.yield(.rebuildChannel) }
 
-  /// Closes the connection and makes another: everything unsettled goes back to the broker, and a new generation begins.
+  /// Closes the connection and makes another: everything unsettled goes back to the broker, and a new generation
+  /// begins.
   public func rebuildConnection() { connection?.eventSink.yield(.rebuildConnection) }
 
   /// Looks at a queue, on a second channel of the same connection.
@@ -136,10 +143,10 @@ public final class AMQPConsumer: Sendable {
 
   /// Connects, declares the topology, consumes, and does all that again whenever the connection is lost.
   ///
-  /// Returns when the task is cancelled: decisions taken by then are sent, the connection is closed, what is unsettled goes back to the
-  /// broker, and `deliveries` ends. To drain first, call `stopConsuming()` and settle what is in hand.
-  /// - Throws: only what no reconnect can cure (`AMQPError.isPermanent`): wrong credentials, a topology that is there with
-  ///   other arguments.
+  /// Returns when the task is cancelled: decisions taken by then are sent, the connection is closed, what is unsettled
+  /// goes back to the broker, and `deliveries` ends. To drain first, call `stopConsuming()` and settle what is in hand.
+  /// - Throws: only what no reconnect can cure (`AMQPError.isPermanent`): wrong credentials, a topology that is there
+  ///   with other arguments.
   public func run() async throws {
     defer { buffer.end() }
     var retries = RetryCount(configuration.reconnect)

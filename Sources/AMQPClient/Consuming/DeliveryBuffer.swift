@@ -4,7 +4,8 @@ internal import Synchronization
 /// What stands between the connection's thread and the one reader: deliveries not yet read, and decisions not yet sent.
 ///
 /// One lock for both, hardly ever contended: the thread hands over a whole round of frames at once, and the reader only
-/// suspends when nothing is there. Both sides are bounded by the prefetch: the broker sends no more than that unsettled.
+/// suspends when nothing is there. Both sides are bounded by the prefetch: the broker sends no more than that
+/// unsettled.
 final class DeliveryBuffer: Sendable {
   private struct State {
     var generation: UInt64 = 0

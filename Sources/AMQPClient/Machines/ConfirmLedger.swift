@@ -2,24 +2,16 @@ internal import DequeModule
 
 /// What was published on one channel and awaits its confirm: event in, outcomes out.
 ///
-/// Tags count up from 1 without gaps, so the ledger is a deque, and `multiple` settles a prefix. A return carries no tag
-/// but comes before its own confirm: the oldest matching message not yet returned is marked, and settles as
+/// Tags count up from 1 without gaps, so the ledger is a deque, and `multiple` settles a prefix. A return carries no
+/// tag but comes before its own confirm: the oldest matching message not yet returned is marked, and settles as
 /// returned when its confirm arrives.
 ///
 /// Known weakness: messages in flight that share message id, exchange and routing key cannot be told apart. That is
 /// harmless where one return means that all of them have no route.
 struct ConfirmLedger<Payload> {
-  /// What a return is matched by.
-  struct Address: Equatable {
-    var messageID: String?
-    var exchange: String
-    var routingKey: String
-  }
-
   private struct Entry {
     /// Nil once settled or given up; the slot remains until it is the oldest.
     var payload: Payload?
-    var address: Address
     var byteCount: Int
     var deadline: ContinuousClock.Instant
     var returned: PublishOutcome?
@@ -34,10 +26,8 @@ struct ConfirmLedger<Payload> {
   private(set) var unsettledByteCount = 0
 
   /// Enters a message that is about to be written, and gives its tag.
-  mutating func register(
-    _ payload: Payload, address: Address, byteCount: Int, deadline: ContinuousClock.Instant
-  ) -> UInt64 {
-    entries.append(Entry(payload: payload, address: address, byteCount: byteCount, deadline: deadline))
+  mutating func register(_ payload: Payload, byteCount: Int, deadline: ContinuousClock.Instant) -> UInt64 {
+    entries.append(Entry(payload: payload, byteCount: byteCount, deadline: deadline))
     unsettledCount += 1
     unsettledByteCount += byteCount
     return firstTag + UInt64(entries.count) - 1
@@ -78,12 +68,12 @@ struct ConfirmLedger<Payload> {
   }
 
   /// Takes a basic.return.
+  /// - Parameter matches: whether it may be this message that came back.
   /// - Returns: false where no message in flight matches.
   @discardableResult
-  mutating func markReturned(_ address: Address, code: Int, text: String) -> Bool {
-    guard let index = entries.firstIndex(where: { !$0.isSettled && $0.returned == nil && $0.address == address }) else {
-      return false
-    }
+  mutating func markReturned(code: Int, text: String, _ matches: (Payload) -> Bool) -> Bool {
+    let index = entries.firstIndex { $0.returned == nil && $0.payload.map(matches) == true }
+    guard let index else { return false }
     entries[index].returned = .returned(code: code, text: text)
     return true
   }

@@ -4,7 +4,8 @@ internal import Synchronization
 
 /// A publisher that reconnects for ever, and tells of every message what became of it.
 ///
-/// Run `run()` for as long as messages are published. A publish before the first connection, or between two, waits for the next one.
+/// Run `run()` for as long as messages are published. A publish before the first connection, or between two, waits for
+/// the next one.
 public final class AMQPPublisher: Sendable {
   /// What happens to the connection.
   public enum Event: Sendable, Hashable {
@@ -35,7 +36,10 @@ public final class AMQPPublisher: Sendable {
   private let state = Mutex(State())
 
   /// Creates a publisher; nothing is connected until `run()`.
-  /// - Parameter topology: declared at every connect, before the first publish.
+  /// - Parameters:
+  ///   - configuration: where to connect; its name is what the broker shows.
+  ///   - topology: declared at every connect, before the first publish.
+  ///   - logger: told of interruptions.
   public init(configuration: AMQPConfiguration, topology: Topology, logger: Logger) {
     self.configuration = configuration
     self.topology = topology
@@ -49,9 +53,12 @@ public final class AMQPPublisher: Sendable {
 
   /// Publishes a message and waits for what becomes of it. Never throws.
   ///
-  /// Calls from many tasks share the connection: up to `PublishWindow` messages are in flight at once. Cancellation does not end the wait,
-  /// since it could not take a written message back.
+  /// Calls from many tasks share the connection: up to `PublishWindow` messages are in flight at once. Cancellation
+  /// does not end the wait, since it could not take a written message back.
   /// - Parameters:
+  ///   - message: the message.
+  ///   - exchange: the exchange; the empty name is the default exchange.
+  ///   - routingKey: the routing key, for the default exchange a queue's name.
   ///   - mandatory: whether a message that no queue takes comes back as `.returned`.
   ///   - timeout: for connection and confirm together. Past it: `.notSent` where it was never written, else `.unknown`.
   public func publish(
@@ -64,7 +71,8 @@ public final class AMQPPublisher: Sendable {
   }
 
   /// Publishes messages in their order and waits for all of them; cheaper than one by one.
-  /// - Parameter timeout: for all together; see `publish(_:exchange:routingKey:mandatory:timeout:)`.
+  ///
+  /// The timeout is for all together; see `publish(_:exchange:routingKey:mandatory:timeout:)`.
   /// - Returns: the outcomes, in the order of the messages.
   public func publish(
     _ publications: [AMQPPublication], timeout: Duration = .seconds(10)
@@ -106,9 +114,10 @@ public final class AMQPPublisher: Sendable {
 
   /// Connects, declares the topology, publishes, and does all that again whenever the connection is lost.
   ///
-  /// Returns when the task is cancelled, after the confirms in flight have come (at most the RPC timeout); what still waits is `.notSent`.
-  /// - Throws: only what no reconnect can cure (`AMQPError.isPermanent`): wrong credentials, a topology that is there with
-  ///   other arguments.
+  /// Returns when the task is cancelled, after the confirms in flight have come (at most the RPC timeout); what still
+  /// waits is `.notSent`.
+  /// - Throws: only what no reconnect can cure (`AMQPError.isPermanent`): wrong credentials, a topology that is there
+  ///   with other arguments.
   public func run() async throws {
     queue.open()
     defer { queue.close(reason: "the publisher has stopped") }
@@ -130,6 +139,7 @@ public final class AMQPPublisher: Sendable {
     let delay = retries.failed(at: .now)
     logger.warning(
       "publishing is interrupted", metadata: ["error": "\(error)", "next attempt in": "\(delay)"])
+    queue.explainAbsence("\(error)")
     eventSink.yield(.lost(error))
     return (try? await Task.sleep(for: delay)) != nil
   }

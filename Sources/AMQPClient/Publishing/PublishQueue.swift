@@ -121,6 +121,13 @@ final class PublishQueue: Sendable {
     }
   }
 
+  /// Says why there is no connection, for the outcome of what waits in vain.
+  func explainAbsence(_ reason: String) {
+    state.withLock { state in
+      if state.wake == nil { state.delayReason = "there is no connection to the broker (\(reason))" }
+    }
+  }
+
   /// The broker blocks publishers (a memory or disk alarm), or nil: it does not any more.
   func setBlocked(_ reason: String?) { state.withLock { $0.blockedReason = reason } }
 

@@ -1,10 +1,16 @@
 internal import Synchronization
 
-/// A publish on its way, and who waits for its outcome.
-struct PublishRequest: Sendable {
+/// A publish on its way, and who waits for its outcome. A class, since it moves from queue to ledger and is large.
+final class PublishRequest: Sendable {
   let publication: AMQPPublication
   let deadline: ContinuousClock.Instant
   let sink: PublishSink
+
+  init(publication: AMQPPublication, deadline: ContinuousClock.Instant, sink: PublishSink) {
+    self.publication = publication
+    self.deadline = deadline
+    self.sink = sink
+  }
 
   var byteCount: Int { publication.message.body.count }
 

@@ -26,7 +26,8 @@ public struct AMQPConfiguration: Sendable {
   }
 
   /// Reads a comma-separated list of URLs.
-  /// - Throws: an error of scope `configuration` that says which URL of the list is wrong and why, never showing the URL.
+  /// - Throws: an error of scope `configuration` that says which URL of the list is wrong and why, never showing the
+  ///   URL.
   public init(urls: String, connectionName: String) throws(AMQPError) {
     var endpoints: [AMQPEndpoint] = []
     let texts = urls.split(separator: ",", omittingEmptySubsequences: false)
@@ -45,7 +46,8 @@ public struct AMQPConfiguration: Sendable {
 
 /// How much may be written to the socket and not yet confirmed; more waits in memory.
 ///
-/// The bound on bytes is what keeps a publisher's thread from blocking in the socket while the broker does not read (a memory alarm).
+/// The bound on bytes is what keeps a publisher's thread from blocking in the socket while the broker does not read (a
+/// memory alarm).
 public struct PublishWindow: Sendable, Hashable {
   /// At most this many messages.
   public var messageMax = 256

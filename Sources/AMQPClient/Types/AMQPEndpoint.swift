@@ -10,7 +10,8 @@ public struct AMQPEndpoint: Sendable, Hashable {
 
   /// Whether the connection is encrypted.
   public var scheme: Scheme
-  /// A host name, or an IP address without brackets. TLS verifies DNS names only: librabbitmq ignores IP addresses in certificates.
+  /// A host name, or an IP address without brackets. TLS verifies DNS names only: librabbitmq ignores IP addresses in
+  /// certificates.
   public var host: String
   /// The port.
   public var port: Int
@@ -21,8 +22,7 @@ public struct AMQPEndpoint: Sendable, Hashable {
   /// The virtual host, `/` by default.
   public var virtualHost: String
 
-  /// Creates an endpoint.
-  /// - Parameter port: the scheme's own port where nil.
+  /// Creates an endpoint; its port is the scheme's own where nil.
   public init(
     scheme: Scheme = .amqp, host: String, port: Int? = nil, user: String = "guest", password: String = "guest",
     virtualHost: String = "/"

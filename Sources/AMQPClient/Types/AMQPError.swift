@@ -1,6 +1,7 @@
 /// What went wrong with a connection, a channel or one operation, and whether trying again can help.
 ///
-/// Texts never hold a password. The broker's own text is kept word for word: for a 406 it names the argument that differs.
+/// Texts never hold a password. The broker's own text is kept word for word: for a 406 it names the argument that
+/// differs.
 public struct AMQPError: Error, Sendable, Hashable {
   /// What the failure leaves behind.
   public enum Scope: Sendable, Hashable {
@@ -32,8 +33,8 @@ public struct AMQPError: Error, Sendable, Hashable {
     self.isPermanent = isPermanent
   }
 
-  /// Whether the connection is over (or was never there): deliveries in hand go back to the broker, and a publish without a confirm
-  /// may or may not have happened.
+  /// Whether the connection is over (or was never there): deliveries in hand go back to the broker, and a publish
+  /// without a confirm may or may not have happened.
   public var isConnectionLost: Bool { scope == .connection }
 
   /// AMQP's name of the reply code, for example `PRECONDITION_FAILED`; `CLIENT` where there is no code.

@@ -55,9 +55,11 @@ public struct AMQPPublication: Sendable, Hashable {
 
 /// What became of a publish.
 public enum PublishOutcome: Sendable, Hashable {
-  /// The broker has taken responsibility: every queue that the message was routed to has it, on disk where it is persistent.
+  /// The broker has taken responsibility: every queue that the message was routed to has it, on disk where it is
+  /// persistent.
   case confirmed
-  /// The broker refused it: a queue is full (`reject-publish`) or failed. The message is in none, or in some of several queues.
+  /// The broker refused it: a queue is full (`reject-publish`) or failed. The message is in none, or in some of several
+  /// queues.
   case nacked
   /// No queue took it: the exchange has no matching binding.
   case returned(code: Int, text: String)

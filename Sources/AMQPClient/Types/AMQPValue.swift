@@ -3,8 +3,8 @@ public typealias AMQPTable = [String: AMQPValue]
 
 /// A field of an AMQP table.
 ///
-/// On the wire an integer is always 64 bits wide and a string always UTF-8; whatever width a peer sent is read into these.
-/// RabbitMQ compares integers by value, whatever their width, when a queue is declared again.
+/// On the wire an integer is always 64 bits wide and a string always UTF-8; whatever width a peer sent is read into
+/// these. RabbitMQ compares integers by value, whatever their width, when a queue is declared again.
 public enum AMQPValue: Sendable, Hashable {
   /// A string (`S`); bytes that are not UTF-8 are repaired when read.
   case string(String)

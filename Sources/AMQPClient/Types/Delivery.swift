@@ -46,7 +46,8 @@ public struct Delivery: Sendable, Hashable {
     self.routingKey = routingKey
   }
 
-  /// How often it was delivered and came back unsettled (`x-delivery-count`): 0 at first, and always 0 on classic queues.
+  /// How often it was delivered and came back unsettled (`x-delivery-count`): 0 at first, and always 0 on classic
+  /// queues.
   public var deliveryCount: Int { Int(headers["x-delivery-count"]?.intValue ?? 0) }
 }
 
@@ -55,6 +56,7 @@ public enum Settlement: Sendable, Hashable {
   /// It goes to the broker in this turn of the connection. A connection that breaks meanwhile may lose it, and the
   /// message is then delivered again.
   case sent
-  /// Nothing was sent: the channel that it was delivered through is gone (the broker delivers it again), or it was settled before.
+  /// Nothing was sent: the channel that it was delivered through is gone (the broker delivers it again), or it was
+  /// settled before.
   case stale
 }

@@ -47,8 +47,8 @@ public struct Queue: Sendable, Hashable {
     self.arguments = arguments
   }
 
-  /// Creates a quorum queue to declare: durable, and replicated in a cluster.
-  /// - Parameter arguments: besides `x-queue-type`.
+  /// Creates a quorum queue to declare: durable, and replicated in a cluster. `x-queue-type` need not be among the
+  /// arguments.
   public static func quorum(_ name: String, arguments: AMQPTable = [:]) -> Queue {
     Queue(name, arguments: arguments.merging(["x-queue-type": "quorum"], uniquingKeysWith: { $1 }))
   }
@@ -74,7 +74,8 @@ public struct Binding: Sendable, Hashable {
   }
 }
 
-/// What must exist before publishing or consuming; declared again at every connect, which changes nothing that is there.
+/// What must exist before publishing or consuming; declared again at every connect, which changes nothing that is
+/// there.
 public struct Topology: Sendable, Hashable {
   /// Declared first.
   public var exchanges: [Exchange]

@@ -2,7 +2,8 @@ internal import CRabbitMQ
 internal import Glibc
 
 extension ConnectionHandle {
-  /// Reads one frame without waiting, and copies it out. Also sends a heartbeat where one is due, and notices a silent peer.
+  /// Reads one frame without waiting, and copies it out. Also sends a heartbeat where one is due, and notices a silent
+  /// peer.
   mutating func next() -> Inbound {
     var frame = amqp_frame_t()
     var none = timeval(tv_sec: 0, tv_usec: 0)

@@ -29,6 +29,17 @@ struct ConnectionHandle: ~Copyable {
   /// Whether frames are in memory, which poll(2) cannot see.
   var hasBufferedInput: Bool { amqp_frames_enqueued(state) != 0 || amqp_data_in_buffer(state) != 0 }
 
+  /// Has the kernel collect what is written into full packets (TCP_CORK), until it is told not to; then all of it
+  /// leaves at once.
+  ///
+  /// A message is three writes. Ending it also sends a body whose last frame is full, which librabbitmq leaves behind
+  /// (MSG_MORE).
+  func holdBack(_ isOn: Bool) {
+    var value: Int32 = isOn ? 1 : 0
+    // A refusal costs speed, no more.
+    _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CORK, &value, socklen_t(MemoryLayout<Int32>.size))
+  }
+
   /// Whether the socket takes more bytes at once.
   var isWritable: Bool {
     var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)

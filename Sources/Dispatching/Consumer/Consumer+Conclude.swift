@@ -8,8 +8,10 @@ extension Consumer {
   /// Writes how the dispatch ended, then settles the deliveries that stand for the review.
   func conclude(_ ending: Ending, _ review: LeasedReview, _ ticket: Ticket, _ trace: TraceContext) async {
     switch ending {
-    case .dispatched(let agentVersion, let report):
-      await record(ticket, agentVersion, report, trace)
+    case .dispatched(let agentVersion, let report, let prepared):
+      let record = DispatchRecord(
+        reviewID: ticket.reviewID, attempt: ticket.attempt, agentVersion: agentVersion, sincePrepared: .now - prepared)
+      await write(record, report, ticket, trace)
       // Also where it could not be recorded: the worker has said yes, and the reaper reconciles the row.
       settle(hand.end(ticket), .acknowledge, .dispatched)
     case .overtaken:
@@ -38,10 +40,9 @@ extension Consumer {
   }
 
   /// Records the dispatch; what cannot be recorded now is the reaper's.
-  private func record(_ ticket: Ticket, _ agentVersion: String?, _ report: RunReport?, _ trace: TraceContext) async {
+  private func write(_ record: DispatchRecord, _ report: RunReport?, _ ticket: Ticket, _ trace: TraceContext) async {
     do {
-      let answer = try await records.submit(
-        DispatchRecord(reviewID: ticket.reviewID, attempt: ticket.attempt, agentVersion: agentVersion))
+      let answer = try await records.submit(record)
       if answer == .cancelled { try await store.tellWorkerCancelled(ticket.reviewID, attempt: ticket.attempt) }
       if let report { _ = try await store.report(ticket.reviewID, report) }
     } catch {

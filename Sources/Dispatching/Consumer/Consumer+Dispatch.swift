@@ -34,7 +34,7 @@ extension Consumer {
   /// How the attempt to dispatch a review ended.
   enum Ending: Sendable {
     /// The worker has it.
-    case dispatched(agentVersion: String?, report: RunReport?)
+    case dispatched(agentVersion: String?, report: RunReport?, prepared: ContinuousClock.Instant)
     /// Cancelled, or somebody else's by now: the row says what is next.
     case overtaken
     case postponed(String, Duration)
@@ -50,12 +50,13 @@ extension Consumer {
     if let wait = workerIsOut() { return .postponed("the worker is out", wait) }
     let payload: PreparedPayload
     switch await prepare(review, ticket) {
-    case .success(let prepared): payload = prepared
+    case .success(let ready): payload = ready
     case .failure(let ending): return ending.ending
     }
-    if .now - leased > Self.freshness, await !isStillWanted(ticket) { return .overtaken }
+    let prepared = ContinuousClock.now
+    if prepared - leased > Self.freshness, await !isStillWanted(ticket) { return .overtaken }
     if let wait = await waitForAdmission() { return .postponed("the worker is out", wait) }
-    return await call(payload, ticket, trace)
+    return await call(payload, ticket, trace, prepared: prepared)
   }
 
   private struct NotPrepared: Error {
@@ -96,7 +97,9 @@ extension Consumer {
     (try? await looks.submit(ticket)) ?? true
   }
 
-  private func call(_ payload: PreparedPayload, _ ticket: Ticket, _ trace: TraceContext) async -> Ending {
+  private func call(
+    _ payload: PreparedPayload, _ ticket: Ticket, _ trace: TraceContext, prepared: ContinuousClock.Instant
+  ) async -> Ending {
     let start = ContinuousClock.now
     let outcome = await worker.start(payload.body, reviewID: ticket.reviewID, attempt: ticket.attempt, trace: trace)
     metrics.dispatchSeconds.record(seconds: .now - start)
@@ -104,7 +107,8 @@ extension Consumer {
     case .dispatched(let response):
       circuit.succeeded()
       return .dispatched(
-        agentVersion: response.agentVersion ?? payload.agentVersion, report: report(response, ticket))
+        agentVersion: response.agentVersion ?? payload.agentVersion, report: report(response, ticket),
+        prepared: prepared)
     case .unavailable(let message):
       circuit.failed()
       return .postponed("the worker cannot be reached: \(message)", outageDelay())
@@ -115,17 +119,21 @@ extension Consumer {
       circuit.succeeded()
       return .failed(.workerRejected, message)
     case .ambiguous(let message):
-      return await ask(ticket, message)
+      return await ask(ticket, message, prepared)
     }
   }
 
   /// The worker may or may not have it: asks, instead of guessing (I2).
-  private func ask(_ ticket: Ticket, _ message: String) async -> Ending {
+  private func ask(
+    _ ticket: Ticket, _ message: String, _ prepared: ContinuousClock.Instant
+  ) async -> Ending {
     switch await worker.status(of: ticket.reviewID) {
     case .known(let run) where run.attempt == ticket.attempt:
       circuit.succeeded()
       await rememberWorkerAnswers()
-      return .dispatched(agentVersion: nil, report: run.status.reviewStatus == .queued ? nil : RunReport(run))
+      return .dispatched(
+        agentVersion: nil, report: run.status.reviewStatus == .queued ? nil : RunReport(run),
+        prepared: prepared)
     case .known:
       circuit.succeeded()
       await rememberWorkerAnswers()

@@ -28,7 +28,9 @@ public final class PostgresPool: Sendable {
   let state: Mutex<State>
 
   /// Creates a pool; nothing connects yet.
-  /// - Parameter configuration: `poolSize` is at least 1.
+  /// - Parameters:
+  ///   - configuration: its `poolSize` is at least 1.
+  ///   - logger: gets a warning for every lost connection and failed attempt.
   public init(_ configuration: PostgresConfiguration, logger: Logger) {
     self.configuration = configuration
     self.logger = logger

@@ -67,6 +67,7 @@ CREATE TABLE code_reviews (
   lease_owner             text,
   lease_expires_at        timestamptz,
   dispatch_failures       int NOT NULL DEFAULT 0,
+  prepared_at             timestamptz,                      -- when the payload was ready that was dispatched
   dispatched_at           timestamptz,
   reconciled_at           timestamptz,                      -- when the worker was last asked about a silent run
   session_id              text,
@@ -226,6 +227,7 @@ BEGIN
     NEW.republish_count := 0;
     NEW.lease_owner := NULL;
     NEW.lease_expires_at := NULL;
+    NEW.prepared_at := NULL;
     NEW.dispatched_at := NULL;
     IF NOT was_active THEN    -- a retry: a new attempt, which starts with nothing of the old one
       NEW.attempt := OLD.attempt + 1;

@@ -70,6 +70,7 @@ struct ReviewPageText {
     add("available", time(review.availableAt), nil)
     add("claimed", time(review.claimedAt), nil)
     add("published", time(review.publishedAt), nil)
+    add("prepared", time(review.preparedAt), nil)
     add("dispatched", time(review.dispatchedAt), nil)
     add("started", time(review.startedAt), nil)
     add("completed", time(review.completedAt), nil)

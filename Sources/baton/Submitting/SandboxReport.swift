@@ -20,7 +20,8 @@ struct SandboxReport {
 
   private var table: Table {
     var table = Table([
-      .left("OWNER"), .left("PULL REQUEST"), .right("CLAIMED"), .right("QUEUED"), .right("DISPATCHED"),
+      .left("OWNER"), .left("PULL REQUEST"), .right("CLAIMED"), .right("QUEUED"), .right("PREPARED"),
+      .right("DISPATCHED"),
       .right("COMPLETED"), .right("ATTEMPTS"), .prose("RESULT"),
     ])
     for line in lines {
@@ -32,7 +33,8 @@ struct SandboxReport {
         line.faults.isEmpty ? .init("dispatched once", .green) : .init(line.faults.joined(separator: "; "), .red)
       table.append([
         .init("\(review.owner)"), .init(review.pullRequest), after(review.claimedAt), after(review.publishedAt),
-        after(review.dispatchedAt), after(review.completedAt), .init("\(review.attempt)"), result,
+        after(review.preparedAt), after(review.dispatchedAt), after(review.completedAt), .init("\(review.attempt)"),
+        result,
       ])
     }
     return table
@@ -62,7 +64,8 @@ struct SandboxOutput: Encodable {
   var line: SandboxReport.Line
 
   private enum CodingKeys: String, CodingKey {
-    case id, owner, platform, repoFullName, prNumber, headSha, status, attempt, claimedMs, queuedMs, dispatchedMs
+    case id, owner, platform, repoFullName, prNumber, headSha, status, attempt, claimedMs, queuedMs, preparedMs,
+      dispatchedMs
     case completedMs, dispatchedOnce, faults
   }
 
@@ -80,6 +83,7 @@ struct SandboxOutput: Encodable {
     try container.encode(review.attempt, forKey: .attempt)
     try container.encode(after(review.claimedAt), forKey: .claimedMs)
     try container.encode(after(review.publishedAt), forKey: .queuedMs)
+    try container.encode(after(review.preparedAt), forKey: .preparedMs)
     try container.encode(after(review.dispatchedAt), forKey: .dispatchedMs)
     try container.encode(after(review.completedAt), forKey: .completedMs)
     try container.encode(line.faults.isEmpty, forKey: .dispatchedOnce)

@@ -21,7 +21,8 @@ struct AMQPFaultTests {
     let name = uniqueName("queue")
     let topology = Topology(queues: [.quorum(name)])
     try await withPublisher(topology, broker.configuration("publisher")) { publisher in
-      // Before the consumer comes: where two declare a new quorum queue at once, the broker nacks until it has a leader.
+      // Before the consumer comes: where two declare a new quorum queue at once, the broker nacks until it has a
+      // leader.
       #expect(await publisher.publish(publications(2, to: name)) == [.confirmed, .confirmed])
       try await withConsumer(topology, queue: name, broker.configuration("consumer")) { consumer in
         var iterator = consumer.deliveries.makeAsyncIterator()
@@ -49,8 +50,8 @@ struct AMQPFaultTests {
     try await withPublisher(topology, broker.configuration("publisher")) { publisher in
       #expect(await publisher.publish(publications(1, to: name), timeout: .seconds(30)) == [.confirmed])
       sent["m0"] = .confirmed
-      // RabbitMQ 3.10 registers a new quorum queue in a table that it writes up to 3 s later. Killed before, it would find
-      // the queue without its log, and never elect a leader for it.
+      // RabbitMQ 3.10 was once seen to come back without the log of a queue declared a second or two before the kill, and
+      // then elects no leader for it; its tables of queues are written late. This writes them now.
       try await broker.control("eval", "[dets:sync(Table) || Table <- dets:all()].")
       let flood = Task { () -> [(String, PublishOutcome)] in
         var outcomes: [(String, PublishOutcome)] = []

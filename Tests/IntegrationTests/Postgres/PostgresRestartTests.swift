@@ -105,7 +105,7 @@ private struct OwnServer {
   init() throws {
     script = try postgresTestVariable("BATON_TEST_BROKER_SCRIPT")
     folder = "/tmp/baton-pg-\(UInt32.random(in: 0 ... .max))"
-    port = Int.random(in: 15_000..<30_000)
+    port = Int.random(in: 12_800..<15_600)
     // The server has a user of its own, who must be able to enter.
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])

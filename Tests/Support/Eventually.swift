@@ -1,0 +1,16 @@
+/// Polls until a condition holds, and fails after a minute: for what only a look at a server can tell.
+package func eventually(
+  _ what: String, isolation: isolated (any Actor)? = #isolation, _ condition: () async throws -> Bool
+) async throws {
+  let deadline = ContinuousClock.now + .seconds(60)
+  while try await !condition() {
+    guard ContinuousClock.now < deadline else { throw NeverHappened(what: what) }
+    try await Task.sleep(for: .milliseconds(10))
+  }
+}
+
+/// What a test waited for in vain.
+package struct NeverHappened: Error, CustomStringConvertible {
+  package let what: String
+  package var description: String { "waited a minute in vain for \(what)" }
+}
