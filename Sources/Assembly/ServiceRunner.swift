@@ -19,7 +19,13 @@ package enum ServiceRunner {
     let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
     let running = Mutex<ServiceGroup?>(nil)
     let listening = Task {
+      var isStopping = false
       for await signal in signals {
+        guard !isStopping else {
+          logger.warning("second signal: ending at once", metadata: ["signal": "\(signal)"])
+          exit(130)
+        }
+        isStopping = true
         logger.notice("stopping", metadata: ["signal": "\(signal)"])
         guard let group = running.withLock({ $0.take() }) else { exit(0) }
         await group.triggerGracefulShutdown()
@@ -28,11 +34,6 @@ package enum ServiceRunner {
           logger.error("not drained in time: ending all the same; what is left is recovered by others")
           exit(1)
         }
-        break
-      }
-      for await signal in signals {
-        logger.warning("second signal: ending at once", metadata: ["signal": "\(signal)"])
-        exit(130)
       }
     }
     defer { listening.cancel() }

@@ -62,7 +62,7 @@ extension ReviewStore {
              lease_owner = NULL,
              lease_expires_at = NULL,
              updated_at = now()
-       WHERE r.id = $1 AND r.status IN ('queued', 'running')
+       WHERE r.id = $1 AND \(Fragment.hasStatus("'queued'", "'running'"))
          AND CASE WHEN $3::int IS NULL THEN r.session_id IS NULL OR $4::text IS NULL OR r.session_id = $4
                   ELSE r.attempt = $3 END
       RETURNING r.id

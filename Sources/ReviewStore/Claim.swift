@@ -93,12 +93,16 @@ extension ReviewStore {
     ),
     free AS MATERIALIZED (
       -- A row that somebody is cancelling now is left for the next pass.
-      SELECT r.id FROM code_reviews r JOIN chosen c ON c.id = r.id WHERE r.status = 'pending' FOR UPDATE OF r SKIP LOCKED
+      SELECT r.id
+        FROM chosen c
+        JOIN code_reviews r ON r.id = c.id
+       WHERE \(Fragment.hasStatus("'pending'"))
+         FOR UPDATE OF r SKIP LOCKED
     )
     UPDATE code_reviews r
        SET status = 'queued', status_reason = 'claimed', claimed_at = now(), claimed_by = $3
       FROM free f
-     WHERE r.id = f.id AND r.status = 'pending'
+     WHERE r.id = f.id AND \(Fragment.hasStatus("'pending'"))
     RETURNING r.id, r.attempt, r.claimed_at, r.traceparent
     """)
 
@@ -168,7 +172,7 @@ extension ReviewStore {
     UPDATE code_reviews r
        SET status = 'pending', status_reason = $3, available_at = now() + make_interval(secs => $4)
       FROM mine m
-     WHERE r.id = m.id AND r.status = 'queued' AND r.lease_owner IS NULL AND r.dispatched_at IS NULL
+     WHERE r.id = m.id AND \(Fragment.hasStatus("'queued'")) AND r.lease_owner IS NULL AND r.dispatched_at IS NULL
     """)
 
   /// Gives claims back whose tickets the broker has provably not taken: still this claim, unleased and not dispatched.

@@ -34,29 +34,26 @@ extension ReviewStore {
     """
     /* baton:record */
     WITH held AS MATERIALIZED (
-      SELECT r.id FROM code_reviews r WHERE r.id = ANY ($1::uuid[]) ORDER BY r.id FOR UPDATE OF r
-    ),
-    recorded AS (
-      UPDATE code_reviews r
-         SET dispatched_at = COALESCE(r.dispatched_at, now()),
-             prepared_at = COALESCE(r.prepared_at, now() - make_interval(secs => t.since_prepared)),
-             agent_version = COALESCE(t.agent_version, r.agent_version),
-             lease_owner = NULL,
-             lease_expires_at = NULL,
-             updated_at = now()
-        FROM held h
-        JOIN unnest($1::uuid[], $2::int[], $3::text[], $5::float8[]) AS t (id, attempt, agent_version, since_prepared)
-          ON t.id = h.id
-       WHERE r.id = h.id AND r.attempt = t.attempt
-         -- Ours; or ended meanwhile, which frees the lease; or run out, and nobody has taken it since.
-         AND (r.lease_owner = $4 OR r.lease_owner IS NULL)
-         AND r.status <> 'pending'
-      RETURNING r.id, r.status
+      SELECT h.id, t.attempt, t.agent_version, t.since_prepared, t.n
+        FROM unnest($1::uuid[], $2::int[], $3::text[], $5::float8[])
+             WITH ORDINALITY AS t (id, attempt, agent_version, since_prepared, n)
+        JOIN code_reviews h ON h.id = t.id
+       ORDER BY h.id
+         FOR UPDATE OF h
     )
-    SELECT a.status
-      FROM unnest($1::uuid[]) WITH ORDINALITY AS t (id, n)
-      LEFT JOIN recorded a ON a.id = t.id
-     ORDER BY t.n
+    UPDATE code_reviews r
+       SET dispatched_at = COALESCE(r.dispatched_at, now()),
+           prepared_at = COALESCE(r.prepared_at, now() - make_interval(secs => h.since_prepared)),
+           agent_version = COALESCE(h.agent_version, r.agent_version),
+           lease_owner = NULL,
+           lease_expires_at = NULL,
+           updated_at = now()
+      FROM held h
+     WHERE r.id = h.id AND r.attempt = h.attempt
+       -- Ours; or ended meanwhile, which frees the lease; or run out, and nobody has taken it since.
+       AND (r.lease_owner = $4 OR r.lease_owner IS NULL)
+       AND r.status <> 'pending'
+    RETURNING h.n, r.status
     """)
 
   /// Records that the worker has said yes, without touching the status, which the worker may have moved on already.
@@ -68,18 +65,17 @@ extension ReviewStore {
         records.map(\.reviewID), records.map { Int32(clamping: $0.attempt) }, records.map(\.agentVersion), holder.text,
         records.map(\.sincePrepared.inSeconds),
       ])
-    return try rows.map { row in
-      switch try row.decode(0, as: String?.self) {
-      case nil: .overtaken
-      case "cancelled": .cancelled
-      default: .recorded
-      }
+    var answers = Array(repeating: RecordAnswer.overtaken, count: records.count)
+    for row in rows {
+      let index = Int(try row.decode("n", as: Int64.self)) - 1
+      answers[index] = try row.decode("status", as: String.self) == "cancelled" ? .cancelled : .recorded
     }
+    return answers
   }
 
   /// What every write of a lease's holder repeats: the review, the attempt, and that the lease is still its own.
   private static let isMine = """
-    r.id = $1 AND r.attempt = $2 AND r.lease_owner = $3 AND r.status = 'queued' AND r.dispatched_at IS NULL
+    r.id = $1 AND r.attempt = $2 AND r.lease_owner = $3 AND \(Fragment.hasStatus("'queued'")) AND r.dispatched_at IS NULL
     """
 
   static let postpone = Statement(

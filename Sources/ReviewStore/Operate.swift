@@ -115,7 +115,7 @@ extension ReviewStore {
     WITH cancelled AS (
       UPDATE code_reviews r
          SET status = 'cancelled', status_reason = $3, error_code = $2, error_message = $3
-       WHERE r.id = $1 AND r.status IN ('pending', 'queued', 'running')
+       WHERE r.id = $1 AND \(Fragment.hasStatus("'pending'", "'queued'", "'running'"))
       RETURNING r.id, r.attempt, r.claimed_at
     ),
     told AS (
@@ -145,7 +145,7 @@ extension ReviewStore {
       -- The database clears what the old attempt left, and counts the new one.
       UPDATE code_reviews r
          SET status = 'pending', status_reason = $2, available_at = now()
-       WHERE r.id = $1 AND r.status IN ('failed', 'cancelled')
+       WHERE r.id = $1 AND \(Fragment.hasStatus("'failed'", "'cancelled'"))
       RETURNING r.attempt
     )
     SELECT r.status, COALESCE((SELECT attempt FROM retried), r.attempt) AS attempt,

@@ -197,7 +197,7 @@ extension ReviewStore {
        SET dispatched_at = NULL, lease_owner = NULL, lease_expires_at = NULL, published_at = NULL,
            claimed_at = clock_timestamp(), claimed_by = $3, republish_count = r.republish_count + 1,
            status_reason = 'the worker does not know it', updated_at = now()
-     WHERE r.id = $1 AND r.attempt = $2 AND r.status = 'queued' AND r.dispatched_at IS NOT NULL
+     WHERE r.id = $1 AND r.attempt = $2 AND \(Fragment.hasStatus("'queued'")) AND r.dispatched_at IS NOT NULL
     RETURNING r.id, r.attempt, r.claimed_at, r.traceparent
     """)
 
@@ -215,7 +215,7 @@ extension ReviewStore {
     /* baton:fail_lost */
     UPDATE code_reviews r
        SET status = 'failed', status_reason = 'worker_lost', error_code = 'worker_lost', error_message = $3
-     WHERE r.id = $1 AND r.attempt = $2 AND r.status = 'running'
+     WHERE r.id = $1 AND r.attempt = $2 AND \(Fragment.hasStatus("'running'"))
     """)
 
   /// Fails a running review that its worker no longer knows.
