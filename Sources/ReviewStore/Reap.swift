@@ -50,7 +50,7 @@ extension ReviewStore {
   ///
   /// $1 BATON_LEASE, $2 BATON_PUBLISH_GRACE, $3 BATON_STALE_AFTER, all in seconds; $4 the queue.
   private static let abandoned = """
-    SELECT r.id, a.reason, r.lease_owner IS NOT NULL AS is_leased, r.lease_losses
+    SELECT r.id, r.claimed_at, r.published_at, r.lease_owner, r.lease_expires_at, a.reason
       FROM code_reviews r
       LEFT JOIN baton_holders o ON o.id = r.lease_owner
       LEFT JOIN baton_holders p ON p.id = r.claimed_by
@@ -82,9 +82,19 @@ extension ReviewStore {
     "reap",
     """
     /* baton:reap */
-    WITH taken AS MATERIALIZED (
+    WITH candidate AS MATERIALIZED (
       \(abandoned)
-        FOR UPDATE OF r SKIP LOCKED
+    ),
+    taken AS MATERIALIZED (
+      -- Unchanged since it was judged: a row that another reaper has just taken is not abandoned any more.
+      SELECT r.id, c.reason, r.lease_owner IS NOT NULL AS is_leased, r.lease_losses
+        FROM candidate c
+        JOIN code_reviews r ON r.id = c.id
+       WHERE \(Fragment.hasStatus("'queued'")) AND r.dispatched_at IS NULL AND r.claimed_at = c.claimed_at
+         AND r.published_at IS NOT DISTINCT FROM c.published_at
+         AND r.lease_owner IS NOT DISTINCT FROM c.lease_owner
+         AND r.lease_expires_at IS NOT DISTINCT FROM c.lease_expires_at
+         FOR UPDATE OF r SKIP LOCKED
     )
     UPDATE code_reviews r
        SET status = CASE WHEN t.is_exhausted THEN 'failed' ELSE 'queued' END,

@@ -23,8 +23,10 @@ struct MessageTests {
       let marker = "poison-\(UUID().uuidString)"
       for body in bodies {
         let message = AMQPMessage(body: body, messageID: "\(marker)-\(UUID().uuidString)")
-        #expect(
-          await publisher.publish(message, exchange: ReviewTopology.exchange, routingKey: queue) == .confirmed)
+        // A quorum queue that was declared just now nacks until it has a leader.
+        try await eventually("confirmed") {
+          await publisher.publish(message, exchange: ReviewTopology.exchange, routingKey: queue) == .confirmed
+        }
       }
       let consumer = try await plant.start("consume")
       let producer = try await plant.start("produce")
