@@ -148,7 +148,7 @@ let package = Package(
     tests(
       "BatonTests",
       [
-        "baton", "AMQPClient", "PostgresClient", "ReviewStore", "Reviews", "Settings",
+        "baton", "AMQPClient", "PostgresClient", "ReviewStore", "Reviews", "Settings", "Telemetry",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     tests(

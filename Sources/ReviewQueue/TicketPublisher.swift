@@ -39,9 +39,15 @@ package struct TicketPublisher: Sendable {
       exchange: ReviewTopology.deadExchange, routingKey: queue)
   }
 
-  /// What the broker says of the work queue.
+  /// What the broker says of the work queue; one that somebody has deleted is declared again.
   package func status() async throws(AMQPError) -> QueueStatus {
-    try await publisher.queueStatus(queue)
+    do {
+      return try await publisher.queueStatus(queue)
+    } catch {
+      guard error.code == 404 else { throw error }
+      try await publisher.declareTopology()
+      return try await publisher.queueStatus(queue)
+    }
   }
 
   /// How many dead letters there are.

@@ -126,7 +126,7 @@ extension ReviewStore {
     /* baton:next_due */
     SELECT extract(epoch FROM min(r.available_at) - now())::float8
       FROM code_reviews r
-     WHERE r.status = 'pending' AND r.available_at > now()
+     WHERE \(Fragment.isPendingByTime) AND r.available_at > now()
     """)
 
   /// How long until the next pending review comes due; nil where none waits for its time.

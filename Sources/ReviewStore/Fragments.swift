@@ -3,6 +3,9 @@ enum Fragment {
   /// A pending row whose time has come; `r` is `code_reviews`.
   static let isDue = "r.status = 'pending' AND r.available_at <= now()"
 
+  /// A pending row, asked for by its time alone: the condition of the index `code_reviews_due`.
+  static let isPendingByTime = "lower(r.status) = 'pending'"
+
   /// The status of a row that is found by its id. Written so that the planner cannot match it with a partial index: with
   /// statistics from when the index was empty it would take that index for cheaper than the primary key, and read it whole for
   /// every row.

@@ -25,7 +25,8 @@ extension ReviewStore {
            (SELECT count(*) FROM code_reviews r
              WHERE r.status IN ('queued', 'running') AND r.status = 'running') AS running,
            (SELECT extract(epoch FROM now() - min(r.available_at))::float8
-              FROM code_reviews r WHERE \(Fragment.isDue)) AS oldest_pending,
+              FROM code_reviews r
+             WHERE \(Fragment.isPendingByTime) AND r.available_at <= now()) AS oldest_pending,
            (SELECT extract(epoch FROM now() - min(r.claimed_at))::float8
               FROM code_reviews r
              WHERE r.status IN ('queued', 'running') AND r.status = 'queued'

@@ -18,10 +18,10 @@ package enum ErrorCode: String, Sendable, CaseIterable, Codable {
   /// What the operator can do about it, as one sentence.
   package var advice: String {
     switch self {
-    case .configMissing: "Enable a configuration for the owner with `baton config set`, then `baton retry`."
-    case .configInvalid: "Correct the owner's configuration with `baton config set`, then `baton retry`."
+    case .configMissing: "Give the owner an enabled row in agent_configs for the platform, then `baton retry`."
+    case .configInvalid: "Correct what the message names in the owner's agent_configs.config, then `baton retry`."
     case .integrationMissing:
-      "Add the integration that the review names with `baton integration add`, then `baton retry`."
+      "Add the row of platform_integrations that the review names, then `baton retry`."
     case .integrationRevoked: "Have the owner install the app or renew the token, then `baton retry`."
     case .pullRequestClosed: "Nothing to do: reopening the pull request starts a new attempt."
     case .pullRequestMissing: "Check the repository's name, and that the integration may read it, then `baton retry`."

@@ -44,6 +44,34 @@ struct MessageTests {
     }
   }
 
+  @Test("a queue that was deleted with its tickets is declared again, and every review is dispatched")
+  func deletedQueue() async throws {
+    try await withPlant(latency: .zero) { plant in
+      let producer = try await plant.start("produce")
+      let ids = try await plant.test.insert(5)
+      try await eventually("published") {
+        try await plant.test.sql("SELECT count(*) FROM code_reviews WHERE published_at IS NOT NULL")[0]
+          .decode(0, as: Int64.self) == 5
+      }
+      let configuration = try AMQPConfiguration(
+        urls: try #require(plant.settings["BATON_AMQP_URL"]), connectionName: "test")
+      let connection = try await AMQPConnection.connect(configuration, logger: .postgresTests)
+      try await connection.deleteQueue(try #require(plant.settings["BATON_QUEUE"]))
+      await connection.close()
+      // No consumer is there to notice: the producer and the reaper have to.
+      let reaper = try await plant.start("reap", "--interval", "1s")
+      let more = try await plant.test.insert(5)
+      let consumer = try await plant.start("consume")
+      try await eventually("all dispatched") { try await plant.dispatchedCount() == 10 }
+      #expect(plant.worker.runCounts.count == ids.count + more.count)
+      #expect(plant.doubleRuns.isEmpty)
+      for process in [producer, reaper, consumer] {
+        process.signal(SIGTERM)
+        #expect(await process.wait() == 0)
+      }
+    }
+  }
+
   @Test("an outage of the worker costs no review an attempt")
   func workerOutage() async throws {
     let settings = ["BATON_RETRY_BASE": "100ms", "BATON_RETRY_MAX": "1s"]

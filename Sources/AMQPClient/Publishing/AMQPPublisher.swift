@@ -95,6 +95,11 @@ public final class AMQPPublisher: Sendable {
     try await connection("look at queue '\(queue)'").queueStatus(queue)
   }
 
+  /// Declares the topology again, as every connect does: for when somebody has deleted a part of it meanwhile.
+  public func declareTopology() async throws(AMQPError) {
+    try await connection("declare").declare(topology)
+  }
+
   /// Removes the messages that are ready in a queue; see `AMQPConnection.purge(_:)`.
   public func purge(_ queue: String) async throws(AMQPError) -> Int {
     try await connection("purge queue '\(queue)'").purge(queue)

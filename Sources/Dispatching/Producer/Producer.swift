@@ -17,7 +17,7 @@ package struct Producer: Service {
   private let logger: Logger
 
   /// Rows of one pass: large enough that the round trip does not count, small enough that others get a turn.
-  private static let batchMax = 500
+  private static let batchMax = 1_000
   /// Batches whose confirms may be outstanding while the next is claimed.
   private static let batchesInFlight = 4
 

@@ -97,7 +97,9 @@ CREATE TABLE code_reviews (
 -- Lease, publication and dispatch change no column of any index: such updates stay on the row's page (HOT).
 CREATE INDEX code_reviews_pending ON code_reviews (owner_type, owner_id, priority DESC, available_at, id)
   WHERE status = 'pending';
-CREATE INDEX code_reviews_due ON code_reviews (available_at) WHERE status = 'pending';
+-- Under a condition of its own, which only the questions about time repeat: with statistics from when nothing was pending, a claim
+-- would take this index for as good as the one above, and read it whole for every owner.
+CREATE INDEX code_reviews_due ON code_reviews (available_at) WHERE lower(status) = 'pending';
 CREATE INDEX code_reviews_active ON code_reviews (owner_type, owner_id, status) WHERE status IN ('queued', 'running');
 CREATE INDEX code_reviews_created ON code_reviews (created_at DESC, id DESC);
 
