@@ -1,5 +1,5 @@
 internal import AMQPClient
-package import AsyncHTTPClient
+internal import AsyncHTTPClient
 package import Dispatching
 package import Platforms
 package import Resilience
@@ -12,11 +12,10 @@ internal import Telemetry
 internal import WorkerAPI
 package import WorkerClient
 
-/// A consumer with the connections that are its own: to the broker, to the platforms and to the worker.
+/// A consumer with what is its own: the connections to the broker, to the platforms and to the worker.
 package struct ConsumerAssembly: Sendable {
   package let consumer: Consumer
   private let platformHTTP: HTTPClient
-  private let workerHTTP: HTTPClient
 
   /// - Parameter preparer: nil for the real one, which asks GitHub and GitLab.
   package init(_ process: DispatcherProcess, preparer: (any PayloadPreparer)? = nil) throws {
@@ -25,7 +24,6 @@ package struct ConsumerAssembly: Sendable {
       configuration: process.broker, topology: ReviewTopology.topology(queue: settings.queue), queue: settings.queue,
       prefetch: settings.prefetch, consumerTag: nil, logger: process.logger)
     platformHTTP = PlatformPreparer.makeHTTPClient(connectionMax: max(settings.prefetch, 8))
-    workerHTTP = WorkerClient.makeHTTPClient(maxConnections: settings.prefetch, timeout: settings.workerTimeout)
     let circuits = Circuits()
     let platform = try PlatformPreparer(
       settings: PlatformSettings(
@@ -35,7 +33,7 @@ package struct ConsumerAssembly: Sendable {
       httpClient: platformHTTP, circuits: circuits, logger: process.logger)
     let worker = try WorkerClient(
       baseURL: settings.workerURL ?? "", token: settings.workerToken ?? Secret(""), timeout: settings.workerTimeout,
-      httpClient: workerHTTP, logger: process.logger)
+      connectionMax: settings.prefetch, logger: process.logger)
     consumer = Consumer(
       Consumer.Dependencies(
         store: process.store, deliveries: source, tickets: process.tickets, preparer: preparer ?? platform,
@@ -51,27 +49,22 @@ package struct ConsumerAssembly: Sendable {
     }
   }
 
-  /// Shuts the HTTP clients down when the consumer has drained: listed before it.
+  /// Shuts the platforms' HTTP client down when the consumer has drained: listed before it.
   package var clients: some Service {
-    BackgroundService { [platformHTTP, workerHTTP] in
+    BackgroundService { [platformHTTP] in
       try? await Task.sleep(for: .seconds(1_000_000_000))
       // Everything has been answered by now; a connection that does not close cleanly changes nothing.
-      await Task {
-        try? await platformHTTP.shutdown()
-        try? await workerHTTP.shutdown()
-      }.value
+      await Task { try? await platformHTTP.shutdown() }.value
     }
   }
 }
 
 extension DispatcherProcess {
   /// A client of the worker for the reaper; nil where no worker is set.
-  package func workerClient() throws -> (client: WorkerClient, http: HTTPClient)? {
+  package func workerClient() throws -> WorkerClient? {
     guard let url = settings.workerURL, let token = settings.workerToken else { return nil }
-    let http = WorkerClient.makeHTTPClient(maxConnections: 16, timeout: settings.workerTimeout)
-    let client = try WorkerClient(
-      baseURL: url, token: token, timeout: settings.workerTimeout, httpClient: http, logger: logger)
-    return (client, http)
+    return try WorkerClient(
+      baseURL: url, token: token, timeout: settings.workerTimeout, connectionMax: 16, logger: logger)
   }
 
   /// The reaper of this process.

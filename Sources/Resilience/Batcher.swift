@@ -6,13 +6,14 @@ internal import Synchronization
 ///
 /// Inputs go out first in, first out; with more than one lane, batches may overtake each other on their way. Results come
 /// back by position. A class with a lock and not an actor: a cancelled caller's input is then withdrawn at once, before its
-/// batch can leave. It carries a hundred thousand submits a second, most of whose cost is the checked continuation.
+/// batch can leave. The continuations are unsafe ones, as checked ones would be most of a submit's cost: an entry is taken out of
+/// the queue, under the lock, by whoever resumes it, so that each is resumed once.
 ///
 /// Bound: every waiting input is a suspended caller, so the callers' own limit (the prefetch) bounds the queue.
 public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
   private struct Entry {
     let input: Input
-    let continuation: CheckedContinuation<Output, any Error>
+    let continuation: UnsafeContinuation<Output, any Error>
   }
 
   /// The queue's entries are numbered without gaps, so that a cancellation finds its own by subtraction. A withdrawn entry
@@ -61,7 +62,7 @@ public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
   public func submit(_ input: Input) async throws -> Output {
     let place = Place()
     return try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { continuation in
+      try await withUnsafeThrowingContinuation { continuation in
         enqueue(Entry(input: input, continuation: continuation), place)
       }
     } onCancel: {

@@ -69,10 +69,13 @@ public final class SolitudeGate: Sendable {
   }
 
   private func enter(_ kind: Kind) async throws {
-    let id = state.withLock { state in
+    let id: UInt64? = state.withLock { state in
+      if !Task.isCancelled, state.line.isEmpty, state.enter(kind) { return nil }
       defer { state.nextID += 1 }
       return state.nextID
     }
+    // Inside already: nearly always so, and without a suspension.
+    guard let id else { return }
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         stand(Waiter(id: id, kind: kind, continuation: continuation))

@@ -38,7 +38,7 @@ extension ReviewStore {
       (SELECT r.owner_type, r.owner_id
          FROM code_reviews r
         WHERE r.status = 'pending'
-        ORDER BY r.owner_type, r.owner_id
+        ORDER BY r.owner_id, r.owner_type
         LIMIT 1)
       UNION ALL
       SELECT n.owner_type, n.owner_id
@@ -46,8 +46,8 @@ extension ReviewStore {
        CROSS JOIN LATERAL (
          SELECT r.owner_type, r.owner_id
            FROM code_reviews r
-          WHERE r.status = 'pending' AND (r.owner_type, r.owner_id) > (w.owner_type, w.owner_id)
-          ORDER BY r.owner_type, r.owner_id
+          WHERE r.status = 'pending' AND (r.owner_id, r.owner_type) > (w.owner_id, w.owner_type)
+          ORDER BY r.owner_id, r.owner_type
           LIMIT 1) n
     )
     SELECT set_config('baton.owners', COALESCE(json_agg(json_build_array(l.owner_type, l.owner_id)), '[]')::text, true)

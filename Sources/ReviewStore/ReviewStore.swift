@@ -19,9 +19,12 @@ package struct ReviewStore: Sendable {
   /// Settings of each session that runs these statements.
   ///
   /// `enable_seqscan` is off because a plan made while the tables were small, or with statistics from when nothing was
-  /// queued, would be kept and read the whole history for every batch; every hot statement has an index to use.
+  /// queued, would be kept and read the whole history for every batch; every hot statement has an index to use. `jit` is off
+  /// because the planner's penalty for the scans that remain, of tables with a handful of rows, would have each of them
+  /// compiled: seconds for what takes a millisecond.
   package static let sessionSettings = [
     "enable_seqscan": "off",
+    "jit": "off",
     "statement_timeout": "30s",
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",

@@ -71,7 +71,7 @@ package struct Ticket: Sendable, Hashable {
     guard body.count < 160, body.starts(with: head) else { return nil }
     let idEnd = head.count + 36
     guard body.count > idEnd + middle.count, body[idEnd...].starts(with: middle),
-      let id = UUID(uuidString: String(decoding: body[head.count..<idEnd], as: UTF8.self))
+      let id = body[head.count..<idEnd].withUnsafeBufferPointer({ UUID(text: $0) })
     else { return nil }
     var position = idEnd + middle.count
     var attempt = 0
@@ -87,9 +87,4 @@ package struct Ticket: Sendable, Hashable {
     else { return nil }
     self.init(reviewID: id, attempt: attempt, claimedAt: claimedAt)
   }
-}
-
-extension UUID {
-  /// The canonical text form, lower case, as Postgres prints it.
-  package var lowercase: String { uuidString.lowercased() }
 }

@@ -15,13 +15,25 @@ package struct TraceContext: Sendable, Hashable {
 
   /// Reads a `traceparent` header; nil where it is malformed, so that a new trace starts.
   package init?(traceparent: String) {
-    let parts = traceparent.split(separator: "-", omittingEmptySubsequences: false)
-    guard parts.count >= 4, parts[0].count == 2, parts[0] != "ff", parts[1].count == 32, parts[2].count == 16,
-      parts[1].contains(where: { $0 != "0" }), parts[2].contains(where: { $0 != "0" }),
-      (parts[1] + parts[2]).utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
-    else { return nil }
-    traceID = String(parts[1])
-    spanID = String(parts[2])
+    // Version, trace, span and flags; a later version may have more behind them.
+    var text = traceparent
+    let isWellFormed = text.withUTF8 { utf8 in
+      utf8.count >= 55 && (utf8.count == 55 || utf8[55] == Self.dash)
+        && [2, 35, 52].allSatisfy { utf8[$0] == Self.dash }
+        && [0..<2, 3..<35, 36..<52, 53..<55].allSatisfy { utf8[$0].allSatisfy(Self.isHex) }
+        && utf8[3..<35].contains { $0 != Self.zero } && utf8[36..<52].contains { $0 != Self.zero }
+        && !utf8.starts(with: "ff".utf8) && (utf8.count == 55 || !utf8.starts(with: "00".utf8))
+    }
+    guard isWellFormed else { return nil }
+    traceID = String(decoding: text.utf8.dropFirst(3).prefix(32), as: UTF8.self)
+    spanID = String(decoding: text.utf8.dropFirst(36).prefix(16), as: UTF8.self)
+  }
+
+  private static let dash = UInt8(ascii: "-")
+  private static let zero = UInt8(ascii: "0")
+
+  private static func isHex(_ byte: UInt8) -> Bool {
+    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
   }
 
   /// The header's value.

@@ -44,7 +44,7 @@ package struct StartResponse: Sendable, Codable, Equatable {
     var agentVersion: String?
     while let (name, value) = scanner.next() {
       switch name {
-      case "reviewId": reviewID = UUID(uuidString: value)
+      case "reviewId": reviewID = UUID(text: value)
       case "status" where !value.isEmpty: status = RunState(rawValue: value)
       case "agentVersion": agentVersion = value
       default: break

@@ -40,6 +40,18 @@ struct AcknowledgementLedgerTests {
     #expect(ledger.flush() == [.acknowledge(4, multiple: true)])
   }
 
+  @Test("an acknowledgement that would go alone is kept once, and shares a frame where the gap closes")
+  func kept() {
+    var ledger = ledger(6)
+    for tag in [1, 3, 5] as [UInt64] { #expect(ledger.decide(tag, .acknowledge) == true) }
+    #expect(ledger.flush(early: false) == [.acknowledge(1, multiple: false)])
+    #expect(ledger.decisionCount == 2)
+    #expect(ledger.decide(2, .acknowledge) == true)
+    // 3 has found its frame; 5 has waited long enough.
+    #expect(ledger.flush(early: false) == [.acknowledge(3, multiple: true), .acknowledge(5, multiple: false)])
+    #expect(ledger.decisionCount == 0)
+  }
+
   @Test("rejections go before an acknowledgement that passes over them")
   func rejectsFirst() {
     var ledger = ledger(3)

@@ -11,8 +11,8 @@ struct DeliveryBufferTests {
 
   @Test("deliveries are read in their order, by a reader that came before or after them")
   func order() async {
-    let buffer = DeliveryBuffer()
-    #expect(buffer.begin {} == 1)
+    let buffer = DeliveryBuffer(prefetch: 4)
+    #expect(buffer.begin { _ in } == 1)
     let reader = Task {
       var tags: [UInt64] = []
       for await delivery in Deliveries(buffer: buffer) { tags.append(delivery.tag) }
@@ -27,8 +27,8 @@ struct DeliveryBufferTests {
 
   @Test("the sequence ends after what was received, and begins again when reopened")
   func ends() async {
-    let buffer = DeliveryBuffer()
-    _ = buffer.begin {}
+    let buffer = DeliveryBuffer(prefetch: 4)
+    _ = buffer.begin { _ in }
     #expect(buffer.push([delivery(1)]))
     buffer.end()
     var iterator = Deliveries(buffer: buffer).makeAsyncIterator()
@@ -41,8 +41,8 @@ struct DeliveryBufferTests {
 
   @Test("a cancelled reader ends, and the next one misses nothing")
   func cancelled() async {
-    let buffer = DeliveryBuffer()
-    _ = buffer.begin {}
+    let buffer = DeliveryBuffer(prefetch: 4)
+    _ = buffer.begin { _ in }
     let reader = Task { await buffer.take() }
     reader.cancel()
     #expect(await reader.value == nil)
@@ -52,38 +52,67 @@ struct DeliveryBufferTests {
 
   @Test("when the channel is gone nothing of it is read or settled any more")
   func invalidated() async {
-    let buffer = DeliveryBuffer()
-    _ = buffer.begin {}
+    let buffer = DeliveryBuffer(prefetch: 4)
+    _ = buffer.begin { _ in }
     #expect(buffer.push([delivery(1), delivery(2)]))
     #expect(buffer.settle(delivery(1), .acknowledge) == .sent)
     buffer.invalidate()
     #expect(buffer.unreadCount == 0)
-    #expect(buffer.takeActions() == [])
+    #expect(buffer.takeActions(early: true) == [])
     #expect(buffer.settle(delivery(2), .acknowledge) == .stale)
-    #expect(buffer.begin {} == 2)
+    #expect(buffer.begin { _ in } == 2)
     #expect(buffer.push([delivery(1, 2)]))
     #expect(buffer.settle(delivery(1), .acknowledge) == .stale)
     #expect(buffer.settle(delivery(1, 2), .acknowledge) == .sent)
     #expect(buffer.settle(delivery(1, 2), .acknowledge) == .stale)
-    #expect(buffer.takeActions() == [.acknowledge(1, multiple: false)])
+    #expect(buffer.takeActions(early: true) == [.acknowledge(1, multiple: false)])
   }
 
-  @Test("the connection is woken once for all decisions until it has taken them")
+  @Test("the connection is woken later for the first acknowledgement, and at once where enough has gathered")
   func wakes() {
-    let buffer = DeliveryBuffer()
-    let counter = WakeCounter()
-    _ = buffer.begin { counter.wake() }
-    #expect(buffer.push((1...4).map { delivery($0) }))
-    for tag in 1...3 as ClosedRange<UInt64> { #expect(buffer.settle(delivery(tag), .acknowledge) == .sent) }
-    #expect(counter.count == 1)
-    #expect(buffer.takeActions() == [.acknowledge(3, multiple: true)])
+    let buffer = DeliveryBuffer(prefetch: 12)
+    let wakes = Wakes()
+    _ = buffer.begin { wakes.note($0) }
+    #expect(buffer.push((1...6).map { delivery($0) }))
+    for tag in 1...2 as ClosedRange<UInt64> { #expect(buffer.settle(delivery(tag), .acknowledge) == .sent) }
+    #expect(wakes.delays == [.milliseconds(10)])
+    #expect(!buffer.isDue)
+    #expect(buffer.settle(delivery(3), .acknowledge) == .sent)
+    #expect(wakes.delays == [.milliseconds(10), .zero])
+    #expect(buffer.isDue)
+    #expect(buffer.takeActions(early: false) == [.acknowledge(3, multiple: true)])
     #expect(buffer.settle(delivery(4), .acknowledge) == .sent)
-    #expect(counter.count == 2)
+    #expect(wakes.delays == [.milliseconds(10), .zero, .milliseconds(10)])
+  }
+
+  @Test("a rejection is sent at once, and with it what has gathered")
+  func rejectsAtOnce() {
+    let buffer = DeliveryBuffer(prefetch: 100)
+    let wakes = Wakes()
+    _ = buffer.begin { wakes.note($0) }
+    #expect(buffer.push((1...3).map { delivery($0) }))
+    #expect(buffer.settle(delivery(1), .acknowledge) == .sent)
+    #expect(buffer.settle(delivery(2), .reject(requeue: true)) == .sent)
+    #expect(wakes.delays == [.milliseconds(10), .zero])
+    #expect(
+      buffer.takeActions(early: false) == [.reject(2, requeue: true), .acknowledge(1, multiple: false)])
+  }
+
+  @Test("the connection is woken again for an acknowledgement that it has kept")
+  func wakesForKept() {
+    let buffer = DeliveryBuffer(prefetch: 4)
+    let wakes = Wakes()
+    _ = buffer.begin { wakes.note($0) }
+    #expect(buffer.push((1...2).map { delivery($0) }))
+    #expect(buffer.settle(delivery(2), .acknowledge) == .sent)
+    #expect(buffer.takeActions(early: false) == [])
+    #expect(wakes.delays == [.zero, .milliseconds(10)])
+    #expect(buffer.takeActions(early: false) == [.acknowledge(2, multiple: false)])
   }
 }
 
-private final class WakeCounter: Sendable {
-  private let number = Mutex(0)
-  var count: Int { number.withLock { $0 } }
-  func wake() { number.withLock { $0 += 1 } }
+private final class Wakes: Sendable {
+  private let noted = Mutex<[Duration]>([])
+  var delays: [Duration] { noted.withLock { $0 } }
+  func note(_ delay: Duration) { noted.withLock { $0.append(delay) } }
 }

@@ -13,7 +13,6 @@ import WorkerAPI
 import WorkerClient
 
 let token = Secret("sesame-open-4711")
-let httpClient = WorkerClient.makeHTTPClient(maxConnections: 64, timeout: .seconds(30))
 
 /// A reference worker on a free port, with a receiver of its callbacks.
 struct TestWorker: Sendable {
@@ -46,7 +45,7 @@ struct TestWorker: Sendable {
       var iterator = ports.makeAsyncIterator()
       let port = try #require(await iterator.next())
       let client = try WorkerClient(
-        baseURL: "http://127.0.0.1:\(port)", token: token, timeout: .seconds(30), httpClient: httpClient, logger: quiet)
+        baseURL: "http://127.0.0.1:\(port)", token: token, timeout: .seconds(30), connectionMax: 64, logger: quiet)
       let worker = TestWorker(
         url: "http://127.0.0.1:\(port)", client: client, callbacks: callbacks, services: services)
       do {
@@ -86,7 +85,7 @@ struct TestWorker: Sendable {
     if let token { request.headers.add(name: "authorization", value: "Bearer \(token)") }
     for (name, value) in headers { request.headers.add(name: name, value: value) }
     if !body.isEmpty { request.body = .bytes(ByteBuffer(bytes: body)) }
-    let response = try await httpClient.execute(request, timeout: .seconds(30))
+    let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
     let answer = try await response.body.collect(upTo: 1 << 20)
     return (
       Int(response.status.code), try? JSONDecoder().decode(ErrorBody.self, from: Data(answer.readableBytesView)).error

@@ -305,7 +305,7 @@ struct WorkerEndTests {
     var iterator = ports.makeAsyncIterator()
     let port = try #require(await iterator.next())
     let client = try WorkerClient(
-      baseURL: "http://127.0.0.1:\(port)", token: token, timeout: .seconds(30), httpClient: httpClient, logger: quiet)
+      baseURL: "http://127.0.0.1:\(port)", token: token, timeout: .seconds(30), connectionMax: 64, logger: quiet)
     let request = startRequest()
     #expect(await client.start(request.encode(), reviewID: request.reviewId, attempt: 1, trace: nil).isDispatched)
     try await eventually { text("\(folder)/pid")?.hasSuffix("\n") == true }

@@ -1,4 +1,3 @@
-import AsyncHTTPClient
 import FoundationEssentials
 import NIOCore
 import NIOPosix
@@ -92,28 +91,47 @@ struct ClassificationTests {
     // A listener with a backlog of nothing that never accepts: the kernel drops the next SYN.
     let full = try FullListener()
     defer { full.close() }
-    let httpClient = WorkerClient.makeHTTPClient(maxConnections: 1, timeout: .seconds(1))
-    let outcome = try await client(
-      "http://127.0.0.1:\(full.port)", timeout: .seconds(1), httpClient: httpClient
-    ).start(startRequest(UUID()))
+    let outcome = try await client("http://127.0.0.1:\(full.port)", timeout: .seconds(1)).start(startRequest(UUID()))
     #expect(outcome.kind == .unavailable, "\(outcome)")
-    try await httpClient.shutdown()
   }
 
-  @Test("a start that waits for a connection until its deadline was never sent")
-  func poolFull() async throws {
+  @Test("a start that is cancelled while it waits for a connection was never sent")
+  func waitsForConnection() async throws {
     let worker = try await ScriptedWorker([.hang])
-    let httpClient = WorkerClient.makeHTTPClient(maxConnections: 1, timeout: .seconds(30))
-    let holder = try client(worker.url, timeout: .seconds(30), httpClient: httpClient)
-    let held = Task { await holder.start(startRequest(UUID())) }
+    let client = try client(worker.url, connectionMax: 1)
+    let held = Task { await client.start(startRequest(UUID())) }
     try await eventually { worker.starts.count == 1 }
-    let outcome = try await client(worker.url, timeout: .seconds(1), httpClient: httpClient).start(startRequest(UUID()))
-    #expect(outcome.kind == .unavailable, "\(outcome)")
+    let waiting = Task { await client.start(startRequest(UUID())) }
+    try await Task.sleep(for: .milliseconds(50))
+    waiting.cancel()
+    #expect(await waiting.value.kind == .unavailable)
     #expect(worker.starts.count == 1)
     held.cancel()
     #expect(await held.value.kind == .ambiguous)
-    try await httpClient.shutdown()
     await worker.stop()
+  }
+
+  @Test("one that waits in line gets the next free connection")
+  func line() async throws {
+    let worker = try await ScriptedWorker()
+    let client = try client(worker.url, connectionMax: 2)
+    let outcomes = await withTaskGroup(of: OutcomeClass.self) { group in
+      for _ in 0..<50 { group.addTask { await client.start(startRequest(UUID())).kind } }
+      return await group.reduce(into: []) { $0.append($1) }
+    }
+    #expect(outcomes == Array(repeating: .dispatched, count: 50))
+    #expect(worker.connectionCount <= 2)
+    await worker.stop()
+  }
+
+  @Test("where every connection is refused, all who wait hear of it")
+  func refusedInLine() async throws {
+    let client = try client("http://127.0.0.1:\(try await unusedPort())", connectionMax: 2)
+    let outcomes = await withTaskGroup(of: OutcomeClass.self) { group in
+      for _ in 0..<20 { group.addTask { await client.start(startRequest(UUID())).kind } }
+      return await group.reduce(into: []) { $0.append($1) }
+    }
+    #expect(outcomes == Array(repeating: .unavailable, count: 20))
   }
 
   @Test("a connection cut before reading is never called refused or dispatched")
@@ -122,16 +140,6 @@ struct ClassificationTests {
     let outcome = try await client(worker.url).start(startRequest(UUID()))
     #expect([.ambiguous, .unavailable].contains(outcome.kind), "\(outcome)")
     #expect(worker.starts.isEmpty)
-    await worker.stop()
-  }
-
-  @Test("a client that is shut down has sent nothing")
-  func shutDown() async throws {
-    let worker = try await ScriptedWorker()
-    let httpClient = WorkerClient.makeHTTPClient(maxConnections: 1, timeout: .seconds(30))
-    let client = try client(worker.url, httpClient: httpClient)
-    try await httpClient.shutdown()
-    #expect(await client.start(startRequest(UUID())).kind == .unavailable)
     await worker.stop()
   }
 

@@ -1,4 +1,3 @@
-import AsyncHTTPClient
 import FoundationEssentials
 import Logging
 import NIOCore
@@ -9,14 +8,11 @@ import WorkerClient
 
 let token = Secret("sesame-open-4711")
 
-/// One client for all tests; the process ends with it.
-let sharedHTTPClient = WorkerClient.makeHTTPClient(maxConnections: 64, timeout: .seconds(10))
-
 func client(
-  _ url: String, timeout: Duration = .seconds(20), httpClient: HTTPClient = sharedHTTPClient
+  _ url: String, token: Secret = token, timeout: Duration = .seconds(20), connectionMax: Int = 64
 ) throws -> WorkerClient {
   try WorkerClient(
-    baseURL: url, token: token, timeout: timeout, httpClient: httpClient, logger: Logger(label: "test"))
+    baseURL: url, token: token, timeout: timeout, connectionMax: connectionMax, logger: Logger(label: "test"))
 }
 
 func startRequest(_ id: UUID, attempt: Int = 1, prompt: String = "Review this.") -> StartRequest {

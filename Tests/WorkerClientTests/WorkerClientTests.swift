@@ -48,23 +48,21 @@ struct WorkerClientTests {
   @Test("the status tells known, unknown, unsupported and failed apart")
   func status() async throws {
     let worker = try await ScriptedWorker(token: token.reveal())
-    let client = try client(worker.url)
+    let known = try client(worker.url)
     let id = UUID()
-    #expect(await client.status(of: id) == .unknown)
+    #expect(await known.status(of: id) == .unknown)
     worker.know(id, attempt: 2, state: .running)
-    #expect(await client.status(of: id) == .known(RunStatus(reviewId: id, attempt: 2, status: .running)))
+    #expect(await known.status(of: id) == .known(RunStatus(reviewId: id, attempt: 2, status: .running)))
     worker.lacksStatusRoute = true
-    #expect(await client.status(of: id) == .unsupported)
-    let stranger = try WorkerClient(
-      baseURL: worker.url, token: Secret("another-4711"), timeout: .seconds(20), httpClient: sharedHTTPClient,
-      logger: Logger(label: "test"))
+    #expect(await known.status(of: id) == .unsupported)
+    let stranger = try client(worker.url, token: Secret("another-4711"))
     guard case .failed(let message) = await stranger.status(of: id) else {
       Issue.record("a wrong token is no evidence about the route")
       return
     }
     #expect(message.contains("401: wrong token"))
     await worker.stop()
-    guard case .failed = await client.status(of: id) else {
+    guard case .failed = await known.status(of: id) else {
       Issue.record("a worker that is gone knows nothing")
       return
     }

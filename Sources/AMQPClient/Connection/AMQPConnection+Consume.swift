@@ -21,7 +21,7 @@ extension AMQPConnection {
 
   private func beginConsumption(_ buffer: DeliveryBuffer, _ consumerTag: String) -> UInt64 {
     if let consumption { return consumption.generation }
-    let generation = buffer.begin { [weak self] in self?.wakeUp() }
+    let generation = buffer.begin { [weak self] delay in self?.wakeUp(after: delay) }
     consumption = Consumption(buffer: buffer, generation: generation, consumerTag: consumerTag)
     return generation
   }
@@ -29,7 +29,7 @@ extension AMQPConnection {
   /// Ends the consumer and keeps the channel, so that what was delivered can be settled.
   func stopConsuming() async throws(AMQPError) {
     guard handle != nil, let consumption, consumption.isActive else { return }
-    flushSettlements()
+    flushSettlements(early: true)
     // At once: the broker takes methods in order, so consuming again may be sent before this is answered.
     self.consumption?.isActive = false
     _ = try await call(.cancel(consumerTag: consumption.consumerTag), on: Self.mainChannel)
@@ -38,15 +38,18 @@ extension AMQPConnection {
   /// Closes the main channel: everything unsettled goes back to the broker.
   func closeMainChannel() async throws(AMQPError) {
     guard channels[Self.mainChannel] != nil else { return }
-    flushSettlements()
+    flushSettlements(early: true)
     dropMainChannel(reason: "the channel was closed by this client")
     _ = try await call(.closeChannel, on: Self.mainChannel)
   }
 
-  /// Sends the decisions taken since the last turn.
-  func flushSettlements() {
-    guard let buffer = consumption?.buffer, buffer.isAwaited, canWrite() else { return }
-    for action in buffer.takeActions() {
+  /// Sends the decisions taken.
+  /// - Parameter early: also where more could be gathered.
+  func flushSettlements(early: Bool = false) {
+    guard let buffer = consumption?.buffer, early || buffer.isDue, canWrite() else { return }
+    handle?.holdBack(true)
+    defer { handle?.holdBack(false) }
+    for action in buffer.takeActions(early: early) {
       do {
         switch action {
         case .acknowledge(let tag, let multiple):

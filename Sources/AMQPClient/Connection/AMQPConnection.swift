@@ -108,7 +108,7 @@ public actor AMQPConnection {
   public func close() async {
     guard handle != nil, !isClosing else { return }
     isClosing = true
-    flushSettlements()
+    flushSettlements(early: true)
     if !isBlocked { await awaitConfirms() }
     do {
       _ = try await call(.closeConnection, on: 0)
@@ -151,13 +151,13 @@ public actor AMQPConnection {
   }
 
   /// Asks for a turn from any thread, for those who have left something to write.
-  nonisolated func wakeUp() {
-    _ = executor.schedule(after: .zero) { [weak self] in self?.assumeIsolated { $0.turnIfAwaited() } }
+  nonisolated func wakeUp(after delay: Duration = .zero) {
+    _ = executor.schedule(after: delay) { [weak self] in self?.assumeIsolated { $0.turnIfAwaited() } }
   }
 
   /// The turn that the wake-up itself caused has mostly done the work already.
   private func turnIfAwaited() {
-    guard publishing?.queue.isAwaited == true || consumption?.buffer.isAwaited == true else { return }
+    guard publishing?.queue.isAwaited == true || consumption?.buffer.isDue == true else { return }
     if turn() { wakeUpToRead() }
   }
 

@@ -40,7 +40,7 @@ public final class AMQPConsumer: Sendable {
   private let consumerTag: String
   private let logger: Logger
   private let executor: ThreadExecutor
-  private let buffer = DeliveryBuffer()
+  private let buffer: DeliveryBuffer
   private let stateSink: AsyncStream<State>.Continuation
   private let wish = Mutex(Wish())
 
@@ -64,13 +64,14 @@ public final class AMQPConsumer: Sendable {
     self.consumerTag = consumerTag ?? String("\(configuration.connectionName)-consumer".utf8.prefix(255)) ?? "consumer"
     self.logger = logger
     executor = ThreadExecutor(name: "amqp-consume")
+    buffer = DeliveryBuffer(prefetch: prefetch)
     (state, stateSink) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(64))
   }
 
   // MARK: Settling
 
-  /// The message is done with; the broker forgets it. Returns at once; the connection sends it in its next turn,
-  /// several in one frame where they are contiguous.
+  /// The message is done with; the broker forgets it. Returns at once; the connection sends it within 20 ms, several in
+  /// one frame where they are contiguous.
   @discardableResult
   public func acknowledge(_ delivery: Delivery) -> Settlement { buffer.settle(delivery, .acknowledge) }
 

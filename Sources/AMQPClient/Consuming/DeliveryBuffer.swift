@@ -16,11 +16,20 @@ final class DeliveryBuffer: Sendable {
     var reader: (id: UInt64, continuation: CheckedContinuation<Delivery?, Never>)?
     var nextReaderID: UInt64 = 1
     var isEnded = false
-    var wake: (@Sendable () -> Void)?
-    var isAwaited = false
+    var wake: (@Sendable (Duration) -> Void)?
+    /// When the decisions taken are to be sent; nil where there are none.
+    var due: ContinuousClock.Instant?
   }
 
+  /// How long a decision waits for others that can share its frame. The broker writes each frame down on its own, so frames, not
+  /// messages, are what it pays for; and the credit of a quarter of the prefetch, the most that waits, is hardly missed for so long.
+  private static let gathering: Duration = .milliseconds(10)
+
+  private let gatheredMax: Int
   private let state = Mutex(State())
+
+  /// - Parameter prefetch: the most deliveries in hand.
+  init(prefetch: Int) { gatheredMax = max(1, prefetch / 4) }
 
   /// The last generation that began; 0 before the first.
   var generation: UInt64 { state.withLock { $0.generation } }
@@ -74,32 +83,38 @@ final class DeliveryBuffer: Sendable {
     reader?.continuation.resume(returning: nil)
   }
 
-  /// Takes a decision about a delivery; the connection sends it in its next turn.
+  /// Takes a decision about a delivery; the connection sends it soon.
   func settle(_ delivery: Delivery, _ verdict: AcknowledgementLedger.Verdict) -> Settlement {
-    let (settlement, wake) = state.withLock { state -> (Settlement, (@Sendable () -> Void)?) in
+    let (settlement, wake, delay) = state.withLock { state -> (Settlement, (@Sendable (Duration) -> Void)?, Duration) in
       guard state.isLive, delivery.generation == state.generation, state.ledger.decide(delivery.tag, verdict) else {
-        return (.stale, nil)
+        return (.stale, nil, .zero)
       }
-      if state.isAwaited { return (.sent, nil) }
-      state.isAwaited = true
-      return (.sent, state.wake)
+      let now = ContinuousClock.now
+      if state.ledger.decisionCount < gatheredMax, case .acknowledge = verdict {
+        guard state.due == nil else { return (.sent, nil, .zero) }
+        state.due = now + Self.gathering
+        return (.sent, state.wake, Self.gathering)
+      }
+      if let due = state.due, due <= now { return (.sent, nil, .zero) }
+      state.due = now
+      return (.sent, state.wake, .zero)
     }
-    wake?()
+    wake?(delay)
     return settlement
   }
 
   // MARK: The connection's side
 
   /// A channel is about to consume.
-  /// - Parameter wake: called from any thread when there are decisions to send, once until `takeActions`.
-  func begin(wake: @escaping @Sendable () -> Void) -> UInt64 {
+  /// - Parameter wake: called from any thread when there will be decisions to send, with the time until then.
+  func begin(wake: @escaping @Sendable (Duration) -> Void) -> UInt64 {
     state.withLock { state in
       state.generation += 1
       state.isLive = true
       state.unread.removeAll()
       state.ledger = AcknowledgementLedger()
       state.wake = wake
-      state.isAwaited = false
+      state.due = nil
       return state.generation
     }
   }
@@ -121,16 +136,23 @@ final class DeliveryBuffer: Sendable {
     return isInOrder
   }
 
-  /// The frames for the decisions taken since the last time.
-  func takeActions() -> [AcknowledgementLedger.Action] {
-    state.withLock { state in
-      state.isAwaited = false
-      return state.isLive ? state.ledger.flush() : []
+  /// The frames to send now.
+  /// - Parameter early: those of all decisions; otherwise some may be kept for a while, and the connection is woken for them.
+  func takeActions(early: Bool) -> [AcknowledgementLedger.Action] {
+    let (actions, wake) = state.withLock { state -> ([AcknowledgementLedger.Action], (@Sendable (Duration) -> Void)?) in
+      state.due = nil
+      guard state.isLive else { return ([], nil) }
+      let actions = state.ledger.flush(early: early)
+      guard state.ledger.decisionCount > 0 else { return (actions, nil) }
+      state.due = .now + Self.gathering
+      return (actions, state.wake)
     }
+    wake?(Self.gathering)
+    return actions
   }
 
-  /// Whether decisions wait to be sent.
-  var isAwaited: Bool { state.withLock { $0.isAwaited } }
+  /// Whether decisions are to be sent now.
+  var isDue: Bool { state.withLock { $0.due.map { $0 <= .now } ?? false } }
 
   /// The channel is gone: the broker takes back what is unsettled, so nothing of it is read or settled any more.
   func invalidate() {
@@ -139,7 +161,7 @@ final class DeliveryBuffer: Sendable {
       state.unread.removeAll()
       state.ledger = AcknowledgementLedger()
       state.wake = nil
-      state.isAwaited = false
+      state.due = nil
     }
   }
 

@@ -17,6 +17,13 @@ struct AcknowledgementLedger {
     case reject(UInt64, requeue: Bool)
   }
 
+  private struct Decision {
+    var tag: UInt64
+    var verdict: Verdict
+    /// Whether it has been kept back once, in the hope that a prefix comes to take it in.
+    var isLate = false
+  }
+
   private enum Slot: UInt8 { case inHand, acknowledged, settled }
 
   /// A jump of the broker's tags beyond this is a broken peer, not deliveries that were dropped.
@@ -24,12 +31,12 @@ struct AcknowledgementLedger {
 
   private var slots: Deque<Slot> = []
   private var firstTag: UInt64 = 1
-  private var decided: [(tag: UInt64, verdict: Verdict)] = []
+  private var decided: [Decision] = []
   /// Deliveries received and not yet decided.
   private(set) var inHandCount = 0
 
-  /// Whether there is something to flush.
-  var hasDecisions: Bool { !decided.isEmpty }
+  /// How many decisions wait for `flush`.
+  var decisionCount: Int { decided.count }
 
   /// Enters a delivery.
   /// - Returns: false where the tag does not follow the ones before.
@@ -49,22 +56,32 @@ struct AcknowledgementLedger {
     let index = Int(tag - firstTag)
     guard slots[index] == .inHand else { return false }
     slots[index] = if case .acknowledge = verdict { .acknowledged } else { .settled }
-    decided.append((tag, verdict))
+    decided.append(Decision(tag: tag, verdict: verdict))
     inHandCount -= 1
     return true
   }
 
-  /// The frames for the decisions since the last flush, in the order to send them.
-  mutating func flush() -> [Action] {
+  /// The frames for the decisions taken, in the order to send them. An acknowledgement that would go alone, as an earlier delivery is
+  /// still in hand, is kept for the next flush: by then it may share a frame.
+  /// - Parameter early: keeps nothing.
+  mutating func flush(early: Bool = true) -> [Action] {
     guard !decided.isEmpty else { return [] }
     var actions: [Action] = []
-    for case (let tag, .reject(let requeue)) in decided { actions.append(.reject(tag, requeue: requeue)) }
-    if let prefix = takeAcknowledgedPrefix() { actions.append(prefix) }
-    for case (let tag, .acknowledge) in decided where tag >= firstTag {
-      actions.append(.acknowledge(tag, multiple: false))
-      slots[Int(tag - firstTag)] = .settled
+    for decision in decided {
+      if case .reject(let requeue) = decision.verdict { actions.append(.reject(decision.tag, requeue: requeue)) }
     }
-    decided.removeAll(keepingCapacity: true)
+    if let prefix = takeAcknowledgedPrefix() { actions.append(prefix) }
+    var kept: [Decision] = []
+    for decision in decided where decision.tag >= firstTag {
+      guard case .acknowledge = decision.verdict else { continue }
+      if early || decision.isLate {
+        actions.append(.acknowledge(decision.tag, multiple: false))
+        slots[Int(decision.tag - firstTag)] = .settled
+      } else {
+        kept.append(Decision(tag: decision.tag, verdict: decision.verdict, isLate: true))
+      }
+    }
+    decided = kept
     return actions
   }
 

@@ -86,7 +86,8 @@ CREATE TABLE code_reviews (
   total_tokens_out        bigint,
   total_cost_microusd     bigint,
   traceparent             text,
-  UNIQUE (owner_type, owner_id, platform, repo_full_name, pr_number, head_sha)
+  -- The most telling column first: an insert and a claim compare it with some fifteen others.
+  UNIQUE (pr_number, repo_full_name, head_sha, owner_id, owner_type, platform)
 ) WITH (
   fillfactor = 70,                          -- room for the three updates of a dispatch, which touch no indexed column
   autovacuum_vacuum_scale_factor = 0.05,
@@ -95,24 +96,24 @@ CREATE TABLE code_reviews (
 
 -- Each hot statement reads one of the two partial indexes, so that its cost follows the live rows, not the history.
 -- Lease, publication and dispatch change no column of any index: such updates stay on the row's page (HOT).
-CREATE INDEX code_reviews_pending ON code_reviews (owner_type, owner_id, priority DESC, available_at, id)
+CREATE INDEX code_reviews_pending ON code_reviews (owner_id, owner_type, priority DESC, available_at, id)
   WHERE status = 'pending';
 -- Under a condition of its own, which only the questions about time repeat: with statistics from when nothing was pending, a claim
 -- would take this index for as good as the one above, and read it whole for every owner.
 CREATE INDEX code_reviews_due ON code_reviews (available_at) WHERE lower(status) = 'pending';
-CREATE INDEX code_reviews_active ON code_reviews (owner_type, owner_id, status) WHERE status IN ('queued', 'running');
+CREATE INDEX code_reviews_active ON code_reviews (owner_id, owner_type, status) WHERE status IN ('queued', 'running');
 CREATE INDEX code_reviews_created ON code_reviews (created_at DESC, id DESC);
 
 CREATE TABLE review_transitions (
-  id          bigserial PRIMARY KEY,
+  id          bigserial NOT NULL,
   review_id   uuid NOT NULL,
   at          timestamptz NOT NULL DEFAULT clock_timestamp(),
   from_status text,
   to_status   text NOT NULL,
   reason      text,
-  actor       text
+  actor       text,
+  PRIMARY KEY (review_id, id)
 );
-CREATE INDEX review_transitions_review ON review_transitions (review_id, id);
 
 CREATE TABLE webhook_deliveries (
   platform     text NOT NULL,
@@ -259,21 +260,6 @@ BEGIN
   END IF;
 
   NEW.updated_at := now();
-  INSERT INTO review_transitions (review_id, from_status, to_status, reason, actor)
-  VALUES (NEW.id, OLD.status, NEW.status,
-          CASE WHEN NEW.status_reason IS DISTINCT FROM OLD.status_reason THEN NEW.status_reason ELSE NEW.error_code END,
-          current_setting('application_name'));
-
-  -- NOTIFY serialises commits, so a freed slot is told only where somebody waits for it.
-  IF NEW.status = 'pending' THEN
-    NOTIFY baton_pending;
-  ELSIF was_active AND NEW.status NOT IN ('queued', 'running') AND EXISTS (
-    SELECT 1 FROM code_reviews p
-     WHERE p.owner_type = NEW.owner_type AND p.owner_id = NEW.owner_id
-       AND p.status = 'pending' AND p.available_at <= now()
-  ) THEN
-    NOTIFY baton_pending;
-  END IF;
   RETURN NEW;
 END $$;
 
@@ -281,6 +267,45 @@ CREATE TRIGGER code_reviews_changed
   BEFORE UPDATE ON code_reviews
   FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status)
   EXECUTE FUNCTION baton_review_changed();
+
+-- Records the transitions of a statement, and wakes the producers. Once for all its rows: for each row it would double the cost
+-- of a claim. Without nested loops, because the plan is made for the session's first statement, which may have changed one row, and
+-- kept for those that change a thousand.
+CREATE FUNCTION baton_reviews_moved() RETURNS trigger LANGUAGE plpgsql SET enable_nestloop = off AS $$
+BEGIN
+  INSERT INTO review_transitions (review_id, from_status, to_status, reason, actor)
+  SELECT n.id, o.status, n.status,
+         CASE WHEN n.status_reason IS DISTINCT FROM o.status_reason THEN n.status_reason ELSE n.error_code END,
+         current_setting('application_name')
+    FROM moved n
+    JOIN before o ON o.id = n.id
+   WHERE o.status <> n.status;
+  IF NOT FOUND THEN RETURN NULL; END IF;
+
+  -- NOTIFY serialises commits, so a freed slot is told only where somebody waits for it.
+  IF EXISTS (
+    SELECT 1
+      FROM moved n
+      JOIN before o ON o.id = n.id
+     WHERE o.status <> n.status
+       AND CASE
+             WHEN n.status = 'pending' THEN true
+             WHEN o.status IN ('queued', 'running') AND n.status NOT IN ('queued', 'running') THEN
+               (SELECT true
+                  FROM code_reviews p
+                 WHERE p.owner_type = n.owner_type AND p.owner_id = n.owner_id
+                   AND p.status = 'pending' AND p.available_at <= now()
+                 LIMIT 1)
+           END
+  ) THEN
+    NOTIFY baton_pending;
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER code_reviews_moved
+  AFTER UPDATE ON code_reviews REFERENCING OLD TABLE AS before NEW TABLE AS moved
+  FOR EACH STATEMENT EXECUTE FUNCTION baton_reviews_moved();
 
 CREATE FUNCTION baton_owner_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import Assembly
-internal import AsyncHTTPClient
 internal import Dispatching
 internal import Logging
 internal import Resilience
@@ -37,28 +36,16 @@ struct ReapCommand: AsyncParsableCommand {
       "reap", role: "reap", version: Baton.version, settings: settings, logger: logger)
     let worker = try process.workerClient()
     if worker == nil { logger.warning("BATON_WORKER_URL is not set: silent reviews are left alone") }
-    do {
-      try await run(process, worker: worker)
-    } catch {
-      try? await worker?.http.shutdown()
-      throw error
-    }
-    try? await worker?.http.shutdown()
-  }
-
-  private func run(_ process: DispatcherProcess, worker: (client: WorkerClient, http: HTTPClient)?) async throws {
     guard let interval else {
       return try await process.runOnce { process, session in
-        let reaper = process.reaper(
-          worker: worker?.client, interval: .zero, outboxWakeup: session.outboxWakeup)
+        let reaper = process.reaper(worker: worker, interval: .zero, outboxWakeup: session.outboxWakeup)
         try Output.json(await reaper.runOnce(confirmsDeaths: true))
       }
     }
     let session = process.holderSession()
     try await process.run(
       [session, process.publisherService(waking: session.pendingWakeup)] + process.healthServices() + [
-        process.reaper(
-          worker: worker?.client, interval: interval.duration, outboxWakeup: session.outboxWakeup)
+        process.reaper(worker: worker, interval: interval.duration, outboxWakeup: session.outboxWakeup)
       ])
   }
 }

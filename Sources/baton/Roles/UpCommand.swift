@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import Assembly
-internal import AsyncHTTPClient
 internal import Dispatching
 internal import FoundationEssentials
 internal import Glibc
@@ -64,7 +63,6 @@ struct UpCommand: AsyncParsableCommand {
     let assembly = try ConsumerAssembly(process)
     let consumer = assembly.consumer
     let session = process.holderSession { consumer.report }
-    let reaperClient = try process.workerClient()
     var services: [any Service] = [session, process.publisherService(waking: session.pendingWakeup), assembly.clients]
     if sandbox {
       services.append(
@@ -77,17 +75,11 @@ struct UpCommand: AsyncParsableCommand {
     services += [
       process.server(),
       process.reaper(
-        worker: reaperClient?.client, interval: Self.reapInterval, outboxWakeup: session.outboxWakeup),
+        worker: try process.workerClient(), interval: Self.reapInterval, outboxWakeup: session.outboxWakeup),
       consumer,
       process.producer(wakeup: session.pendingWakeup),
     ]
-    do {
-      try await process.run(services)
-    } catch {
-      try? await reaperClient?.http.shutdown()
-      throw error
-    }
-    try? await reaperClient?.http.shutdown()
+    try await process.run(services)
   }
 
   /// 32 random bytes in base64.

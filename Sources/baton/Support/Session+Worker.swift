@@ -1,4 +1,3 @@
-internal import AsyncHTTPClient
 internal import FoundationEssentials
 internal import Reviews
 internal import Settings
@@ -12,19 +11,10 @@ extension Session {
     guard let url = settings.workerURL, let token = settings.workerToken else {
       throw Failure(.settings, "BATON_WORKER_URL and BATON_WORKER_TOKEN are needed to ask the worker")
     }
-    let httpClient = WorkerClient.makeHTTPClient(maxConnections: 1, timeout: settings.workerTimeout)
-    let answer: Result<[RunEvent], WorkerClientError>
     do throws(WorkerClientError) {
-      let client = try WorkerClient(
-        baseURL: url, token: token, timeout: settings.workerTimeout, httpClient: httpClient, logger: logger)
-      answer = .success(try await client.events(of: review))
-    } catch {
-      answer = .failure(error)
-    }
-    // The answer is here: a connection that does not close cleanly changes nothing about it.
-    try? await httpClient.shutdown()
-    do throws(WorkerClientError) {
-      return try answer.get()
+      return try await WorkerClient(
+        baseURL: url, token: token, timeout: settings.workerTimeout, connectionMax: 1, logger: logger
+      ).events(of: review)
     } catch {
       throw Failure(
         .failed,

@@ -1,11 +1,10 @@
-internal import AsyncHTTPClient
 internal import FoundationEssentials
 internal import NIOCore
 internal import NIOPosix
 internal import Reviews
 internal import WorkerAPI
 
-extension Exchanger {
+extension WorkerClient {
   /// The longest text of the worker's, and of an error's, that a message takes over, in characters.
   private static let textCountMax = 500
 
@@ -29,23 +28,22 @@ extension Exchanger {
 
   private func describe(_ error: any Error) -> String {
     switch error {
-    case let error as HTTPClientError: describe(error)
-    case is CancellationError: "the call was cancelled"
+    case let failure as ExchangeFailure: describe(failure)
     case let error as NIOConnectionError where error.dnsAError != nil || error.dnsAAAAError != nil:
       "the name cannot be resolved"
     case let error as NIOConnectionError: error.connectionErrors.first.map { "\($0.error)" } ?? "no connection"
+    case is ChannelError: "no connection in time"
     default: "\(error)"
     }
   }
 
-  private func describe(_ error: HTTPClientError) -> String {
-    switch error {
-    case .deadlineExceeded: "nothing within \(timeout.nanoseconds / 1_000_000) ms"
-    case .connectTimeout: "no connection in time"
-    case .getConnectionFromPoolTimeout: "no free connection in time"
-    case .remoteConnectionClosed: "the connection was closed"
+  private func describe(_ failure: ExchangeFailure) -> String {
+    switch failure {
+    case .timedOut: "nothing within \(timeout)"
+    case .noConnectionInTime: "no connection in time"
+    case .closed: "the connection was closed"
     case .cancelled: "the call was cancelled"
-    default: error.shortDescription
+    case .tooLong: "the answer's body is too long"
     }
   }
 

@@ -3,7 +3,7 @@ internal import NIOHTTP1
 internal import WorkerAPI
 
 // The table "What an answer means to Baton" of the worker contract.
-extension Exchanger {
+extension WorkerClient {
   func outcome(of result: ExchangeResult, reviewID: UUID) -> DispatchOutcome {
     guard case .answered(let answer) = result else {
       guard case .failed(_, wasSent: false) = result else { return .ambiguous(message: message(for: result)) }
