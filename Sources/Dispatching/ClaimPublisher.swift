@@ -10,6 +10,7 @@ package import Telemetry
 package struct ClaimPublisher: Sendable {
   package let tickets: TicketPublisher
   private let store: ReviewStore
+  private let publications: PublicationLog
   private let metrics: BatonMetrics
   private let retry: Backoff
   private let logger: Logger
@@ -19,12 +20,13 @@ package struct ClaimPublisher: Sendable {
   ) {
     self.tickets = tickets
     self.store = store
+    publications = PublicationLog(store: store, logger: logger)
     self.metrics = metrics
     self.retry = retry
     self.logger = logger
   }
 
-  /// Publishes a batch with all confirms in flight, then records it. Confirmed: published. Provably not taken: pending again.
+  /// Publishes a batch with all confirms in flight. Confirmed: recorded as published, a little later. Provably not taken: pending again.
   /// Unknown: left as it is, for the reaper.
   /// - Returns: how many were confirmed.
   package func publish(_ claims: [Claim]) async -> Int {
@@ -57,12 +59,7 @@ package struct ClaimPublisher: Sendable {
   }
 
   private func settle(confirmed: [Claim], refused: [Claim]) async {
-    do {
-      try await store.recordPublished(confirmed)
-    } catch {
-      // Their tickets are in the queue: a lease records the publication too, and the reaper's duplicate does no harm.
-      logger.warning("publications not recorded", metadata: ["count": "\(confirmed.count)", "error": "\(error)"])
-    }
+    publications.add(confirmed)
     do {
       try await store.unclaim(
         refused, reason: "the broker did not take the ticket", retryAfter: retry.delay(attempt: 0))
@@ -72,6 +69,9 @@ package struct ClaimPublisher: Sendable {
         metadata: ["count": "\(refused.count)", "error": "\(error)"])
     }
   }
+
+  /// Returns when everything that was published is recorded, or cannot be.
+  package func finish() async { await publications.finish() }
 }
 
 extension PublishOutcome {

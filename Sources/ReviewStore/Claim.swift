@@ -100,7 +100,7 @@ extension ReviewStore {
          FOR UPDATE OF r SKIP LOCKED
     )
     UPDATE code_reviews r
-       SET status = 'queued', status_reason = 'claimed', claimed_at = now(), claimed_by = $3
+       SET status = 'queued', status_reason = 'claimed', claimed_at = now(), claimed_by = $3, updated_at = now()
       FROM free f
      WHERE r.id = f.id AND \(Fragment.hasStatus("'pending'"))
     RETURNING r.id, r.attempt, r.claimed_at, r.traceparent

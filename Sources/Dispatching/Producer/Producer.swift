@@ -20,6 +20,8 @@ package struct Producer: Service {
   private static let batchMax = 1_000
   /// Batches whose confirms may be outstanding while the next is claimed.
   private static let batchesInFlight = 4
+  /// Rows claimed before the broker has said how full the queue is: a lone review shall not wait for the answer.
+  private static let unaskedMax = 20
 
   package init(
     store: ReviewStore, publisher: ClaimPublisher, holder: Holder.ID, wakeup: Wakeup, policy: DispatchPolicy,
@@ -44,10 +46,11 @@ package struct Producer: Service {
   package func run() async throws {
     await cancelWhenGracefulShutdown {
       var failures = 0
+      var room = 0
       while !Task.isCancelled {
         do {
           // Without a connection nothing is claimed; the reconnect wakes.
-          if publisher.tickets.publisher.isConnected { _ = try await runOnce() }
+          if publisher.tickets.publisher.isConnected { _ = try await runOnce(room: &room) }
           failures = 0
           let due = try await store.timeUntilNextDue() ?? policy.pollInterval
           try await wakeup.wait(until: .now + min(policy.pollInterval, due + .milliseconds(1)))
@@ -62,23 +65,37 @@ package struct Producer: Service {
         }
       }
     }
+    await publisher.finish()
   }
 
   /// Claims and publishes until nothing more is due, the queue is full, or the caller is cancelled.
   package func runOnce() async throws -> Pass {
+    var room = 0
+    let pass = try await runOnce(room: &room)
+    await publisher.finish()
+    return pass
+  }
+
+  /// - Parameter room: what the queue had when it was last asked, none where it was not; afterwards what is left.
+  private func runOnce(room: inout Int) async throws -> Pass {
     var pass = Pass()
-    var room = try await roomInQueue()
     try await withThrowingTaskGroup(of: Int.self) { group in
       var inFlight = 0
-      while room > 0 && !Task.isCancelled {
-        let limit = min(room, Self.batchMax)
-        // Claims and publishes run in tasks of their own: a claim that is made is published, whatever is cancelled meanwhile.
-        let claims = try await Task { try await claim(limit: limit) }.value
-        guard !claims.isEmpty else { break }
-        pass.claimed += claims.count
-        room -= claims.count
-        group.addTask { await Task { await publisher.publish(claims) }.value }
+      // A lone review does not wait until the broker has said how full the queue is.
+      async let asked = roomInQueue()
+      let unasked = min(room, Self.unaskedMax)
+      if unasked > 0 {
+        pass.claimed = try await claimAndPublish(limit: unasked, &group)
+        inFlight = 1
+      }
+      room = try await asked - pass.claimed
+      var mayBeMore = pass.claimed == unasked
+      while mayBeMore && room > 0 && !Task.isCancelled {
+        let claimed = try await claimAndPublish(limit: min(room, Self.batchMax), &group)
+        pass.claimed += claimed
+        room -= claimed
         inFlight += 1
+        mayBeMore = claimed > 0
         if inFlight == Self.batchesInFlight {
           pass.published += try await group.next() ?? 0
           inFlight -= 1
@@ -89,6 +106,15 @@ package struct Producer: Service {
       for try await confirmed in group { pass.published += confirmed }
     }
     return pass
+  }
+
+  /// Claims a batch, and publishes it while the next is claimed. Both run in tasks of their own: a claim that is made is published,
+  /// whatever is cancelled meanwhile.
+  /// - Returns: how many were claimed.
+  private func claimAndPublish(limit: Int, _ group: inout ThrowingTaskGroup<Int, any Error>) async throws -> Int {
+    let claims = try await Task { try await claim(limit: limit) }.value
+    group.addTask { await Task { await publisher.publish(claims) }.value }
+    return claims.count
   }
 
   private func claim(limit: Int) async throws -> [Claim] {

@@ -80,6 +80,7 @@ package struct Reaper: Service {
       try await reconcileSilent(&counts)
       try await deliverOutbox(&counts)
       try await store.pruneHolders()
+      await publisher.finish()
       return counts
     }.value
   }

@@ -203,7 +203,7 @@ CREATE TRIGGER code_reviews_deleted
   FOR EACH STATEMENT EXECUTE FUNCTION baton_review_deleted();
 
 -- Runs only for rows whose status changes. What a status implies for the other columns is decided here, so that no
--- statement can forget it.
+-- statement can forget it. A claim that says itself what it implies is spared the call.
 CREATE FUNCTION baton_review_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   was_active bool := OLD.status IN ('queued', 'running');
@@ -265,7 +265,9 @@ END $$;
 
 CREATE TRIGGER code_reviews_changed
   BEFORE UPDATE ON code_reviews
-  FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status)
+  FOR EACH ROW WHEN (
+    OLD.status IS DISTINCT FROM NEW.status
+    AND NOT (OLD.status = 'pending' AND NEW.status = 'queued' AND NEW.claimed_at = NEW.updated_at))
   EXECUTE FUNCTION baton_review_changed();
 
 -- Records the transitions of a statement, and wakes the producers. Once for all its rows: for each row it would double the cost

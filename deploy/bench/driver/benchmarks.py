@@ -100,7 +100,7 @@ def memory(nginx, options):
     n = options.n or 64
     if os.environ.get("BATON_BENCH_CONSTANT"):
         raise RuntimeError("memory needs a preparation that takes time: unset BATON_BENCH_CONSTANT")
-    with SlowGitHub(lambda _: 12) as github, System(nginx, github.url) as system:
+    with SlowGitHub(lambda _: 8) as github, System(nginx, github.url) as system:
         system.start_consumers()
         consumer = list(system.processes.values())[0].pid
         before = processes.memory([consumer], "VmRSS")

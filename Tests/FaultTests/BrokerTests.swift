@@ -1,0 +1,64 @@
+import Foundation
+import PostgresClient
+import Support
+import Testing
+
+/// With a broker of their own, which they break.
+@Suite("A broker that fails", .serialized, .timeLimit(.minutes(10)))
+struct BrokerTests {
+  @Test("a broker that is killed and started again: nothing is lost and nothing runs twice")
+  func crash() async throws {
+    try await withBroker { broker, url in
+      try await withPlant(settings: ["BATON_AMQP_URL": url]) { plant in
+        let processes = [
+          try await plant.start("produce"), try await plant.start("consume", "--prefetch", "8"),
+          try await plant.start("consume", "--prefetch", "8"), try await plant.start("reap", "--interval", "2s"),
+        ]
+        let ids = try await plant.test.insert(30)
+        try await eventually("five dispatched") { try await plant.dispatchedCount() >= 5 }
+        try await broker.crash()
+        // Submitted while there is no broker.
+        let more = try await plant.test.insert(10)
+        try await broker.start()
+        try await eventually("all 40 dispatched") { try await plant.dispatchedCount() == 40 }
+        #expect(
+          Set(plant.worker.runCounts.keys) == Set((ids + more).map { "\($0.uuidString.lowercased())/1" }))
+        #expect(plant.doubleRuns.isEmpty)
+        for process in processes { process.signal(SIGTERM) }
+        for process in processes { #expect(await process.wait() == 0, "\(process.output)") }
+      }
+    }
+  }
+
+  @Test("an outage longer than the broker's patience with a delivery: the work in hand adopts what is delivered again")
+  func consumerTimeout() async throws {
+    // Two seconds, looked at every half second; the stand-in takes four for each call, and a preparation makes two in a row.
+    let impatient = "consumer_timeout = 2000\nchannel_tick_interval = 500\n"
+    try await withBroker(impatient) { _, url in
+      try await withPlant(latency: .seconds(4), settings: ["BATON_AMQP_URL": url]) { plant in
+        let processes = [try await plant.start("produce"), try await plant.start("consume")]
+        let ids = try await plant.test.insert(8)
+        try await eventually("all dispatched") { try await plant.dispatchedCount() == ids.count }
+        #expect(plant.worker.runCounts.count == ids.count)
+        #expect(plant.doubleRuns.isEmpty)
+        #expect(processes[1].output.contains("timed out"), "the broker never lost its patience: \(processes[1].output)")
+        let losses = try await plant.test.sql("SELECT sum(lease_losses)::int FROM code_reviews")[0]
+        #expect(try losses.decode(0, as: Int32.self) == 0)
+        for process in processes { process.signal(SIGTERM) }
+        for process in processes { #expect(await process.wait() == 0, "\(process.output)") }
+      }
+    }
+  }
+
+  private func withBroker(_ lines: String? = nil, _ body: (BrokerServer, String) async throws -> Void) async throws {
+    let broker = try BrokerServer(extraConfiguration: lines.map { lines in { _ in lines } })
+    do {
+      try await broker.start()
+      try await body(broker, "amqp://guest:guest@127.0.0.1:\(broker.port)")
+    } catch {
+      try await broker.wipe()
+      throw error
+    }
+    try await broker.wipe()
+  }
+}

@@ -1,0 +1,95 @@
+import PostgresClient
+import ReviewStore
+import Support
+import Testing
+
+/// A plan is made once for a connection and kept; made at the wrong moment it could read the whole history for every batch.
+@Suite("Plans", .timeLimit(.minutes(5)))
+struct PlanTests {
+  /// The indexes of `code_reviews` that each hot statement may use: none reads the table, or an index that grows with the history
+  /// other than by its key.
+  private static let indexes: [String: Set<String>] = {
+    let byID: Set = ["code_reviews_pkey"]
+    var indexes: [String: Set<String>] = [
+      "lock_owners": ["code_reviews_pending"],
+      "claim_due": ["code_reviews_pending", "code_reviews_active", "code_reviews_pkey"],
+      "next_due": ["code_reviews_due"],
+      "reap": ["code_reviews_active", "code_reviews_pkey"],
+      "take_silent": ["code_reviews_active", "code_reviews_pkey"],
+      "queue_seen_empty": ["code_reviews_active"],
+      "prune_holders": ["code_reviews_active"],
+    ]
+    for name in [
+      "published", "unclaim", "lease", "look", "record", "postpone", "drop_lease", "retry_later", "fail",
+      "leave_queued",
+      "forget_dispatch", "fail_lost", "report", "find",
+    ] { indexes[name] = byID }
+    return indexes
+  }()
+
+  /// What the planner was last told about the table.
+  enum Moment: String, CaseIterable, Sendable {
+    case nothingQueued = "with statistics from when nothing was pending or queued"
+    case fullQueue = "with statistics from when thousands were pending and queued"
+    case never = "with no statistics at all"
+  }
+
+  @Test("hot statements keep to their indexes, over a long history", arguments: Moment.allCases)
+  func indexes(_ moment: Moment) async throws {
+    try await withTestStore { test in
+      try await test.sql("ALTER TABLE code_reviews SET (autovacuum_enabled = off)")
+      try await addHistory(test, 20_000)
+      if moment == .nothingQueued { try await test.sql("ANALYZE") }
+      for owner in 1...20 { _ = try await test.insert(200, owner: "owner-\(owner)") }
+      try await test.claim(2_000, ownerLimit: 100)
+      if moment == .fullQueue { try await test.sql("ANALYZE") }
+      for statement in ReviewStore.statements {
+        guard let allowed = Self.indexes[statement.name] else { continue }
+        let plan = try await plan(of: statement, test)
+        let used = Set(plan.flatMap { scannedIndex($0) })
+        #expect(used.isSubset(of: allowed) && !used.isEmpty, "\(statement.name): \(plan.joined(separator: "\n"))")
+        #expect(!plan.contains { $0.contains("Seq Scan on code_reviews") }, "\(statement.name)")
+      }
+    }
+  }
+
+  /// Reviews that ended long ago, without the triggers: these have not just happened.
+  private func addHistory(_ test: TestStore, _ count: Int) async throws {
+    try await test.pool.withTransaction { connection in
+      _ = try await connection.query(Statement(unprepared: "SET LOCAL session_replication_role = replica"))
+      _ = try await connection.query(
+        Statement(
+          unprepared: """
+            INSERT INTO code_reviews (owner_type, owner_id, platform, repo_full_name, pr_number, pr_url, pr_title,
+                                      pr_author, base_ref, head_ref, head_sha, status)
+            SELECT 'org', 'owner-' || g % 50, 'github', 'acme/old', g, 'u', 't', 'ada', 'main', 'f', md5(g::text), 'completed'
+              FROM generate_series(1, \(count)) g
+            """))
+    }
+  }
+
+  /// The plan that a connection keeps for the statement: the one for any parameters.
+  private func plan(of statement: Statement, _ test: TestStore) async throws -> [String] {
+    let parameterCount = (1...20).last { statement.sql.contains("$\($0)") } ?? 0
+    let arguments =
+      parameterCount == 0 ? "" : "(" + Array(repeating: "NULL", count: parameterCount).joined(separator: ", ") + ")"
+    return try await test.pool.withTransaction { connection in
+      var lines: [String] = []
+      for sql in [
+        "SET LOCAL plan_cache_mode = force_generic_plan", "PREPARE looked_at AS \(statement.sql)",
+        "EXPLAIN EXECUTE looked_at\(arguments)", "DEALLOCATE looked_at",
+      ] {
+        let rows = try await connection.query(Statement(unprepared: sql))
+        if sql.hasPrefix("EXPLAIN") { lines = try rows.map { try $0.decode(0, as: String.self) } }
+      }
+      return lines
+    }
+  }
+
+  /// The index of `code_reviews` that a line of a plan scans.
+  private func scannedIndex(_ line: String) -> [String] {
+    if let match = line.firstMatch(of: /using (\w+) on code_reviews\b/) { return [String(match.1)] }
+    if let match = line.firstMatch(of: /Bitmap Index Scan on (code_reviews_\w+)/) { return [String(match.1)] }
+    return []
+  }
+}
