@@ -9,7 +9,7 @@ struct BrokerTests {
   @Test("a broker that is killed and started again: nothing is lost and nothing runs twice")
   func crash() async throws {
     try await withBroker { broker, url in
-      try await withPlant(settings: ["BATON_AMQP_URL": url]) { plant in
+      try await withPlant(settings: ["BATON_AMQP_URL": url, "BATON_OWNER_LIMIT": "100"]) { plant in
         let processes = [
           try await plant.start("produce"), try await plant.start("consume", "--prefetch", "8"),
           try await plant.start("consume", "--prefetch", "8"), try await plant.start("reap", "--interval", "2s"),
@@ -32,9 +32,11 @@ struct BrokerTests {
 
   @Test("an outage longer than the broker's patience with a delivery: the work in hand adopts what is delivered again")
   func consumerTimeout() async throws {
-    // Two seconds, looked at every half second; the stand-in takes four for each call, and a preparation makes two in a row.
-    let impatient = "consumer_timeout = 2000\nchannel_tick_interval = 500\n"
-    try await withBroker(impatient) { _, url in
+    try await withBroker { broker, url in
+      // Two seconds, looked at every half second; the stand-in takes four for each call.
+      try await broker.control(
+        "eval",
+        "application:set_env(rabbit, consumer_timeout, 2000), application:set_env(rabbit, channel_tick_interval, 500).")
       try await withPlant(latency: .seconds(4), settings: ["BATON_AMQP_URL": url]) { plant in
         let processes = [try await plant.start("produce"), try await plant.start("consume")]
         let ids = try await plant.test.insert(8)
@@ -50,8 +52,8 @@ struct BrokerTests {
     }
   }
 
-  private func withBroker(_ lines: String? = nil, _ body: (BrokerServer, String) async throws -> Void) async throws {
-    let broker = try BrokerServer(extraConfiguration: lines.map { lines in { _ in lines } })
+  private func withBroker(_ body: (BrokerServer, String) async throws -> Void) async throws {
+    let broker = try BrokerServer()
     do {
       try await broker.start()
       try await body(broker, "amqp://guest:guest@127.0.0.1:\(broker.port)")

@@ -15,7 +15,7 @@ public struct AMQPConfiguration: Sendable {
   /// How `amqps` endpoints are verified.
   public var tls = AMQPTLS()
   /// The pauses between attempts to connect.
-  public var reconnect = Backoff(base: .milliseconds(200), max: .seconds(10))
+  public var reconnect = Backoff(base: .milliseconds(200), max: .seconds(5))
   /// How much may be published and not yet confirmed.
   public var publishWindow = PublishWindow()
 
