@@ -72,6 +72,30 @@ struct MessageTests {
     }
   }
 
+  @Test("a full queue is filled up again as consumers take from it, without waiting for the poll")
+  func fullQueue() async throws {
+    let settings = ["BATON_MAX_QUEUE_DEPTH": "5", "BATON_POLL_INTERVAL": "10m", "BATON_OWNER_LIMIT": "1000"]
+    try await withPlant(latency: .zero, settings: settings) { plant in
+      let producer = try await plant.start("produce")
+      let ids = try await plant.test.insert(60)
+      try await eventually("the queue is full") {
+        try await plant.test.sql("SELECT count(*) FROM code_reviews WHERE status = 'queued'")[0].decode(
+          0, as: Int64.self)
+          >= 5
+      }
+      // A pass may claim a few before it knows how full the queue is, never the whole backlog.
+      let claimed = try await plant.test.sql("SELECT count(*) FROM code_reviews WHERE status = 'queued'")[0]
+      #expect(try claimed.decode(0, as: Int64.self) <= 25)
+      let consumer = try await plant.start("consume")
+      try await eventually("all dispatched") { try await plant.dispatchedCount() == ids.count }
+      #expect(plant.doubleRuns.isEmpty)
+      for process in [producer, consumer] {
+        process.signal(SIGTERM)
+        #expect(await process.wait() == 0)
+      }
+    }
+  }
+
   @Test("an outage of the worker costs no review an attempt")
   func workerOutage() async throws {
     let settings = ["BATON_RETRY_BASE": "100ms", "BATON_RETRY_MAX": "1s"]

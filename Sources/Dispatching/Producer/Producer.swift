@@ -20,6 +20,8 @@ package struct Producer: Service {
   private static let batchMax = 1_000
   /// Batches whose confirms may be outstanding while the next is claimed.
   private static let batchesInFlight = 4
+  /// How soon a queue that was full is looked at again while more is due: consumers take a thousand tickets in a third of a second.
+  private static let fullQueueInterval: Duration = .milliseconds(100)
   /// Rows claimed before the broker has said how full the queue is: a lone review shall not wait for the answer.
   private static let unaskedMax = 20
 
@@ -46,14 +48,18 @@ package struct Producer: Service {
   package func run() async throws {
     await cancelWhenGracefulShutdown {
       var failures = 0
-      var room = 0
+      var queue = QueueRoom()
       while !Task.isCancelled {
         do {
           // Without a connection nothing is claimed; the reconnect wakes.
-          if publisher.tickets.publisher.isConnected { _ = try await runOnce(room: &room) }
+          if publisher.tickets.publisher.isConnected { _ = try await runOnce(&queue) }
           failures = 0
-          let due = try await store.timeUntilNextDue() ?? policy.pollInterval
-          try await wakeup.wait(until: .now + min(policy.pollInterval, due + .milliseconds(1)))
+          if queue.isInTheWay {
+            try await wakeup.wait(until: .now + min(policy.pollInterval, Self.fullQueueInterval))
+          } else {
+            let due = try await store.timeUntilNextDue() ?? policy.pollInterval
+            try await wakeup.wait(until: .now + min(policy.pollInterval, due + .milliseconds(1)))
+          }
         } catch is CancellationError {
           return
         } catch {
@@ -70,30 +76,37 @@ package struct Producer: Service {
 
   /// Claims and publishes until nothing more is due, the queue is full, or the caller is cancelled.
   package func runOnce() async throws -> Pass {
-    var room = 0
-    let pass = try await runOnce(room: &room)
+    var queue = QueueRoom()
+    let pass = try await runOnce(&queue)
     await publisher.finish()
     return pass
   }
 
-  /// - Parameter room: what the queue had when it was last asked, none where it was not; afterwards what is left.
-  private func runOnce(room: inout Int) async throws -> Pass {
+  /// What is known of the queue from pass to pass.
+  private struct QueueRoom {
+    /// How many more messages it should hold (I8); none before it was asked.
+    var count = 0
+    /// Whether more was due than it had room for.
+    var isInTheWay = false
+  }
+
+  private func runOnce(_ queue: inout QueueRoom) async throws -> Pass {
     var pass = Pass()
     try await withThrowingTaskGroup(of: Int.self) { group in
       var inFlight = 0
       // A lone review does not wait until the broker has said how full the queue is.
       async let asked = roomInQueue()
-      let unasked = min(room, Self.unaskedMax)
+      let unasked = max(0, min(queue.count, Self.unaskedMax))
       if unasked > 0 {
         pass.claimed = try await claimAndPublish(limit: unasked, &group)
         inFlight = 1
       }
-      room = try await asked - pass.claimed
+      queue.count = try await asked - pass.claimed
       var mayBeMore = pass.claimed == unasked
-      while mayBeMore && room > 0 && !Task.isCancelled {
-        let claimed = try await claimAndPublish(limit: min(room, Self.batchMax), &group)
+      while mayBeMore && queue.count > 0 && !Task.isCancelled {
+        let claimed = try await claimAndPublish(limit: min(queue.count, Self.batchMax), &group)
         pass.claimed += claimed
-        room -= claimed
+        queue.count -= claimed
         inFlight += 1
         mayBeMore = claimed > 0
         if inFlight == Self.batchesInFlight {
@@ -101,8 +114,9 @@ package struct Producer: Service {
           inFlight -= 1
         }
         // Consumers have taken from it meanwhile.
-        if room <= 0 { room = try await roomInQueue() }
+        if queue.count <= 0 { queue.count = try await roomInQueue() }
       }
+      queue.isInTheWay = mayBeMore && queue.count <= 0
       for try await confirmed in group { pass.published += confirmed }
     }
     return pass
