@@ -52,17 +52,20 @@ public final class PostgresListener: Sendable {
   /// Listens, and connects again whenever the connection is lost, until the task is cancelled.
   public func run() async {
     var attempt = 0
+    var isTold = false
     while !Task.isCancelled {
       do {
         let connection = try await connect()
         attempt = 0
+        isTold = false
         emit(.connected)
         await connection.waitUntilClosed()
         await connection.close()
         emit(.lost)
       } catch {
         guard !Task.isCancelled else { break }
-        logger.warning("cannot listen to Postgres", metadata: ["error": "\(error)", "attempt": "\(attempt + 1)"])
+        logger.log(level: isTold ? .debug : .warning, "cannot listen to Postgres", metadata: ["error": "\(error)"])
+        isTold = true
       }
       // Ends early with the task.
       try? await Task.sleep(for: configuration.reconnect.delay(attempt: attempt))

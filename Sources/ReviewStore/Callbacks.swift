@@ -76,8 +76,9 @@ extension ReviewStore {
     let rows = try await pool.query(
       Self.report,
       [
-        id, report.status.rawValue, report.attempt.map { Int32(clamping: $0) }, report.sessionId, report.cliSessionId,
-        report.errorMessage, report.model, report.totalTokensIn, report.totalTokensOut, report.totalCostMicrousd,
+        id, report.status.rawValue, report.attempt.map { Int32(clamping: $0) }, report.sessionId?.storable,
+        report.cliSessionId?.storable, report.errorMessage?.storable, report.model?.storable,
+        report.totalTokensIn, report.totalTokensOut, report.totalCostMicrousd,
       ])
     guard let row = rows.first else { return .unknownReview }
     if try row.decode("is_applied", as: Bool.self) { return .applied }

@@ -7,14 +7,14 @@ package struct DispatchRecord: Sendable {
   package var reviewID: UUID
   package var attempt: Int
   package var agentVersion: String?
-  /// How long ago its payload was ready: a span, because this machine's clock is not the database's.
-  package var sincePrepared: Duration
+  /// When its payload was ready. Written as a span before the statement, because this machine's clock is not the database's.
+  package var prepared: ContinuousClock.Instant
 
-  package init(reviewID: UUID, attempt: Int, agentVersion: String?, sincePrepared: Duration = .zero) {
+  package init(reviewID: UUID, attempt: Int, agentVersion: String?, prepared: ContinuousClock.Instant = .now) {
     self.reviewID = reviewID
     self.attempt = attempt
     self.agentVersion = agentVersion
-    self.sincePrepared = sincePrepared
+    self.prepared = prepared
   }
 }
 
@@ -43,7 +43,9 @@ extension ReviewStore {
     )
     UPDATE code_reviews r
        SET dispatched_at = COALESCE(r.dispatched_at, now()),
-           prepared_at = COALESCE(r.prepared_at, now() - make_interval(secs => h.since_prepared)),
+           -- A callback may have recorded the dispatch, a moment ago: what was dispatched was prepared before.
+           prepared_at = COALESCE(
+             r.prepared_at, LEAST(r.dispatched_at, now() - make_interval(secs => h.since_prepared))),
            agent_version = COALESCE(h.agent_version, r.agent_version),
            lease_owner = NULL,
            lease_expires_at = NULL,
@@ -62,8 +64,9 @@ extension ReviewStore {
     let rows = try await pool.query(
       Self.recordDispatched,
       [
-        records.map(\.reviewID), records.map { Int32(clamping: $0.attempt) }, records.map(\.agentVersion), holder.text,
-        records.map(\.sincePrepared.inSeconds),
+        records.map(\.reviewID), records.map { Int32(clamping: $0.attempt) }, records.map { $0.agentVersion?.storable },
+        holder.text,
+        records.map { (ContinuousClock.now - $0.prepared).inSeconds },
       ])
     var answers = Array(repeating: RecordAnswer.overtaken, count: records.count)
     for row in rows {
@@ -93,7 +96,7 @@ extension ReviewStore {
     -> Bool
   {
     try await pool.query(
-      Self.postpone, [ticket.reviewID, Int32(ticket.attempt), holder.text, reason, delay.inSeconds]
+      Self.postpone, [ticket.reviewID, Int32(ticket.attempt), holder.text, reason.storable, delay.inSeconds]
     ).affectedRows == 1
   }
 
@@ -132,7 +135,7 @@ extension ReviewStore {
   ) async throws -> ReviewStatus? {
     let rows = try await pool.query(
       Self.retryLater,
-      [ticket.reviewID, Int32(ticket.attempt), holder.text, message, delay.inSeconds, Int32(attemptMax)])
+      [ticket.reviewID, Int32(ticket.attempt), holder.text, message.storable, delay.inSeconds, Int32(attemptMax)])
     return try rows.first?.choice("status", as: ReviewStatus.self)
   }
 
@@ -151,7 +154,7 @@ extension ReviewStore {
     _ ticket: Ticket, by holder: Holder.ID, code: ErrorCode, message: String
   ) async throws -> Bool {
     try await pool.query(
-      Self.fail, [ticket.reviewID, Int32(ticket.attempt), holder.text, code.rawValue, message]
+      Self.fail, [ticket.reviewID, Int32(ticket.attempt), holder.text, code.rawValue, message.storable]
     ).affectedRows == 1
   }
 
@@ -182,7 +185,8 @@ extension ReviewStore {
     let rows = try await pool.query(
       Self.leaveQueued,
       [
-        ticket.reviewID, Int32(ticket.attempt), holder.text, message, delay.inSeconds, Int32(isCounted ? 1 : 0),
+        ticket.reviewID, Int32(ticket.attempt), holder.text, message.storable, delay.inSeconds,
+        Int32(isCounted ? 1 : 0),
         // Where nothing is counted, nothing can be exhausted.
         isCounted ? Int32(attemptMax) : Int32.max,
       ])

@@ -47,7 +47,7 @@ extension ReviewStore {
 
   /// Notes why an entry was not accepted; it stays, and comes due again.
   package func failOutbox(_ id: Int64, error: String) async throws {
-    _ = try await pool.query(Self.failOutbox, [id, error])
+    _ = try await pool.query(Self.failOutbox, [id, error.storable])
   }
 
   static let tellWorkerCancelled = Statement(

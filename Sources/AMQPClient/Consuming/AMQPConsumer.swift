@@ -70,7 +70,7 @@ public final class AMQPConsumer: Sendable {
 
   // MARK: Settling
 
-  /// The message is done with; the broker forgets it. Returns at once; the connection sends it within 20 ms, several in
+  /// The message is done with; the broker forgets it. Returns at once; the connection sends it within 10 ms, several in
   /// one frame where they are contiguous.
   @discardableResult
   public func acknowledge(_ delivery: Delivery) -> Settlement { buffer.settle(delivery, .acknowledge) }
@@ -165,9 +165,10 @@ public final class AMQPConsumer: Sendable {
   /// Waits before the next attempt.
   /// - Returns: false where the task was cancelled.
   private func pause(_ retries: inout RetryCount, after error: AMQPError) async -> Bool {
+    let level: Logger.Level = retries.isFailing ? .debug : .warning
     let delay = retries.failed(at: .now)
-    logger.warning(
-      "consuming is interrupted",
+    logger.log(
+      level: level, "consuming is interrupted",
       metadata: ["queue": "\(queue)", "error": "\(error)", "next attempt in": "\(delay)"])
     stateSink.yield(.lost(generation: generation, error))
     return (try? await Task.sleep(for: delay)) != nil

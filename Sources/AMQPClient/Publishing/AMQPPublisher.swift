@@ -141,9 +141,10 @@ public final class AMQPPublisher: Sendable {
   /// Waits before the next attempt.
   /// - Returns: false where the task was cancelled.
   private func pause(_ retries: inout RetryCount, after error: AMQPError) async -> Bool {
+    let level: Logger.Level = retries.isFailing ? .debug : .warning
     let delay = retries.failed(at: .now)
-    logger.warning(
-      "publishing is interrupted", metadata: ["error": "\(error)", "next attempt in": "\(delay)"])
+    logger.log(
+      level: level, "publishing is interrupted", metadata: ["error": "\(error)", "next attempt in": "\(delay)"])
     queue.explainAbsence("\(error)")
     eventSink.yield(.lost(error))
     return (try? await Task.sleep(for: delay)) != nil

@@ -10,7 +10,7 @@ extension Consumer {
     switch ending {
     case .dispatched(let agentVersion, let report, let prepared):
       let record = DispatchRecord(
-        reviewID: ticket.reviewID, attempt: ticket.attempt, agentVersion: agentVersion, sincePrepared: .now - prepared)
+        reviewID: ticket.reviewID, attempt: ticket.attempt, agentVersion: agentVersion, prepared: prepared)
       await write(record, report, ticket, trace)
       // Also where it could not be recorded: the worker has said yes, and the reaper reconciles the row.
       settle(hand.end(ticket), .acknowledge, .dispatched)
@@ -39,17 +39,35 @@ extension Consumer {
     }
   }
 
-  /// Records the dispatch; what cannot be recorded now is the reaper's.
+  /// Records the dispatch, through an outage of Postgres if need be; what cannot be recorded is the reaper's.
   private func write(_ record: DispatchRecord, _ report: RunReport?, _ ticket: Ticket, _ trace: TraceContext) async {
-    do {
+    let isRecorded = await untilWritten("recording a dispatch") {
       let answer = try await records.submit(record)
       if answer == .cancelled { try await store.tellWorkerCancelled(ticket.reviewID, attempt: ticket.attempt) }
       if let report { _ = try await store.report(ticket.reviewID, report) }
-    } catch {
+      return true
+    }
+    if isRecorded == nil {
       logger.error(
         "the worker has the review, but it could not be recorded; the reaper reconciles it",
-        metadata: metadata(ticket, trace).merging(["error": "\(error)"]) { $1 })
+        metadata: metadata(ticket, trace))
     }
+  }
+
+  /// Repeats a statement until it succeeds, Postgres refuses it, or this process has drained for too long.
+  /// - Returns: nil where it was given up.
+  private func untilWritten<Result: Sendable>(
+    _ what: String, _ statement: @Sendable () async throws -> Result
+  ) async -> Result? {
+    let deadline = ContinuousClock.now + policy.drainTimeout
+    let goesOn = { (error: any Error) in
+      if DatabaseOutage.isRefusal(error) {
+        logger.error("Postgres refuses a statement", metadata: ["while": "\(what)", "error": "\(error)"])
+        return false
+      }
+      return !flow.isDraining || .now < deadline
+    }
+    return await outage.untilItWorks(what, while: goesOn, statement)
   }
 
   /// Writes what is next into the row, and rejects the deliveries after that. While Postgres is away they are held.
@@ -57,9 +75,7 @@ extension Consumer {
     _ ticket: Ticket, _ trace: TraceContext, _ level: Logger.Level, _ message: String,
     _ outcome: BatonMetrics.DeliveryOutcome, _ statement: @Sendable () async throws -> Bool
   ) async {
-    let deadline = ContinuousClock.now + policy.drainTimeout
-    let isWritten = await outage.untilItWorks(
-      "writing what became of a review", while: { !flow.isDraining || .now < deadline }, statement)
+    let isWritten = await untilWritten("writing what became of a review", statement)
     let deliveries = hand.end(ticket)
     switch isWritten {
     case true?:

@@ -66,7 +66,7 @@ extension Consumer {
   /// The lease is this process's own, but the work has ended without settling it: dropped, and taken again.
   private func resume(_ ticket: Ticket, _ delivery: Delivery, _ trace: TraceContext) async {
     hand.received()
-    let isDropped = await outage.untilItWorks("dropping a lease", while: { isCurrent(delivery) }) {
+    let isDropped = await outage.untilItWorks("dropping a lease", while: { _ in isCurrent(delivery) }) {
       try await store.dropLease(ticket, by: holder)
       return true
     }
@@ -77,7 +77,7 @@ extension Consumer {
   /// Takes the lease, through an outage of Postgres if need be.
   /// - Returns: nil where the delivery is no longer this process's to settle.
   private func takeLease(_ ticket: Ticket, _ delivery: Delivery) async -> LeaseVerdict? {
-    await outage.untilItWorks("taking a lease", while: { isCurrent(delivery) }) { try await leases.submit(ticket) }
+    await outage.untilItWorks("taking a lease", while: { _ in isCurrent(delivery) }) { try await leases.submit(ticket) }
   }
 
   /// Whether settling the delivery still means something: after a reconnect the broker delivers it again.

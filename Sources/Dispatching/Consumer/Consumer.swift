@@ -143,10 +143,8 @@ package struct Consumer: Service {
 
   /// Looks after what no single delivery sees.
   private func watch() async {
-    var ticks = 0
     while !Task.isCancelled {
       try? await Task.sleep(for: .seconds(1))
-      ticks += 1
       hand.interruptOverdue(at: .now)
       metrics.inflightReviews.set(hand.count)
       metrics.circuitOpen(.worker).set(circuit.openFor == nil ? 0 : 1)
@@ -157,7 +155,7 @@ package struct Consumer: Service {
   }
 
   private func isDatabaseBack() async -> Bool {
-    await outage.untilItWorks("looking for Postgres", while: { false }) { try await store.now() } != nil
+    await outage.untilItWorks("looking for Postgres", while: { _ in false }) { try await store.now() } != nil
   }
 }
 

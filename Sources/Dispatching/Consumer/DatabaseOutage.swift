@@ -1,4 +1,5 @@
 internal import Logging
+internal import PostgresClient
 internal import Resilience
 internal import Synchronization
 
@@ -13,10 +14,10 @@ final class DatabaseOutage: Sendable {
   var duration: Duration? { since.withLock { $0.map { .now - $0 } } }
 
   /// Repeats a statement until it succeeds.
-  /// - Parameter goesOn: asked after each failure; false ends it.
+  /// - Parameter goesOn: asked after each failure, with its error; false ends it.
   /// - Returns: nil where it was given up.
   func untilItWorks<Result: Sendable>(
-    _ what: String, while goesOn: () -> Bool, _ statement: () async throws -> Result
+    _ what: String, while goesOn: (any Error) -> Bool, _ statement: () async throws -> Result
   ) async -> Result? {
     let backoff = Backoff(base: .milliseconds(100), max: .seconds(3))
     var attempt = 0
@@ -26,12 +27,22 @@ final class DatabaseOutage: Sendable {
         recovered()
         return result
       } catch {
+        guard goesOn(error) else { return nil }
         failed(what, error)
-        guard goesOn() else { return nil }
         try? await Task.sleep(for: backoff.delay(attempt: attempt))
         attempt += 1
-        guard goesOn() else { return nil }
+        guard goesOn(error) else { return nil }
       }
+    }
+  }
+
+  /// Whether Postgres answers, and refuses this one statement: repeating it is no use, and no other has to wait for it.
+  static func isRefusal(_ error: any Error) -> Bool {
+    guard let error = error as? PostgresError else { return true }
+    return switch error.kind {
+    case .server(let state): !error.isTransient && state != SQLState.queryCanceled
+    case .encoding, .decoding: true
+    case .connectionFailed, .connectionLost, .cancelled, .closed: false
     }
   }
 

@@ -92,8 +92,9 @@ extension PostgresPool {
         return await add(connection)
       } catch {
         guard let attempt = noteFailure(error) else { return }
-        logger.warning(
-          "cannot connect to Postgres", metadata: ["error": "\(error)", "attempt": "\(attempt + 1)"])
+        logger.log(
+          level: attempt == 0 ? .warning : .debug, "cannot connect to Postgres; trying again until it works",
+          metadata: ["error": "\(error)", "attempt": "\(attempt + 1)"])
         do {
           try await Task.sleep(for: configuration.reconnect.delay(attempt: attempt))
         } catch {
@@ -111,18 +112,20 @@ extension PostgresPool {
   }
 
   private func add(_ connection: PostgresConnection) async {
-    let isClosed = state.withLock { state in
+    let (isClosed, hadFailed) = state.withLock { state in
       if state.isClosed {
         state.machine.abandoned()
-        return true
+        return (true, false)
       }
+      let hadFailed = state.lastFailure != nil
       state.lastFailure = nil
       if state.machine.connected(connection) { state.reconnectCount += 1 }
       serve(&state)
       startConnecting(&state)
-      return false
+      return (false, hadFailed)
     }
     if isClosed { return await connection.close() }
+    if hadFailed { logger.notice("connected to Postgres again") }
     // Lost before it was in: then nobody has taken it out.
     if connection.isClosed { remove(connection, nil) }
   }

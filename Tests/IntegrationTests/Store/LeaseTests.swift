@@ -176,6 +176,27 @@ struct LeaseTests {
     }
   }
 
+  @Test("what a worker says is stored whatever bytes it holds, and fails no other record of its batch")
+  func hostileText() async throws {
+    try await withTestStore { test in
+      let ids = try await test.insert(2)
+      try await test.signOn(test.holder)
+      let tickets = try await test.claim().map(\.ticket)
+      _ = try await test.lease(tickets)
+      let records = tickets.map {
+        DispatchRecord(reviewID: $0.reviewID, attempt: 1, agentVersion: $0.reviewID == ids[0] ? "v\u{0}1" : "v2")
+      }
+      #expect(try await test.store.recordDispatched(records, by: test.holder.id) == [.recorded, .recorded])
+      #expect(try await test.row(ids[0]).agentVersion == "v1")
+      let report = RunReport(
+        status: .failed, attempt: 1, sessionId: "s\u{0}", errorMessage: String(repeating: "ü\u{0}", count: 9_000))
+      #expect(try await test.store.report(ids[1], report) == .applied)
+      let row = try await test.row(ids[1])
+      #expect(row.sessionId == "s")
+      #expect(row.errorMessage == String(repeating: "ü", count: 4_096))
+    }
+  }
+
   @Test("a batch of records and a batch of leases over the same rows never deadlock")
   func lockOrder() async throws {
     try await withTestStore { test in

@@ -1,0 +1,54 @@
+import Foundation
+import PostgresClient
+import Support
+import Testing
+
+@Suite("A database that fails", .serialized, .timeLimit(.minutes(5)))
+struct DatabaseTests {
+  enum Outage: String, CaseIterable, Sendable {
+    /// No connection is accepted, and those that were there are cut.
+    case away
+    /// As after a failover to a standby: every write is refused.
+    case readOnly
+
+    func statement(_ database: String, begins: Bool) -> String {
+      switch self {
+      case .away: "ALTER DATABASE \(database) ALLOW_CONNECTIONS \(!begins)"
+      case .readOnly: "ALTER DATABASE \(database) SET default_transaction_read_only = \(begins ? "on" : "off")"
+      }
+    }
+  }
+
+  @Test(
+    "Postgres fails with work in hand and comes back: nothing is lost, nothing runs twice, no attempt is used up",
+    arguments: Outage.allCases)
+  func outage(_ outage: Outage) async throws {
+    try await withPlant(settings: ["BATON_OWNER_LIMIT": "100"]) { plant in
+      let processes = [
+        try await plant.start("produce"), try await plant.start("consume", "--prefetch", "8"),
+        try await plant.start("reap", "--interval", "1s"),
+      ]
+      let ids = try await plant.test.insert(30)
+      try await eventually("five dispatched") { try await plant.dispatchedCount() >= 5 }
+      let name = try #require(plant.test.conninfo.split(separator: "?").first?.split(separator: "/").last)
+      let server = try await PostgresConnection.connect(
+        testConfiguration(try postgresTestVariable("BATON_TEST_DATABASE_URL")), logger: .postgresTests)
+      let cut = Statement(
+        unprepared: "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '\(name)'")
+      try await server.query(Statement(unprepared: outage.statement(String(name), begins: true)))
+      try await server.query(cut)
+      try await eventually("the consumer has noticed") { processes[1].output.contains("Postgres does not answer") }
+      try await server.query(Statement(unprepared: outage.statement(String(name), begins: false)))
+      // Sessions that began read-only stay so: a failover ends them too.
+      try await server.query(cut)
+      await server.close()
+      try await eventually("all dispatched") { (try? await plant.dispatchedCount()) == ids.count }
+      #expect(plant.worker.runCounts.count == ids.count)
+      #expect(plant.doubleRuns.isEmpty)
+      let charged = try await plant.test.sql("SELECT sum(dispatch_failures + attempt - 1)::int FROM code_reviews")[0]
+      #expect(try charged.decode(0, as: Int32.self) == 0)
+      for process in processes { process.signal(SIGTERM) }
+      for process in processes { #expect(await process.wait() == 0, "\(process.output)") }
+    }
+  }
+}
