@@ -158,8 +158,8 @@ let package = Package(
     tests(
       "PlatformsTests",
       [
-        "Platforms", "Resilience", "Reviews", "Sandbox", "WorkerAPI", crypto, cryptoExtras, httpClient, nio, nioHTTP,
-        lifecycle, log,
+        "Platforms", "Resilience", "Reviews", "Sandbox", "WorkerAPI", crypto, cryptoExtras, httpClient, httpServer,
+        httpTypes, nio, nioHTTP, lifecycle, log,
       ], resources: [.copy("Fixtures")]),
     tests("SandboxTests", ["Reviews", "Sandbox", httpClient, httpTypes, nio, nioHTTP, lifecycle, log]),
     tests(
@@ -177,7 +177,7 @@ let package = Package(
     tests(
       "FaultTests",
       [
-        "AMQPClient", "PostgresClient", "ReviewQueue", "ReviewStore", "Reviews", "Sandbox", "Support", log,
+        "AMQPClient", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore", "Reviews", "Sandbox", "Support", log,
       ]),
   ],
   swiftLanguageModes: [.v6]

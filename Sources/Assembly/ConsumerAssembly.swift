@@ -1,6 +1,7 @@
 internal import AMQPClient
 internal import AsyncHTTPClient
 package import Dispatching
+internal import Logging
 package import Platforms
 package import Resilience
 internal import ReviewQueue
@@ -30,7 +31,8 @@ package struct ConsumerAssembly: Sendable {
         githubAPIURL: settings.githubAPIURL, githubAppID: settings.githubAppID,
         githubPrivateKey: settings.githubPrivateKey, gitlabHosts: settings.gitlabHosts,
         encryptionKey: settings.revealEncryptionKey() ?? []),
-      httpClient: platformHTTP, circuits: circuits, logger: process.logger)
+      httpClient: platformHTTP, circuits: circuits,
+      flags: Self.flags(settings, httpClient: platformHTTP, logger: process.logger), logger: process.logger)
     let worker = try WorkerClient(
       baseURL: settings.workerURL ?? "", token: settings.workerToken ?? Secret(""), timeout: settings.workerTimeout,
       connectionMax: settings.prefetch, logger: process.logger)
@@ -47,6 +49,13 @@ package struct ConsumerAssembly: Sendable {
       metrics.amqpReconnects.increment(by: reconnects.new(source.reconnects))
       metrics.circuitOpen(.github).set(circuits.all.contains { $0.name != "gitlab" && $0.openFor != nil } ? 1 : 0)
     }
+  }
+
+  /// PostHog's flags where it is set, else those of the settings.
+  private static func flags(_ settings: Settings, httpClient: HTTPClient, logger: Logger) -> any FeatureFlags {
+    let own = SettingsFlags(version: settings.agentVersion, percent: settings.agentVersionPercent)
+    guard let url = settings.posthogURL, let key = settings.posthogKey else { return own }
+    return PostHogFlags(url: url, key: key, fallback: own, httpClient: httpClient, logger: logger) ?? own
   }
 
   /// Shuts the platforms' HTTP client down when the consumer has drained: listed before it.

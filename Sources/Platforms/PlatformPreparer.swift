@@ -22,17 +22,19 @@ package struct PlatformPreparer: PayloadPreparer {
   private let gitlab: GitLabSource
   private let configurations = ConfigurationCache()
   private let builder: PayloadBuilder
+  private let flags: any FeatureFlags
   private let logger: Logger
 
   /// - Parameters:
   ///   - payloadByteCountMax: a larger payload is refused; nil for the worker contract's limit.
   ///   - httpClient: must not follow redirects by itself, see ``makeHTTPClient(connectionMax:)``; stays the caller's to
   ///     shut down.
+  ///   - flags: the agent version of owners that name none.
   ///   - now: the wall clock.
   /// - Throws: what is wrong with the settings, all at once.
   package init(
     settings: PlatformSettings, payloadByteCountMax: Int? = nil, httpClient: HTTPClient,
-    circuits: Circuits = Circuits(),
+    circuits: Circuits = Circuits(), flags: any FeatureFlags = SettingsFlags(),
     now: @escaping @Sendable () -> Date = { Date() }, logger: Logger
   ) throws(PlatformSettings.Faults) {
     let (base, app) = try settings.checked()
@@ -46,6 +48,7 @@ package struct PlatformPreparer: PayloadPreparer {
       authKey: AuthKey(encryptionKey: settings.encryptionKey),
       byteCountMax: payloadByteCountMax ?? StartRequest.byteCountMax, now: now)
     self.circuits = circuits
+    self.flags = flags
     self.logger = logger
   }
 
@@ -62,12 +65,19 @@ package struct PlatformPreparer: PayloadPreparer {
   package func prepare(_ review: LeasedReview) async throws(PreparationError) -> PreparedPayload {
     let configuration = try configurations.configuration(review.configuration, of: review.owner)
     try Self.checkIntegration(of: review)
+    // Beside the platform's calls: a flag service that takes its time costs none of the review's.
+    async let version = agentVersion(configuration, review.owner)
     let collected =
       switch review.platform {
       case .github: try await collect(review, configuration, from: github)
       case .gitlab: try await collect(review, configuration, from: gitlab)
       }
-    return try builder.payload(review, collected, configuration)
+    return try builder.payload(review, collected, configuration, agentVersion: await version)
+  }
+
+  private func agentVersion(_ configuration: ReviewConfiguration, _ owner: Owner) async -> String? {
+    if let version = configuration.agentVersion { return version }
+    return await flags.agentVersion(for: owner)
   }
 
   package func targets(of review: LeasedReview) -> [String] {

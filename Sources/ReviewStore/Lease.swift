@@ -68,13 +68,26 @@ extension ReviewStore {
                 r.head_ref, r.head_sha, r.previous_session_id, r.claimed_at, r.dispatch_failures, r.lease_losses
     )
     SELECT CASE WHEN v.verdict = 'free' AND v.turn > 1 THEN 'mine' ELSE v.verdict END AS verdict, now() AS leased_at,
-           l.*, c.config::text AS config, i.id AS integration_id, i.installation_id, i.instance_url,
-           i.token_ciphertext, i.metadata::text AS metadata, i.revoked_at IS NOT NULL AS is_revoked
+           l.*, COALESCE(l.previous_session_id, p.session_id) AS previous_session, p.head_sha AS previous_head_sha,
+           c.config::text AS config, i.id AS integration_id, i.installation_id, i.instance_url, i.token_ciphertext,
+           i.metadata::text AS metadata, i.revoked_at IS NOT NULL AS is_revoked
       FROM verdict v
       LEFT JOIN leased l ON l.id = v.id AND v.turn = 1
       LEFT JOIN agent_configs c
         ON c.owner_type = l.owner_type AND c.owner_id = l.owner_id AND c.platform = l.platform AND c.is_enabled
       LEFT JOIN platform_integrations i ON i.id = l.platform_integration_id
+      LEFT JOIN LATERAL (
+        -- The review of this pull request that completed last, at another commit; where the row names a session, that session's.
+        -- By the start of the unique index: it reads the rows of one pull request, and nothing but the index where it has no others.
+        SELECT p.head_sha, p.session_id
+          FROM code_reviews p
+         WHERE p.pr_number = l.pr_number AND p.repo_full_name = l.repo_full_name AND p.owner_id = l.owner_id
+           AND p.owner_type = l.owner_type AND p.platform = l.platform AND p.head_sha <> l.head_sha
+           AND p.status = 'completed'
+           AND (l.previous_session_id IS NULL OR p.session_id = l.previous_session_id)
+         ORDER BY p.completed_at DESC NULLS LAST
+         LIMIT 1
+      ) p ON true
      ORDER BY v.n
     """)
 
@@ -157,7 +170,8 @@ extension LeasedReview {
       prTitle: try row.decode("pr_title", as: String.self), prAuthor: try row.decode("pr_author", as: String.self),
       baseRef: try row.decode("base_ref", as: String.self), headRef: try row.decode("head_ref", as: String.self),
       headSha: try row.decode("head_sha", as: String.self),
-      previousSessionId: try row.optional("previous_session_id", as: String.self),
+      previousSessionId: try row.optional("previous_session", as: String.self),
+      previousHeadSha: try row.optional("previous_head_sha", as: String.self),
       claimedAt: try row.timestamp("claimed_at"), leasedAt: try row.timestamp("leased_at"),
       dispatchFailures: Int(try row.decode("dispatch_failures", as: Int32.self)),
       leaseLosses: Int(try row.decode("lease_losses", as: Int32.self)),

@@ -66,19 +66,4 @@ extension ReviewStore {
         active: Int(try row.decode("active", as: Int64.self)))
     }
   }
-
-  static let setConfiguration = Statement(
-    "set_configuration",
-    """
-    /* baton:set_configuration */
-    INSERT INTO agent_configs (owner_type, owner_id, platform, config)
-    VALUES ($1, $2, $3, $4::text::jsonb)
-    ON CONFLICT (owner_type, owner_id, platform) DO UPDATE SET config = EXCLUDED.config, is_enabled = true
-    """)
-
-  /// Stores and enables an owner's review configuration.
-  /// - Parameter json: checked by the caller with `ReviewConfiguration`.
-  package func setConfiguration(_ json: String, of owner: Owner, platform: Platform) async throws {
-    _ = try await pool.query(Self.setConfiguration, [owner.type.rawValue, owner.id, platform.rawValue, json])
-  }
 }

@@ -8,6 +8,8 @@ extension ReviewStore {
     workerAnswers, workerHasAnswered, takeOutbox, deleteOutbox, failOutbox, tellWorkerCancelled, registerHolder,
     lockHolder, heartbeat, leave, lookAtHolders, suspects, pruneHolders, report, submit, find, transitions, list,
     cancel,
-    retry, setOwnerLimit, pauseOwner, listOwners, setConfiguration, liveStats, endedCounts,
+    retry, setOwnerLimit, pauseOwner, listOwners, changeConfiguration, findConfiguration, liveStats, endedCounts,
+    lockIntegrations, sameIntegration, putIntegration, listIntegrations, revokeIntegration, pruneReviews,
+    pruneDeliveries,
   ]
 }

@@ -18,11 +18,13 @@ package enum ErrorCode: String, Sendable, CaseIterable, Codable {
   /// What the operator can do about it, as one sentence.
   package var advice: String {
     switch self {
-    case .configMissing: "Give the owner an enabled row in agent_configs for the platform, then `baton retry`."
-    case .configInvalid: "Correct what the message names in the owner's agent_configs.config, then `baton retry`."
+    case .configMissing:
+      "Give the owner a configuration for the platform with `baton config set --enable`, then `baton retry`."
+    case .configInvalid: "Correct what the message names with `baton config set`, then `baton retry`."
     case .integrationMissing:
       "Add the row of platform_integrations that the review names, then `baton retry`."
-    case .integrationRevoked: "Have the owner install the app or renew the token, then `baton retry`."
+    case .integrationRevoked:
+      "Install the app again or renew the token, tell `baton integration add`, then `baton retry`."
     case .pullRequestClosed: "Nothing to do: reopening the pull request starts a new attempt."
     case .pullRequestMissing: "Check the repository's name, and that the integration may read it, then `baton retry`."
     case .payloadTooLarge: "Shorten the owner's custom instructions; the worker takes at most 4 MiB."

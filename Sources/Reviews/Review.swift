@@ -144,7 +144,11 @@ package struct LeasedReview: Sendable, Equatable {
   package var baseRef: String
   package var headRef: String
   package var headSha: String
+  /// The session of the review before this one: the row's own, or else of the same pull request's newest completed review at
+  /// another commit.
   package var previousSessionId: String?
+  /// The commit that was reviewed in that session; nil where no completed review of this pull request had it.
+  package var previousHeadSha: String?
   /// When the producer claimed it: from the database's clock, as are the two that follow.
   package var claimedAt: Timestamp
   package var leasedAt: Timestamp
@@ -160,8 +164,8 @@ package struct LeasedReview: Sendable, Equatable {
     id: UUID, attempt: Int, owner: Owner, userId: String? = nil, platform: Platform = .github,
     platformIntegrationId: UUID? = nil, platformProjectId: Int64? = nil, repoFullName: String, prNumber: Int,
     prUrl: String, prTitle: String, prAuthor: String, baseRef: String, headRef: String, headSha: String,
-    previousSessionId: String? = nil, claimedAt: Timestamp, leasedAt: Timestamp, dispatchFailures: Int = 0,
-    leaseLosses: Int = 0, configuration: String?, integration: Integration? = nil
+    previousSessionId: String? = nil, previousHeadSha: String? = nil, claimedAt: Timestamp, leasedAt: Timestamp,
+    dispatchFailures: Int = 0, leaseLosses: Int = 0, configuration: String?, integration: Integration? = nil
   ) {
     self.id = id
     self.attempt = attempt
@@ -179,6 +183,7 @@ package struct LeasedReview: Sendable, Equatable {
     self.headRef = headRef
     self.headSha = headSha
     self.previousSessionId = previousSessionId
+    self.previousHeadSha = previousHeadSha
     self.claimedAt = claimedAt
     self.leasedAt = leasedAt
     self.dispatchFailures = dispatchFailures

@@ -129,6 +129,20 @@ struct SettingDefinition: Sendable {
     SettingDefinition(
       .gitlabHosts, \.gitlabHosts, default: "gitlab.com", example: "gitlab.com,gitlab.example.com:8443",
       "hosts that an integration may name, comma-separated; anything else is refused", SettingText.hosts),
+    SettingDefinition(
+      .agentVersion, \.agentVersion, example: "v2",
+      "agent version for owners whose configuration names none, as far as the rollout has come", SettingText.plain),
+    SettingDefinition(
+      .agentVersionPercent, \.agentVersionPercent, default: "100",
+      "how many of a hundred owners get `BATON_AGENT_VERSION`; an owner that has it keeps it when more do"
+    ) { text throws(SettingFault) in try SettingText.integer(text, 0...100) },
+    SettingDefinition(
+      .posthogURL, \.posthogURL, example: "https://us.i.posthog.com",
+      "base URL of PostHog, whose flag `baton-agent-version` then decides in the percentage's place",
+      SettingText.httpURL),
+    SettingDefinition(
+      .posthogKey, \.posthogKey, example: "phc_… of the project's settings", isSecret: true,
+      "project API key of PostHog; needed with `BATON_POSTHOG_URL`", SettingText.secret),
   ]
 
   static let process: [SettingDefinition] = [

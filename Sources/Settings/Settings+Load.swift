@@ -31,6 +31,7 @@ extension Settings {
         faults.append(message(definition, given?.source ?? "default", text, error))
       }
     }
+    faults += settings.halfPairs
     guard faults.isEmpty else { throw SettingsError(faults: faults) }
     settings.completeCallbackURL()
     settings.warnAboutPairs()
@@ -91,6 +92,15 @@ extension Settings {
     guard !given.contains(.callbackURL) else { return }
     let host = ["0.0.0.0", "::"].contains(httpHost) ? "127.0.0.1" : httpHost
     callbackURL = "http://\(host.contains(":") ? "[\(host)]" : host):\(httpPort)"
+  }
+
+  /// What means something only together with something else that nobody gave.
+  private var halfPairs: [String] {
+    switch (given.contains(.posthogURL), given.contains(.posthogKey)) {
+    case (true, false): ["BATON_POSTHOG_KEY is missing, as BATON_POSTHOG_URL is set"]
+    case (false, true): ["BATON_POSTHOG_URL is missing, as BATON_POSTHOG_KEY is set"]
+    case (true, true), (false, false): []
+    }
   }
 
   private mutating func warnAboutPairs() {

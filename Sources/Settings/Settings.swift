@@ -71,6 +71,14 @@ package struct Settings: Sendable {
   package var gitlabWebhookSecret: Secret?
   /// Hosts that an integration may name, lower case, each with a port where one was given.
   package var gitlabHosts: [String] = []
+  /// The agent version of the owners that the rollout has reached.
+  package var agentVersion: String?
+  /// How many of a hundred owners the rollout has reached.
+  package var agentVersionPercent = 0
+  /// Base URL of PostHog, without a slash at its end; with ``posthogKey`` or not at all.
+  package var posthogURL: String?
+  /// Project API key of PostHog.
+  package var posthogKey: Secret?
   /// How long a role may take to drain.
   package var drainTimeout = Duration.zero
   /// The command that the reference worker runs for a review.

@@ -27,7 +27,9 @@ struct Baton: AsyncParsableCommand {
       """,
     version: version,
     groupedSubcommands: [
-      CommandGroup(name: "Setting up", subcommands: [MigrateCommand.self, OwnerCommand.self]),
+      CommandGroup(
+        name: "Setting up",
+        subcommands: [MigrateCommand.self, OwnerCommand.self, ConfigCommand.self, IntegrationCommand.self]),
       CommandGroup(
         name: "Roles",
         subcommands: [
@@ -38,6 +40,7 @@ struct Baton: AsyncParsableCommand {
         name: "Reviews",
         subcommands: [
           SubmitCommand.self, ListCommand.self, ShowCommand.self, CancelCommand.self, RetryCommand.self,
+          PruneCommand.self,
         ]),
       CommandGroup(name: "Watching the queues", subcommands: [QueueCommand.self, DeadCommand.self]),
     ])

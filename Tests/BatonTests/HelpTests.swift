@@ -32,6 +32,8 @@ struct HelpTests {
       "baton migrate", "baton produce", "baton consume", "baton reap", "baton serve", "baton worker", "baton up",
       "baton submit", "baton list", "baton show", "baton cancel", "baton retry", "baton queue", "baton dead list",
       "baton dead purge", "baton owner set", "baton owner pause", "baton owner resume", "baton owner list",
+      "baton integration add", "baton integration list", "baton integration revoke", "baton config set",
+      "baton config show", "baton prune",
     ]
     #expect(Set(expected).subtracting(Self.commands.map(\.path)).isEmpty)
   }
@@ -43,13 +45,52 @@ struct HelpTests {
       ["submit", "--file", "x", "--timeout", "5s"], ["submit", "--owner", "acme"], ["cancel"], ["cancel", "no-uuid"],
       ["show", "42"], ["list", "--status", "gone"], ["list", "--limit", "0"], ["list", "--cursor", "x"],
       ["owner", "set", "org:acme"], ["owner", "set", "org:acme", "--limit", "-1"], ["owner", "pause", "acme"],
-      ["queue", "--watch", "soon"], ["nothing"],
+      ["queue", "--watch", "soon"], ["nothing"], ["prune"], ["prune", "--older-than", "90"],
+      ["prune", "--older-than", "0d"], ["prune", "--older-than", "9999d"], ["config", "set", "org:acme"],
+      ["config", "set", "org:acme", "--platform", "github"], ["config", "show", "acme", "--platform", "github"],
+      ["config", "set", "org:acme", "--platform", "svn", "--enable"],
+      ["config", "set", "org:acme", "--platform", "github", "--enable", "--disable"],
+      ["config", "set", "org:acme", "--platform", "github", "--file", "-", "--custom-instructions-file", "-"],
+      ["integration", "add", "org:acme", "--platform", "github"], ["integration", "revoke", "42"],
+      ["integration", "add", "org:acme", "--platform", "github", "--installation-id", "0"],
+      ["integration", "add", "org:acme", "--platform", "gitlab"],
+      ["integration", "add", "org:acme", "--platform", "gitlab", "--token-file", "-", "--webhook-secret-file", "-"],
+      ["integration", "add", "org:acme", "--platform", "gitlab", "--token-file", "t", "--installation-id", "1"],
     ])
   func usage(arguments: [String]) {
     let error = #expect(throws: (any Error).self) { try Baton.parseAsRoot(arguments) }
     guard let error else { return }
     #expect(Failure(error) == nil)
     #expect(Baton.exitCode(for: error).rawValue == EndStatus.usage.rawValue)
+  }
+
+  @Test("a wrong field is named by its flag, with all others that are wrong")
+  func configurationFaults() throws {
+    let error = #expect(throws: (any Error).self) {
+      try Baton.parseAsRoot([
+        "config", "set", "org:acme", "--platform", "github", "--review-style", "kind", "--focus-areas", "security,fun",
+        "--max-review-time-minutes", "99", "--gate-threshold", "low",
+      ])
+    }
+    let message = Baton.message(for: try #require(error))
+    for flag in ["--review-style", "--focus-areas", "--max-review-time-minutes", "--gate-threshold"] {
+      #expect(message.contains("\(flag): expected"), "\(message)")
+    }
+  }
+
+  @Test("flags of a configuration become its fields, and an empty text takes a field away")
+  func configurationFlags() throws {
+    let arguments = [
+      "config", "set", "org:acme", "--platform", "github", "--focus-areas", "security, bugs",
+      "--max-review-time-minutes", "20", "--selected-repository-ids", "7,eight", "--custom-instructions", "-x",
+      "--agent-version", "",
+    ]
+    let command = try #require(try Baton.parseAsRoot(arguments) as? ConfigSetCommand)
+    let change = try command.flags.change(replacement: nil, isEnabled: command.enabling.map { $0 == .enable })
+    #expect(
+      change.fields == #"{"custom_instructions":"-x","focus_areas":["security","bugs"],"max_review_time_minutes":20,"#
+        + #""selected_repository_ids":[7,"eight"]}"#)
+    #expect(change.removed == ["agent_version"] && change.isEnabled == nil && change.replacement == nil)
   }
 
   @Test("--watch stands alone or with an interval")

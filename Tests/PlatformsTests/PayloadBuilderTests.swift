@@ -15,10 +15,11 @@ struct PayloadBuilderTests {
 
   private func request(
     _ review: LeasedReview, _ facts: PullRequestFacts = Samples.facts(), token: String? = nil,
-    configuration: String = "{}"
+    configuration: String = "{}", agentVersion: String? = nil
   ) throws -> StartRequest {
     let collected = CollectedPullRequest(facts: facts, token: token.map { Secret($0) })
-    let payload = try builder().payload(review, collected, ReviewConfiguration(json: configuration))
+    let payload = try builder().payload(
+      review, collected, ReviewConfiguration(json: configuration), agentVersion: agentVersion)
     return try JSONDecoder().decode(StartRequest.self, from: Data(payload.body))
   }
 
@@ -42,9 +43,10 @@ struct PayloadBuilderTests {
   @Test("every field of the configuration arrives")
   func configured() throws {
     let configuration = """
-      {"model_slug":"m/1","thinking_effort":"high","max_review_time_minutes":25,"gate_threshold":"critical","agent_version":"v2"}
+      {"model_slug":"m/1","thinking_effort":"high","max_review_time_minutes":25,"gate_threshold":"critical"}
       """
-    let request = try request(Samples.review(previousSession: "agent_9"), token: "t0k", configuration: configuration)
+    let request = try request(
+      Samples.review(previousSession: "agent_9"), token: "t0k", configuration: configuration, agentVersion: "v2")
     #expect(request.sessionInput.model == "m/1" && request.sessionInput.variant == "high")
     #expect(request.sessionInput.gateThreshold == "critical" && request.agentVersion == "v2")
     #expect(request.maxReviewTimeMinutes == 25 && request.previousCloudAgentSessionId == "agent_9")
@@ -73,12 +75,14 @@ struct PayloadBuilderTests {
   @Test("a payload beyond the limit is refused for good")
   func tooLarge() throws {
     let collected = CollectedPullRequest(facts: Samples.facts(), token: nil)
-    let body = try builder().payload(Samples.review(), collected, ReviewConfiguration()).body
+    let body = try builder().payload(Samples.review(), collected, ReviewConfiguration(), agentVersion: nil).body
     #expect(throws: Never.self) {
-      try builder(byteCountMax: body.count).payload(Samples.review(), collected, ReviewConfiguration())
+      try builder(byteCountMax: body.count).payload(
+        Samples.review(), collected, ReviewConfiguration(), agentVersion: nil)
     }
     let error = #expect(throws: PreparationError.self) {
-      try builder(byteCountMax: body.count - 1).payload(Samples.review(), collected, ReviewConfiguration())
+      try builder(byteCountMax: body.count - 1).payload(
+        Samples.review(), collected, ReviewConfiguration(), agentVersion: nil)
     }
     guard case .permanent(.payloadTooLarge, _)? = error else {
       Issue.record("\(String(describing: error))")

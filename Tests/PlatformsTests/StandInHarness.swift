@@ -17,13 +17,13 @@ struct StandInHarness {
 
   func preparer(
     app: (id: String, key: Secret)? = nil, timeout: Duration = .seconds(20), circuits: Circuits = Circuits(),
-    now: @escaping @Sendable () -> Date = { Date() }
+    flags: any FeatureFlags = SettingsFlags(), now: @escaping @Sendable () -> Date = { Date() }
   ) throws -> PlatformPreparer {
     let settings = PlatformSettings(
       githubAPIURL: address, githubAppID: app?.id, githubPrivateKey: app?.key, gitlabHosts: ["127.0.0.1"],
       encryptionKey: Samples.key, callTimeout: timeout)
     return try PlatformPreparer(
-      settings: settings, httpClient: client, circuits: circuits, now: now, logger: Self.logger)
+      settings: settings, httpClient: client, circuits: circuits, flags: flags, now: now, logger: Self.logger)
   }
 
   static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

@@ -19,7 +19,8 @@ struct SettingsFaultTests {
       ("github_private_key", "hunter2"), ("github_private_key", "@/nowhere/key.pem"), ("github_app_id", "1 2"),
       ("worker_token", " "), ("api_token", "hunter2\nx"), ("gitlab_hosts", "https://gitlab.com"), ("gitlab_hosts", ""),
       ("http_host", "http://x"), ("http_host", ""), ("log_format", "xml"), ("log_level", "loud"), ("queue", ""),
-      ("queue", "amq.x"), ("queue", String(repeating: "q", count: 256)), ("agent_command", ""),
+      ("queue", "amq.x"), ("queue", String(repeating: "q", count: 256)), ("agent_command", ""), ("agent_version", " "),
+      ("agent_version_percent", "101"), ("agent_version_percent", "-1"), ("agent_version_percent", "half"),
     ])
   func wrongValues(key: String, value: String) throws {
     let faults = faults(flags: [key: value])
@@ -40,10 +41,17 @@ struct SettingsFaultTests {
       ("database_url", "host=db dbname=baton"), ("database_url", "postgresql:///baton?host=/run/postgresql"),
       ("amqp_url", "amqps://u:p%2F@h/%2F"), ("gitlab_hosts", "gitlab.com, git.example.com:8443"),
       ("github_app_id", "Iv1.8a61f9b3a7aba766"), ("http_host", "::"), ("log_level", "WARNING"),
-      ("encryption_key", key32),
+      ("encryption_key", key32), ("agent_version_percent", "0"), ("agent_version_percent", "100"),
     ])
   func rightValues(key: String, value: String) {
     #expect(faults(flags: [key: value]) == [])
+  }
+
+  @Test("PostHog's address and its key are given together")
+  func posthog() {
+    #expect(faults(flags: ["posthog_url": "https://eu.i.posthog.com"]).first?.contains("BATON_POSTHOG_KEY") == true)
+    #expect(faults(flags: ["posthog_key": "phc_hunter2"]).first?.contains("BATON_POSTHOG_URL") == true)
+    #expect(faults(flags: ["posthog_url": "https://eu.i.posthog.com", "posthog_key": "phc_hunter2"]) == [])
   }
 
   @Test("all faults of all sources come in one message")

@@ -40,6 +40,7 @@ struct SettingsTests {
     #expect(settings.httpHost == "127.0.0.1" && settings.httpPort == 8080 && settings.metricsPort == nil)
     #expect(settings.callbackURL == "http://127.0.0.1:8080" && settings.githubAPIURL == "https://api.github.com")
     #expect(settings.gitlabHosts == ["gitlab.com"] && settings.workerState == "./baton-worker.sqlite")
+    #expect(settings.agentVersion == nil && settings.agentVersionPercent == 100 && settings.posthogURL == nil)
     #expect(settings.logFormat == .text && settings.logLevel == .info)
     #expect(settings.databaseURL == nil && settings.amqpURLs.isEmpty && settings.encryptionKey == nil)
     #expect(settings.warnings.isEmpty && settings.given.isEmpty)

@@ -11,27 +11,30 @@ struct PayloadBuilder: Sendable {
   let byteCountMax: Int
   let now: @Sendable () -> Date
 
+  /// - Parameter agentVersion: the configuration's, or what a flag decided.
   /// - Throws: `.permanent` with `payload_too_large`.
   func payload(
-    _ review: LeasedReview, _ collected: CollectedPullRequest, _ configuration: ReviewConfiguration
+    _ review: LeasedReview, _ collected: CollectedPullRequest, _ configuration: ReviewConfiguration,
+    agentVersion: String?
   ) throws(PreparationError) -> PreparedPayload {
-    let body = request(review, collected, configuration).encode()
+    let body = request(review, collected, configuration, agentVersion).encode()
     guard body.count <= byteCountMax else {
       throw .permanent(
         .payloadTooLarge, message: "The payload has \(body.count) bytes; the worker takes at most \(byteCountMax).")
     }
-    return PreparedPayload(body: body, headSha: collected.facts.headSha, agentVersion: configuration.agentVersion)
+    return PreparedPayload(body: body, headSha: collected.facts.headSha, agentVersion: agentVersion)
   }
 
   private func request(
-    _ review: LeasedReview, _ collected: CollectedPullRequest, _ configuration: ReviewConfiguration
+    _ review: LeasedReview, _ collected: CollectedPullRequest, _ configuration: ReviewConfiguration,
+    _ agentVersion: String?
   ) -> StartRequest {
     StartRequest(
       reviewId: review.id, attempt: review.attempt,
       authToken: AuthToken.sign(reviewID: review.id, attempt: review.attempt, now: now(), key: authKey),
       sessionInput: sessionInput(review, collected, configuration),
       owner: RunOwner(type: review.owner.type, id: review.owner.id, userId: review.userId),
-      agentVersion: configuration.agentVersion, previousCloudAgentSessionId: review.previousSessionId,
+      agentVersion: agentVersion, previousCloudAgentSessionId: review.previousSessionId,
       maxReviewTimeMinutes: configuration.maxReviewTimeMinutes)
   }
 

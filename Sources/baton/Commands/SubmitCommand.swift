@@ -39,7 +39,8 @@ struct SubmitCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "One review") var flags: ReviewFlags
 
-  @Option(help: ArgumentHelp("Read reviews from this file; - is standard input.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Read reviews from this file; - is standard input.", valueName: "file"), completion: .file())
   var file: String?
 
   @Option(

@@ -25,7 +25,17 @@ struct ReviewID: ExpressibleByArgument, Sendable {
   }
 }
 
-/// A span of time on the command line: `250ms`, `10s`, `5m`, `1h`; a bare number is seconds.
+/// An integration's id on the command line.
+struct IntegrationID: ExpressibleByArgument, Sendable {
+  var uuid: UUID
+
+  init?(argument: String) {
+    guard let uuid = UUID(uuidString: argument) else { return nil }
+    self.uuid = uuid
+  }
+}
+
+/// A span of time on the command line: `250ms`, `10s`, `5m`, `1h`, `90d`; a bare number is seconds.
 struct TimeSpan: ExpressibleByArgument, Sendable, CustomStringConvertible {
   var duration: Duration
   var description: String

@@ -85,10 +85,10 @@ struct MetricsOptions: ParsableArguments, SettingFlags {
 
 /// What the reference worker runs, and whom it calls back.
 struct AgentOptions: ParsableArguments, SettingFlags {
-  @Option(name: .setting(.agentCommand), help: .setting(.agentCommand, "command"))
+  @Option(name: .setting(.agentCommand), help: .setting(.agentCommand, "command"), completion: .file())
   var agentCommand: String?
 
-  @Option(name: .setting(.workerState), help: .setting(.workerState, "file"))
+  @Option(name: .setting(.workerState), help: .setting(.workerState, "file"), completion: .file())
   var workerState: String?
 
   var given: [Settings.Key: String?] { [.agentCommand: agentCommand, .workerState: workerState] }
@@ -130,10 +130,35 @@ struct PlatformOptions: ParsableArguments, SettingFlags {
   @Option(name: .setting(.gitlabHosts), help: .setting(.gitlabHosts, "hosts"))
   var gitlabHosts: String?
 
+  @Option(name: .setting(.agentVersion), help: .setting(.agentVersion, "version"))
+  var agentVersion: String?
+
+  @Option(name: .setting(.agentVersionPercent), help: .setting(.agentVersionPercent, "percent"))
+  var agentVersionPercent: String?
+
+  @Option(name: .setting(.posthogURL), help: .setting(.posthogURL, "url"))
+  var posthogURL: String?
+
+  @Option(name: .setting(.posthogKey), help: .setting(.posthogKey, "key"))
+  var posthogKey: String?
+
   var given: [Settings.Key: String?] {
     [
       .githubAPIURL: githubAPIURL, .githubAppID: githubAppID, .githubPrivateKey: githubPrivateKey,
       .githubWebhookSecret: githubWebhookSecret, .gitlabWebhookSecret: gitlabWebhookSecret, .gitlabHosts: gitlabHosts,
+      .agentVersion: agentVersion, .agentVersionPercent: agentVersionPercent, .posthogURL: posthogURL,
+      .posthogKey: posthogKey,
     ]
   }
+}
+
+/// What stored secrets are encrypted with, and the GitLab hosts that may be named.
+struct CredentialOptions: ParsableArguments, SettingFlags {
+  @Option(name: .setting(.encryptionKey), help: .setting(.encryptionKey, "key"))
+  var encryptionKey: String?
+
+  @Option(name: .setting(.gitlabHosts), help: .setting(.gitlabHosts, "hosts"))
+  var gitlabHosts: String?
+
+  var given: [Settings.Key: String?] { [.encryptionKey: encryptionKey, .gitlabHosts: gitlabHosts] }
 }

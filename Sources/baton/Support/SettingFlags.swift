@@ -26,13 +26,18 @@ extension ArgumentHelp {
 struct CommonOptions: ParsableArguments, SettingFlags {
   @Option(
     name: .customLong("config"),
-    help: ArgumentHelp("YAML or JSON file of settings; flags and BATON_* variables win over it.", valueName: "file"))
+    help: ArgumentHelp("YAML or JSON file of settings; flags and BATON_* variables win over it.", valueName: "file"),
+    completion: .file(extensions: ["yaml", "yml", "json"]))
   var configurationFile: String?
 
-  @Option(name: .setting(.logLevel), help: .setting(.logLevel, "level"))
+  @Option(
+    name: .setting(.logLevel), help: .setting(.logLevel, "level"),
+    completion: .list(Settings.LogLevel.allCases.map(\.rawValue)))
   var logLevel: String?
 
-  @Option(name: .setting(.logFormat), help: .setting(.logFormat, "format"))
+  @Option(
+    name: .setting(.logFormat), help: .setting(.logFormat, "format"),
+    completion: .list(Settings.LogFormat.allCases.map(\.rawValue)))
   var logFormat: String?
 
   var given: [Settings.Key: String?] { [.logLevel: logLevel, .logFormat: logFormat] }

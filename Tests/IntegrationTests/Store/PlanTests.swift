@@ -24,8 +24,13 @@ struct PlanTests {
       "leave_queued",
       "forget_dispatch", "fail_lost", "report", "find",
     ] { indexes[name] = byID }
+    // The reviews before it, by the start of the unique constraint's key: pull request and repository.
+    indexes["lease"] = ["code_reviews_pkey", pullRequest]
+    indexes["prune_reviews"] = ["code_reviews_created", "code_reviews_pkey"]
     return indexes
   }()
+
+  private static let pullRequest = "code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"
 
   /// What the planner was last told about the table.
   enum Moment: String, CaseIterable, Sendable {
@@ -50,6 +55,23 @@ struct PlanTests {
         #expect(used.isSubset(of: allowed) && !used.isEmpty, "\(statement.name): \(plan.joined(separator: "\n"))")
         #expect(!plan.contains { $0.contains("Seq Scan on code_reviews") }, "\(statement.name)")
       }
+    }
+  }
+
+  @Test("the review before is found by its pull request, and deliveries are pruned by their key")
+  func lookups() async throws {
+    try await withTestStore { test in
+      try await addHistory(test, 20_000)
+      try await test.sql("ANALYZE")
+      let statements = Dictionary(uniqueKeysWithValues: ReviewStore.statements.map { ($0.name, $0) })
+      let lease = try await plan(of: try #require(statements["lease"]), test)
+      let condition = try #require(lease.first { $0.contains("Index Cond") && $0.contains("pr_number") })
+      #expect(condition.contains("repo_full_name"), "\(lease.joined(separator: "\n"))")
+      let prune = try await plan(of: try #require(statements["prune_reviews"]), test)
+      #expect(prune.contains { $0.contains("Index Cond") && $0.contains("ROW(") }, "\(prune.joined(separator: "\n"))")
+      let deliveries = try await plan(of: try #require(statements["prune_deliveries"]), test)
+      #expect(!deliveries.contains { $0.contains("Seq Scan") }, "\(deliveries.joined(separator: "\n"))")
+      #expect(deliveries.contains { $0.contains("Index Cond") && $0.contains("ROW(") })
     }
   }
 

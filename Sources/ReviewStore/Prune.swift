@@ -1,0 +1,109 @@
+internal import FoundationEssentials
+internal import PostgresClient
+internal import Reviews
+
+/// How far a pass over the reviews has come, oldest first.
+package struct PruneMark: Sendable, Equatable {
+  var createdAt: Timestamp
+  var id: UUID
+}
+
+/// How far a pass over the webhook deliveries has come, by their key.
+package struct DeliveryMark: Sendable, Equatable {
+  var platform: String
+  var deliveryID: String
+}
+
+extension ReviewStore {
+  /// Looks at a page of the oldest reviews and deletes those that ended long ago, with their transitions (by a trigger).
+  static let pruneReviews = Statement(
+    "prune_reviews",
+    """
+    /* baton:prune_reviews */
+    WITH page AS MATERIALIZED (
+      SELECT r.id, r.created_at
+        FROM code_reviews r
+       WHERE r.created_at < now() - make_interval(secs => $1) AND (r.created_at, r.id) > ($2, $3)
+       ORDER BY r.created_at, r.id
+       LIMIT $4
+    ),
+    ended AS MATERIALIZED (
+      SELECT r.id
+        FROM code_reviews r
+       WHERE r.id = ANY (ARRAY(SELECT id FROM page))
+         AND \(Fragment.hasStatus("'completed'", "'failed'", "'cancelled'"))
+         AND r.completed_at < now() - make_interval(secs => $1)
+         -- Somebody is still to be told about it.
+         AND NOT EXISTS (SELECT 1 FROM baton_outbox o WHERE o.review_id = r.id)
+       ORDER BY r.id
+         FOR UPDATE OF r SKIP LOCKED
+    ),
+    deleted AS (
+      DELETE FROM code_reviews r WHERE r.id = ANY (ARRAY(SELECT id FROM ended)) RETURNING r.id
+    )
+    SELECT p.created_at, p.id, (SELECT count(*) FROM deleted) AS deleted
+      FROM page p
+     ORDER BY p.created_at DESC, p.id DESC
+     LIMIT 1
+    """)
+
+  /// RFC 9562, section 5.9.
+  private static let nilID: uuid_t = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+  /// Deletes reviews that ended long ago, of one page: a short transaction, so that nobody waits for it.
+  /// - Parameters:
+  ///   - age: since their end.
+  ///   - mark: where the last page ended; nil starts with the oldest.
+  ///   - limit: of the page, whose live reviews stay.
+  /// - Returns: how many were deleted, and where the next page starts; nil at the end.
+  package func pruneReviews(
+    endedFor age: Duration, after mark: PruneMark?, limit: Int
+  ) async throws -> (deleted: Int, next: PruneMark?) {
+    // Before all that there are.
+    let start = mark ?? PruneMark(createdAt: Timestamp(microseconds: .min), id: UUID(uuid: Self.nilID))
+    let row = try await pool.query(
+      Self.pruneReviews, [age.inSeconds, start.createdAt.instant, start.id, Int32(clamping: limit)]
+    ).first
+    guard let row else { return (0, nil) }
+    let next = PruneMark(createdAt: try row.timestamp("created_at"), id: try row.decode("id", as: UUID.self))
+    return (Int(try row.decode("deleted", as: Int64.self)), next)
+  }
+
+  static let pruneDeliveries = Statement(
+    "prune_deliveries",
+    """
+    /* baton:prune_deliveries */
+    WITH page AS MATERIALIZED (
+      SELECT d.platform, d.delivery_id, d.processed_at
+        FROM webhook_deliveries d
+       WHERE (d.platform, d.delivery_id) > ($2, $3)
+       ORDER BY d.platform, d.delivery_id
+       LIMIT $4
+    ),
+    deleted AS (
+      DELETE FROM webhook_deliveries d
+       USING page p
+       WHERE d.platform = p.platform AND d.delivery_id = p.delivery_id
+         AND p.processed_at < now() - make_interval(secs => $1)
+      RETURNING 1
+    )
+    SELECT p.platform, p.delivery_id, (SELECT count(*) FROM deleted) AS deleted
+      FROM page p
+     ORDER BY p.platform DESC, p.delivery_id DESC
+     LIMIT 1
+    """)
+
+  /// Deletes webhook deliveries that were processed long ago, of one page by their key. Those not processed stay.
+  /// - Returns: how many were deleted, and where the next page starts; nil at the end.
+  package func pruneDeliveries(
+    processedFor age: Duration, after mark: DeliveryMark?, limit: Int
+  ) async throws -> (deleted: Int, next: DeliveryMark?) {
+    let row = try await pool.query(
+      Self.pruneDeliveries, [age.inSeconds, mark?.platform ?? "", mark?.deliveryID ?? "", Int32(clamping: limit)]
+    ).first
+    guard let row else { return (0, nil) }
+    let next = DeliveryMark(
+      platform: try row.decode("platform", as: String.self), deliveryID: try row.decode("delivery_id", as: String.self))
+    return (Int(try row.decode("deleted", as: Int64.self)), next)
+  }
+}

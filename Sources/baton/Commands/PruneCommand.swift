@@ -1,0 +1,83 @@
+internal import ArgumentParser
+internal import ReviewStore
+internal import Reviews
+internal import Settings
+
+/// `baton prune`.
+struct PruneCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "prune",
+    abstract: "Deletes reviews that ended long ago, and old webhook deliveries.",
+    discussion: """
+      With a review goes what happened to it. Reviews that have not ended stay, however old, and so do deliveries that were \
+      not processed. It works in small transactions, so that nobody waits for it; any number may run.
+
+      EXAMPLES:
+        baton prune --older-than 90d
+        17 3 * * *  baton prune --older-than 90d --config /etc/baton.yaml
+
+      With --json, one line: {"reviews", "webhookDeliveries"}: how many were deleted.
+      """)
+
+  @Option(help: ArgumentHelp("Delete what ended longer ago than this: 90d, 36h.", valueName: "age"))
+  var olderThan: TimeSpan
+
+  @Option(help: "Rows of one transaction, 1 to 10000.")
+  var batch = 500
+
+  @Flag(help: "Print JSON, one line.")
+  var json = false
+
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+
+  /// What was deleted.
+  struct Counts: Encodable {
+    var reviews = 0
+    var webhookDeliveries = 0
+  }
+
+  func validate() throws {
+    // 90 would be seconds: too easily meant otherwise, where nothing can be had back.
+    guard olderThan.description.last?.isLetter == true else {
+      throw ValidationError("--older-than needs a unit, such as \(olderThan)d for days.")
+    }
+    guard olderThan.duration <= .seconds(3_650 * 86_400) else {
+      throw ValidationError("--older-than has to be at most ten years, 3650d.")
+    }
+    guard (1...10_000).contains(batch) else { throw ValidationError("--batch has to be from 1 to 10000.") }
+  }
+
+  func run() async throws {
+    let session = try Session("baton prune", common, [database], requiring: [.databaseURL])
+    var counts = Counts()
+    do {
+      try await session.withStore { try await prune($0, &counts) }
+    } catch {
+      // What was deleted until then stays deleted.
+      if counts.reviews + counts.webhookDeliveries > 0 { try report(counts) }
+      throw error
+    }
+    try report(counts)
+  }
+
+  private func prune(_ store: ReviewStore, _ counts: inout Counts) async throws {
+    var mark: PruneMark?
+    repeat {
+      let page = try await store.pruneReviews(endedFor: olderThan.duration, after: mark, limit: batch)
+      counts.reviews += page.deleted
+      mark = page.next
+    } while mark != nil
+    var deliveryMark: DeliveryMark?
+    repeat {
+      let page = try await store.pruneDeliveries(processedFor: olderThan.duration, after: deliveryMark, limit: batch)
+      counts.webhookDeliveries += page.deleted
+      deliveryMark = page.next
+    } while deliveryMark != nil
+  }
+
+  private func report(_ counts: Counts) throws {
+    guard !json else { return try Output.json(counts) }
+    try Output.line("\(counts.reviews) reviews and \(counts.webhookDeliveries) webhook deliveries deleted")
+  }
+}

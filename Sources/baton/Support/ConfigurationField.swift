@@ -1,0 +1,46 @@
+internal import Reviews
+
+/// A field of `agent_configs.config`, as a flag gives it and as people see it.
+struct ConfigurationField: Sendable {
+  /// What a flag's text becomes.
+  enum Kind: Sendable {
+    case text, number, list
+  }
+
+  let name: String
+  let kind: Kind
+  /// What holds where the field is missing.
+  let fallback: String
+
+  /// The flag's name: `--review-style`.
+  var flag: String { "--\(name.replacing("_", with: "-"))" }
+
+  /// All fields, in the order of the documentation.
+  static let all = [
+    ConfigurationField(name: "review_style", kind: .text, fallback: "balanced"),
+    ConfigurationField(name: "focus_areas", kind: .list, fallback: "all"),
+    ConfigurationField(name: "custom_instructions", kind: .text, fallback: "none"),
+    ConfigurationField(name: "model_slug", kind: .text, fallback: "the program's"),
+    ConfigurationField(name: "thinking_effort", kind: .text, fallback: "the model's"),
+    ConfigurationField(name: "max_review_time_minutes", kind: .number, fallback: "10"),
+    ConfigurationField(name: "repository_selection_mode", kind: .text, fallback: "all"),
+    ConfigurationField(name: "selected_repository_ids", kind: .list, fallback: "none"),
+    ConfigurationField(name: "gate_threshold", kind: .text, fallback: "off"),
+    ConfigurationField(name: "agent_version", kind: .text, fallback: "by flag, else the worker's"),
+  ]
+
+  /// The JSON value of a flag's text; nil where it is empty: the field is to go.
+  func value(_ text: String) -> JSONValue? {
+    guard !text.isEmpty else { return nil }
+    return switch kind {
+    case .text: .string(text)
+    case .number: Self.number(text)
+    case .list: .array(text.split(separator: ",").map { Self.number($0.drop { $0 == " " }) })
+    }
+  }
+
+  /// A number where it is one; anything else stays a text, for the check to judge.
+  private static func number(_ text: some StringProtocol) -> JSONValue {
+    Int64(text).map { .integer($0) } ?? .string(String(text))
+  }
+}
