@@ -98,8 +98,8 @@ let package = Package(
     module(
       "BatonServer",
       [
-        "PostgresClient", "Reviews", "ReviewStore", "Telemetry", "WorkerAPI", crypto, httpServer, httpServerCore,
-        httpTypes, nio, lifecycle, log,
+        "Platforms", "PostgresClient", "Reviews", "ReviewStore", "Telemetry", "WorkerAPI", crypto, httpServer,
+        httpServerCore, httpTypes, nio, lifecycle, log,
       ]),
     .target(
       name: "Sandbox", dependencies: ["Reviews", httpServer, httpTypes, nio, lifecycle, log],

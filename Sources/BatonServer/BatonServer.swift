@@ -23,18 +23,21 @@ package struct BatonServer: Service {
     package var callbackSecret: Secret?
     /// Of `BATON_ENCRYPTION_KEY`: verifies the tokens that single runs report with.
     package var authKey: AuthKey?
+    /// What webhooks are recognised by.
+    package var webhooks: WebhookSecrets
     /// `BATON_LEASE`.
     package var holderTimeout: Duration
 
     package init(
       host: String, port: Int, apiToken: Secret? = nil, callbackSecret: Secret? = nil, authKey: AuthKey? = nil,
-      holderTimeout: Duration = .seconds(15)
+      webhooks: WebhookSecrets = WebhookSecrets(), holderTimeout: Duration = .seconds(15)
     ) {
       self.host = host
       self.port = port
       self.apiToken = apiToken
       self.callbackSecret = callbackSecret
       self.authKey = authKey
+      self.webhooks = webhooks
       self.holderTimeout = holderTimeout
     }
   }
@@ -59,6 +62,9 @@ package struct BatonServer: Service {
       + ReviewRoutes(store: store).routes
       + StatsRoute(figures: figures).routes
       + CallbackRoute(store: store, authority: authority).routes
+      + WebhookRoutes(
+        store: store, secrets: configuration.webhooks, intake: WebhookIntake(store: store, logger: logger)
+      ).routes
       + HealthRoutes(registry: registry, readiness: readiness).routes
     listener = HTTPListener(
       host: configuration.host, port: configuration.port, onBound: onBound,

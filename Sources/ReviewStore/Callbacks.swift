@@ -13,11 +13,13 @@ package struct RunReport: Sendable, Equatable {
   package var totalTokensIn: Int64?
   package var totalTokensOut: Int64?
   package var totalCostMicrousd: Int64?
+  /// `pass` or `fail`: whether the agent's findings let the pull request pass.
+  package var gateResult: String?
 
   package init(
     status: ReviewStatus, attempt: Int? = nil, sessionId: String? = nil, cliSessionId: String? = nil,
     errorMessage: String? = nil, model: String? = nil, totalTokensIn: Int64? = nil, totalTokensOut: Int64? = nil,
-    totalCostMicrousd: Int64? = nil
+    totalCostMicrousd: Int64? = nil, gateResult: String? = nil
   ) {
     self.status = status
     self.attempt = attempt
@@ -28,6 +30,7 @@ package struct RunReport: Sendable, Equatable {
     self.totalTokensIn = totalTokensIn
     self.totalTokensOut = totalTokensOut
     self.totalCostMicrousd = totalCostMicrousd
+    self.gateResult = gateResult
   }
 }
 
@@ -57,6 +60,7 @@ extension ReviewStore {
              total_tokens_in = COALESCE($8, r.total_tokens_in),
              total_tokens_out = COALESCE($9, r.total_tokens_out),
              total_cost_microusd = COALESCE($10, r.total_cost_microusd),
+             gate_result = COALESCE($11, r.gate_result),
              -- The worker runs it, so it was dispatched, whether or not the consumer lived to record it.
              dispatched_at = COALESCE(r.dispatched_at, now()),
              lease_owner = NULL,
@@ -78,7 +82,7 @@ extension ReviewStore {
       [
         id, report.status.rawValue, report.attempt.map { Int32(clamping: $0) }, report.sessionId?.storable,
         report.cliSessionId?.storable, report.errorMessage?.storable, report.model?.storable,
-        report.totalTokensIn, report.totalTokensOut, report.totalCostMicrousd,
+        report.totalTokensIn, report.totalTokensOut, report.totalCostMicrousd, report.gateResult,
       ])
     guard let row = rows.first else { return .unknownReview }
     if try row.decode("is_applied", as: Bool.self) { return .applied }

@@ -30,7 +30,9 @@ package struct Migrator: Sendable {
   /// All steps, in order.
   package static let migrations = [
     Migration(
-      version: 1, name: "reviews", sql: String(decoding: PackageResources.v0001_reviews_sql, as: UTF8.self))
+      version: 1, name: "reviews", sql: String(decoding: PackageResources.v0001_reviews_sql, as: UTF8.self)),
+    Migration(
+      version: 2, name: "feedback", sql: String(decoding: PackageResources.v0002_feedback_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

@@ -8,12 +8,6 @@ package struct PruneMark: Sendable, Equatable {
   var id: UUID
 }
 
-/// How far a pass over the webhook deliveries has come, by their key.
-package struct DeliveryMark: Sendable, Equatable {
-  var platform: String
-  var deliveryID: String
-}
-
 extension ReviewStore {
   /// Looks at a page of the oldest reviews and deletes those that ended long ago, with their transitions (by a trigger).
   static let pruneReviews = Statement(
@@ -66,44 +60,6 @@ extension ReviewStore {
     ).first
     guard let row else { return (0, nil) }
     let next = PruneMark(createdAt: try row.timestamp("created_at"), id: try row.decode("id", as: UUID.self))
-    return (Int(try row.decode("deleted", as: Int64.self)), next)
-  }
-
-  static let pruneDeliveries = Statement(
-    "prune_deliveries",
-    """
-    /* baton:prune_deliveries */
-    WITH page AS MATERIALIZED (
-      SELECT d.platform, d.delivery_id, d.processed_at
-        FROM webhook_deliveries d
-       WHERE (d.platform, d.delivery_id) > ($2, $3)
-       ORDER BY d.platform, d.delivery_id
-       LIMIT $4
-    ),
-    deleted AS (
-      DELETE FROM webhook_deliveries d
-       USING page p
-       WHERE d.platform = p.platform AND d.delivery_id = p.delivery_id
-         AND p.processed_at < now() - make_interval(secs => $1)
-      RETURNING 1
-    )
-    SELECT p.platform, p.delivery_id, (SELECT count(*) FROM deleted) AS deleted
-      FROM page p
-     ORDER BY p.platform DESC, p.delivery_id DESC
-     LIMIT 1
-    """)
-
-  /// Deletes webhook deliveries that were processed long ago, of one page by their key. Those not processed stay.
-  /// - Returns: how many were deleted, and where the next page starts; nil at the end.
-  package func pruneDeliveries(
-    processedFor age: Duration, after mark: DeliveryMark?, limit: Int
-  ) async throws -> (deleted: Int, next: DeliveryMark?) {
-    let row = try await pool.query(
-      Self.pruneDeliveries, [age.inSeconds, mark?.platform ?? "", mark?.deliveryID ?? "", Int32(clamping: limit)]
-    ).first
-    guard let row else { return (0, nil) }
-    let next = DeliveryMark(
-      platform: try row.decode("platform", as: String.self), deliveryID: try row.decode("delivery_id", as: String.self))
     return (Int(try row.decode("deleted", as: Int64.self)), next)
   }
 }

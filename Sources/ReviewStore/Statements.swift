@@ -10,6 +10,8 @@ extension ReviewStore {
     cancel,
     retry, setOwnerLimit, pauseOwner, listOwners, changeConfiguration, findConfiguration, liveStats, endedCounts,
     lockIntegrations, sameIntegration, putIntegration, listIntegrations, revokeIntegration, pruneReviews,
-    pruneDeliveries,
+    webhookInstallation, webhookIntegration, storeDelivery, dueDeliveries, deferDelivery, pruneDeliveries,
+    takeDelivery, settleDelivery, lockTimeout, lockPullRequest, relatedReviews, newestEvent, cancelRelated, insertPush,
+    restartPush, touchPush, takeFeedback, recordCheckRun, feedbackTold, feedbackDelivered, feedbackFailed,
   ]
 }

@@ -31,7 +31,7 @@ extension ReviewStore {
        AND r.head_sha = $14 AND NOT EXISTS (SELECT 1 FROM made)
     """)
 
-  private static func parameters(of review: NewReview, trace: TraceContext) -> [any PostgresEncodable] {
+  static func parameters(of review: NewReview, trace: TraceContext) -> [any PostgresEncodable] {
     [
       review.owner.type.rawValue, review.owner.id, review.userId, review.platform.rawValue,
       review.platformIntegrationId, review.platformProjectId, review.repoFullName, Int32(review.prNumber),

@@ -14,7 +14,6 @@ struct GitHubStandIn: Sendable {
     case .githubPull: return pullRequest(call)
     case .githubRepository: return StandInAnswer(body: Self.repository.fill(values(call)))
     case .githubInstallation: return StandInAnswer(.installation, api: api)
-    case .githubReaction: return StandInAnswer(.reaction, api: api)
     default: return list(call, path: path, query: query)
     }
   }

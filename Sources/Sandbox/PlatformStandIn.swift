@@ -57,6 +57,9 @@ extension PlatformStandIn {
   /// How often each route was called, faults included.
   package var callCounts: [StandInRoute: Int] { state.withValues { $0.callCounts } }
 
+  /// What was written to pull requests, in order.
+  package var feedback: [StandInFeedback] { state.withValues { $0.feedback } }
+
   /// Replaces fields of a pull request or merge request.
   /// - Parameters:
   ///   - fields: values as JSON text by name; a dot leads into an object, as in `["head.sha": "\"0a1b…\""]`.

@@ -7,6 +7,7 @@ internal import Reviews
 /// - `GET /_control`: the counters, and what is set.
 /// - `POST /_control`: `{"latencyMs":[5,20],"faults":[…],"clear":true}`; every field may be missing. `clear` empties faults,
 ///   counters and what was set before the rest is applied; faults are added, in the form of ``StandInFault``.
+/// - `GET /_control/feedback`: what was written to pull requests, in the form of ``StandInFeedback``.
 /// - `GET /_control/pull-requests`: what a demo can submit, in the form of `POST /api/reviews` but for the owner.
 struct StandInControl: Sendable {
   private static let path = "/_control"
@@ -52,6 +53,7 @@ struct StandInControl: Sendable {
     switch (method, path) {
     case (.get, Self.path): return report()
     case (.get, Self.path + "/pull-requests"): return pullRequests()
+    case (.get, Self.path + "/feedback"): return Self.json(state.withValues { $0.feedback })
     case (.post, Self.path), (.put, Self.path): return apply(body)
     default: return path.hasPrefix(Self.path) ? .notFound : nil
     }

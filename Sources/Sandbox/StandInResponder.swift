@@ -41,6 +41,8 @@ struct StandInResponder: HTTPResponder {
     case .githubInstallationToken:
       return InstallationStandIn(state: state, api: api).answer(
         installation: call.number, authorization: request.headers[.authorization], body: body)
+    case .githubReaction, .githubCheckRuns, .gitlabAwardEmoji, .gitlabStatus:
+      return FeedbackStandIn(state: state, api: api).answer(call, request.method, path: request.uri.path, body: body)
     case .gitlabMergeRequest, .gitlabNotes, .gitlabDiscussions, .gitlabDiffs, .gitlabUser, .gitlabProjectToken:
       return GitLabStandIn(state: state, api: api).answer(call, path: request.uri.path, query: query)
     default: return GitHubStandIn(state: state, api: api).answer(call, path: request.uri.path, query: query)

@@ -11,11 +11,14 @@ package enum StandInRoute: String, Sendable, CaseIterable, Codable {
   case githubInstallation = "github.installation"
   case githubInstallationToken = "github.installation_token"
   case githubReaction = "github.reaction"
+  case githubCheckRuns = "github.check_runs"
   case gitlabMergeRequest = "gitlab.merge_request"
   case gitlabNotes = "gitlab.notes"
   case gitlabDiscussions = "gitlab.discussions"
   case gitlabDiffs = "gitlab.diffs"
   case gitlabUser = "gitlab.user"
+  case gitlabAwardEmoji = "gitlab.award_emoji"
+  case gitlabStatus = "gitlab.status"
   case gitlabProjectToken = "gitlab.project_token"
   case unknown
 }
@@ -67,6 +70,9 @@ struct StandInCall: Sendable, Equatable {
     case (3, "issues", "comments", true): Self(.githubIssueComments, name, number: Int(rest[1]))
     case (3, "issues", "reactions", false): Self(.githubReaction, name, number: Int(rest[1]))
     case (4, "issues", "reactions", false): Self(.githubReaction, name, number: Int(rest[2]))
+    case (1, "check-runs", _, false): Self(.githubCheckRuns, name)
+    case (2, "check-runs", _, false): Self(.githubCheckRuns, name, number: Int(rest[1]))
+    case (3, "commits", "check-runs", true): Self(.githubCheckRuns, name)
     default: Self(.unknown)
     }
   }
@@ -81,6 +87,8 @@ struct StandInCall: Sendable, Equatable {
     case (5, "merge_requests", "notes", true): return Self(.gitlabNotes, project, number: Int(rest[3]))
     case (5, "merge_requests", "discussions", true): return Self(.gitlabDiscussions, project, number: Int(rest[3]))
     case (5, "merge_requests", "diffs", true): return Self(.gitlabDiffs, project, number: Int(rest[3]))
+    case (5, "merge_requests", "award_emoji", _): return Self(.gitlabAwardEmoji, project, number: Int(rest[3]))
+    case (4, "statuses", _, false): return Self(.gitlabStatus, project)
     default: return Self(.unknown)
     }
   }

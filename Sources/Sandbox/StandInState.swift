@@ -11,6 +11,8 @@ final class StandInState: Sendable {
     var fields: [String: [String: String]] = [:]
     /// Comments that stand instead of the recorded ones, each as JSON text.
     var comments: [CommentKey: [String]] = [:]
+    /// What was written, in order.
+    var feedback: [StandInFeedback] = []
   }
 
   struct CommentKey: Hashable, Sendable {

@@ -24,7 +24,7 @@ enum CallbackBody {
     report.sessionId = reader.name("sessionId")
     report.cliSessionId = reader.name("cliSessionId")
     report.errorMessage = reader.message("errorMessage")
-    reader.gateResult()
+    report.gateResult = reader.gateResult()
     reader.usage(into: &report)
     guard status != nil, reader.faults.isEmpty else {
       throw HTTPFault(
@@ -87,11 +87,13 @@ enum CallbackBody {
       }
     }
 
-    mutating func gateResult() {
+    mutating func gateResult() -> String? {
       switch fields["gateResult"] {
-      case nil, .null?: break
-      case .string(let text)? where GateResult(rawValue: text) != nil: break
-      case .some: faults.append("gateResult: expected pass or fail")
+      case nil, .null?: return nil
+      case .string(let text)? where GateResult(rawValue: text) != nil: return text
+      case .some:
+        faults.append("gateResult: expected pass or fail")
+        return nil
       }
     }
 

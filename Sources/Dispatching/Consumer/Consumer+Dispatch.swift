@@ -13,6 +13,8 @@ extension Consumer {
   private static let suspiciousLosses = 3
   /// A lease that is younger is as fresh as another look at the row would be.
   private static let freshness: Duration = .milliseconds(100)
+  /// What a look at the row may take before another one is due.
+  private static let lookTime: Duration = .milliseconds(400)
 
   /// Prepares and dispatches a leased review, writes what came of it, and settles its deliveries.
   func dispatch(_ review: LeasedReview, _ ticket: Ticket, _ trace: TraceContext) async {
@@ -56,6 +58,8 @@ extension Consumer {
     let prepared = ContinuousClock.now
     if prepared - leased > Self.freshness, await !isStillWanted(ticket) { return .overtaken }
     if let wait = await waitForAdmission() { return .postponed("the worker is out", wait) }
+    // The leave may have been long in coming, while another review probed the worker.
+    if .now - prepared > Self.freshness + Self.lookTime, await !isStillWanted(ticket) { return .overtaken }
     return await call(payload, ticket, trace, prepared: prepared)
   }
 

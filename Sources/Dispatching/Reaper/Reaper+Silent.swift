@@ -111,7 +111,8 @@ extension RunReport {
     self.init(
       status: run.status.reviewStatus, attempt: run.attempt, sessionId: run.sessionId, cliSessionId: run.cliSessionId,
       errorMessage: run.errorMessage, model: run.usage?.model, totalTokensIn: run.usage?.totalTokensIn,
-      totalTokensOut: run.usage?.totalTokensOut, totalCostMicrousd: run.usage?.totalCostMicroUSD)
+      totalTokensOut: run.usage?.totalTokensOut, totalCostMicrousd: run.usage?.totalCostMicroUSD,
+      gateResult: run.gateResult?.rawValue)
   }
 }
 

@@ -53,8 +53,13 @@ struct APIClient: Sendable {
 
   /// Posts JSON. Redirects are not followed.
   func post(_ path: String, headers: HTTPHeaders, body: Data) async throws(APIFault) -> APIAnswer {
+    try await send(.POST, path, headers: headers, body: body)
+  }
+
+  /// Sends JSON. Redirects are not followed.
+  func send(_ method: HTTPMethod, _ path: String, headers: HTTPHeaders, body: Data) async throws(APIFault) -> APIAnswer {
     var request = HTTPClientRequest(url: base.url(path))
-    request.method = .POST
+    request.method = method
     request.headers = headers
     request.headers.add(name: "content-type", value: "application/json")
     request.body = .bytes(ByteBuffer(bytes: body))

@@ -68,12 +68,11 @@ struct PruneCommand: AsyncParsableCommand {
       counts.reviews += page.deleted
       mark = page.next
     } while mark != nil
-    var deliveryMark: DeliveryMark?
-    repeat {
-      let page = try await store.pruneDeliveries(processedFor: olderThan.duration, after: deliveryMark, limit: batch)
-      counts.webhookDeliveries += page.deleted
-      deliveryMark = page.next
-    } while deliveryMark != nil
+    var deleted = batch
+    while deleted == batch {
+      deleted = try await store.pruneDeliveries(olderThan: olderThan.duration, limit: batch)
+      counts.webhookDeliveries += deleted
+    }
   }
 
   private func report(_ counts: Counts) throws {

@@ -9,7 +9,7 @@ internal import WorkerAPI
 /// `baton serve`
 struct ServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "serve", abstract: "Serves the API, the worker's callbacks, health and metrics.",
+    commandName: "serve", abstract: "Serves webhooks, the API, the worker's callbacks, health and metrics.",
     discussion: """
       Without BATON_API_TOKEN the API answers only on this machine.
 
@@ -24,16 +24,18 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup var flow: FlowOptions
   @OptionGroup var http: HTTPOptions
   @OptionGroup var callbacks: CallbackOptions
+  @OptionGroup var platforms: PlatformOptions
 
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
-      "serve", [database, broker, flow, http, callbacks], requiring: [.databaseURL, .amqpURL])
+      "serve", [database, broker, flow, http, callbacks, platforms], requiring: [.databaseURL, .amqpURL])
     let process = try DispatcherProcess(
       "serve", role: "serve", version: Baton.version, settings: settings, logger: logger)
     let session = process.holderSession()
-    try await process.run([
-      session, process.publisherService(waking: session.pendingWakeup), process.server(),
-    ])
+    try await process.run(
+      [session, process.publisherService(waking: session.pendingWakeup)] + process.serverServices() + [
+        process.server()
+      ])
   }
 }
 
@@ -43,7 +45,8 @@ extension DispatcherProcess {
     let configuration = BatonServer.Configuration(
       host: settings.httpHost, port: settings.httpPort, apiToken: settings.apiToken,
       callbackSecret: settings.callbackSecret,
-      authKey: settings.revealEncryptionKey().map { AuthKey(encryptionKey: $0) }, holderTimeout: settings.lease)
+      authKey: settings.revealEncryptionKey().map { AuthKey(encryptionKey: $0) }, webhooks: webhookSecrets,
+      holderTimeout: settings.lease)
     let logger = logger
     return BatonServer(
       configuration: configuration, store: store, queueStats: queueFigures, metrics: metrics, registry: registry,

@@ -1,0 +1,92 @@
+internal import FoundationEssentials
+package import Logging
+internal import Resilience
+package import ReviewStore
+package import Reviews
+internal import ServiceLifecycle
+
+/// Tells pull requests how their reviews stand, out of the outbox that the database writes with every transition.
+///
+/// Part of `serve`, which always runs (a reaper may come from cron, a minute late), is no part of a review's way, and receives the
+/// webhooks that most reviews come from. Any number may run. Nothing waits for it, and no review fails because of it.
+package struct FeedbackDelivery: Service {
+  /// Sends one piece of feedback.
+  package typealias Send = @Sendable (PullRequestFeedback) async -> FeedbackAnswer
+
+  private let store: ReviewStore
+  private let send: Send
+  private let interval: Duration
+  private let logger: Logger
+
+  /// Entries that are told at once.
+  private static let pageMax = 16
+  private static let backoff = Backoff(base: .seconds(5), max: .seconds(600))
+  /// A refusal is believed after this: rights are given, and installations finish, a moment late.
+  private static let refusalPatience: Duration = .seconds(600)
+  /// What might still go well is tried for so long: a check that never ends holds up a pull request.
+  private static let patience: Duration = .seconds(7 * 86_400)
+
+  /// - Parameter interval: between looks at the outbox.
+  package init(store: ReviewStore, interval: Duration = .seconds(1), logger: Logger, send: @escaping Send) {
+    self.store = store
+    self.send = send
+    self.interval = interval
+    self.logger = logger
+  }
+
+  /// Tells what is due, until the service is shut down. What is interrupted is told again by whoever comes next.
+  package func run() async throws {
+    await cancelWhenGracefulShutdown {
+      var failures = 0
+      while !Task.isCancelled {
+        do {
+          try await deliverDue()
+          failures = 0
+        } catch {
+          if failures == 0, !Task.isCancelled {
+            logger.error("cannot look for feedback; trying again until it works", metadata: ["error": "\(error)"])
+          }
+          failures += 1
+        }
+        try? await Task.sleep(for: interval)
+      }
+    }
+  }
+
+  /// Tells everything that is due now.
+  package func deliverDue() async throws {
+    while true {
+      let entries = try await store.takeFeedback(limit: Self.pageMax)
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for entry in entries { group.addTask { try await deliver(entry) } }
+        try await group.waitForAll()
+      }
+      guard entries.count == Self.pageMax, !Task.isCancelled else { return }
+    }
+  }
+
+  private func deliver(_ entry: FeedbackEntry) async throws {
+    switch await send(entry.feedback) {
+    case .told(let checkRunID): try await store.feedbackTold(entry, checkRunID: checkRunID)
+    case .later(let message, let retryAfter):
+      try await failed(entry, message, patience: Self.patience, retryAfter)
+    case .refused(let message): try await failed(entry, message, patience: Self.refusalPatience, nil)
+    }
+  }
+
+  private func failed(
+    _ entry: FeedbackEntry, _ message: String, patience: Duration, _ retryAfter: Duration?
+  ) async throws {
+    let isGivenUp = entry.age >= patience
+    let delay = retryAfter ?? Self.backoff.ceiling(attempt: entry.feedback.tries - 1) / 2
+      + Self.backoff.delay(attempt: entry.feedback.tries - 1) / 2
+    try await store.feedbackFailed(entry, error: message, retryAfter: isGivenUp ? nil : delay)
+    guard isGivenUp || entry.feedback.tries == 1 else { return }
+    logger.warning(
+      isGivenUp ? "feedback is given up" : "feedback could not be told; trying again later",
+      metadata: [
+        "review": "\(entry.feedback.reviewID.lowercase)", "subject": "\(entry.feedback.subject.rawValue)",
+        "error": "\(message)",
+      ])
+  }
+}

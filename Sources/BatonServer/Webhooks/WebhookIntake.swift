@@ -1,0 +1,115 @@
+internal import FoundationEssentials
+package import Logging
+package import ReviewStore
+internal import Reviews
+internal import ServiceLifecycle
+
+/// Takes deliveries: stored first, then processed, each exactly once.
+///
+/// The receiver processes what it has stored. Where it dies before it could, or has to wait for too long, ``run()`` of any
+/// server does so: it looks for stored deliveries that nobody has processed. What a delivery does and that it was done are one
+/// transaction, so it does not matter how many try.
+package struct WebhookIntake: Service {
+  private let store: ReviewStore
+  private let interval: Duration
+  private let logger: Logger
+
+  /// How long a request waits for another event of the same pull request; then it leaves its own to ``run()``.
+  private static let patience: Duration = .seconds(2)
+  /// How often a delivery may fail before it is given up; with the backoff, more than an hour.
+  private static let tryMax = 16
+  /// Deliveries that are looked at in one pass.
+  private static let pageMax = 100
+  /// Platforms repeat a delivery for some days; by then an event is old whatever it says.
+  private static let age: Duration = .seconds(14 * 86_400)
+  /// Between looks for deliveries that may be deleted.
+  private static let pruneInterval: Duration = .seconds(600)
+
+  /// - Parameter interval: between looks for deliveries that were left behind.
+  package init(store: ReviewStore, interval: Duration = .seconds(2), logger: Logger) {
+    self.store = store
+    self.interval = interval
+    self.logger = logger
+  }
+
+  /// What came of a delivery when its request is answered.
+  enum Answer: Sendable {
+    case processed(DeliveryOutcome)
+    /// It is stored, and will be processed.
+    case stored
+  }
+
+  /// Stores a delivery and processes it.
+  /// - Throws: `PostgresError` where it could not be stored: the platform has to send it again.
+  func take(_ delivery: WebhookDelivery) async throws -> Answer {
+    _ = try await store.store(delivery)
+    do {
+      return .processed(try await process(delivery.platform, delivery.id))
+    } catch {
+      logger.warning(
+        "a webhook is stored, but could not be processed yet",
+        metadata: ["platform": "\(delivery.platform.rawValue)", "delivery": "\(delivery.id)", "error": "\(error)"])
+      return .stored
+    }
+  }
+
+  private func process(_ platform: Platform, _ id: String) async throws -> DeliveryOutcome {
+    try await store.process(platform, id, patience: Self.patience) { try $0.verdict() }
+  }
+
+  /// Processes what was left behind, until the service is shut down.
+  package func run() async throws {
+    await cancelWhenGracefulShutdown {
+      var failures = 0
+      var prunes = ContinuousClock.now
+      while !Task.isCancelled {
+        do {
+          try await processDue()
+          if prunes <= .now {
+            try await prune()
+            prunes = .now + Self.pruneInterval
+          }
+          failures = 0
+        } catch {
+          if failures == 0 {
+            logger.error("cannot look for webhooks that were left behind", metadata: ["error": "\(error)"])
+          }
+          failures += 1
+        }
+        try? await Task.sleep(for: interval)
+      }
+    }
+  }
+
+  /// Processes what is due now.
+  package func processDue() async throws {
+    while true {
+      let due = try await store.dueDeliveries(limit: Self.pageMax)
+      for (platform, id) in due {
+        do {
+          let outcome = try await process(platform, id)
+          guard outcome != .repeated else { continue }
+          logger.notice(
+            "a webhook that was left behind has been processed",
+            metadata: ["platform": "\(platform.rawValue)", "delivery": "\(id)", "outcome": "\(outcome)"])
+        } catch {
+          try await postpone(platform, id, error)
+        }
+      }
+      guard due.count == Self.pageMax, !Task.isCancelled else { return }
+    }
+  }
+
+  private func postpone(_ platform: Platform, _ id: String, _ error: any Error) async throws {
+    let text = (error as? HTTPFault)?.message ?? "\(error)"
+    let isGivenUp = try await store.deferDelivery(platform, id, error: text, tryMax: Self.tryMax)
+    logger.log(
+      level: isGivenUp ? .error : .warning,
+      isGivenUp ? "a webhook cannot be processed and is given up" : "a webhook cannot be processed; trying again later",
+      metadata: ["platform": "\(platform.rawValue)", "delivery": "\(id)", "error": "\(text)"])
+  }
+
+  private func prune() async throws {
+    while try await store.pruneDeliveries(olderThan: Self.age, limit: 1_000) == 1_000, !Task.isCancelled {}
+  }
+}

@@ -1,0 +1,87 @@
+package import AsyncHTTPClient
+package import FoundationEssentials
+package import Logging
+internal import Resilience
+package import Reviews
+
+/// Tells pull requests how their reviews stand: reactions, and checks for gates.
+///
+/// Telling something twice changes nothing, so that whoever does not know whether it was told tells it again.
+package struct FeedbackSender: Sendable {
+  private let github: GitHubFeedback
+  private let gitlab: GitLabFeedback
+
+  /// - Parameters:
+  ///   - httpClient: as ``PlatformPreparer/makeHTTPClient(connectionMax:)`` makes it; stays the caller's to shut down.
+  ///   - now: the wall clock.
+  /// - Throws: what is wrong with the settings, all at once.
+  package init(
+    settings: PlatformSettings, httpClient: HTTPClient, now: @escaping @Sendable () -> Date = { Date() }, logger: Logger
+  ) throws(PlatformSettings.Faults) {
+    let (base, app) = try settings.checked()
+    let cipher = TokenCipher(key: settings.encryptionKey)
+    let client = APIClient(base: base, httpClient: httpClient, timeout: settings.callTimeout, now: now)
+    github = GitHubFeedback(
+      client: client, cipher: cipher, tokens: app.map { InstallationTokens(app: $0, client: client) })
+    gitlab = GitLabFeedback(
+      hosts: GitLabHosts(settings.gitlabHosts), cipher: cipher, httpClient: httpClient, timeout: settings.callTimeout,
+      now: now)
+  }
+
+  /// Tells one thing. At most four calls, each within the settings' `callTimeout`.
+  package func send(_ feedback: PullRequestFeedback) async -> FeedbackAnswer {
+    if feedback.integration.isRevoked { return .refused("the integration was revoked, or is gone") }
+    do {
+      switch feedback.platform {
+      case .github: return .told(checkRunID: try await github.tell(feedback))
+      case .gitlab:
+        try await gitlab.tell(feedback)
+        return .told(checkRunID: nil)
+      }
+    } catch {
+      return FeedbackAnswer(error)
+    }
+  }
+}
+
+/// Why something could not be told.
+enum FeedbackFault: Error, Sendable {
+  case call(APIFault)
+  /// There is nothing to write with, or nowhere to write to.
+  case impossible(String)
+}
+
+extension FeedbackAnswer {
+  init(_ fault: FeedbackFault) {
+    switch fault {
+    case .impossible(let reason): self = .refused(reason)
+    case .call(.missing): self = .refused("it answered 404: not there, or not shown to this token")
+    case .call(.unauthorized(let message)), .call(.refused(let message)): self = .refused(message)
+    case .call(.rateLimited(let delay)): self = .later("the rate limit is used up", retryAfter: delay)
+    case .call(.failing(let message)), .call(.unreachable(let message)), .call(.malformed(let message)):
+      self = .later(message, retryAfter: nil)
+    case .call(.cancelled): self = .later("cancelled", retryAfter: nil)
+    }
+  }
+}
+
+extension PullRequestFeedback {
+  /// What the check is called on both platforms; a required check names it.
+  static let checkName = "baton"
+
+  /// One line about the review, for the check: no text that an agent or a platform has written.
+  var summary: String {
+    switch status {
+    case .pending, .queued: "The review waits for its turn."
+    case .running: "The review is running."
+    case .completed:
+      switch gateResult {
+      case "pass": "The review found nothing above the threshold."
+      case "fail": "The review found something above the threshold."
+      default: "The review is completed, but did not say whether the findings are below the threshold."
+      }
+    case .failed: "The review failed (\(errorCode ?? "unknown"))."
+    case .cancelled: "The review was cancelled (\(errorCode ?? "unknown"))."
+    }
+  }
+}

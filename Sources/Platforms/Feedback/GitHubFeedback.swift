@@ -1,0 +1,176 @@
+internal import FoundationEssentials
+internal import NIOHTTP1
+internal import Reviews
+
+/// Reactions and check runs at GitHub.
+struct GitHubFeedback: Sendable {
+  let client: APIClient
+  let cipher: TokenCipher
+  let tokens: InstallationTokens?
+
+  /// How long an installation's token is needed.
+  private static let lifetime: Duration = .seconds(300)
+
+  /// - Returns: the id of the check run, for a gate.
+  func tell(_ feedback: PullRequestFeedback) async throws(FeedbackFault) -> Int64? {
+    guard let repository = GitHubSource.path(of: feedback.repoFullName) else {
+      throw .impossible("\"\(feedback.repoFullName)\" is not a GitHub repository's owner/name")
+    }
+    let integration = feedback.integration
+    if let ciphertext = integration.tokenCiphertext {
+      return try await tell(feedback, repository, try Self.open(ciphertext, of: integration, cipher))
+    }
+    guard let installation = integration.installationId, let tokens else {
+      throw .impossible("there is no token, and no GitHub App with an installation, to write with")
+    }
+    let token = try await Self.token(of: installation, tokens)
+    do {
+      return try await tell(feedback, repository, token)
+    } catch .call(.unauthorized) {
+      // It may have been withdrawn since it was kept: once more with a new one.
+      tokens.forget(token, of: installation)
+      return try await tell(feedback, repository, try await Self.token(of: installation, tokens))
+    }
+  }
+
+  static func open(
+    _ ciphertext: [UInt8], of integration: Integration, _ cipher: TokenCipher
+  ) throws(FeedbackFault) -> Secret {
+    do {
+      return try cipher.open(ciphertext, for: integration.id)
+    } catch {
+      throw .impossible("the integration's token does not open with BATON_ENCRYPTION_KEY")
+    }
+  }
+
+  private static func token(of installation: String, _ tokens: InstallationTokens) async throws(FeedbackFault) -> Secret
+  {
+    do {
+      return try await tokens.token(of: installation, for: lifetime)
+    } catch {
+      throw .call(error)
+    }
+  }
+
+  private func tell(
+    _ feedback: PullRequestFeedback, _ repository: String, _ token: Secret
+  ) async throws(FeedbackFault) -> Int64? {
+    do {
+      let headers = GitHubSource.headers(token)
+      guard feedback.subject == .gate else {
+        // 201, or 200 where this app has reacted so before.
+        _ = try await client.post(
+          "\(repository)/issues/\(feedback.prNumber)/reactions", headers: headers,
+          body: try Self.encode(["content": feedback.subject.rawValue]))
+        return nil
+      }
+      return try await checkRun(feedback, repository, headers)
+    } catch {
+      throw .call(error)
+    }
+  }
+
+  static func encode(_ value: some Encodable) throws(APIFault) -> Data {
+    do {
+      return try JSONEncoder().encode(value)
+    } catch {
+      throw .malformed(message: "what is to be sent is no JSON")
+    }
+  }
+}
+
+// MARK: Check runs
+
+extension GitHubFeedback {
+  private struct Output: Encodable {
+    var title: String
+    var summary: String
+  }
+
+  /// `POST /repos/{owner}/{repo}/check-runs`, and PATCH of one, which needs neither name nor commit.
+  private struct CheckRun: Encodable {
+    var name: String?
+    var head_sha: String?
+    var external_id: String?
+    var status: String
+    var conclusion: String?
+    var output: Output
+  }
+
+  private struct KnownRun: Decodable {
+    var id: Int64
+    var external_id: String?
+  }
+
+  private struct KnownRuns: Decodable {
+    var check_runs: [KnownRun]
+  }
+
+  /// Brings the check run of this attempt to where the review is, and that of an earlier attempt to its end.
+  private func checkRun(
+    _ feedback: PullRequestFeedback, _ repository: String, _ headers: HTTPHeaders
+  ) async throws(APIFault) -> Int64 {
+    if let id = feedback.checkRunID {
+      if feedback.toldAttempt == feedback.attempt {
+        if feedback.toldStatus != feedback.status { try await update(id, Self.run(feedback), repository, headers) }
+        return id
+      }
+      if feedback.toldStatus?.isTerminal != true {
+        try await update(id, Self.overtaken, repository, headers)
+      }
+    }
+    if feedback.tries > 1, let id = try await find(feedback, repository, headers) {
+      try await update(id, Self.run(feedback), repository, headers)
+      return id
+    }
+    var run = Self.run(feedback)
+    run.name = PullRequestFeedback.checkName
+    run.head_sha = feedback.headSha
+    run.external_id = Self.externalID(feedback)
+    let answer = try await client.post("\(repository)/check-runs", headers: headers, body: try Self.encode(run))
+    return try APIClient.decode(KnownRun.self, from: answer.body).id
+  }
+
+  private func update(
+    _ id: Int64, _ run: CheckRun, _ repository: String, _ headers: HTTPHeaders
+  ) async throws(APIFault) {
+    _ = try await client.send(
+      .PATCH, "\(repository)/check-runs/\(id)", headers: headers, body: try Self.encode(run))
+  }
+
+  /// The check run that an earlier try has made and could not record any more: without this it would never end.
+  private func find(
+    _ feedback: PullRequestFeedback, _ repository: String, _ headers: HTTPHeaders
+  ) async throws(APIFault) -> Int64? {
+    let path = "\(repository)/commits/\(feedback.headSha.percentEncoded)/check-runs"
+    let answer = try await client.get(
+      "\(path)?check_name=\(PullRequestFeedback.checkName)&filter=all&per_page=100", headers: headers)
+    return try APIClient.decode(KnownRuns.self, from: answer.body).check_runs.first {
+      $0.external_id == Self.externalID(feedback)
+    }?.id
+  }
+
+  private static func externalID(_ feedback: PullRequestFeedback) -> String {
+    "\(feedback.reviewID.lowercase)/\(feedback.attempt)"
+  }
+
+  private static let overtaken = CheckRun(
+    status: "completed", conclusion: "cancelled",
+    output: Output(title: "Reviewed again", summary: "A newer attempt has taken the place of this one."))
+
+  private static func run(_ feedback: PullRequestFeedback) -> CheckRun {
+    let (status, conclusion): (String, String?) =
+      switch feedback.status {
+      case .pending, .queued: ("queued", nil)
+      case .running: ("in_progress", nil)
+      // Success is only what the agent called so: a run that merely ended proves nothing.
+      case .completed:
+        ("completed", feedback.gateResult == "pass" ? "success" : feedback.gateResult == "fail" ? "failure" : "neutral")
+      case .failed: ("completed", "failure")
+      case .cancelled: ("completed", "cancelled")
+      }
+    return CheckRun(
+      status: status, conclusion: conclusion,
+      output: Output(title: "Code review: \(feedback.status.rawValue)", summary: feedback.summary))
+  }
+}

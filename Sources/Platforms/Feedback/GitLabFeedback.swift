@@ -1,0 +1,96 @@
+internal import AsyncHTTPClient
+internal import FoundationEssentials
+internal import NIOHTTP1
+internal import Reviews
+
+/// Award emoji and commit statuses at GitLab.
+struct GitLabFeedback: Sendable {
+  let hosts: GitLabHosts
+  let cipher: TokenCipher
+  let httpClient: HTTPClient
+  let timeout: Duration
+  let now: @Sendable () -> Date
+
+  func tell(_ feedback: PullRequestFeedback) async throws(FeedbackFault) {
+    guard let ciphertext = feedback.integration.tokenCiphertext else {
+      throw .impossible("the integration has no token to write with")
+    }
+    let headers = GitLabSource.headers(try GitHubFeedback.open(ciphertext, of: feedback.integration, cipher))
+    let client = APIClient(
+      base: try instance(of: feedback).appending(path: "/api/v4"), httpClient: httpClient, timeout: timeout, now: now)
+    let project = "/projects/\(feedback.platformProjectId.map { String($0) } ?? feedback.repoFullName.percentEncoded)"
+    do {
+      if feedback.subject == .gate {
+        try await setStatus(feedback, project, client, headers)
+      } else {
+        try await award(feedback, project, client, headers)
+      }
+    } catch {
+      throw .call(error)
+    }
+  }
+
+  /// A token is sent only to hosts that the operator has allowed, and not in the clear.
+  private func instance(of feedback: PullRequestFeedback) throws(FeedbackFault) -> APIBase {
+    var address = feedback.integration.instanceUrl ?? ""
+    if address.isEmpty, var origin = URLComponents(string: feedback.prUrl) {
+      (origin.path, origin.query, origin.fragment) = ("", nil, nil)
+      address = origin.string ?? ""
+    }
+    guard let instance = APIBase(address), hosts.contains(instance),
+      instance.scheme == "https" || instance.isLoopback
+    else { throw .impossible("the integration's instance is none that BATON_GITLAB_HOSTS allows") }
+    return instance
+  }
+
+  private struct Emoji: Encodable {
+    var name: String
+  }
+
+  private struct KnownEmoji: Decodable {
+    var name: String
+  }
+
+  private func award(
+    _ feedback: PullRequestFeedback, _ project: String, _ client: APIClient, _ headers: HTTPHeaders
+  ) async throws(APIFault) {
+    let path = "\(project)/merge_requests/\(feedback.prNumber)/award_emoji"
+    let emoji = Emoji(name: feedback.subject == .hooray ? "tada" : feedback.subject.rawValue)
+    do {
+      _ = try await client.post(path, headers: headers, body: try GitHubFeedback.encode(emoji))
+    } catch .missing {
+      // GitLab also says 404 where this user has awarded it before.
+      let answer = try await client.get("\(path)?per_page=100", headers: headers)
+      let known = try APIClient.decode([KnownEmoji].self, from: answer.body)
+      guard known.contains(where: { $0.name == emoji.name }) else { throw .missing }
+    }
+  }
+
+  private struct Status: Encodable {
+    var state: String
+    var name: String
+    var description: String
+  }
+
+  private func setStatus(
+    _ feedback: PullRequestFeedback, _ project: String, _ client: APIClient, _ headers: HTTPHeaders
+  ) async throws(APIFault) {
+    let state =
+      switch feedback.status {
+      case .pending, .queued: "pending"
+      case .running: "running"
+      // GitLab has no neutral: as with GitHub, a run that has not said what it found holds nothing up.
+      case .completed: feedback.gateResult == "fail" ? "failed" : "success"
+      case .failed: "failed"
+      case .cancelled: "canceled"
+      }
+    do {
+      _ = try await client.post(
+        "\(project)/statuses/\(feedback.headSha.percentEncoded)", headers: headers,
+        body: try GitHubFeedback.encode(
+          Status(state: state, name: PullRequestFeedback.checkName, description: feedback.summary)))
+    } catch .refused(let message) where message.contains("Cannot transition status") {
+      // It is there already.
+    }
+  }
+}

@@ -1,0 +1,161 @@
+package import FoundationEssentials
+internal import PostgresClient
+package import Reviews
+
+/// A webhook as it came: verified, not yet understood.
+package struct WebhookDelivery: Sendable, Equatable {
+  package var platform: Platform
+  /// The platform's own id, the same for every repetition.
+  package var id: String
+  /// The platform's name of the event.
+  package var event: String
+  /// The body: JSON.
+  package var payload: String
+  package var integrationID: UUID
+
+  package init(platform: Platform, id: String, event: String, payload: String, integrationID: UUID) {
+    self.platform = platform
+    self.id = id
+    self.event = event
+    self.payload = payload
+    self.integrationID = integrationID
+  }
+}
+
+/// The integration that a webhook speaks for.
+package struct WebhookSource: Sendable, Equatable {
+  package var integrationID: UUID
+  package var owner: Owner
+  /// Its own secret; where there is one, no other counts.
+  package var secretCiphertext: [UInt8]?
+
+  init(_ row: PostgresRow) throws {
+    integrationID = try row.decode("id", as: UUID.self)
+    owner = Owner(
+      type: try row.choice("owner_type", as: Owner.Kind.self), id: try row.decode("owner_id", as: String.self))
+    secretCiphertext = try row.optional("webhook_secret_ciphertext", as: [UInt8].self)
+  }
+}
+
+/// What is judged when a delivery is processed: the delivery, and the owner as it is now.
+package struct StoredDelivery: Sendable, Equatable {
+  package var platform: Platform
+  package var event: String
+  package var payload: String
+  package var integrationID: UUID
+  package var owner: Owner
+  package var isRevoked: Bool
+  /// The text of `agent_configs.config`; nil where the owner has none that is enabled.
+  package var configuration: String?
+}
+
+extension ReviewStore {
+  static let webhookInstallation = Statement(
+    "webhook_installation",
+    """
+    /* baton:webhook_installation */
+    SELECT i.id, i.owner_type, i.owner_id, i.webhook_secret_ciphertext
+      FROM platform_integrations i
+     WHERE i.platform = 'github' AND i.installation_id = $1
+     ORDER BY i.revoked_at IS NOT NULL, i.created_at DESC, i.id
+     LIMIT 1
+    """)
+
+  /// The integration of a GitHub installation, a living one before revoked ones; nil where it is unknown.
+  package func webhookSource(installation: Int64) async throws -> WebhookSource? {
+    try await pool.query(Self.webhookInstallation, [String(installation)]).first.map { try WebhookSource($0) }
+  }
+
+  static let webhookIntegration = Statement(
+    "webhook_integration",
+    """
+    /* baton:webhook_integration */
+    SELECT i.id, i.owner_type, i.owner_id, i.webhook_secret_ciphertext
+      FROM platform_integrations i
+     WHERE i.platform = 'gitlab' AND i.id = $1
+    """)
+
+  /// A GitLab integration; nil where it is unknown.
+  package func webhookSource(integration: UUID) async throws -> WebhookSource? {
+    try await pool.query(Self.webhookIntegration, [integration]).first.map { try WebhookSource($0) }
+  }
+
+  static let storeDelivery = Statement(
+    "store_delivery",
+    """
+    /* baton:store_delivery */
+    INSERT INTO webhook_deliveries (platform, delivery_id, event, payload, integration_id, due_at)
+    -- Its receiver goes on at once; others take it up where that has died.
+    VALUES ($1, $2, $3, $4::text::jsonb, $5, now() + interval '5 seconds')
+    ON CONFLICT DO NOTHING
+    """)
+
+  /// Stores a delivery before anything else is done with it.
+  /// - Returns: false where it is stored already.
+  package func store(_ delivery: WebhookDelivery) async throws -> Bool {
+    try await pool.query(
+      Self.storeDelivery,
+      [delivery.platform.rawValue, delivery.id, delivery.event, delivery.payload, delivery.integrationID]
+    ).affectedRows == 1
+  }
+
+  static let dueDeliveries = Statement(
+    "due_deliveries",
+    """
+    /* baton:due_deliveries */
+    SELECT d.platform, d.delivery_id
+      FROM webhook_deliveries d
+     WHERE d.processed_at IS NULL AND d.due_at <= now()
+     ORDER BY d.due_at
+     LIMIT $1
+    """)
+
+  /// Deliveries that nobody has processed in time, the longest waiting first.
+  package func dueDeliveries(limit: Int) async throws -> [(platform: Platform, id: String)] {
+    try await pool.query(Self.dueDeliveries, [Int32(limit)]).map { row in
+      (try row.choice("platform", as: Platform.self), try row.decode("delivery_id", as: String.self))
+    }
+  }
+
+  static let deferDelivery = Statement(
+    "defer_delivery",
+    """
+    /* baton:defer_delivery */
+    UPDATE webhook_deliveries
+       SET tries = tries + 1,
+           due_at = now() + make_interval(secs => LEAST(600, 2 ^ LEAST(tries, 10))),
+           outcome = CASE WHEN tries + 1 >= $4 THEN 'given up: ' ELSE 'trying again: ' END || $3,
+           processed_at = CASE WHEN tries + 1 >= $4 THEN now() END
+     WHERE platform = $1 AND delivery_id = $2 AND processed_at IS NULL
+    RETURNING processed_at IS NOT NULL AS is_given_up
+    """)
+
+  /// Notes that a delivery could not be processed; it comes due again with backoff, up to `tryMax` times.
+  /// - Returns: whether it has been given up.
+  package func deferDelivery(
+    _ platform: Platform, _ id: String, error: String, tryMax: Int
+  ) async throws -> Bool {
+    try await pool.query(Self.deferDelivery, [platform.rawValue, id, error, Int32(tryMax)]).first?.decode(
+      "is_given_up", as: Bool.self) ?? false
+  }
+
+  static let pruneDeliveries = Statement(
+    "prune_deliveries",
+    """
+    /* baton:prune_deliveries */
+    DELETE FROM webhook_deliveries
+     WHERE (platform, delivery_id) IN (
+       SELECT platform, delivery_id
+         FROM webhook_deliveries
+        WHERE received_at < now() - make_interval(secs => $1) AND processed_at < now() - make_interval(secs => $1)
+        ORDER BY received_at
+        LIMIT $2
+          FOR UPDATE SKIP LOCKED)
+    """)
+
+  /// Deletes up to `limit` deliveries that were processed longer ago than `age`. Those that were not processed stay.
+  /// - Returns: how many; fewer than `limit` at the end.
+  package func pruneDeliveries(olderThan age: Duration, limit: Int) async throws -> Int {
+    try await pool.query(Self.pruneDeliveries, [age.inSeconds, Int32(clamping: limit)]).affectedRows
+  }
+}
