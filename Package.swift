@@ -129,9 +129,9 @@ let package = Package(
     module(
       "Support",
       [
-        "AMQPClient", "PostgresClient", "Resilience", "ReviewStore", "Reviews", "WorkerAPI", nio, nioHTTP, nioPosix,
-        log,
-      ], path: "Tests/Support"),
+        "AMQPClient", "PostgresClient", "Resilience", "ReviewStore", "Reviews", "WorkerAPI", crypto, nio, nioHTTP,
+        nioPosix, log,
+      ], path: "Tests/Support", resources: [.copy("RecordedWebhooks")]),
     tests("ExecutorsTests", ["Executors"]),
     tests("ResilienceTests", ["Resilience"]),
     tests("TelemetryTests", ["Reviews", "Telemetry", log, metrics, metricsTestKit]),
@@ -165,19 +165,20 @@ let package = Package(
     tests(
       "BatonServerTests",
       [
-        "BatonServer", "PostgresClient", "ReviewStore", "Reviews", "Support", "Telemetry", "WorkerAPI", httpServer,
-        httpTypes, lifecycle, log, nio,
+        "BatonServer", "Platforms", "PostgresClient", "ReviewStore", "Reviews", "Support", "Telemetry", "WorkerAPI",
+        httpServer, httpTypes, lifecycle, log, nio,
       ]),
     tests(
       "IntegrationTests",
       [
-        "AMQPClient", "BatonServer", "Executors", "PostgresClient", "Resilience", "ReviewStore", "Reviews", "Support",
-        "Telemetry", "WorkerAPI", log,
+        "AMQPClient", "BatonServer", "Executors", "Platforms", "PostgresClient", "Resilience", "ReviewStore",
+        "Reviews", "Support", "Telemetry", "WorkerAPI", log,
       ]),
     tests(
       "FaultTests",
       [
-        "AMQPClient", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore", "Reviews", "Sandbox", "Support", log,
+        "AMQPClient", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore", "Reviews", "Sandbox", "Support",
+        log,
       ]),
   ],
   swiftLanguageModes: [.v6]

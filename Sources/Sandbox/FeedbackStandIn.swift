@@ -94,7 +94,9 @@ struct FeedbackStandIn: Sendable {
             externalID: fields["external_id"]?.string))
         return id
       }
-      guard var run = values.feedback.first(where: { $0.kind == .check && $0.number == call.number }) else { return nil }
+      guard var run = values.feedback.first(where: { $0.kind == .check && $0.number == call.number }) else {
+        return nil
+      }
       run.state = text
       values.feedback.append(run)
       return run.number

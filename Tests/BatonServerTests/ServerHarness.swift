@@ -21,7 +21,8 @@ struct ServerHarness {
 /// Runs the body with a server, and stops it afterwards.
 func withServer(
   apiToken: Secret? = nil, callbackSecret: Secret? = nil, authKey: AuthKey? = nil,
-  queue: QueueFigures? = nil, _ body: @Sendable (ServerHarness) async throws -> Void
+  queue: QueueFigures? = nil, webhooks: WebhookSecrets = WebhookSecrets(),
+  _ body: @Sendable (ServerHarness) async throws -> Void
 ) async throws {
   var postgres = PostgresConfiguration(conninfo: "postgresql://127.0.0.1:1/none", applicationName: "tests")
   postgres.acquireTimeout = .milliseconds(100)
@@ -31,7 +32,8 @@ func withServer(
   let (ports, bound) = AsyncStream.makeStream(of: Int.self)
   let server = BatonServer(
     configuration: .init(
-      host: "127.0.0.1", port: 0, apiToken: apiToken, callbackSecret: callbackSecret, authKey: authKey),
+      host: "127.0.0.1", port: 0, apiToken: apiToken, callbackSecret: callbackSecret, authKey: authKey,
+      webhooks: webhooks),
     store: ReviewStore(pool: pool, logger: ServerHarness.silent), queueStats: { queue },
     metrics: BatonMetrics(factory: registry), registry: registry, readiness: readiness, logger: ServerHarness.silent,
     onBound: { port in bound.yield(port) })

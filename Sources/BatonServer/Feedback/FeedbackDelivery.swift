@@ -78,7 +78,8 @@ package struct FeedbackDelivery: Service {
     _ entry: FeedbackEntry, _ message: String, patience: Duration, _ retryAfter: Duration?
   ) async throws {
     let isGivenUp = entry.age >= patience
-    let delay = retryAfter ?? Self.backoff.ceiling(attempt: entry.feedback.tries - 1) / 2
+    let delay =
+      retryAfter ?? Self.backoff.ceiling(attempt: entry.feedback.tries - 1) / 2
       + Self.backoff.delay(attempt: entry.feedback.tries - 1) / 2
     try await store.feedbackFailed(entry, error: message, retryAfter: isGivenUp ? nil : delay)
     guard isGivenUp || entry.feedback.tries == 1 else { return }

@@ -57,7 +57,8 @@ struct APIClient: Sendable {
   }
 
   /// Sends JSON. Redirects are not followed.
-  func send(_ method: HTTPMethod, _ path: String, headers: HTTPHeaders, body: Data) async throws(APIFault) -> APIAnswer {
+  func send(_ method: HTTPMethod, _ path: String, headers: HTTPHeaders, body: Data) async throws(APIFault) -> APIAnswer
+  {
     var request = HTTPClientRequest(url: base.url(path))
     request.method = method
     request.headers = headers

@@ -134,6 +134,7 @@ extension StoredDelivery {
       platform: platform, event: try row.decode("event", as: String.self),
       payload: try row.decode("payload", as: String.self), integrationID: id,
       owner: Owner(type: try row.choice("owner_type", as: Owner.Kind.self), id: owner),
-      isRevoked: try row.decode("is_revoked", as: Bool.self), configuration: try row.optional("config", as: String.self))
+      isRevoked: try row.decode("is_revoked", as: Bool.self), configuration: try row.optional("config", as: String.self)
+    )
   }
 }

@@ -72,7 +72,8 @@ struct UpCommand: AsyncParsableCommand {
           configuration: .init(settings, host: "127.0.0.1", port: workerPort, concurrency: 20, logger: logger),
           logger: logger))
     }
-    services += try process.serverServices() + [
+    services += try process.serverServices()
+    services += [
       process.server(),
       process.reaper(
         worker: try process.workerClient(), interval: Self.reapInterval, outboxWakeup: session.outboxWakeup),

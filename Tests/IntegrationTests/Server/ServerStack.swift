@@ -1,6 +1,7 @@
 import BatonServer
 import Foundation
 import Logging
+import Platforms
 import PostgresClient
 import ReviewStore
 import Reviews
@@ -17,6 +18,7 @@ struct ServerStack {
 
   static let secret = "c4llback"
   static let key = AuthKey(encryptionKey: Array(repeating: 7, count: 32))
+  static let cipher = TokenCipher(key: Array(repeating: 7, count: 32))
   static let silent = Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() }
 
   /// Runs one statement of the test's own.
@@ -54,6 +56,7 @@ struct ServerStack {
 /// Runs the body with a server, and stops it and drops its database afterwards.
 func withServerStack(
   queue: QueueFigures? = nil, acquireTimeout: Duration = .seconds(20),
+  webhookSecret: Secret? = Secret(RecordedWebhook.webhookSecret),
   _ body: @escaping @Sendable (ServerStack) async throws -> Void
 ) async throws {
   try await withTestDatabase { conninfo in
@@ -67,7 +70,8 @@ func withServerStack(
     let (ports, bound) = AsyncStream.makeStream(of: Int.self)
     let server = BatonServer(
       configuration: .init(
-        host: "127.0.0.1", port: 0, callbackSecret: Secret(ServerStack.secret), authKey: ServerStack.key),
+        host: "127.0.0.1", port: 0, callbackSecret: Secret(ServerStack.secret), authKey: ServerStack.key,
+        webhooks: WebhookSecrets(github: webhookSecret, gitlab: webhookSecret, cipher: ServerStack.cipher)),
       store: store, queueStats: { queue }, metrics: BatonMetrics(factory: registry), registry: registry,
       readiness: Readiness(), logger: ServerStack.silent, onBound: { port in bound.yield(port) })
     try await withThrowingTaskGroup(of: Void.self) { group in

@@ -1,0 +1,59 @@
+import Foundation
+import PostgresClient
+import Reviews
+import Support
+import Testing
+
+@Suite("Cancelled at the wrong moment", .serialized, .timeLimit(.minutes(5)))
+struct CancelTests {
+  @Test("cancelled during the POST: the row stays cancelled, the worker is told, and a retry really runs again")
+  func duringThePost() async throws {
+    try await withPlant { plant in
+      let id = try await plant.test.insert(1)[0]
+      plant.worker.then(for: id, .slow(.seconds(2)))
+      let producer = try await plant.start("produce")
+      let consumer = try await plant.start("consume")
+      let reaper = try await plant.start("reap", "--interval", "1s")
+      try await eventually("the POST is under way") { !plant.worker.starts(of: id).isEmpty }
+      let cancelled = try await plant.run("cancel", id.uuidString.lowercased())
+      #expect(cancelled.status == 0, "\(cancelled.output)")
+      #expect(try await plant.test.row(id).status == .cancelled)
+      try await eventually("the worker is told") {
+        plant.worker.cancels.contains { $0.reviewID == id && $0.attempt == 1 }
+      }
+      // The answer comes after the cancel: it is recorded, and the worker told once more, so that it ends whatever it began.
+      try await eventually("the dispatch is recorded") { try await plant.test.row(id).dispatchedAt != nil }
+      try await eventually("nothing is left to tell") { try await plant.count("baton_outbox") == 0 }
+      #expect(try await plant.test.row(id).status == .cancelled)
+      #expect(plant.worker.starts(of: id).count == 1)
+
+      let retried = try await plant.run("retry", id.uuidString.lowercased())
+      #expect(retried.status == 0, "\(retried.output)")
+      try await eventually("the second attempt runs") { plant.worker.runCount(of: id, attempt: 2) == 1 }
+      try await eventually("it is recorded") { try await plant.test.row(id).dispatchedAt != nil }
+      let row = try await plant.test.row(id)
+      #expect((row.status, row.attempt) == (.queued, 2))
+      #expect(plant.worker.runCount(of: id, attempt: 1) == 1)
+      for process in [producer, consumer, reaper] { process.signal(SIGTERM) }
+      for process in [producer, consumer, reaper] { #expect(await process.wait() == 0, "\(process.output)") }
+    }
+  }
+
+  @Test("cancelled while its payload is prepared: it never reaches the worker")
+  func duringPreparation() async throws {
+    try await withPlant(latency: .seconds(2)) { plant in
+      let id = try await plant.test.insert(1)[0]
+      let producer = try await plant.start("produce")
+      let consumer = try await plant.start("consume")
+      try await eventually("it is being prepared") { try await plant.test.row(id).leaseOwner != nil }
+      #expect(try await plant.run("cancel", id.uuidString.lowercased()).status == 0)
+      // What is in hand is finished before the consumer ends.
+      consumer.signal(SIGTERM)
+      #expect(await consumer.wait() == 0, "\(consumer.output)")
+      #expect(plant.worker.starts.isEmpty)
+      #expect(try await plant.test.row(id).status == .cancelled)
+      producer.signal(SIGTERM)
+      #expect(await producer.wait() == 0, "\(producer.output)")
+    }
+  }
+}

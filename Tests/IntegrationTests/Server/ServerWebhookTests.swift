@@ -1,0 +1,196 @@
+import BatonServer
+import Foundation
+import ReviewStore
+import Reviews
+import Support
+import Testing
+
+@Suite("Server: webhooks of GitHub")
+struct ServerWebhookTests {
+  @Test("an opened pull request becomes a pending review with all that the payload says")
+  func opened() async throws {
+    try await withServerStack { stack in
+      let integration = try await stack.addGitHub()
+      let reply = try await stack.client.send(.github("opened"))
+      #expect(reply.status == 202, "\(reply.body)")
+      #expect(reply.object["outcome"] as? String == "pending")
+      let review = try #require(try await stack.reviews().first)
+      #expect(reply.object["reviewId"] as? String == review.id.lowercase)
+      #expect(review.owner == Owner(type: .org, id: "acme"))
+      #expect(review.platformIntegrationId == integration)
+      #expect(review.repoFullName == "Codertocat/Hello-World")
+      #expect(review.prNumber == 2)
+      #expect(review.prUrl == "https://github.com/Codertocat/Hello-World/pull/2")
+      #expect(review.prTitle == "Update the README with new information.")
+      #expect(review.prAuthor == "Codertocat")
+      #expect((review.baseRef, review.headRef) == ("master", "changes"))
+      #expect(review.headSha == "ec26c3e57ca3a959ca5aad62de7213c562f8c821")
+      #expect(review.status == .pending)
+      #expect(try await stack.count("webhook_deliveries WHERE processed_at IS NOT NULL AND payload ? 'action'") == 1)
+      #expect(try await stack.count("code_reviews WHERE pr_updated_at = '2019-05-15T15:20:33Z'") == 1)
+    }
+  }
+
+  @Test("a delivery that comes again, and again at once, changes nothing")
+  func repeated() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      let webhook = try RecordedWebhook.github("opened", delivery: "72d3162e-cc78-11e3-81ab-4c9367dc0958")
+      let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+        for _ in 0..<12 { group.addTask { try await stack.client.send(webhook).status } }
+        return try await group.reduce(into: []) { $0.append($1) }
+      }
+      #expect(statuses.filter { $0 == 202 }.count == 1)
+      #expect(statuses.filter { $0 == 200 }.count == 11)
+      let again = try await stack.client.send(webhook)
+      #expect(again.object["outcome"] as? String == "repeated")
+      #expect(try await stack.count("code_reviews") == 1)
+      #expect(try await stack.count("review_transitions") == 1)
+      // The same event under another id, as two hooks of one repository send it.
+      #expect(try await stack.client.send(.github("opened")).status == 200)
+      #expect(try await stack.count("review_transitions") == 1)
+    }
+  }
+
+  @Test("only the right secret's signature is believed: the integration's own one before the setting's")
+  func signatures() async throws {
+    try await withServerStack { stack in
+      #expect(try await stack.client.send(.github("opened", secret: nil)).status == 401)
+      #expect(try await stack.client.send(.github("opened", secret: "wrong")).status == 401)
+      var forged = try RecordedWebhook.github("opened")
+      forged.body[forged.body.count - 2] ^= 1
+      #expect(try await stack.client.send(forged).status == 401)
+      try await stack.addGitHub(secret: "its own", installation: 7)
+      let installation = ["installation.id": "7"]
+      #expect(try await stack.client.send(.github("opened", installation)).status == 401)
+      #expect(try await stack.client.send(.github("opened", installation, secret: "its own")).status == 202)
+      #expect(try await stack.count("webhook_deliveries") == 1)
+    }
+    try await withServerStack(webhookSecret: nil) { stack in
+      let reply = try await stack.client.send(.github("opened"))
+      #expect(reply.status == 503)
+      #expect((reply.object["error"] as? String)?.contains("BATON_GITHUB_WEBHOOK_SECRET") == true)
+      try await stack.addGitHub(secret: "its own")
+      #expect(try await stack.client.send(.github("opened", secret: "its own")).status == 202)
+    }
+  }
+
+  @Test("what is not to be reviewed answers 200 with the reason, and makes no review")
+  func ignored() async throws {
+    try await withServerStack { stack in
+      #expect(try await stack.client.send(.github("opened")).status == 404)
+      #expect(try await stack.count("webhook_deliveries") == 0)
+      try await stack.addGitHub(revoked: true)
+      func reason(_ webhook: RecordedWebhook) async throws -> String {
+        let reply = try await stack.client.send(webhook)
+        #expect(reply.status == 200, "\(reply.body)")
+        return reply.object["reason"] as? String ?? ""
+      }
+      #expect(try await reason(.github("opened")).contains("revoked"))
+      try await stack.run("UPDATE platform_integrations SET revoked_at = NULL")
+      try await stack.run("UPDATE agent_configs SET is_enabled = false")
+      #expect(try await reason(.github("opened")).contains("org:acme"))
+      try await stack.store.setConfiguration(
+        #"{"repository_selection_mode":"selected","selected_repository_ids":[5]}"#,
+        of: Owner(type: .org, id: "acme"), platform: .github)
+      #expect(try await reason(.github("opened")).contains("not selected"))
+      try await stack.store.setConfiguration("{}", of: Owner(type: .org, id: "acme"), platform: .github)
+      #expect(try await reason(.github("converted_to_draft")).contains("converted_to_draft"))
+      #expect(try await reason(.github("opened", ["pull_request.draft": "true"])).contains("draft"))
+      #expect(try await reason(.github("labeled")).contains("labeled"))
+      #expect(try await reason(.github("opened", event: "push")).contains("push"))
+      #expect(try await reason(.github("opened", ["installation": "null"], event: "ping")).contains("ping"))
+      #expect(try await stack.count("code_reviews") == 0)
+      #expect(try await stack.count("webhook_deliveries WHERE processed_at IS NULL") == 0)
+      #expect(try await stack.client.send(.github("ready_for_review")).status == 202)
+    }
+  }
+
+  @Test("selected repositories are known by number or text", arguments: ["186853002", "\"186853002\""])
+  func selected(id: String) async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub(
+        config: "{\"repository_selection_mode\":\"selected\",\"selected_repository_ids\":[\(id)]}")
+      #expect(try await stack.client.send(.github("opened")).status == 202)
+    }
+  }
+
+  @Test("every fault of a delivery is named, with its place in the payload")
+  func faults() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      let fields = [
+        "pull_request.title": "7", "pull_request.head.sha": "\"no\"", "pull_request.updated_at": "null",
+        "pull_request.base": "[]", "repository.full_name": "\"\"",
+      ]
+      let reply = try await stack.client.send(.github("opened", fields))
+      #expect(reply.status == 422)
+      let faults = (reply.object["faults"] as? [String] ?? []).joined(separator: "\n")
+      for name in fields.keys { #expect(faults.contains(name), "\(name) in \(faults)") }
+      let bare = try await stack.client.send(
+        "POST", "/webhooks/github",
+        headers: [("X-Hub-Signature-256", RecordedWebhook.signature(of: [91], secret: RecordedWebhook.webhookSecret))],
+        body: [91])
+      #expect(bare.status == 400)
+      #expect((bare.object["faults"] as? [String])?.count == 3)
+      #expect(try await stack.count("webhook_deliveries") == 0)
+    }
+  }
+
+  @Test("a fork's branch is read under the pull request's own name", arguments: ["\"ann/Hello-World\"", "gone"])
+  func fork(repository: String) async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      let fields =
+        repository == "gone"
+        ? ["pull_request.head.repo": "null"] : ["pull_request.head.repo.full_name": repository]
+      #expect(try await stack.client.send(.github("opened", fields)).status == 202)
+      #expect(try await stack.reviews().map(\.headRef) == ["refs/pull/2/head"])
+    }
+  }
+
+  @Test("what is stored and not processed, because its receiver has died, is processed once by whoever finds it")
+  func leftBehind() async throws {
+    try await withServerStack { stack in
+      let integration = try await stack.addGitHub()
+      for sha: Character in ["a", "b"] {
+        let webhook = try RecordedWebhook.github("synchronize", push(sha, at: sha == "a" ? 1 : 2))
+        let delivery = WebhookDelivery(
+          platform: .github, id: "left-\(sha)", event: "pull_request",
+          payload: String(decoding: webhook.body, as: UTF8.self), integrationID: integration)
+        #expect(try await stack.store.store(delivery))
+        #expect(try await !stack.store.store(delivery))
+      }
+      try await stack.run("UPDATE webhook_deliveries SET due_at = now()")
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for _ in 0..<4 {
+          group.addTask { try await WebhookIntake(store: stack.store, logger: ServerStack.silent).processDue() }
+        }
+        try await group.waitForAll()
+      }
+      #expect(try await stack.count("webhook_deliveries WHERE processed_at IS NULL") == 0)
+      let states = try await stack.states()
+      #expect(states.contains("bbbb pending 1 -"), "\(states)")
+      #expect(states == ["bbbb pending 1 -"] || states == ["aaaa cancelled 1 superseded", "bbbb pending 1 -"])
+    }
+  }
+
+  @Test("a delivery that can never be processed is given up, and does not hold up the others")
+  func givenUp() async throws {
+    try await withServerStack { stack in
+      let integration = try await stack.addGitHub()
+      #expect(
+        try await stack.store.store(
+          WebhookDelivery(
+            platform: .github, id: "bad", event: "pull_request", payload: #"{"action":"opened"}"#,
+            integrationID: integration)))
+      let intake = WebhookIntake(store: stack.store, logger: ServerStack.silent)
+      for _ in 0..<16 {
+        try await stack.run("UPDATE webhook_deliveries SET due_at = now()")
+        try await intake.processDue()
+      }
+      #expect(try await stack.count("webhook_deliveries WHERE processed_at IS NOT NULL AND outcome ~ 'given up'") == 1)
+      #expect(try await stack.client.send(.github("opened")).status == 202)
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import Foundation
+import Reviews
+import Sandbox
+import Testing
+
+@testable import Platforms
+
+@Suite("Feedback on pull requests")
+struct FeedbackTests {
+  private static let sha = "0123456789abcdef0123456789abcdef01234567"
+
+  private func sender(_ harness: StandInHarness) throws -> FeedbackSender {
+    try FeedbackSender(
+      settings: PlatformSettings(
+        githubAPIURL: harness.address, gitlabHosts: ["127.0.0.1"], encryptionKey: Samples.key,
+        callTimeout: .seconds(20)),
+      httpClient: harness.client, logger: StandInHarness.logger)
+  }
+
+  private func feedback(
+    _ subject: PullRequestFeedback.Subject, _ status: ReviewStatus = .pending, platform: Platform = .github,
+    instance: String? = nil, gateResult: String? = nil
+  ) throws -> PullRequestFeedback {
+    PullRequestFeedback(
+      reviewID: Samples.reviewID, subject: subject, attempt: 1, status: status, platform: platform,
+      platformProjectId: platform == .gitlab ? 7 : nil, repoFullName: "acme/shop", prNumber: 17,
+      prUrl: "https://github.com/acme/shop/pull/17", headSha: Self.sha, gateResult: gateResult,
+      integration: try Samples.integration(token: "t", instance: instance))
+  }
+
+  @Test("a reaction is there once, however often it is told")
+  func reaction() async throws {
+    try await StandInHarness.run { harness in
+      let sender = try sender(harness)
+      for _ in 0..<2 {
+        #expect(await sender.send(try feedback(.eyes)) == .told(checkRunID: nil))
+        let gitlab = try feedback(.hooray, .completed, platform: .gitlab, instance: harness.address)
+        #expect(await sender.send(gitlab) == .told(checkRunID: nil))
+      }
+      #expect(harness.standIn.feedback.map(\.state) == ["eyes", "tada"])
+      #expect(harness.standIn.feedback.map(\.number) == [17, 17])
+    }
+  }
+
+  @Test("a check run follows its review to its end")
+  func checkRun() async throws {
+    try await StandInHarness.run { harness in
+      let sender = try sender(harness)
+      var gate = try feedback(.gate)
+      guard case .told(let id?) = await sender.send(gate) else { return #expect(Bool(false)) }
+      for (status, result) in [(ReviewStatus.queued, nil), (.running, nil), (.completed, "fail")]
+        as [(ReviewStatus, String?)]
+      {
+        (gate.checkRunID, gate.toldAttempt, gate.toldStatus) = (id, 1, gate.status)
+        (gate.status, gate.gateResult) = (status, result)
+        #expect(await sender.send(gate) == .told(checkRunID: id))
+      }
+      #expect(harness.standIn.feedback.map(\.state) == ["queued", "queued", "in_progress", "failure"])
+      #expect(harness.standIn.feedback.allSatisfy { $0.number == Int(id) && $0.sha == Self.sha })
+    }
+  }
+
+  @Test(
+    "the end of a check run says what the agent found, or that it was not found out",
+    arguments: [
+      (ReviewStatus.completed, "pass", "success", "success"), (.completed, "fail", "failure", "failed"),
+      (.completed, nil, "neutral", "success"), (.failed, nil, "failure", "failed"),
+      (.cancelled, nil, "cancelled", "canceled"),
+    ] as [(ReviewStatus, String?, String, String)])
+  func conclusion(status: ReviewStatus, result: String?, github: String, gitlab: String) async throws {
+    try await StandInHarness.run { harness in
+      let sender = try sender(harness)
+      _ = await sender.send(try feedback(.gate, status, gateResult: result))
+      _ = await sender.send(
+        try feedback(.gate, status, platform: .gitlab, instance: harness.address, gateResult: result))
+      #expect(harness.standIn.feedback.map(\.state) == [github, gitlab])
+    }
+  }
+
+  @Test("a check run that was made but not recorded is found again, rather than made twice")
+  func orphan() async throws {
+    try await StandInHarness.run { harness in
+      let sender = try sender(harness)
+      let first = await sender.send(try feedback(.gate))
+      var again = try feedback(.gate, .completed, gateResult: "pass")
+      again.tries = 2
+      #expect(await sender.send(again) == first)
+      #expect(harness.standIn.feedback.map(\.state) == ["queued", "success"])
+    }
+  }
+
+  @Test("a new attempt has a check run of its own, and that of the old one is ended first")
+  func newAttempt() async throws {
+    try await StandInHarness.run { harness in
+      let sender = try sender(harness)
+      guard case .told(let old?) = await sender.send(try feedback(.gate, .running)) else { return #expect(Bool(false)) }
+      var gate = try feedback(.gate)
+      gate.attempt = 2
+      (gate.checkRunID, gate.toldAttempt, gate.toldStatus) = (old, 1, .running)
+      guard case .told(let new?) = await sender.send(gate) else { return #expect(Bool(false)) }
+      #expect(new != old)
+      #expect(harness.standIn.feedback.map(\.state) == ["in_progress", "cancelled", "queued"])
+      #expect(harness.standIn.feedback.map(\.number) == [old, old, new].map { Int($0) })
+    }
+  }
+
+  @Test("refusals and outages are told apart", arguments: [404, 403, 401, 500, 503])
+  func faults(status: Int) async throws {
+    try await StandInHarness.run { harness in
+      harness.standIn.add(StandInFault(status: status))
+      switch await (try sender(harness)).send(try feedback(.eyes)) {
+      case .refused: #expect(status < 500)
+      case .later: #expect(status >= 500)
+      case .told: #expect(Bool(false))
+      }
+    }
+  }
+
+  @Test("nothing is sent without a token, for a revoked integration, or to a host that is not allowed")
+  func impossible() async throws {
+    try await StandInHarness.run { harness in
+      let sender = try sender(harness)
+      var bare = try feedback(.eyes)
+      bare.integration.tokenCiphertext = nil
+      var revoked = try feedback(.eyes)
+      revoked.integration.isRevoked = true
+      let elsewhere = try feedback(.eyes, platform: .gitlab, instance: "https://evil.example")
+      for feedback in [bare, revoked, elsewhere] {
+        guard case .refused = await sender.send(feedback) else { return #expect(Bool(false)) }
+      }
+      #expect(harness.standIn.callCounts.isEmpty)
+    }
+  }
+}
