@@ -40,11 +40,16 @@ package struct WebhookIntake: Service {
   }
 
   /// Stores a delivery and processes it.
-  /// - Throws: `PostgresError` where it could not be stored: the platform has to send it again.
+  /// - Throws: `PostgresError` where it could not be stored: the platform has to send it again; `HTTPFault` where it cannot be
+  ///   understood.
   func take(_ delivery: WebhookDelivery) async throws -> Answer {
     _ = try await store.store(delivery)
     do {
       return .processed(try await process(delivery.platform, delivery.id))
+    } catch let fault as HTTPFault {
+      // Postgres reads the JSON in another way (of two equal keys the last counts): as bad as faulty at once.
+      try await postpone(delivery.platform, delivery.id, fault)
+      throw fault
     } catch {
       logger.warning(
         "a webhook is stored, but could not be processed yet",
@@ -101,8 +106,10 @@ package struct WebhookIntake: Service {
   }
 
   private func postpone(_ platform: Platform, _ id: String, _ error: any Error) async throws {
-    let text = (error as? HTTPFault)?.message ?? "\(error)"
-    let isGivenUp = try await store.deferDelivery(platform, id, error: text, tryMax: Self.tryMax)
+    // A payload that cannot be understood never will be.
+    let fault = error as? HTTPFault
+    let text = fault?.message ?? "\(error)"
+    let isGivenUp = try await store.deferDelivery(platform, id, error: text, tryMax: fault == nil ? Self.tryMax : 1)
     logger.log(
       level: isGivenUp ? .error : .warning,
       isGivenUp ? "a webhook cannot be processed and is given up" : "a webhook cannot be processed; trying again later",
