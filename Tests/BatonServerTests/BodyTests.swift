@@ -23,7 +23,7 @@ struct CallbackBodyTests {
       report
         == RunReport(
           status: .failed, attempt: 2, sessionId: "s", cliSessionId: "c", errorMessage: "out of memory", model: "m",
-          totalTokensIn: 1, totalTokensOut: 2, totalCostMicrousd: 3))
+          totalTokensIn: 1, totalTokensOut: 2, totalCostMicrousd: 3, gateResult: "fail"))
   }
 
   @Test("nulls count as not given, and so do empty names")

@@ -65,15 +65,15 @@ struct CircleTests {
   func circle() async throws {
     let agent = try NotingAgent()
     defer { agent.remove() }
+    let port = try BrokerServer.freePort()
     let settings = [
-      "BATON_GITHUB_WEBHOOK_SECRET": RecordedWebhook.webhookSecret, "BATON_HTTP_PORT": "0",
+      "BATON_GITHUB_WEBHOOK_SECRET": RecordedWebhook.webhookSecret, "BATON_HTTP_PORT": "\(port)",
       "BATON_AGENT_COMMAND": agent.command, "BATON_WORKER_STATE": agent.state,
     ]
     try await withPlant(latency: .milliseconds(20), settings: settings) { plant in
       var plant = plant
       try await plant.addIntegration()
-      let (server, url) = try await plant.listen("serve")
-      let port = try #require(url.split(separator: ":").last.flatMap { Int($0) })
+      let (server, _) = try await plant.listen("serve")
       let lists = try deliveries()
       #expect(lists.flatMap(\.self).count == 50)
       try await deliver(lists, to: RawHTTPClient(port: port))
@@ -81,8 +81,6 @@ struct CircleTests {
 
       // Nobody hears the worker's callbacks for a while: it repeats them.
       await server.die()
-      plant.settings["BATON_HTTP_PORT"] = "\(port)"
-      plant.settings["BATON_CALLBACK_URL"] = "http://127.0.0.1:\(port)"
       let (worker, workerURL) = try await plant.listen("worker", "--port", "0")
       plant.settings["BATON_WORKER_URL"] = workerURL
       let producer = try await plant.start("produce")
@@ -91,6 +89,7 @@ struct CircleTests {
       try await eventually("all dispatched") { try await plant.dispatchedCount() == 10 }
       try await eventually("all run") { agent.runs.count >= 10 }
       #expect(try await plant.count("code_reviews WHERE status = 'completed'") == 0)
+      try await postTwice(plant)
       let (again, _) = try await plant.listen("serve")
       try await eventually("all completed") { try await plant.count("code_reviews WHERE status = 'completed'") == 10 }
       try await expectFeedback(plant)
@@ -115,6 +114,17 @@ struct CircleTests {
       }
       try await group.waitForAll()
     }
+  }
+
+  /// One dispatch is forgotten, as by a consumer that dies before it records it: the worker is asked to start the run again, which
+  /// it has had for long.
+  private func postTwice(_ plant: Plant) async throws {
+    try await plant.test.sql(
+      """
+      UPDATE code_reviews SET dispatched_at = NULL, published_at = NULL, claimed_by = 'nobody'
+       WHERE pr_number = 101 AND status = 'queued'
+      """)
+    try await eventually("it is dispatched again") { try await plant.dispatchedCount() == 10 }
   }
 
   private func expectRows(_ plant: Plant) async throws {

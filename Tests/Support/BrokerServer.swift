@@ -62,7 +62,7 @@ package struct BrokerServer: Sendable {
   }
 
   /// A port whose derived ports (management, distribution, epmd) are free too; all below the ephemeral range.
-  private static func freePort() throws -> Int {
+  package static func freePort() throws -> Int {
     for _ in 0..<200 {
       let port = Int.random(in: 5_700...12_600)
       if [0, 1, 2, 10_000, 10_001, 20_000, 20_001].allSatisfy({ isFree(port + $0) }) { return port }

@@ -111,7 +111,7 @@ extension Consumer {
     case .dispatched(let response):
       circuit.succeeded()
       return .dispatched(
-        agentVersion: response.agentVersion ?? payload.agentVersion, report: report(response, ticket),
+        agentVersion: response.agentVersion ?? payload.agentVersion, report: await report(response, ticket),
         prepared: prepared)
     case .unavailable(let message):
       circuit.failed()
@@ -159,10 +159,17 @@ extension Consumer {
     }
   }
 
-  /// A start that is answered with a later state than queued counts as a callback.
-  private func report(_ response: StartResponse, _ ticket: Ticket) -> RunReport? {
+  /// A start that is answered with a later state than queued counts as a callback. An end is asked for once more, because the
+  /// answer of a start lacks what only the end tells: what was used up, and what was found.
+  private func report(_ response: StartResponse, _ ticket: Ticket) async -> RunReport? {
     let status = response.status.reviewStatus
-    return status == .queued ? nil : RunReport(status: status, attempt: ticket.attempt)
+    guard status != .queued else { return nil }
+    if status.isTerminal, case .known(let run) = await worker.status(of: ticket.reviewID),
+      run.attempt == ticket.attempt, run.status.reviewStatus.isTerminal
+    {
+      return RunReport(run)
+    }
+    return RunReport(status: status, attempt: ticket.attempt)
   }
 
   // MARK: The worker's circuit
