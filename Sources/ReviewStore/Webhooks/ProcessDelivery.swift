@@ -47,27 +47,18 @@ extension ReviewStore {
       guard let row = try await connection.query(Self.takeDelivery, [platform.rawValue, id]).first else {
         return .repeated
       }
-      let verdict: DeliveryVerdict =
-        if let stored = try StoredDelivery(row, platform: platform) {
-          try judge(stored)
-        } else {
-          .ignored("its integration is gone")
+      let stored = try StoredDelivery(row, platform: platform)
+      let verdict = try stored.map(judge) ?? .ignored("its integration is gone")
+      let outcome: DeliveryOutcome =
+        switch verdict {
+        case .ignored(let reason): .unchanged(reason, nil)
+        case .pushed(let push): try await apply(push, on: connection)
+        case .closed(let key, let updatedAt): try await close(key, updatedAt: updatedAt, on: connection)
         }
-      let outcome: DeliveryOutcome
-      var key: PullRequestKey?
-      var updatedAt: Timestamp?
-      var previousSha: String?
-      switch verdict {
-      case .ignored(let reason): outcome = .unchanged(reason, nil)
-      case .pushed(let push):
-        (key, updatedAt, previousSha) = (push.pullRequest, push.updatedAt, push.previousSha)
-        outcome = try await apply(push, on: connection)
-      case .closed(let pullRequest, let time):
-        (key, updatedAt) = (pullRequest, time)
-        outcome = try await close(pullRequest, updatedAt: time, on: connection)
-      }
+      let place = verdict.place
       _ = try await connection.query(
-        Self.settleDelivery, [platform.rawValue, id, outcome.text, key?.text, updatedAt?.instant, previousSha])
+        Self.settleDelivery,
+        [platform.rawValue, id, outcome.text, place?.key.text, place?.updatedAt.instant, place?.previousSha])
       return outcome
     }
   }

@@ -9,6 +9,15 @@ package enum DeliveryVerdict: Sendable, Equatable {
   case pushed(PullRequestPush)
   /// The pull request was closed or merged.
   case closed(PullRequestKey, updatedAt: Timestamp)
+
+  /// Where it stands among the events of its pull request.
+  var place: (key: PullRequestKey, updatedAt: Timestamp, previousSha: String?)? {
+    switch self {
+    case .ignored: nil
+    case .pushed(let push): (push.pullRequest, push.updatedAt, push.previousSha)
+    case .closed(let key, let updatedAt): (key, updatedAt, nil)
+    }
+  }
 }
 
 /// A pull request of an owner.

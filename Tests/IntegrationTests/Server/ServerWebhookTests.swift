@@ -1,5 +1,6 @@
 import BatonServer
 import Foundation
+import PostgresClient
 import ReviewStore
 import Reviews
 import Support
@@ -172,6 +173,24 @@ struct ServerWebhookTests {
       let states = try await stack.states()
       #expect(states.contains("bbbb pending 1 -"), "\(states)")
       #expect(states == ["bbbb pending 1 -"] || states == ["aaaa cancelled 1 superseded", "bbbb pending 1 -"])
+    }
+  }
+
+  @Test("a delivery that has to wait for another of its pull request is answered all the same, and processed later")
+  func waiting() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      try await stack.pool.withTransaction { connection in
+        let lock = "hashtextextended('github 2 Codertocat/Hello-World org:acme', 1111577422)"
+        _ = try await connection.query(Statement(unprepared: "SELECT pg_advisory_xact_lock(\(lock))"))
+        let reply = try await stack.client.send(.github("opened"))
+        #expect(reply.status == 202)
+        #expect(reply.object["outcome"] as? String == "stored")
+      }
+      #expect(try await stack.count("code_reviews") == 0)
+      try await stack.run("UPDATE webhook_deliveries SET due_at = now()")
+      try await WebhookIntake(store: stack.store, logger: ServerStack.silent).processDue()
+      #expect(try await stack.reviews().map(\.status) == [.pending])
     }
   }
 

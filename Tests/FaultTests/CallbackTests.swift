@@ -1,0 +1,36 @@
+import Foundation
+import PostgresClient
+import Reviews
+import Support
+import Testing
+
+@Suite("Callbacks, from outside", .timeLimit(.minutes(5)))
+struct CallbackTests {
+  /// The producer looks by itself only once an hour: what wakes it is the completion.
+  @Test("a completed review's slot goes to the next one at once")
+  func freedSlot() async throws {
+    let port = try BrokerServer.freePort()
+    let settings = [
+      "BATON_OWNER_LIMIT": "1", "BATON_POLL_INTERVAL": "1h", "BATON_HTTP_PORT": "\(port)",
+      "BATON_CALLBACK_SECRET": "c4llback",
+    ]
+    try await withPlant(latency: .zero, settings: settings) { plant in
+      let ids = try await plant.test.insert(2)
+      let (server, _) = try await plant.listen("serve")
+      let producer = try await plant.start("produce")
+      let consumer = try await plant.start("consume")
+      try await eventually("one runs") { plant.worker.starts.count == 1 }
+      let first = plant.worker.starts[0].reviewID
+      let reply = try await RawHTTPClient(port: port).send(
+        "POST", "/api/internal/code-review-status/\(first.uuidString.lowercased())",
+        headers: [("X-Internal-Secret", "c4llback")], body: Array(#"{"status":"completed","attempt":1}"#.utf8))
+      #expect(reply.status == 200)
+      let told = ContinuousClock.now
+      try await eventually("the other runs") { plant.worker.starts.count == 2 }
+      print("MEASURED completion to next POST: \(ContinuousClock.now - told)")
+      #expect(Set(plant.worker.starts.map(\.reviewID)) == Set(ids))
+      for process in [producer, consumer, server] { process.signal(SIGTERM) }
+      for process in [producer, consumer, server] { #expect(await process.wait() == 0, "\(process.output)") }
+    }
+  }
+}
