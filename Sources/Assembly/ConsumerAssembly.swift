@@ -44,10 +44,14 @@ package struct ConsumerAssembly: Sendable {
       holder: process.holder.id, policy: process.policy, logger: process.logger)
     let (consumer, metrics) = (consumer, process.metrics)
     process.readiness.register("consumer") { consumer.fault }
+    metrics.consumerSlots.set(settings.prefetch)
+    let gitlabHosts = Set(settings.gitlabHosts.map { $0.lowercased() })
     let reconnects = ReconnectCounter()
     process.registry.onCollect {
       metrics.amqpReconnects.increment(by: reconnects.new(source.reconnects))
-      metrics.circuitOpen(.github).set(circuits.all.contains { $0.name != "gitlab" && $0.openFor != nil } ? 1 : 0)
+      let open = circuits.all.filter { $0.openFor != nil }.map(\.name)
+      metrics.circuitOpen(.github).set(open.contains { !gitlabHosts.contains($0) } ? 1 : 0)
+      metrics.circuitOpen(.gitlab).set(open.contains { gitlabHosts.contains($0) } ? 1 : 0)
     }
   }
 

@@ -116,7 +116,8 @@ package struct DispatcherProcess: Sendable {
   /// The metrics port of roles that serve nothing else, where one is set.
   package func healthServices() -> [any Service] {
     guard let port = settings.metricsPort else { return [] }
-    let figures = LoadFigures(store: store, holderTimeout: settings.lease, queueStats: queueFigures)
+    let figures = LoadFigures(
+      store: store, holderTimeout: settings.lease, ownerLimit: settings.ownerLimit, queueStats: queueFigures)
     let metrics = metrics
     registry.onCollect { await figures.measure(into: metrics) }
     return [

@@ -27,10 +27,12 @@ package struct BatonServer: Service {
     package var webhooks: WebhookSecrets
     /// `BATON_LEASE`.
     package var holderTimeout: Duration
+    /// `BATON_OWNER_LIMIT`.
+    package var ownerLimit: Int
 
     package init(
       host: String, port: Int, apiToken: Secret? = nil, callbackSecret: Secret? = nil, authKey: AuthKey? = nil,
-      webhooks: WebhookSecrets = WebhookSecrets(), holderTimeout: Duration = .seconds(15)
+      webhooks: WebhookSecrets = WebhookSecrets(), holderTimeout: Duration = .seconds(15), ownerLimit: Int = 20
     ) {
       self.host = host
       self.port = port
@@ -39,6 +41,7 @@ package struct BatonServer: Service {
       self.authKey = authKey
       self.webhooks = webhooks
       self.holderTimeout = holderTimeout
+      self.ownerLimit = ownerLimit
     }
   }
 
@@ -53,7 +56,9 @@ package struct BatonServer: Service {
     metrics: BatonMetrics, registry: PrometheusRegistry, readiness: Readiness, logger: Logger,
     onBound: @escaping @Sendable (Int) async -> Void = { _ in }
   ) {
-    let figures = LoadFigures(store: store, holderTimeout: configuration.holderTimeout, queueStats: queueStats)
+    let figures = LoadFigures(
+      store: store, holderTimeout: configuration.holderTimeout, ownerLimit: configuration.ownerLimit,
+      queueStats: queueStats)
     registry.onCollect { await figures.measure(into: metrics) }
     let authority = CallbackAuthority(secret: configuration.callbackSecret, key: configuration.authKey)
     let routes =
@@ -61,7 +66,7 @@ package struct BatonServer: Service {
       + SubmitRoute(store: store).routes
       + ReviewRoutes(store: store).routes
       + StatsRoute(figures: figures).routes
-      + CallbackRoute(store: store, authority: authority).routes
+      + CallbackRoute(store: store, authority: authority, metrics: metrics).routes
       + WebhookRoutes(
         store: store, secrets: configuration.webhooks, intake: WebhookIntake(store: store, logger: logger)
       ).routes

@@ -13,5 +13,6 @@ extension ReviewStore {
     webhookInstallation, webhookIntegration, storeDelivery, dueDeliveries, deferDelivery, pruneDeliveries,
     takeDelivery, settleDelivery, lockTimeout, lockPullRequest, relatedReviews, newestEvent, cancelRelated, insertPush,
     restartPush, touchPush, takeFeedback, recordCheckRun, feedbackTold, feedbackDelivered, feedbackFailed,
+    capacity, reaperRan,
   ]
 }

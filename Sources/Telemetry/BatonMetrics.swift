@@ -21,6 +21,14 @@ package struct BatonMetrics: Sendable {
   package let oldestPendingSeconds: MetricGauge
   /// Age of the oldest queued review.
   package let oldestQueuedSeconds: MetricGauge
+  /// Age of the oldest review that its owner's limit lets be claimed.
+  package let oldestClaimableSeconds: MetricGauge
+  /// Age of the oldest running review.
+  package let oldestRunningSeconds: MetricGauge
+  /// Due reviews that wait for their owner.
+  package let heldBack: MetricGauges<HoldReason>
+  /// When a reaper last finished a pass.
+  package let reaperLastRun: MetricGauge
   /// Reviews claimed.
   package let claimed: MetricCounter
   /// Tickets published, by what came of it.
@@ -37,6 +45,10 @@ package struct BatonMetrics: Sendable {
   package let queueWaitSeconds: MetricTimer
   /// Reviews that this process prepares or dispatches.
   package let inflightReviews: MetricGauge
+  /// Reviews that this process may prepare and dispatch at once.
+  package let consumerSlots: MetricGauge
+  /// Reviews whose end this process recorded.
+  package let ended: MetricCounters<End>
   /// Reviews taken up again by a reaper.
   package let reaped: MetricCounters<ReapReason>
   /// Silent reviews that the worker was asked about.
@@ -58,6 +70,10 @@ package struct BatonMetrics: Sendable {
     reviews = MetricGauges(.reviews, factory)
     oldestPendingSeconds = MetricGauge(.oldestPendingSeconds, factory)
     oldestQueuedSeconds = MetricGauge(.oldestQueuedSeconds, factory)
+    oldestClaimableSeconds = MetricGauge(.oldestClaimableSeconds, factory)
+    oldestRunningSeconds = MetricGauge(.oldestRunningSeconds, factory)
+    heldBack = MetricGauges(.heldBack, factory)
+    reaperLastRun = MetricGauge(.reaperLastRun, factory)
     claimed = MetricCounter(.claimed, factory)
     published = MetricCounters(.published, factory)
     publishConfirmSeconds = MetricTimer(.publishConfirmSeconds, factory)
@@ -66,6 +82,8 @@ package struct BatonMetrics: Sendable {
     dispatchSeconds = MetricTimer(.dispatchSeconds, factory)
     queueWaitSeconds = MetricTimer(.queueWaitSeconds, factory)
     inflightReviews = MetricGauge(.inflightReviews, factory)
+    consumerSlots = MetricGauge(.consumerSlots, factory)
+    ended = MetricCounters(.ended, factory)
     reaped = MetricCounters(.reaped, factory)
     reconciled = MetricCounters(.reconciled, factory)
     circuitOpen = MetricGauges(.circuitOpen, factory)
@@ -82,6 +100,17 @@ package struct BatonMetrics: Sendable {
 extension BatonMetrics {
   /// Label `status` of `baton_reviews`.
   package enum ActiveStatus: String, Sendable, CaseIterable { case pending, queued, running }
+
+  /// Label `reason` of `baton_reviews_held_back`.
+  package enum HoldReason: String, Sendable, CaseIterable {
+    /// The owner has as many queued and running as its limit allows.
+    case ownerLimit = "owner_limit"
+    /// The owner is paused.
+    case paused
+  }
+
+  /// Label `status` of `baton_ended_total`.
+  package enum End: String, Sendable, CaseIterable { case completed, failed }
 
   /// Label `result` of `baton_published_total`.
   package enum PublishResult: String, Sendable, CaseIterable { case confirmed, nacked, returned, failed }
@@ -151,8 +180,10 @@ extension BatonMetrics {
   /// All metrics, in the order of the documentation.
   package static let definitions: [MetricDefinition] = [
     .queueMessagesReady, .queueMessagesUnacked, .queueConsumers, .deadMessages, .reviews, .oldestPendingSeconds,
-    .oldestQueuedSeconds, .claimed, .published, .publishConfirmSeconds, .deliveries, .prepareSeconds, .dispatchSeconds,
-    .queueWaitSeconds, .inflightReviews, .reaped, .reconciled, .circuitOpen, .amqpReconnects, .postgresReconnects,
+    .oldestQueuedSeconds, .oldestClaimableSeconds, .oldestRunningSeconds, .heldBack, .reaperLastRun, .claimed,
+    .published, .publishConfirmSeconds, .deliveries, .prepareSeconds, .dispatchSeconds,
+    .queueWaitSeconds, .inflightReviews, .consumerSlots, .ended, .reaped, .reconciled, .circuitOpen, .amqpReconnects,
+    .postgresReconnects,
     .httpRequests,
   ]
 
@@ -201,6 +232,18 @@ extension MetricDefinition {
     "baton_oldest_pending_seconds", .measured, unit: "seconds", help: "Age of the oldest pending review that is due.")
   static let oldestQueuedSeconds = MetricDefinition(
     "baton_oldest_queued_seconds", .measured, unit: "seconds", help: "Age of the oldest queued review.")
+  static let oldestClaimableSeconds = MetricDefinition(
+    "baton_oldest_claimable_seconds", .measured, unit: "seconds",
+    help: "Age of the oldest due review whose owner is not paused and has a free slot.")
+  static let oldestRunningSeconds = MetricDefinition(
+    "baton_oldest_running_seconds", .measured, unit: "seconds",
+    help: "Time since the oldest running review was started.")
+  static let heldBack = MetricDefinition(
+    "baton_reviews_held_back", .measured, unit: "reviews", help: "Due reviews that wait for their owner.",
+    labels: ["reason": values(BatonMetrics.HoldReason.self)])
+  static let reaperLastRun = MetricDefinition(
+    "baton_reaper_last_run_timestamp_seconds", .measured, unit: "seconds",
+    help: "When a reaper, of whatever process, last finished a pass with Postgres and the broker: Unix time.")
   static let claimed = MetricDefinition(
     "baton_claimed_total", .counter, unit: "reviews", help: "Reviews claimed by this producer.")
   static let published = MetricDefinition(
@@ -219,6 +262,13 @@ extension MetricDefinition {
     "baton_queue_wait_seconds", wait, unit: "seconds", help: "Time from a review's claim to its delivery.")
   static let inflightReviews = MetricDefinition(
     "baton_inflight_reviews", .gauge, unit: "reviews", help: "Reviews that this process prepares or dispatches.")
+  static let consumerSlots = MetricDefinition(
+    "baton_consumer_slots", .gauge, unit: "reviews",
+    help: "Reviews that this process may prepare and dispatch at once.")
+  static let ended = MetricDefinition(
+    "baton_ended_total", .counter, unit: "reviews",
+    help: "Reviews that completed or failed, counted by the process that recorded it.",
+    labels: ["status": values(BatonMetrics.End.self)])
   static let reaped = MetricDefinition(
     "baton_reaped_total", .counter, unit: "reviews", help: "Abandoned reviews taken up again, by what had happened.",
     labels: ["reason": values(BatonMetrics.ReapReason.self)])

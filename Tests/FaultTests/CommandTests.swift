@@ -75,6 +75,8 @@ struct CommandTests {
       let reaped = try await plant.run("reap")
       #expect(reaped.status == 0)
       #expect(reaped.output.contains(#""unpublished":0"#), "\(reaped.output)")
+      // For the alert that watches over reapers, also those that cron runs.
+      #expect(try await plant.test.store.capacityStats(ownerLimit: 20).reaperLastRun != nil)
     }
   }
 }

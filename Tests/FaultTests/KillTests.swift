@@ -51,6 +51,7 @@ struct KillTests {
 
   @Test("SIGTERM under load: what is in hand is finished, nothing is delivered again")
   func drain() async throws {
+    let before = try await redeliveredCount()
     try await withPlant { plant in
       let producer = try await plant.start("produce")
       let consumer = try await plant.start("consume", "--prefetch", "10")
@@ -69,7 +70,17 @@ struct KillTests {
         process.signal(SIGTERM)
         #expect(await process.wait() == 0)
       }
+      #expect(try await redeliveredCount() == before, "the broker delivered nothing a second time")
     }
+  }
+
+  /// Deliveries that the broker has marked as redelivered since its start, by its own count.
+  private func redeliveredCount() async throws -> Int {
+    let control = try postgresTestVariable("BATON_TEST_BROKER_CTL")
+    let counters = try await runCommand(control, ["ctl", "eval", "rabbit_global_counters:overview()."])
+    let counts = counters.matches(of: /messages_redelivered_total\s*=>\s*(\d+)/).compactMap { Int($0.1) }
+    try #require(!counts.isEmpty, "\(counters)")
+    return counts.reduce(0, +)
   }
 
   @Test("a zombie that wakes up after its lease was taken writes nothing and starts nothing twice")

@@ -1,5 +1,6 @@
 import CoreMetrics
 import MetricsTestKit
+import Reviews
 import Telemetry
 import Testing
 
@@ -190,6 +191,10 @@ struct BatonMetricsTests {
     metrics.circuitOpen(.github).set(1)
     metrics.reviews(.queued).set(7)
     metrics.oldestPendingSeconds.set(seconds: .milliseconds(2500))
+    metrics.heldBack(.ownerLimit).set(4)
+    metrics.consumerSlots.set(256)
+    metrics.reaperLastRun.set(1_700_000_000.5)
+    for status in ReviewStatus.allCases { metrics.recordEnd(status) }
     #expect(try factory.expectCounter("baton_claimed_total").totalValue == 3)
     #expect(try factory.expectCounter("baton_published_total", [("result", "nacked")]).totalValue == 1)
     #expect(try factory.expectCounter("baton_published_total", [("result", "confirmed")]).totalValue == 0)
@@ -208,5 +213,11 @@ struct BatonMetricsTests {
     #expect(try factory.expectMeter("baton_circuit_open", [("target", "github")]).values == [1])
     #expect(try factory.expectMeter("baton_reviews", [("status", "queued")]).values == [7])
     #expect(try factory.expectMeter("baton_oldest_pending_seconds").values == [2.5])
+    #expect(try factory.expectMeter("baton_reviews_held_back", [("reason", "owner_limit")]).values == [4])
+    #expect(try factory.expectMeter("baton_consumer_slots").values == [256])
+    #expect(try factory.expectMeter("baton_reaper_last_run_timestamp_seconds").values == [1_700_000_000.5])
+    for status in ["completed", "failed"] {
+      #expect(try factory.expectCounter("baton_ended_total", [("status", status)]).totalValue == 1)
+    }
   }
 }

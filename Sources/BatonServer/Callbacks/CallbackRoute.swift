@@ -14,6 +14,7 @@ internal import WorkerAPI
 struct CallbackRoute: Sendable {
   let store: ReviewStore
   let authority: CallbackAuthority
+  let metrics: BatonMetrics
 
   var routes: [Route] { [Route(.post, .callback, access: .open, handle: report)] }
 
@@ -37,7 +38,9 @@ struct CallbackRoute: Sendable {
       report.attempt = attempt
     }
     switch try await store.report(id, report) {
-    case .applied: return .json(.ok, Accepted())
+    case .applied:
+      metrics.recordEnd(report.status)
+      return .json(.ok, Accepted())
     case .ignored(let status):
       return ignored(id, call, "the review is \(status.rawValue), or in another attempt or session")
     case .unknownReview: throw HTTPFault.unknownReview

@@ -7,6 +7,7 @@ package import Telemetry
 package struct LoadFigures: Sendable {
   private let store: ReviewStore
   private let holderTimeout: Duration
+  private let ownerLimit: Int
   private let queueStats: @Sendable () async -> QueueFigures?
 
   /// How long a scrape waits for the database and the broker; Prometheus gives up after ten seconds.
@@ -14,12 +15,15 @@ package struct LoadFigures: Sendable {
 
   /// - Parameters:
   ///   - holderTimeout: `BATON_LEASE`.
+  ///   - ownerLimit: `BATON_OWNER_LIMIT`.
   ///   - queueStats: nil where the broker cannot be reached; bounds its own time.
   package init(
-    store: ReviewStore, holderTimeout: Duration, queueStats: @escaping @Sendable () async -> QueueFigures?
+    store: ReviewStore, holderTimeout: Duration, ownerLimit: Int,
+    queueStats: @escaping @Sendable () async -> QueueFigures?
   ) {
     self.store = store
     self.holderTimeout = holderTimeout
+    self.ownerLimit = ownerLimit
     self.queueStats = queueStats
   }
 
@@ -35,8 +39,10 @@ package struct LoadFigures: Sendable {
   package func measure(into metrics: BatonMetrics) async {
     async let queue = within(Self.scrapeTimeout) { await queueStats() }
     async let stored = within(Self.scrapeTimeout) { try? await store.liveStats(holderTimeout: holderTimeout) }
+    async let capacity = within(Self.scrapeTimeout) { try? await store.capacityStats(ownerLimit: ownerLimit) }
     set(metrics, queue: await queue)
     set(metrics, stored: await stored)
+    set(metrics, capacity: await capacity)
   }
 
   private func set(_ metrics: BatonMetrics, queue: QueueFigures?) {
@@ -63,6 +69,27 @@ package struct LoadFigures: Sendable {
     metrics.reviews(.pending).set(stored.counts[.pending] ?? 0)
     metrics.reviews(.queued).set(stored.counts[.queued] ?? 0)
     metrics.reviews(.running).set(stored.counts[.running] ?? 0)
+  }
+}
+
+extension LoadFigures {
+  private func set(_ metrics: BatonMetrics, capacity: CapacityStats?) {
+    guard let capacity else {
+      for gauge in [metrics.oldestClaimableSeconds, metrics.oldestRunningSeconds, metrics.reaperLastRun] {
+        gauge.unset()
+      }
+      for reason in BatonMetrics.HoldReason.allCases { metrics.heldBack(reason).unset() }
+      return
+    }
+    metrics.oldestClaimableSeconds.set(seconds: capacity.oldestClaimable ?? .zero)
+    metrics.oldestRunningSeconds.set(seconds: capacity.oldestRunning ?? .zero)
+    metrics.heldBack(.ownerLimit).set(capacity.heldByLimit)
+    metrics.heldBack(.paused).set(capacity.heldByPause)
+    if let lastRun = capacity.reaperLastRun {
+      metrics.reaperLastRun.set(lastRun)
+    } else {
+      metrics.reaperLastRun.unset()
+    }
   }
 }
 

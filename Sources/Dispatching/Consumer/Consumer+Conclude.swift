@@ -23,20 +23,28 @@ extension Consumer {
     case .retry(let message):
       let delay = policy.retry.delay(attempt: review.dispatchFailures)
       await write(ticket, trace, .warning, "trying again later: \(message)", .retry) {
-        try await store.retryLater(
-          ticket, by: holder, message: message, after: delay, attemptMax: policy.attemptMax) != nil
+        try await wasMine(
+          store.retryLater(
+            ticket, by: holder, message: message, after: delay, attemptMax: policy.attemptMax))
       }
     case .unclear(let message, let isCounted):
       let delay = policy.retry.base / 2 + policy.retry.delay(attempt: review.dispatchFailures)
       await write(ticket, trace, .warning, "left queued: \(message)", .ambiguous) {
-        try await store.leaveQueued(
-          ticket, by: holder, message: message, for: delay, isCounted: isCounted, attemptMax: policy.attemptMax) != nil
+        try await wasMine(
+          store.leaveQueued(
+            ticket, by: holder, message: message, for: delay, isCounted: isCounted, attemptMax: policy.attemptMax))
       }
     case .failed(let code, let message):
       await write(ticket, trace, .error, "failed as \(code.rawValue): \(message)", .failed) {
-        try await store.fail(ticket, by: holder, code: code, message: message)
+        try await wasMine(store.fail(ticket, by: holder, code: code, message: message) ? .failed : nil)
       }
     }
+  }
+
+  /// Counts a review that the statement has failed; false where the lease was no longer ours.
+  private func wasMine(_ status: ReviewStatus?) -> Bool {
+    if let status { metrics.recordEnd(status) }
+    return status != nil
   }
 
   /// Records the dispatch, through an outage of Postgres if need be; what cannot be recorded is the reaper's.
@@ -44,7 +52,7 @@ extension Consumer {
     let isRecorded = await untilWritten("recording a dispatch") {
       let answer = try await records.submit(record)
       if answer == .cancelled { try await store.tellWorkerCancelled(ticket.reviewID, attempt: ticket.attempt) }
-      if let report { _ = try await store.report(ticket.reviewID, report) }
+      if let report, try await store.report(ticket.reviewID, report) == .applied { metrics.recordEnd(report.status) }
       return true
     }
     if isRecorded == nil {

@@ -45,7 +45,9 @@ extension Reaper {
     case .known(let run) where run.attempt == review.attempt:
       try await store.rememberWorkerAnswers(workerURL)
       guard run.status.reviewStatus != .queued else { return .alive }
-      _ = try await store.report(review.reviewID, RunReport(run))
+      if try await store.report(review.reviewID, RunReport(run)) == .applied {
+        metrics.recordEnd(run.status.reviewStatus)
+      }
       switch run.status.reviewStatus {
       case .completed: return .completed
       case .failed: return .failed
@@ -74,7 +76,9 @@ extension Reaper {
   private func forget(_ review: SilentReview) async throws -> BatonMetrics.ReconcileResult {
     if review.status == .running {
       let message = "the worker no longer knows this run"
-      return try await store.failLost(review, message: message) ? .lost : .alive
+      guard try await store.failLost(review, message: message) else { return .alive }
+      metrics.ended(.failed).increment()
+      return .lost
     }
     guard let claim = try await store.forgetDispatch(review, by: holder) else { return .alive }
     _ = await publisher.publish([claim])

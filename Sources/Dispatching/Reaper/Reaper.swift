@@ -81,6 +81,7 @@ package struct Reaper: Service {
       try await deliverOutbox(&counts)
       try await store.pruneHolders()
       await publisher.finish()
+      if !counts.brokerUnavailable { try await store.recordReaperRun() }
       return counts
     }.value
   }
@@ -107,6 +108,7 @@ package struct Reaper: Service {
           if let reason = BatonMetrics.ReapReason(rawValue: reason.rawValue) { metrics.reaped(reason).increment() }
         case .failed(let id, let attempt):
           counts.exhausted += 1
+          metrics.ended(.failed).increment()
           logger.error(
             "review failed: its consumers die", metadata: ["review": "\(id.lowercase)", "attempt": "\(attempt)"])
         }

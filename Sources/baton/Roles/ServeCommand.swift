@@ -46,7 +46,7 @@ extension DispatcherProcess {
       host: settings.httpHost, port: settings.httpPort, apiToken: settings.apiToken,
       callbackSecret: settings.callbackSecret,
       authKey: settings.revealEncryptionKey().map { AuthKey(encryptionKey: $0) }, webhooks: webhookSecrets,
-      holderTimeout: settings.lease)
+      holderTimeout: settings.lease, ownerLimit: settings.ownerLimit)
     let logger = logger
     return BatonServer(
       configuration: configuration, store: store, queueStats: queueFigures, metrics: metrics, registry: registry,

@@ -113,9 +113,14 @@ struct ServerAPITests {
       #expect(try #require(stats.oldestPendingSeconds) >= 0)
       #expect(stats.oldestQueuedSeconds == nil)
       let metrics = try await stack.client.send("GET", "/metrics").body
-      for line in ["baton_reviews{status=\"pending\"} 1", "baton_queue_messages_ready 4", "baton_dead_messages 1"] {
-        #expect(metrics.contains(line + "\n"))
-      }
+      for line in [
+        "baton_reviews{status=\"pending\"} 1", "baton_queue_messages_ready 4", "baton_dead_messages 1",
+        "baton_reviews_held_back{reason=\"owner_limit\"} 0", "baton_oldest_running_seconds 0",
+      ] { #expect(metrics.contains(line + "\n")) }
+      #expect(!metrics.contains("baton_reaper_last_run_timestamp_seconds "), "absent before a reaper has run")
+      try await stack.store.recordReaperRun()
+      #expect(
+        try await stack.client.send("GET", "/metrics").body.contains("\nbaton_reaper_last_run_timestamp_seconds 1"))
     }
   }
 

@@ -47,6 +47,9 @@ struct ServerCallbackTests {
       #expect(review.cliSessionId == "c1")
       #expect(review.errorMessage == nil)
       #expect(review.totalCostMicrousd == 30)
+      let metrics = try await stack.client.send("GET", "/metrics").body
+      #expect(metrics.contains("baton_ended_total{status=\"completed\"} 1\n"))
+      #expect(metrics.contains("baton_ended_total{status=\"failed\"} 0\n"), "an ignored callback ends nothing")
     }
   }
 

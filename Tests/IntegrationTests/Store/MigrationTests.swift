@@ -46,6 +46,14 @@ struct MigrationTests {
     }
   }
 
+  @Test(
+    "no migration after the first takes away what an older program uses", arguments: Migrator.migrations.dropFirst())
+  func additive(_ migration: Migrator.Migration) {
+    for taking in ["DROP COLUMN", "DROP TABLE", "RENAME", "ALTER COLUMN", "TRUNCATE"] {
+      #expect(!migration.sql.uppercased().contains(taking), "during a rolling upgrade both versions run")
+    }
+  }
+
   @Test("every statement can be prepared")
   func statements() async throws {
     try await withTestStore { test in

@@ -20,6 +20,7 @@ struct PlanTests {
       "related_reviews": ["code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"],
       "newest_event": ["code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"],
       "prune_holders": ["code_reviews_active"],
+      "capacity": ["code_reviews_pending", "code_reviews_active"],
     ]
     for name in [
       "published", "unclaim", "lease", "look", "record", "postpone", "drop_lease", "retry_later", "fail",

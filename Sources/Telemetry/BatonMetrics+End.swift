@@ -1,0 +1,12 @@
+package import Reviews
+
+extension BatonMetrics {
+  /// Counts the end of a review that this process has recorded; other statuses, and cancels, which are somebody's wish, count nothing.
+  package func recordEnd(_ status: ReviewStatus) {
+    switch status {
+    case .completed: ended(.completed).increment()
+    case .failed: ended(.failed).increment()
+    case .pending, .queued, .running, .cancelled: break
+    }
+  }
+}
