@@ -1,0 +1,86 @@
+"""validate.py MANIFESTS: what the schemas of Kubernetes itself do not say.
+
+Custom resources are held against schemas.yaml; every container is hardened and has its requests; selectors, ports and
+references to settings meet what they name. (As files of one rendering: `kubectl kustomize FOLDER`.)
+"""
+import pathlib
+import sys
+
+import jsonschema
+import yaml
+
+SCHEMAS = yaml.safe_load((pathlib.Path(__file__).parent / "schemas.yaml").read_text())
+# Made by hand or by an operator, not by these manifests.
+SECRETS = {"baton", "baton-user-credentials"}
+
+
+def pods(document):
+    """The pod templates of a workload: none or one."""
+    spec = document.get("spec", {})
+    if document["kind"] == "CronJob":
+        spec = spec["jobTemplate"]["spec"]
+    return [spec["template"]] if "template" in spec and document["kind"] in ("Deployment", "Job", "CronJob") else []
+
+
+def faults(documents):
+    settings = {d["metadata"]["name"] for d in documents if d["kind"] == "ConfigMap"}
+    labels = [pod["metadata"]["labels"] for d in documents for pod in pods(d)]
+    ports = {port["name"] for d in documents for pod in pods(d) for c in pod["spec"]["containers"] for port in c.get("ports", [])}
+    workloads = {(d["kind"], d["metadata"]["name"]) for d in documents}
+    for document in documents:
+        kind, name = document["kind"], f"{document['kind']} {document['metadata']['name']}"
+        if document["metadata"].get("namespace") != "baton":
+            yield f"{name} is in no namespace"
+        if schema := SCHEMAS.get(kind):
+            for error in jsonschema.Draft202012Validator(schema).iter_errors(document):
+                yield f"{name}: {error.json_path}: {error.message}"
+        for pod in pods(document):
+            yield from (f"{name}: {fault}" for fault in pod_faults(pod["spec"], settings))
+        selector = document.get("spec", {}).get("selector")
+        if kind == "PodDisruptionBudget":
+            selector = selector["matchLabels"]
+        if kind in ("Service", "PodDisruptionBudget") and not any(selector.items() <= label.items() for label in labels):
+            yield f"{name} selects no pod"
+        if kind == "PodMonitor" and not {end["port"] for end in document["spec"]["podMetricsEndpoints"]} <= ports:
+            yield f"{name} scrapes a port that no pod has"
+        if kind == "ScaledObject" and ("Deployment", document["spec"]["scaleTargetRef"]["name"]) not in workloads:
+            yield f"{name} scales nothing"
+
+
+def pod_faults(spec, settings):
+    if not spec["securityContext"].get("runAsNonRoot"):
+        yield "may run as root"
+    for container in spec["containers"]:
+        context = container["securityContext"]
+        if not context.get("readOnlyRootFilesystem") or context.get("allowPrivilegeEscalation") is not False:
+            yield "its root can be written, or privileges gained"
+        if context.get("capabilities", {}).get("drop") != ["ALL"]:
+            yield "it has capabilities"
+        resources = container.get("resources", {})
+        if not {"cpu", "memory"} <= resources.get("requests", {}).keys() or "memory" not in resources.get("limits", {}):
+            yield "it asks for no resources"
+        own = {port["name"] for port in container.get("ports", [])}
+        for probe in ("livenessProbe", "readinessProbe"):
+            if own and container.get(probe, {}).get("httpGet", {}).get("port") not in own:
+                yield f"{probe} is missing, or asks another port"
+        for source in container.get("envFrom", []):
+            if source["configMapRef"]["name"] not in settings:
+                yield f"no ConfigMap {source['configMapRef']['name']}"
+        seen = set()
+        for variable in container.get("env", []):
+            reference = variable.get("valueFrom", {}).get("secretKeyRef", {"name": "baton"})
+            if reference["name"] not in SECRETS:
+                yield f"no Secret {reference['name']}"
+            for used in [word.split(")")[0] for word in variable.get("value", "").split("$(")[1:]]:
+                if used not in seen:
+                    yield f"{variable['name']} refers to {used}, which is not set before it"
+            seen.add(variable["name"])
+
+
+def main():
+    found = list(faults([d for d in yaml.safe_load_all(open(sys.argv[1])) if d]))
+    print("\n".join(found))
+    sys.exit(bool(found))
+
+
+main()
