@@ -1,0 +1,153 @@
+"""pages.py [--write]: what the pages, alerts, dashboard and manifests name exists.
+
+Every alert has a runbook and a test in which it fires; every link leads to a file; every `baton …` command, BATON_ setting and metric
+that is named anywhere in deploy is one of the program's; the alerts of deploy/kubernetes are those of deploy/prometheus.
+"""
+import json
+import pathlib
+import re
+import sys
+
+import yaml
+
+DEPLOY = pathlib.Path(__file__).parent
+ROOT = DEPLOY.parent
+RULES = DEPLOY / "prometheus/baton.rules.yaml"
+OPERATOR_RULES = DEPLOY / "kubernetes/components/monitoring/rules.yaml"
+OPERATOR_HEAD = """\
+# deploy/prometheus/baton.rules.yaml as the Prometheus operator takes it; `deploy/check --write` makes it anew.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: baton
+  labels: { app.kubernetes.io/part-of: baton }
+spec:
+"""
+HEADINGS = ["## What it means", "## What to look at", "## What to do"]
+
+
+def swift(folder):
+    return "\n".join(path.read_text() for path in sorted((ROOT / "Sources" / folder).rglob("*.swift")))
+
+
+def texts(*endings):
+    """Every file of deploy with one of these endings, with its text."""
+    for path in sorted(DEPLOY.rglob("*")):
+        if path.is_file() and (path.suffix in endings or path.name in endings):
+            yield path, path.read_text()
+
+
+def alerts():
+    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+
+def check_alerts():
+    names = {alert["alert"] for alert in alerts()}
+    tests = yaml.safe_load((DEPLOY / "prometheus/baton.rules.test.yaml").read_text())["tests"]
+    cases = [case for test in tests for case in test["alert_rule_test"]]
+    fired = {case["alertname"] for case in cases if case.get("exp_alerts")}
+    quiet = {case["alertname"] for case in tests[0]["alert_rule_test"] if not case.get("exp_alerts")}
+    yield from (f"{name} fires in no test" for name in names - fired)
+    yield from (f"{name} is not in the test of a healthy system" for name in names - quiet)
+    yield from (f"{name}: a test of no alert" for name in (fired | quiet) - names)
+    pages = {path.stem: path for path in (DEPLOY / "runbooks").glob("Baton*.md")}
+    yield from (f"{name} has no runbook" for name in names - pages.keys())
+    yield from (f"{name}: a runbook of no alert" for name in pages.keys() - names)
+    index = (DEPLOY / "runbooks/README.md").read_text()
+    for name, path in pages.items():
+        if [line for line in path.read_text().splitlines() if line.startswith("## ")] != HEADINGS:
+            yield f"{path}: its headings are not {HEADINGS}"
+        if f"({path.name})" not in index:
+            yield f"{path} is not in runbooks/README.md"
+    for alert in alerts():
+        if alert["annotations"]["runbook"] != f"deploy/runbooks/{alert['alert']}.md":
+            yield f"{alert['alert']} names another runbook"
+
+
+def check_operator_rules(write):
+    lines = RULES.read_text()
+    made = OPERATOR_HEAD + "".join("  " + line if line.strip() else line for line in lines[lines.index("groups:"):].splitlines(True))
+    if write:
+        OPERATOR_RULES.write_text(made)
+    elif OPERATOR_RULES.read_text() != made:
+        yield f"{OPERATOR_RULES} is not made of {RULES}: run deploy/check --write"
+
+
+def check_metrics():
+    known = set(re.findall(r'"(baton_[a-z_]+)"', (ROOT / "Sources/Telemetry/BatonMetrics.swift").read_text()))
+    known |= {name + ending for name in known for ending in ("_bucket", "_sum", "_count")}
+    places = [(RULES, RULES.read_text()), (DEPLOY / "kubernetes/components/keda/scale.yaml", None)]
+    expressions = [(path, text or path.read_text()) for path, text in places]
+    dashboard = DEPLOY / "grafana/baton.json"
+    expressions += [(dashboard, t["expr"]) for p in json.loads(dashboard.read_text())["panels"] for t in p.get("targets", [])]
+    for path, text in expressions:
+        yield from (f"{path}: no metric is called {name}" for name in set(re.findall(r"\bbaton_[a-z_]+", text)) - known)
+
+
+def check_settings():
+    known = set(re.findall(r'case \w+ = "(\w+)"', (ROOT / "Sources/Settings/SettingKey.swift").read_text()))
+    known |= set(re.findall(r"^    case (\w+)$", (ROOT / "Sources/Settings/SettingKey.swift").read_text(), re.M))
+    known = {f"BATON_{key.upper()}" for key in known}
+    for path, text in texts(".md", ".yaml", ".conf", ".service", ".example", "Dockerfile"):
+        for name in set(re.findall(r"\bBATON_[A-Z_]+[A-Z]", text)) - known:
+            if not re.match("BATON_(TEST|BENCH|KEEP)", name):
+                yield f"{path}: no setting is called {name}"
+
+
+def code(text):
+    """What stands in code in a page: indented or fenced blocks, and between backticks."""
+    text = re.sub(r"```\w*\n(.*?)```", lambda m: "\n".join("    " + line for line in m[1].splitlines()), text, flags=re.S)
+    blocks = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    return blocks + re.findall(r"`([^`\n]+)`", "\n".join(line for line in text.splitlines() if not line.startswith("    ")))
+
+
+def check_commands():
+    """`baton verb [noun]`, with all its flags."""
+    source = swift("baton")
+    verbs = set(re.findall(r'commandName: "(\w+)"', source))
+    flags, is_flag = set(), False
+    for line in source.splitlines():
+        is_flag = is_flag or line.lstrip().startswith(("@Flag", "@Option"))
+        if is_flag and (name := re.match(r" *var (\w+)|.*\) var (\w+)", line)):
+            flags.add("--" + re.sub("([A-Z])", lambda m: "-" + m[1].lower(), name[1] or name[2]))
+            is_flag = False
+    flags |= {"--" + name for name in re.findall(r'customLong\("([a-z-]+)"\)', source)}
+    keys = (ROOT / "Sources/Settings/SettingKey.swift").read_text()
+    flags |= {"--" + key.replace("_", "-") for key in re.findall(r'case \w+ = "(\w+)"', keys) + re.findall(r"^    case (\w+)$", keys, re.M)}
+    flags |= {"--help", "--version", "--config"}
+    nested = {"dead", "owner", "integration", "config"}
+    for path, text in texts(".md"):
+        for snippet in code(text):
+            for words in re.findall(r"(?<!-n )(?<!--product )(?:^|(?<=[\s/;&|(]))baton((?: [\w.:/@<>…-]+)+)", snippet):
+                words = words.split()
+                if not words[0].islower() or not words[0].isalpha():
+                    words = [word for word in words if word.startswith("--")]
+                elif words[0] not in verbs:
+                    yield f"{path}: no command `baton {words[0]}`"
+                elif words[0] in nested and len(words) > 1 and words[1] not in verbs:
+                    yield f"{path}: no command `baton {words[0]} {words[1]}`"
+                for flag in words:
+                    if flag.startswith("--") and flag != "--" and flag not in flags:
+                        yield f"{path}: no flag {flag} in `baton {' '.join(words)}`"
+
+
+def check_links():
+    for path, text in [*texts(".md"), (ROOT / "README.md", (ROOT / "README.md").read_text())]:
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+            if "://" not in link and not (path.parent / link).exists():
+                yield f"{path}: leads to {link}, which is not there"
+    index = (DEPLOY / "README.md").read_text()
+    for path in sorted(DEPLOY.rglob("*.md")):
+        name = str(path.relative_to(DEPLOY))
+        if name != "README.md" and not name.startswith("runbooks/Baton") and f"({name})" not in index:
+            yield f"{path} is not in deploy/README.md"
+
+
+def main():
+    write = "--write" in sys.argv
+    found = [*check_operator_rules(write), *check_alerts(), *check_metrics(), *check_settings(), *check_commands(), *check_links()]
+    print("\n".join(found) or f"    {len(alerts())} alerts with runbooks and tests; all names and links lead somewhere")
+    sys.exit(bool(found))
+
+
+main()
