@@ -1,6 +1,5 @@
 import AMQPClient
 import Foundation
-import PostgresClient
 import ReviewQueue
 import Reviews
 import Support
