@@ -1,5 +1,6 @@
 import Foundation
 import PostgresClient
+import ReviewStore
 import Reviews
 import Support
 import Testing

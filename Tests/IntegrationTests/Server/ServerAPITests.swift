@@ -1,6 +1,7 @@
 import BatonServer
 import Foundation
 import PostgresClient
+import ReviewStore
 import Reviews
 import Support
 import Testing
