@@ -1,4 +1,5 @@
 import ArgumentParser
+import ReviewStore
 import Testing
 
 @testable import baton

@@ -53,15 +53,15 @@ struct PostHogFlagsTests {
     _ address: String, _ client: HTTPClient, fallback: SettingsFlags = SettingsFlags(version: "fallback"),
     timeout: Duration = .seconds(20), clock: ManualClock = ManualClock()
   ) throws -> PostHogFlags {
-    try #require(
-      PostHogFlags(
-        url: address, key: Secret("phc_hush"), fallback: fallback, httpClient: client, timeout: timeout,
-        now: { clock.now }, logger: StandInHarness.logger))
+    let flags = PostHogFlags(
+      url: address, key: Secret("phc_hush"), fallback: fallback, httpClient: client, timeout: timeout,
+      now: { clock.now }, logger: StandInHarness.logger)
+    return try #require(flags)
   }
 
   @Test("a variant is the version; on without one gives the settings' version; off gives none")
   func verdicts() async throws {
-    try await PostHogStandIn.run { standIn, address, client in
+    try await PostHogStandIn.run { standIn, address, client throws in
       let fallback = SettingsFlags(version: "fallback", percent: 0)
       standIn.answer(isEnabled: true, variant: "v3")
       #expect(try await Self.flags(address, client).agentVersion(for: Self.acme) == "v3")

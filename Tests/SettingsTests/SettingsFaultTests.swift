@@ -105,7 +105,7 @@ struct SettingsFaultTests {
   func printing() throws {
     var environment = [
       "BATON_DATABASE_URL": "postgres://u:hunter2@h/d", "BATON_AMQP_URL": "amqp://u:hunter2@h",
-      "BATON_ENCRYPTION_KEY": key32, "BATON_GITHUB_PRIVATE_KEY": pem,
+      "BATON_ENCRYPTION_KEY": key32, "BATON_GITHUB_PRIVATE_KEY": pem, "BATON_POSTHOG_URL": "https://h",
     ]
     for name in Settings.settingNames where name.isSecret && environment[name.variable] == nil {
       environment[name.variable] = "hunter2"
@@ -130,7 +130,8 @@ struct SettingsTableTests {
     "CALLBACK_URL": "from host and port", "ENCRYPTION_KEY": "—", "GITHUB_API_URL": "https://api.github.com",
     "GITHUB_APP_ID": "—", "GITHUB_PRIVATE_KEY": "—", "GITHUB_WEBHOOK_SECRET": "—", "GITLAB_WEBHOOK_SECRET": "—",
     "GITLAB_HOSTS": "gitlab.com", "DRAIN_TIMEOUT": "30s", "AGENT_COMMAND": "—",
-    "WORKER_STATE": "./baton-worker.sqlite", "LOG_FORMAT": "text", "LOG_LEVEL": "info",
+    "WORKER_STATE": "./baton-worker.sqlite", "AGENT_VERSION": "—", "AGENT_VERSION_PERCENT": "100",
+    "POSTHOG_URL": "—", "POSTHOG_KEY": "—", "LOG_FORMAT": "text", "LOG_LEVEL": "info",
   ]
 
   @Test("variables and defaults are the documented ones, each once")

@@ -20,7 +20,7 @@ struct ConfigurationField: Sendable {
     ConfigurationField(name: "review_style", kind: .text, fallback: "balanced"),
     ConfigurationField(name: "focus_areas", kind: .list, fallback: "all"),
     ConfigurationField(name: "custom_instructions", kind: .text, fallback: "none"),
-    ConfigurationField(name: "model_slug", kind: .text, fallback: "the program's"),
+    ConfigurationField(name: "model_slug", kind: .text, fallback: "Baton's"),
     ConfigurationField(name: "thinking_effort", kind: .text, fallback: "the model's"),
     ConfigurationField(name: "max_review_time_minutes", kind: .number, fallback: "10"),
     ConfigurationField(name: "repository_selection_mode", kind: .text, fallback: "all"),

@@ -25,14 +25,14 @@ struct ConfigurationTests {
       #expect(try ReviewConfiguration(json: less.json).model == "m")
       let whole = try await change(
         ConfigurationChange(replacement: #"{"review_style":"roast"}"#, fields: #"{"agent_version":"v2"}"#), test)
-      #expect(whole.json == #"{"agent_version": "v2", "review_style": "roast"}"#)
+      #expect(whole.json == #"{"review_style": "roast", "agent_version": "v2"}"#)
       #expect(try await test.store.configuration(of: acme, platform: .github) == whole)
     }
   }
 
   @Test("a new one is enabled; afterwards only who says so enables or disables")
   func enabling() async throws {
-    try await withTestStore { test in
+    try await withTestStore { test throws in
       #expect(try await test.store.configuration(of: acme, platform: .github) == nil)
       #expect(try await change(ConfigurationChange(), test).isEnabled)
       #expect(try await !change(ConfigurationChange(isEnabled: false), test).isEnabled)

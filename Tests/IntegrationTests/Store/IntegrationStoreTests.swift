@@ -126,7 +126,7 @@ struct IntegrationStoreTests {
   @Test("where a secret cannot be sealed nothing is stored; an unknown one is not revoked")
   func failures() async throws {
     struct NoKey: Error {}
-    try await withTestStore { test in
+    try await withTestStore { test throws in
       await #expect(throws: NoKey.self) { try await test.store.add(github(acme)) { _ in throw NoKey() } }
       #expect(try await test.store.integrations(of: nil, platform: nil, limit: 10).isEmpty)
       #expect(try await test.store.revokeIntegration(UUID()) == nil)
