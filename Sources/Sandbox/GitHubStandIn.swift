@@ -6,9 +6,11 @@ struct GitHubStandIn: Sendable {
   let state: StandInState
   /// The address of the stand-in as the caller knows it: what links begin with.
   let api: String
+  /// The `Authorization` header: whose rate limit it is.
+  let authorization: String
 
   func answer(_ call: StandInCall, path: String, query: [String: String]) -> StandInAnswer {
-    if !call.isByID && call.repository == Self.renamed { return redirect(path) }
+    if !call.isByID && call.repository == Self.renamed { return redirect(path, query) }
     let call = resolved(call)
     switch call.route {
     case .githubPull: return pullRequest(call)
@@ -69,9 +71,10 @@ extension GitHubStandIn {
 
 extension GitHubStandIn {
   /// What a renamed repository answers, whatever is asked of it.
-  private func redirect(_ path: String) -> StandInAnswer {
+  private func redirect(_ path: String, _ query: [String: String]) -> StandInAnswer {
     let rest = path.dropFirst("/repos/\(Self.renamed)".count)
-    let target = "\(api)/repositories/\(Self.renamedID)\(rest)"
+    let parameters = query.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: "&")
+    let target = "\(api)/repositories/\(Self.renamedID)\(rest)" + (parameters.isEmpty ? "" : "?\(parameters)")
     var answer = StandInAnswer(
       status: 301,
       json:
@@ -139,9 +142,25 @@ extension GitHubStandIn {
   }
 
   private func rateLimitHeaders() -> [String: String] {
-    [
-      "x-ratelimit-limit": "5000", "x-ratelimit-remaining": "4999",
-      "x-ratelimit-reset": String(Int(Date().timeIntervalSince1970) + 3600),
+    let limit = state.rateLimit(of: authorization, spending: true)
+    return [
+      "x-ratelimit-limit": String(limit?.count ?? 5000),
+      "x-ratelimit-remaining": limit.map { String(max($0.count - $0.used, 0)) } ?? "4999",
+      "x-ratelimit-reset": String(limit?.resetAt ?? Int(Date().timeIntervalSince1970) + 3600),
     ]
+  }
+
+  /// The answer once the limit is used up; nil before.
+  var limited: StandInAnswer? {
+    guard let limit = state.rateLimit(of: authorization, spending: false), limit.used >= limit.count else { return nil }
+    return StandInAnswer(
+      status: 403,
+      headers: [
+        "x-ratelimit-limit": String(limit.count), "x-ratelimit-remaining": "0",
+        "x-ratelimit-reset": String(limit.resetAt),
+      ],
+      json:
+        #"{"message":"API rate limit exceeded","documentation_url":"https://docs.github.com/rest/overview/rate-limits-for-the-rest-api"}"#
+    )
   }
 }

@@ -2,7 +2,7 @@ internal import NIOCore
 
 /// GitLab's side of the stand-in: the recorded merge request, and others made up out of it.
 struct GitLabStandIn: Sendable {
-  /// Whom every token belongs to.
+  /// Whom a token belongs to that nobody has set.
   static let userID = 2_453
 
   let state: StandInState
@@ -13,7 +13,6 @@ struct GitLabStandIn: Sendable {
     case .gitlabMergeRequest: mergeRequest(call)
     case .gitlabUser:
       StandInAnswer(json: #"{"id":\#(Self.userID),"username":"project_278964_bot","name":"baton","state":"active"}"#)
-    case .gitlabProjectToken: StandInAnswer(.projectAccessToken, api: api)
     case .gitlabDiffs: list(call, path: path, query: query, recorded: Self.diffs)
     default: list(call, path: path, query: query, recorded: [])
     }

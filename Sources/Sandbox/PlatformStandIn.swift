@@ -72,4 +72,18 @@ extension PlatformStandIn {
   package func setList(_ elements: [String], route: StandInRoute, of repository: String, number: Int) {
     state.withValues { $0.comments[.init(route: route, repository: repository, number: number)] = elements }
   }
+
+  /// How many answers said that nothing has changed since the `ETag` that was sent.
+  package var notModifiedCount: Int { state.withValues { $0.notModifiedCount } }
+
+  /// Gives each caller of GitHub, told apart by its token, so many calls until a time; answers of 304 are free.
+  package func setRateLimit(_ count: Int, resetAt epochSeconds: Int) {
+    state.withValues { $0.rateLimit = .init(count: count, resetAt: epochSeconds) }
+  }
+
+  /// Makes a GitLab token known.
+  package func setToken(_ text: String, _ token: StandInToken) { state.withValues { $0.tokens[text] = token } }
+
+  /// A GitLab token that is known: set, or made by a call.
+  package func token(_ text: String) -> StandInToken? { state.withValues { $0.tokens[text] } }
 }

@@ -5,7 +5,8 @@ internal import Reviews
 /// The way to set the stand-in from outside its process: `/_control`.
 ///
 /// - `GET /_control`: the counters, and what is set.
-/// - `POST /_control`: `{"latencyMs":[5,20],"faults":[…],"clear":true}`; every field may be missing. `clear` empties faults,
+/// - `POST /_control`: `{"latencyMs":[5,20],"faults":[…],"rateLimit":{"count":100,"resetAt":1800000000},"clear":true}`; every
+///   field may be missing. `clear` empties faults,
 ///   counters and what was set before the rest is applied; faults are added, in the form of ``StandInFault``.
 /// - `GET /_control/feedback`: what was written to pull requests, in the form of ``StandInFeedback``.
 /// - `GET /_control/pull-requests`: what a demo can submit, in the form of `POST /api/reviews` but for the owner.
@@ -16,7 +17,15 @@ struct StandInControl: Sendable {
     /// One number or a range of two, in milliseconds.
     var latencyMs: Latency?
     var faults: [StandInFault]?
+    var rateLimit: Limit?
     var clear: Bool?
+  }
+
+  /// Of GitHub's calls, for each token.
+  private struct Limit: Decodable {
+    var count: Int
+    /// Seconds since 1970.
+    var resetAt: Int
   }
 
   private struct Latency: Decodable {
@@ -66,10 +75,11 @@ struct StandInControl: Sendable {
         if request.clear == true { values = StandInState.Values() }
         if let latency = request.latencyMs { values.latency = latency.range }
         values.faults += request.faults ?? []
+        if let limit = request.rateLimit { values.rateLimit = .init(count: limit.count, resetAt: limit.resetAt) }
       }
       return report()
     } catch {
-      return StandInAnswer(status: 400, json: #"{"error":"expected latencyMs, faults and clear as JSON"}"#)
+      return StandInAnswer(status: 400, json: #"{"error":"expected latencyMs, faults, rateLimit and clear as JSON"}"#)
     }
   }
 

@@ -6,7 +6,7 @@ package struct StandInFault: Sendable, Codable, Equatable {
   package var path: String?
   /// For how many calls; nil until it is cleared.
   package var times: Int?
-  /// Answers with this status instead.
+  /// Answers with this status instead, and does nothing else.
   package var status: Int?
   package var headers: [String: String]?
   package var body: String?

@@ -22,14 +22,19 @@ struct StandInResponder: HTTPResponder {
     let (latency, fault) = state.begin(call.route, path: path)
     if latency > .zero { try await Task.sleep(for: latency) }
     if fault?.hang == true { try await Self.hang() }
+    if let fault, let status = fault.status { return Self.response(Self.refusal(fault, status)) }
     let answer = answer(call, request, body)
-    guard let fault else { return Self.response(answer) }
+    guard let fault else { return Self.response(conditional(answer, request)) }
     if fault.cut == true { return Self.cut(answer) }
     return Self.response(
       StandInAnswer(
-        status: fault.status ?? answer.status, headers: fault.headers ?? [:],
-        body: fault.body.map { ByteBuffer(string: $0) }
-          ?? (fault.status == nil ? answer.body : ByteBuffer(string: "{}"))))
+        status: answer.status, headers: fault.headers ?? [:],
+        body: fault.body.map { ByteBuffer(string: $0) } ?? answer.body))
+  }
+
+  /// A call that is answered with a status of the test's choice does nothing.
+  private static func refusal(_ fault: StandInFault, _ status: Int) -> StandInAnswer {
+    StandInAnswer(status: status, headers: fault.headers ?? [:], json: fault.body ?? "{}")
   }
 
   private func answer(_ call: StandInCall, _ request: Request, _ body: [UInt8]) -> StandInAnswer {
@@ -43,10 +48,35 @@ struct StandInResponder: HTTPResponder {
         installation: call.number, authorization: request.headers[.authorization], body: body)
     case .githubReaction, .githubCheckRuns, .gitlabAwardEmoji, .gitlabStatus:
       return FeedbackStandIn(state: state, api: api).answer(call, request.method, path: request.uri.path, body: body)
-    case .gitlabMergeRequest, .gitlabNotes, .gitlabDiscussions, .gitlabDiffs, .gitlabUser, .gitlabProjectToken:
-      return GitLabStandIn(state: state, api: api).answer(call, path: request.uri.path, query: query)
-    default: return GitHubStandIn(state: state, api: api).answer(call, path: request.uri.path, query: query)
+    case .gitlabMergeRequest, .gitlabNotes, .gitlabDiscussions, .gitlabDiffs, .gitlabUser, .gitlabProjectToken,
+      .gitlabOwnToken, .gitlabTokenRotation:
+      return GitLabTokenStandIn(state: state, token: Self.token(request)).answer(call, body: body)
+        ?? GitLabStandIn(state: state, api: api).answer(call, path: request.uri.path, query: query)
+    default:
+      let github = GitHubStandIn(state: state, api: api, authorization: request.headers[.authorization] ?? "")
+      return github.limited ?? github.answer(call, path: request.uri.path, query: query)
     }
+  }
+
+  /// GitLab takes a token in a header of its own, or as everybody does.
+  private static func token(_ request: Request) -> String {
+    if let name = HTTPField.Name("private-token"), let token = request.headers[name] { return token }
+    return request.headers[.authorization].map { String($0.dropFirst("Bearer ".count)) } ?? ""
+  }
+
+  /// Gives a success its `ETag`, which as at GitHub is another one for each token, and answers 304 to a caller that has it.
+  private func conditional(_ answer: StandInAnswer, _ request: Request) -> StandInAnswer {
+    guard request.method == .get, answer.status == 200 else { return answer }
+    let authorization = request.headers[.authorization] ?? Self.token(request)
+    var hash = Hash(seed: authorization + String(buffer: answer.body))
+    let etag = "W/\"\(hash.hex())\(hash.hex())\""
+    var answer = answer
+    answer.headers["etag"] = etag
+    guard request.headers[.ifNoneMatch] == etag else { return answer }
+    state.notModified(request.headers[.authorization] ?? "")
+    (answer.status, answer.body) = (304, ByteBuffer())
+    answer.headers["content-type"] = nil
+    return answer
   }
 
   /// For ever, but for the stand-in's own end.

@@ -20,6 +20,8 @@ package enum StandInRoute: String, Sendable, CaseIterable, Codable {
   case gitlabAwardEmoji = "gitlab.award_emoji"
   case gitlabStatus = "gitlab.status"
   case gitlabProjectToken = "gitlab.project_token"
+  case gitlabOwnToken = "gitlab.own_token"
+  case gitlabTokenRotation = "gitlab.token_rotation"
   case unknown
 }
 
@@ -28,7 +30,7 @@ struct StandInCall: Sendable, Equatable {
   var route: StandInRoute
   /// `owner/name`, or GitLab's path or number.
   var repository = ""
-  /// The number of a pull request, an issue or a merge request, or the id of an installation.
+  /// The number of a pull request, an issue or a merge request, or the id of an installation or a token (0 for the caller's).
   var number = 0
   /// Whether the repository was named by its number, which is where a renamed one is redirected to.
   var isByID = false
@@ -79,10 +81,14 @@ struct StandInCall: Sendable, Equatable {
 
   private static func gitlab(_ rest: [String], isGet: Bool) -> Self {
     if rest == ["user"] { return Self(isGet ? .gitlabUser : .unknown) }
+    if rest == ["personal_access_tokens", "self"] { return Self(isGet ? .gitlabOwnToken : .unknown) }
+    if rest == ["personal_access_tokens", "self", "rotate"] { return Self(isGet ? .unknown : .gitlabTokenRotation) }
     guard rest.count >= 3, rest[0] == "projects" else { return Self(.unknown) }
     let project = rest[1]
     switch (rest.count, rest[2], rest.last, isGet) {
     case (3, "access_tokens", _, false): return Self(.gitlabProjectToken, project)
+    case (5, "access_tokens", "rotate", false):
+      return Self(.gitlabTokenRotation, project, number: rest[3] == "self" ? 0 : Int(rest[3]))
     case (4, "merge_requests", _, true): return Self(.gitlabMergeRequest, project, number: Int(rest[3]))
     case (5, "merge_requests", "notes", true): return Self(.gitlabNotes, project, number: Int(rest[3]))
     case (5, "merge_requests", "discussions", true): return Self(.gitlabDiscussions, project, number: Int(rest[3]))

@@ -195,6 +195,58 @@ struct PlatformStandInTests {
     }
   }
 
+  @Test("an ETag answers 304 without a body to its own caller, and costs nothing of the limit")
+  func etags() async throws {
+    try await Self.run { caller in
+      caller.standIn.setRateLimit(2, resetAt: 2_000_000_000)
+      func get(_ headers: HTTPHeaders) async throws -> HTTPClientResponse {
+        var request = HTTPClientRequest(url: caller.address + "/repos/acme/shop/pulls/1")
+        request.headers = headers
+        let response = try await caller.client.execute(request, timeout: .seconds(30))
+        #expect(try await response.body.collect(upTo: 1_048_576).readableBytes == 0 || response.status != .notModified)
+        return response
+      }
+      let first = try await get(["authorization": "Bearer a"])
+      let etag = try #require(first.headers.first(name: "etag"))
+      #expect(first.headers.first(name: "x-ratelimit-remaining") == "1")
+      for _ in 0..<3 {
+        #expect(try await get(["authorization": "Bearer a", "if-none-match": etag]).status == .notModified)
+      }
+      #expect(try await get(["authorization": "Bearer b", "if-none-match": etag]).status == .ok)
+      let last = try await get(["authorization": "Bearer a"])
+      #expect(last.status == .ok && last.headers.first(name: "x-ratelimit-remaining") == "0")
+      let limited = try await get(["authorization": "Bearer a"])
+      #expect(limited.status == .forbidden && limited.headers.first(name: "x-ratelimit-reset") == "2000000000")
+      #expect(caller.standIn.notModifiedCount == 3)
+    }
+  }
+
+  @Test("GitLab's tokens are made by maintainers, rotate, and end with their family when one is rotated twice")
+  func gitlabTokens() async throws {
+    try await Self.run { caller in
+      caller.standIn.setToken("person", StandInToken(id: 1, userID: 5, username: "ann", isMaintainer: true))
+      caller.standIn.setToken("guest", StandInToken(id: 2, userID: 6, username: "bob"))
+      func call(_ path: String, _ token: String, _ method: HTTPMethod = .POST) async throws -> (Int, JSONValue) {
+        let answer = try await caller.call(
+          "/api/v4\(path)", method: method, headers: ["private-token": token],
+          body: method == .POST ? #"{"expires_at":"2027-01-31"}"# : nil)
+        return (answer.status, answer.body)
+      }
+      #expect(try await call("/projects/7/access_tokens", "guest").0 == 400)
+      let (status, made) = try await call("/projects/7/access_tokens", "person")
+      let first = try #require(made["token"]?.string)
+      #expect(status == 201 && made["expires_at"] == .string("2027-01-31"))
+      #expect(try await call("/user", first, .GET).1["bot"] == .bool(true))
+      #expect(try await call("/personal_access_tokens/self", first, .GET).1["active"] == .bool(true))
+      let second = try #require(try await call("/projects/7/access_tokens/self/rotate", first).1["token"]?.string)
+      #expect(try await call("/user", first, .GET).0 == 401)
+      let third = try #require(try await call("/personal_access_tokens/self/rotate", second).1["token"]?.string)
+      #expect(try await call("/user", third, .GET).0 == 200)
+      #expect(try await call("/personal_access_tokens/self/rotate", first).0 == 401)
+      #expect(try await call("/user", third, .GET).0 == 401)
+    }
+  }
+
   @Test("a call that hangs does not hold up the end")
   func hang() async throws {
     try await Self.run { caller in

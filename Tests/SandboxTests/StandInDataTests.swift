@@ -92,7 +92,7 @@ struct StandInDataTests {
       ("/api/v4/projects/a%2Fb%2Fc/merge_requests/3", .gitlabMergeRequest, "a/b/c", 3),
       ("/api/v4/projects/7/merge_requests/3/notes", .gitlabNotes, "7", 3),
       ("/api/v4/projects/7/merge_requests/3/discussions", .gitlabDiscussions, "7", 3),
-      ("/api/v4/user", .gitlabUser, "", 0),
+      ("/api/v4/user", .gitlabUser, "", 0), ("/api/v4/personal_access_tokens/self", .gitlabOwnToken, "", 0),
       ("/repos/a/b/pulls/x", .unknown, "", 0), ("/", .unknown, "", 0), ("/api/v4", .unknown, "", 0),
       ("/repos/a", .unknown, "", 0),
       ("/app/installations/3", .unknown, "", 0), ("/repos/%zz/b", .githubRepository, "%zz/b", 0),
