@@ -81,7 +81,9 @@ let package = Package(
     module("WorkerAPI", ["Reviews", crypto]),
     module(
       "WorkerClient", ["Resilience", "Reviews", "WorkerAPI", deque, nio, nioHTTP, nioPosix, nioTLS, nioSSL, log]),
-    module("Platforms", ["Resilience", "Reviews", "WorkerAPI", crypto, cryptoExtras, httpClient, nio, nioHTTP, log]),
+    module(
+      "Platforms", ["Resilience", "Reviews", "WorkerAPI", crypto, cryptoExtras, httpClient, nio, nioHTTP, log],
+      resources: [.embedInCode("Templates")]),
     module(
       "Dispatching",
       [

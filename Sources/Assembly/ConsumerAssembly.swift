@@ -24,14 +24,16 @@ package struct ConsumerAssembly: Sendable {
     let source = AMQPConsumer(
       configuration: process.broker, topology: ReviewTopology.topology(queue: settings.queue), queue: settings.queue,
       prefetch: settings.prefetch, consumerTag: nil, logger: process.logger)
-    platformHTTP = PlatformPreparer.makeHTTPClient(connectionMax: max(settings.prefetch, 8))
+    OpenFiles.raiseLimit()
+    // A review makes three calls at once.
+    platformHTTP = PlatformPreparer.makeHTTPClient(connectionMax: 3 * max(settings.prefetch, 8))
     let circuits = Circuits()
     let platform = try PlatformPreparer(
       settings: PlatformSettings(
         githubAPIURL: settings.githubAPIURL, githubAppID: settings.githubAppID,
         githubPrivateKey: settings.githubPrivateKey, gitlabHosts: settings.gitlabHosts,
         encryptionKey: settings.revealEncryptionKey() ?? []),
-      httpClient: platformHTTP, circuits: circuits,
+      httpClient: platformHTTP, integrationTokens: StoredIntegrationTokens(store: process.store), circuits: circuits,
       flags: Self.flags(settings, httpClient: platformHTTP, logger: process.logger), logger: process.logger)
     let worker = try WorkerClient(
       baseURL: settings.workerURL ?? "", token: settings.workerToken ?? Secret(""), timeout: settings.workerTimeout,

@@ -29,12 +29,14 @@ package struct PlatformPreparer: PayloadPreparer {
   ///   - payloadByteCountMax: a larger payload is refused; nil for the worker contract's limit.
   ///   - httpClient: must not follow redirects by itself, see ``makeHTTPClient(connectionMax:)``; stays the caller's to
   ///     shut down.
+  ///   - integrationTokens: where GitLab's tokens are renewed; nil uses them as they are.
   ///   - flags: the agent version of owners that name none.
   ///   - now: the wall clock.
   /// - Throws: what is wrong with the settings, all at once.
   package init(
     settings: PlatformSettings, payloadByteCountMax: Int? = nil, httpClient: HTTPClient,
-    circuits: Circuits = Circuits(), flags: any FeatureFlags = SettingsFlags(),
+    integrationTokens: (any IntegrationTokenStore)? = nil, circuits: Circuits = Circuits(),
+    flags: any FeatureFlags = SettingsFlags(),
     now: @escaping @Sendable () -> Date = { Date() }, logger: Logger
   ) throws(PlatformSettings.Faults) {
     let (base, app) = try settings.checked()
@@ -42,8 +44,8 @@ package struct PlatformPreparer: PayloadPreparer {
     let client = APIClient(base: base, httpClient: httpClient, timeout: settings.callTimeout, now: now)
     github = GitHubSource(client: client, cipher: cipher, app: app, logger: logger)
     gitlab = GitLabSource(
-      hosts: GitLabHosts(settings.gitlabHosts), cipher: cipher, httpClient: httpClient, timeout: settings.callTimeout,
-      now: now, logger: logger)
+      hosts: GitLabHosts(settings.gitlabHosts), client: client,
+      tokens: GitLabTokens(store: integrationTokens, cipher: cipher, logger: logger), logger: logger)
     builder = PayloadBuilder(
       authKey: AuthKey(encryptionKey: settings.encryptionKey),
       byteCountMax: payloadByteCountMax ?? StartRequest.byteCountMax, now: now)

@@ -32,9 +32,39 @@ enum CollectFailure: Error, Sendable, Equatable {
   case permanent(ErrorCode, message: String)
   /// Not the review's fault and no outage of the host: to be tried again.
   case retry(message: String)
+  /// To be tried again after a while; nobody's fault.
+  case wait(message: String, for: Duration)
   /// A call failed in a way that is not for the source to judge.
   /// - Parameter hint: what is special about it; empty or a sentence.
   case call(APIFault, hint: String = "")
+}
+
+extension PullRequestSource {
+  /// The comments, or nil where reading them failed; a rate limit is thrown.
+  static func unlessRateLimited<Value>(_ result: Result<Value, APIFault>) throws(CollectFailure) -> Value? {
+    switch result {
+    case .success(let value): return value
+    case .failure(.rateLimited(let delay)): throw .call(.rateLimited(retryAfter: delay))
+    case .failure: return nil
+    }
+  }
+
+  /// What it means that a pull request could not be served: where the host has meanwhile answered about the comments, it is
+  /// this one pull request, which must not be tried for ever; where it has not, the host is out, and no review pays for that.
+  static func failing(_ review: LeasedReview, _ message: String, othersAnswered: [Bool]) -> CollectFailure {
+    guard othersAnswered.contains(true) else { return .call(.failing(message: message)) }
+    return .retry(message: "\(name) could not serve \(review.pullRequestName): \(message).")
+  }
+}
+
+extension Result where Failure == APIFault {
+  /// Whether the host answered the call, whatever it said.
+  var isAnswered: Bool {
+    switch self {
+    case .success, .failure(.missing), .failure(.unauthorized), .failure(.refused), .failure(.malformed): true
+    case .failure(.failing), .failure(.unreachable), .failure(.cancelled), .failure(.rateLimited): false
+    }
+  }
 }
 
 extension LeasedReview {

@@ -32,6 +32,7 @@ struct TargetGate: Sendable {
     case .retry(let message):
       answered()
       return .transient(message: message, retryAfter: nil)
+    case .wait(let message, let delay): return .transient(message: message, retryAfter: delay)
     case .call(let fault, let hint):
       return judge(fault, hint.isEmpty ? "" : " \(hint)", of: review)
     }
@@ -60,11 +61,9 @@ struct TargetGate: Sendable {
       return .transient(
         message: "\(host) gave an answer about \(name) that cannot be used: \(message).", retryAfter: nil)
     case .failing(let message):
-      // One that fails for a single pull request must end some day, so it counts against the review, until the circuit
-      // opens: then it was the host.
-      let text = "\(host) could not serve \(name): \(message).\(hint)"
-      guard let openFor = circuit.openFor else { return .transient(message: text, retryAfter: nil) }
-      return .outage(target: circuit.name, message: text, retryAfter: openFor)
+      return .outage(
+        target: circuit.name, message: "\(host) could not serve \(name): \(message).\(hint)",
+        retryAfter: circuit.openFor)
     case .unreachable(let message):
       return .outage(
         target: circuit.name, message: "\(host) cannot be reached: \(message).", retryAfter: circuit.openFor)

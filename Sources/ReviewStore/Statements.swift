@@ -14,5 +14,6 @@ extension ReviewStore {
     takeDelivery, settleDelivery, lockTimeout, lockPullRequest, relatedReviews, newestEvent, cancelRelated, insertPush,
     restartPush, touchPush, takeFeedback, recordCheckRun, feedbackTold, feedbackDelivered, feedbackFailed,
     capacity, reaperRan,
+    patientTransaction, lockIntegrationTokens, storeIntegrationTokens,
   ]
 }

@@ -74,19 +74,35 @@ struct TargetGateTests {
     #expect(gate.circuit.state == .closed)
   }
 
-  @Test("failing counts against the review until the circuit opens; then it is an outage, and so is every later review")
+  @Test("a host that fails is an outage from the first time on; once its circuit is open, so is every later review")
   func failing() {
     let gate = gate(threshold: 3)
     for round in 1...3 {
-      switch gate.judge(.call(.failing(message: "it answered 503")), of: review) {
-      case .transient(_, nil): #expect(round < 3)
-      case .outage(let target, _, let delay): #expect(round == 3 && target == "api.github.com" && delay != nil)
-      default: Issue.record("round \(round)")
+      let error = gate.judge(.call(.failing(message: "it answered 503")), of: review)
+      guard case .outage("api.github.com", _, let delay) = error else {
+        Issue.record("round \(round): \(error)")
+        continue
       }
+      #expect((delay != nil) == (round == 3))
     }
     let refused = #expect(throws: PreparationError.self) { try gate.admit() }
     guard case .outage("api.github.com", _, .some)? = refused else {
       Issue.record("\(String(describing: refused))")
+      return
+    }
+  }
+
+  @Test("one pull request that cannot be served counts against its review, and opens no circuit")
+  func alone() {
+    let gate = gate(threshold: 1)
+    let failure = GitHubSource.failing(review, "it answered 502", othersAnswered: [false, true])
+    #expect(
+      gate.judge(failure, of: review)
+        == .transient(message: "GitHub could not serve acme/shop#17: it answered 502.", retryAfter: nil))
+    #expect(gate.circuit.state == .closed)
+    guard case .call(.failing, _) = GitHubSource.failing(review, "it answered 502", othersAnswered: [false, false])
+    else {
+      Issue.record("the host is out")
       return
     }
   }

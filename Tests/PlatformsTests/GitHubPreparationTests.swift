@@ -134,7 +134,8 @@ struct GitHubPreparationTests {
       (StandInFault(route: .githubPull, status: 451), "platformRefused"),
       (StandInFault(route: .githubPull, status: 302, headers: ["location": "http://localhost:1/x"]), "platformRefused"),
       (StandInFault(route: .githubPull, status: 429, headers: ["retry-after": "5"]), "transient"),
-      (StandInFault(route: .githubPull, status: 503), "transient"),
+      (StandInFault(route: .githubPull, status: 503), "transient"), (StandInFault(status: 503), "outage"),
+      (StandInFault(cut: true), "outage"),
       (StandInFault(route: .githubPull, body: "not JSON"), "transient"),
       (StandInFault(route: .githubPull, cut: true), "transient"),
     ])
@@ -167,11 +168,18 @@ struct GitHubPreparationTests {
   @Test("a renamed repository is followed, comments included, and the agent gets the new name")
   func renamed() async throws {
     try await StandInHarness.run { harness in
-      let payload = try await harness.preparer().prepare(
-        Samples.review(repository: "ReDASers/Phishing-Detection", number: 5))
+      let comments = (1...201).map { line in
+        #"{"path":"a.swift","body":"finding \#(line)","line":\#(line),"position":1}"#
+      }
+      harness.standIn.setList(comments, route: .githubReviewComments, of: "ReDASers/PhishBench", number: 5)
+      let review = Samples.review(
+        repository: "ReDASers/Phishing-Detection", number: 5, integration: try Samples.integration(token: "ghp_stored"))
+      let payload = try await harness.preparer().prepare(review)
       let input = try Self.request(payload).sessionInput
-      #expect(input.githubRepo == "ReDASers/PhishBench")
-      #expect(!input.prompt.contains("could not be read"))
+      #expect(input.githubRepo == "ReDASers/PhishBench" && input.githubToken == "ghp_stored")
+      #expect(!input.prompt.contains("could not be read") && input.prompt.contains("201 still apply"))
+      // The redirect and three pages, which link to one another by the repository's number.
+      #expect(harness.standIn.callCounts[.githubReviewComments] == 4)
     }
   }
 
@@ -266,7 +274,7 @@ struct GitHubPreparationTests {
   @Test("five failures in a row open the circuit: later reviews do not call")
   func circuit() async throws {
     try await StandInHarness.run { harness in
-      harness.standIn.add(StandInFault(route: .githubPull, status: 502))
+      harness.standIn.add(StandInFault(status: 502))
       let preparer = try harness.preparer()
       for _ in 0..<5 { await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) } }
       let before = harness.standIn.callCounts[.githubPull]

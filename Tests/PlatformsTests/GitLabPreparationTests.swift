@@ -58,7 +58,7 @@ struct GitLabPreparationTests {
         ], route: .gitlabDiscussions, of: "278964", number: 14656)
       let prompt = try Self.input(try await harness.preparer().prepare(try Self.review(harness))).prompt
       #expect(prompt.contains("notes/2 --method PUT"))
-      #expect(prompt.contains("1 still apply") && prompt.contains("a.rb:7: Leaks"))
+      #expect(prompt.contains("1 still apply") && prompt.contains("| a.rb | 7 | Leaks |"))
     }
   }
 

@@ -7,15 +7,17 @@ import Testing
 @Suite("Prompt")
 struct PromptTests {
   private func prompt(
-    _ facts: PullRequestFacts = Samples.facts(), platform: Platform = .github, configuration: String = "{}"
+    _ facts: PullRequestFacts = Samples.facts(), platform: Platform = .github, configuration: String = "{}",
+    previousHead: String? = nil
   ) throws -> String {
-    let review = Samples.review(platform: platform, projectID: platform == .gitlab ? 77 : nil)
+    let review = Samples.review(
+      platform: platform, projectID: platform == .gitlab ? 77 : nil, previousHead: previousHead)
     return Prompt(review: review, facts: facts, configuration: try ReviewConfiguration(json: configuration)).text
   }
 
   /// A changed wording shows as a difference of the fixture: `swift test --attachments-path DIR` writes the new text to DIR.
-  @Test("the wording is the recorded one", arguments: [Platform.github, .gitlab])
-  func snapshot(_ platform: Platform) throws {
+  @Test("the wording is the recorded one", arguments: [Platform.github, .gitlab], [false, true])
+  func snapshot(_ platform: Platform, _ isIncremental: Bool) throws {
     var facts = Samples.facts()
     var comments = InlineComments()
     for line in 1...22 {
@@ -29,12 +31,47 @@ struct PromptTests {
     let configuration = """
       {"review_style":"strict","focus_areas":["security","bugs"],"custom_instructions":"Mind the rounding.","gate_threshold":"warning"}
       """
-    let text = try prompt(facts, platform: platform, configuration: configuration)
-    let file = try #require(
-      Bundle.module.url(forResource: "Fixtures/prompt-\(platform.rawValue)", withExtension: "txt"))
+    let text = try prompt(
+      facts, platform: platform, configuration: configuration, previousHead: isIncremental ? Self.previousHead : nil)
+    let name = "prompt-\(platform.rawValue)\(isIncremental ? "-incremental" : "")"
+    let file = try #require(Bundle.module.url(forResource: "Fixtures/\(name)", withExtension: "txt"))
     let recorded = try String(contentsOf: file, encoding: .utf8)
     #expect(text == recorded)
-    if text != recorded { Attachment.record(text, named: "prompt-\(platform.rawValue).txt") }
+    if text != recorded { Attachment.record(text, named: "\(name).txt") }
+  }
+
+  private static let previousHead = "fedcba9876543210fedcba9876543210fedcba98"
+
+  @Test("a review goes on from an earlier one only where its summary is there, and its commit is another")
+  func incremental() throws {
+    var facts = Samples.facts()
+    #expect(try !prompt(facts, previousHead: Self.previousHead).contains("An earlier review ended"))
+    facts.summary = .comment(id: 1, body: "")
+    let text = try prompt(facts, previousHead: Self.previousHead)
+    #expect(text.contains("git diff \(Self.previousHead)..\(facts.headSha)") && text.contains("0 comments on lines"))
+    #expect(try !prompt(facts, previousHead: facts.headSha).contains("An earlier review ended"))
+    #expect(try !prompt(facts).contains("An earlier review ended"))
+    facts.inlineComments = nil
+    #expect(try prompt(facts, previousHead: Self.previousHead).contains("an unknown number of comments"))
+  }
+
+  @Test(
+    "every configuration has its wording, and no placeholder is left", arguments: ReviewConfiguration.Style.allCases,
+    ReviewConfiguration.GateThreshold.allCases)
+  func complete(_ style: ReviewConfiguration.Style, _ gate: ReviewConfiguration.GateThreshold) throws {
+    let configuration = #"{"review_style":"\#(style.rawValue)","gate_threshold":"\#(gate.rawValue)"}"#
+    for platform in [Platform.github, .gitlab] {
+      for summary in [SummaryComment.unknown, .missing, .comment(id: 3, body: "old")] {
+        var facts = Samples.facts()
+        facts.summary = summary
+        let text = try prompt(facts, platform: platform, configuration: configuration)
+        #expect(!text.contains(/\{[A-Z_]+\}/) && !text.contains("\n\n\n") && !text.contains("==="))
+        for heading in ["# Style", "# Rules", "# How to work", "# The form of a finding", "# The summary"] {
+          #expect(text.components(separatedBy: "\n\(heading)\n").count == 2, "\(heading)")
+        }
+        #expect(text.contains("# The gate") == (gate != .off))
+      }
+    }
   }
 
   @Test("the same input gives the same text")
@@ -89,6 +126,15 @@ struct PromptTests {
     let text = try prompt(facts)
     #expect(text.contains("They could not be read just now"))
     #expect(text.contains("It could not be read whether one exists"))
+  }
+
+  @Test("what stands in the table of comments cannot leave its cell")
+  func cells() throws {
+    var facts = Samples.facts()
+    var comments = InlineComments()
+    comments.add(path: "a|b\nc", line: nil, text: "x | y\nz", isOutdated: false)
+    facts.inlineComments = comments
+    #expect(try prompt(facts).contains("\n| a\\|b c | - | x \\| y |\n"))
   }
 
   @Test("outdated comments and those beyond twenty are only counted")

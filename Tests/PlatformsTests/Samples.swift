@@ -12,13 +12,15 @@ enum Samples {
   static func review(
     platform: Platform = .github, repository: String = "acme/shop", number: Int = 17, projectID: Int64? = nil,
     url: String = "https://github.com/acme/shop/pull/17", headRef: String = "round-prices",
-    configuration: String? = "{}", integration: Integration? = nil, previousSession: String? = nil
+    configuration: String? = "{}", integration: Integration? = nil, previousSession: String? = nil,
+    previousHead: String? = nil
   ) -> LeasedReview {
     LeasedReview(
       id: reviewID, attempt: 2, owner: Owner(type: .org, id: "acme"), userId: "u-1", platform: platform,
       platformIntegrationId: integration?.id, platformProjectId: projectID, repoFullName: repository, prNumber: number,
       prUrl: url, prTitle: "Round prices", prAuthor: "dvora", baseRef: "main", headRef: headRef,
       headSha: "0123456789abcdef0123456789abcdef01234567", previousSessionId: previousSession,
+      previousHeadSha: previousHead,
       claimedAt: Timestamp(microseconds: 0), leasedAt: Timestamp(microseconds: 0), configuration: configuration,
       integration: integration)
   }

@@ -17,13 +17,15 @@ struct StandInHarness {
 
   func preparer(
     app: (id: String, key: Secret)? = nil, timeout: Duration = .seconds(20), circuits: Circuits = Circuits(),
-    flags: any FeatureFlags = SettingsFlags(), now: @escaping @Sendable () -> Date = { Date() }
+    flags: any FeatureFlags = SettingsFlags(), tokens: (any IntegrationTokenStore)? = nil,
+    now: @escaping @Sendable () -> Date = { Date() }
   ) throws -> PlatformPreparer {
     let settings = PlatformSettings(
       githubAPIURL: address, githubAppID: app?.id, githubPrivateKey: app?.key, gitlabHosts: ["127.0.0.1"],
       encryptionKey: Samples.key, callTimeout: timeout)
     return try PlatformPreparer(
-      settings: settings, httpClient: client, circuits: circuits, flags: flags, now: now, logger: Self.logger)
+      settings: settings, httpClient: client, integrationTokens: tokens, circuits: circuits, flags: flags, now: now,
+      logger: Self.logger)
   }
 
   static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

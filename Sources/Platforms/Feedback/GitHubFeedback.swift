@@ -1,5 +1,4 @@
 internal import FoundationEssentials
-internal import NIOHTTP1
 internal import Reviews
 
 /// Reactions and check runs at GitHub.
@@ -56,15 +55,18 @@ struct GitHubFeedback: Sendable {
     _ feedback: PullRequestFeedback, _ repository: String, _ token: Secret
   ) async throws(FeedbackFault) -> Int64? {
     do {
-      let headers = GitHubSource.headers(token)
+      let integration = feedback.integration
+      let account =
+        integration.tokenCiphertext == nil ? integration.installationId.map(InstallationTokens.account) : nil
+      let caller = GitHubSource.caller(token, account: account)
       guard feedback.subject == .gate else {
         // 201, or 200 where this app has reacted so before.
         _ = try await client.post(
-          "\(repository)/issues/\(feedback.prNumber)/reactions", headers: headers,
+          "\(repository)/issues/\(feedback.prNumber)/reactions", as: caller,
           body: try Self.encode(["content": feedback.subject.rawValue]))
         return nil
       }
-      return try await checkRun(feedback, repository, headers)
+      return try await checkRun(feedback, repository, caller)
     } catch {
       throw .call(error)
     }
@@ -108,43 +110,43 @@ extension GitHubFeedback {
 
   /// Brings the check run of this attempt to where the review is, and that of an earlier attempt to its end.
   private func checkRun(
-    _ feedback: PullRequestFeedback, _ repository: String, _ headers: HTTPHeaders
+    _ feedback: PullRequestFeedback, _ repository: String, _ caller: APICaller
   ) async throws(APIFault) -> Int64 {
     if let id = feedback.checkRunID {
       if feedback.toldAttempt == feedback.attempt {
-        if feedback.toldStatus != feedback.status { try await update(id, Self.run(feedback), repository, headers) }
+        if feedback.toldStatus != feedback.status { try await update(id, Self.run(feedback), repository, caller) }
         return id
       }
       if feedback.toldStatus?.isTerminal != true {
-        try await update(id, Self.overtaken, repository, headers)
+        try await update(id, Self.overtaken, repository, caller)
       }
     }
-    if feedback.tries > 1, let id = try await find(feedback, repository, headers) {
-      try await update(id, Self.run(feedback), repository, headers)
+    if feedback.tries > 1, let id = try await find(feedback, repository, caller) {
+      try await update(id, Self.run(feedback), repository, caller)
       return id
     }
     var run = Self.run(feedback)
     run.name = PullRequestFeedback.checkName
     run.head_sha = feedback.headSha
     run.external_id = Self.externalID(feedback)
-    let answer = try await client.post("\(repository)/check-runs", headers: headers, body: try Self.encode(run))
+    let answer = try await client.post("\(repository)/check-runs", as: caller, body: try Self.encode(run))
     return try APIClient.decode(KnownRun.self, from: answer.body).id
   }
 
   private func update(
-    _ id: Int64, _ run: CheckRun, _ repository: String, _ headers: HTTPHeaders
+    _ id: Int64, _ run: CheckRun, _ repository: String, _ caller: APICaller
   ) async throws(APIFault) {
     _ = try await client.send(
-      .PATCH, "\(repository)/check-runs/\(id)", headers: headers, body: try Self.encode(run))
+      .PATCH, "\(repository)/check-runs/\(id)", as: caller, body: try Self.encode(run))
   }
 
   /// The check run that an earlier try has made and could not record any more: without this it would never end.
   private func find(
-    _ feedback: PullRequestFeedback, _ repository: String, _ headers: HTTPHeaders
+    _ feedback: PullRequestFeedback, _ repository: String, _ caller: APICaller
   ) async throws(APIFault) -> Int64? {
     let path = "\(repository)/commits/\(feedback.headSha.percentEncoded)/check-runs"
     let answer = try await client.get(
-      "\(path)?check_name=\(PullRequestFeedback.checkName)&filter=all&per_page=100", headers: headers)
+      "\(path)?check_name=\(PullRequestFeedback.checkName)&filter=all&per_page=100", as: caller)
     return try APIClient.decode(KnownRuns.self, from: answer.body).check_runs.first {
       $0.external_id == Self.externalID(feedback)
     }?.id

@@ -1,6 +1,5 @@
 internal import AsyncHTTPClient
 internal import FoundationEssentials
-internal import NIOHTTP1
 internal import Reviews
 
 /// Award emoji and commit statuses at GitLab.
@@ -15,15 +14,15 @@ struct GitLabFeedback: Sendable {
     guard let ciphertext = feedback.integration.tokenCiphertext else {
       throw .impossible("the integration has no token to write with")
     }
-    let headers = GitLabSource.headers(try GitHubFeedback.open(ciphertext, of: feedback.integration, cipher))
+    let caller = GitLabSource.caller(try GitHubFeedback.open(ciphertext, of: feedback.integration, cipher))
     let client = APIClient(
       base: try instance(of: feedback).appending(path: "/api/v4"), httpClient: httpClient, timeout: timeout, now: now)
     let project = "/projects/\(feedback.platformProjectId.map { String($0) } ?? feedback.repoFullName.percentEncoded)"
     do {
       if feedback.subject == .gate {
-        try await setStatus(feedback, project, client, headers)
+        try await setStatus(feedback, project, client, caller)
       } else {
-        try await award(feedback, project, client, headers)
+        try await award(feedback, project, client, caller)
       }
     } catch {
       throw .call(error)
@@ -52,15 +51,15 @@ struct GitLabFeedback: Sendable {
   }
 
   private func award(
-    _ feedback: PullRequestFeedback, _ project: String, _ client: APIClient, _ headers: HTTPHeaders
+    _ feedback: PullRequestFeedback, _ project: String, _ client: APIClient, _ caller: APICaller
   ) async throws(APIFault) {
     let path = "\(project)/merge_requests/\(feedback.prNumber)/award_emoji"
     let emoji = Emoji(name: feedback.subject == .hooray ? "tada" : feedback.subject.rawValue)
     do {
-      _ = try await client.post(path, headers: headers, body: try GitHubFeedback.encode(emoji))
+      _ = try await client.post(path, as: caller, body: try GitHubFeedback.encode(emoji))
     } catch .missing {
       // GitLab also says 404 where this user has awarded it before.
-      let answer = try await client.get("\(path)?per_page=100", headers: headers)
+      let answer = try await client.get("\(path)?per_page=100", as: caller)
       let known = try APIClient.decode([KnownEmoji].self, from: answer.body)
       guard known.contains(where: { $0.name == emoji.name }) else { throw .missing }
     }
@@ -73,7 +72,7 @@ struct GitLabFeedback: Sendable {
   }
 
   private func setStatus(
-    _ feedback: PullRequestFeedback, _ project: String, _ client: APIClient, _ headers: HTTPHeaders
+    _ feedback: PullRequestFeedback, _ project: String, _ client: APIClient, _ caller: APICaller
   ) async throws(APIFault) {
     let state =
       switch feedback.status {
@@ -86,7 +85,7 @@ struct GitLabFeedback: Sendable {
       }
     do {
       _ = try await client.post(
-        "\(project)/statuses/\(feedback.headSha.percentEncoded)", headers: headers,
+        "\(project)/statuses/\(feedback.headSha.percentEncoded)", as: caller,
         body: try GitHubFeedback.encode(
           Status(state: state, name: PullRequestFeedback.checkName, description: feedback.summary)))
     } catch .refused(let message) where message.contains("Cannot transition status") {

@@ -82,7 +82,7 @@ package final class PostHogFlags: FeatureFlags {
     if case .refused = circuit.admit() { return .unknown }
     do throws(APIFault) {
       let answer = try await client.post(
-        "/flags?v=2", headers: ["accept": "application/json", "user-agent": "baton"], body: body(for: owner))
+        "/flags?v=2", as: Self.caller, body: body(for: owner))
       let verdict = try APIClient.decode(Answer.self, from: answer.body).verdict
       if circuit.succeeded() { logger.notice("PostHog answers again") }
       remember(verdict, of: owner)
@@ -94,6 +94,8 @@ package final class PostHogFlags: FeatureFlags {
       return .unknown
     }
   }
+
+  private static let caller = APICaller(headers: ["accept": "application/json", "user-agent": "baton"], token: nil)
 
   private func body(for owner: Owner) -> Data {
     let fields: JSONValue = .object([

@@ -10,11 +10,18 @@ extension GitHubSource {
   /// The comments are a help, not a condition: where they cannot be read, the agent is told so. Only a rate limit also
   /// stops the review, as the agent would run into it next.
   func read(
-    _ review: LeasedReview, _ access: Access, token: Secret?, hint: String = ""
+    _ review: LeasedReview, _ access: Access, token: Secret?, account: String? = nil, hint: String = ""
   ) async throws(CollectFailure) -> CollectedPullRequest {
-    async let summaryAnswer = summary(review, access, token)
-    async let inlineAnswer = inlineComments(review, access, token)
-    let pull = try await pullRequest(review, access, token, hint: hint)
+    let caller = Self.caller(token, account: account)
+    async let summaryAnswer = summary(review, access, caller)
+    async let inlineAnswer = inlineComments(review, access, caller)
+    let pull: GitHubWire.PullRequest
+    do {
+      pull = try await pullRequest(review, access, caller, hint: hint)
+    } catch .call(.failing(let message), _) {
+      throw Self.failing(
+        review, message, othersAnswered: [await summaryAnswer.isAnswered, await inlineAnswer.isAnswered])
+    }
     guard pull.state != "closed" else {
       throw .permanent(.pullRequestClosed, message: "\(review.pullRequestName) is closed.")
     }
@@ -29,10 +36,10 @@ extension GitHubSource {
   }
 
   private func pullRequest(
-    _ review: LeasedReview, _ access: Access, _ token: Secret?, hint: String
+    _ review: LeasedReview, _ access: Access, _ caller: APICaller, hint: String
   ) async throws(CollectFailure) -> GitHubWire.PullRequest {
     do {
-      let answer = try await client.get("\(access.repository)/pulls/\(review.prNumber)", headers: Self.headers(token))
+      let answer = try await client.get("\(access.repository)/pulls/\(review.prNumber)", as: caller)
       return try APIClient.decode(GitHubWire.PullRequest.self, from: answer.body)
     } catch {
       throw .call(error, hint: hint)
@@ -41,13 +48,13 @@ extension GitHubSource {
 
   /// Our newest comment that carries the marker. Anybody can write the marker; only our app writes as our app.
   private func summary(
-    _ review: LeasedReview, _ access: Access, _ token: Secret?
+    _ review: LeasedReview, _ access: Access, _ caller: APICaller
   ) async -> Result<SummaryComment, APIFault> {
     var newest: GitHubWire.IssueComment?
     do {
       try await client.forEachPage(
-        of: "\(access.repository)/issues/\(review.prNumber)/comments?per_page=100", as: GitHubWire.IssueComment.self,
-        headers: Self.headers(token), pageCountMax: Self.commentPageCountMax
+        of: "\(access.repository)/issues/\(review.prNumber)/comments?per_page=\(APIClient.pageSize)", as: caller,
+        GitHubWire.IssueComment.self, pageCountMax: Self.commentPageCountMax
       ) { page in
         for comment in page where isOwnSummary(comment) {
           // RFC 3339 in UTC throughout, so the texts sort as the times do.
@@ -67,13 +74,13 @@ extension GitHubSource {
   }
 
   private func inlineComments(
-    _ review: LeasedReview, _ access: Access, _ token: Secret?
+    _ review: LeasedReview, _ access: Access, _ caller: APICaller
   ) async -> Result<InlineComments, APIFault> {
     var comments = InlineComments()
     do {
       try await client.forEachPage(
-        of: "\(access.repository)/pulls/\(review.prNumber)/comments?per_page=100", as: GitHubWire.ReviewComment.self,
-        headers: Self.headers(token), pageCountMax: Self.commentPageCountMax
+        of: "\(access.repository)/pulls/\(review.prNumber)/comments?per_page=\(APIClient.pageSize)", as: caller,
+        GitHubWire.ReviewComment.self, pageCountMax: Self.commentPageCountMax
       ) { page in
         for comment in page {
           comments.add(
@@ -93,16 +100,5 @@ extension GitHubSource {
     logger.notice(
       "GitHub's \(what) could not be read; the review goes on without them",
       metadata: ["review": "\(review.id.lowercase)", "fault": "\(fault)"])
-  }
-}
-
-extension PullRequestSource {
-  /// The comments, or nil where reading them failed; a rate limit is thrown.
-  static func unlessRateLimited<Value>(_ result: Result<Value, APIFault>) throws(CollectFailure) -> Value? {
-    switch result {
-    case .success(let value): return value
-    case .failure(.rateLimited(let delay)): throw .call(.rateLimited(retryAfter: delay))
-    case .failure: return nil
-    }
   }
 }

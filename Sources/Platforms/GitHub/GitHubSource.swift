@@ -56,13 +56,14 @@ struct GitHubSource: PullRequestSource {
     }
   }
 
-  /// The headers of every call.
-  static func headers(_ token: Secret?) -> HTTPHeaders {
+  /// Who makes a call: the bearer of a token, or nobody in particular.
+  /// - Parameter account: nil for the token's own; an installation's tokens share its limit.
+  static func caller(_ token: Secret?, account: String? = nil) -> APICaller {
     var headers: HTTPHeaders = [
       "accept": "application/vnd.github+json", "user-agent": "baton", "x-github-api-version": "2022-11-28",
     ]
     if let token { headers.add(name: "authorization", value: "Bearer \(token.reveal())") }
-    return headers
+    return APICaller(headers: headers, token: token, account: account)
   }
 
   /// `/repos/{owner}/{name}`, encoded; nil where the name is none, so that it cannot lead to another path.
@@ -100,10 +101,11 @@ extension GitHubSource {
   ) async throws(CollectFailure) -> CollectedPullRequest {
     let token = try await installationToken(id, lifetime: lifetime)
     do {
-      return try await read(review, access, token: token)
+      return try await read(review, access, token: token, account: InstallationTokens.account(of: id))
     } catch .call(.unauthorized, _) {
       tokens?.forget(token, of: id)
-      return try await read(review, access, token: try await installationToken(id, lifetime: lifetime))
+      let token = try await installationToken(id, lifetime: lifetime)
+      return try await read(review, access, token: token, account: InstallationTokens.account(of: id))
     }
   }
 

@@ -26,13 +26,20 @@ final class InstallationTokens: Sendable {
     self.client = client
   }
 
+  /// Whose rate limit an installation's calls count against: its tokens come and go, its limit stays.
+  static func account(of installation: String) -> String { "installation \(installation)" }
+
   /// A token of an installation.
   /// - Parameter lifetime: how long it is needed; a token that ends earlier is minted anew.
   func token(of installation: String, for lifetime: Duration) async throws(APIFault) -> Secret {
     let needed = max(lifetime, Self.margin)
-    if let known = tokens.withLock({ $0[installation] }), isFresh(known, for: needed) { return known.secret }
+    if let known = kept(installation, for: needed) { return known.secret }
     do {
-      return try await flights.run(installation) { try await self.mint(installation) }.secret
+      return try await flights.run(installation) {
+        // Another flight may have landed between the look and the start of this one.
+        if let known = self.kept(installation, for: needed) { return known }
+        return try await self.mint(installation)
+      }.secret
     } catch let fault as APIFault {
       throw fault
     } catch {
@@ -45,6 +52,10 @@ final class InstallationTokens: Sendable {
     tokens.withLock { if $0[installation]?.secret == secret { $0[installation] = nil } }
   }
 
+  private func kept(_ installation: String, for needed: Duration) -> Token? {
+    tokens.withLock { $0[installation] }.flatMap { isFresh($0, for: needed) ? $0 : nil }
+  }
+
   private func isFresh(_ token: Token, for needed: Duration) -> Bool {
     token.expires.timeIntervalSince(client.now()) >= Double(needed.components.seconds)
   }
@@ -54,8 +65,8 @@ final class InstallationTokens: Sendable {
       throw APIFault.refused(message: "the app's key cannot sign")
     }
     let answer = try await client.post(
-      "/app/installations/\(installation.percentEncoded)/access_tokens", headers: GitHubSource.headers(jwt),
-      body: Data("{}".utf8))
+      "/app/installations/\(installation.percentEncoded)/access_tokens",
+      as: GitHubSource.caller(jwt, account: Self.account(of: installation)), body: Data("{}".utf8))
     let wire = try APIClient.decode(Wire.self, from: answer.body)
     guard let expires = Timestamp(wire.expires_at) else {
       throw APIFault.malformed(message: "the token's expiry is not a time")

@@ -6,10 +6,19 @@ extension GitLabSource {
   static let notePageCountMax = 30
 
   /// A merge request and its notes, all asked for at once; as with GitHub, the notes are a help and not a condition.
-  func read(_ review: LeasedReview, _ access: Access) async throws(CollectFailure) -> CollectedPullRequest {
-    async let summaryAnswer = summary(review, access)
-    async let inlineAnswer = inlineComments(review, access)
-    let request = try await mergeRequest(access)
+  func read(
+    _ review: LeasedReview, _ access: Access, _ grant: GitLabTokens.Grant?
+  ) async throws(CollectFailure) -> CollectedPullRequest {
+    let target = Target(review, access, grant)
+    async let summaryAnswer = summary(review, target)
+    async let inlineAnswer = inlineComments(review, target)
+    let request: GitLabWire.MergeRequest
+    do {
+      request = try await mergeRequest(target)
+    } catch .call(.failing(let message), _) {
+      throw Self.failing(
+        review, message, othersAnswered: [await summaryAnswer.isAnswered, await inlineAnswer.isAnswered])
+    }
     guard request.state != "closed" && request.state != "merged" else {
       throw .permanent(.pullRequestClosed, message: "\(review.pullRequestName) is \(request.state).")
     }
@@ -22,49 +31,67 @@ extension GitLabSource {
       isFork: request.source_project_id != request.target_project_id, headSha: request.sha ?? review.headSha,
       repository: path, cloneURL: access.instance.url("/\(path).git"), diffRefs: Self.diffRefs(of: request),
       summary: summary ?? .unknown, inlineComments: inlineComments)
-    return CollectedPullRequest(facts: facts, token: access.token)
+    return CollectedPullRequest(facts: facts, token: grant?.secret)
   }
 
-  private func mergeRequest(_ access: Access) async throws(CollectFailure) -> GitLabWire.MergeRequest {
+  /// What is asked, and in whose name.
+  struct Target: Sendable {
+    let client: APIClient
+    /// `/projects/{id}/merge_requests/{iid}`, encoded.
+    let path: String
+    let caller: APICaller
+    let hasToken: Bool
+    /// The token's user; nil without a token, or where GitLab does not say.
+    let userID: Int64?
+
+    init(_ review: LeasedReview, _ access: Access, _ grant: GitLabTokens.Grant?) {
+      client = access.client
+      path = "/projects/\(access.project.percentEncoded)/merge_requests/\(review.prNumber)"
+      caller = GitLabSource.caller(grant?.secret)
+      hasToken = grant != nil
+      userID = grant?.userID
+    }
+  }
+
+  private func mergeRequest(_ target: Target) async throws(CollectFailure) -> GitLabWire.MergeRequest {
     do {
-      let answer = try await access.client.get(access.mergeRequest, headers: Self.headers(access.token))
+      let answer = try await target.client.get(target.path, as: target.caller)
       return try APIClient.decode(GitLabWire.MergeRequest.self, from: answer.body)
     } catch {
       throw .call(
-        error, hint: access.token == nil ? "No token was sent, as the review has no integration with one." : "")
+        error, hint: !target.hasToken ? "No token was sent, as the review has no integration with one." : "")
     }
   }
 
-  /// The newest note with the marker that the token's own user wrote; without a token there can be none.
-  private func summary(_ review: LeasedReview, _ access: Access) async -> Result<SummaryComment, APIFault> {
-    guard access.token != nil else { return .success(.missing) }
-    var marked: [GitLabWire.Note] = []
+  /// The newest note with the marker that the token's own user wrote; without a token there can be none, and where GitLab
+  /// does not say whose the token is, one that carries the marker is not trusted.
+  private func summary(_ review: LeasedReview, _ target: Target) async -> Result<SummaryComment, APIFault> {
+    guard target.hasToken else { return .success(.missing) }
+    var newest: GitLabWire.Note?
     do {
-      try await access.client.forEachPage(
-        of: "\(access.mergeRequest)/notes?per_page=100&sort=desc&order_by=updated_at", as: GitLabWire.Note.self,
-        headers: Self.headers(access.token), pageCountMax: Self.notePageCountMax
+      try await target.client.forEachPage(
+        of: "\(target.path)/notes?per_page=\(APIClient.pageSize)&sort=desc&order_by=updated_at", as: target.caller,
+        GitLabWire.Note.self, pageCountMax: Self.notePageCountMax
       ) { page in
-        marked += page.filter { $0.system != true && $0.body?.contains(SummaryComment.marker) == true }
+        for note in page where note.isSummary(of: target.userID) {
+          // ISO 8601 in UTC throughout, so the texts sort as the times do.
+          if (note.updated_at ?? "") > (newest?.updated_at ?? "") || newest == nil { newest = note }
+        }
       }
-      guard !marked.isEmpty else { return .success(.missing) }
-      let user = try await access.client.get("/user", headers: Self.headers(access.token))
-      let own = try APIClient.decode(GitLabWire.User.self, from: user.body).id
-      let newest = marked.filter { own != nil && $0.author?.id == own }.max {
-        ($0.updated_at ?? "") < ($1.updated_at ?? "")
-      }
-      return .success(newest.map { .comment(id: $0.id, body: $0.body ?? "") } ?? .missing)
     } catch {
-      note(error, "notes", review)
+      self.note(error, "notes", review)
       return .failure(error)
     }
+    guard let newest else { return .success(.missing) }
+    return .success(target.userID == nil ? .unknown : .comment(id: newest.id, body: newest.body ?? ""))
   }
 
-  private func inlineComments(_ review: LeasedReview, _ access: Access) async -> Result<InlineComments, APIFault> {
+  private func inlineComments(_ review: LeasedReview, _ target: Target) async -> Result<InlineComments, APIFault> {
     var comments = InlineComments()
     do {
-      try await access.client.forEachPage(
-        of: "\(access.mergeRequest)/discussions?per_page=100", as: GitLabWire.Discussion.self,
-        headers: Self.headers(access.token), pageCountMax: Self.notePageCountMax
+      try await target.client.forEachPage(
+        of: "\(target.path)/discussions?per_page=\(APIClient.pageSize)", as: target.caller,
+        GitLabWire.Discussion.self, pageCountMax: Self.notePageCountMax
       ) { page in
         for note in page.flatMap(\.notes) {
           guard let position = note.position, let path = position.new_path ?? position.old_path else { continue }
@@ -99,5 +126,12 @@ extension GitLabSource {
     logger.notice(
       "GitLab's \(what) could not be read; the review goes on without them",
       metadata: ["review": "\(review.id.lowercase)", "fault": "\(fault)"])
+  }
+}
+
+extension GitLabWire.Note {
+  /// Whether it carries the marker, and a given user wrote it; nil for anybody.
+  fileprivate func isSummary(of userID: Int64?) -> Bool {
+    system != true && (userID == nil || author?.id == userID) && body?.contains(SummaryComment.marker) == true
   }
 }

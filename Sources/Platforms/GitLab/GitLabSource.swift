@@ -1,4 +1,3 @@
-internal import AsyncHTTPClient
 internal import FoundationEssentials
 internal import Logging
 internal import NIOHTTP1
@@ -13,16 +12,16 @@ struct GitLabSource: PullRequestSource {
     /// The instance's address, without `/api/v4`.
     var instance: APIBase
     var client: APIClient
-    /// `/projects/{id}/merge_requests/{iid}`, encoded.
-    var mergeRequest: String
-    var token: Secret?
+    /// The project's number or path, plain.
+    var project: String
+    /// nil where the review has no integration.
+    var integration: Integration?
   }
 
   let hosts: GitLabHosts
-  let cipher: TokenCipher
-  let httpClient: HTTPClient
-  let timeout: Duration
-  let now: @Sendable () -> Date
+  /// Of another host; its limits and answers are shared.
+  let client: APIClient
+  let tokens: GitLabTokens
   let logger: Logger
 
   func access(for review: LeasedReview) throws(PreparationError) -> Access {
@@ -30,35 +29,43 @@ struct GitLabSource: PullRequestSource {
     guard let project = Self.project(of: review) else {
       throw .permanent(.pullRequestMissing, message: "\"\(review.repoFullName)\" is not a GitLab project's path.")
     }
-    var token: Secret?
-    if let integration = review.integration, let ciphertext = integration.tokenCiphertext {
-      token = try cipher.openToken(ciphertext, of: integration)
-    }
-    let client = APIClient(
-      base: instance.appending(path: "/api/v4"), httpClient: httpClient, timeout: timeout, now: now)
     return Access(
-      instance: instance, client: client, mergeRequest: "/projects/\(project)/merge_requests/\(review.prNumber)",
-      token: token)
+      instance: instance, client: client.at(instance.appending(path: "/api/v4")), project: project,
+      integration: review.integration)
   }
 
   func target(of access: Access) -> String { access.instance.authority }
 
+  /// A token may have been renewed or withdrawn since it was found good: on the first 401 it is looked at again.
   func collect(
     _ review: LeasedReview, _ access: Access, lifetime: Duration
   ) async throws(CollectFailure) -> CollectedPullRequest {
-    try await read(review, access)
+    let grant = try await grant(access, lifetime)
+    do {
+      return try await read(review, access, grant)
+    } catch .call(.unauthorized, _) where grant != nil {
+      if let grant { tokens.doubt(grant, in: access.project) }
+      return try await read(review, access, try await self.grant(access, lifetime))
+    }
+  }
+
+  private func grant(_ access: Access, _ lifetime: Duration) async throws(CollectFailure) -> GitLabTokens.Grant? {
+    guard let integration = access.integration else { return nil }
+    let calls = GitLabTokenCalls(client: access.client, project: access.project.percentEncoded)
+    let place = GitLabTokens.Place(integration: integration, project: access.project, calls: calls)
+    return try await tokens.grant(for: place, lifetime: lifetime)
   }
 
   /// Personal, project and group access tokens have a header of their own; everything else is OAuth's.
-  static func headers(_ token: Secret?) -> HTTPHeaders {
+  static func caller(_ token: Secret?) -> APICaller {
     var headers: HTTPHeaders = ["accept": "application/json", "user-agent": "baton"]
-    guard let token else { return headers }
+    guard let token else { return APICaller(headers: headers, token: nil) }
     if token.reveal().hasPrefix("glpat-") {
       headers.add(name: "private-token", value: token.reveal())
     } else {
       headers.add(name: "authorization", value: "Bearer \(token.reveal())")
     }
-    return headers
+    return APICaller(headers: headers, token: token)
   }
 
   /// The integration's instance; without one, where the merge request's own address lies.
@@ -87,11 +94,11 @@ struct GitLabSource: PullRequestSource {
     return components.string ?? ""
   }
 
-  /// The project's number or its path as one encoded segment; nil where the path is none.
+  /// The project's number or its path; nil where the path is none.
   private static func project(of review: LeasedReview) -> String? {
     if let id = review.platformProjectId { return String(id) }
     let parts = review.repoFullName.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count >= 2, parts.allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." }) else { return nil }
-    return review.repoFullName.percentEncoded
+    return review.repoFullName
   }
 }

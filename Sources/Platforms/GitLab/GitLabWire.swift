@@ -3,6 +3,22 @@ enum GitLabWire {
   struct User: Decodable, Sendable {
     var id: Int64?
     var username: String?
+    /// Newer versions say it.
+    var bot: Bool?
+
+    /// Whether it is the user that GitLab makes for a project's or a group's access token: `project_7_bot_…`.
+    var isBot: Bool { bot == true || username?.contains(/^(project|group)_\d+_bot/) == true }
+  }
+
+  /// `GET /personal_access_tokens/self`, which knows all kinds of access tokens; with `token` where it was just made.
+  struct AccessToken: Decodable, Sendable {
+    var id: Int64?
+    var user_id: Int64?
+    var active: Bool?
+    var revoked: Bool?
+    /// A day; nil where it does not end.
+    var expires_at: String?
+    var token: String?
   }
 
   struct DiffRefs: Decodable, Sendable {

@@ -11,12 +11,15 @@ struct APIAnswer: Sendable {
   var body: Data
 }
 
-/// Calls of one API host: bounded in time and size, never following a link or a redirect to another host.
+/// Calls of one API host: bounded in time and size, never following a link or a redirect to another host, never while the
+/// caller's rate limit is used up.
 struct APIClient: Sendable {
   /// The largest answer that is read, in bytes: a hundred comments of GitHub's 64 KiB fit.
   static let answerByteCountMax = 8 * 1024 * 1024
   /// GitHub redirects a renamed repository once; a chain longer than this is a loop.
   static let redirectCountMax = 3
+  /// Items of a page: what both platforms give at the most, and what the lists are asked for.
+  static let pageSize = 100
 
   let base: APIBase
   let httpClient: HTTPClient
@@ -24,26 +27,52 @@ struct APIClient: Sendable {
   let timeout: Duration
   /// The wall clock.
   let now: @Sendable () -> Date
+  /// Shared by all clients of a process, as are the answers.
+  let limits: RateLimits
+  let answers: AnswerCache
+
+  init(
+    base: APIBase, httpClient: HTTPClient, timeout: Duration, now: @escaping @Sendable () -> Date,
+    limits: RateLimits = RateLimits(), answers: AnswerCache = AnswerCache()
+  ) {
+    self.base = base
+    self.httpClient = httpClient
+    self.timeout = timeout
+    self.now = now
+    self.limits = limits
+    self.answers = answers
+  }
+
+  /// The same client for another host.
+  func at(_ base: APIBase) -> APIClient {
+    APIClient(base: base, httpClient: httpClient, timeout: timeout, now: now, limits: limits, answers: answers)
+  }
 
   /// Gets one resource, redirects of the same host included.
   /// - Parameter path: begins with a slash, percent-encoded, with its query.
-  func get(_ path: String, headers: HTTPHeaders) async throws(APIFault) -> APIAnswer {
-    try await get(absolute: base.url(path), headers: headers)
+  func get(_ path: String, as caller: APICaller) async throws(APIFault) -> APIAnswer {
+    try await get(absolute: base.url(path), as: caller)
   }
 
   /// Gets all pages of a list in turn by their `Link` header.
   /// - Parameters:
+  ///   - path: asks for ``pageSize`` items a page.
   ///   - pageCountMax: reading stops there; what follows is left out.
   ///   - visit: takes the items of one page, so that not all of them are in memory at once.
   func forEachPage<Item: Decodable & Sendable>(
-    of path: String, as item: Item.Type, headers: HTTPHeaders, pageCountMax: Int, visit: ([Item]) -> Void
+    of path: String, as caller: APICaller, _ item: Item.Type, pageCountMax: Int, visit: ([Item]) -> Void
   ) async throws(APIFault) {
     var url = base.url(path)
     for _ in 0..<pageCountMax {
-      let answer = try await get(absolute: url, headers: headers)
-      visit(try Self.decode([Item].self, from: answer.body))
+      let answer = try await get(absolute: url, as: caller)
+      let items = try Self.decode([Item].self, from: answer.body)
+      visit(items)
       guard let next = LinkHeader.target(of: "next", in: answer.headers[canonicalForm: "link"].joined(separator: ","))
-      else { return }
+      else {
+        // A full last page stays the same when another begins behind it, and its tag with it.
+        if items.count >= Self.pageSize { answers.forget(answer.url, for: caller.fingerprint) }
+        return
+      }
       guard let sameHost = base.sameOrigin(next, from: answer.url) else {
         throw .malformed(message: "the next page is on another host")
       }
@@ -52,19 +81,20 @@ struct APIClient: Sendable {
   }
 
   /// Posts JSON. Redirects are not followed.
-  func post(_ path: String, headers: HTTPHeaders, body: Data) async throws(APIFault) -> APIAnswer {
-    try await send(.POST, path, headers: headers, body: body)
+  func post(_ path: String, as caller: APICaller, body: Data) async throws(APIFault) -> APIAnswer {
+    try await send(.POST, path, as: caller, body: body)
   }
 
   /// Sends JSON. Redirects are not followed.
-  func send(_ method: HTTPMethod, _ path: String, headers: HTTPHeaders, body: Data) async throws(APIFault) -> APIAnswer
-  {
+  func send(
+    _ method: HTTPMethod, _ path: String, as caller: APICaller, body: Data
+  ) async throws(APIFault) -> APIAnswer {
     var request = HTTPClientRequest(url: base.url(path))
     request.method = method
-    request.headers = headers
+    request.headers = caller.headers
     request.headers.add(name: "content-type", value: "application/json")
     request.body = .bytes(ByteBuffer(bytes: body))
-    let (status, answer) = try await exchange(request)
+    let (status, answer) = try await send(request, as: caller)
     try check(status, answer)
     return answer
   }
@@ -77,26 +107,56 @@ struct APIClient: Sendable {
       throw .malformed(message: "the answer is not the JSON that the API promises")
     }
   }
+}
 
-  private func get(absolute url: String, headers: HTTPHeaders) async throws(APIFault) -> APIAnswer {
+// MARK: One resource
+
+extension APIClient {
+  private func get(absolute url: String, as caller: APICaller) async throws(APIFault) -> APIAnswer {
     var url = url
     for _ in 0...Self.redirectCountMax {
+      let kept = answers.answer(of: url, for: caller.fingerprint)
       var request = HTTPClientRequest(url: url)
-      request.headers = headers
-      let (status, answer) = try await exchange(request)
-      guard [301, 302, 307, 308].contains(status) else {
+      request.headers = caller.headers
+      if let kept { request.headers.replaceOrAdd(name: "if-none-match", value: kept.etag) }
+      let (status, answer) = try await send(request, as: caller)
+      switch status {
+      case 304 where kept != nil: return Self.answer(kept, confirmedBy: answer)
+      case 301, 302, 307, 308: url = try redirectTarget(of: answer)
+      default:
         try check(status, answer)
+        keep(answer, for: caller)
         return answer
       }
-      url = try redirectTarget(of: answer)
     }
     throw .malformed(message: "it redirected more than \(Self.redirectCountMax) times")
   }
 
-  private func redirectTarget(of answer: APIAnswer) throws(APIFault) -> String {
-    guard let location = answer.headers.first(name: "location") else {
-      throw .malformed(message: "it redirected without saying where")
+  private func keep(_ answer: APIAnswer, for caller: APICaller) {
+    guard let etag = answer.headers.first(name: "etag") else {
+      return answers.forget(answer.url, for: caller.fingerprint)
     }
+    let links = answer.headers["link"]
+    answers.keep(
+      .init(etag: etag, link: links.isEmpty ? nil : links.joined(separator: ", "), body: answer.body), of: answer.url,
+      for: caller.fingerprint)
+  }
+
+  private static func answer(_ kept: AnswerCache.Kept?, confirmedBy answer: APIAnswer) -> APIAnswer {
+    var answer = answer
+    answer.body = kept?.body ?? Data()
+    if !answer.headers.contains(name: "link"), let link = kept?.link { answer.headers.add(name: "link", value: link) }
+    return answer
+  }
+
+  /// GitHub says it in the `Location` header, and once more as the body's `url`.
+  private func redirectTarget(of answer: APIAnswer) throws(APIFault) -> String {
+    struct Moved: Decodable {
+      var url: String
+    }
+    let location =
+      answer.headers.first(name: "location") ?? (try? JSONDecoder().decode(Moved.self, from: answer.body))?.url
+    guard let location else { throw .malformed(message: "it redirected without saying where") }
     guard let target = base.sameOrigin(location, from: answer.url) else {
       throw .refused(message: "it redirected to another host, which is not followed")
     }
@@ -105,6 +165,25 @@ struct APIClient: Sendable {
 
   private func check(_ status: Int, _ answer: APIAnswer) throws(APIFault) {
     if let fault = APIFault(status: status, headers: answer.headers, body: answer.body, now: now()) { throw fault }
+  }
+}
+
+// MARK: One exchange
+
+extension APIClient {
+  /// Sends a request, unless the caller's limit is used up, and notes what the answer says about the limit.
+  private func send(
+    _ request: HTTPClientRequest, as caller: APICaller
+  ) async throws(APIFault) -> (status: Int, answer: APIAnswer) {
+    if let wait = limits.wait(of: caller.account, at: base.authority, now: now()) {
+      throw .rateLimited(retryAfter: wait)
+    }
+    let (status, answer) = try await exchange(request)
+    let now = now()
+    if let delay = RetryDelay.afterAnswer(status: status, headers: answer.headers, body: answer.body, now: now) {
+      limits.hold(caller.account, at: base.authority, for: delay, now: now)
+    }
+    return (status, answer)
   }
 
   /// One exchange under the deadline. The client's own timeout ends with the head of the answer, so the whole of it

@@ -12,19 +12,29 @@ enum RetryDelay {
   /// `Retry-After` in seconds or as an HTTP date, else the time of the limit's reset, else ``unstated``; 1 s to ``max``.
   static func of(_ headers: HTTPHeaders, now: Date) -> Duration {
     if let text = headers.first(name: "retry-after"), let delay = retryAfter(text, now: now) { return bounded(delay) }
-    // x-ratelimit-reset is GitHub's, ratelimit-reset is GitLab's: seconds since 1970.
-    if isExhausted(headers),
-      let text = headers.first(name: "x-ratelimit-reset") ?? headers.first(name: "ratelimit-reset"),
-      let reset = Int64(text)
-    {
+    if isExhausted(headers), let reset = reset(headers) {
       return bounded(.seconds(reset.subtractingReportingOverflow(Int64(now.timeIntervalSince1970)).partialValue))
     }
     return unstated
   }
 
+  /// How long an account is not to call after an answer; nil where it may go on.
+  ///
+  /// Also a success can be the last one: then its headers name the time of the reset. One that is over already says nothing.
+  static func afterAnswer(status: Int, headers: HTTPHeaders, body: Data, now: Date) -> Duration? {
+    if case .rateLimited(let delay)? = APIFault(status: status, headers: headers, body: body, now: now) { return delay }
+    guard isExhausted(headers), let reset = reset(headers), reset > Int64(now.timeIntervalSince1970) else { return nil }
+    return of(headers, now: now)
+  }
+
   /// Whether the headers say that nothing is left of the limit.
   static func isExhausted(_ headers: HTTPHeaders) -> Bool {
     (headers.first(name: "x-ratelimit-remaining") ?? headers.first(name: "ratelimit-remaining")) == "0"
+  }
+
+  /// x-ratelimit-reset is GitHub's, ratelimit-reset is GitLab's: seconds since 1970.
+  private static func reset(_ headers: HTTPHeaders) -> Int64? {
+    (headers.first(name: "x-ratelimit-reset") ?? headers.first(name: "ratelimit-reset")).flatMap { Int64($0) }
   }
 
   /// RFC 9110, 10.2.3.

@@ -1,0 +1,134 @@
+internal import FoundationEssentials
+internal import Reviews
+
+/// The calls about a token itself, on one GitLab instance and for one project.
+struct GitLabTokenCalls: Sendable {
+  /// How long a new token is asked to live: GitLab's own limit where nobody has set another. Without it a rotated token
+  /// would live for one week.
+  static let dayCount = 365
+
+  /// What a token is.
+  struct Identity: Sendable, Equatable {
+    /// nil where GitLab did not say.
+    var userID: Int64?
+    /// Whether it is a person's: only such a token can make others.
+    var isPersonal: Bool
+    /// nil where it does not end, or GitLab did not say.
+    var expires: Date?
+  }
+
+  /// A token that was just made.
+  struct Made: Sendable {
+    var secret: Secret
+    var id: Int64
+    var userID: Int64?
+    var expiresAt: String?
+  }
+
+  let client: APIClient
+  /// The project as one encoded segment: its number or its path.
+  let project: String
+
+  /// Asks whose a token is and until when it lives, both at once.
+  /// - Returns: nil where GitLab does not accept it any more. What GitLab does not tell (an old version, a narrow scope) is
+  ///   left open: then the token is used as it is.
+  func identity(of token: Secret) async throws(APIFault) -> Identity? {
+    let caller = GitLabSource.caller(token)
+    async let userAnswer = answer(GitLabWire.User.self, "/user", caller)
+    async let ownAnswer = answer(GitLabWire.AccessToken.self, "/personal_access_tokens/self", caller)
+    let user: GitLabWire.User?
+    switch await userAnswer {
+    case .success(let value): user = value
+    case .failure(.unauthorized): return nil
+    case .failure(.missing), .failure(.refused), .failure(.malformed): user = nil
+    case .failure(let fault): throw fault
+    }
+    let own = try? await ownAnswer.get()
+    guard own?.active != false && own?.revoked != true else { return nil }
+    return Identity(
+      userID: user?.id ?? own?.user_id, isPersonal: user.map { !$0.isBot } ?? false,
+      expires: own?.expires_at.flatMap(Self.date))
+  }
+
+  /// Makes a token for the project, in the name of a person.
+  func create(by token: Secret) async throws(APIFault) -> Made {
+    do {
+      return try await create(by: token, scopes: ["api", "self_rotate"])
+    } catch .refused(let message) where message.contains("scopes") {
+      // GitLab before 17.9 does not know the second scope, and does without it.
+      return try await create(by: token, scopes: ["api"])
+    }
+  }
+
+  private func create(by token: Secret, scopes: [String]) async throws(APIFault) -> Made {
+    let wanted = Wanted(name: "baton", scopes: scopes, access_level: 30, expires_at: expiry)
+    return try await made("/projects/\(project)/access_tokens", wanted, by: token)
+  }
+
+  /// Rotates a project's token in the name of a person who maintains it.
+  func rotate(_ id: Int64, by token: Secret) async throws(APIFault) -> Made {
+    try await made("/projects/\(project)/access_tokens/\(id)/rotate", Wanted(expires_at: expiry), by: token)
+  }
+
+  /// Has a token rotate itself. GitLab gives up the old one in the same moment.
+  func rotateItself(_ token: Secret) async throws(APIFault) -> Made {
+    let wanted = Wanted(expires_at: expiry)
+    do {
+      return try await made("/projects/\(project)/access_tokens/self/rotate", wanted, by: token)
+    } catch  where error.isRefusal {
+      // GitLab before 17.5 knows only this one, and tokens of groups and persons need it.
+      return try await made("/personal_access_tokens/self/rotate", wanted, by: token)
+    }
+  }
+
+  private func made(_ path: String, _ wanted: Wanted, by token: Secret) async throws(APIFault) -> Made {
+    guard let body = try? JSONEncoder().encode(wanted) else { throw .refused(message: "the request has no JSON") }
+    let answer = try await client.post(path, as: GitLabSource.caller(token), body: body)
+    let wire = try APIClient.decode(GitLabWire.AccessToken.self, from: answer.body)
+    guard let text = wire.token, !text.isEmpty, let id = wire.id else {
+      throw .malformed(message: "the answer holds no token")
+    }
+    return Made(secret: Secret(text), id: id, userID: wire.user_id, expiresAt: wire.expires_at)
+  }
+
+  private func answer<Value: Decodable & Sendable>(
+    _ type: Value.Type, _ path: String, _ caller: APICaller
+  ) async -> Result<Value, APIFault> {
+    do {
+      return .success(try APIClient.decode(type, from: try await client.get(path, as: caller).body))
+    } catch {
+      return .failure(error)
+    }
+  }
+
+  private var expiry: String { Self.day(client.now().addingTimeInterval(Double(Self.dayCount) * 86_400)) }
+
+  private struct Wanted: Encodable {
+    var name: String?
+    var scopes: [String]?
+    var access_level: Int?
+    var expires_at: String
+  }
+
+  /// The day in UTC: `2027-01-31`.
+  static func day(_ date: Date) -> String {
+    String(Timestamp(microseconds: Int64(date.timeIntervalSince1970) * 1_000_000).description.prefix(10))
+  }
+
+  /// The moment at which a token ends that lives until a day: its midnight in UTC.
+  static func date(_ day: String) -> Date? {
+    Timestamp("\(day.prefix(10))T00:00:00Z").map {
+      Date(timeIntervalSince1970: Double($0.microseconds) / 1_000_000)
+    }
+  }
+}
+
+extension APIFault {
+  /// Whether the platform will not do it, as opposed to not being able to just now.
+  var isRefusal: Bool {
+    switch self {
+    case .missing, .unauthorized, .refused: true
+    case .rateLimited, .failing, .unreachable, .malformed, .cancelled: false
+    }
+  }
+}

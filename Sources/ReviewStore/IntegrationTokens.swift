@@ -1,0 +1,75 @@
+package import FoundationEssentials
+internal import PostgresClient
+
+/// The token columns of one row of `platform_integrations`.
+package struct IntegrationTokens: Sendable, Equatable {
+  package var tokenCiphertext: [UInt8]?
+  /// The text of `metadata`.
+  package var metadata: String
+
+  package init(tokenCiphertext: [UInt8]?, metadata: String) {
+    self.tokenCiphertext = tokenCiphertext
+    self.metadata = metadata
+  }
+}
+
+/// What an integration's tokens shall be.
+package struct NewIntegrationTokens: Sendable, Equatable {
+  package var tokenCiphertext: [UInt8]?
+  /// Replaces `metadata.project_tokens`; the rest of `metadata` stays.
+  package var projectTokens: String
+
+  package init(tokenCiphertext: [UInt8]?, projectTokens: String) {
+    self.tokenCiphertext = tokenCiphertext
+    self.projectTokens = projectTokens
+  }
+}
+
+extension ReviewStore {
+  /// The body may take as long as a few calls of GitLab: longer than a session may otherwise be idle in a transaction.
+  static let patientTransaction = Statement(
+    "patient_transaction",
+    """
+    /* baton:patient_transaction */
+    SELECT set_config('idle_in_transaction_session_timeout', '120s', true)
+    """)
+
+  static let lockIntegrationTokens = Statement(
+    "lock_integration_tokens",
+    """
+    /* baton:lock_integration_tokens */
+    SELECT token_ciphertext, metadata::text AS metadata FROM platform_integrations WHERE id = $1 FOR NO KEY UPDATE
+    """)
+
+  static let storeIntegrationTokens = Statement(
+    "store_integration_tokens",
+    """
+    /* baton:store_integration_tokens */
+    UPDATE platform_integrations
+       SET token_ciphertext = $2, metadata = jsonb_set(metadata, '{project_tokens}', $3::text::jsonb)
+     WHERE id = $1
+    """)
+
+  /// Changes an integration's tokens under its row's lock, which holds across processes and ends with this one.
+  ///
+  /// Uses one connection while the body runs.
+  /// - Parameter body: nil leaves them as they are.
+  /// - Returns: false where there is no such integration.
+  /// - Throws: what the body throws; `PostgresError`, after which the new tokens may or may not be stored.
+  package func changeIntegrationTokens(
+    of id: UUID, _ body: @escaping @Sendable (IntegrationTokens) async throws -> NewIntegrationTokens?
+  ) async throws -> Bool {
+    try await pool.withTransaction { connection in
+      _ = try await connection.query(Self.patientTransaction)
+      guard let row = try await connection.query(Self.lockIntegrationTokens, [id]).first else { return false }
+      let present = IntegrationTokens(
+        tokenCiphertext: try row.optional("token_ciphertext", as: [UInt8].self),
+        metadata: try row.decode("metadata", as: String.self))
+      if let new = try await body(present) {
+        _ = try await connection.query(
+          Self.storeIntegrationTokens, [id, new.tokenCiphertext, new.projectTokens])
+      }
+      return true
+    }
+  }
+}

@@ -1,0 +1,254 @@
+import Foundation
+import Resilience
+import Reviews
+import Sandbox
+import Synchronization
+import Testing
+import WorkerAPI
+
+@testable import Platforms
+
+/// Keeps tokens as Postgres does: one change at a time, each whole or not at all.
+final class MemoryTokenStore: IntegrationTokenStore {
+  struct Away: Error {}
+
+  private let gate = SolitudeGate()
+  private let tokens: Mutex<StoredTokens>
+  private let failures = Mutex(0)
+
+  init(_ tokens: StoredTokens) { self.tokens = Mutex(tokens) }
+
+  var stored: StoredTokens { tokens.withLock { $0 } }
+
+  /// The next writes fail after the body has run.
+  func failNextWrites(_ count: Int) { failures.withLock { $0 = count } }
+
+  func changeTokens(
+    of integration: UUID, _ body: @escaping @Sendable (StoredTokens) async throws -> StoredTokens?
+  ) async throws -> StoredTokens? {
+    try await gate.withExclusive {
+      guard let changed = try await body(stored) else { return stored }
+      try failures.withLock { count in
+        guard count == 0 else {
+          count -= 1
+          throw Away()
+        }
+      }
+      tokens.withLock { $0 = changed }
+      return changed
+    }
+  }
+}
+
+@Suite("GitLab's tokens")
+struct GitLabTokenTests {
+  private static let cipher = TokenCipher(key: Samples.key)
+
+  private static func store(own: String) throws -> MemoryTokenStore {
+    MemoryTokenStore(.init(own: try cipher.seal(Secret(own), for: Samples.integrationID), metadata: nil))
+  }
+
+  /// A review as it is leased: with the tokens as the store has them now.
+  private static func review(_ harness: StandInHarness, _ store: MemoryTokenStore) throws -> LeasedReview {
+    let stored = store.stored
+    let metadata = #"{"note":1,"project_tokens":\#(try stored.projectTokensJSON())}"#
+    return Samples.review(
+      platform: .gitlab, repository: "gitlab-org/gitlab-ee", number: 14656, projectID: 278_964,
+      integration: Integration(
+        id: Samples.integrationID, instanceUrl: harness.address, tokenCiphertext: stored.own, metadata: metadata))
+  }
+
+  private static func token(_ payload: PreparedPayload) throws -> String? {
+    try JSONDecoder().decode(StartRequest.self, from: Data(payload.body)).sessionInput.gitToken
+  }
+
+  private static func open(_ ciphertext: [UInt8]?) throws -> String {
+    try cipher.open(try #require(ciphertext), for: Samples.integrationID).reveal()
+  }
+
+  private static func day(in days: Double) -> String { GitLabTokenCalls.day(Date().addingTimeInterval(days * 86_400)) }
+
+  @Test("a project's token with time left is used as it is, and asked about once an hour")
+  func good() async throws {
+    try await StandInHarness.run { harness in
+      let store = try Self.store(own: "glpat-own")
+      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 30)))
+      let clock = TestWallClock()
+      let preparer = try harness.preparer(tokens: store, now: { clock.now })
+      for _ in 0..<3 {
+        #expect(try Self.token(try await preparer.prepare(try Self.review(harness, store))) == "glpat-own")
+      }
+      #expect(
+        harness.standIn.callCounts == [
+          .gitlabUser: 1, .gitlabOwnToken: 1, .gitlabMergeRequest: 3, .gitlabNotes: 3, .gitlabDiscussions: 3,
+        ])
+      clock.advance(by: 3_601)
+      _ = try await preparer.prepare(try Self.review(harness, store))
+      #expect(harness.standIn.callCounts[.gitlabUser] == 2)
+    }
+  }
+
+  @Test("with less than seven days left it is rotated, once for all reviews of all processes, and stored")
+  func rotated() async throws {
+    try await StandInHarness.run { harness in
+      let store = try Self.store(own: "glpat-own")
+      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 6)))
+      let review = try Self.review(harness, store)
+      let preparers = try (0..<3).map { _ in try harness.preparer(tokens: store) }
+      let tokens = try await withThrowingTaskGroup(of: String?.self) { group in
+        for index in 0..<12 {
+          group.addTask { try Self.token(try await preparers[index % 3].prepare(review)) }
+        }
+        return try await group.reduce(into: Set<String?>()) { $0.insert($1) }
+      }
+      #expect(harness.standIn.callCounts[.gitlabTokenRotation] == 1)
+      let made = try Self.open(store.stored.own)
+      #expect(tokens == [made] && made.hasPrefix("glpat-made-"))
+      #expect(harness.standIn.token(made)?.expiresAt == Self.day(in: 365))
+      #expect(harness.standIn.token(made)?.isRevoked == false && harness.standIn.token("glpat-own")?.isRevoked == true)
+      // A lease from before the rotation is served with the new token.
+      #expect(try Self.token(try await preparers[0].prepare(review)) == made)
+    }
+  }
+
+  @Test("a person's token makes one for the project, which is used from then on, and rotated in time")
+  func created() async throws {
+    try await StandInHarness.run { harness in
+      let store = try Self.store(own: "glpat-person")
+      harness.standIn.setToken("glpat-person", StandInToken(id: 7, userID: 5, username: "ann", isMaintainer: true))
+      let clock = TestWallClock()
+      let preparer = try harness.preparer(tokens: store, now: { clock.now })
+      let first = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
+      #expect(first?.hasPrefix("glpat-made-") == true)
+      let kept = try #require(store.stored.ofProjects["278964"])
+      #expect(try Self.open(kept.ciphertext) == first && kept.expiresAt == Self.day(in: 365))
+      #expect(try Self.open(store.stored.own) == "glpat-person")
+      #expect(try Self.token(try await preparer.prepare(try Self.review(harness, store))) == first)
+      #expect(harness.standIn.callCounts[.gitlabProjectToken] == 1)
+      clock.advance(by: 359 * 86_400)
+      let second = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
+      #expect(second != first && harness.standIn.callCounts[.gitlabTokenRotation] == 1)
+      #expect(try Self.open(store.stored.ofProjects["278964"]?.ciphertext) == second)
+      // Somebody revokes it: the next review has another made.
+      harness.standIn.setToken(second ?? "", Self.revoked(harness.standIn.token(second ?? "")))
+      let third = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
+      #expect(third != second && harness.standIn.callCounts[.gitlabProjectToken] == 2)
+    }
+  }
+
+  private static func revoked(_ token: StandInToken?) -> StandInToken {
+    var token = token ?? StandInToken(id: 0)
+    token.isRevoked = true
+    return token
+  }
+
+  @Test("who may not make tokens is told which role it takes")
+  func role() async throws {
+    try await StandInHarness.run { harness in
+      let store = try Self.store(own: "glpat-person")
+      harness.standIn.setToken("glpat-person", StandInToken(id: 7, userID: 5, username: "ann"))
+      let preparer = try harness.preparer(tokens: store)
+      let review = try Self.review(harness, store)
+      let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
+      guard case .permanent(.platformRefused, let message)? = error else {
+        Issue.record("\(String(describing: error))")
+        return
+      }
+      #expect(message.contains("Maintainer") && message.contains("api scope") && !message.contains("glpat"))
+    }
+  }
+
+  @Test("a token that is not accepted any more fails the review, unless a newer one is stored")
+  func revoked() async throws {
+    try await StandInHarness.run { harness in
+      let store = try Self.store(own: "glpat-old")
+      harness.standIn.setToken("glpat-old", Self.revoked(StandInToken(id: 7)))
+      let preparer = try harness.preparer(tokens: store)
+      let review = try Self.review(harness, store)
+      let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
+      guard case .permanent(.platformRefused, _)? = error else {
+        Issue.record("\(String(describing: error))")
+        return
+      }
+      #expect(harness.standIn.callCounts[.gitlabTokenRotation] == nil)
+      let newer = try Self.cipher.seal(Secret("glpat-new"), for: Samples.integrationID)
+      _ = try await store.changeTokens(of: Samples.integrationID) { _ in StoredTokens(own: newer, metadata: nil) }
+      #expect(try Self.token(try await preparer.prepare(review)) == "glpat-new")
+    }
+  }
+
+  @Test("a token that may not be rotated is used until it ends, and not beyond")
+  func refused() async throws {
+    try await StandInHarness.run { harness in
+      let store = try Self.store(own: "glpat-own")
+      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 3)))
+      harness.standIn.add(StandInFault(route: .gitlabTokenRotation, status: 403))
+      let clock = TestWallClock()
+      let preparer = try harness.preparer(tokens: store, now: { clock.now })
+      let review = try Self.review(harness, store)
+      for _ in 0..<2 { #expect(try Self.token(try await preparer.prepare(review)) == "glpat-own") }
+      // Both ways of rotating were tried, once.
+      #expect(harness.standIn.callCounts[.gitlabTokenRotation] == 2)
+      clock.advance(by: 3 * 86_400)
+      let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
+      #expect(error.map { String(describing: $0).contains("ends before a review could") } == true)
+    }
+  }
+
+  @Test("a new token that cannot be written is used all the same, and written as soon as that works")
+  func unwritten() async throws {
+    try await StandInHarness.run { harness in
+      let store = try Self.store(own: "glpat-own")
+      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 2)))
+      let preparer = try harness.preparer(tokens: store)
+      let review = try Self.review(harness, store)
+      store.failNextWrites(1)
+      let made = try Self.token(try await preparer.prepare(review))
+      #expect(made?.hasPrefix("glpat-made-") == true)
+      while try Self.open(store.stored.own) != made { try await Task.sleep(for: .milliseconds(5)) }
+      #expect(try Self.token(try await preparer.prepare(review)) == made)
+      #expect(harness.standIn.callCounts[.gitlabTokenRotation] == 1)
+    }
+  }
+
+  @Test("GitLab's recorded answer to the making of a token is understood")
+  func recorded() async throws {
+    try await StandInHarness.run { harness in
+      let store = try Self.store(own: "glpat-person")
+      harness.standIn.setToken("glpat-person", StandInToken(id: 7, userID: 5, username: "ann", isMaintainer: true))
+      let file = try #require(
+        Bundle.module.url(forResource: "Fixtures/create_project_access_token", withExtension: "json"))
+      harness.standIn.add(
+        StandInFault(
+          route: .gitlabProjectToken, times: 1, status: 201, body: try String(contentsOf: file, encoding: .utf8)))
+      let preparer = try harness.preparer(tokens: store)
+      let token = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
+      let kept = try #require(store.stored.ofProjects["278964"])
+      #expect(token == "00000000000000000000" && kept.id == 1876 && kept.expiresAt == nil)
+      #expect(try Self.open(kept.ciphertext) == token)
+    }
+  }
+
+  @Test("what GitLab does not tell about a token does no harm")
+  func silent() async throws {
+    try await StandInHarness.run { harness in
+      let store = try Self.store(own: "glpat-own")
+      harness.standIn.add(StandInFault(route: .gitlabUser, status: 404))
+      harness.standIn.add(StandInFault(route: .gitlabOwnToken, status: 404))
+      let preparer = try harness.preparer(tokens: store)
+      #expect(try Self.token(try await preparer.prepare(try Self.review(harness, store))) == "glpat-own")
+    }
+  }
+
+  @Test("project tokens survive metadata, and a day ends at its midnight in UTC")
+  func wire() throws {
+    var tokens = StoredTokens(own: [1], metadata: #"{"other":true}"#)
+    #expect(tokens.ofProjects.isEmpty)
+    tokens.ofProjects["a/b"] = .init(id: 5, expiresAt: "2027-01-31", ciphertext: [1, 2, 255])
+    let json = try tokens.projectTokensJSON()
+    #expect(StoredTokens(own: [1], metadata: #"{"project_tokens":\#(json)}"#) == tokens)
+    #expect(StoredTokens(own: [1], metadata: #"{"project_tokens":[]}"#).ofProjects.isEmpty)
+    #expect(GitLabTokenCalls.date("2027-01-31") == Date(timeIntervalSince1970: 1_801_353_600))
+    #expect(GitLabTokenCalls.date("soon") == nil)
+  }
+}

@@ -1,0 +1,88 @@
+import CryptoExtras
+import Foundation
+import Resilience
+import Reviews
+import Sandbox
+import Testing
+
+@testable import Platforms
+
+@Suite("Rate limits of a process")
+struct RateLimitTests {
+  private static let key = try! _RSA.Signing.PrivateKey(keySize: .bits2048)
+  private static let app = (id: "12345", key: Secret(key.pemRepresentation))
+
+  /// A review of one installation, in a repository named for it.
+  private static func review(_ installation: Int) -> LeasedReview {
+    Samples.review(
+      repository: "owner-\(installation)/shop",
+      integration: Integration(id: Samples.integrationID, installationId: "\(installation)"))
+  }
+
+  private static func delay(_ error: PreparationError?) -> Duration? {
+    if case .transient(_, let delay)? = error { delay } else { nil }
+  }
+
+  @Test(
+    "after a limit no review of that installation calls until its end, and those of others go on",
+    arguments: [
+      StandInFault(
+        route: .githubPull, path: "owner-1/", times: 1, status: 403,
+        headers: ["x-ratelimit-remaining": "0", "x-ratelimit-reset": "2000000120"]),
+      StandInFault(
+        route: .githubReviewComments, path: "owner-1/", times: 1, status: 429, headers: ["retry-after": "120"]),
+      StandInFault(
+        route: .githubIssueComments, path: "owner-1/", times: 1, status: 403, headers: ["retry-after": "120"],
+        body: #"{"message":"You have exceeded a secondary rate limit."}"#),
+    ])
+  func installation(_ fault: StandInFault) async throws {
+    try await StandInHarness.run { harness in
+      let clock = StoppedClock(2_000_000_000)
+      let preparer = try harness.preparer(app: Self.app, now: { clock.now })
+      harness.standIn.add(fault)
+      let first = await #expect(throws: PreparationError.self) { try await preparer.prepare(Self.review(1)) }
+      #expect(Self.delay(first) == .seconds(120))
+      // Of the first review's comments a call may still be on its way.
+      func counts() -> [Int?] {
+        [StandInRoute.githubInstallationToken, .githubPull].map { harness.standIn.callCounts[$0] }
+      }
+      let before = counts()
+      clock.advance(by: 20)
+      let second = await #expect(throws: PreparationError.self) { try await preparer.prepare(Self.review(1)) }
+      #expect(Self.delay(second) == .seconds(100))
+      #expect(counts() == before)
+      _ = try await preparer.prepare(Self.review(2))
+      clock.advance(by: 100)
+      _ = try await preparer.prepare(Self.review(1))
+      #expect(preparer.circuits.all.allSatisfy { $0.state == .closed })
+    }
+  }
+
+  @Test("the last success that a limit allows is used, and what follows waits for the reset")
+  func exhausted() async throws {
+    try await StandInHarness.run { harness in
+      let clock = StoppedClock(2_000_000_000)
+      let preparer = try harness.preparer(now: { clock.now })
+      harness.standIn.setRateLimit(3, resetAt: 2_000_000_060)
+      _ = try await preparer.prepare(Samples.review())
+      let before = harness.standIn.callCounts
+      let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) }
+      #expect(Self.delay(error) == .seconds(60))
+      #expect(harness.standIn.callCounts == before)
+      let stored = Samples.review(integration: try Samples.integration(token: "ghp_stored"))
+      _ = try await preparer.prepare(stored)
+    }
+  }
+
+  @Test("a longer wait that is known stays, and a clock that was set back holds nobody for long")
+  func bounds() {
+    let limits = RateLimits()
+    let now = Date(timeIntervalSince1970: 1_000_000)
+    limits.hold("a", at: "h", for: .seconds(100), now: now)
+    limits.hold("a", at: "h", for: .seconds(5), now: now)
+    #expect(limits.wait(of: "a", at: "h", now: now) == .seconds(100))
+    #expect(limits.wait(of: "a", at: "other", now: now) == nil && limits.wait(of: "b", at: "h", now: now) == nil)
+    #expect(limits.wait(of: "a", at: "h", now: now.addingTimeInterval(100)) == nil)
+    #expect(limits.wait(of: "a", at: "h", now: now.addingTimeInterval(-1_000_000)) == RetryDelay.max)
+  }
+}
