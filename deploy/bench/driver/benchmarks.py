@@ -35,6 +35,29 @@ def twenty(nginx, options):
                                    pulls_asked=github.asked, once=system.dispatched_once(n + 1, system.posts()))
 
 
+def prepare(nginx, options):
+    """Each call of GitHub takes 1 s: one review with a cold token and with a warm one, many installations at once, one installation."""
+    n = options.n or 20
+    with SlowGitHub(lambda _: 0, every=1) as github, System(nginx, github.url) as system:
+        system.start_consumers()
+        system.start_producer()
+
+        def run(first, last=None, step=1):
+            began, before, calls, tokens = time.time(), nginx.post_count(), github.calls, github.tokens
+            count = len(system.insert(first, last or first, step=step))
+            system.wait(lambda: nginx.post_count() - before >= count, LIMIT, "not all reviews were posted")
+            seconds = nginx.posts(before)[-1][0] - began
+            return dict(last_post=seconds, requests=(github.calls - calls) / count, tokens=github.tokens - tokens)
+
+        cold = run(1)
+        results = {"1 review, cold": cold, "1 review, warm": run(101), f"{n} installations": run(2, n + 1),
+                   "100 of one installation": run(100, 10000, step=100)}
+        system.stop()
+        once = system.dispatched_once(n + 102, system.posts())
+        for label, figures in results.items():
+            yield label, dict(figures, ratio=figures["last_post"] / cold["last_post"], once=once)
+
+
 def idle(nginx, options):
     """Insert to POST, one at a time, nothing else going on."""
     n, warm = options.n or 50, 5
@@ -143,6 +166,9 @@ def idlecpu(nginx, options):
 ALL = {
     "twenty": (twenty, [("last_post", "last POST, s", ".2f"), ("slowest_alone", "slowest alone, s", ".2f"),
                         ("one_after_another", "one after another, s", ".0f"), ("pulls_asked", "pull requests read", ".0f")]),
+    "prepare": (prepare, [
+        ("requests", "requests a review", ".2f"), ("tokens", "token requests", ".0f"), ("last_post", "last POST, s", ".2f"),
+        ("ratio", "of the cold one", ".2f")]),
     "idle": (idle, [("median_ms", "median, ms", ".1f"), ("p95_ms", "p95, ms", ".1f")]),
     "throughput": (throughput, [
         ("rate", "reviews/s", ".0f"), ("cpu", "CPU s/1000", ".3f"), ("postgres", "Postgres", ".3f"), ("rabbitmq", "RabbitMQ", ".3f"),

@@ -1,4 +1,4 @@
-"""GitHub that takes its time: `GET …/pulls/N` is answered after a delay that depends on N, all else at once."""
+"""GitHub that takes its time: `GET …/pulls/N` is answered after a delay that depends on N, all else at once, or all alike."""
 import http.server
 import json
 import re
@@ -17,10 +17,11 @@ def pull_request(repository, number):
 
 
 class SlowGitHub:
-    def __init__(self, delay):
-        """`delay` gives seconds for a pull request's number."""
+    def __init__(self, delay, every=0):
+        """`delay` gives seconds for a pull request's number; every call takes `every` seconds more."""
         github = self
-        self.asked = 0
+        self.asked = self.calls = self.tokens = 0
+        counting = threading.Lock()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -34,7 +35,14 @@ class SlowGitHub:
                 self.end_headers()
                 self.wfile.write(data)
 
+            def take(self, **counts):
+                with counting:
+                    for name, count in counts.items():
+                        setattr(github, name, getattr(github, name) + count)
+                time.sleep(every)
+
             def do_GET(self):
+                self.take(calls=1)
                 match = PULL.search(self.path)
                 if not match:
                     return self.answer(200, [])
@@ -44,6 +52,7 @@ class SlowGitHub:
 
             def do_POST(self):
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.take(calls=1, tokens=1)
                 self.answer(201, TOKEN)
 
             def log_message(self, *_):

@@ -137,12 +137,12 @@ class System:
 
     # --- reviews ---
 
-    def insert(self, first, last, repository="acme/repo"):
-        """Pending reviews numbered so, in one commit, of a hundred owners; returns their ids."""
+    def insert(self, first, last, repository="acme/repo", step=1):
+        """Pending reviews numbered so, in one commit, of a hundred owners by the last two digits; returns their ids."""
         return self.session.query(f"""INSERT INTO code_reviews ({FIELDS}, platform_integration_id)
           SELECT 'org', 'o' || g % 100, 'github', '{repository}' || g % 100, g, 'https://github.com/acme/repo/pull/' || g,
             'Title ' || g, 'ann', 'main', 'feature/' || g, lpad(g::text, 40, '0'), md5('o' || g % 100)::uuid
-          FROM generate_series({first}, {last}) g RETURNING id""")
+          FROM generate_series({first}, {last}, {step}) g RETURNING id""")
 
     def number(self, expression, where="true"):
         return float(self.session.query(f"SELECT {expression} FROM code_reviews WHERE {where}")[0] or 0)
