@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import NIOHTTP1
 internal import Reviews
 
 /// Reactions and check runs at GitHub.
