@@ -173,8 +173,8 @@ let package = Package(
     tests(
       "IntegrationTests",
       [
-        "AMQPClient", "BatonServer", "Executors", "Platforms", "PostgresClient", "Resilience", "ReviewStore",
-        "Reviews", "Support", "Telemetry", "WorkerAPI", log,
+        "AMQPClient", "Assembly", "BatonServer", "Executors", "Platforms", "PostgresClient", "Resilience",
+        "ReviewStore", "Reviews", "Support", "Telemetry", "WorkerAPI", log,
       ]),
     tests(
       "FaultTests",

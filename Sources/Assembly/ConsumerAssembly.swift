@@ -47,13 +47,13 @@ package struct ConsumerAssembly: Sendable {
     let (consumer, metrics) = (consumer, process.metrics)
     process.readiness.register("consumer") { consumer.fault }
     metrics.consumerSlots.set(settings.prefetch)
-    let gitlabHosts = Set(settings.gitlabHosts.map { $0.lowercased() })
     let reconnects = ReconnectCounter()
+    let githubTarget = platform.githubTarget
     process.registry.onCollect {
       metrics.amqpReconnects.increment(by: reconnects.new(source.reconnects))
-      let open = circuits.all.filter { $0.openFor != nil }.map(\.name)
-      metrics.circuitOpen(.github).set(open.contains { !gitlabHosts.contains($0) } ? 1 : 0)
-      metrics.circuitOpen(.gitlab).set(open.contains { gitlabHosts.contains($0) } ? 1 : 0)
+      let open = circuits.all.filter { $0.openFor != nil }
+      metrics.circuitOpen(.github).set(open.contains { $0.name == githubTarget } ? 1 : 0)
+      metrics.circuitOpen(.gitlab).set(open.contains { $0.name != githubTarget } ? 1 : 0)
     }
   }
 

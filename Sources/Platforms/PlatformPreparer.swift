@@ -15,6 +15,9 @@ package struct PlatformPreparer: PayloadPreparer {
   /// The circuits of the hosts that were called, by host (and port, where it is not the scheme's own).
   package let circuits: Circuits
 
+  /// The name of GitHub's circuit; all others are GitLab's.
+  package var githubTarget: String { github.client.base.authority }
+
   /// A token is still to have the review's whole time left when it is sent, which is later than it is chosen.
   private static let sendingTime: Duration = .seconds(60)
 

@@ -1,9 +1,13 @@
 import FoundationEssentials
+import Platforms
 import PostgresClient
 import ReviewStore
+import Reviews
 import Support
 import Synchronization
 import Testing
+
+@testable import Assembly
 
 @Suite("Integration tokens")
 struct IntegrationTokenTests {
@@ -77,6 +81,29 @@ struct IntegrationTokenTests {
         return nil
       }
       #expect(!exists)
+    }
+  }
+
+  @Test("a token that the platforms made is read back as it was, by them and with the next lease")
+  func roundTrip() async throws {
+    try await withTestStore { test in
+      let id = try await Self.insert(test)
+      let cipher = TokenCipher(key: [UInt8](0..<32))
+      let sealed = try cipher.seal(Secret("glpat-made"), for: id)
+      let store = StoredIntegrationTokens(store: test.store)
+      let changed = try await store.changeTokens(of: id) { present in
+        var tokens = present
+        tokens.ofProjects["acme/shop"] = .init(id: 7, expiresAt: "2027-01-31", ciphertext: sealed)
+        return tokens
+      }
+      #expect(changed?.own == [1] && changed?.ofProjects["acme/shop"]?.ciphertext == sealed)
+      #expect(try await store.changeTokens(of: id) { _ in nil } == changed)
+      #expect(try await store.changeTokens(of: UUID()) { _ in nil } == nil)
+      let row = try await test.sql("SELECT metadata::text FROM platform_integrations WHERE id = '\(id.lowercase)'")
+      let leased = StoredTokens(own: [1], metadata: try row[0].decode(0, as: String.self))
+      #expect(leased == changed)
+      let opened = try cipher.open(try #require(leased.ofProjects["acme/shop"]?.ciphertext), for: id)
+      #expect(opened == Secret("glpat-made"))
     }
   }
 }
