@@ -24,6 +24,7 @@ let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let sqlite = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 
 /// A module of Baton. The targets stand in the order of their layers: a module imports only from above itself.
@@ -55,6 +56,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
@@ -93,7 +95,8 @@ let package = Package(
     module(
       "ReferenceWorker",
       [
-        "Resilience", "Reviews", "WorkerAPI", deque, httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle, log,
+        "CLinux", "Resilience", "Reviews", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle, log,
+        sqlite,
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
@@ -104,7 +107,8 @@ let package = Package(
         httpServerCore, httpTypes, nio, lifecycle, log,
       ]),
     .target(
-      name: "Sandbox", dependencies: ["Reviews", httpServer, httpTypes, nio, lifecycle, log],
+      name: "Sandbox",
+      dependencies: ["Reviews", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle, log],
       exclude: ["Recorded/NOTICE.txt"], swiftSettings: strict),
     module(
       "Assembly",
@@ -149,7 +153,7 @@ let package = Package(
       "ReferenceWorkerTests",
       [
         "ReferenceWorker", "Resilience", "Reviews", "Support", "WorkerAPI", "WorkerClient", httpClient, httpServer,
-        httpTypes, nio, nioHTTP, lifecycle, log,
+        httpTypes, nio, nioHTTP, lifecycle, log, sqlite,
       ]),
     tests(
       "BatonTests",
@@ -163,7 +167,7 @@ let package = Package(
         "Platforms", "Resilience", "Reviews", "Sandbox", "WorkerAPI", crypto, cryptoExtras, httpClient, httpServer,
         httpTypes, nio, nioHTTP, lifecycle, log,
       ], resources: [.copy("Fixtures")]),
-    tests("SandboxTests", ["Reviews", "Sandbox", httpClient, httpTypes, nio, nioHTTP, lifecycle, log]),
+    tests("SandboxTests", ["Reviews", "Sandbox", "WorkerAPI", httpClient, httpTypes, nio, nioHTTP, lifecycle, log]),
     tests(
       "BatonServerTests",
       [
@@ -180,7 +184,7 @@ let package = Package(
       "FaultTests",
       [
         "AMQPClient", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore", "Reviews", "Sandbox", "Support",
-        log,
+        "WorkerAPI", "WorkerClient", log,
       ]),
   ],
   swiftLanguageModes: [.v6]

@@ -12,3 +12,6 @@ static inline int baton_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLO
 
 // Declared here, not taken from <pthread.h>: it is there only under _GNU_SOURCE, which a module cannot set for others.
 extern int pthread_setname_np(pthread_t thread, const char *name);
+
+// A file in memory, without a name; MFD_CLOEXEC is 1. Declared here for the same reason.
+extern int memfd_create(const char *name, unsigned int flags);

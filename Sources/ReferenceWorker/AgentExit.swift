@@ -5,6 +5,10 @@ enum AgentExit: Sendable, Equatable {
   case killed(signal: Int32, lastWords: String)
   /// It could not be started.
   case notStarted(String)
+  /// The worker was gone when it ended, and it left no exit status: it was killed, or its machine was.
+  case lost
+  /// The worker was gone before the agent had begun, or the run was stopped before.
+  case neverBegan
 
   /// nil for success.
   var errorMessage: String? {
@@ -13,17 +17,10 @@ enum AgentExit: Sendable, Equatable {
     case .exited(let status, let lastWords): "the agent exited with status \(status)" + Self.suffix(lastWords)
     case .killed(let signal, let lastWords): "the agent was killed by signal \(signal)" + Self.suffix(lastWords)
     case .notStarted(let reason): "the agent could not be started: \(reason)"
+    case .lost: "the worker was restarted, and the agent had been killed meanwhile"
+    case .neverBegan: "the agent was not begun"
     }
   }
 
   private static func suffix(_ lastWords: String) -> String { lastWords.isEmpty ? "" : ": \(lastWords)" }
-}
-
-/// Why a run is ended before its agent ends by itself.
-enum StopReason: Sendable, Equatable {
-  case cancelled
-  /// A newer attempt of the review has begun.
-  case replaced
-  case timedOut(minutes: Int)
-  case shutdown
 }

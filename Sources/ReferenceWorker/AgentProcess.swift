@@ -1,122 +1,79 @@
+internal import CLinux
 internal import Glibc
 internal import Resilience
 internal import Subprocess
 internal import SystemPackage
 
-/// One agent: a shell command in a session of its own, so that its whole process group can be ended.
+/// One agent: a shell command in a session of its own, so that its whole process group can be ended, and which outlives the worker.
 ///
-/// When the shell has ended, whatever it left behind in its group is killed. Known weakness: a process that makes a session
-/// of its own escapes.
+/// Known weakness: a process that makes a session of its own escapes.
 struct AgentProcess: Sendable {
   let command: String
   let environment: [String: String]
-  /// Written to standard input, which is then closed.
+  /// All of its standard input.
   let input: [UInt8]
-  /// From TERM to KILL.
-  let killGrace: Duration
-  let redact: Redactor
+  let folder: AgentFolder
 
-  /// How much of the end of standard error is kept, in bytes.
-  private static let lastWordsByteCount = 1_024
+  /// Starts the command, and follows it to its end.
+  func run(_ watch: AgentWatch, stop: Wakeup) async -> AgentExit {
+    do {
+      try folder.create()
+      var options = PlatformOptions()
+      options.createSession = true
+      options.teardownSequence = [
+        .send(signal: .terminate, toProcessGroup: true, allowedDurationToNextStep: watch.killGrace)
+      ]
+      let input = try inputFile()
+      defer { try? input.close() }
+      let output = try folder.openForAgent(folder.outputPath)
+      defer { try? output.close() }
+      let error = try folder.openForAgent(folder.errorPath)
+      defer { try? error.close() }
+      let result = try await Subprocess.run(
+        .path("/bin/sh"), arguments: ["-c", AgentFolder.script, "baton-agent", folder.path, command],
+        environment: .custom(variables), platformOptions: options,
+        input: .fileDescriptor(input, closeAfterSpawningProcess: false),
+        output: .fileDescriptor(output, closeAfterSpawningProcess: false),
+        error: .fileDescriptor(error, closeAfterSpawningProcess: false)
+      ) { execution in
+        // Not reaped before this returns: the number is its own.
+        await watch.follow(ProcessIdentity(execution.processIdentifier.value), from: 0, stop: stop)
+      }
+      return result.closureResult ?? watch.exit(result.terminationStatus)
+    } catch {
+      return .notStarted(watch.redact("\(error)"))
+    }
+  }
 
-  /// Runs the command to its end.
-  /// - Parameters:
-  ///   - stop: wakes to end the process group: TERM, and KILL after the grace. Cancelling the task does the same.
-  ///   - onLine: called for every line of standard output, in order; the agent waits while it works.
-  func run(stop: Wakeup, onLine: @escaping @Sendable (String) async -> Void) async -> AgentExit {
-    var options = PlatformOptions()
-    options.createSession = true
-    options.teardownSequence = [
-      .send(signal: .terminate, toProcessGroup: true, allowedDurationToNextStep: killGrace)
-    ]
-    let variables = Dictionary(
+  private var variables: [Environment.Key: String] {
+    Dictionary(
       environment.compactMap { name, value in Environment.Key(rawValue: name).map { ($0, value) } },
       uniquingKeysWith: { first, _ in first })
+  }
+
+  /// A file in memory with the whole input: it holds tokens, which must not reach a disk, and the agent can read it to its end also
+  /// when the worker is gone.
+  private func inputFile() throws -> FileDescriptor {
+    let number = memfd_create("baton-agent-input", 1)
+    guard number >= 0 else { throw Errno(rawValue: errno) }
+    let file = FileDescriptor(rawValue: number)
     do {
-      let result = try await Subprocess.run(
-        .path("/bin/sh"), arguments: ["-c", command], environment: .custom(variables), platformOptions: options,
-        input: .inputWriter, output: .sequence, error: .sequence
-      ) { execution in
-        await supervise(execution, stop: stop, onLine: onLine)
-      }
-      switch result.terminationStatus {
-      case .exited(let status): return .exited(status: status, lastWords: result.closureResult)
-      case .signaled(let signal): return .killed(signal: signal, lastWords: result.closureResult)
-      }
+      try file.writeAll(input)
+      try file.seek(offset: 0, from: .start)
+      return file
     } catch {
-      return .notStarted(redact("\(error)"))
+      try? file.close()
+      throw error
     }
   }
+}
 
-  /// Feeds and reads the process until it has exited; it is not reaped yet when this returns, so that its process group
-  /// still has its number.
-  /// - Returns: the last words of standard error.
-  private func supervise(
-    _ execution: Execution<CustomWriteInput, SequenceOutput, SequenceOutput>, stop: Wakeup,
-    onLine: @escaping @Sendable (String) async -> Void
-  ) async -> String {
-    let leader = execution.processIdentifier.value
-    return await withTaskGroup(of: Void.self) { group in
-      group.addTask {
-        // The agent need not read its input: a broken pipe is no failure.
-        _ = try? await execution.standardInputWriter.write(input)
-        try? await execution.standardInputWriter.finish()
-      }
-      group.addTask {
-        guard (try? await stop.wait(until: nil)) != nil else { return }
-        try? execution.send(signal: .terminate, toProcessGroup: true)
-        guard (try? await Task.sleep(for: killGrace)) != nil else { return }
-        try? execution.send(signal: .kill, toProcessGroup: true)
-      }
-      async let lastWords = lastWords(of: execution.standardError)
-      await readLines(of: execution.standardOutput, onLine: onLine)
-      let words = await lastWords
-      await waitForExit(of: leader)
-      try? execution.send(signal: .kill, toProcessGroup: true)
-      group.cancelAll()
-      return words
+extension AgentWatch {
+  /// How an agent has ended that wrote no exit status.
+  fileprivate func exit(_ status: TerminationStatus) -> AgentExit {
+    switch status {
+    case .exited(let status): .exited(status: status, lastWords: lastWords())
+    case .signaled(let signal): .killed(signal: signal, lastWords: lastWords())
     }
-  }
-
-  private func readLines(of output: SubprocessOutputSequence, onLine: (String) async -> Void) async {
-    var splitter = LineSplitter()
-    do {
-      for try await buffer in output {
-        for line in buffer.withUnsafeBytes({ splitter.append($0) }) { await onLine(redact(line)) }
-      }
-    } catch {
-      // The shell has ended while something it left behind holds the pipe: what was in it has been read.
-    }
-    if let line = splitter.finish() { await onLine(redact(line)) }
-  }
-
-  private func lastWords(of output: SubprocessOutputSequence) async -> String {
-    var tail: [UInt8] = []
-    do {
-      for try await buffer in output {
-        buffer.withUnsafeBytes { tail.append(contentsOf: $0) }
-        // Twice as much, so that a token across the cut is still whole when it is looked for.
-        if tail.count > 4 * Self.lastWordsByteCount { tail.removeFirst(tail.count - 2 * Self.lastWordsByteCount) }
-      }
-    } catch {
-      // As for standard output.
-    }
-    let text = redact(String(decoding: tail, as: UTF8.self))
-    let lines = text.split(whereSeparator: \.isNewline).map(String.init)
-    return String(lines.joined(separator: " | ").suffix(Self.lastWordsByteCount))
-  }
-
-  /// Returns when the process is a zombie. Its pipes are at their end by now, so it has exited already or will do so at once,
-  /// unless it closed them itself.
-  private func waitForExit(of pid: pid_t) async {
-    var pause = Duration.milliseconds(1)
-    while !hasExited(pid), (try? await Task.sleep(for: pause)) != nil { pause = min(pause * 2, .milliseconds(200)) }
-  }
-
-  private func hasExited(_ pid: pid_t) -> Bool {
-    var info = siginfo_t()
-    let result = waitid(P_PID, id_t(pid), &info, WEXITED | WNOHANG | WNOWAIT)
-    // An error means that there is no such child any more.
-    return result != 0 || info.si_signo == SIGCHLD
   }
 }

@@ -10,7 +10,7 @@ struct CallbackClient: Sendable {
   /// What an answer means to the sender.
   enum Answer: Sendable, Equatable {
     case accepted
-    /// 4xx: sending it again would be refused again.
+    /// Baton does not know the review, or cannot read the callback: sending it again helps only if that changes.
     case refused(status: Int)
     case failed(String)
   }
@@ -40,17 +40,17 @@ struct CallbackClient: Sendable {
     return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
   }
 
-  func send(_ entry: Outbox.Entry) async -> Answer {
+  func send(_ callback: PendingCallback) async -> Answer {
     do {
-      var request = HTTPClientRequest(url: base + StatusCallback.path + entry.key.reviewID.lowercase)
+      var request = HTTPClientRequest(url: base + StatusCallback.path + callback.key.reviewID.lowercase)
       request.method = .POST
       request.headers.add(name: "content-type", value: "application/json")
       if let secret {
         request.headers.add(name: StatusCallback.secretHeader, value: secret.reveal())
-      } else {
-        request.headers.add(name: "authorization", value: "Bearer \(entry.authToken.reveal())")
+      } else if let token = callback.authToken {
+        request.headers.add(name: "authorization", value: "Bearer \(token.reveal())")
       }
-      request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(entry.callback)))
+      request.body = .bytes(ByteBuffer(bytes: callback.body))
       let response = try await httpClient.execute(request, timeout: Self.timeout)
       // Read to its end, so that the connection can be used again; its words are of no interest.
       for try await _ in response.body {}
@@ -63,8 +63,7 @@ struct CallbackClient: Sendable {
   private func answer(_ status: Int) -> Answer {
     switch status {
     case 200..<300: .accepted
-    case 408, 425, 429: .failed("answered \(status)")
-    case 400..<500: .refused(status: status)
+    case 400, 404, 410, 413, 422: .refused(status: status)
     default: .failed("answered \(status)")
     }
   }

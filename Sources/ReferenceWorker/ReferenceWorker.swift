@@ -10,15 +10,17 @@ internal import WorkerAPI
 
 /// The other side of the worker contract: takes starts over HTTP, runs a command per review, and calls Baton back.
 ///
-/// Starts are idempotent by review and attempt. Agents run at most so many at once, the rest wait in order. See
+/// Starts are idempotent by review and attempt, also over restarts. Agents run at most so many at once, the rest wait in order. See
 /// ``WorkerConfiguration`` for what the agent is given, and for the built-in agent of demonstrations and tests.
 package struct ReferenceWorker: Service {
   private let configuration: WorkerConfiguration
   private let logger: Logger
 
-  /// How long the last callbacks may take when the worker shuts down.
+  /// How long the last callbacks may take when the worker shuts down; what is left then is sent by the next one.
   private static let callbackDrain: Duration = .seconds(5)
   private static let callbackBackoff = Backoff(base: .milliseconds(200), max: .seconds(30))
+  /// For what Baton does not want.
+  private static let refusedBackoff = Backoff(base: .seconds(2), max: .seconds(60))
   /// How many callbacks are on the wire at once.
   private static let callbackConnectionMax = 16
 
@@ -29,14 +31,16 @@ package struct ReferenceWorker: Service {
 
   /// Serves until shut down: then no run begins any more, those that run may end within the drain timeout, and their
   /// callbacks are sent. When the task is cancelled, agents are killed at once.
+  /// - Throws: ``WorkerStateFault`` where its state cannot be used.
   package func run() async throws {
-    let runs = RunKeeper(
-      concurrency: configuration.concurrency, eventCountMax: configuration.eventCountMax,
-      sendsCallbacks: configuration.callbackURL != nil, logger: logger)
+    let store = RunStore(database: try WorkerDatabase(path: configuration.statePath), limits: limits)
+    let agent = try Agent(configuration)
+    let runs = RunKeeper(store: store, configuration: configuration, logger: logger)
+    agent.removeFolders(except: try await runs.resume())
     let httpClient = CallbackClient.makeHTTPClient(maxConnections: Self.callbackConnectionMax)
     let result: Result<Void, any Error>
     do {
-      try await serve(runs, httpClient)
+      try await serve(runs, agent, httpClient)
       result = .success(())
     } catch {
       result = .failure(error)
@@ -45,9 +49,20 @@ package struct ReferenceWorker: Service {
     try result.get()
   }
 
-  private func serve(_ runs: RunKeeper, _ httpClient: HTTPClient) async throws {
+  private var limits: RunStore.Limits {
+    var limits = RunStore.Limits()
+    limits.eventCountMax = max(configuration.eventCountMax, 1)
+    limits.retention = configuration.retention
+    limits.callbacks =
+      configuration.callbackURL == nil ? .none : configuration.callbackSecret == nil ? .withToken : .withSecret
+    return limits
+  }
+
+  private func serve(_ runs: RunKeeper, _ agent: Agent, _ httpClient: HTTPClient) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { await work(runs, httpClient) }
+      group.addTask { await work(runs, agent, httpClient) }
+      group.addTask { await runs.beginRuns() }
+      group.addTask { await runs.tidy() }
       do {
         try await makeApplication(runs).run()
       } catch {
@@ -69,15 +84,15 @@ package struct ReferenceWorker: Service {
   }
 
   /// Performs the jobs, each in a task of its own, until there will be no more.
-  private func work(_ runs: RunKeeper, _ httpClient: HTTPClient) async {
-    let agent = Agent(configuration)
+  private func work(_ runs: RunKeeper, _ agent: Agent, _ httpClient: HTTPClient) async {
     let callbacks = configuration.callbackURL.map {
       CallbackClient(baseURL: $0, secret: configuration.callbackSecret, httpClient: httpClient)
     }
     await withDiscardingTaskGroup { group in
       for await job in runs.jobs {
         switch job {
-        case .runAgent(let key): group.addTask { await runAgent(key, agent, runs) }
+        case .runAgent(let order): group.addTask { await look(after: order, agent, runs, isNew: true) }
+        case .adoptAgent(let order): group.addTask { await look(after: order, agent, runs, isNew: false) }
         case .sendCallbacks(let id):
           if let callbacks { group.addTask { await sendCallbacks(id, callbacks, runs) } }
         }
@@ -86,46 +101,76 @@ package struct ReferenceWorker: Service {
     }
   }
 
-  private func runAgent(_ key: RunKey, _ agent: Agent, _ runs: RunKeeper) async {
-    guard let (order, stop) = await runs.order(key) else {
-      await runs.agentEnded(key, .notStarted("the run has ended meanwhile"))
-      return
-    }
-    let minutes = order.request.maxReviewTimeMinutes
+  private func look(after order: RunOrder, _ agent: Agent, _ runs: RunKeeper, isNew: Bool) async {
+    let stop = await runs.stop(order.key)
     let exit = await withTaskGroup(of: AgentExit?.self) { group in
       group.addTask {
-        guard (try? await Task.sleep(for: configuration.minute * minutes)) != nil else { return nil }
-        await runs.timeOut(key, minutes: minutes)
+        await limitTime(of: order, runs)
         return nil
       }
-      group.addTask { await agent.run(order, stop: stop) { await runs.record($0, of: key) } }
+      group.addTask { await run(order, agent, runs, stop: stop, isNew: isNew) }
       while let result = await group.next() {
         guard let result else { continue }
         group.cancelAll()
         return result
       }
-      return .notStarted("the worker was shut down")
+      return .lost
     }
-    await runs.agentEnded(key, exit)
+    // Cancelled, the worker is ended at once: the next one finds the run as this one has left it.
+    if !Task.isCancelled { await runs.agentEnded(order, exit, agent: agent) }
   }
 
-  /// Sends one callback after another, each until Baton has it or refuses it for good.
+  private func run(
+    _ order: RunOrder, _ agent: Agent, _ runs: RunKeeper, stop: Wakeup, isNew: Bool
+  ) async -> AgentExit {
+    let reporting = Agent.Reporting(
+      onLines: { await runs.record($0, of: order.key, upTo: $1) },
+      onOverflow: {
+        let limit = configuration.outputByteCountMax
+        await runs.end(order.key, for: .overflow, message: "the agent printed more than \(limit) bytes")
+      })
+    return isNew
+      ? await agent.run(order, stop: stop, reporting)
+      : await agent.adopt(order, stop: stop, logger: logger, reporting)
+  }
+
+  /// The time counts from the agent's beginning, also where another worker has begun it.
+  private func limitTime(of order: RunOrder, _ runs: RunKeeper) async {
+    let minutes = order.request.maxReviewTimeMinutes
+    let limit = configuration.minute * minutes
+    let elapsed = Duration.seconds(Date().timeIntervalSince1970) - .microseconds(order.startedAt.microseconds)
+    guard (try? await Task.sleep(for: limit - min(max(elapsed, .zero), limit))) != nil else { return }
+    await runs.end(
+      order.key, for: .timeout, message: "timeout: the agent took longer than \(minutes) minutes")
+  }
+
+  /// Sends one callback after another, each until Baton has it.
   private func sendCallbacks(_ id: UUID, _ callbacks: CallbackClient, _ runs: RunKeeper) async {
     var failures = 0
-    while !Task.isCancelled, let entry = await runs.nextCallback(id) {
-      let metadata: Logger.Metadata = ["review": "\(entry.key)", "status": "\(entry.callback.status.rawValue)"]
-      switch await callbacks.send(entry) {
-      case .accepted: break
-      case .refused(let status):
-        logger.error("callback refused for good", metadata: metadata.merging(["http": "\(status)"]) { $1 })
-      case .failed(let reason):
-        logger.warning("callback failed, it is sent again", metadata: metadata.merging(["reason": "\(reason)"]) { $1 })
-        guard (try? await Task.sleep(for: Self.callbackBackoff.delay(attempt: failures))) != nil else { return }
-        failures += 1
+    while !Task.isCancelled, let callback = await runs.nextCallback(id) {
+      let metadata: Logger.Metadata = ["review": "\(callback.key)", "status": "\(callback.status)"]
+      let pause: Duration
+      switch await callbacks.send(callback) {
+      case .accepted:
+        failures = 0
+        await runs.settle(callback)
         continue
+      case .refused(let status):
+        if failures == 0 {
+          logger.error("Baton does not want a callback", metadata: metadata.merging(["http": "\(status)"]) { $1 })
+        }
+        await runs.refuse(callback)
+        if callback.status == "running" { continue }
+        pause = Self.refusedBackoff.delay(attempt: failures)
+      case .failed(let reason):
+        if failures == 0 {
+          logger.warning(
+            "callback failed, it is sent again", metadata: metadata.merging(["reason": "\(reason)"]) { $1 })
+        }
+        pause = Self.callbackBackoff.delay(attempt: failures)
       }
-      failures = 0
-      await runs.settleCallback(id)
+      failures += 1
+      guard (try? await Task.sleep(for: pause)) != nil else { return }
     }
   }
 }

@@ -19,12 +19,12 @@ struct Routes: Sendable {
     guarded.post("/review") { request, _ in try await start(request) }
     guarded.get("/reviews/:id") { _, context in
       let id = try reviewID(context)
-      guard let status = await runs.status(id) else { throw HTTPError(.notFound, message: "unknown review") }
+      guard let status = try await runs.status(id) else { throw HTTPError(.notFound, message: "unknown review") }
       return try json(.ok, status)
     }
     guarded.get("/reviews/:id/events") { _, context in
       let id = try reviewID(context)
-      guard let events = await runs.events(id) else { throw HTTPError(.notFound, message: "unknown review") }
+      guard let events = try await runs.events(id) else { throw HTTPError(.notFound, message: "unknown review") }
       return try json(.ok, RunEvents(reviewId: id, events: events))
     }
     guarded.post("/reviews/:id/cancel") { request, context in
@@ -34,7 +34,7 @@ struct Routes: Sendable {
       guard let cancel else {
         throw HTTPError(.badRequest, message: "expected {\"reason\"?: text, \"attempt\"?: number}")
       }
-      return try json(.ok, CancelResponse(success: await runs.cancel(id, cancel), reviewId: id))
+      return try json(.ok, CancelResponse(success: try await runs.cancel(id, cancel), reviewId: id))
     }
     return router
   }
@@ -48,7 +48,7 @@ struct Routes: Sendable {
     } catch {
       throw HTTPError(.badRequest, message: error.description)
     }
-    switch await runs.start(start, body: body) {
+    switch try await runs.start(start, body: body) {
     case .accepted(let state, let agentVersion):
       return response(
         .accepted, StartResponse(reviewId: start.reviewId, status: state, agentVersion: agentVersion).encode())

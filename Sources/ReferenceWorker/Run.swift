@@ -2,50 +2,53 @@ internal import FoundationEssentials
 internal import Reviews
 internal import WorkerAPI
 
-/// The newest attempt that the worker knows of a review.
-struct Run: Sendable {
-  let key: RunKey
-  var state: RunState
-  /// What the agent is to do; nil once the run has ended, so that tokens and prompt stay in memory no longer than needed.
-  var order: Order?
-  var events: EventLog
-  var agentVersion: String?
-  var sessionID: String?
-  var cliSessionID: String?
-  var gateResult: GateResult?
-  var usage: Usage?
-  var startedAt: Timestamp?
-  var completedAt: Timestamp?
-  var errorMessage: String?
-  /// Set while the agent is being ended.
-  var stopReason: StopReason?
-
+/// One run whose agent is to be begun, or was begun by a worker that is gone.
+struct RunOrder: Sendable {
+  var key: RunKey
+  var request: StartRequest
   /// The start, as it was received.
-  struct Order: Sendable {
-    var request: StartRequest
-    var body: [UInt8]
-  }
+  var body: [UInt8]
+  /// Counts the agents that were begun for this run, from 1.
+  var launch: Int
+  /// When the agent was begun.
+  var startedAt: Timestamp
+  /// How much of the agent's output has become events already, in bytes.
+  var outputOffset: Int64
+}
 
-  var status: RunStatus {
-    RunStatus(
-      reviewId: key.reviewID, attempt: key.attempt, status: state, sessionId: sessionID, cliSessionId: cliSessionID,
-      startedAt: startedAt, completedAt: completedAt, errorMessage: errorMessage, gateResult: gateResult, usage: usage)
-  }
+/// What became of a start.
+enum StartVerdict: Sendable, Equatable {
+  case accepted(RunState, agentVersion: String?)
+  /// A newer attempt is known already.
+  case older(known: Int)
+}
 
-  /// What Baton is told; nil while the run waits.
-  var callback: StatusCallback? {
-    let status: StatusCallback.Status? =
-      switch state {
-      case .running, .buffering: .running
-      case .completed: .completed
-      case .failed: .failed
-      case .cancelled: .cancelled
-      case .queued, .other: nil
-      }
-    return status.map {
-      StatusCallback(
-        status: $0, attempt: key.attempt, sessionId: sessionID, cliSessionId: cliSessionID, errorMessage: errorMessage,
-        gateResult: gateResult, usage: usage)
-    }
-  }
+/// What follows from a change of the runs, beyond the change itself.
+struct Consequences: Sendable, Equatable {
+  /// Runs whose agents are to be ended.
+  var stops: [RunKey] = []
+  /// Whether Baton has to be told.
+  var reports = false
+  /// Whether a run may begin now.
+  var makesRoom = false
+  /// Whether secrets were deleted, which the log still has.
+  var wipes = false
+}
+
+/// Why a run is ended before its agent ends by itself.
+enum StopReason: String, Sendable {
+  case cancelled
+  /// A newer attempt of the review has begun.
+  case replaced
+  case timeout
+  case overflow
+  case shutdown
+}
+
+/// What becomes of a run whose agent has died with the worker.
+package enum LostRuns: String, Sendable, CaseIterable {
+  /// It fails: nothing is run twice.
+  case fail
+  /// It is begun again, as the same attempt.
+  case restart
 }

@@ -4,36 +4,50 @@ internal import Resilience
 internal import Reviews
 internal import WorkerAPI
 
-/// Holds the ledger, and hands out the work that follows from it: agents to run and callbacks to send.
+/// Hands out the work that follows from what the store says: agents to run, and callbacks to send.
 ///
-/// The jobs are taken by ``ReferenceWorker``, one child task each, so that no task outlives the worker.
+/// It knows which tasks are under way in this process, and nothing else: what a run is stands in the store alone. The jobs are
+/// taken by ``ReferenceWorker``, one child task each, so that no task outlives the worker.
 actor RunKeeper {
   /// Work for a task of its own.
   enum Job: Sendable {
-    case runAgent(RunKey)
+    case runAgent(RunOrder)
+    /// Follow an agent that a worker had begun which is gone.
+    case adoptAgent(RunOrder)
     /// Send the callbacks of a review, in order, until none waits.
     case sendCallbacks(UUID)
   }
 
-  /// At most one job for every live agent, and one for every review with callbacks.
+  /// At most one job for every running run, and one for every review with callbacks.
   nonisolated let jobs: AsyncStream<Job>
+  nonisolated let store: RunStore
   private let newJob: AsyncStream<Job>.Continuation
-  private var ledger: RunLedger
-  private var outbox = Outbox()
+  /// The runs whose agents this process looks after, each with what ends it.
   private var stops: [RunKey: Wakeup] = [:]
-  private let sendsCallbacks: Bool
+  /// The reviews whose callbacks are being sent, and whether another one has come since the last look.
+  private var sending: [UUID: Bool] = [:]
+  private var isDraining = false
+  private let configuration: WorkerConfiguration
   private let now: @Sendable () -> Timestamp
   private let logger: Logger
   private let changed = Wakeup()
+  private let roomMade = Wakeup()
+  private let wipeNeeded = Wakeup()
+
+  /// How long a failed write of what an agent did waits before it is tried again.
+  private static let writePause: Duration = .seconds(1)
+  /// At most so often is the log emptied of secrets, and looked for what is too old.
+  private static let wipePause: Duration = .seconds(1)
+  private static let prunePause: Duration = .seconds(600)
 
   init(
-    concurrency: Int, eventCountMax: Int, sendsCallbacks: Bool,
+    store: RunStore, configuration: WorkerConfiguration,
     now: @escaping @Sendable () -> Timestamp = {
       Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1_000_000))
     }, logger: Logger
   ) {
-    ledger = RunLedger(concurrency: concurrency, eventCountMax: eventCountMax)
-    self.sendsCallbacks = sendsCallbacks
+    self.store = store
+    self.configuration = configuration
     self.now = now
     self.logger = logger
     (jobs, newJob) = AsyncStream.makeStream(of: Job.self)
@@ -41,60 +55,142 @@ actor RunKeeper {
 
   // MARK: For the routes
 
-  func start(_ request: StartRequest, body: [UInt8]) -> RunLedger.Verdict {
-    let (verdict, actions) = ledger.start(Run.Order(request: request, body: body), at: now())
-    perform(actions)
+  func start(_ request: StartRequest, body: [UInt8]) async throws -> StartVerdict {
+    let (verdict, consequences) = try await store.start(request, body: body, at: now())
+    follow(consequences, of: request.reviewId)
     return verdict
   }
 
-  func cancel(_ reviewID: UUID, _ request: CancelRequest) -> Bool {
-    let (success, actions) = ledger.cancel(reviewID, upTo: request.attempt, reason: request.reason, at: now())
-    perform(actions)
+  func cancel(_ reviewID: UUID, _ request: CancelRequest) async throws -> Bool {
+    let (success, consequences) = try await store.cancel(
+      reviewID, upTo: request.attempt, reason: request.reason, at: now())
+    follow(consequences, of: reviewID)
     return success
   }
 
-  func status(_ reviewID: UUID) -> RunStatus? { ledger.run(reviewID)?.status }
+  func status(_ reviewID: UUID) async throws -> RunStatus? { try await store.status(reviewID) }
 
-  func events(_ reviewID: UUID) -> [RunEvent]? { ledger.run(reviewID)?.events.events }
+  func events(_ reviewID: UUID) async throws -> [RunEvent]? { try await store.events(reviewID) }
+
+  // MARK: Loops
+
+  /// Takes up what an earlier worker left: its agents, and its callbacks.
+  /// - Returns: the runs that it had begun.
+  func resume() async throws -> [RunOrder] {
+    let orders = try await store.interrupted()
+    for order in orders {
+      stops[order.key] = Wakeup()
+      newJob.yield(.adoptAgent(order))
+    }
+    for id in try await store.reviewsWithCallbacks() { sendCallbacks(id) }
+    roomMade.wake()
+    wipeNeeded.wake()
+    return orders
+  }
+
+  /// Begins runs as there is room, until the task is cancelled.
+  func beginRuns() async {
+    while (try? await roomMade.wait(until: nil)) != nil {
+      while !isDraining, let order = await attempt({ try await $0.beginNext(limit: $1, at: $2) }) ?? nil {
+        stops[order.key] = Wakeup()
+        newJob.yield(.runAgent(order))
+      }
+    }
+  }
+
+  /// Empties the log of secrets that were deleted, and forgets what is too old, until the task is cancelled.
+  func tidy() async {
+    var prunedAt: ContinuousClock.Instant?
+    while !Task.isCancelled {
+      do {
+        if prunedAt.map({ .now - $0 > Self.prunePause }) ?? true {
+          try await store.prune(at: now())
+          prunedAt = .now
+        }
+        try await store.database.truncateLog()
+      } catch {
+        if !Task.isCancelled { logger.error("cannot tidy the state", metadata: ["error": "\(error)"]) }
+      }
+      _ = try? await Task.sleep(for: Self.wipePause)
+      _ = try? await wipeNeeded.wait(until: .now + Self.prunePause)
+    }
+  }
 
   // MARK: For the agents
 
-  /// What an agent is to do, and the wake-up that ends it; nil where the run has ended meanwhile.
-  func order(_ key: RunKey) -> (Run.Order, stop: Wakeup)? {
-    guard let order = ledger.order(key), let stop = stops[key] else { return nil }
-    return (order, stop)
+  /// What ends a run's agent; woken already where that was asked for before anybody listened.
+  func stop(_ key: RunKey) async -> Wakeup {
+    let stop = stops[key] ?? Wakeup()
+    if case .some(.some) = await attempt({ store, _, _ in try await store.stopReason(key) }) { stop.wake() }
+    return stop
   }
 
-  func record(_ line: AgentLine, of key: RunKey) { perform(ledger.record(line, of: key, at: now())) }
+  /// Keeps what an agent has said; tries until that works.
+  func record(_ lines: [AgentLine], of key: RunKey, upTo offset: Int64) async {
+    let consequences = await attempt { try await $0.record(lines, of: key, upTo: offset, at: $2) }
+    if let consequences { follow(consequences, of: key.reviewID) }
+  }
 
-  func timeOut(_ key: RunKey, minutes: Int) { perform(ledger.stop(key, for: .timedOut(minutes: minutes))) }
+  func end(_ key: RunKey, for reason: StopReason, message: String) async {
+    if await attempt({ store, _, _ in try await store.stop(key, for: reason, message: message) }) == true {
+      stops[key]?.wake()
+    }
+  }
 
-  func agentEnded(_ key: RunKey, _ exit: AgentExit) {
+  /// - Parameter order: of the agent that has ended.
+  func agentEnded(_ order: RunOrder, _ exit: AgentExit, agent: Agent) async {
+    let key = order.key
+    let lost = configuration.lostRuns
+    guard let (state, consequences) = await attempt({ try await $0.agentEnded(key, exit, lost: lost, at: $2) }) else {
+      return  // Only when the worker is being ended at once: the next one finds the run.
+    }
+    agent.folder(order).remove()
     stops[key] = nil
-    perform(ledger.agentEnded(key, exit, at: now()))
-    logger.info(
-      "agent ended", metadata: ["review": "\(key)", "state": "\(ledger.run(key.reviewID)?.state.rawValue ?? "")"])
+    follow(consequences, of: key.reviewID)
+    let metadata: Logger.Metadata = ["review": "\(key)", "state": "\(state?.rawValue ?? "queued")"]
+    if exit == .lost {
+      logger.error("an agent has died with the worker", metadata: metadata)
+    } else {
+      logger.info("agent ended", metadata: metadata)
+    }
     changed.wake()
   }
 
   // MARK: For the callbacks
 
-  func nextCallback(_ reviewID: UUID) -> Outbox.Entry? {
-    defer { changed.wake() }
-    return outbox.next(reviewID)
+  /// The callback to send now; nil ends the sending for this review.
+  func nextCallback(_ reviewID: UUID) async -> PendingCallback? {
+    repeat {
+      sending[reviewID] = false
+      if let callback = await attempt({ store, _, _ in try await store.nextCallback(reviewID) }) ?? nil {
+        return callback
+      }
+    } while sending[reviewID] == true && !Task.isCancelled
+    sending[reviewID] = nil
+    changed.wake()
+    return nil
   }
 
-  func settleCallback(_ reviewID: UUID) { outbox.settle(reviewID) }
+  func settle(_ callback: PendingCallback) async {
+    await attempt { store, _, _ in try await store.settle(callback) }
+    if callback.authToken != nil { wipeNeeded.wake() }
+  }
+
+  func refuse(_ callback: PendingCallback) async {
+    await attempt { store, _, now in try await store.refuse(callback, at: now) }
+  }
 
   // MARK: For the end
 
   /// Begins no agent any more; waits for those that run, then ends them, and gives their callbacks a while.
   func drain(within limit: Duration, callbacksWithin callbackLimit: Duration) async {
-    ledger.drain()
-    await wait(until: .now + limit) { ledger.liveCount == 0 }
-    for key in ledger.liveKeys { perform(ledger.stop(key, for: .shutdown)) }
-    await wait(until: nil) { ledger.liveCount == 0 }
-    await wait(until: .now + callbackLimit) { outbox.isEmpty }
+    isDraining = true
+    await wait(until: .now + limit) { stops.isEmpty }
+    for key in stops.keys {
+      await end(key, for: .shutdown, message: "the worker was shut down while the agent ran")
+    }
+    await wait(until: nil) { stops.isEmpty }
+    await wait(until: .now + callbackLimit) { sending.isEmpty }
     newJob.finish()
   }
 
@@ -104,16 +200,37 @@ actor RunKeeper {
     }
   }
 
-  private func perform(_ actions: [RunLedger.Action]) {
-    for action in actions {
-      switch action {
-      case .begin(let key):
-        stops[key] = Wakeup()
-        newJob.yield(.runAgent(key))
-      case .stop(let key): stops[key]?.wake()
-      case .report(let entry):
-        if sendsCallbacks, outbox.add(entry) { newJob.yield(.sendCallbacks(entry.key.reviewID)) }
+  private func follow(_ consequences: Consequences, of reviewID: UUID) {
+    for key in consequences.stops { stops[key]?.wake() }
+    if consequences.reports { sendCallbacks(reviewID) }
+    if consequences.makesRoom { roomMade.wake() }
+    if consequences.wipes { wipeNeeded.wake() }
+  }
+
+  private func sendCallbacks(_ reviewID: UUID) {
+    guard store.limits.callbacks != .none else { return }
+    if sending.updateValue(true, forKey: reviewID) == nil { newJob.yield(.sendCallbacks(reviewID)) }
+  }
+
+  /// Does what must not be given up because the disk is full for a while.
+  /// - Parameter body: is given the store, the limit of running runs and the time.
+  /// - Returns: nil where the task has been cancelled.
+  @discardableResult
+  private func attempt<Value: Sendable>(
+    _ body: @Sendable (RunStore, Int, Timestamp) async throws -> Value
+  ) async -> Value? {
+    var failures = 0
+    while true {
+      do {
+        return try await body(store, configuration.concurrency, now())
+      } catch {
+        if Task.isCancelled { return nil }
+        if failures == 0 {
+          logger.error("cannot write the state; trying again until it works", metadata: ["error": "\(error)"])
+        }
+        failures += 1
       }
+      guard (try? await Task.sleep(for: Self.writePause)) != nil else { return nil }
     }
   }
 }

@@ -7,17 +7,21 @@ package struct WorkerConfiguration: Sendable {
   package var port = 0
   /// The bearer token of every call but `/health`.
   package var token: Secret
+  /// The SQLite file of its state, of which it is the only user; the folder of the running agents' files lies beside it.
+  package var statePath: String
   /// Run by `/bin/sh -c` for every review; nil for the built-in agent, which completes every run at once.
   package var agentCommand: String?
   /// The environment of the agent, without what begins with `BATON_`: the worker's own secrets are none of its business.
   package var environment: [String: String] = [:]
   /// How many agents run at once; the rest wait in order.
   package var concurrency = 4
+  /// What becomes of a run whose agent has died with the worker.
+  package var lostRuns = LostRuns.fail
   /// The base URL of Baton, which status callbacks go to; it may carry a path. nil sends none.
   package var callbackURL: String?
   /// Sent as `X-Internal-Secret`; nil sends the run's own token as bearer.
   package var callbackSecret: Secret?
-  /// How long agents may go on when the worker shuts down.
+  /// How long agents may go on when the worker shuts down; those that wait then wait for the next start.
   package var drainTimeout: Duration = .seconds(30)
   /// From TERM to KILL.
   package var killGrace: Duration = .seconds(5)
@@ -25,8 +29,15 @@ package struct WorkerConfiguration: Sendable {
   package var minute: Duration = .seconds(60)
   /// How many events a run keeps; the oldest go first.
   package var eventCountMax = 10_000
+  /// How many bytes an agent may print; beyond, its run is ended as failed.
+  package var outputByteCountMax: Int64 = 64 << 20
+  /// How long a run is known after its end.
+  package var retention: Duration = .seconds(7 * 86_400)
   /// Called once, with the bound port.
   package var onBound: @Sendable (Int) async -> Void = { _ in }
 
-  package init(token: Secret) { self.token = token }
+  package init(token: Secret, statePath: String) {
+    self.token = token
+    self.statePath = statePath
+  }
 }

@@ -90,6 +90,10 @@ struct SettingDefinition: Sendable {
     SettingDefinition(
       .workerState, \.workerState, default: "./baton-worker.sqlite", "`worker`: its own durable state",
       SettingText.plain),
+    SettingDefinition(
+      .workerLostRuns, \.workerLostRuns, default: "fail",
+      "`worker`: `fail` or `restart` a run whose agent has died with the worker"
+    ) { text throws(SettingFault) in try SettingText.choice(text) },
   ]
 
   static let http: [SettingDefinition] = [

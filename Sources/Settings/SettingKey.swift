@@ -41,6 +41,7 @@ extension Settings {
     case drainTimeout = "drain_timeout"
     case agentCommand = "agent_command"
     case workerState = "worker_state"
+    case workerLostRuns = "worker_lost_runs"
     case logFormat = "log_format"
     case logLevel = "log_level"
 

@@ -85,6 +85,8 @@ package struct Settings: Sendable {
   package var agentCommand: String?
   /// Path of the reference worker's own state.
   package var workerState = ""
+  /// What becomes of the reference worker's runs whose agents have died with it.
+  package var workerLostRuns = LostRuns.fail
   /// How log records are written.
   package var logFormat = LogFormat.text
   /// The least level of log records.
@@ -94,6 +96,9 @@ package struct Settings: Sendable {
   package var warnings: [String] = []
   /// The settings that somebody gave, rather than the defaults.
   package var given: Set<Key> = []
+
+  /// Fails such a run, or begins it again.
+  package enum LostRuns: String, Sendable, CaseIterable { case fail, restart }
 
   /// The form of log records.
   package enum LogFormat: String, Sendable, CaseIterable { case text, json }

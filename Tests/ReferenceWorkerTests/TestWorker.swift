@@ -28,7 +28,7 @@ struct TestWorker: Sendable {
   ) async throws {
     let (ports, bound) = AsyncStream.makeStream(of: Int.self)
     let callbackPort = try await callbacks.listen()
-    var configuration = WorkerConfiguration(token: token)
+    var configuration = WorkerConfiguration(token: token, statePath: try makeFolder() + "/state.sqlite")
     configuration.environment = ["PATH": "/usr/bin:/bin", "HOME": "/tmp", "BATON_ENCRYPTION_KEY": "hidden"]
     configuration.callbackURL = "http://127.0.0.1:\(callbackPort)/base/"
     configuration.drainTimeout = .seconds(1)
@@ -91,6 +91,13 @@ struct TestWorker: Sendable {
       Int(response.status.code), try? JSONDecoder().decode(ErrorBody.self, from: Data(answer.readableBytesView)).error
     )
   }
+}
+
+/// A new folder for a worker's state, or for what a test's agents write.
+func makeFolder() throws -> String {
+  let path = "/tmp/baton-worker-test-\(UUID().lowercase)"
+  try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  return path
 }
 
 extension RunStatus {

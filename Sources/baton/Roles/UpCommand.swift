@@ -54,6 +54,8 @@ struct UpCommand: AsyncParsableCommand {
       settings.githubAPIURL = "http://127.0.0.1:\(standInPort)"
       settings.gitlabHosts = ["127.0.0.1:\(standInPort)"]
       settings.workerToken = settings.workerToken ?? Self.randomSecret()
+      settings.agentCommand =
+        settings.agentCommand ?? SandboxAgentCommand.shellCommand(api: "http://127.0.0.1:\(standInPort)")
       settings.callbackSecret = settings.callbackSecret ?? Self.randomSecret()
       settings.encryptionKey = settings.encryptionKey ?? Self.randomSecret()
       settings.given.formUnion([.workerURL, .workerToken, .encryptionKey])

@@ -11,7 +11,8 @@ struct WorkerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "worker", abstract: "The reference worker: runs a command for each review.",
     discussion: """
-      Starts are idempotent by review and attempt. Without BATON_AGENT_COMMAND each run completes at once.
+      Starts are idempotent by review and attempt, also over restarts: the state is in BATON_WORKER_STATE. Without \
+      BATON_AGENT_COMMAND each run completes at once.
 
       EXAMPLES:
         BATON_AGENT_COMMAND=./review.sh baton worker --port 9000 --concurrency 4
@@ -48,11 +49,12 @@ struct WorkerCommand: AsyncParsableCommand {
 
 extension WorkerConfiguration {
   init(_ settings: Settings, host: String, port: Int, concurrency: Int, logger: Logger) {
-    self.init(token: settings.workerToken ?? Secret(""))
+    self.init(token: settings.workerToken ?? Secret(""), statePath: settings.workerState)
     self.host = host
     self.port = port
     self.concurrency = concurrency
     agentCommand = settings.agentCommand
+    lostRuns = LostRuns(rawValue: settings.workerLostRuns.rawValue) ?? .fail
     environment = ProcessInfo.processInfo.environment
     callbackURL = settings.callbackURL
     callbackSecret = settings.callbackSecret

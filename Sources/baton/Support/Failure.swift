@@ -1,6 +1,7 @@
 internal import AMQPClient
 internal import Platforms
 internal import PostgresClient
+internal import ReferenceWorker
 internal import ReviewStore
 internal import Settings
 
@@ -39,6 +40,7 @@ extension Failure {
     case let failure as Failure: self = failure
     case let error as SettingsError: self.init(.settings, error.description)
     case let faults as PlatformSettings.Faults: self.init(.settings, faults.description)
+    case let fault as WorkerStateFault: self.init(.settings, fault.description)
     case let error as Migrator.SchemaFault: self.init(.failed, error.description)
     case let error as PostgresError: self.init(error, at: nil)
     case let error as AMQPError: self.init(error)

@@ -91,7 +91,12 @@ struct AgentOptions: ParsableArguments, SettingFlags {
   @Option(name: .setting(.workerState), help: .setting(.workerState, "file"), completion: .file())
   var workerState: String?
 
-  var given: [Settings.Key: String?] { [.agentCommand: agentCommand, .workerState: workerState] }
+  @Option(name: .setting(.workerLostRuns), help: .setting(.workerLostRuns, "fail|restart"))
+  var workerLostRuns: String?
+
+  var given: [Settings.Key: String?] {
+    [.agentCommand: agentCommand, .workerState: workerState, .workerLostRuns: workerLostRuns]
+  }
 }
 
 /// How callbacks come and are recognised.

@@ -1,0 +1,144 @@
+internal import FoundationEssentials
+internal import Glibc
+internal import Resilience
+internal import SystemPackage
+
+/// Follows an agent to its end, whoever started it: reads what it prints, and ends it when that is asked for.
+struct AgentWatch: Sendable {
+  let folder: AgentFolder
+  /// An environment variable that only this run's processes have.
+  let mark: String
+  /// From TERM to KILL.
+  let killGrace: Duration
+  /// The most that it may print, in bytes of standard output and of standard error.
+  let outputByteCountMax: Int64
+  let redact: Redactor
+  /// Is given lines of standard output in order, with the offset up to which the output has been read with them, and returns when
+  /// they are safe. The agent does not wait for it.
+  let onLines: @Sendable ([AgentLine], Int64) async -> Void
+  /// It has printed more than it may: it is to be stopped.
+  let onOverflow: @Sendable () async -> Void
+
+  /// How much of the end of standard error is kept, in bytes.
+  private static let lastWordsByteCount = 1_024
+  /// Bytes of one read, and so of one batch of lines, about.
+  private static let readByteCount = 64 * 1_024
+  private static let pauses: ClosedRange<Duration> = .milliseconds(10) ... .milliseconds(100)
+
+  /// - Parameters:
+  ///   - leader: nil where it could not even be seen.
+  ///   - offset: where in its output the next line begins.
+  ///   - stop: wakes to end the process group: TERM, and KILL after the grace. Cancelling the task kills it at once.
+  /// - Returns: nil where it has ended without an exit status.
+  func follow(_ leader: ProcessIdentity?, from offset: Int64, stop: Wakeup) async -> AgentExit? {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask {
+        guard (try? await stop.wait(until: nil)) != nil else { return }
+        leader?.signalGroup(SIGTERM, mark: mark)
+        guard (try? await Task.sleep(for: killGrace)) != nil else { return }
+        leader?.signalGroup(SIGKILL, mark: mark)
+      }
+      await readToEnd(leader, from: offset)
+      group.cancelAll()
+      return exit()
+    }
+  }
+
+  /// What it left behind in its group when it ended is killed before the rest of its output is read.
+  private func readToEnd(_ leader: ProcessIdentity?, from offset: Int64) async {
+    var tail = OutputTail(path: folder.outputPath, offset: offset)
+    var pause = Self.pauses.lowerBound
+    var hasOverflowed = false
+    while true {
+      let hasEnded = !(leader?.isAlive ?? false)
+      if hasEnded || Task.isCancelled { leader?.signalGroup(SIGKILL, mark: mark) }
+      var hasRead = false
+      while !hasOverflowed, let lines = tail.read(Self.readByteCount) {
+        hasRead = true
+        if !lines.isEmpty { await onLines(lines.map { AgentLine(redact($0)) }, tail.lineOffset) }
+        hasOverflowed = max(tail.readOffset, size(folder.errorPath)) > outputByteCountMax
+      }
+      if hasEnded { break }
+      if hasOverflowed || size(folder.errorPath) > outputByteCountMax {
+        hasOverflowed = true
+        await onOverflow()
+        // No grace: it would go on filling the disk.
+        leader?.signalGroup(SIGKILL, mark: mark)
+      }
+      pause = hasRead ? Self.pauses.lowerBound : min(pause * 2, Self.pauses.upperBound)
+      await rest(pause)
+    }
+    if let line = tail.finish() { await onLines([AgentLine(redact(line))], tail.readOffset) }
+  }
+
+  /// Sleeps, also in a cancelled task, which has yet to see the process end: hence a task of its own.
+  private func rest(_ pause: Duration) async {
+    _ = await Task { try? await Task.sleep(for: pause) }.value
+  }
+
+  private func size(_ path: String) -> Int64 {
+    var status = stat()
+    return stat(path, &status) == 0 ? Int64(status.st_size) : 0
+  }
+
+  private func exit() -> AgentExit? {
+    guard let status = folder.exitStatus() else { return nil }
+    // The shell's word for an end by a signal.
+    let signals: ClosedRange<Int32> = 129...192
+    return signals.contains(status)
+      ? .killed(signal: status - 128, lastWords: lastWords()) : .exited(status: status, lastWords: lastWords())
+  }
+
+  /// The end of standard error.
+  func lastWords() -> String {
+    guard let file = try? FileDescriptor.open(FilePath(folder.errorPath), .readOnly, options: .closeOnExec) else {
+      return ""
+    }
+    defer { try? file.close() }
+    // Twice as much, so that a token across the cut is still whole when it is looked for.
+    var tail = [UInt8](repeating: 0, count: 2 * Self.lastWordsByteCount)
+    let start = max(0, size(folder.errorPath) - Int64(tail.count))
+    let count = tail.withUnsafeMutableBytes { (try? file.read(fromAbsoluteOffset: start, into: $0)) ?? 0 }
+    let text = redact(String(decoding: tail.prefix(count), as: UTF8.self))
+    let lines = text.split(whereSeparator: \.isNewline).map(String.init)
+    return String(lines.joined(separator: " | ").suffix(Self.lastWordsByteCount))
+  }
+}
+
+/// Reads a file that grows, line by line.
+private struct OutputTail {
+  private let file: FileDescriptorBox?
+  private(set) var readOffset: Int64
+  /// Where the first line begins that has not been given out.
+  private(set) var lineOffset: Int64
+  private var splitter = LineSplitter()
+
+  init(path: String, offset: Int64) {
+    file = (try? FileDescriptor.open(FilePath(path), .readOnly, options: .closeOnExec)).map(FileDescriptorBox.init)
+    readOffset = offset
+    lineOffset = offset
+  }
+
+  /// - Returns: the lines that were completed; nil at the end of the file.
+  mutating func read(_ byteCount: Int) -> [String]? {
+    guard let file else { return nil }
+    var bytes = [UInt8](repeating: 0, count: byteCount)
+    let offset = readOffset
+    let count = bytes.withUnsafeMutableBytes { (try? file.descriptor.read(fromAbsoluteOffset: offset, into: $0)) ?? 0 }
+    guard count > 0 else { return nil }
+    let part = bytes.prefix(count)
+    if let last = part.lastIndex(of: UInt8(ascii: "\n")) { lineOffset = readOffset + Int64(last) + 1 }
+    readOffset += Int64(count)
+    return splitter.append(part)
+  }
+
+  /// The last line, where the output did not end with a line feed.
+  mutating func finish() -> String? { splitter.finish() }
+}
+
+/// Closes a file with its last user.
+private final class FileDescriptorBox: Sendable {
+  let descriptor: FileDescriptor
+  init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }
+  deinit { try? descriptor.close() }
+}

@@ -1,0 +1,123 @@
+import Foundation
+import Logging
+import Reviews
+import Support
+import WorkerAPI
+import WorkerClient
+
+/// The real `baton worker` as a process, with its state and its agents' folder; it can be killed and started again at the same address.
+final class WorkerPlant {
+  let folder: String
+  var settings: [String: String]
+  private(set) var process: BatonProcess
+  private(set) var client: WorkerClient
+  private(set) var url: String
+  private let arguments: [String]
+
+  static let token = Secret("worker-token")
+
+  /// Starts the worker.
+  /// - Parameters:
+  ///   - agent: run for each review, with FOLDER standing for the folder of the test.
+  ///   - callbackURL: the base URL that it calls back.
+  init(
+    agent: String, callbackURL: String, concurrency: Int = 4, settings: [String: String] = [:]
+  ) async throws {
+    folder = FileManager.default.temporaryDirectory.appendingPathComponent("baton-worker-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    self.settings = [
+      "BATON_WORKER_TOKEN": Self.token.reveal(), "BATON_WORKER_STATE": "\(folder)/state.sqlite",
+      "BATON_AGENT_COMMAND": agent.replacing("FOLDER", with: folder), "BATON_CALLBACK_URL": callbackURL,
+      "BATON_DRAIN_TIMEOUT": "10s",
+    ].merging(settings) { $1 }
+    arguments = ["worker", "--concurrency", "\(concurrency)"]
+    (process, url, client) = try await Self.start(arguments + ["--port", "0"], self.settings)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+  private static func start(
+    _ arguments: [String], _ settings: [String: String]
+  ) async throws -> (BatonProcess, String, WorkerClient) {
+    let process = try BatonProcess(arguments, settings: settings)
+    var url: String?
+    try await eventually("the worker listens: \(process.output)") {
+      url = process.output.firstMatch(of: /url=(http:[0-9.:\/]+)/).map { String($0.1) }
+      return url != nil
+    }
+    let found = url ?? ""
+    let client = try WorkerClient(
+      baseURL: found, token: token, timeout: .seconds(30), connectionMax: 16, logger: .postgresTests)
+    return (process, found, client)
+  }
+
+  /// Starts it again, at the same address.
+  func restart() async throws {
+    let port = url.split(separator: ":").last.map(String.init) ?? "0"
+    (process, url, client) = try await Self.start(arguments + ["--port", port], settings)
+  }
+
+  /// Ends it as a deploy would.
+  func stop() async -> Int32 {
+    process.signal(SIGTERM)
+    return await process.wait()
+  }
+
+  func start(_ id: UUID, attempt: Int = 1) async -> StartResponse? {
+    let request = StartRequest(
+      reviewId: id, attempt: attempt, authToken: "jwt-of-\(id.uuidString)",
+      sessionInput: SessionInput(
+        githubRepo: "acme/shop", prompt: "a private prompt", model: "m", platform: .github, upstreamBranch: "feature",
+        githubToken: "ghs_0123456789"), owner: RunOwner(type: .org, id: "acme"), maxReviewTimeMinutes: 10)
+    let outcome = await client.start(request.encode(), reviewID: id, attempt: attempt, trace: nil)
+    return if case .dispatched(let response) = outcome { response } else { nil }
+  }
+
+  func state(_ id: UUID) async -> RunState? {
+    if case .known(let status) = await client.status(of: id) { status.status } else { nil }
+  }
+
+  func status(_ id: UUID) async -> RunStatus? {
+    if case .known(let status) = await client.status(of: id) { status } else { nil }
+  }
+
+  func messages(_ id: UUID) async throws -> [String] { try await client.events(of: id).compactMap(\.message) }
+
+  /// The lines of a file in the folder.
+  func lines(_ name: String) -> [String] {
+    (try? String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8))?.split(separator: "\n").map(String.init) ?? []
+  }
+
+  /// Whether a process runs; one that is dead and that nobody has reaped does not.
+  static func isAlive(_ pid: Int32) -> Bool {
+    guard let stat = FileManager.default.contents(atPath: "/proc/\(pid)/stat") else { return false }
+    return !String(decoding: stat, as: UTF8.self).contains(") Z ")
+  }
+
+  /// Lets agents go on that wait for a file.
+  func touch(_ name: String) { _ = FileManager.default.createFile(atPath: "\(folder)/\(name)", contents: nil) }
+
+  /// Whether any of the files of the state holds a text.
+  func stateContains(_ text: String) -> Bool {
+    let names = (try? FileManager.default.subpathsOfDirectory(atPath: folder)) ?? []
+    return names.filter { $0.hasPrefix("state.sqlite") }.contains { name in
+      (FileManager.default.contents(atPath: "\(folder)/\(name)") ?? Data()).range(of: Data(text.utf8)) != nil
+    }
+  }
+}
+
+/// Runs the body with the real worker and a sink of its callbacks.
+func withWorker(
+  agent: String, concurrency: Int = 4, settings: [String: String] = [:],
+  _ body: (WorkerPlant, CallbackSink) async throws -> Void
+) async throws {
+  let sink = try await CallbackSink()
+  do {
+    try await body(
+      try await WorkerPlant(agent: agent, callbackURL: sink.url, concurrency: concurrency, settings: settings), sink)
+    await sink.stop()
+  } catch {
+    await sink.stop()
+    throw error
+  }
+}

@@ -1,0 +1,31 @@
+import FoundationEssentials
+import Glibc
+import Testing
+
+@testable import ReferenceWorker
+
+@Suite("Processes that outlive a worker")
+struct ProcessTests {
+  @Test("a process's name may hold anything")
+  func statLine() {
+    let rest = "S 1 77 78 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1000 20"
+    let expected = ProcessStat(id: 42, state: "S", session: 78, startTicks: 123_456)
+    for name in ["sh", "a b", ") Z 1 1 1 (", ""] { #expect(ProcessStat("42 (\(name)) \(rest)") == expected) }
+    for line in ["", "42", "42 (sh)", "42 (sh) S 1 2", "x (sh) \(rest)"] { #expect(ProcessStat(line) == nil) }
+  }
+
+  @Test("a number that was given to another process is not the process")
+  func reusedNumber() throws {
+    let own = try #require(ProcessIdentity(getpid()))
+    #expect(own.isAlive && own.startTicks > 0 && !own.bootID.isEmpty)
+    let stat = try #require(FileManager.default.contents(atPath: "/proc/self/stat"))
+    #expect(ProcessIdentity(stat: String(decoding: stat, as: UTF8.self), bootID: own.bootID) == own)
+    let earlier = "\(getpid()) (sh) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0"
+    let other = try #require(ProcessIdentity(stat: earlier, bootID: own.bootID))
+    #expect(!other.isAlive)
+    other.signalGroup(SIGKILL, mark: "PATH=/")
+    let otherBoot = try #require(
+      ProcessIdentity(stat: String(decoding: stat, as: UTF8.self), bootID: "another"))
+    #expect(!otherBoot.isAlive)
+  }
+}
