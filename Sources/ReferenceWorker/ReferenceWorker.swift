@@ -46,6 +46,7 @@ package struct ReferenceWorker: Service {
       result = .failure(error)
     }
     try await httpClient.shutdown()
+    try store.database.close()
     try result.get()
   }
 

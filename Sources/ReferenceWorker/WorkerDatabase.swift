@@ -16,10 +16,13 @@ struct WorkerDatabase: Sendable {
   /// - Throws: ``WorkerStateFault``.
   init(path: String) throws {
     do {
-      // SQLite would make it with the umask's rights; its log takes over those of the file.
-      let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-      guard descriptor >= 0 else { throw WorkerStateFault(path: path, reason: String(cString: strerror(errno))) }
-      close(descriptor)
+      // SQLite would make it with the umask's rights; its log takes over those of the file. Never opened where it is there already:
+      // closing it again would give up the locks of this process.
+      let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+      guard descriptor >= 0 || errno == EEXIST else {
+        throw WorkerStateFault(path: path, reason: String(cString: strerror(errno)))
+      }
+      if descriptor >= 0 { Glibc.close(descriptor) }
       var configuration = Configuration()
       configuration.label = "baton-worker"
       configuration.prepareDatabase { database in
@@ -45,6 +48,9 @@ struct WorkerDatabase: Sendable {
       _ = try database.checkpoint(.truncate)
     }
   }
+
+  /// Gives the file back to the next worker.
+  func close() throws { try queue.close() }
 
   /// The schema, forward only.
   private static let migrator: DatabaseMigrator = {

@@ -3,6 +3,7 @@ import Reviews
 import Support
 import Testing
 import WorkerAPI
+import WorkerClient
 
 @Suite("Killed worker", .timeLimit(.minutes(5)))
 struct WorkerKillTests {
