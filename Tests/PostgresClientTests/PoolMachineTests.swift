@@ -62,12 +62,33 @@ struct PoolMachineTests {
     }
     machine.release(wires[0], .exclusive)
     serve()
-    // The borrower of before is gone: one shares, and the next borrows behind it.
+    // The borrower of before is gone: one shares, and the next waits for its end, although it shares with others.
+    check(granted == [1])
+    check(machine.acquire(.shared) == nil)
+    machine.release(wires[0], .shared)
+    serve()
     check(granted == [1, 2])
     check(machine.acquire(.shared) == nil)
     machine.release(wires[0], .exclusive)
     serve()
     check(granted == [1, 2, 3])
+  }
+
+  @Test("a connection in use is not borrowed: its user may send later than the borrower begins")
+  func inUse() {
+    var (machine, wires) = machine(sizeMax: 2, open: 1)
+    check(machine.acquire(.shared) === wires[0])
+    check(machine.acquire(.exclusive) == nil)
+    machine.wait(.exclusive, 1)
+    check(machine.beginConnecting())
+    let other = Wire()
+    check(!machine.connected(other))
+    var granted: [Wire] = []
+    machine.serve { _, wire in
+      granted.append(wire)
+      return true
+    }
+    check(granted.count == 1 && granted.first === other)
   }
 
   @Test("a waiter who does not take the connection leaves it to the next")

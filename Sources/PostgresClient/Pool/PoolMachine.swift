@@ -3,8 +3,10 @@ internal import DequeModule
 /// Who uses which connection of a pool, who waits, and when to connect. Pure: the pool holds it behind a lock and does
 /// what it says.
 ///
-/// A connection is shared by any number of callers, or borrowed by one. Somebody waits only while no connection is unborrowed:
-/// so a single queue, in order, serves both kinds.
+/// A connection is shared by any number of callers, or borrowed by one, and only while nobody uses it: whoever shares it has been
+/// given the connection, but may send its statement later than the borrower its BEGIN, whose transaction would take the statement
+/// in. Everybody waits in a single queue, in order: so those who share stand behind a borrower, who therefore gets his turn as soon
+/// as what is in flight on any connection has ended.
 struct PoolMachine<Connection: AnyObject, Waiter> {
   enum Demand {
     /// For one pipelined request, beside those of others.
@@ -45,7 +47,7 @@ struct PoolMachine<Connection: AnyObject, Waiter> {
 
   // MARK: Using
 
-  /// The unborrowed connection with the least in flight; nil where the caller is to wait.
+  /// The unborrowed connection with the least in flight, to borrow one with nothing; nil where the caller is to wait.
   mutating func acquire(_ demand: Demand) -> Connection? {
     guard waiters.isEmpty else { return nil }
     return take(demand)
@@ -56,7 +58,7 @@ struct PoolMachine<Connection: AnyObject, Waiter> {
     for (index, slot) in slots.enumerated() where !slot.isBorrowed {
       if best.map({ slot.useCount < slots[$0].useCount }) ?? true { best = index }
     }
-    guard let best else { return nil }
+    guard let best, demand == .shared || slots[best].useCount == 0 else { return nil }
     if slots[best].useCount > 0 && slots.count < sizeMax { wantsGrowth = true }
     switch demand {
     case .shared: slots[best].useCount += 1

@@ -138,6 +138,27 @@ struct PostgresTransactionTests {
     }
   }
 
+  @Test("a single statement never becomes part of somebody else's transaction, which may be rolled back")
+  func notTakenIn() async throws {
+    try await withPool { pool in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for number in 1...400 {
+          group.addTask { try await pool.query(insert, [number]) }
+          group.addTask {
+            await #expect(throws: Refused.self) {
+              try await pool.withTransaction { connection in
+                try await connection.query(count)
+                throw Refused()
+              }
+            }
+          }
+        }
+        try await group.waitForAll()
+      }
+      #expect(try await pool.query(count).one().decode(0, as: Int.self) == 400)
+    }
+  }
+
   @Test("a cancelled transaction is rolled back, and its connection is of use again")
   func cancelled() async throws {
     try await withPool { pool in
