@@ -45,7 +45,11 @@ extension PostgresPool {
   }
 
   private func removeWaiter(_ reply: Reply<PostgresConnection>) {
-    state.withLock { $0.machine.removeWaiters { $0 === reply } }
+    state.withLock { state in
+      state.machine.removeWaiters { $0 === reply }
+      // Who stood behind a borrower may not have to wait any more.
+      serve(&state)
+    }
   }
 
   private func acquireTimeoutError() -> PostgresError {
