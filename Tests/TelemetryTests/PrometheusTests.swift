@@ -130,6 +130,9 @@ struct BatonMetricsTests {
     "baton_queue_messages_ready": [:], "baton_queue_messages_unacked": [:], "baton_queue_consumers": [:],
     "baton_dead_messages": [:], "baton_reviews": ["status": ["pending", "queued", "running"]],
     "baton_oldest_pending_seconds": [:], "baton_oldest_queued_seconds": [:], "baton_claimed_total": [:],
+    "baton_oldest_claimable_seconds": [:], "baton_oldest_running_seconds": [:],
+    "baton_reviews_held_back": ["reason": ["owner_limit", "paused"]], "baton_reaper_last_run_timestamp_seconds": [:],
+    "baton_consumer_slots": [:], "baton_ended_total": ["status": ["completed", "failed"]],
     "baton_published_total": ["result": ["confirmed", "nacked", "returned", "failed"]],
     "baton_publish_confirm_seconds": [:],
     "baton_deliveries_total": [
