@@ -26,10 +26,23 @@ extension AMQPConnection {
     return generation
   }
 
+  /// How long what the broker has begun to send has to arrive before a consumer is cancelled.
+  private static let arrival: Duration = .milliseconds(20)
+
   /// Ends the consumer and keeps the channel, so that what was delivered can be settled.
-  func stopConsuming() async throws(AMQPError) {
-    guard handle != nil, let consumption, consumption.isActive else { return }
-    flushSettlements(early: true)
+  ///
+  /// An acknowledgement makes room for another delivery; one that is on its way when the broker reads the cancel is taken back there, and
+  /// delivered once more to somebody else. So decisions wait for the cancel's answer, and the cancel for what earlier ones made room for.
+  /// - Parameter isWanted: asked right before the method is sent: the owner may have changed its mind meanwhile.
+  func stopConsuming(isWanted: @Sendable () -> Bool) async throws(AMQPError) {
+    guard handle != nil, consumption?.isActive == true else { return }
+    consumption?.holdsDecisions = true
+    defer {
+      consumption?.holdsDecisions = false
+      flushSettlements(early: true)
+    }
+    try? await Task.sleep(for: Self.arrival)
+    guard handle != nil, let consumption, consumption.isActive, isWanted() else { return }
     // At once: the broker takes methods in order, so consuming again may be sent before this is answered.
     self.consumption?.isActive = false
     _ = try await call(.cancel(consumerTag: consumption.consumerTag), on: Self.mainChannel)
@@ -47,6 +60,7 @@ extension AMQPConnection {
   /// - Parameter early: also where more could be gathered.
   func flushSettlements(early: Bool = false) {
     guard let buffer = consumption?.buffer, early || buffer.isDue, canWrite() else { return }
+    if consumption?.holdsDecisions == true, !isClosing { return }
     handle?.holdBack(true)
     defer { handle?.holdBack(false) }
     for action in buffer.takeActions(early: early) {

@@ -59,4 +59,6 @@ struct Consumption {
   let consumerTag: String
   /// Whether a basic.consume was sent that no cancel has ended.
   var isActive = false
+  /// Whether decisions wait: a consumer is about to be cancelled.
+  var holdsDecisions = false
 }

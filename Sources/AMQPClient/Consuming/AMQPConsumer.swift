@@ -107,7 +107,7 @@ public final class AMQPConsumer: Sendable {
       return wish.connection
     }
     do {
-      try await connection?.stopConsuming()
+      try await connection?.stopConsuming { [self] in wish.withLock { !$0.isConsuming } }
     } catch {
       // The channel or the connection is gone, and the deliveries with it; the next one will not consume.
       logger.debug("the consumer could not be cancelled", metadata: ["error": "\(error)"])
