@@ -1,4 +1,5 @@
 package import Resilience
+package import ReviewStore
 
 /// The times and bounds of dispatching, as the settings give them.
 package struct DispatchPolicy: Sendable {
@@ -32,6 +33,12 @@ package struct DispatchPolicy: Sendable {
   package var drainTimeout: Duration = .seconds(30)
 
   package init() {}
+
+  /// By which the reaper judges what is abandoned or silent.
+  package var reapTimes: ReapTimes {
+    ReapTimes(
+      holderTimeout: holderTimeout, publishGrace: publishGrace, staleAfter: staleAfter, runningTimeout: runningTimeout)
+  }
 
   /// How often a holder says that it lives: three beats may be lost before it counts as dead.
   package var heartbeatInterval: Duration { min(.seconds(3), holderTimeout / 4) }

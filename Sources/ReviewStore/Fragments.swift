@@ -31,4 +31,32 @@ enum Fragment {
   static func doubling(_ seconds: String) -> String {
     "make_interval(secs => LEAST(3600, \(seconds) * 2 ^ LEAST(r.republish_count, 20)))"
   }
+
+  /// A review in a worker's hands of which nothing was heard for too long; `r` is `code_reviews`.
+  /// - Parameters:
+  ///   - since: what also counts as having heard of it: the time when the worker was last asked, or NULL.
+  ///   - queued: parameter with BATON_STALE_AFTER in seconds.
+  ///   - running: parameter with BATON_RUNNING_TIMEOUT in seconds.
+  static func isSilent(since: String, queued: String, running: String) -> String {
+    """
+    CASE r.status
+           WHEN 'queued' THEN
+             GREATEST(r.dispatched_at, \(since)) < now() - make_interval(secs => \(queued))
+             AND r.dispatched_at IS NOT NULL
+           ELSE GREATEST(r.updated_at, \(since)) < now() - make_interval(secs => \(running))
+         END
+    """
+  }
+
+  /// Why a due row is not claimed; `o` is `review_owners`.
+  /// - Parameters:
+  ///   - active: how many of the owner's reviews are queued or running.
+  ///   - limit: parameter with BATON_OWNER_LIMIT.
+  static func waiting(active: String, limit: String) -> String {
+    """
+    CASE WHEN o.paused THEN 'paused'
+             WHEN \(active) >= COALESCE(o.max_concurrent, \(limit)) THEN 'limit'
+             ELSE 'unclaimed' END
+    """
+  }
 }

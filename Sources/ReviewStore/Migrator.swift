@@ -33,6 +33,8 @@ package struct Migrator: Sendable {
       version: 1, name: "reviews", sql: String(decoding: PackageResources.v0001_reviews_sql, as: UTF8.self)),
     Migration(
       version: 2, name: "feedback", sql: String(decoding: PackageResources.v0002_feedback_sql, as: UTF8.self)),
+    Migration(
+      version: 3, name: "dashboard", sql: String(decoding: PackageResources.v0003_dashboard_sql, as: UTF8.self)),
     Migration(version: 4, name: "reaper", sql: String(decoding: PackageResources.v0004_reaper_sql, as: UTF8.self)),
   ]
 

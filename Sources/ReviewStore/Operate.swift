@@ -3,7 +3,7 @@ internal import PostgresClient
 package import Reviews
 
 /// Which reviews a list shows.
-package struct ReviewFilter: Sendable, Equatable {
+package struct ReviewFilter: Sendable, Hashable {
   package var status: ReviewStatus?
   package var owner: Owner?
   package var repository: String?
@@ -16,7 +16,7 @@ package struct ReviewFilter: Sendable, Equatable {
 }
 
 /// Where a page of a list ends: opaque to those who pass it on.
-package struct ReviewCursor: Sendable, Equatable, LosslessStringConvertible {
+package struct ReviewCursor: Sendable, Hashable, LosslessStringConvertible {
   var createdAt: Timestamp
   var id: UUID
 

@@ -45,13 +45,10 @@ package struct SilentReview: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  /// The abandoned rows and why, each kind by its own condition. Oldest claim first: a row that is taken gets a new claim, so
-  /// a bad one never hides those behind it.
+  /// Why a row counts as abandoned, each kind by its own condition; NULL where it does not. For `FROM`, behind `code_reviews r`.
   ///
   /// $1 BATON_LEASE, $2 BATON_PUBLISH_GRACE, $3 BATON_STALE_AFTER, all in seconds; $4 the queue.
-  private static let abandoned = """
-    SELECT r.id, r.claimed_at, r.published_at, r.lease_owner, r.lease_expires_at, a.reason
-      FROM code_reviews r
+  static let abandonment = """
       LEFT JOIN baton_holders o ON o.id = r.lease_owner
       LEFT JOIN baton_holders p ON p.id = r.claimed_by
       LEFT JOIN baton_queues q ON q.queue = $4
@@ -72,6 +69,13 @@ extension ReviewStore {
          WHEN r.published_at < (SELECT max(h.leased_up_to) FROM baton_holders h) - interval '30 seconds' THEN 'lost'
          WHEN r.published_at < now() - \(Fragment.doubling("$3")) THEN 'stale'
        END AS reason) a
+    """
+
+  /// The abandoned rows. Oldest claim first: a row that is taken gets a new claim, so a bad one never hides those behind it.
+  private static let abandoned = """
+    SELECT r.id, r.claimed_at, r.published_at, r.lease_owner, r.lease_expires_at, a.reason
+      FROM code_reviews r
+    \(abandonment)
      WHERE r.status IN ('queued', 'running') AND r.status = 'queued' AND r.dispatched_at IS NULL
        AND a.reason IS NOT NULL
      ORDER BY r.claimed_at
@@ -170,12 +174,7 @@ extension ReviewStore {
       SELECT r.id
         FROM code_reviews r
        WHERE r.status IN ('queued', 'running')
-         AND CASE r.status
-               WHEN 'queued' THEN
-                 GREATEST(r.dispatched_at, r.reconciled_at) < now() - make_interval(secs => $1)
-                 AND r.dispatched_at IS NOT NULL
-               ELSE GREATEST(r.updated_at, r.reconciled_at) < now() - make_interval(secs => $2)
-             END
+         AND \(Fragment.isSilent(since: "r.reconciled_at", queued: "$1", running: "$2"))
        ORDER BY COALESCE(r.reconciled_at, r.updated_at)
        LIMIT $3
          FOR UPDATE OF r SKIP LOCKED

@@ -15,5 +15,6 @@ extension ReviewStore {
     restartPush, touchPush, takeFeedback, recordCheckRun, feedbackTold, feedbackDelivered, feedbackFailed,
     capacity, reaperRan,
     patientTransaction, lockIntegrationTokens, storeIntegrationTokens,
+    liveOwners, oneOwner, heldUp, whyPending, flow, recentFailures, listHolders, browseLive, browse, browseEnd,
   ]
 }

@@ -14,9 +14,7 @@ extension Reaper {
   /// Asks the worker about reviews that it should have reported on: dispatched but still queued, or running for long.
   func reconcileSilent(_ counts: inout ReapCounts) async throws {
     guard let worker else { return }
-    let times = ReapTimes(
-      holderTimeout: policy.holderTimeout, publishGrace: policy.publishGrace, staleAfter: policy.staleAfter,
-      runningTimeout: policy.runningTimeout)
+    let times = policy.reapTimes
     while true {
       let silent = try await store.takeSilent(times, limit: Self.pageMax)
       try await withThrowingTaskGroup(of: BatonMetrics.ReconcileResult.self) { group in

@@ -93,9 +93,7 @@ package struct Reaper: Service {
       return
     }
     // Before the next page is taken as proof: the consumers' next heartbeats complete it.
-    let times = ReapTimes(
-      holderTimeout: policy.holderTimeout, publishGrace: policy.publishGrace, staleAfter: policy.staleAfter,
-      runningTimeout: policy.runningTimeout)
+    let times = policy.reapTimes
     while true {
       let reaped = try await store.reapAbandoned(
         times, queue: policy.queue, limit: Self.pageMax, by: holder, attemptMax: policy.attemptMax)

@@ -21,6 +21,15 @@ struct PlanTests {
       "newest_event": ["code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"],
       "prune_holders": ["code_reviews_active"],
       "capacity": ["code_reviews_pending", "code_reviews_active"],
+      "live_owners": ["code_reviews_pending", "code_reviews_active"],
+      "one_owner": ["code_reviews_pending", "code_reviews_active"],
+      "held_up": ["code_reviews_active", "code_reviews_pkey"],
+      "why_pending": ["code_reviews_pkey", "code_reviews_active"],
+      "flow": ["code_reviews_active", "code_reviews_pkey"],
+      "recent_failures": ["code_reviews_failed"],
+      "browse_live": ["code_reviews_pending", "code_reviews_active"],
+      "browse": ["code_reviews_created"],
+      "browse_end": ["code_reviews_created"],
     ]
     for name in [
       "published", "unclaim", "lease", "look", "record", "postpone", "drop_lease", "retry_later", "fail",

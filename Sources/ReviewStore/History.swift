@@ -1,0 +1,163 @@
+package import FoundationEssentials
+internal import PostgresClient
+package import Reviews
+
+/// What happened in one minute.
+package struct FlowMinute: Sendable, Equatable {
+  /// Its first instant.
+  package var start: Timestamp
+  /// Reviews that the worker accepted.
+  package var dispatched: Int
+  /// How long those had been due: half of them at most so long, and 95 of 100; nil where there was none.
+  package var waitMedian: Duration?
+  package var waitP95: Duration?
+  package var completed: Int
+  package var failed: Int
+  package var cancelled: Int
+
+  package init(
+    start: Timestamp, dispatched: Int = 0, waitMedian: Duration? = nil, waitP95: Duration? = nil, completed: Int = 0,
+    failed: Int = 0, cancelled: Int = 0
+  ) {
+    self.start = start
+    self.dispatched = dispatched
+    self.waitMedian = waitMedian
+    self.waitP95 = waitP95
+    self.completed = completed
+    self.failed = failed
+    self.cancelled = cancelled
+  }
+}
+
+/// The failures of one kind.
+package struct FailureGroup: Sendable, Equatable {
+  /// nil where the row has none.
+  package var code: String?
+  package var count: Int
+  package var lastAt: Timestamp
+  package var lastID: UUID
+  /// The last one's, at most 300 characters.
+  package var lastMessage: String?
+}
+
+/// A process that claims, leases or serves.
+package struct HolderStanding: Sendable, Equatable {
+  package var role: String
+  package var host: String
+  package var processID: Int
+  package var startedAt: Timestamp
+  package var heartbeatAt: Timestamp
+  package var inFlight: Int
+  package var isDead: Bool
+}
+
+extension ReviewStore {
+  static let flow = Statement(
+    "flow",
+    """
+    /* baton:flow */
+    WITH moved AS MATERIALIZED (
+      SELECT t.review_id, t.at, t.from_status, t.to_status
+        FROM review_transitions t
+       WHERE t.at >= date_trunc('minute', now()) - make_interval(mins => $1)
+    ),
+    accepted AS (
+      -- Those that have left the queue since, and those of which the worker has not told anything yet.
+      SELECT r.id, r.dispatched_at, r.available_at
+        FROM code_reviews r
+       WHERE r.id IN (SELECT m.review_id FROM moved m WHERE m.from_status = 'queued' AND m.to_status <> 'pending')
+      UNION
+      SELECT r.id, r.dispatched_at, r.available_at
+        FROM code_reviews r
+       WHERE r.status IN ('queued', 'running') AND r.status = 'queued' AND r.dispatched_at IS NOT NULL
+    ),
+    dispatched AS (
+      SELECT date_trunc('minute', d.dispatched_at) AS minute, count(*) AS dispatched,
+             percentile_cont(0.5) WITHIN GROUP (ORDER BY d.wait) AS median,
+             percentile_cont(0.95) WITHIN GROUP (ORDER BY d.wait) AS p95
+        FROM (SELECT a.dispatched_at,
+                     GREATEST(0, extract(epoch FROM a.dispatched_at - a.available_at))::float8 AS wait
+                FROM accepted a
+               WHERE a.dispatched_at >= date_trunc('minute', now()) - make_interval(mins => $1)) d
+       GROUP BY 1
+    ),
+    ended AS (
+      SELECT date_trunc('minute', m.at) AS minute,
+             count(*) FILTER (WHERE m.to_status = 'completed') AS completed,
+             count(*) FILTER (WHERE m.to_status = 'failed') AS failed,
+             count(*) FILTER (WHERE m.to_status = 'cancelled') AS cancelled
+        FROM moved m
+       WHERE m.to_status IN ('completed', 'failed', 'cancelled')
+       GROUP BY 1
+    )
+    SELECT minute, COALESCE(dispatched, 0) AS dispatched, median, p95, COALESCE(completed, 0) AS completed,
+           COALESCE(failed, 0) AS failed, COALESCE(cancelled, 0) AS cancelled
+      FROM dispatched FULL JOIN ended USING (minute)
+     ORDER BY minute
+    """)
+
+  /// What happened in each of the last minutes and in the present one, oldest first; minutes in which nothing happened are left out.
+  package func flow(minutes: Int) async throws -> [FlowMinute] {
+    try await pool.query(Self.flow, [Int32(clamping: minutes)]).map { row in
+      FlowMinute(
+        start: try row.timestamp("minute"), dispatched: Int(try row.decode("dispatched", as: Int64.self)),
+        waitMedian: try row.optional("median", as: Double.self).map { .seconds($0) },
+        waitP95: try row.optional("p95", as: Double.self).map { .seconds($0) },
+        completed: Int(try row.decode("completed", as: Int64.self)),
+        failed: Int(try row.decode("failed", as: Int64.self)),
+        cancelled: Int(try row.decode("cancelled", as: Int64.self)))
+    }
+  }
+
+  /// At most this many of the newest failures are looked at.
+  package static let failureCountMax = 1_000
+
+  static let recentFailures = Statement(
+    "recent_failures",
+    """
+    /* baton:recent_failures */
+    SELECT f.error_code, count(*) AS rows, max(f.completed_at) AS last_at,
+           (array_agg(f.id ORDER BY f.completed_at DESC, f.id))[1] AS last_id,
+           (array_agg(f.error_message ORDER BY f.completed_at DESC, f.id))[1] AS last_message
+      FROM (SELECT r.id, r.error_code, left(r.error_message, 300) AS error_message, r.completed_at
+              FROM code_reviews r
+             WHERE r.status = 'failed' AND r.completed_at > now() - interval '24 hours'
+             ORDER BY r.completed_at DESC
+             LIMIT \(failureCountMax)) f
+     GROUP BY f.error_code
+     ORDER BY rows DESC, f.error_code
+    """)
+
+  /// The failures of the last 24 hours by their code, the most frequent first.
+  package func recentFailures() async throws -> [FailureGroup] {
+    try await pool.query(Self.recentFailures, []).map { row in
+      FailureGroup(
+        code: try row.optional("error_code", as: String.self), count: Int(try row.decode("rows", as: Int64.self)),
+        lastAt: try row.timestamp("last_at"), lastID: try row.decode("last_id", as: UUID.self),
+        lastMessage: try row.optional("last_message", as: String.self))
+    }
+  }
+
+  static let listHolders = Statement(
+    "list_holders",
+    """
+    /* baton:list_holders */
+    SELECT h.role, h.host, h.pid, h.started_at, h.heartbeat_at, h.unleased_tickets + h.in_flight AS in_flight,
+           \(Fragment.isDead("h", lease: "$1")) AS is_dead
+      FROM baton_holders h
+     ORDER BY is_dead, h.role, h.host, h.pid, h.id
+     LIMIT $2
+    """)
+
+  /// The processes that have signed on, the living ones first.
+  /// - Parameter holderTimeout: BATON_LEASE.
+  package func holders(holderTimeout: Duration, limit: Int) async throws -> [HolderStanding] {
+    try await pool.query(Self.listHolders, [holderTimeout.inSeconds, Int32(clamping: limit)]).map { row in
+      HolderStanding(
+        role: try row.decode("role", as: String.self), host: try row.decode("host", as: String.self),
+        processID: Int(try row.decode("pid", as: Int32.self)), startedAt: try row.timestamp("started_at"),
+        heartbeatAt: try row.timestamp("heartbeat_at"), inFlight: Int(try row.decode("in_flight", as: Int32.self)),
+        isDead: try row.decode("is_dead", as: Bool.self))
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import Foundation
+import PostgresClient
+import ReviewStore
+import Reviews
+import Support
+import Testing
+
+@Suite("What the dashboard asks the store")
+struct WatchTests {
+  private let times = ReapTimes(
+    holderTimeout: .seconds(3_600), publishGrace: .seconds(3_600), staleAfter: .seconds(3_600),
+    runningTimeout: .seconds(3_600))
+
+  private func holdUp(_ test: TestStore, _ id: UUID, ownerLimit: Int = 20) async throws -> HoldUp? {
+    try await test.store.holdUp(of: id, times, queue: "q", ownerLimit: ownerLimit)
+  }
+
+  @Test("a pending review waits for its time, its owner, a slot or a producer")
+  func pending() async throws {
+    try await withTestStore { test in
+      let ids = try await test.insert(3)
+      let owner = Owner(type: .org, id: "acme")
+      #expect(try await holdUp(test, ids[0]) == .unclaimed)
+      #expect(try await holdUp(test, ids[0], ownerLimit: 0) == .limit)
+      _ = try await test.store.setPaused(true, owner)
+      #expect(try await holdUp(test, ids[0]) == .paused)
+      try await test.sql("UPDATE code_reviews SET available_at = now() + interval '1 hour' WHERE id = '\(ids[0])'")
+      #expect(try await holdUp(test, ids[0]) == .dueLater)
+      let standing = try #require(try await test.store.liveOwners(ownerLimit: 7, limit: 10).first)
+      #expect(standing == (try await test.store.standing(of: owner, ownerLimit: 7)))
+      #expect(standing.due == 2 && standing.later == 1 && standing.active == 0 && standing.limit == 7)
+      #expect(standing.waiting == .paused && standing.dueSince != nil && standing.nextDue != nil)
+      _ = try await test.store.setPaused(false, owner)
+      try await test.store.setLimit(of: owner, to: 2)
+      try await test.claim()
+      let full = try #require(try await test.store.standing(of: owner, ownerLimit: 7))
+      #expect(full.due == 0 && full.later == 1 && full.queued == 2 && full.limit == 2)
+      #expect(try await test.store.standing(of: Owner(type: .org, id: "nobody"), ownerLimit: 7) == nil)
+    }
+  }
+
+  @Test("a queued review is held up where the reaper would take it, or nobody is there for it; a silent run is one too")
+  func active() async throws {
+    try await withTestStore { test in
+      let id = try await test.insert(1)[0]
+      try await test.signOn(test.holder)
+      try await test.claim()
+      #expect(try await holdUp(test, id) == nil)
+      try await test.sql("UPDATE code_reviews SET published_at = now()")
+      #expect(try await holdUp(test, id) == nil)
+      try await test.sql("UPDATE baton_holders SET heartbeat_at = now() - interval '2 hours'")
+      #expect(try await holdUp(test, id) == .unconsumed)
+      try await test.sql("UPDATE code_reviews SET published_at = NULL")
+      #expect(try await holdUp(test, id) == .unpublished)
+      try await test.sql("UPDATE code_reviews SET published_at = now() - interval '2 hours'")
+      #expect(try await holdUp(test, id) == .stale)
+      try await test.sql("UPDATE code_reviews SET lease_owner = 'gone', lease_expires_at = now() + interval '1 minute'")
+      #expect(try await holdUp(test, id) == .leaseExpired)
+      let groups = try await test.store.heldUp(times, queue: "q")
+      #expect(groups.map(\.reason) == [.leaseExpired] && groups[0].count == 1 && groups[0].examples == [id])
+      try await test.sql("UPDATE code_reviews SET lease_owner = NULL, lease_expires_at = NULL, dispatched_at = now()")
+      #expect(try await holdUp(test, id) == nil)
+      try await test.sql("UPDATE code_reviews SET dispatched_at = now() - interval '2 hours', reconciled_at = now()")
+      #expect(try await holdUp(test, id) == .silent)
+      try await test.sql("UPDATE code_reviews SET status = 'running'")
+      #expect(try await holdUp(test, id) == nil)
+      try await test.sql("UPDATE code_reviews SET updated_at = now() - interval '2 hours'")
+      #expect(try await holdUp(test, id) == .silent)
+      _ = try await test.store.cancel(id)
+      #expect(try await holdUp(test, id) == nil)
+    }
+  }
+
+  @Test("a minute counts what the worker accepted, heard of or not, how long it waited, and what ended")
+  func flow() async throws {
+    try await withTestStore { test in
+      let ids = try await test.insert(4)
+      try await test.claim()
+      // At one instant, so that no minute ends in between.
+      try await test.sql(
+        "UPDATE code_reviews SET dispatched_at = now(), available_at = now() - interval '10 seconds' WHERE id <> '\(ids[3])'"
+      )
+      try await test.sql("UPDATE code_reviews SET status = 'running' WHERE id IN ('\(ids[0])', '\(ids[1])')")
+      try await test.sql(
+        "UPDATE code_reviews SET status = 'failed', error_code = 'agent_failed' WHERE id = '\(ids[0])'")
+      let minutes = try await test.store.flow(minutes: 60)
+      let sums = minutes.reduce(into: [0, 0, 0, 0]) { sums, minute in
+        for (index, value) in [minute.dispatched, minute.completed, minute.failed, minute.cancelled].enumerated() {
+          sums[index] += value
+        }
+      }
+      #expect(sums == [3, 0, 1, 0])
+      let waits = minutes.compactMap(\.waitP95)
+      #expect(waits.count == 1 && waits[0] > .seconds(9.9) && waits[0] < .seconds(10.1))
+      let failures = try await test.store.recentFailures()
+      #expect(failures.map(\.code) == ["agent_failed"] && failures[0].lastID == ids[0] && failures[0].count == 1)
+    }
+  }
+
+  @Test("a page for people ends after so many reviews that do not match, and goes on from there")
+  func browse() async throws {
+    try await withTestStore { test in
+      _ = try await test.insert(ReviewStore.browseSpan + 10)
+      let rare = try await test.insert(1, owner: "rare")[0]
+      try await test.sql("UPDATE code_reviews SET created_at = now() - interval '1 day' WHERE id = '\(rare)'")
+      let filter = ReviewFilter(owner: Owner(type: .org, id: "rare"))
+      let first = try await test.store.browse(filter, limit: 50)
+      #expect(first.reviews.isEmpty && first.isCutShort)
+      let second = try await test.store.browse(filter, limit: 50, after: first.next)
+      #expect(second.reviews.map(\.id) == [rare] && second.next == nil)
+      // What has not ended is found by its status at once.
+      let pending = try await test.store.browse(
+        ReviewFilter(status: .pending, owner: Owner(type: .org, id: "rare")), limit: 50)
+      #expect(pending.reviews.map(\.id) == [rare] && pending.next == nil)
+    }
+  }
+}
