@@ -103,9 +103,9 @@ let package = Package(
     module(
       "BatonServer",
       [
-        "Platforms", "PostgresClient", "Reviews", "ReviewStore", "Telemetry", "WorkerAPI", crypto, httpServer,
-        httpServerCore, httpTypes, nio, lifecycle, log,
-      ]),
+        "Platforms", "PostgresClient", "Resilience", "Reviews", "ReviewStore", "Telemetry", "WorkerAPI", "WorkerClient",
+        crypto, httpServer, httpServerCore, httpTypes, nio, lifecycle, log,
+      ], resources: [.embedInCode("Dashboard/Assets")]),
     .target(
       name: "Sandbox",
       dependencies: ["Reviews", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle, log],
@@ -178,7 +178,7 @@ let package = Package(
       "IntegrationTests",
       [
         "AMQPClient", "Assembly", "BatonServer", "Executors", "Platforms", "PostgresClient", "Resilience",
-        "ReviewStore", "Reviews", "Support", "Telemetry", "WorkerAPI", log,
+        "ReviewStore", "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient", log,
       ]),
     tests(
       "FaultTests",

@@ -75,11 +75,12 @@ package struct ConsumerAssembly: Sendable {
 }
 
 extension DispatcherProcess {
-  /// A client of the worker for the reaper; nil where no worker is set.
-  package func workerClient() throws -> WorkerClient? {
+  /// A client of the worker for the reaper, and for the dashboard; nil where no worker is set.
+  /// - Parameter timeout: of one call; nil for BATON_WORKER_TIMEOUT.
+  package func workerClient(timeout: Duration? = nil) throws -> WorkerClient? {
     guard let url = settings.workerURL, let token = settings.workerToken else { return nil }
     return try WorkerClient(
-      baseURL: url, token: token, timeout: settings.workerTimeout, connectionMax: 16, logger: logger)
+      baseURL: url, token: token, timeout: timeout ?? settings.workerTimeout, connectionMax: 16, logger: logger)
   }
 
   /// The reaper of this process.

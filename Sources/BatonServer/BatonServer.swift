@@ -4,11 +4,12 @@ package import Reviews
 internal import ServiceLifecycle
 package import Telemetry
 package import WorkerAPI
+package import WorkerClient
 
-/// The HTTP side of Baton: intake, status callbacks, API, health and metrics. One folder for each; a folder gives a list of
+/// The HTTP side of Baton: intake, status callbacks, API, dashboard, health and metrics. One folder for each; a folder gives a list of
 /// `Route`s, and this type puts them on one port.
 ///
-/// No request waits for the broker, a platform or the worker, apart from the figures of the queue. Where Postgres is
+/// No request waits for the broker, a platform or the worker, apart from the figures of the queue and a run's events. Where Postgres is
 /// away, what needs it answers 503 with `Retry-After`, and the rest goes on.
 package struct BatonServer: Service {
   /// What the settings say about this role.
@@ -27,12 +28,13 @@ package struct BatonServer: Service {
     package var webhooks: WebhookSecrets
     /// `BATON_LEASE`.
     package var holderTimeout: Duration
-    /// `BATON_OWNER_LIMIT`.
-    package var ownerLimit: Int
+    /// By what the dashboard judges.
+    package var watch: WatchPolicy
 
     package init(
       host: String, port: Int, apiToken: Secret? = nil, callbackSecret: Secret? = nil, authKey: AuthKey? = nil,
-      webhooks: WebhookSecrets = WebhookSecrets(), holderTimeout: Duration = .seconds(15), ownerLimit: Int = 20
+      webhooks: WebhookSecrets = WebhookSecrets(), holderTimeout: Duration = .seconds(15),
+      watch: WatchPolicy = WatchPolicy()
     ) {
       self.host = host
       self.port = port
@@ -41,7 +43,7 @@ package struct BatonServer: Service {
       self.authKey = authKey
       self.webhooks = webhooks
       self.holderTimeout = holderTimeout
-      self.ownerLimit = ownerLimit
+      self.watch = watch
     }
   }
 
@@ -49,20 +51,25 @@ package struct BatonServer: Service {
 
   /// Puts the routes together; nothing listens yet. The gauges of the load are measured with every scrape from now on.
   /// - Parameters:
+  ///   - worker: asked for a run's events; its timeout is how long a page waits. nil where none is set.
   ///   - queueStats: nil where the broker cannot be reached; bounds its own time, and heeds cancellation.
   ///   - onBound: gets the real port, once, when the server can be reached.
   package init(
-    configuration: Configuration, store: ReviewStore, queueStats: @escaping @Sendable () async -> QueueFigures?,
+    configuration: Configuration, store: ReviewStore, worker: WorkerClient? = nil,
+    queueStats: @escaping @Sendable () async -> QueueFigures?,
     metrics: BatonMetrics, registry: PrometheusRegistry, readiness: Readiness, logger: Logger,
     onBound: @escaping @Sendable (Int) async -> Void = { _ in }
   ) {
     let figures = LoadFigures(
-      store: store, holderTimeout: configuration.holderTimeout, ownerLimit: configuration.ownerLimit,
+      store: store, holderTimeout: configuration.holderTimeout, ownerLimit: configuration.watch.ownerLimit,
       queueStats: queueStats)
     registry.onCollect { await figures.measure(into: metrics) }
     let authority = CallbackAuthority(secret: configuration.callbackSecret, key: configuration.authKey)
+    let access = AccessRule(token: configuration.apiToken)
     let routes =
-      FrontPage().routes
+      DashboardRoutes(
+        store: store, figures: figures, worker: worker, access: access, policy: configuration.watch
+      ).routes
       + SubmitRoute(store: store).routes
       + ReviewRoutes(store: store).routes
       + StatsRoute(figures: figures).routes
@@ -74,7 +81,7 @@ package struct BatonServer: Service {
     listener = HTTPListener(
       host: configuration.host, port: configuration.port, onBound: onBound,
       responder: RouteResponder(
-        table: RouteTable(routes), access: AccessRule(token: configuration.apiToken), metrics: metrics),
+        table: RouteTable(routes), access: access, metrics: metrics),
       logger: logger)
   }
 

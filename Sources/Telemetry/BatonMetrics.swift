@@ -152,6 +152,14 @@ extension BatonMetrics {
     case githubWebhook = "/webhooks/github"
     case gitlabWebhook = "/webhooks/gitlab/{integrationId}"
     case dashboard = "/"
+    case reviewList = "/reviews"
+    case retryPage = "/reviews/{id}/retry"
+    case pauseOwner = "/owners/pause"
+    case resumeOwner = "/owners/resume"
+    case live = "/live"
+    case login = "/login"
+    case logout = "/logout"
+    case asset = "/assets/{name}"
     case metrics = "/metrics"
     case livez = "/livez"
     case readyz = "/readyz"
@@ -162,6 +170,10 @@ extension BatonMetrics {
     case workerHealth = "/health"
     case other
 
+    /// The dashboard has two of the worker's paths.
+    package static let reviewPage = HTTPRoute.workerReview
+    package static let cancelPage = HTTPRoute.workerCancel
+
     /// The statuses whose series exist from the start: what the route says when all is well, and 500.
     var expectedStatuses: [Int] {
       switch self {
@@ -169,6 +181,7 @@ extension BatonMetrics {
       case .cancel, .retry, .workerStart: [202, 500]
       case .githubWebhook, .gitlabWebhook: [200, 202, 500]
       case .readyz: [200, 503]
+      case .retryPage, .pauseOwner, .resumeOwner, .login, .logout: [303, 500]
       case .other: [404, 500]
       default: [200, 500]
       }

@@ -32,6 +32,12 @@ struct FuzzTests {
     "GET /" + String(repeating: "a", count: 100_000) + " HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: localhost\r\n" + String(repeating: "a: b\r\n", count: 5_000) + "\r\n",
     "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \u{80}\r\ntraceparent: --\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: localhost\r\nCookie: baton_session=..;;=; =a;baton_session\r\n\r\n",
+    "GET /reviews?cursor=%00&owner=org:%ff&status= HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "GET /live?review=%&list HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "GET /assets/..%2f?v= HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "POST /login HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nContent-Length: 5\r\n\r\n%&=%0",
+    "POST /owners/pause HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nContent-Length: 4\r\n\r\nx=%z",
     "GET / HTTP/1.1\r\nHost: [::1\r\nOrigin: ://\r\n\r\n", "GET / HTTP/1.1\r\nHost: :\r\nOrigin: //\r\n\r\n",
   ]
 

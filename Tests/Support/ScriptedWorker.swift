@@ -26,6 +26,7 @@ package final class ScriptedWorker: Sendable {
     var cancels: [ScriptedCancel] = []
     var statusRequests: [UUID] = []
     var lacksStatusRoute = false
+    var events = ScriptedEvents.notKept
     var connections: [ObjectIdentifier: any Channel] = [:]
     var connectionCount = 0
   }
@@ -84,6 +85,12 @@ package final class ScriptedWorker: Sendable {
   package var lacksStatusRoute: Bool {
     get { ledger.withLock { $0.lacksStatusRoute } }
     set { ledger.withLock { $0.lacksStatusRoute = newValue } }
+  }
+
+  /// How `GET /reviews/{id}/events` is answered.
+  package var events: ScriptedEvents {
+    get { ledger.withLock { $0.events } }
+    set { ledger.withLock { $0.events = newValue } }
   }
 
   /// Forgets a run, as a worker does that lost its state: it is 404 then, and a start would begin it again.
@@ -199,4 +206,14 @@ extension ScriptedWorker.Ledger {
     }
     return script.isEmpty ? otherwise : script.removeFirst()
   }
+}
+
+/// What a ``ScriptedWorker`` says of a run's events.
+package enum ScriptedEvents: Sendable {
+  /// 404.
+  case notKept
+  /// 200.
+  case known([RunEvent])
+  /// Nothing, for ever.
+  case hangs
 }

@@ -63,7 +63,13 @@ final class ScriptedWorkerHandler: ChannelInboundHandler {
         (try? JSONDecoder().decode(CancelRequest.self, from: Data(body.readableBytesView))) ?? CancelRequest()
       respond(200, encoded(worker.cancel(id, request)), context: context)
     } else if head.method == .GET, path.last == "events" {
-      respond(404, #"{"error":"no events are kept"}"#, context: context)
+      switch worker.events {
+      case .notKept: respond(404, #"{"error":"no events are kept"}"#, context: context)
+      case .known(let events):
+        let id = path.dropLast().last.flatMap { UUID(uuidString: $0) } ?? UUID()
+        respond(200, encoded(RunEvents(reviewId: id, events: events)), context: context)
+      case .hangs: break
+      }
     } else if head.method == .GET, let id = path.last.flatMap({ UUID(uuidString: $0) }) {
       let (lacksRoute, status) = worker.status(of: id)
       if lacksRoute {

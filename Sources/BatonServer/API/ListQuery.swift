@@ -1,8 +1,8 @@
 internal import ReviewStore
 internal import Reviews
 
-/// The parameters of `GET /api/reviews`, checked, with every fault named.
-struct ListQuery: Sendable, Equatable {
+/// The parameters of `GET /api/reviews` and of the dashboard's list, checked, with every fault named.
+struct ListQuery: Sendable, Hashable {
   var filter = ReviewFilter()
   var limit = Self.limitDefault
   var cursor: ReviewCursor?
@@ -12,6 +12,11 @@ struct ListQuery: Sendable, Equatable {
   static let limitMax = 1_000
   /// No owner and no repository has a longer name.
   static let textByteCountMax = 512
+
+  /// Every review, from the newest on.
+  static let all = ListQuery()
+
+  private init() {}
 
   /// - Throws: `HTTPFault` 400.
   init(_ values: [String: String]) throws(HTTPFault) {

@@ -78,7 +78,7 @@ extension HTTPField.Name {
   static let internalSecret = HTTPField.Name(known: StatusCallback.secretHeader)
 
   /// A name that is known to be a token; another one is our own mistake.
-  private init(known name: String) {
+  init(known name: String) {
     guard let parsed = HTTPField.Name(name) else { preconditionFailure("\(name) is no header's name") }
     self = parsed
   }

@@ -9,6 +9,8 @@ struct Call: Sendable {
   let request: Request
   /// What stands in the path where its template has a name in braces.
   let pathID: String?
+  /// Where the connection comes from.
+  let peer: SocketAddress?
   let logger: Logger
 
   /// The most bytes of a body.

@@ -16,16 +16,20 @@ struct Route: Sendable {
   let path: BatonMetrics.HTTPRoute
   let method: HTTPRequest.Method
   let access: Access
+  /// How this route says no: in JSON, unless it is for people.
+  let fault: @Sendable (HTTPFault) -> Response
   /// - Throws: `HTTPFault`, or any error of the store, which becomes the fault that it stands for.
   let handle: @Sendable (Call) async throws -> Response
 
   init(
     _ method: HTTPRequest.Method, _ path: BatonMetrics.HTTPRoute, access: Access,
+    fault: @escaping @Sendable (HTTPFault) -> Response = { $0.response },
     handle: @escaping @Sendable (Call) async throws -> Response
   ) {
     self.path = path
     self.method = method
     self.access = access
+    self.fault = fault
     self.handle = handle
   }
 }

@@ -17,7 +17,7 @@ struct Peer: InitializableFromSource {
   }
 }
 
-/// From a request to its answer: route, permission, handler; whatever goes wrong becomes a JSON fault, and every answer is
+/// From a request to its answer: route, permission, handler; whatever goes wrong becomes a fault as its route shows it, and every answer is
 /// counted.
 struct RouteResponder: HTTPResponder {
   let table: RouteTable
@@ -27,14 +27,17 @@ struct RouteResponder: HTTPResponder {
   func respond(to request: Request, context: Peer) async throws -> Response {
     var path = BatonMetrics.HTTPRoute.other
     var response: Response
+    var render: @Sendable (HTTPFault) -> Response = { $0.response }
     do {
       let (route, id) = try find(request, path: &path)
+      render = route.fault
       if route.access == .api {
         try access.admit(headers: request.headers, authority: request.head.authority, peer: context.address)
       }
-      response = try await route.handle(Call(request: request, pathID: id, logger: context.logger))
+      response = try await route.handle(
+        Call(request: request, pathID: id, peer: context.address, logger: context.logger))
     } catch {
-      response = fault(of: error, path: path, logger: context.logger).response
+      response = render(fault(of: error, path: path, logger: context.logger))
     }
     metrics.httpRequest(path, status: response.status.code).increment()
     return request.method == .head ? response.createHeadResponse() : response

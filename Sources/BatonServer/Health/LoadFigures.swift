@@ -35,6 +35,14 @@ package struct LoadFigures: Sendable {
     return StatsBody(store: stored, queue: await queue)
   }
 
+  /// What the live rows say, and the broker where it answers: the cost does not follow the history.
+  /// - Throws: `PostgresError`.
+  func live() async throws -> (store: StoreStats, queue: QueueFigures?) {
+    async let queue = within(Self.scrapeTimeout) { await queueStats() }
+    let stored = try await store.liveStats(holderTimeout: holderTimeout)
+    return (stored, await queue)
+  }
+
   /// Sets the gauges; what cannot be asked now is not shown until it can. For `PrometheusRegistry.onCollect`.
   package func measure(into metrics: BatonMetrics) async {
     async let queue = within(Self.scrapeTimeout) { await queueStats() }
@@ -94,7 +102,7 @@ extension LoadFigures {
 }
 
 /// The body's value, or nil where it has none in time; the body is cancelled then, and has to heed it.
-private func within<Value: Sendable>(
+func within<Value: Sendable>(
   _ timeout: Duration, _ body: @escaping @Sendable () async -> Value?
 ) async -> Value? {
   await withTaskGroup(of: Value?.self) { group in

@@ -9,9 +9,10 @@ internal import WorkerAPI
 /// `baton serve`
 struct ServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "serve", abstract: "Serves webhooks, the API, the worker's callbacks, health and metrics.",
+    commandName: "serve",
+    abstract: "Serves the dashboard, webhooks, the API, the worker's callbacks, health and metrics.",
     discussion: """
-      Without BATON_API_TOKEN the API answers only on this machine.
+      Without BATON_API_TOKEN the API and the dashboard answer only on this machine.
 
       EXAMPLES:
         baton serve
@@ -22,34 +23,41 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup var database: DatabaseOptions
   @OptionGroup var broker: BrokerOptions
   @OptionGroup var flow: FlowOptions
+  @OptionGroup var worker: WorkerOptions
   @OptionGroup var http: HTTPOptions
   @OptionGroup var callbacks: CallbackOptions
   @OptionGroup var platforms: PlatformOptions
 
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
-      "serve", [database, broker, flow, http, callbacks, platforms], requiring: [.databaseURL, .amqpURL])
+      "serve", [database, broker, flow, worker, http, callbacks, platforms], requiring: [.databaseURL, .amqpURL])
     let process = try DispatcherProcess(
       "serve", role: "serve", version: Baton.version, settings: settings, logger: logger)
     let session = process.holderSession()
     try await process.run(
       [session, process.publisherService(waking: session.pendingWakeup)] + process.serverServices() + [
-        process.server()
+        try process.server()
       ])
   }
 }
 
 extension DispatcherProcess {
+  /// How long a review's page waits for its worker's events.
+  private static let eventsTimeout: Duration = .seconds(2)
+
   /// The HTTP server of this process.
-  func server() -> BatonServer {
+  func server() throws -> BatonServer {
     let configuration = BatonServer.Configuration(
       host: settings.httpHost, port: settings.httpPort, apiToken: settings.apiToken,
       callbackSecret: settings.callbackSecret,
       authKey: settings.revealEncryptionKey().map { AuthKey(encryptionKey: $0) }, webhooks: webhookSecrets,
-      holderTimeout: settings.lease, ownerLimit: settings.ownerLimit)
+      holderTimeout: settings.lease,
+      watch: WatchPolicy(times: policy.reapTimes, ownerLimit: policy.ownerLimit, queue: policy.queue))
     let logger = logger
     return BatonServer(
-      configuration: configuration, store: store, queueStats: queueFigures, metrics: metrics, registry: registry,
+      configuration: configuration, store: store,
+      worker: try workerClient(timeout: min(settings.workerTimeout, Self.eventsTimeout)), queueStats: queueFigures,
+      metrics: metrics, registry: registry,
       readiness: readiness, logger: logger,
       onBound: { port in
         logger.notice("listening", metadata: ["url": "http://\(configuration.host):\(port)"])

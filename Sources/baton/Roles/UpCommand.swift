@@ -76,7 +76,7 @@ struct UpCommand: AsyncParsableCommand {
     }
     services += try process.serverServices()
     services += [
-      process.server(),
+      try process.server(),
       process.reaper(
         worker: try process.workerClient(), interval: Self.reapInterval, outboxWakeup: session.outboxWakeup),
       consumer,

@@ -8,6 +8,7 @@ import Reviews
 import Support
 import Telemetry
 import WorkerAPI
+import WorkerClient
 
 /// A server with a migrated database of its own.
 struct ServerStack {
@@ -55,8 +56,8 @@ struct ServerStack {
 
 /// Runs the body with a server, and stops it and drops its database afterwards.
 func withServerStack(
-  queue: QueueFigures? = nil, acquireTimeout: Duration = .seconds(20),
-  webhookSecret: Secret? = Secret(RecordedWebhook.webhookSecret),
+  queue: QueueFigures? = nil, acquireTimeout: Duration = .seconds(20), worker: WorkerClient? = nil,
+  apiToken: Secret? = nil, webhookSecret: Secret? = Secret(RecordedWebhook.webhookSecret),
   _ body: @escaping @Sendable (ServerStack) async throws -> Void
 ) async throws {
   try await withTestDatabase { conninfo in
@@ -70,9 +71,10 @@ func withServerStack(
     let (ports, bound) = AsyncStream.makeStream(of: Int.self)
     let server = BatonServer(
       configuration: .init(
-        host: "127.0.0.1", port: 0, callbackSecret: Secret(ServerStack.secret), authKey: ServerStack.key,
+        host: "127.0.0.1", port: 0, apiToken: apiToken, callbackSecret: Secret(ServerStack.secret),
+        authKey: ServerStack.key,
         webhooks: WebhookSecrets(github: webhookSecret, gitlab: webhookSecret, cipher: ServerStack.cipher)),
-      store: store, queueStats: { queue }, metrics: BatonMetrics(factory: registry), registry: registry,
+      store: store, worker: worker, queueStats: { queue }, metrics: BatonMetrics(factory: registry), registry: registry,
       readiness: Readiness(), logger: ServerStack.silent, onBound: { port in bound.yield(port) })
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {

@@ -1,0 +1,172 @@
+// Keeps the page live, writes times as ages, and presses buttons without leaving the page. Everything works without it, but
+// stands still.
+"use strict";
+(() => {
+  const body = document.body;
+  const link = document.getElementById("link");
+  const toast = document.getElementById("toast");
+  const voice = document.getElementById("voice");
+
+  // The database's clock, by which all times are: this machine's may be wrong.
+  let offset = body.dataset.now ? Date.parse(body.dataset.now) - Date.now() : 0;
+  let heard = 0;
+
+  // --- times ---
+
+  const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+
+  function span(seconds) {
+    const first = units.findIndex(([size]) => seconds >= size);
+    if (first < 0) return "0 s";
+    const [size, unit] = units[first];
+    let text = Math.floor(seconds / size) + " " + unit;
+    const next = units[first + 1];
+    const rest = next ? Math.floor((seconds % size) / next[0]) : 0;
+    // Beyond the first few, the smaller unit is noise.
+    if (rest > 0 && seconds / size < 10) text += " " + rest + " " + next[1];
+    return text;
+  }
+
+  function age(time) {
+    const seconds = Math.round((Date.now() + offset - Date.parse(time.dateTime)) / 1000);
+    const text = seconds < -1 ? "in " + span(-seconds) : seconds < 1 ? "now" : span(seconds) + " ago";
+    if (time.textContent !== text) time.textContent = text;
+    if (!time.title) time.title = new Date(time.dateTime).toLocaleString() + " · " + time.dateTime.slice(0, 19) + " UTC";
+  }
+
+  function tick() {
+    document.querySelectorAll("time").forEach(age);
+    if (source && heard && Date.now() - heard > 20000) say("lost", "No news for " + span((Date.now() - heard) / 1000));
+  }
+
+  // --- the stream ---
+
+  let source = null;
+
+  function say(state, text) {
+    if (link.dataset.state !== state || link.lastChild.textContent !== text) {
+      link.dataset.state = state;
+      link.lastChild.textContent = text;
+    }
+  }
+
+  // What a screen reader is told: the one sentence that matters, when it changes.
+  let spoken = spoke();
+  function spoke() {
+    const element = document.querySelector("[data-voice]");
+    return element ? element.textContent : "";
+  }
+
+  // The server escapes every value; with the page's policy even a mistake there could not run.
+  function replace(id, markup) {
+    const section = document.getElementById(id);
+    if (!section) return;
+    const active = section.contains(document.activeElement) ? document.activeElement : null;
+    const controls = "a[href], button, summary";
+    const index = active ? [...section.querySelectorAll(controls)].indexOf(active) : -1;
+    const name = active ? active.textContent : "";
+    const fresh = new DOMParser().parseFromString(markup, "text/html").body;
+    section.replaceChildren(...fresh.childNodes);
+    if (index < 0) return;
+    const all = [...section.querySelectorAll(controls)];
+    (all.find((one) => one.textContent === name) || all[Math.min(index, all.length - 1)])?.focus({ preventScroll: true });
+  }
+
+  function update(event) {
+    const news = JSON.parse(event.data);
+    heard = Date.now();
+    if (news.now) offset = Date.parse(news.now) - Date.now();
+    for (const [id, markup] of Object.entries(news.sections)) {
+      // A button that waits for its second press is left alone until then.
+      const armed = document.querySelector("#" + CSS.escape(id) + " .armed");
+      if (armed) waiting.set(id, markup);
+      else replace(id, markup);
+    }
+    if (news.fault) say("fault", news.fault);
+    else say("live", "Live");
+    const now = spoke();
+    if (now !== spoken) voice.textContent = spoken = now;
+    tick();
+  }
+
+  function listen() {
+    if (source || !body.dataset.live || document.hidden) return;
+    source = new EventSource(body.dataset.live);
+    source.onmessage = update;
+    source.onerror = () => {
+      if (source.readyState === EventSource.CLOSED) say("lost", "Ended: load the page again");
+      else say("lost", "Connecting again");
+    };
+  }
+
+  // A browser has six connections to a server; a page that nobody sees needs none.
+  function rest() {
+    source?.close();
+    source = null;
+    say("waiting", "Resting");
+  }
+
+  // --- buttons ---
+
+  const waiting = new Map();
+
+  function disarm(button) {
+    if (!button.classList.contains("armed")) return;
+    button.classList.remove("armed");
+    button.textContent = button.dataset.label;
+    const section = button.closest("section");
+    if (section && waiting.has(section.id)) {
+      replace(section.id, waiting.get(section.id));
+      waiting.delete(section.id);
+    }
+  }
+
+  function note(text, isFault) {
+    toast.textContent = text;
+    toast.className = isFault ? "bad" : "good";
+    clearTimeout(note.timer);
+    note.timer = setTimeout(() => (toast.textContent = toast.className = ""), 6000);
+  }
+
+  // Not disabled meanwhile: that would take the focus away.
+  async function press(button, fields) {
+    button.setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(button.getAttribute("formaction"), {
+        method: "POST", headers: { Accept: "text/plain" }, body: new URLSearchParams(fields), redirect: "manual",
+      });
+      if (answer.ok) return note(await answer.text(), false);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      note(page.querySelector(".message p")?.textContent || "This did not work: " + answer.status, true);
+    } catch {
+      note("The server cannot be reached.", true);
+    } finally {
+      button.removeAttribute("aria-busy");
+    }
+  }
+
+  document.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (event.target.id !== "act" || !button || button.getAttribute("formaction") === "/logout") return;
+    event.preventDefault();
+    if (button.hasAttribute("aria-busy")) return;
+    if (button.dataset.confirm && !button.classList.contains("armed")) {
+      button.dataset.label = button.textContent;
+      button.textContent = button.dataset.confirm;
+      button.classList.add("armed");
+      voice.textContent = button.dataset.confirm;
+      setTimeout(() => disarm(button), 5000);
+      return;
+    }
+    const fields = new FormData(event.target, button);
+    disarm(button);
+    press(button, fields);
+  });
+
+  document.addEventListener("visibilitychange", () => (document.hidden ? rest() : listen()));
+  addEventListener("pagehide", () => source?.close());
+  if (link) link.append("");
+  tick();
+  setInterval(tick, 1000);
+  if (link) listen();
+})();

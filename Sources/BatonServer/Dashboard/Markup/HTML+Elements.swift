@@ -1,0 +1,96 @@
+internal import FoundationEssentials
+internal import Reviews
+
+extension HTML {
+  /// Text that others wrote, kept apart from what stands beside it: a title may hold characters that turn the line around.
+  static func foreign(_ text: String) -> HTML { "<bdi>\(text)</bdi>" }
+
+  /// A link to an address that others wrote; the mere text where it is not one of the web.
+  static func link(to url: String, _ content: HTML) -> HTML {
+    let scheme = url.prefix { $0 != ":" }.lowercased()
+    guard scheme == "https" || scheme == "http", url.dropFirst(scheme.count).hasPrefix("://") else { return content }
+    return "<a href=\"\(url)\" rel=\"noopener noreferrer\">\(content)</a>"
+  }
+
+  /// An instant, which the script writes as an age; without it the time of day in UTC.
+  static func time(_ instant: Timestamp) -> HTML {
+    let text = instant.description
+    return "<time datetime=\"\(text)\">\(text.prefix(10)) \(text.dropFirst(11).prefix(8))</time>"
+  }
+
+  /// An instant, or a dash.
+  static func time(_ instant: Timestamp?) -> HTML { instant.map { time($0) } ?? "–" }
+
+  static func status(_ status: ReviewStatus) -> HTML {
+    "<span class=\"status \(status.rawValue)\">\(status.rawValue)</span>"
+  }
+
+  /// The page of a review, by the beginning of its id.
+  static func link(to review: UUID) -> HTML {
+    "<a class=\"id\" href=\"/reviews/\(review.lowercase)\">\(review.lowercase.prefix(8))</a>"
+  }
+
+  /// The list of an owner's reviews.
+  static func link(to owner: Owner) -> HTML {
+    "<a href=\"/reviews?owner=\(percentEncoded(owner.description))\"><bdi>\(owner.description)</bdi></a>"
+  }
+
+  /// A button of the page's one form, which stands outside of what the stream replaces; see ``Page``.
+  /// - Parameters:
+  ///   - value: sent as `subject`.
+  ///   - confirm: where given, what the button asks before it acts.
+  static func button(_ label: HTML, path: String, subject: String = "", kind: String = "", confirm: String = "") -> HTML
+  {
+    """
+    <button form="act" type="submit" class="\(kind)" formaction="\(path)" name="subject" value="\(subject)"\
+     data-confirm="\(confirm)">\(label)</button>
+    """
+  }
+
+  /// For a parameter's value in a URL (RFC 3986, 2.3).
+  static func percentEncoded(_ text: String) -> String {
+    var result = ""
+    for byte in text.utf8 {
+      switch byte {
+      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+        UInt8(ascii: "~"):
+        result.unicodeScalars.append(Unicode.Scalar(byte))
+      default:
+        result += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+      }
+    }
+    return result
+  }
+}
+
+/// Numbers and times as people read them.
+enum Reading {
+  /// `1 review`, `2 reviews`, `12,345 reviews`.
+  static func count(_ number: Int, _ noun: String) -> String { "\(grouped(number)) \(noun)\(number == 1 ? "" : "s")" }
+
+  /// With a comma for each thousand.
+  static func grouped(_ number: Int) -> String {
+    let digits = Array(String(abs(number)))
+    var result = number < 0 ? "-" : ""
+    for (index, digit) in digits.enumerated() {
+      if index > 0, (digits.count - index) % 3 == 0 { result += "," }
+      result.append(digit)
+    }
+    return result
+  }
+
+  /// The two most telling units: `480 ms`, `2.4 s`, `3 min 20 s`, `2 h 5 min`, `4 d 3 h`.
+  static func span(_ duration: Duration) -> String {
+    let seconds = max(0, duration / .seconds(1))
+    if seconds < 0.9995 { return "\(Int((seconds * 1_000).rounded())) ms" }
+    if seconds < 9.95 {
+      let tenths = Int((seconds * 10).rounded())
+      return tenths % 10 == 0 ? "\(tenths / 10) s" : "\(tenths / 10).\(tenths % 10) s"
+    }
+    let whole = Int(seconds.rounded())
+    let units = [(whole / 86_400, "d"), (whole / 3_600 % 24, "h"), (whole / 60 % 60, "min"), (whole % 60, "s")]
+    guard let first = units.firstIndex(where: { $0.0 > 0 }) else { return "0 s" }
+    let shown = units[first..<min(first + 2, units.count)].filter { $0.0 > 0 }
+    return shown.map { "\($0.0) \($0.1)" }.joined(separator: " ")
+  }
+}

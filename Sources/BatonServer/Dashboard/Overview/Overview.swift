@@ -1,0 +1,74 @@
+internal import ReviewStore
+internal import Reviews
+
+/// Everything that the front page shows, of one moment.
+struct Overview: Sendable {
+  var now: Timestamp
+  var stats: StoreStats
+  /// nil where the broker cannot be reached.
+  var queue: QueueFigures?
+  /// The busiest, at most ``ownerCountMax``.
+  var owners: [OwnerStanding] = []
+  var heldUp: [HeldUpReviews] = []
+  var failures: [FailureGroup] = []
+  /// The last hour's minutes in which something happened, and the present one.
+  var flow: [FlowMinute] = []
+  var holders: [HolderStanding] = []
+  var ownerLimit: Int
+
+  /// Owners that are read; fewer are shown.
+  static let ownerCountMax = 2_000
+}
+
+/// Reads the front page's figures. What looks back, over the last hour or day, is read less often than what is now, and then only the
+/// minutes that can have changed.
+actor OverviewReader {
+  private let store: ReviewStore
+  private let figures: LoadFigures
+  private let policy: WatchPolicy
+
+  private var minutes: [Timestamp: FlowMinute] = [:]
+  private var failures: [FailureGroup] = []
+  /// When ``minutes`` and ``failures`` were read, by the database's clock.
+  private var readAt: Timestamp?
+
+  /// How old what looks back may be.
+  private static let historyInterval = Duration.seconds(10)
+  private static let hour = Duration.seconds(3_600)
+  private static let holderCountMax = 40
+
+  init(store: ReviewStore, figures: LoadFigures, policy: WatchPolicy) {
+    self.store = store
+    self.figures = figures
+    self.policy = policy
+  }
+
+  /// - Throws: `PostgresError`.
+  func read() async throws -> Overview {
+    let now = try await store.now()
+    let live = try await figures.live()
+    var overview = Overview(now: now, stats: live.store, queue: live.queue, ownerLimit: policy.ownerLimit)
+    overview.owners = try await store.liveOwners(ownerLimit: policy.ownerLimit, limit: Overview.ownerCountMax)
+    overview.heldUp = try await store.heldUp(policy.times, queue: policy.queue)
+    overview.holders = try await store.holders(
+      holderTimeout: policy.times.holderTimeout, limit: Self.holderCountMax)
+    try await readHistory(now)
+    overview.failures = failures
+    overview.flow = minutes.values.sorted { $0.start < $1.start }
+    return overview
+  }
+
+  private func readHistory(_ now: Timestamp) async throws {
+    let age = readAt.map { now.since($0) } ?? Self.hour
+    guard age >= Self.historyInterval else { return }
+    // Two more than have passed: a minute's figures change until those who began in it are done.
+    let count = Int(min(age, Self.hour) / .seconds(60)) + 2
+    let fresh = try await store.flow(minutes: count)
+    failures = try await store.recentFailures()
+    let first = now.microseconds - Int64(count) * 60_000_000
+    let last = now.microseconds - 3_660_000_000
+    minutes = minutes.filter { last < $0.key.microseconds && $0.key.microseconds < first - first % 60_000_000 }
+    for minute in fresh { minutes[minute.start] = minute }
+    readAt = now
+  }
+}

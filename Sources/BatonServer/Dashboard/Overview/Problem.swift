@@ -1,0 +1,200 @@
+internal import ReviewStore
+internal import Reviews
+
+/// Something that holds reviews up, or soon will, and what to do.
+struct Problem: Sendable, Equatable {
+  /// How bad it is, the worst first.
+  enum Grade: Int, Sendable, Comparable {
+    /// Nothing goes on until somebody does something.
+    case bad
+    /// Worth a look.
+    case warning
+    /// As it should be, and worth knowing.
+    case note
+
+    static func < (left: Grade, right: Grade) -> Bool { left.rawValue < right.rawValue }
+
+    var name: String {
+      switch self {
+      case .bad: "bad"
+      case .warning: "warning"
+      case .note: "note"
+      }
+    }
+
+    /// For those who do not see the colour.
+    var label: String {
+      switch self {
+      case .bad: "Stuck"
+      case .warning: "Look"
+      case .note: "Note"
+      }
+    }
+  }
+
+  var grade: Grade
+  var title: String
+  /// Since when, or until when.
+  var time: Timestamp?
+  var advice: HTML
+  /// Where to look.
+  var links: [HTML] = []
+}
+
+extension Overview {
+  /// A producer claims within its poll's interval; a minute without a claim is none that is late.
+  private static let claimGrace = Duration.seconds(30)
+  /// So many of the last minutes tell whether reviews are failing now.
+  private static let failureMinutes = 10
+
+  /// The worst first.
+  var problems: [Problem] {
+    let all =
+      [brokerProblem, consumerProblem, deadProblem, failureProblem] + waitingProblems + heldUp.map(heldUpProblem)
+    return all.compactMap { $0 }.enumerated().sorted { ($0.element.grade, $0.offset) < ($1.element.grade, $1.offset) }
+      .map(\.element)
+  }
+
+  private var brokerProblem: Problem? {
+    guard queue == nil else { return nil }
+    return Problem(
+      grade: .bad, title: "The broker cannot be reached",
+      advice: "Nothing is dispatched meanwhile, and nothing is lost. <a href=\"/readyz\">Readiness</a> of this process."
+    )
+  }
+
+  private var consumerProblem: Problem? {
+    guard queue?.consumers == 0, !heldUp.contains(where: { $0.reason == .unconsumed }) else { return nil }
+    return Problem(
+      grade: .warning, title: "There is no consumer",
+      advice: "Nothing waits for one yet. \(HoldUp.unconsumed.advice)")
+  }
+
+  private var deadProblem: Problem? {
+    guard let dead = queue?.dead, dead > 0 else { return nil }
+    return Problem(
+      grade: .warning, title: Reading.count(dead, "dead letter"),
+      advice: """
+        Messages that are no tickets, or that came back too often. <code>baton dead list</code> shows them with their reasons, \
+        <code>baton dead purge</code> removes them.
+        """)
+  }
+
+  private var failureProblem: Problem? {
+    let first = now.microseconds - Int64(Self.failureMinutes) * 60_000_000
+    let recent = flow.filter { $0.start.microseconds >= first }
+    let failed = recent.reduce(0) { $0 + $1.failed }
+    let ended = recent.reduce(failed) { $0 + $1.completed }
+    guard failed >= 3, failed * 4 >= ended else { return nil }
+    return Problem(
+      grade: .warning, title: "\(Reading.grouped(failed)) of the last \(Reading.count(ended, "review")) failed",
+      advice: "Within ten minutes. <a href=\"#failures\">What failed, and what to do</a> stands below.",
+      links: ["<a href=\"/reviews?status=failed\">failed reviews</a>"])
+  }
+
+  private var waitingProblems: [Problem?] {
+    [
+      waiting(.unclaimed) { count, since in
+        guard now.since(since) > Self.claimGrace else { return nil }
+        return Problem(
+          grade: .bad, title: "\(Reading.count(count, "due review")) \(count == 1 ? "is" : "are") not claimed",
+          time: since,
+          advice: """
+            Is <code>baton produce</code> running, and does it reach the broker? It stops claiming while \
+            <code>BATON_MAX_QUEUE_DEPTH</code> messages are ready.
+            """,
+          links: owners(of: .unclaimed))
+      },
+      waiting(.paused) { count, since in
+        Problem(
+          grade: .note, title: "\(Reading.count(count, "review")) of paused owners", time: since,
+          advice: "They wait until their owner is resumed.", links: owners(of: .paused))
+      },
+      waiting(.limit) { count, since in
+        Problem(
+          grade: .note, title: "\(Reading.count(count, "review")) \(count == 1 ? "waits" : "wait") for a slot",
+          time: since,
+          advice: """
+            Their owners have as many under way as they may. <code>baton owner set</code> changes a limit.
+            """,
+          links: owners(of: .limit))
+      },
+      later,
+    ]
+  }
+
+  private func waiting(_ reason: HoldUp, _ problem: (Int, Timestamp) -> Problem?) -> Problem? {
+    let concerned = owners.filter { $0.waiting == reason && $0.due > 0 }
+    guard let since = concerned.compactMap(\.dueSince).min() else { return nil }
+    return problem(concerned.reduce(0) { $0 + $1.due }, since)
+  }
+
+  /// The owners whose reviews wait longest.
+  private func owners(of reason: HoldUp) -> [HTML] {
+    owners.filter { $0.waiting == reason && $0.due > 0 }
+      .sorted { ($0.dueSince ?? now) < ($1.dueSince ?? now) }
+      .prefix(3).map { HTML.link(to: $0.owner) }
+  }
+
+  private var later: Problem? {
+    let count = owners.reduce(0) { $0 + $1.later }
+    guard count > 0 else { return nil }
+    return Problem(
+      grade: .note, title: "\(Reading.count(count, "review")) due later", time: owners.compactMap(\.nextDue).min(),
+      advice: "After a failed attempt, a rate limit, or as they were submitted. The time is that of the first.",
+      links: ["<a href=\"/reviews?status=pending\">pending reviews</a>"])
+  }
+
+  private func heldUpProblem(_ group: HeldUpReviews) -> Problem {
+    var problem = Problem(
+      grade: .warning, title: "", time: group.since, advice: group.reason.advice,
+      links: group.examples.map { HTML.link(to: $0) })
+    let (count, noun) = (group.count, Reading.count(group.count, "review"))
+    switch group.reason {
+    case .unconsumed:
+      problem.grade = .bad
+      problem.title = "\(noun) in the queue, and no consumer"
+    case .silent: problem.title = "\(Reading.count(count, "run")) \(count == 1 ? "is" : "are") silent"
+    case .unpublished: problem.title = "\(noun) claimed, and never confirmed by the broker"
+    case .leaseExpired: problem.title = "\(noun) whose consumer died or hung"
+    case .lost: problem.title = "\(noun) whose ticket is lost"
+    case .stale: problem.title = "\(noun) untouched in the queue for long"
+    case .dueLater, .paused, .limit, .unclaimed: problem.title = noun
+    }
+    return problem
+  }
+}
+
+extension HoldUp {
+  /// Why a review of this kind waits, and what an operator can do.
+  var advice: HTML {
+    switch self {
+    case .dueLater: "Its time has not come: after a failed attempt, a rate limit, or as it was submitted."
+    case .paused: "Its owner is paused."
+    case .limit: "Its owner has as many reviews under way as it may."
+    case .unclaimed: "It is due. A producer claims it next: is <code>baton produce</code> running?"
+    case .unconsumed:
+      "Start <code>baton consume</code>; where it runs, its log and its <code>/readyz</code> say why it takes nothing."
+    case .silent:
+      "The reaper asks the worker about it. Look at the worker's log where it stays; cancelling frees the slot."
+    case .unpublished, .leaseExpired, .lost, .stale:
+      "The reaper publishes it again at its next pass. Where this stays, is <code>baton reap</code> running?"
+    }
+  }
+
+  /// In a few words, for one review.
+  var title: String {
+    switch self {
+    case .dueLater: "due later"
+    case .paused: "its owner is paused"
+    case .limit: "waits for a slot of its owner"
+    case .unclaimed: "waits for a producer"
+    case .unconsumed: "in the queue, and no consumer"
+    case .silent: "silent run"
+    case .unpublished: "claimed, and never confirmed by the broker"
+    case .leaseExpired: "its consumer died or hung"
+    case .lost: "its ticket is lost"
+    case .stale: "untouched in the queue for long"
+    }
+  }
+}

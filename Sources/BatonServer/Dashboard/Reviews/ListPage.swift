@@ -1,0 +1,86 @@
+internal import ReviewStore
+internal import Reviews
+
+/// Reviews, newest first, by status, owner and repository.
+struct ListPage: Sendable {
+  let query: ListQuery
+  let page: BrowsedPage
+  /// Where the list is of one owner.
+  var owner: OwnerStanding?
+
+  static let limit = 50
+
+  /// The address of a list, as the script and the links name it.
+  static func parameters(_ query: ListQuery, cursor: ReviewCursor? = nil) -> String {
+    [
+      ("status", query.filter.status?.rawValue), ("owner", query.filter.owner?.description),
+      ("repo", query.filter.repository), ("cursor", (cursor ?? query.cursor)?.description),
+    ].compactMap { name, value in value.map { "\(name)=\(HTML.percentEncoded($0))" } }.joined(separator: "&")
+  }
+
+  static func path(_ query: ListQuery, cursor: ReviewCursor? = nil) -> String {
+    let parameters = parameters(query, cursor: cursor)
+    return parameters.isEmpty ? "/reviews" : "/reviews?\(parameters)"
+  }
+
+  var body: HTML { "<h1>Reviews</h1>\(form)\(sections.map(\.element))" }
+
+  var sections: [Section] { [Section("owner", ownerTable), Section("list", list)] }
+
+  private var form: HTML {
+    let statuses = ReviewStatus.allCases.map { status -> HTML in
+      let selected: HTML = status == query.filter.status ? " selected=\"selected\"" : ""
+      return "<option\(selected)>\(status.rawValue)</option>"
+    }
+    return """
+      <form class="filters" method="get" action="/reviews" role="search">
+      <label>Status <select name="status"><option value="">any</option>\(statuses)</select></label>
+      <label>Owner <input name="owner" value="\(query.filter.owner?.description ?? "")" placeholder="org:acme"\
+       pattern="(user|org):.+" title="user:ID or org:ID" autocapitalize="none" spellcheck="false"/></label>
+      <label>Repository <input name="repo" value="\(query.filter.repository ?? "")" placeholder="acme/shop"\
+       autocapitalize="none" spellcheck="false"/></label>
+      <button type="submit" class="primary">Filter</button> <a href="/reviews">Clear</a>
+      </form>
+      """
+  }
+
+  private var ownerTable: HTML {
+    guard let owner else { return .none }
+    return """
+      <table class="owners"><thead><tr><th scope="col">Owner</th><th scope="col">Under way</th>\
+      <th scope="col" class="number">Due</th><th scope="col" class="number">Later</th><th scope="col">Oldest due</th>\
+      <th scope="col"><span class="unseen">Action</span></th></tr></thead><tbody>\(OverviewPage.row(owner))</tbody></table>
+      """
+  }
+
+  private var list: HTML {
+    let more: HTML =
+      page.next.map { next in
+        let label: HTML = page.isCutShort ? "Look further back" : "Older"
+        return "<p class=\"more\"><a rel=\"next\" href=\"\(Self.path(query, cursor: next))\">\(label)</a></p>"
+      } ?? HTML.none
+    let cut: HTML =
+      page.isCutShort
+      ? "<p class=\"empty\">Among the \(Reading.grouped(ReviewStore.browseSpan)) reviews before, no more match.</p>"
+      : ""
+    if page.reviews.isEmpty { return page.isCutShort ? cut + more : "<p class=\"empty\">No review matches.</p>" }
+    return """
+      <table class="reviews"><thead><tr><th scope="col">Status</th><th scope="col">Pull request</th>\
+      <th scope="col">Owner</th><th scope="col">Why</th><th scope="col">Changed</th></tr></thead>
+      <tbody>\(page.reviews.map(row))</tbody></table>
+      \(cut)\(more)
+      """
+  }
+
+  private func row(_ review: Review) -> HTML {
+    let why = review.errorCode ?? (review.status.isTerminal ? "" : review.statusReason ?? "")
+    return """
+      <tr><td>\(HTML.status(review.status))</td>\
+      <th scope="row"><a href="/reviews/\(review.id.lowercase)">\(HTML.foreign(review.prTitle))</a>\
+      <small>\(HTML.foreign("\(review.repoFullName) #\(review.prNumber)"))</small></th>\
+      <td>\(HTML.link(to: review.owner))</td>\
+      <td>\(HTML.foreign(why))\(review.attempt > 1 ? " <span class=\"tag\">attempt \(review.attempt)</span>" : HTML.none)</td>\
+      <td>\(HTML.time(review.updatedAt))</td></tr>
+      """
+  }
+}

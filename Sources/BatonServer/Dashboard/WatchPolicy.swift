@@ -1,0 +1,22 @@
+package import ReviewStore
+
+/// The settings by which the dashboard judges what is held up: those of the producer and the reaper.
+package struct WatchPolicy: Sendable {
+  /// `BATON_LEASE`, `BATON_PUBLISH_GRACE`, `BATON_STALE_AFTER`, `BATON_RUNNING_TIMEOUT`.
+  package var times: ReapTimes
+  /// `BATON_OWNER_LIMIT`.
+  package var ownerLimit: Int
+  /// `BATON_QUEUE`.
+  package var queue: String
+
+  package init(
+    times: ReapTimes = ReapTimes(
+      holderTimeout: .seconds(15), publishGrace: .seconds(15), staleAfter: .seconds(300),
+      runningTimeout: .seconds(1_800)),
+    ownerLimit: Int = 20, queue: String = "baton.reviews"
+  ) {
+    self.times = times
+    self.ownerLimit = ownerLimit
+    self.queue = queue
+  }
+}

@@ -1,0 +1,243 @@
+import Foundation
+import Reviews
+import Support
+import Testing
+import WorkerAPI
+
+@testable import BatonServer
+@testable import ReviewStore
+
+@Suite("Dashboard pages")
+struct DashboardPageTests {
+  private static let now = Timestamp(microseconds: 1_795_000_000_000_000)
+  private static let visitor = Visitor(csrfToken: "c5rf", canSignOut: true)
+
+  private static func review(_ status: ReviewStatus, text: String) -> Review {
+    Review(
+      id: UUID(), ownerType: .org, ownerId: text, userId: nil, platform: .github, platformIntegrationId: nil,
+      platformProjectId: nil, repoFullName: text, prNumber: 7, prUrl: "https://example.com/\(text)", prTitle: text,
+      prAuthor: text, baseRef: text, headRef: text, headSha: text, status: status, statusReason: text, priority: 1,
+      attempt: 2, availableAt: now, claimedAt: now, publishedAt: now, republishCount: 1, leaseLosses: 1,
+      leaseOwner: nil,
+      leaseExpiresAt: nil, dispatchFailures: 1, preparedAt: now, dispatchedAt: now, sessionId: text, cliSessionId: text,
+      agentVersion: text, previousSessionId: nil, errorCode: status == .failed ? "agent_failed" : nil,
+      errorMessage: status == .failed ? text : nil, startedAt: now, completedAt: now, createdAt: now, updatedAt: now,
+      model: text, totalTokensIn: 1_234, totalTokensOut: 5, totalCostMicrousd: 1_234_567)
+  }
+
+  private static func overview(_ text: String) -> Overview {
+    let owner = Owner(type: .user, id: text)
+    return Overview(
+      now: now,
+      stats: StoreStats(
+        counts: [.pending: 5, .queued: 3, .running: 2], oldestPending: .seconds(70), oldestQueued: .seconds(3),
+        unacknowledged: 1, consumers: 1),
+      queue: QueueFigures(name: text, ready: 1, consumers: 1, dead: 2),
+      owners: [
+        OwnerStanding(
+          owner: owner, limit: 20, isPaused: true, due: 3, dueSince: now, later: 2, nextDue: now, queued: 3, running: 2,
+          waiting: .paused),
+        OwnerStanding(
+          owner: owner, limit: 0, isPaused: false, due: 1, dueSince: Timestamp(microseconds: 0), later: 0, nextDue: nil,
+          queued: 0, running: 0, waiting: .unclaimed),
+      ],
+      heldUp: HoldUp.allCases.map { HeldUpReviews(reason: $0, count: 2, since: now, examples: [UUID(), UUID()]) },
+      failures: [
+        FailureGroup(code: text, count: 2, lastAt: now, lastID: UUID(), lastMessage: text),
+        FailureGroup(code: "agent_failed", count: 1, lastAt: now, lastID: UUID(), lastMessage: nil),
+      ],
+      flow: [
+        FlowMinute(
+          start: Timestamp(microseconds: now.microseconds - now.microseconds % 60_000_000 - 120_000_000),
+          dispatched: 12,
+          waitMedian: .seconds(2), waitP95: .seconds(9), completed: 3, failed: 2, cancelled: 1)
+      ],
+      holders: [
+        HolderStanding(
+          role: text, host: text, processID: 1, startedAt: now, heartbeatAt: now, inFlight: 1, isDead: true)
+      ],
+      ownerLimit: 20)
+  }
+
+  private func page(_ body: HTML, visitor: Visitor? = visitor) throws -> PageReader {
+    try PageReader(
+      Page(
+        title: "<t>", place: .overview, live: "/live?a=1&b=2", path: "/\"", now: Self.now, body: body, visitor: visitor
+      )
+      .html.markup)
+  }
+
+  @Test("every page is well-formed, and made of nothing but what this program wrote", arguments: HTMLTests.hostile)
+  func wellFormed(text: String) throws {
+    let bodies: [HTML] =
+      ReviewStatus.allCases.flatMap { status -> [HTML] in
+        let review = Self.review(status, text: text)
+        let detail = ReviewDetail(
+          now: Self.now, review: review,
+          transitions: [
+            ReviewTransition(at: Self.now, fromStatus: nil, toStatus: .pending, reason: text, actor: text),
+            ReviewTransition(at: Self.now, fromStatus: .pending, toStatus: status, reason: nil, actor: nil),
+          ],
+          holdUp: status == .pending ? .dueLater : nil,
+          events: .known([
+            RunEvent(timestamp: Self.now, eventType: text, message: text),
+            RunEvent(timestamp: Self.now, eventType: "tool", content: .object(["key": .string(text)])),
+          ]))
+        var query = ListQuery.all
+        query.filter.repository = text
+        let list = ListPage(
+          query: query,
+          page: BrowsedPage(reviews: [review], next: ReviewCursor(createdAt: Self.now, id: UUID()), isCutShort: true),
+          owner: Self.overview(text).owners[0])
+        return [ReviewPage(detail: detail).body, list.body]
+      } + ["\(OverviewPage(overview: Self.overview(text)).sections.map(\.element))"]
+    for body in bodies {
+      let page = try page(body)
+      #expect(page.all("script").count == 1)
+      #expect(
+        page.elements.allSatisfy { element in !element.attributes.keys.contains { $0.hasPrefix("on") || $0 == "style" }
+        })
+      for url in page.elements.flatMap({ [$0.attributes["href"], $0.attributes["src"]] }).compactMap({ $0 }) {
+        #expect(url.hasPrefix("/") || url.hasPrefix("#") || url.hasPrefix("https://example.com/"), "\(url)")
+      }
+      let ids = page.elements.compactMap { $0.attributes["id"] }
+      #expect(Set(ids).count == ids.count, "an id stands twice")
+    }
+  }
+
+  @Test("every button belongs to the one form with the page's token, which a stranger's page has not")
+  func buttons() throws {
+    let body: HTML = "\(OverviewPage(overview: Self.overview("acme")).sections.map(\.element))"
+    let page = try page(body)
+    let buttons = page.all("button")
+    #expect(!buttons.isEmpty && buttons.allSatisfy { $0["form"] == "act" && $0["formaction"] != nil })
+    #expect(page.all("input").contains { $0["name"] == "csrf" && $0["value"] == "c5rf" })
+    let strange = try self.page("<p>x</p>", visitor: nil)
+    #expect(strange.all("form").isEmpty && strange.all("input").isEmpty)
+  }
+
+  @Test("the worst problem comes first and makes the headline; what is as it should be is only noted")
+  func verdict() {
+    var overview = Self.overview("acme")
+    #expect(overview.problems.first?.grade == .bad)
+    #expect(overview.problems.map(\.grade) == overview.problems.map(\.grade).sorted())
+    overview.heldUp = []
+    overview.queue?.dead = 0
+    overview.owners[1].dueSince = Self.now
+    #expect(overview.problems.allSatisfy { $0.grade == .note })
+    #expect(OverviewPage(overview: overview).sections[0].content.markup.contains("All is well"))
+    overview.flow[0].failed = 30
+    #expect(overview.problems.first?.title == "30 of the last 33 reviews failed")
+    overview.queue?.consumers = 0
+    overview.flow = []
+    #expect(overview.problems.first?.title == "There is no consumer")
+    overview.queue = nil
+    #expect(overview.problems.first?.title == "The broker cannot be reached")
+  }
+
+  @Test("nothing at all makes a page that says so")
+  func empty() throws {
+    let overview = Overview(
+      now: Self.now,
+      stats: StoreStats(counts: [:], oldestPending: nil, oldestQueued: nil, unacknowledged: 0, consumers: 0),
+      queue: QueueFigures(name: "q", ready: 0, consumers: 1, dead: 0), ownerLimit: 20)
+    let text = try page("\(OverviewPage(overview: overview).sections.map(\.element))").text
+    for part in [
+      "All is well", "Nothing in the last hour", "No review has failed", "No owner has a review", "No process",
+    ] {
+      #expect(text.contains(part), "\(part)")
+    }
+  }
+}
+
+@Suite("Dashboard over HTTP")
+struct DashboardHTTPTests {
+  @Test("every page has a strict policy, and nothing of it is kept or framed")
+  func policy() async throws {
+    try await withServer { server in
+      for path in ["/", "/reviews", "/reviews/x", "/live?review=x"] {
+        let reply = try await server.client.send("GET", path)
+        let policy = reply.headers["content-security-policy"] ?? ""
+        if path.hasPrefix("/live") {
+          #expect(reply.status == 404)
+          continue
+        }
+        #expect(policy.hasPrefix("default-src 'none'; script-src 'self'; style-src 'self';"), "\(path)")
+        #expect(
+          !policy.contains("unsafe") && policy.contains("frame-ancestors 'none'")
+            && policy.contains("form-action 'self'"))
+        #expect(reply.headers["cache-control"] == "no-store")
+        #expect(reply.headers["x-content-type-options"] == "nosniff")
+        #expect(reply.headers["x-frame-options"] == "DENY")
+        #expect(reply.headers["referrer-policy"] == "same-origin")
+        #expect(reply.headers["content-type"] == "text/html; charset=utf-8")
+        _ = try PageReader(reply.body)
+      }
+    }
+  }
+
+  @Test("style, script and icon are this server's own, may be kept as long as they stay the same, and are for all")
+  func assets() async throws {
+    try await withServer(apiToken: Secret("s3cret")) { server in
+      let page = try PageReader(try await server.client.send("GET", "/").body)
+      let urls = page.all("link").compactMap { $0["href"] } + page.all("script").compactMap { $0["src"] }
+      #expect(urls.count == 3)
+      for url in urls {
+        let reply = try await server.client.send("GET", url)
+        #expect(reply.status == 200)
+        #expect(reply.headers["cache-control"] == "public, max-age=31536000, immutable")
+        #expect(!reply.body.contains("//cdn") && !reply.body.contains("@import"))
+      }
+      #expect(try await server.client.send("GET", "/assets/dashboard.css").headers["cache-control"] == "no-cache")
+      #expect(try await server.client.send("GET", "/assets/secret").status == 404)
+    }
+  }
+
+  @Test("a stranger gets the form, the token opens the pages, and signing out closes them")
+  func signIn() async throws {
+    try await withServer(apiToken: Secret("s3cret")) { server in
+      let client = server.client
+      let origin = ("Origin", "http://127.0.0.1:\(client.port)")
+      for path in ["/", "/reviews", "/reviews?status=failed"] {
+        let reply = try await client.send("GET", path)
+        #expect(reply.status == 401)
+        #expect(try PageReader(reply.body).all("input").contains { $0["name"] == "next" && $0["value"] == path })
+      }
+      #expect(try await client.send("GET", "/live").status == 401)
+      let arrival = try await client.send("GET", "/reviews", headers: [("Sec-Fetch-Site", "cross-site")])
+      #expect(arrival.status == 200)
+      #expect(arrival.headers["refresh"] == "0; url=/reviews")
+      let wrong = try await client.send("POST", "/login", headers: [origin], body: Array("token=no&next=/".utf8))
+      #expect(wrong.status == 401)
+      #expect(wrong.headers["set-cookie"] == nil)
+      let strange = try await client.send(
+        "POST", "/login", headers: [("Origin", "http://evil.example")], body: Array("token=s3cret".utf8))
+      #expect(strange.status == 403)
+      let reply = try await client.send(
+        "POST", "/login", headers: [origin], body: Array("token=s3cret&next=%2F%2Fevil.example".utf8))
+      #expect(reply.status == 303)
+      #expect(reply.headers["location"] == "/")
+      let cookie = String(try #require(reply.headers["set-cookie"]).prefix { $0 != ";" })
+      let page = try await client.send("GET", "/", headers: [("Cookie", cookie)])
+      #expect(page.status == 200)
+      // The API keeps to its bearer: no cookie opens it, so no page of another site can use it.
+      #expect(try await client.send("GET", "/api/stats", headers: [("Cookie", cookie)]).status == 401)
+      let token = try #require(page.body.firstMatch(of: /name="csrf" value="(\w+)"/))
+      let out = try await client.send(
+        "POST", "/logout", headers: [("Cookie", cookie), origin], body: Array("csrf=\(token.1)".utf8))
+      #expect(out.status == 303)
+      #expect(out.headers["set-cookie"]?.contains("Max-Age=0") == true)
+    }
+  }
+
+  @Test("without the database the front page says so, and waits for it")
+  func databaseAway() async throws {
+    try await withServer { server in
+      let page = try await server.client.send("GET", "/")
+      #expect(page.status == 200)
+      #expect(page.body.contains("Postgres cannot be reached"))
+      #expect(try PageReader(page.body).all("body").first?["data-live"] == "/live")
+      #expect(try await server.client.send("GET", "/reviews").status == 503)
+    }
+  }
+}

@@ -1,0 +1,174 @@
+import BatonServer
+import Foundation
+import PostgresClient
+import ReviewStore
+import Reviews
+import Support
+import Testing
+
+@Suite("Dashboard in a browser", .timeLimit(.minutes(5)))
+struct DashboardBrowserTests {
+  private let queue = QueueFigures(name: "q", ready: 0, consumers: 1, dead: 0)
+
+  private func url(_ stack: ServerStack, _ path: String = "/") -> String {
+    "http://127.0.0.1:\(stack.client.port)\(path)"
+  }
+
+  @Test("the front page follows the database without being loaded again, and its buttons act")
+  func live() async throws {
+    try await withServerStack(queue: queue) { stack in
+      try await Browser.run { page in
+        try await page.open(url(stack))
+        try await page.see("Live", in: "#link")
+        _ = try await page.evaluate("window.isSamePage = true")
+        #expect(try await page.text("#load .pending dd").hasPrefix("0"))
+        _ = try await stack.submit("abcdef1")
+        try await page.see("1", in: "#load .pending dd")
+        try await page.see("org:acme", in: "#owners")
+        try await page.see("Pause", in: "#owners button")
+        try await page.click("#owners button")
+        try await page.see("org:acme is paused", in: "#toast")
+        try await page.see("Resume", in: "#owners button")
+        try await page.see("1 review of paused owners", in: "#verdict")
+        #expect(try await stack.store.standing(of: Owner(type: .org, id: "acme"), ownerLimit: 1)?.isPaused == true)
+        #expect(try await page.evaluate("window.isSamePage") == .bool(true))
+        #expect(page.complaints.isEmpty, "\(page.complaints)")
+      }
+    }
+  }
+
+  @Test("a hostile title is shown, and does not run: not when loaded, and not when it comes by the stream")
+  func hostile() async throws {
+    let title = #"<img src=x onerror=alert(1)><script>alert(2)</script>" onfocus="alert(3)" autofocus="#
+    try await withServerStack(queue: queue) { stack in
+      let id = try await stack.submit("abcdef1")
+      let rename = Statement(unprepared: "UPDATE code_reviews SET pr_title = $1, updated_at = now()")
+      try await stack.pool.query(rename, [title])
+      try await Browser.run { page in
+        for path in ["/reviews", "/reviews/\(id.lowercase)"] {
+          try await page.open(url(stack, path))
+          try await page.see("Live", in: "#link")
+          #expect(try await page.text("main").contains(title))
+        }
+        try await page.open(url(stack, "/reviews"))
+        try await page.see("Live", in: "#link")
+        try await stack.pool.query(rename, [title + " again"])
+        try await page.see(title + " again", in: "#list")
+        #expect(try await page.evaluate("document.querySelectorAll('main img, main script').length") == .integer(0))
+        #expect(page.complaints.isEmpty, "\(page.complaints)")
+      }
+    }
+  }
+
+  @Test("even markup that got past the escaping could not run")
+  func policy() async throws {
+    try await withServerStack(queue: queue) { stack in
+      try await Browser.run { page in
+        try await page.open(url(stack))
+        let hasRun = try await page.evaluate(
+          """
+          new Promise((resolve) => {
+            const main = document.querySelector("main");
+            main.insertAdjacentHTML("beforeend", "<img src=/assets/none onerror='window.hasRun = 1'><b style='color:red' onclick='window.hasRun = 1'>x</b>");
+            const script = document.createElement("script");
+            script.textContent = "window.hasRun = 1";
+            main.append(script);
+            main.querySelector("b").click();
+            setTimeout(() => resolve(window.hasRun ?? 0), 200);
+          })
+          """)
+        #expect(hasRun == .integer(0))
+        try await eventually("the browser's report") {
+          page.complaints.contains { $0.contains("Content Security Policy") }
+        }
+      }
+    }
+  }
+
+  @Test("a review is cancelled by a second press, and started again; its page follows")
+  func cancelAndRetry() async throws {
+    try await withServerStack(queue: queue) { stack in
+      let id = try await stack.submit("abcdef1")
+      try await Browser.run { page in
+        try await page.open(url(stack, "/reviews/\(id.lowercase)"))
+        try await page.see("Live", in: "#link")
+        try await page.click("#actions button")
+        try await page.see("Press again", in: "#actions button")
+        #expect(try await stack.store.review(id)?.status == .pending)
+        try await page.click("#actions button")
+        try await page.see("cancelled", in: "#standing")
+        try await page.see("Retry", in: "#actions button")
+        try await page.see("cancelled by a user", in: "#transitions")
+        // By the keyboard alone.
+        _ = try await page.evaluate("document.querySelector('#actions button').focus()")
+        try await page.pressEnter()
+        try await page.see("pending", in: "#standing")
+        try await page.see("attempt 2", in: "#standing")
+        #expect(try await stack.store.review(id)?.attempt == 2)
+        #expect(page.complaints.isEmpty, "\(page.complaints)")
+      }
+    }
+  }
+
+  @Test("the token signs in, to the page that was asked for, and signs out")
+  func signIn() async throws {
+    try await withServerStack(queue: queue, apiToken: Secret("s3cret")) { stack in
+      try await Browser.run { page in
+        try await page.open(url(stack, "/reviews?status=failed"))
+        _ = try await page.evaluate("document.querySelector('#token').focus()")
+        try await page.type("wrong")
+        try await page.click("button")
+        try await page.see("This is not the token", in: "#fault")
+        _ = try await page.evaluate("document.querySelector('#token').focus()")
+        try await page.type("s3cret")
+        try await page.click("button")
+        try await page.see("Live", in: "#link")
+        #expect(try await page.evaluate("location.pathname + location.search") == .string("/reviews?status=failed"))
+        #expect(try await page.evaluate("document.cookie") == .string(""))
+        try await page.click("header button")
+        try await page.see("Sign in", in: "h1")
+      }
+    }
+  }
+
+  @Test(
+    "who is signed in and follows a link of another site arrives, although the browser keeps the cookie back at first")
+  func arrival() async throws {
+    try await withServerStack(queue: queue, apiToken: Secret("s3cret")) { stack in
+      try await Browser.run { page in
+        // Two names of this machine are two sites to a browser.
+        let home = "http://localhost:\(stack.client.port)"
+        try await page.open(home)
+        _ = try await page.evaluate("document.querySelector('#token').focus()")
+        try await page.type("s3cret")
+        try await page.pressEnter()
+        try await page.see("Live", in: "#link")
+        try await page.open(url(stack))
+        try await page.see("Sign in", in: "h1")
+        _ = try await page.evaluate("location.href = '\(home)/reviews?status=failed'")
+        try await page.see("No review matches", in: "#list")
+      }
+    }
+  }
+
+  @Test("nothing is wider than a phone, and every control can be reached by a finger", arguments: [false, true])
+  func phone(isDark: Bool) async throws {
+    try await withServerStack(queue: queue) { stack in
+      let id = try await stack.submit("abcdef1")
+      let word = String(repeating: "w", count: 200)
+      try await stack.run(
+        "UPDATE code_reviews SET pr_title = '\(word)', repo_full_name = '\(word)', head_ref = '\(word)'")
+      try await Browser.run { page in
+        try await page.show(width: 375, height: 700, isDark: isDark)
+        for path in ["/", "/reviews", "/reviews/\(id.lowercase)"] {
+          try await page.open(url(stack, path))
+          try await page.see("Live", in: "#link")
+          #expect(try await page.evaluate("document.documentElement.scrollWidth <= 375") == .bool(true), "\(path)")
+          let small =
+            "[...document.querySelectorAll('main button, main input, main select')].filter((one) => one.getBoundingClientRect().height < 44).length"
+          #expect(try await page.evaluate(small) == .integer(0), "\(path)")
+        }
+      }
+    }
+  }
+}
