@@ -25,9 +25,7 @@ struct CallbackTests {
         "POST", "/api/internal/code-review-status/\(first.uuidString.lowercased())",
         headers: [("X-Internal-Secret", "c4llback")], body: Array(#"{"status":"completed","attempt":1}"#.utf8))
       #expect(reply.status == 200)
-      let told = ContinuousClock.now
       try await eventually("the other runs") { plant.worker.starts.count == 2 }
-      print("MEASURED completion to next POST: \(ContinuousClock.now - told)")
       #expect(Set(plant.worker.starts.map(\.reviewID)) == Set(ids))
       for process in [producer, consumer, server] { process.signal(SIGTERM) }
       for process in [producer, consumer, server] { #expect(await process.wait() == 0, "\(process.output)") }
