@@ -52,19 +52,18 @@ struct AgentWatch: Sendable {
     while true {
       let hasEnded = !(leader?.isAlive ?? false)
       if hasEnded || Task.isCancelled { leader?.signalGroup(SIGKILL, mark: mark) }
-      var hasRead = false
-      while !hasOverflowed, let lines = tail.read(Self.readByteCount) {
-        hasRead = true
-        if !lines.isEmpty { await onLines(lines.map { AgentLine(redact($0)) }, tail.lineOffset) }
-        hasOverflowed = max(tail.readOffset, size(folder.errorPath)) > outputByteCountMax
-      }
-      if hasEnded { break }
-      if hasOverflowed || size(folder.errorPath) > outputByteCountMax {
+      if !hasOverflowed, hasPrintedTooMuch {
         hasOverflowed = true
         await onOverflow()
         // No grace: it would go on filling the disk.
         leader?.signalGroup(SIGKILL, mark: mark)
       }
+      var hasRead = false
+      while !hasPrintedTooMuch, let lines = tail.read(Self.readByteCount) {
+        hasRead = true
+        if !lines.isEmpty { await onLines(lines.map { AgentLine(redact($0)) }, tail.lineOffset) }
+      }
+      if hasEnded { break }
       pause = hasRead ? Self.pauses.lowerBound : min(pause * 2, Self.pauses.upperBound)
       await rest(pause)
     }
@@ -75,6 +74,9 @@ struct AgentWatch: Sendable {
   private func rest(_ pause: Duration) async {
     _ = await Task { try? await Task.sleep(for: pause) }.value
   }
+
+  /// By what is in the files, not by what has been read: reading may be slower than printing.
+  private var hasPrintedTooMuch: Bool { max(size(folder.outputPath), size(folder.errorPath)) > outputByteCountMax }
 
   private func size(_ path: String) -> Int64 {
     var status = stat()
