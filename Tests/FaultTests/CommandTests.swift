@@ -80,4 +80,22 @@ struct CommandTests {
       #expect(try await plant.test.store.capacityStats(ownerLimit: 20).reaperLastRun != nil)
     }
   }
+
+  @Test("a worker answers probes and metrics on a port of their own")
+  func workerHealth() async throws {
+    let state = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).sqlite").path
+    defer { try? FileManager.default.removeItem(atPath: state) }
+    let port = try BrokerServer.freePort()
+    let process = try BatonProcess(
+      ["worker", "--port", "0"],
+      settings: [
+        "BATON_WORKER_TOKEN": "t", "BATON_WORKER_STATE": state, "BATON_METRICS_PORT": "\(port)",
+      ])
+    let client = RawHTTPClient(port: port)
+    try await eventually("ready") { (try? await client.send("GET", "/readyz").status) == 200 }
+    #expect(try await client.send("GET", "/livez").status == 200)
+    #expect(try await client.send("GET", "/metrics").body.contains("baton_http_requests_total"))
+    process.signal(SIGTERM)
+    #expect(await process.wait() == 0, "\(process.output)")
+  }
 }

@@ -1,10 +1,14 @@
 internal import ArgumentParser
 internal import Assembly
+internal import BatonServer
 internal import FoundationEssentials
 internal import Logging
 internal import ReferenceWorker
 internal import Reviews
+internal import ServiceLifecycle
 internal import Settings
+internal import Synchronization
+internal import Telemetry
 
 /// `baton worker`
 struct WorkerCommand: AsyncParsableCommand {
@@ -41,9 +45,30 @@ struct WorkerCommand: AsyncParsableCommand {
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
       "worker", [worker, agent, callbacks, metrics], requiring: [.workerToken])
-    let service = ReferenceWorker(
-      configuration: .init(settings, host: host, port: port, concurrency: concurrency, logger: logger), logger: logger)
-    try await ServiceRunner.run([service], drainTimeout: settings.drainTimeout, logger: logger)
+    let readiness = Readiness()
+    let isListening = Mutex(false)
+    readiness.register("worker") { isListening.withLock { $0 } ? nil : "it does not listen yet" }
+    var configuration = WorkerConfiguration(
+      settings, host: host, port: port, concurrency: concurrency, logger: logger)
+    let onBound = configuration.onBound
+    configuration.onBound = { port in
+      isListening.withLock { $0 = true }
+      await onBound(port)
+    }
+    let worker = ReferenceWorker(configuration: configuration, logger: logger)
+    try await ServiceRunner.run(
+      healthServices(settings, readiness, logger) + [worker], drainTimeout: settings.drainTimeout, logger: logger)
+  }
+
+  /// Its probes and metrics, where BATON_METRICS_PORT is set: not on its own port, whose every call but `/health` needs the token.
+  private func healthServices(_ settings: Settings, _ readiness: Readiness, _ logger: Logger) -> [any Service] {
+    guard let port = settings.metricsPort else { return [] }
+    let registry = PrometheusRegistry()
+    return [
+      HealthServer(
+        host: settings.metricsHost, port: port, metrics: BatonMetrics(factory: registry), registry: registry,
+        readiness: readiness, logger: logger)
+    ]
   }
 }
 
