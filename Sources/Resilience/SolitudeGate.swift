@@ -45,6 +45,11 @@ public final class SolitudeGate: Sendable {
   /// Creates an open gate.
   public init() {}
 
+  /// Whether somebody is inside alone, or waits to be: whoever comes now would have to wait for it.
+  public var isWantedAlone: Bool {
+    state.withLock { state in state.isExclusive || state.line.contains { $0.kind == .exclusive } }
+  }
+
   /// How many wait in line, of both kinds.
   public var waitingCount: Int { state.withLock { $0.line.count } }
 

@@ -90,6 +90,8 @@ extension ReviewStore {
     ON CONFLICT (id) DO UPDATE
        SET token_ciphertext = COALESCE(EXCLUDED.token_ciphertext, i.token_ciphertext),
            webhook_secret_ciphertext = COALESCE(EXCLUDED.webhook_secret_ciphertext, i.webhook_secret_ciphertext),
+           -- A new token replaces what was made with the old one.
+           metadata = CASE WHEN EXCLUDED.token_ciphertext IS NULL THEN i.metadata ELSE i.metadata - 'project_tokens' END,
            revoked_at = NULL
     """)
 

@@ -10,7 +10,8 @@ extension Review {
     r.status_reason, r.priority, r.attempt, r.available_at, r.claimed_at, r.published_at, r.republish_count,
     r.lease_losses, r.lease_owner, r.lease_expires_at, r.dispatch_failures, r.prepared_at, r.dispatched_at, r.session_id,
     r.cli_session_id, r.agent_version, r.previous_session_id, r.error_code, r.error_message, r.started_at,
-    r.completed_at, r.created_at, r.updated_at, r.model, r.total_tokens_in, r.total_tokens_out, r.total_cost_microusd
+    r.completed_at, r.created_at, r.updated_at, r.model, r.total_tokens_in, r.total_tokens_out, r.total_cost_microusd,
+    r.pr_updated_at, r.check_run_id, r.gate_result
     """
 
   init(_ row: PostgresRow) throws {
@@ -47,6 +48,9 @@ extension Review {
       model: try row.optional("model", as: String.self),
       totalTokensIn: try row.optional("total_tokens_in", as: Int64.self),
       totalTokensOut: try row.optional("total_tokens_out", as: Int64.self),
-      totalCostMicrousd: try row.optional("total_cost_microusd", as: Int64.self))
+      totalCostMicrousd: try row.optional("total_cost_microusd", as: Int64.self),
+      prUpdatedAt: try row.optionalTimestamp("pr_updated_at"),
+      checkRunId: try row.optional("check_run_id", as: Int64.self),
+      gateResult: try row.optional("gate_result", as: String.self))
   }
 }

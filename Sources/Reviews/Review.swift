@@ -45,6 +45,12 @@ package struct Review: Sendable, Identifiable, Codable, Equatable {
   package var totalTokensIn: Int64?
   package var totalTokensOut: Int64?
   package var totalCostMicrousd: Int64?
+  /// The pull request's own time, as the newest webhook gave it.
+  package var prUpdatedAt: Timestamp?
+  /// GitHub's check run of this attempt.
+  package var checkRunId: Int64?
+  /// `pass` or `fail`: what the findings mean for the pull request.
+  package var gateResult: String?
 
   package init(
     id: UUID, ownerType: Owner.Kind, ownerId: String, userId: String?, platform: Platform,
@@ -59,7 +65,7 @@ package struct Review: Sendable, Identifiable, Codable, Equatable {
       String?, errorCode: String?, errorMessage: String?, startedAt: Timestamp?, completedAt: Timestamp?,
     createdAt:
       Timestamp, updatedAt: Timestamp, model: String?, totalTokensIn: Int64?, totalTokensOut: Int64?,
-    totalCostMicrousd: Int64?
+    totalCostMicrousd: Int64?, prUpdatedAt: Timestamp? = nil, checkRunId: Int64? = nil, gateResult: String? = nil
   ) {
     self.id = id
     self.ownerType = ownerType
@@ -104,6 +110,9 @@ package struct Review: Sendable, Identifiable, Codable, Equatable {
     self.totalTokensIn = totalTokensIn
     self.totalTokensOut = totalTokensOut
     self.totalCostMicrousd = totalCostMicrousd
+    self.prUpdatedAt = prUpdatedAt
+    self.checkRunId = checkRunId
+    self.gateResult = gateResult
   }
 
   package var owner: Owner { Owner(type: ownerType, id: ownerId) }

@@ -19,7 +19,7 @@ package struct BatonMetrics: Sendable {
   package let reviews: MetricGauges<ActiveStatus>
   /// Age of the oldest review that may be claimed.
   package let oldestPendingSeconds: MetricGauge
-  /// Age of the oldest queued review.
+  /// Age of the oldest queued review that was not dispatched.
   package let oldestQueuedSeconds: MetricGauge
   /// Age of the oldest review that its owner's limit lets be claimed.
   package let oldestClaimableSeconds: MetricGauge
@@ -244,7 +244,8 @@ extension MetricDefinition {
   static let oldestPendingSeconds = MetricDefinition(
     "baton_oldest_pending_seconds", .measured, unit: "seconds", help: "Age of the oldest pending review that is due.")
   static let oldestQueuedSeconds = MetricDefinition(
-    "baton_oldest_queued_seconds", .measured, unit: "seconds", help: "Age of the oldest queued review.")
+    "baton_oldest_queued_seconds", .measured, unit: "seconds",
+    help: "Age of the oldest queued review that was not dispatched.")
   static let oldestClaimableSeconds = MetricDefinition(
     "baton_oldest_claimable_seconds", .measured, unit: "seconds",
     help: "Age of the oldest due review whose owner is not paused and has a free slot.")

@@ -136,7 +136,7 @@ struct TargetGateTests {
     #expect(code(.missing) == .integrationRevoked)
     #expect(code(.refused(message: "it answered 403: This installation has been suspended")) == .integrationRevoked)
     #expect(code(.refused(message: "it answered 422: no")) == .platformRefused)
-    guard case .retry = InstallationFault.failure(.unauthorized(message: "no"), installation: "7") else {
+    guard case .wait = InstallationFault.failure(.unauthorized(message: "no"), installation: "7") else {
       Issue.record("the app's own key is not the review's fault")
       return
     }

@@ -12,5 +12,8 @@ package func eventually(
 /// What a test waited for in vain.
 package struct NeverHappened: Error, CustomStringConvertible {
   package let what: String
+
+  package init(what: String) { self.what = what }
+
   package var description: String { "waited a minute in vain for \(what)" }
 }

@@ -146,7 +146,7 @@ public final class AMQPConsumer: Sendable {
   ///
   /// Returns when the task is cancelled: decisions taken by then are sent, the connection is closed, what is unsettled
   /// goes back to the broker, and `deliveries` ends. To drain first, call `stopConsuming()` and settle what is in hand.
-  /// - Throws: only what no reconnect can cure (`AMQPError.isPermanent`): wrong credentials, a topology that is there
+  /// - Throws: only what no reconnect can cure: a configuration that cannot be used, a topology that is there
   ///   with other arguments.
   public func run() async throws {
     defer { buffer.end() }
@@ -155,7 +155,7 @@ public final class AMQPConsumer: Sendable {
       do throws(AMQPError) {
         try await serveOneConnection(&retries)
       } catch {
-        if error.isPermanent { throw error }
+        if error.endsReconnecting { throw error }
         if Task.isCancelled { return }
         guard await pause(&retries, after: error) else { return }
       }

@@ -121,7 +121,7 @@ public final class AMQPPublisher: Sendable {
   ///
   /// Returns when the task is cancelled, after the confirms in flight have come (at most the RPC timeout); what still
   /// waits is `.notSent`.
-  /// - Throws: only what no reconnect can cure (`AMQPError.isPermanent`): wrong credentials, a topology that is there
+  /// - Throws: only what no reconnect can cure: a configuration that cannot be used, a topology that is there
   ///   with other arguments.
   public func run() async throws {
     queue.open()
@@ -131,7 +131,7 @@ public final class AMQPPublisher: Sendable {
       do throws(AMQPError) {
         try await serveOneConnection(&retries)
       } catch {
-        if error.isPermanent { throw error }
+        if error.endsReconnecting { throw error }
         if Task.isCancelled { return }
         guard await pause(&retries, after: error) else { return }
       }

@@ -50,6 +50,12 @@ public struct AMQPError: Error, Sendable, Hashable {
   ]
 }
 
+extension AMQPError {
+  /// Whether a connection that is kept alive is given up: only another configuration or another topology of this program could
+  /// help. Credentials, rights and a virtual host can be put right at the broker while it waits.
+  var endsReconnecting: Bool { isPermanent && ![402, 403, 530].contains(code) }
+}
+
 extension AMQPError: CustomStringConvertible {
   /// One line: what failed, the broker's code and text, and for a permanent error that trying again is useless.
   public var description: String {

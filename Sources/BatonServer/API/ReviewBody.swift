@@ -25,7 +25,8 @@ package struct ReviewBody: Sendable, Encodable, Equatable {
     ("errorMessage", { $0.errorMessage == nil }), ("startedAt", { $0.startedAt == nil }),
     ("completedAt", { $0.completedAt == nil }), ("model", { $0.model == nil }),
     ("totalTokensIn", { $0.totalTokensIn == nil }), ("totalTokensOut", { $0.totalTokensOut == nil }),
-    ("totalCostMicrousd", { $0.totalCostMicrousd == nil }),
+    ("totalCostMicrousd", { $0.totalCostMicrousd == nil }), ("prUpdatedAt", { $0.prUpdatedAt == nil }),
+    ("checkRunId", { $0.checkRunId == nil }), ("gateResult", { $0.gateResult == nil }),
   ]
 
   package func encode(to encoder: any Encoder) throws {

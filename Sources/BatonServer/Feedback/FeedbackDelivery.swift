@@ -70,7 +70,10 @@ package struct FeedbackDelivery: Service {
     case .told(let checkRunID): try await store.feedbackTold(entry, checkRunID: checkRunID)
     case .later(let message, let retryAfter):
       try await failed(entry, message, patience: Self.patience, retryAfter)
-    case .refused(let message): try await failed(entry, message, patience: Self.refusalPatience, nil)
+    case .refused(let message):
+      // A check that was begun has to end, or the pull request could never be merged.
+      let isBegun = entry.feedback.subject == .gate && entry.feedback.toldStatus?.isTerminal == false
+      try await failed(entry, message, patience: isBegun ? Self.patience : Self.refusalPatience, nil)
     }
   }
 

@@ -19,6 +19,11 @@ extension Consumer {
   /// Prepares and dispatches a leased review, writes what came of it, and settles its deliveries.
   func dispatch(_ review: LeasedReview, _ ticket: Ticket, _ trace: TraceContext) async {
     let leased = ContinuousClock.now
+    // Nobody waits for a suspect with a lease in hand: if it kills this process, all who have one pay for it.
+    guard !gate.isWantedAlone else {
+      return await conclude(
+        .postponed("another review is prepared alone here", outageDelay()), review, ticket, trace)
+    }
     let ending: Ending
     do {
       if review.leaseLosses >= Self.suspiciousLosses {
@@ -144,7 +149,9 @@ extension Consumer {
       return .unclear("\(message); the worker has another attempt", isCounted: true)
     case .unknown, .unsupported:
       circuit.succeeded()
-      return .unclear("\(message); the worker does not know the review", isCounted: true)
+      // Until it has once answered 200 there, a worker's 404 or 405 is no evidence.
+      let isEvidence = (try? await store.workerHasAnswered(workerURL)) ?? false
+      return .unclear("\(message); the worker does not know the review", isCounted: isEvidence)
     case .failed(let second):
       circuit.failed()
       return .unclear("\(message); asked about it, the worker failed too: \(second)", isCounted: false)

@@ -83,9 +83,13 @@ extension Reaper {
     return .republished
   }
 
-  /// Tells the worker what it has to know; what it does not accept comes due again.
+  /// Failures in a row after which the worker is taken for out: the others would wait for the same time-out.
+  private static let outboxFailureMax = 3
+
+  /// Tells the worker what it has to know; what it does not accept comes due again, and holds up nothing else.
   func deliverOutbox(_ counts: inout ReapCounts) async throws {
     guard let worker else { return }
+    var failures = 0
     while true {
       let entries = try await store.takeOutbox(limit: Self.pageMax)
       for entry in entries {
@@ -93,13 +97,14 @@ extension Reaper {
         case .done, .unknown:
           try await store.deleteOutbox(entry.id)
           counts.cancelsDelivered += 1
+          failures = 0
         case .failed(let message):
           try await store.failOutbox(entry.id, error: message)
           logger.warning(
             "the worker was not told of a cancel; trying again later",
             metadata: ["review": "\(entry.reviewID.lowercase)", "error": "\(message)"])
-          // The others would wait for the same time-out; they come due again as well.
-          return
+          failures += 1
+          if failures == Self.outboxFailureMax { return }
         }
       }
       guard entries.count == Self.pageMax else { return }

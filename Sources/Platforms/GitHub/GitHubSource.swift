@@ -14,6 +14,8 @@ struct GitHubSource: PullRequestSource {
       case anonymous(hint: String)
       case token(Secret)
       case installation(String)
+      /// An installation whose token cannot be had, because no app is set: public repositories can be read all the same.
+      case withoutApp(String)
     }
 
     /// `/repos/{owner}/{name}`, encoded.
@@ -53,6 +55,7 @@ struct GitHubSource: PullRequestSource {
     case .anonymous(let hint): return try await read(review, access, token: nil, hint: hint)
     case .token(let token): return try await read(review, access, token: token)
     case .installation(let id): return try await readAsInstallation(id, review, access, lifetime: lifetime)
+    case .withoutApp(let id): return try await readWithoutApp(id, review, access)
     }
   }
 
@@ -88,11 +91,21 @@ extension GitHubSource {
     guard let installation = integration.installationId else {
       return .anonymous(hint: "The integration holds neither an installation nor a token, so none was sent.")
     }
-    guard tokens != nil else {
-      return .anonymous(
-        hint: "No token was sent, as BATON_GITHUB_APP_ID and BATON_GITHUB_PRIVATE_KEY are not set.")
+    return tokens == nil ? .withoutApp(installation) : .installation(installation)
+  }
+
+  /// What is not shown to everybody may be there: that is for a consumer that has the app's key to find out.
+  private func readWithoutApp(
+    _ id: String, _ review: LeasedReview, _ access: Access
+  ) async throws(CollectFailure) -> CollectedPullRequest {
+    do {
+      return try await read(review, access, token: nil)
+    } catch .call(.missing, _) {
+      throw .wait(
+        message: "GitHub does not show \(review.pullRequestName) to everybody, and this consumer can get no token of "
+          + "installation \(id): set BATON_GITHUB_APP_ID and BATON_GITHUB_PRIVATE_KEY.",
+        for: .seconds(60))
     }
-    return .installation(installation)
   }
 
   /// An installation's token may have been withdrawn since it was kept: on the first 401 a new one is tried.
@@ -130,9 +143,10 @@ enum InstallationFault {
       )
     // The app's own key or clock is at fault, for all its installations alike: none of their reviews may be lost for that.
     case .unauthorized(let message):
-      .retry(
+      .wait(
         message: "GitHub does not accept the app's signature, \(message). "
-          + "Check BATON_GITHUB_APP_ID, BATON_GITHUB_PRIVATE_KEY and the clock.")
+          + "Check BATON_GITHUB_APP_ID, BATON_GITHUB_PRIVATE_KEY and the clock.",
+        for: .seconds(60))
     case .refused(let message) where message.contains("suspended"):
       .permanent(
         .integrationRevoked,

@@ -48,9 +48,33 @@ CREATE TABLE baton_feedback (
 ) WITH (fillfactor = 70);
 CREATE INDEX baton_feedback_due ON baton_feedback (due_at) WHERE due_at IS NOT NULL;
 
--- Written with the transition itself. Only for reviews that name an integration with which something can be written; that is
--- looked up by its key. No NOTIFY: it would serialise the commits of every transition for what may wait a second.
-CREATE FUNCTION baton_feedback_due() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Written with the transition itself. Only for reviews that name an integration with which something can be written. No NOTIFY: it
+-- would serialise the commits of every transition for what may wait a second. Without sequential scans, because a session keeps
+-- the plan of its first review, from when hardly anything was due, for the ten thousand that follow.
+CREATE FUNCTION baton_feedback_begun() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
+BEGIN
+  INSERT INTO baton_feedback (review_id, subject)
+  SELECT r.id, s.subject
+    FROM inserted r
+    JOIN platform_integrations i
+      ON i.id = r.platform_integration_id AND i.revoked_at IS NULL
+     AND (i.token_ciphertext IS NOT NULL OR i.installation_id IS NOT NULL)
+    LEFT JOIN agent_configs c
+      ON c.owner_type = r.owner_type AND c.owner_id = r.owner_id AND c.platform = r.platform
+     AND c.is_enabled AND c.config ->> 'gate_threshold' IN ('all', 'warning', 'critical')
+   CROSS JOIN LATERAL (
+     SELECT 'eyes' AS subject
+      UNION ALL
+     SELECT 'gate' WHERE c.id IS NOT NULL AND r.status NOT IN ('completed', 'failed', 'cancelled')) s
+  ON CONFLICT DO NOTHING;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER code_reviews_feedback_inserted
+  AFTER INSERT ON code_reviews REFERENCING NEW TABLE AS inserted
+  FOR EACH STATEMENT EXECUTE FUNCTION baton_feedback_begun();
+
+CREATE FUNCTION baton_feedback_due() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
   subjects text[] := '{}';
 BEGIN
@@ -60,8 +84,7 @@ BEGIN
        AND (i.token_ciphertext IS NOT NULL OR i.installation_id IS NOT NULL)
   ) THEN RETURN NULL; END IF;
 
-  IF TG_OP = 'INSERT' THEN subjects := '{eyes}';
-  ELSIF NEW.status = 'completed' THEN subjects := '{hooray}';
+  IF NEW.status = 'completed' THEN subjects := '{hooray}';
   ELSIF NEW.status = 'failed' THEN subjects := '{confused}';
   END IF;
   -- A check that was begun is brought to its end, whatever the configuration says by then.
@@ -77,16 +100,11 @@ BEGIN
   SELECT NEW.id, s FROM unnest(subjects) s
   ON CONFLICT (review_id, subject) DO UPDATE
     SET version = f.version + 1,
-        due_since = CASE WHEN f.due_at IS NULL THEN now() ELSE f.due_since END,
+        due_since = now(),
         due_at = now(),
         given_up_at = NULL;
   RETURN NULL;
 END $$;
-
-CREATE TRIGGER code_reviews_feedback_inserted
-  AFTER INSERT ON code_reviews
-  FOR EACH ROW WHEN (NEW.platform_integration_id IS NOT NULL)
-  EXECUTE FUNCTION baton_feedback_due();
 
 -- Being claimed changes nothing for the pull request: it is queued either way.
 CREATE TRIGGER code_reviews_feedback_changed

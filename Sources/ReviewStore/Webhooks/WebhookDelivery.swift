@@ -87,7 +87,10 @@ extension ReviewStore {
     INSERT INTO webhook_deliveries (platform, delivery_id, event, payload, integration_id, due_at)
     -- Its receiver goes on at once; others take it up where that has died.
     VALUES ($1, $2, $3, $4::text::jsonb, $5, now() + interval '5 seconds')
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (platform, delivery_id) DO UPDATE
+       -- Sent again by hand, after it was given up.
+       SET processed_at = NULL, tries = 0, outcome = NULL, due_at = EXCLUDED.due_at
+     WHERE webhook_deliveries.outcome LIKE 'given up:%'
     """)
 
   /// Stores a delivery before anything else is done with it.

@@ -1,0 +1,64 @@
+import Foundation
+import PostgresClient
+import Support
+import Testing
+
+@Suite("A review that kills consumers", .serialized, .timeLimit(.minutes(5)))
+struct PoisonReviewTests {
+  @Test("suspects are prepared one at a time, and those who are not their like wait as pending, uncharged")
+  func suspects() async throws {
+    try await withPlant(settings: ["BATON_OWNER_LIMIT": "100", "BATON_RETRY_BASE": "100ms"]) { plant in
+      let ids = try await plant.test.insert(12)
+      // As after three consumers that died with all of them in hand.
+      try await plant.test.sql("UPDATE code_reviews SET lease_losses = 3 WHERE pr_number <= 6")
+      let processes = [try await plant.start("produce"), try await plant.start("consume")]
+      try await eventually("all dispatched") { try await plant.dispatchedCount() == ids.count }
+      #expect(plant.doubleRuns.isEmpty)
+      let charged = try await plant.test.sql(
+        "SELECT count(*) FROM code_reviews WHERE dispatch_failures > 0 OR lease_losses NOT IN (0, 3)")[0]
+      #expect(try charged.decode(0, as: Int64.self) == 0)
+      let waited = try await plant.test.sql(
+        "SELECT count(*) FROM review_transitions WHERE reason = 'another review is prepared alone here'")[0]
+      #expect(try waited.decode(0, as: Int64.self) > 0)
+      for process in processes { process.signal(SIGTERM) }
+      for process in processes { #expect(await process.wait() == 0, "\(process.output)") }
+    }
+  }
+
+  @Test("a review that kills every consumer ends as exhausted, and costs no other its end")
+  func poison() async throws {
+    let settings = ["BATON_OWNER_LIMIT": "100", "BATON_RETRY_BASE": "100ms", "BATON_MAX_ATTEMPTS": "5"]
+    try await withPlant(latency: .milliseconds(500), settings: settings) { plant in
+      let ids = try await plant.test.insert(8)
+      let producer = try await plant.start("produce")
+      let reaper = try await plant.start("reap", "--interval", "1s")
+      var consumer = try await plant.start("consume")
+      // The poison: whenever it is about to be prepared, its consumer dies.
+      let poison = "(SELECT id FROM code_reviews WHERE pr_number = 1)"
+      try await eventually("the poison has an end") {
+        let row = try await plant.test.sql(
+          """
+          SELECT p.status, p.lease_owner IS NOT NULL AND p.dispatched_at IS NULL
+                 -- A suspect is prepared only when those who were leased with it have been given back.
+                 AND (p.lease_losses < 3 OR NOT EXISTS (
+                   SELECT 1 FROM code_reviews o
+                    WHERE o.id <> p.id AND o.lease_owner IS NOT NULL AND o.dispatched_at IS NULL))
+            FROM code_reviews p
+           WHERE p.id = \(poison)
+          """)[0]
+        if try row.decode(0, as: String.self) == "failed" { return true }
+        if try row.decode(1, as: Bool.self) {
+          await consumer.die()
+          consumer = try await plant.start("consume")
+        }
+        return false
+      }
+      try await eventually("the others are dispatched") { try await plant.dispatchedCount() == ids.count - 1 }
+      let code = try await plant.test.sql("SELECT error_code FROM code_reviews WHERE id = \(poison)")[0]
+      #expect(try code.decode(0, as: String.self) == "attempts_exhausted")
+      #expect(plant.doubleRuns.isEmpty)
+      for process in [producer, reaper, consumer] { process.signal(SIGTERM) }
+      for process in [producer, reaper, consumer] { #expect(await process.wait() == 0, "\(process.output)") }
+    }
+  }
+}
