@@ -10,12 +10,16 @@ struct TargetGate: Sendable {
   let platform: String
   let logger: Logger
 
+  /// How long to stay away while another review tries whether the host is back: about as long as that takes, not as long as it may.
+  private static let probeWait: Duration = .seconds(1)
+
   /// - Throws: `.outage` while the circuit is open.
   func admit() throws(PreparationError) {
     guard case .refused(let until) = circuit.admit() else { return }
+    var wait = max(ContinuousClock.now.duration(to: until), .zero)
+    if case .halfOpen = circuit.state { wait = min(wait, Self.probeWait) }
     throw .outage(
-      target: circuit.name, message: "\(platform) (\(circuit.name)) is out; it is tried again soon.",
-      retryAfter: max(ContinuousClock.now.duration(to: until), .zero))
+      target: circuit.name, message: "\(platform) (\(circuit.name)) is out; it is tried again soon.", retryAfter: wait)
   }
 
   /// The host answered.

@@ -56,6 +56,29 @@ struct BrokerTests {
     }
   }
 
+  @Test("a consumer that is connected but gets nothing notices by itself, and rebuilds")
+  func silent() async throws {
+    try await withBroker { broker, url in
+      try await withPlant(latency: .zero, settings: ["BATON_AMQP_URL": url, "BATON_OWNER_LIMIT": "100"]) { plant in
+        let consumer = try await plant.start("consume", "--prefetch", "1")
+        // The consumer's channel at the broker stands still; its connection answers, heartbeats included.
+        let channels = "P || P <- rabbit_channel:list()"
+        let consumes = "element(2, hd(rabbit_channel:info(P, [consumer_count]))) > 0"
+        try await eventually("it consumes") {
+          try await broker.control("eval", "length([\(channels), \(consumes)]).").hasPrefix("1")
+        }
+        try await broker.control("eval", "[sys:suspend(P) || P <- [\(channels), \(consumes)]].")
+        let producer = try await plant.start("produce")
+        let ids = try await plant.test.insert(5)
+        try await eventually("all dispatched") { try await plant.dispatchedCount() == ids.count }
+        #expect(consumer.output.contains("messages are ready and none is delivered"), "\(consumer.output)")
+        #expect(plant.doubleRuns.isEmpty)
+        for process in [producer, consumer] { process.signal(SIGTERM) }
+        for process in [producer, consumer] { #expect(await process.wait() == 0, "\(process.output)") }
+      }
+    }
+  }
+
   private func withBroker(_ body: (BrokerServer, String) async throws -> Void) async throws {
     let broker = try BrokerServer()
     do {

@@ -2,7 +2,9 @@ import AMQPClient
 import Foundation
 import PostgresClient
 import ReviewQueue
+import ReviewStore
 import Reviews
+import Sandbox
 import Support
 import Testing
 
@@ -135,6 +137,43 @@ struct MessageTests {
       #expect(plant.worker.runCounts.count == 8)
       #expect(plant.doubleRuns.isEmpty)
       for process in [consumer, producer, reaper] {
+        process.signal(SIGTERM)
+        #expect(await process.wait() == 0)
+      }
+    }
+  }
+
+  @Test("an outage of GitHub costs no review an attempt, and GitLab's reviews go on meanwhile")
+  func platformOutage() async throws {
+    let settings = ["BATON_RETRY_BASE": "100ms", "BATON_RETRY_MAX": "1s", "BATON_GITLAB_HOSTS": "localhost"]
+    try await withPlant(latency: .zero, settings: settings) { plant in
+      plant.standIn.add(StandInFault(path: "/repos/", status: 503))
+      let producer = try await plant.start("produce")
+      let consumer = try await plant.start("consume")
+      let github = try await plant.test.insert(10)
+      try await eventually("handed back") {
+        try await plant.test.sql(
+          "SELECT count(*) FROM review_transitions WHERE from_status = 'queued' AND to_status = 'pending'")[0]
+          .decode(0, as: Int64.self) >= 10
+      }
+      // The same stand-in under another name is another host.
+      let port = try #require(plant.settings["BATON_GITHUB_API_URL"]?.split(separator: ":").last)
+      try await plant.test.store.setConfiguration("{}", of: Owner(type: .org, id: "acme"), platform: .gitlab)
+      try await plant.test.sql(
+        """
+        INSERT INTO code_reviews (owner_type, owner_id, platform, repo_full_name, pr_number, pr_url, pr_title, pr_author,
+                                  base_ref, head_ref, head_sha)
+        SELECT 'org', 'acme', 'gitlab', 'acme/shop', g, 'http://localhost:\(port)/acme/shop/-/merge_requests/' || g, 'T',
+               'ada', 'main', 'feature', md5(g::text)
+          FROM generate_series(1, 3) g
+        """)
+      try await eventually("GitLab's are dispatched") { try await plant.dispatchedCount() == 3 }
+      plant.standIn.clear()
+      try await eventually("all dispatched") { try await plant.dispatchedCount() == github.count + 3 }
+      let charged = try await plant.test.sql("SELECT sum(dispatch_failures + attempt - 1)::int FROM code_reviews")[0]
+      #expect(try charged.decode(0, as: Int32.self) == 0)
+      #expect(plant.doubleRuns.isEmpty)
+      for process in [consumer, producer] {
         process.signal(SIGTERM)
         #expect(await process.wait() == 0)
       }
