@@ -37,7 +37,7 @@ struct DatabaseTests {
         unprepared: "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '\(name)'")
       try await server.query(Statement(unprepared: outage.statement(String(name), begins: true)))
       try await server.query(cut)
-      try await eventually("the consumer has noticed") { processes[1].output.contains("Postgres does not answer") }
+      try await eventually("the consumer has noticed") { processes[1].output.contains("connection to Postgres lost") }
       try await server.query(Statement(unprepared: outage.statement(String(name), begins: false)))
       // Sessions that began read-only stay so: a failover ends them too.
       try await server.query(cut)
