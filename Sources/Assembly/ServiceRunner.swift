@@ -38,8 +38,11 @@ package enum ServiceRunner {
     }
     defer { listening.cancel() }
     try await prepare()
+    var groupLogger = logger
+    // At debug level the group prints every property of every service.
+    groupLogger.logLevel = max(logger.logLevel, .info)
     let group = ServiceGroup(
-      configuration: ServiceGroupConfiguration(services: services.map { .init(service: $0) }, logger: logger))
+      configuration: ServiceGroupConfiguration(services: services.map { .init(service: $0) }, logger: groupLogger))
     running.withLock { $0 = group }
     try await group.run()
   }

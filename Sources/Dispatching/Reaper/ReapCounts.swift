@@ -1,5 +1,5 @@
 /// What one reaper pass did: the line that `baton reap` prints.
-package struct ReapCounts: Sendable, Codable, Equatable {
+package struct ReapCounts: Sendable, Codable, Equatable, CustomStringConvertible {
   /// Published again: claimed, and the publish was never confirmed.
   package var unpublished = 0
   /// Published again: its holder died, or its lease ran out.
@@ -25,6 +25,19 @@ package struct ReapCounts: Sendable, Codable, Equatable {
 
   package init() {}
 
-  /// Whether anything was done, which is worth a line in the log.
-  package var isQuiet: Bool { self == ReapCounts() }
+  /// Whether nothing was done that is worth a line in the log. A broker that is away is told of by the connection.
+  package var isQuiet: Bool { done.isEmpty }
+
+  /// What was done, without the zeros: `lost 3, reconciled 1`.
+  package var description: String {
+    (done.map { "\($0.name) \($0.count)" } + (brokerUnavailable ? ["broker unavailable"] : [])).joined(separator: ", ")
+  }
+
+  private var done: [(name: String, count: Int)] {
+    [
+      ("unpublished", unpublished), ("lease expired", leaseExpired), ("lost", lost), ("stale", stale),
+      ("exhausted", exhausted), ("reconciled", reconciled), ("forgotten", forgotten), ("worker lost", workerLost),
+      ("unanswered", unanswered), ("cancels delivered", cancelsDelivered),
+    ].filter { $0.1 > 0 }
+  }
 }
