@@ -65,7 +65,8 @@ extension ReviewStore {
        WHERE r.id = v.id AND v.turn = 1 AND v.verdict = 'free'
       RETURNING r.id, r.attempt, r.owner_type, r.owner_id, r.user_id, r.platform, r.platform_integration_id,
                 r.platform_project_id, r.repo_full_name, r.pr_number, r.pr_url, r.pr_title, r.pr_author, r.base_ref,
-                r.head_ref, r.head_sha, r.previous_session_id, r.claimed_at, r.dispatch_failures, r.lease_losses
+                r.head_ref, r.head_sha, r.previous_session_id, r.claimed_at, r.dispatch_failures, r.lease_losses,
+                r.republish_count
     )
     SELECT CASE WHEN v.verdict = 'free' AND v.turn > 1 THEN 'mine' ELSE v.verdict END AS verdict, now() AS leased_at,
            l.*, COALESCE(l.previous_session_id, p.session_id) AS previous_session, p.head_sha AS previous_head_sha,
@@ -175,6 +176,7 @@ extension LeasedReview {
       claimedAt: try row.timestamp("claimed_at"), leasedAt: try row.timestamp("leased_at"),
       dispatchFailures: Int(try row.decode("dispatch_failures", as: Int32.self)),
       leaseLosses: Int(try row.decode("lease_losses", as: Int32.self)),
+      republishCount: Int(try row.decode("republish_count", as: Int32.self)),
       configuration: try row.optional("config", as: String.self), integration: integration)
   }
 }

@@ -164,6 +164,8 @@ package struct LeasedReview: Sendable, Equatable {
   package var dispatchFailures: Int
   /// How many holders died while they had it: from 3 on it is prepared alone in its process.
   package var leaseLosses: Int
+  /// How often the reaper has published it again.
+  package var republishCount: Int
   /// The text of `agent_configs.config`; nil where the owner has no enabled configuration.
   package var configuration: String?
   /// nil where the review names none, or where the one it names does not exist (see ``platformIntegrationId``).
@@ -174,7 +176,8 @@ package struct LeasedReview: Sendable, Equatable {
     platformIntegrationId: UUID? = nil, platformProjectId: Int64? = nil, repoFullName: String, prNumber: Int,
     prUrl: String, prTitle: String, prAuthor: String, baseRef: String, headRef: String, headSha: String,
     previousSessionId: String? = nil, previousHeadSha: String? = nil, claimedAt: Timestamp, leasedAt: Timestamp,
-    dispatchFailures: Int = 0, leaseLosses: Int = 0, configuration: String?, integration: Integration? = nil
+    dispatchFailures: Int = 0, leaseLosses: Int = 0, republishCount: Int = 0, configuration: String?,
+    integration: Integration? = nil
   ) {
     self.id = id
     self.attempt = attempt
@@ -197,6 +200,7 @@ package struct LeasedReview: Sendable, Equatable {
     self.leasedAt = leasedAt
     self.dispatchFailures = dispatchFailures
     self.leaseLosses = leaseLosses
+    self.republishCount = republishCount
     self.configuration = configuration
     self.integration = integration
   }

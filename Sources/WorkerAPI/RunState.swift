@@ -1,6 +1,6 @@
 package import Reviews
 
-/// Where a run stands at the worker. A word that this version does not know is kept, and counts as a run in progress.
+/// Where a run stands at the worker. A word that this version does not know is kept: its run goes on, and the review's row stays as it is.
 package enum RunState: Sendable, Hashable {
   /// Accepted, not begun: the worker is at its limit.
   case queued
@@ -20,11 +20,11 @@ package enum RunState: Sendable, Hashable {
     }
   }
 
-  /// What this means for the review's row.
+  /// What this means for the review's row; nothing beyond its being with the worker where the word is not known.
   package var reviewStatus: ReviewStatus {
     switch self {
-    case .queued: .queued
-    case .running, .buffering, .other: .running
+    case .queued, .other: .queued
+    case .running, .buffering: .running
     case .completed: .completed
     case .failed: .failed
     case .cancelled: .cancelled

@@ -20,7 +20,7 @@ enum CallbackBody {
     var reader = Reader(fields: fields)
     let status = reader.status()
     var report = RunReport(status: status ?? .running)
-    report.attempt = reader.integer("attempt", in: 1...Int64(Int32.max)).map { Int($0) }
+    report.attempt = reader.integer("attempt", in: 0...Int64(Int32.max)).map { Int($0) }
     report.sessionId = reader.name("sessionId")
     report.cliSessionId = reader.name("cliSessionId")
     report.errorMessage = reader.message("errorMessage")

@@ -17,34 +17,28 @@ extension Consumer {
     case .overtaken:
       settle(hand.end(ticket), .reject, .duplicate)
     case .postponed(let reason, let delay):
-      await write(ticket, trace, .notice, "handed back: \(reason)", .returned) {
-        try await store.postpone(ticket, by: holder, reason: reason, for: delay)
+      await write(ticket, trace, Note(.notice, "handed back", reason, .returned)) {
+        try await store.postpone(ticket, by: holder, reason: reason, for: delay) ? .pending : nil
       }
     case .retry(let message):
       let delay = policy.retry.delay(attempt: review.dispatchFailures)
-      await write(ticket, trace, .warning, "trying again later: \(message)", .retry) {
-        try await wasMine(
-          store.retryLater(
-            ticket, by: holder, message: message, after: delay, attemptMax: policy.attemptMax))
+      await write(ticket, trace, Note(.warning, "trying again later", message, .retry)) {
+        try await store.retryLater(
+          ticket, by: holder, message: message, after: delay, attemptMax: policy.attemptMax)
       }
     case .unclear(let message, let isCounted):
-      let delay = policy.retry.base / 2 + policy.retry.delay(attempt: review.dispatchFailures)
-      await write(ticket, trace, .warning, "left queued: \(message)", .ambiguous) {
-        try await wasMine(
-          store.leaveQueued(
-            ticket, by: holder, message: message, for: delay, isCounted: isCounted, attemptMax: policy.attemptMax))
+      // By the republishes too: what is not counted as a failure still must not be tried as fast for ever.
+      let delay =
+        policy.retry.base / 2 + policy.retry.delay(attempt: max(review.dispatchFailures, review.republishCount))
+      await write(ticket, trace, Note(.warning, "left queued", message, .ambiguous)) {
+        try await store.leaveQueued(
+          ticket, by: holder, message: message, for: delay, isCounted: isCounted, attemptMax: policy.attemptMax)
       }
     case .failed(let code, let message):
-      await write(ticket, trace, .error, "failed as \(code.rawValue): \(message)", .failed) {
-        try await wasMine(store.fail(ticket, by: holder, code: code, message: message) ? .failed : nil)
+      await write(ticket, trace, Note(failure: code, message)) {
+        try await store.fail(ticket, by: holder, code: code, message: message) ? .failed : nil
       }
     }
-  }
-
-  /// Counts a review that the statement has failed; false where the lease was no longer ours.
-  private func wasMine(_ status: ReviewStatus?) -> Bool {
-    if let status { metrics.recordEnd(status) }
-    return status != nil
   }
 
   /// Records the dispatch, through an outage of Postgres if need be; what cannot be recorded is the reaper's.
@@ -78,23 +72,45 @@ extension Consumer {
     return await outage.untilItWorks(what, while: goesOn, statement)
   }
 
+  /// How a delivery that was not dispatched is told and counted.
+  private struct Note {
+    var level: Logger.Level
+    var what: String
+    var reason: String
+    var outcome: BatonMetrics.DeliveryOutcome
+
+    init(_ level: Logger.Level, _ what: String, _ reason: String, _ outcome: BatonMetrics.DeliveryOutcome) {
+      (self.level, self.what, self.reason, self.outcome) = (level, what, reason, outcome)
+    }
+
+    init(failure code: ErrorCode, _ reason: String) {
+      self.init(.error, "failed as \(code.rawValue)", reason, .failed)
+    }
+
+    var message: String { "\(what): \(reason)" }
+  }
+
   /// Writes what is next into the row, and rejects the deliveries after that. While Postgres is away they are held.
+  /// - Parameter statement: answers the row's new status; nil where the lease was no longer ours.
   private func write(
-    _ ticket: Ticket, _ trace: TraceContext, _ level: Logger.Level, _ message: String,
-    _ outcome: BatonMetrics.DeliveryOutcome, _ statement: @Sendable () async throws -> Bool
+    _ ticket: Ticket, _ trace: TraceContext, _ note: Note, _ statement: @Sendable () async throws -> ReviewStatus?
   ) async {
-    let isWritten = await untilWritten("writing what became of a review", statement)
+    let written = await untilWritten("writing what became of a review", statement)
     let deliveries = hand.end(ticket)
-    switch isWritten {
-    case true?:
-      logger.log(level: level, "review \(message)", metadata: metadata(ticket, trace))
-      settle(deliveries, .reject, outcome)
-    case false?:
+    switch written {
+    case .some(let status?):
+      // One failure too many ends the review, however it was meant to go on.
+      let isExhausted = status == .failed && note.outcome != .failed
+      let note = isExhausted ? Note(failure: .attemptsExhausted, note.reason) : note
+      metrics.recordEnd(status)
+      logger.log(level: note.level, "review \(note.message)", metadata: metadata(ticket, trace))
+      settle(deliveries, .reject, note.outcome)
+    case .some(nil):
       // The lease was no longer ours: whoever has the row now decides.
-      logger.notice("overtaken: \(message)", metadata: metadata(ticket, trace))
+      logger.notice("overtaken: \(note.message)", metadata: metadata(ticket, trace))
       settle(deliveries, .reject, .duplicate)
     case nil:
-      logger.error("not written, given back to the broker: \(message)", metadata: metadata(ticket, trace))
+      logger.error("not written, given back to the broker: \(note.message)", metadata: metadata(ticket, trace))
       settle(deliveries, .giveBack, .returned)
     }
   }

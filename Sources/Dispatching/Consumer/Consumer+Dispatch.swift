@@ -151,7 +151,9 @@ extension Consumer {
       circuit.succeeded()
       // Until it has once answered 200 there, a worker's 404 or 405 is no evidence.
       let isEvidence = (try? await store.workerHasAnswered(workerURL)) ?? false
-      return .unclear("\(message); the worker does not know the review", isCounted: isEvidence)
+      return .unclear(
+        "\(message); the worker does not know the review" + (isEvidence ? "" : ", as far as it can be asked"),
+        isCounted: isEvidence)
     case .failed(let second):
       circuit.failed()
       return .unclear("\(message); asked about it, the worker failed too: \(second)", isCounted: false)
@@ -174,6 +176,7 @@ extension Consumer {
     if status.isTerminal, case .known(let run) = await worker.status(of: ticket.reviewID),
       run.attempt == ticket.attempt, run.status.reviewStatus.isTerminal
     {
+      await rememberWorkerAnswers()
       return RunReport(run)
     }
     return RunReport(status: status, attempt: ticket.attempt)
