@@ -94,6 +94,7 @@ actor RunKeeper {
       while !isDraining, let order = await attempt({ try await $0.beginNext(limit: $1, at: $2) }) ?? nil {
         stops[order.key] = Wakeup()
         newJob.yield(.runAgent(order))
+        sendCallbacks(order.key.reviewID)
       }
     }
   }

@@ -310,6 +310,18 @@ struct WorkerEndTests {
 
 @Suite("Callbacks of the reference worker")
 struct WorkerCallbackTests {
+  @Test("a run is told to be running when its agent begins, although that says nothing yet")
+  func silentAgent() async throws {
+    let folder = try makeFolder()
+    try await TestWorker.run({ $0.agentCommand = "until [ -e \(folder)/go ]; do sleep 0.02; done" }) { worker in
+      let request = startRequest()
+      #expect(await worker.start(request).isDispatched)
+      try await eventually { worker.callbacks.statuses(of: request.reviewId) == [.running] }
+      #expect(FileManager.default.createFile(atPath: "\(folder)/go", contents: nil))
+      try await eventually { worker.callbacks.statuses(of: request.reviewId) == [.running, .completed] }
+    }
+  }
+
   @Test("a callback is sent again until it is accepted, and order is kept")
   func retries() async throws {
     let callbacks = CallbackReceiver(answers: [500, 503, 429, 408, 200, 502, 200])
