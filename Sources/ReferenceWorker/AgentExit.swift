@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// How an agent ended.
 enum AgentExit: Sendable, Equatable {
   /// - Parameter lastWords: the end of its standard error.
@@ -9,6 +11,15 @@ enum AgentExit: Sendable, Equatable {
   case lost
   /// The worker was gone before the agent had begun, or the run was stopped before.
   case neverBegan
+
+  /// Whether somebody else has ended it: those who end all processes of a service or a machine end the worker with them. The worker's
+  /// own TERM stands beside the run as the reason of its end.
+  var isLoss: Bool {
+    switch self {
+    case .lost, .killed(signal: SIGTERM, _): true
+    case .exited, .killed, .notStarted, .neverBegan: false
+    }
+  }
 
   /// nil for success.
   var errorMessage: String? {

@@ -14,35 +14,56 @@ struct AgentProcess: Sendable {
   let input: [UInt8]
   let folder: AgentFolder
 
-  /// Starts the command, and follows it to its end.
+  /// Starts the command, and follows it to its end; cancelled, leaves it alone, see ``AgentWatch``.
   func run(_ watch: AgentWatch, stop: Wakeup) async -> AgentExit {
-    do {
-      try folder.create()
-      var options = PlatformOptions()
-      options.createSession = true
-      options.teardownSequence = [
-        .send(signal: .terminate, toProcessGroup: true, allowedDurationToNextStep: watch.killGrace)
-      ]
-      let input = try inputFile()
-      defer { try? input.close() }
-      let output = try folder.openForAgent(folder.outputPath)
-      defer { try? output.close() }
-      let error = try folder.openForAgent(folder.errorPath)
-      defer { try? error.close() }
-      let result = try await Subprocess.run(
-        .path("/bin/sh"), arguments: ["-c", AgentFolder.script, "baton-agent", folder.path, command],
-        environment: .custom(variables), platformOptions: options,
-        input: .fileDescriptor(input, closeAfterSpawningProcess: false),
-        output: .fileDescriptor(output, closeAfterSpawningProcess: false),
-        error: .fileDescriptor(error, closeAfterSpawningProcess: false)
-      ) { execution in
-        // Not reaped before this returns: the number is its own.
-        await watch.follow(ProcessIdentity(execution.processIdentifier.value), from: 0, stop: stop)
+    guard !Task.isCancelled else { return .neverBegan }
+    let followed = Wakeup()
+    let (begun, hasBegun) = AsyncStream.makeStream(of: ProcessIdentity?.self)
+    // No child task: to cancel what waits for a process would end the process.
+    let end = Task {
+      defer { hasBegun.finish() }
+      return try await spawn { process in
+        hasBegun.yield(process)
+        _ = try? await followed.wait(until: nil)
       }
-      return result.closureResult ?? watch.exit(result.terminationStatus)
+    }
+    // Awaited also where this task is cancelled: once it has returned, nothing begins beside what the next worker begins.
+    if let process = await Task(operation: { await begun.first { _ in true } }).value {
+      let exit = await watch.follow(process, from: 0, stop: stop)
+      followed.wake()
+      if let exit { return exit }
+      guard !Task.isCancelled else { return .lost }
+    }
+    do {
+      return watch.exit(try await end.value)
     } catch {
       return .notStarted(watch.redact("\(error)"))
     }
+  }
+
+  /// Starts the command.
+  /// - Parameter body: is given who it is, nil where that cannot be seen; until it returns, the number is that process's own, as it
+  ///   is not reaped before.
+  /// - Returns: how it has ended.
+  private func spawn(_ body: @Sendable (ProcessIdentity?) async -> Void) async throws -> TerminationStatus {
+    try folder.create()
+    var options = PlatformOptions()
+    options.createSession = true
+    let input = try inputFile()
+    defer { try? input.close() }
+    let output = try folder.openForAgent(folder.outputPath)
+    defer { try? output.close() }
+    let error = try folder.openForAgent(folder.errorPath)
+    defer { try? error.close() }
+    return try await Subprocess.run(
+      .path("/bin/sh"), arguments: ["-c", AgentFolder.script, "baton-agent", folder.path, command],
+      environment: .custom(variables), platformOptions: options,
+      input: .fileDescriptor(input, closeAfterSpawningProcess: false),
+      output: .fileDescriptor(output, closeAfterSpawningProcess: false),
+      error: .fileDescriptor(error, closeAfterSpawningProcess: false)
+    ) { execution in
+      await body(ProcessIdentity(execution.processIdentifier.value))
+    }.terminationStatus
   }
 
   private var variables: [Environment.Key: String] {

@@ -3,7 +3,8 @@ internal import Glibc
 internal import Resilience
 internal import SystemPackage
 
-/// Follows an agent to its end, whoever started it: reads what it prints, and ends it when that is asked for.
+/// Follows an agent to its end, whoever started it: reads what it prints, and ends it when that is asked for. Cancelled, it leaves the
+/// agent alone, for the next worker to follow from where this one stood.
 struct AgentWatch: Sendable {
   let folder: AgentFolder
   /// An environment variable that only this run's processes have.
@@ -28,8 +29,8 @@ struct AgentWatch: Sendable {
   /// - Parameters:
   ///   - leader: nil where it could not even be seen.
   ///   - offset: where in its output the next line begins.
-  ///   - stop: wakes to end the process group: TERM, and KILL after the grace. Cancelling the task kills it at once.
-  /// - Returns: nil where it has ended without an exit status.
+  ///   - stop: wakes to end the process group: TERM, and KILL after the grace.
+  /// - Returns: nil where it has ended without an exit status, or goes on and the task was cancelled.
   func follow(_ leader: ProcessIdentity?, from offset: Int64, stop: Wakeup) async -> AgentExit? {
     await withTaskGroup(of: Void.self) { group in
       group.addTask {
@@ -49,9 +50,9 @@ struct AgentWatch: Sendable {
     var tail = OutputTail(path: folder.outputPath, offset: offset)
     var pause = Self.pauses.lowerBound
     var hasOverflowed = false
-    while true {
+    while !Task.isCancelled {
       let hasEnded = !(leader?.isAlive ?? false)
-      if hasEnded || Task.isCancelled { leader?.signalGroup(SIGKILL, mark: mark) }
+      if hasEnded { leader?.signalGroup(SIGKILL, mark: mark) }
       if !hasOverflowed, hasPrintedTooMuch {
         hasOverflowed = true
         await onOverflow()
@@ -59,20 +60,15 @@ struct AgentWatch: Sendable {
         leader?.signalGroup(SIGKILL, mark: mark)
       }
       var hasRead = false
-      while !hasPrintedTooMuch, let lines = tail.read(Self.readByteCount) {
+      while !Task.isCancelled, !hasPrintedTooMuch, let lines = tail.read(Self.readByteCount) {
         hasRead = true
         if !lines.isEmpty { await onLines(lines.map { AgentLine(redact($0)) }, tail.lineOffset) }
       }
       if hasEnded { break }
       pause = hasRead ? Self.pauses.lowerBound : min(pause * 2, Self.pauses.upperBound)
-      await rest(pause)
+      try? await Task.sleep(for: pause)
     }
-    if let line = tail.finish() { await onLines([AgentLine(redact(line))], tail.readOffset) }
-  }
-
-  /// Sleeps, also in a cancelled task, which has yet to see the process end: hence a task of its own.
-  private func rest(_ pause: Duration) async {
-    _ = await Task { try? await Task.sleep(for: pause) }.value
+    if !Task.isCancelled, let line = tail.finish() { await onLines([AgentLine(redact(line))], tail.readOffset) }
   }
 
   /// By what is in the files, not by what has been read: reading may be slower than printing.

@@ -29,8 +29,9 @@ package struct ReferenceWorker: Service {
     self.logger = logger
   }
 
-  /// Serves until shut down: then no run begins any more, those that run may end within the drain timeout, and their
-  /// callbacks are sent. When the task is cancelled, agents are killed at once.
+  /// Serves until shut down: then nothing new is taken on, agents that run may end within the drain timeout, their callbacks are sent,
+  /// and calls are answered until then. Agents that still run go on without the worker, as they do at once when the task is cancelled:
+  /// the next worker follows them.
   /// - Throws: ``WorkerStateFault`` where its state cannot be used.
   package func run() async throws {
     let store = RunStore(database: try WorkerDatabase(path: configuration.statePath), limits: limits)
@@ -64,14 +65,23 @@ package struct ReferenceWorker: Service {
       group.addTask { await work(runs, agent, httpClient) }
       group.addTask { await runs.beginRuns() }
       group.addTask { await runs.tidy() }
-      do {
-        try await makeApplication(runs).run()
-      } catch {
-        group.cancelAll()
-        throw error
-      }
-      await runs.drain(within: configuration.drainTimeout, callbacksWithin: Self.callbackDrain)
-      group.cancelAll()
+      defer { group.cancelAll() }
+      // Stopped from the last to the first: what is being drained can still be asked about, and cancelled.
+      let services: [any Service] = [makeApplication(runs), Draining(runs: runs, timeout: configuration.drainTimeout)]
+      try await ServiceGroup(
+        configuration: .init(services: services.map { .init(service: $0) }, logger: logger)
+      ).run()
+    }
+  }
+
+  /// Nothing, until the worker is shut down.
+  private struct Draining: Service {
+    let runs: RunKeeper
+    let timeout: Duration
+
+    func run() async throws {
+      try await gracefulShutdown()
+      await runs.drain(within: timeout, callbacksWithin: callbackDrain)
     }
   }
 
@@ -117,7 +127,7 @@ package struct ReferenceWorker: Service {
       }
       return .lost
     }
-    // Cancelled, the worker is ended at once: the next one finds the run as this one has left it.
+    // Cancelled, the worker ends: the next one finds the run as this one has left it.
     if !Task.isCancelled { await runs.agentEnded(order, exit, agent: agent) }
   }
 

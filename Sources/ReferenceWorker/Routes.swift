@@ -11,6 +11,9 @@ struct Routes: Sendable {
   let runs: RunKeeper
   let token: Secret
 
+  /// In seconds: about what a restart takes once the agents have ended.
+  private static let retryAfter = "5"
+
   func makeRouter() -> Router<BasicRequestContext> {
     let router = Router(context: BasicRequestContext.self)
     router.add(middleware: ErrorAnswers())
@@ -54,6 +57,10 @@ struct Routes: Sendable {
         .accepted, StartResponse(reviewId: start.reviewId, status: state, agentVersion: agentVersion).encode())
     case .older(let known):
       throw HTTPError(.conflict, message: "attempt \(known) of this review is known already")
+    case .draining:
+      throw HTTPError(
+        .serviceUnavailable, headers: [.retryAfter: Self.retryAfter],
+        message: "the worker is being shut down: try again when it has been started again")
     }
   }
 
@@ -83,7 +90,9 @@ private struct ErrorAnswers: RouterMiddleware {
     do {
       return try await next(request, context)
     } catch let error as HTTPError {
-      return try json(error.status, ErrorBody(error: error.body ?? error.status.reasonPhrase))
+      var response = try json(error.status, ErrorBody(error: error.body ?? error.status.reasonPhrase))
+      response.headers.append(contentsOf: error.headers)
+      return response
     } catch is CancellationError {
       throw CancellationError()
     } catch {

@@ -21,6 +21,8 @@ enum StartVerdict: Sendable, Equatable {
   case accepted(RunState, agentVersion: String?)
   /// A newer attempt is known already.
   case older(known: Int)
+  /// The worker is being shut down and takes on nothing new.
+  case draining
 }
 
 /// What follows from a change of the runs, beyond the change itself.
@@ -42,7 +44,6 @@ enum StopReason: String, Sendable {
   case replaced
   case timeout
   case overflow
-  case shutdown
 }
 
 /// What becomes of a run whose agent has died with the worker.

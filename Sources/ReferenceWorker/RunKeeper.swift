@@ -7,7 +7,7 @@ internal import WorkerAPI
 /// Hands out the work that follows from what the store says: agents to run, and callbacks to send.
 ///
 /// It knows which tasks are under way in this process, and nothing else: what a run is stands in the store alone. The jobs are
-/// taken by ``ReferenceWorker``, one child task each, so that no task outlives the worker.
+/// taken by ``ReferenceWorker``, one child task each, so that nothing is written once the worker has ended.
 actor RunKeeper {
   /// Work for a task of its own.
   enum Job: Sendable {
@@ -56,6 +56,9 @@ actor RunKeeper {
   // MARK: For the routes
 
   func start(_ request: StartRequest, body: [UInt8]) async throws -> StartVerdict {
+    guard !isDraining else {
+      return try await store.verdict(on: RunKey(reviewID: request.reviewId, attempt: request.attempt)) ?? .draining
+    }
     let (verdict, consequences) = try await store.start(request, body: body, at: now())
     follow(consequences, of: request.reviewId)
     return verdict
@@ -143,7 +146,7 @@ actor RunKeeper {
     let key = order.key
     let lost = configuration.lostRuns
     guard let (state, consequences) = await attempt({ try await $0.agentEnded(key, exit, lost: lost, at: $2) }) else {
-      return  // Only when the worker is being ended at once: the next one finds the run.
+      return  // Only when the worker ends: the next one finds the run.
     }
     agent.folder(order).remove()
     stops[key] = nil
@@ -183,15 +186,15 @@ actor RunKeeper {
 
   // MARK: For the end
 
-  /// Begins no agent any more; waits for those that run, then ends them, and gives their callbacks a while.
+  /// Takes on nothing new and begins no agent any more; gives those that run a while to end, and their callbacks another. What still
+  /// runs then goes on, and the next worker follows it, as after a crash.
   func drain(within limit: Duration, callbacksWithin callbackLimit: Duration) async {
     isDraining = true
     await wait(until: .now + limit) { stops.isEmpty }
-    for key in stops.keys {
-      await end(key, for: .shutdown, message: "the worker was shut down while the agent ran")
-    }
-    await wait(until: nil) { stops.isEmpty }
     await wait(until: .now + callbackLimit) { sending.isEmpty }
+    for key in stops.keys {
+      logger.notice("an agent goes on: the next start of the worker follows it", metadata: ["review": "\(key)"])
+    }
     newJob.finish()
   }
 

@@ -150,9 +150,7 @@ extension RunStore {
       switch reason {
       case .cancelled?, .replaced?: state = .cancelled
       case .timeout?, .overflow?: state = .failed
-      case .shutdown? where lost == .fail: state = .failed
-      case .shutdown?: return (nil, try requeue(key, in: database))
-      case nil where exit == .neverBegan || (exit == .lost && lost == .restart):
+      case nil where exit == .neverBegan || (exit.isLoss && lost == .restart):
         return (nil, try requeue(key, in: database))
       case nil: state = exit.errorMessage == nil ? .completed : .failed
       }

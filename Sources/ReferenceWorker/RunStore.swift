@@ -45,16 +45,18 @@ struct RunStore: Sendable {
       let key = RunKey(reviewID: request.reviewId, attempt: request.attempt)
       var consequences = Consequences()
       if let known = try newest(key.reviewID, in: database) {
-        guard known.attempt <= key.attempt else { return (.older(known: known.attempt), consequences) }
-        guard known.attempt < key.attempt else {
-          return (.accepted(known.state, agentVersion: known.agentVersion), consequences)
-        }
+        if let verdict = known.verdict(on: key) { return (verdict, consequences) }
         try replace(key, at: now, in: database, &consequences)
       }
       let state = try insert(key, request, body, at: now, in: database)
       consequences.makesRoom = state == .queued
       return (.accepted(state, agentVersion: request.agentVersion), consequences)
     }
+  }
+
+  /// What a start is answered that changes nothing; nil where it would begin something.
+  func verdict(on key: RunKey) async throws -> StartVerdict? {
+    try await database.queue.read { [self] in try newest(key.reviewID, in: $0)?.verdict(on: key) }
   }
 
   private func insert(
@@ -167,6 +169,12 @@ struct RunStore: Sendable {
     var attempt: Int
     var state: RunState
     var agentVersion: String?
+
+    /// nil where the start is a newer attempt.
+    func verdict(on key: RunKey) -> StartVerdict? {
+      if attempt < key.attempt { return nil }
+      return attempt == key.attempt ? .accepted(state, agentVersion: agentVersion) : .older(known: attempt)
+    }
   }
 
   private func newest(_ reviewID: UUID, in database: Database) throws -> Known? {

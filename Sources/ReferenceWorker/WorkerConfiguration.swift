@@ -21,7 +21,7 @@ package struct WorkerConfiguration: Sendable {
   package var callbackURL: String?
   /// Sent as `X-Internal-Secret`; nil sends the run's own token as bearer.
   package var callbackSecret: Secret?
-  /// How long agents may go on when the worker shuts down; those that wait then wait for the next start.
+  /// How long a worker that is shut down waits for its agents; those that go on, and runs that wait, are left to the next start.
   package var drainTimeout: Duration = .seconds(30)
   /// From TERM to KILL.
   package var killGrace: Duration = .seconds(5)

@@ -181,8 +181,9 @@ struct RunStoreTests {
       (nil, .killed(signal: 9, lastWords: ""), .restart, .failed), (nil, .notStarted("no shell"), .restart, .failed),
       (nil, .lost, .fail, .failed), (nil, .lost, .restart, nil), (nil, .neverBegan, .fail, nil),
       (.timeout, success, .restart, .failed), (.overflow, .killed(signal: 9, lastWords: ""), .restart, .failed),
-      (.shutdown, .killed(signal: 15, lastWords: ""), .fail, .failed),
-      (.shutdown, .killed(signal: 15, lastWords: ""), .restart, nil), (.cancelled, .lost, .restart, .cancelled),
+      (nil, .killed(signal: 15, lastWords: ""), .fail, .failed),
+      (nil, .killed(signal: 15, lastWords: ""), .restart, nil),
+      (.timeout, .killed(signal: 15, lastWords: ""), .restart, .failed), (.cancelled, .lost, .restart, .cancelled),
       (.cancelled, .neverBegan, .restart, .cancelled),
     ] as [(StopReason?, AgentExit, LostRuns, RunState?)])
   func ends(_ reason: StopReason?, _ exit: AgentExit, _ lost: LostRuns, _ state: RunState?) async throws {

@@ -2,6 +2,7 @@ import FoundationEssentials
 import Glibc
 import Logging
 import Reviews
+import ServiceLifecycle
 import Testing
 import WorkerAPI
 import WorkerClient
@@ -37,7 +38,7 @@ struct WorkerRestartTests {
       $0.statePath = "\(folder)/state.sqlite"
       $0.concurrency = 1
       $0.drainTimeout = .milliseconds(1)
-      $0.agentCommand = "echo $BATON_REVIEW_ID >> \(folder)/runs; [ -e \(folder)/go ] || sleep 1000"
+      $0.agentCommand = "echo $BATON_REVIEW_ID >> \(folder)/runs; until [ -e \(folder)/go ]; do sleep 0.02; done"
     }
     try await TestWorker.run(configure) { worker in
       #expect(await worker.client.cancel(cancelled, reason: nil, attempt: 1) == .done(success: true))
@@ -53,31 +54,64 @@ struct WorkerRestartTests {
       }
       #expect(response.status == .cancelled)
       try await eventually { await worker.state(of: waiting) == .completed }
-      #expect(await worker.state(of: first) == .failed)
+      #expect(await worker.state(of: first) == .completed)
     }
     let runs = try #require(FileManager.default.contents(atPath: "\(folder)/runs"))
     #expect(String(decoding: runs, as: UTF8.self) == "\(first.lowercase)\n\(waiting.lowercase)\n")
   }
 
-  @Test("a run that the shutdown ended begins again where that is wanted, as the same attempt")
-  func restarts() async throws {
+  @Test(
+    "an agent that outlives the drain timeout goes on, and the next worker follows it: it runs once, and no line is lost"
+  )
+  func outlivesDrain() async throws {
     let folder = try makeFolder()
     let request = startRequest()
-    for launch in 1...2 {
-      try await TestWorker.run({
-        $0.statePath = "\(folder)/state.sqlite"
-        $0.lostRuns = .restart
-        $0.drainTimeout = .milliseconds(1)
-        $0.agentCommand = "echo $BATON_ATTEMPT >> \(folder)/runs; [ \(launch) = 2 ] || sleep 1000"
-      }) { worker in
-        if launch == 1 { #expect(await worker.start(request).isDispatched) }
-        try await eventually { FileManager.default.fileExists(atPath: "\(folder)/runs") }
-        if launch == 2 {
-          try await eventually { worker.callbacks.statuses(of: request.reviewId).last == .completed }
+    let callbacks = CallbackReceiver()
+    let configure: @Sendable (inout WorkerConfiguration) -> Void = {
+      $0.statePath = "\(folder)/state.sqlite"
+      $0.drainTimeout = .milliseconds(1)
+      $0.agentCommand =
+        "echo x >> \(folder)/runs; echo first; printf half; until [ -e \(folder)/go ]; do sleep 0.02; done; echo ' a line'"
+    }
+    try await TestWorker.run(configure, callbacks: callbacks) { worker in
+      #expect(await worker.start(request).isDispatched)
+      try await eventually { try await worker.client.events(of: request.reviewId).map(\.message) == ["first"] }
+    }
+    #expect(callbacks.statuses(of: request.reviewId) == [.running])
+    try await TestWorker.run(configure) { worker in
+      #expect(await worker.state(of: request.reviewId) == .running)
+      #expect(FileManager.default.createFile(atPath: "\(folder)/go", contents: nil))
+      try await eventually { worker.callbacks.statuses(of: request.reviewId) == [.completed] }
+      #expect(try await worker.client.events(of: request.reviewId).map(\.message) == ["first", "half a line"])
+    }
+    #expect(FileManager.default.contents(atPath: "\(folder)/runs") == Data("x\n".utf8))
+  }
+
+  @Test("a run whose agent is ended together with the worker fails, or begins again as the same attempt, as is set")
+  func endedTogether() async throws {
+    for (lost, state, runs) in [(LostRuns.fail, RunState.failed, "1\n"), (.restart, .completed, "1\n1\n")] {
+      let folder = try makeFolder()
+      let request = startRequest()
+      for launch in 1...2 {
+        try await TestWorker.run({
+          $0.statePath = "\(folder)/state.sqlite"
+          $0.lostRuns = lost
+          $0.drainTimeout = .seconds(60)
+          $0.agentCommand =
+            "echo $$ > \(folder)/pid; echo $BATON_ATTEMPT >> \(folder)/runs; [ -e \(folder)/go ] || sleep 1000"
+        }) { worker in
+          guard launch == 1 else { return try await eventually { await worker.state(of: request.reviewId) == state } }
+          #expect(await worker.start(request).isDispatched)
+          try await eventually { FileManager.default.fileExists(atPath: "\(folder)/runs") }
+          await worker.services.triggerGracefulShutdown()
+          let pid = try #require(FileManager.default.contents(atPath: "\(folder)/pid"))
+          let group = getpgid(try #require(Int32(String(decoding: pid.dropLast(), as: UTF8.self))))
+          #expect(FileManager.default.createFile(atPath: "\(folder)/go", contents: nil))
+          #expect(group > 1 && kill(-group, SIGTERM) == 0)
         }
       }
+      #expect(FileManager.default.contents(atPath: "\(folder)/runs") == Data(runs.utf8))
     }
-    #expect(FileManager.default.contents(atPath: "\(folder)/runs") == Data("1\n1\n".utf8))
   }
 
   @Test("callbacks that nobody took are sent by the next worker, in order")

@@ -241,55 +241,47 @@ struct WorkerRunTests {
     }
   }
 
-  @Test("a graceful shutdown lets an agent end, and its callback be sent")
+  @Test(
+    "a shutdown lets an agent end and its callback be sent; meanwhile calls are answered, and nothing new is taken on")
   func drains() async throws {
     let folder = try makeFolder()
     let callbacks = CallbackReceiver()
     let id = UUID()
-    let command = "echo x > \(folder)/begun; until [ -e \(folder)/go ]; do sleep 0.02; done"
+    let command = "echo x >> \(folder)/begun; until [ -e \(folder)/go ]; do sleep 0.02; done"
     try await TestWorker.run(
       {
         $0.agentCommand = command
+        $0.concurrency = 1
         $0.drainTimeout = .seconds(60)
       }, callbacks: callbacks
     ) { worker in
-      #expect(await worker.start(startRequest(id)).isDispatched)
+      #expect(await worker.start(startRequest(id, attempt: 2)).isDispatched)
       try await eventually { text("\(folder)/begun") != nil }
       await worker.services.triggerGracefulShutdown()
+      try await eventually {
+        guard case .throttled(let pause, _) = await worker.start(startRequest()) else { return false }
+        return pause == .seconds(5)
+      }
+      #expect(try await worker.raw("POST", "/review", body: startRequest(id, attempt: 3).encode()).status == 503)
+      #expect(try await worker.raw("POST", "/review", body: startRequest(id, attempt: 1).encode()).status == 409)
+      #expect(await worker.start(startRequest(id, attempt: 2)).isDispatched)
+      #expect(await worker.state(of: id) == .running)
       #expect(FileManager.default.createFile(atPath: "\(folder)/go", contents: nil))
     }
     #expect(callbacks.statuses(of: id) == [.running, .completed])
-  }
-
-  @Test("an agent that does not end within the drain timeout is ended, and its run fails")
-  func drainEnds() async throws {
-    let callbacks = CallbackReceiver()
-    let id = UUID()
-    let folder = try makeFolder()
-    try await TestWorker.run(
-      {
-        $0.agentCommand = "echo $$ > \(folder)/pid; sleep 1000"
-        $0.drainTimeout = .milliseconds(50)
-      }, callbacks: callbacks
-    ) { worker in
-      #expect(await worker.start(startRequest(id)).isDispatched)
-      try await eventually { text("\(folder)/pid")?.hasSuffix("\n") == true }
-    }
-    #expect(callbacks.statuses(of: id) == [.running, .failed])
-    #expect(!isAlive(text("\(folder)/pid")))
+    #expect(text("\(folder)/begun") == "x\n")
   }
 }
 
 @Suite("End of the reference worker")
 struct WorkerEndTests {
-  @Test("a worker whose task is cancelled kills its agents at once")
+  @Test("a worker whose task is cancelled ends at once, and leaves its agents alone")
   func cancelled() async throws {
     let folder = try makeFolder()
     let (ports, bound) = AsyncStream.makeStream(of: Int.self)
     var configuration = WorkerConfiguration(token: token, statePath: "\(folder)/state.sqlite")
     configuration.environment = ["PATH": "/usr/bin:/bin"]
-    configuration.agentCommand = "trap '' TERM; echo $$ > \(folder)/pid; while :; do sleep 1; done"
-    configuration.killGrace = .seconds(3_600)
+    configuration.agentCommand = "echo $$ > \(folder)/pid; until [ -e \(folder)/go ]; do sleep 0.02; done"
     configuration.onBound = { bound.yield($0) }
     var quiet = Logger(label: "worker")
     quiet.logLevel = .critical
@@ -304,7 +296,9 @@ struct WorkerEndTests {
     try await eventually { text("\(folder)/pid")?.hasSuffix("\n") == true }
     task.cancel()
     _ = try? await task.value
-    #expect(!isAlive(text("\(folder)/pid")))
+    #expect(isAlive(text("\(folder)/pid")))
+    #expect(FileManager.default.createFile(atPath: "\(folder)/go", contents: nil))
+    try await eventually { !isAlive(text("\(folder)/pid")) }
   }
 }
 
