@@ -95,8 +95,8 @@ let package = Package(
     module(
       "ReferenceWorker",
       [
-        "CLinux", "Resilience", "Reviews", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle, log,
-        sqlite,
+        "CLinux", "Resilience", "Reviews", "Telemetry", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP,
+        lifecycle, log, sqlite,
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
@@ -152,8 +152,8 @@ let package = Package(
     tests(
       "ReferenceWorkerTests",
       [
-        "ReferenceWorker", "Resilience", "Reviews", "Support", "WorkerAPI", "WorkerClient", httpClient, httpServer,
-        httpTypes, nio, nioHTTP, lifecycle, log, sqlite,
+        "ReferenceWorker", "Resilience", "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient", httpClient,
+        httpServer, httpTypes, nio, nioHTTP, lifecycle, log, sqlite,
       ]),
     tests(
       "BatonTests",

@@ -88,7 +88,7 @@ package struct ReferenceWorker: Service {
   private func makeApplication(_ runs: RunKeeper) -> some ApplicationProtocol {
     let onBound = configuration.onBound
     return Application(
-      router: Routes(runs: runs, token: configuration.token).makeRouter(),
+      router: Routes(runs: runs, token: configuration.token, metrics: configuration.metrics).makeRouter(),
       configuration: ApplicationConfiguration(
         address: .hostname(configuration.host, port: configuration.port), serverName: "baton-worker"),
       onServerRunning: { channel in await onBound(channel.localAddress?.port ?? 0) }, logger: logger)

@@ -4,18 +4,21 @@ internal import Hummingbird
 internal import Logging
 internal import NIOCore
 internal import Reviews
+internal import Telemetry
 internal import WorkerAPI
 
 /// The routes of the worker contract.
 struct Routes: Sendable {
   let runs: RunKeeper
   let token: Secret
+  let metrics: BatonMetrics?
 
   /// In seconds: about what a restart takes once the agents have ended.
   private static let retryAfter = "5"
 
   func makeRouter() -> Router<BasicRequestContext> {
     let router = Router(context: BasicRequestContext.self)
+    if let metrics { router.add(middleware: RequestCount(metrics: metrics)) }
     router.add(middleware: ErrorAnswers())
     router.get("/health") { _, _ in try json(.ok, ["status": "ok"]) }
     let guarded = router.group().add(middleware: BearerGate(token: token))
@@ -77,6 +80,21 @@ struct Routes: Sendable {
       throw HTTPError(.notFound, message: "unknown review")
     }
     return id
+  }
+}
+
+/// Counts every answer, by the template of its path.
+private struct RequestCount: RouterMiddleware {
+  typealias Context = BasicRequestContext
+  let metrics: BatonMetrics
+
+  func handle(
+    _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+  ) async throws -> Response {
+    let response = try await next(request, context)
+    let route = context.endpointPath.flatMap { BatonMetrics.HTTPRoute(rawValue: $0) } ?? .other
+    metrics.httpRequest(route, status: response.status.code).increment()
+    return response
   }
 }
 

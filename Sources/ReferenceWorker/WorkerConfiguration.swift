@@ -1,4 +1,5 @@
 package import Reviews
+package import Telemetry
 
 /// How a ``ReferenceWorker`` works.
 package struct WorkerConfiguration: Sendable {
@@ -33,6 +34,8 @@ package struct WorkerConfiguration: Sendable {
   package var outputByteCountMax: Int64 = 64 << 20
   /// How long a run is known after its end.
   package var retention: Duration = .seconds(7 * 86_400)
+  /// Counts the requests that are answered; nil counts none.
+  package var metrics: BatonMetrics?
   /// Called once, with the bound port.
   package var onBound: @Sendable (Int) async -> Void = { _ in }
 

@@ -94,7 +94,11 @@ struct CommandTests {
     let client = RawHTTPClient(port: port)
     try await eventually("ready") { (try? await client.send("GET", "/readyz").status) == 200 }
     #expect(try await client.send("GET", "/livez").status == 200)
-    #expect(try await client.send("GET", "/metrics").body.contains("baton_http_requests_total"))
+    // Its own requests are counted there as well.
+    let url = try #require(process.output.firstMatch(of: /url=http:[0-9.\/]+:([0-9]+)/)?.1)
+    #expect(try await RawHTTPClient(port: try #require(Int(url))).send("GET", "/health").status == 200)
+    let counted = #"baton_http_requests_total{route="/health",status="200"} 1"#
+    #expect(try await client.send("GET", "/metrics").body.contains(counted + "\n"))
     process.signal(SIGTERM)
     #expect(await process.wait() == 0, "\(process.output)")
   }

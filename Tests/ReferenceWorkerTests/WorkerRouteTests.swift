@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Reviews
+import Telemetry
 import Testing
 import WorkerAPI
 import WorkerClient
@@ -23,6 +24,31 @@ struct WorkerRouteTests {
         }
       }
     }
+  }
+
+  @Test("every answer is counted by the template of its path and its status, never by the path")
+  func counts() async throws {
+    let registry = PrometheusRegistry()
+    try await TestWorker.run({ $0.metrics = BatonMetrics(factory: registry) }) { worker in
+      let request = startRequest()
+      let id = request.reviewId.lowercase
+      _ = try await worker.raw("GET", "/health", token: nil)
+      _ = try await worker.raw("POST", "/review", body: request.encode())
+      _ = try await worker.raw("POST", "/review", token: "wrong")
+      for path in ["/reviews/\(id)", "/reviews/\(UUID().lowercase)", "/reviews/\(id)/events", "/secret-\(id)"] {
+        _ = try await worker.raw("GET", path)
+      }
+      _ = try await worker.raw("POST", "/reviews/\(id)/cancel", body: Array("[1]".utf8))
+    }
+    let text = registry.exposition()
+    for (route, status) in [
+      ("/health", 200), ("/review", 202), ("/review", 401), ("/reviews/{id}", 200), ("/reviews/{id}", 404),
+      ("/reviews/{id}/events", 200), ("/reviews/{id}/cancel", 400), ("other", 404),
+    ] {
+      let labels = "route=\"\(route)\",status=\"\(status)\""
+      #expect(text.contains("baton_http_requests_total{\(labels)} 1\n"), "\(labels)")
+    }
+    #expect(!text.contains("secret"))
   }
 
   @Test("a malformed start is answered with 400, and every fault is named")

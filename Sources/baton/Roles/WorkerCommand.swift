@@ -55,20 +55,19 @@ struct WorkerCommand: AsyncParsableCommand {
       isListening.withLock { $0 = true }
       await onBound(port)
     }
-    let worker = ReferenceWorker(configuration: configuration, logger: logger)
-    try await ServiceRunner.run(
-      healthServices(settings, readiness, logger) + [worker], drainTimeout: settings.drainTimeout, logger: logger)
-  }
-
-  /// Its probes and metrics, where BATON_METRICS_PORT is set: not on its own port, whose every call but `/health` needs the token.
-  private func healthServices(_ settings: Settings, _ readiness: Readiness, _ logger: Logger) -> [any Service] {
-    guard let port = settings.metricsPort else { return [] }
     let registry = PrometheusRegistry()
-    return [
-      HealthServer(
-        host: settings.metricsHost, port: port, metrics: BatonMetrics(factory: registry), registry: registry,
-        readiness: readiness, logger: logger)
-    ]
+    let metrics = BatonMetrics(factory: registry)
+    configuration.metrics = metrics
+    var services: [any Service] = []
+    // Its probes and metrics: not on its own port, whose every call but `/health` needs the token.
+    if let port = settings.metricsPort {
+      services.append(
+        HealthServer(
+          host: settings.metricsHost, port: port, metrics: metrics, registry: registry, readiness: readiness,
+          logger: logger))
+    }
+    services.append(ReferenceWorker(configuration: configuration, logger: logger))
+    try await ServiceRunner.run(services, drainTimeout: settings.drainTimeout, logger: logger)
   }
 }
 
