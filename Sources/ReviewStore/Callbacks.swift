@@ -37,13 +37,14 @@ package struct RunReport: Sendable, Equatable {
 /// What a report did.
 package enum ReportAnswer: Sendable, Equatable {
   case applied
-  /// Another attempt or session, or the row is pending or has ended: left as it is.
+  /// Another attempt or session, or possibly so, or the row is pending or has ended: left as it is.
   case ignored(ReviewStatus)
   case unknownReview
 }
 
 extension ReviewStore {
-  /// One conditional statement: an older attempt, another session, or a row that is pending or has ended stays as it is.
+  /// One conditional statement: a row that is pending or has ended stays as it is, and so does one that the report is not about, or may
+  /// not be about.
   static let report = Statement(
     "report",
     """
@@ -67,8 +68,14 @@ extension ReviewStore {
              lease_expires_at = NULL,
              updated_at = now()
        WHERE r.id = $1 AND \(Fragment.hasStatus("'queued'", "'running'"))
-         AND CASE WHEN $3::int IS NULL THEN r.session_id IS NULL OR $4::text IS NULL OR r.session_id = $4
-                  ELSE r.attempt = $3 END
+         AND CASE
+               WHEN $3::int IS NOT NULL THEN r.attempt = $3
+               -- Without an attempt the session tells: the row's, or while it has none, one that no earlier attempt had. A callback may
+               -- well come before its dispatch is recorded.
+               WHEN $4::text IS NOT NULL THEN COALESCE(r.session_id = $4, $4 <> ALL (r.past_session_ids))
+               -- With neither, it may be about an earlier attempt, unless there is none, or this one is known to be the worker's.
+               ELSE r.attempt = 1 OR r.dispatched_at IS NOT NULL
+             END
       RETURNING r.id
     )
     SELECT r.status, EXISTS (SELECT 1 FROM applied) AS is_applied FROM code_reviews r WHERE r.id = $1

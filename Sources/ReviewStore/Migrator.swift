@@ -36,6 +36,8 @@ package struct Migrator: Sendable {
     Migration(
       version: 3, name: "dashboard", sql: String(decoding: PackageResources.v0003_dashboard_sql, as: UTF8.self)),
     Migration(version: 4, name: "reaper", sql: String(decoding: PackageResources.v0004_reaper_sql, as: UTF8.self)),
+    Migration(
+      version: 5, name: "sessions", sql: String(decoding: PackageResources.v0005_sessions_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

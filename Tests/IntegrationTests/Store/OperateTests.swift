@@ -68,6 +68,69 @@ struct OperateTests {
     }
   }
 
+  /// A review whose attempt had a session, and was retried.
+  private func retried(_ test: TestStore, _ id: UUID, session: String, attempt: Int) async throws {
+    try await test.claim()
+    let report = RunReport(status: .failed, attempt: attempt, sessionId: session)
+    #expect(try await test.store.report(id, report) == .applied)
+    #expect(try await test.store.retry(id) == .done(.pending, attempt: attempt + 1))
+  }
+
+  @Test("a late word that names no attempt, from a session of an earlier one, leaves a retried review alone")
+  func lateSessions() async throws {
+    try await withTestStore { test in
+      let id = try await test.insert(1)[0]
+      try await retried(test, id, session: "one", attempt: 1)
+      try await retried(test, id, session: "two", attempt: 2)
+      func expectIgnored(_ status: ReviewStatus) async throws {
+        for session in ["one", "two"] {
+          for end in [ReviewStatus.running, .failed, .cancelled, .completed] {
+            #expect(
+              try await test.store.report(id, RunReport(status: end, sessionId: session)) == .ignored(status),
+              "\(session) \(end)")
+          }
+        }
+      }
+      try await expectIgnored(.pending)
+      try await test.claim()
+      try await expectIgnored(.queued)
+      try await test.sql("UPDATE code_reviews SET dispatched_at = now()")
+      try await expectIgnored(.queued)
+      #expect(try await test.store.report(id, RunReport(status: .running, sessionId: "three")) == .applied)
+      try await expectIgnored(.running)
+      #expect(try await test.row(id).sessionId == "three")
+      // What names the attempt is believed, whatever session it has.
+      #expect(try await test.store.report(id, RunReport(status: .completed, attempt: 3, sessionId: "one")) == .applied)
+    }
+  }
+
+  @Test("an early word of a new session counts before its dispatch is recorded")
+  func earlySession() async throws {
+    try await withTestStore { test in
+      let id = try await test.insert(1)[0]
+      try await retried(test, id, session: "one", attempt: 1)
+      try await test.claim()
+      #expect(try await test.store.report(id, RunReport(status: .completed, sessionId: "two")) == .applied)
+      let row = try await test.row(id)
+      #expect(row.status == .completed && row.sessionId == "two" && row.dispatchedAt != nil)
+    }
+  }
+
+  @Test("a word with neither attempt nor session counts for a first attempt, and for a later one once it is dispatched")
+  func nameless() async throws {
+    try await withTestStore { test in
+      let id = try await test.insert(1)[0]
+      try await test.claim()
+      #expect(try await test.store.report(id, RunReport(status: .failed)) == .applied)
+      _ = try await test.store.retry(id)
+      try await test.claim()
+      #expect(try await test.store.report(id, RunReport(status: .failed)) == .ignored(.queued))
+      try await test.sql("UPDATE code_reviews SET dispatched_at = now()")
+      #expect(try await test.store.report(id, RunReport(status: .running)) == .applied)
+      #expect(try await test.store.report(id, RunReport(status: .completed)) == .applied)
+    }
+  }
+
   @Test("callbacks compare and set: old attempts, other sessions, pending and ended rows stay as they are")
   func callbacks() async throws {
     try await withTestStore { test in
