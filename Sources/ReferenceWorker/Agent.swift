@@ -47,14 +47,14 @@ struct Agent: Sendable {
       return .exited(status: 0, lastWords: "")
     }
     let process = AgentProcess(
-      command: command, environment: environment(for: order.request), input: order.body, folder: folder(order))
+      command: command, environment: environment(for: order), input: order.body, folder: folder(order))
     return await process.run(watch(order, reporting), stop: stop)
   }
 
   /// Follows an agent that a worker had begun which is gone, wherever it is by now.
   func adopt(_ order: RunOrder, stop: Wakeup, logger: Logger, _ reporting: Reporting) async -> AgentExit {
     var logger = logger
-    logger[metadataKey: "review"] = "\(order.key)"
+    for (name, value) in order.key.metadata(order.trace) { logger[metadataKey: name] = value }
     let watch = watch(order, reporting)
     switch hadFolders ? await folder(order).find() : .nothing {
     case .neverBegan: return .neverBegan
@@ -90,8 +90,11 @@ struct Agent: Sendable {
   private static func mark(_ request: StartRequest) -> String { "BATON_REVIEW_ID=\(request.reviewId.lowercase)" }
 
   /// Tokens under the names that the platforms' own tools read, and what the run is called.
-  private func environment(for request: StartRequest) -> [String: String] {
+  private func environment(for order: RunOrder) -> [String: String] {
+    let request = order.request
     var variables = environment
+    // Also taken away: a trace that the worker itself was started in is not the run's.
+    variables["TRACEPARENT"] = order.trace?.traceparent
     variables["BATON_REVIEW_ID"] = request.reviewId.lowercase
     variables["BATON_ATTEMPT"] = String(request.attempt)
     variables["BATON_AUTH_TOKEN"] = request.authToken

@@ -50,6 +50,7 @@ struct CallbackClient: Sendable {
       } else if let token = callback.authToken {
         request.headers.add(name: "authorization", value: "Bearer \(token.reveal())")
       }
+      if let trace = callback.trace { request.headers.add(name: "traceparent", value: trace.traceparent) }
       request.body = .bytes(ByteBuffer(bytes: callback.body))
       let response = try await httpClient.execute(request, timeout: Self.timeout)
       // Read to its end, so that the connection can be used again; its words are of no interest.

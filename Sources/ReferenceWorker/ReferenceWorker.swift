@@ -159,7 +159,7 @@ package struct ReferenceWorker: Service {
   private func sendCallbacks(_ id: UUID, _ callbacks: CallbackClient, _ runs: RunKeeper) async {
     var failures = 0
     while !Task.isCancelled, let callback = await runs.nextCallback(id) {
-      let metadata: Logger.Metadata = ["review": "\(callback.key)", "status": "\(callback.status)"]
+      let metadata = callback.key.metadata(callback.trace).merging(["status": "\(callback.status)"]) { $1 }
       let pause: Duration
       switch await callbacks.send(callback) {
       case .accepted:

@@ -54,7 +54,9 @@ struct Routes: Sendable {
     } catch {
       throw HTTPError(.badRequest, message: error.description)
     }
-    switch try await runs.start(start, body: body) {
+    // A malformed one is no reason to refuse the start.
+    let trace = HTTPField.Name("traceparent").flatMap { request.headers[$0] }.flatMap { TraceContext(traceparent: $0) }
+    switch try await runs.start(start, body: body, trace: trace?.child()) {
     case .accepted(let state, let agentVersion):
       return response(
         .accepted, StartResponse(reviewId: start.reviewId, status: state, agentVersion: agentVersion).encode())

@@ -14,6 +14,8 @@ struct RunOrder: Sendable {
   var startedAt: Timestamp
   /// How much of the agent's output has become events already, in bytes.
   var outputOffset: Int64
+  /// Its own span; nil where the start named no trace.
+  var trace: TraceContext?
 }
 
 /// What became of a start.

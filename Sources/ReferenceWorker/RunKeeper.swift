@@ -22,11 +22,18 @@ actor RunKeeper {
   nonisolated let jobs: AsyncStream<Job>
   nonisolated let store: RunStore
   private let newJob: AsyncStream<Job>.Continuation
-  /// The runs whose agents this process looks after, each with what ends it.
-  private var stops: [RunKey: Wakeup] = [:]
+  /// The runs whose agents this process looks after.
+  private var running: [RunKey: Running] = [:]
   /// The reviews whose callbacks are being sent, and whether another one has come since the last look.
   private var sending: [UUID: Bool] = [:]
   private var isDraining = false
+
+  private struct Running {
+    /// Ends the agent.
+    let stop = Wakeup()
+    let trace: TraceContext?
+  }
+
   private let configuration: WorkerConfiguration
   private let now: @Sendable () -> Timestamp
   private let logger: Logger
@@ -55,11 +62,12 @@ actor RunKeeper {
 
   // MARK: For the routes
 
-  func start(_ request: StartRequest, body: [UInt8]) async throws -> StartVerdict {
+  /// - Parameter trace: the span that the run gets.
+  func start(_ request: StartRequest, body: [UInt8], trace: TraceContext?) async throws -> StartVerdict {
     guard !isDraining else {
       return try await store.verdict(on: RunKey(reviewID: request.reviewId, attempt: request.attempt)) ?? .draining
     }
-    let (verdict, consequences) = try await store.start(request, body: body, at: now())
+    let (verdict, consequences) = try await store.start(request, body: body, trace: trace, at: now())
     follow(consequences, of: request.reviewId)
     return verdict
   }
@@ -82,7 +90,7 @@ actor RunKeeper {
   func resume() async throws -> [RunOrder] {
     let orders = try await store.interrupted()
     for order in orders {
-      stops[order.key] = Wakeup()
+      running[order.key] = Running(trace: order.trace)
       newJob.yield(.adoptAgent(order))
     }
     for id in try await store.reviewsWithCallbacks() { sendCallbacks(id) }
@@ -95,7 +103,7 @@ actor RunKeeper {
   func beginRuns() async {
     while (try? await roomMade.wait(until: nil)) != nil {
       while !isDraining, let order = await attempt({ try await $0.beginNext(limit: $1, at: $2) }) ?? nil {
-        stops[order.key] = Wakeup()
+        running[order.key] = Running(trace: order.trace)
         newJob.yield(.runAgent(order))
         sendCallbacks(order.key.reviewID)
       }
@@ -124,7 +132,7 @@ actor RunKeeper {
 
   /// What ends a run's agent; woken already where that was asked for before anybody listened.
   func stop(_ key: RunKey) async -> Wakeup {
-    let stop = stops[key] ?? Wakeup()
+    let stop = running[key]?.stop ?? Wakeup()
     if case .some(.some) = await attempt({ store, _, _ in try await store.stopReason(key) }) { stop.wake() }
     return stop
   }
@@ -137,7 +145,7 @@ actor RunKeeper {
 
   func end(_ key: RunKey, for reason: StopReason, message: String) async {
     if await attempt({ store, _, _ in try await store.stop(key, for: reason, message: message) }) == true {
-      stops[key]?.wake()
+      running[key]?.stop.wake()
     }
   }
 
@@ -149,9 +157,9 @@ actor RunKeeper {
       return  // Only when the worker ends: the next one finds the run.
     }
     agent.folder(order).remove()
-    stops[key] = nil
+    running[key] = nil
     follow(consequences, of: key.reviewID)
-    let metadata: Logger.Metadata = ["review": "\(key)", "state": "\(state?.rawValue ?? "queued")"]
+    let metadata = key.metadata(order.trace).merging(["state": "\(state?.rawValue ?? "queued")"]) { $1 }
     if exit == .lost {
       logger.error("an agent has died with the worker", metadata: metadata)
     } else {
@@ -190,10 +198,10 @@ actor RunKeeper {
   /// runs then goes on, and the next worker follows it, as after a crash.
   func drain(within limit: Duration, callbacksWithin callbackLimit: Duration) async {
     isDraining = true
-    await wait(until: .now + limit) { stops.isEmpty }
+    await wait(until: .now + limit) { running.isEmpty }
     await wait(until: .now + callbackLimit) { sending.isEmpty }
-    for key in stops.keys {
-      logger.notice("an agent goes on: the next start of the worker follows it", metadata: ["review": "\(key)"])
+    for (key, run) in running {
+      logger.notice("an agent goes on: the next start of the worker follows it", metadata: key.metadata(run.trace))
     }
     newJob.finish()
   }
@@ -205,7 +213,7 @@ actor RunKeeper {
   }
 
   private func follow(_ consequences: Consequences, of reviewID: UUID) {
-    for key in consequences.stops { stops[key]?.wake() }
+    for key in consequences.stops { running[key]?.stop.wake() }
     if consequences.reports { sendCallbacks(reviewID) }
     if consequences.makesRoom { roomMade.wake() }
     if consequences.wipes { wipeNeeded.wake() }

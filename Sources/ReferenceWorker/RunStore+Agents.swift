@@ -213,6 +213,14 @@ private struct RunDetails {
   }
 }
 
+extension TraceContext {
+  /// Reads the trace of a row of `runs`.
+  init?(row: Row) {
+    guard let text: String = row["traceparent"] else { return nil }
+    self.init(traceparent: text)
+  }
+}
+
 extension RunOrder {
   /// Reads a row of `runs` that has a payload.
   init(row: Row) throws {
@@ -222,5 +230,6 @@ extension RunOrder {
     launch = row["launch"]
     startedAt = Timestamp(microseconds: row["started_at"])
     outputOffset = row["output_offset"]
+    trace = TraceContext(row: row)
   }
 }

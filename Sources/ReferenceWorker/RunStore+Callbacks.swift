@@ -12,6 +12,8 @@ struct PendingCallback: Sendable {
   var body: [UInt8]
   /// The run's own bearer token; nil where the shared secret is sent.
   var authToken: Secret?
+  /// The run's span.
+  var trace: TraceContext?
 }
 
 /// The outbox: at most three callbacks wait for a review, in order.
@@ -58,12 +60,16 @@ extension RunStore {
   func nextCallback(_ reviewID: UUID) async throws -> PendingCallback? {
     try await database.queue.read { database in
       try Row.fetchOne(
-        database, sql: "SELECT * FROM callbacks WHERE review_id = ? ORDER BY number LIMIT 1",
-        arguments: [reviewID.lowercase]
+        database,
+        sql: """
+          SELECT c.*, r.traceparent FROM callbacks c LEFT JOIN runs r ON r.review_id = c.review_id AND r.attempt = c.attempt
+           WHERE c.review_id = ? ORDER BY c.number LIMIT 1
+          """, arguments: [reviewID.lowercase]
       ).map { row in
         PendingCallback(
           number: row["number"], key: RunKey(reviewID: reviewID, attempt: row["attempt"]), status: row["status"],
-          body: Array(row["body"] as Data), authToken: (row["auth_token"] as String?).map { Secret($0) })
+          body: Array(row["body"] as Data), authToken: (row["auth_token"] as String?).map { Secret($0) },
+          trace: TraceContext(row: row))
       }
     }
   }

@@ -40,7 +40,9 @@ struct RunStore: Sendable {
   // MARK: Starts and cancels
 
   /// Takes a start on, or says what became of the one before.
-  func start(_ request: StartRequest, body: [UInt8], at now: Timestamp) async throws -> (StartVerdict, Consequences) {
+  func start(
+    _ request: StartRequest, body: [UInt8], trace: TraceContext?, at now: Timestamp
+  ) async throws -> (StartVerdict, Consequences) {
     try await database.commits.write { [self] database in
       let key = RunKey(reviewID: request.reviewId, attempt: request.attempt)
       var consequences = Consequences()
@@ -48,7 +50,7 @@ struct RunStore: Sendable {
         if let verdict = known.verdict(on: key) { return (verdict, consequences) }
         try replace(key, at: now, in: database, &consequences)
       }
-      let state = try insert(key, request, body, at: now, in: database)
+      let state = try insert(key, request, body, trace, at: now, in: database)
       consequences.makesRoom = state == .queued
       return (.accepted(state, agentVersion: request.agentVersion), consequences)
     }
@@ -60,7 +62,8 @@ struct RunStore: Sendable {
   }
 
   private func insert(
-    _ key: RunKey, _ request: StartRequest, _ body: [UInt8], at now: Timestamp, in database: Database
+    _ key: RunKey, _ request: StartRequest, _ body: [UInt8], _ trace: TraceContext?, at now: Timestamp,
+    in database: Database
   ) throws -> RunState {
     let id = key.reviewID.lowercase
     let isCancelled =
@@ -70,14 +73,15 @@ struct RunStore: Sendable {
       // The answer to the start says so: Baton need not be told.
       try database.execute(
         sql: """
-          INSERT INTO runs (review_id, attempt, state, agent_version, completed_at, error_message)
-          VALUES (?, ?, 'cancelled', ?, ?, 'cancelled before it was started')
-          """, arguments: [id, key.attempt, request.agentVersion, now.microseconds])
+          INSERT INTO runs (review_id, attempt, state, agent_version, traceparent, completed_at, error_message)
+          VALUES (?, ?, 'cancelled', ?, ?, ?, 'cancelled before it was started')
+          """, arguments: [id, key.attempt, request.agentVersion, trace?.traceparent, now.microseconds])
       return .cancelled
     }
     try database.execute(
-      sql: "INSERT INTO runs (review_id, attempt, state, agent_version, payload) VALUES (?, ?, 'queued', ?, ?)",
-      arguments: [id, key.attempt, request.agentVersion, Data(body)])
+      sql: """
+        INSERT INTO runs (review_id, attempt, state, agent_version, traceparent, payload) VALUES (?, ?, 'queued', ?, ?, ?)
+        """, arguments: [id, key.attempt, request.agentVersion, trace?.traceparent, Data(body)])
     return .queued
   }
 

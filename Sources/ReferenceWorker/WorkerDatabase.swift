@@ -56,6 +56,10 @@ struct WorkerDatabase: Sendable {
   private static let migrator: DatabaseMigrator = {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("1: runs, events, cancels, callbacks") { try $0.execute(sql: schema) }
+    migrator.registerMigration("2: traces") {
+      // W3C Trace Context, as the start had it; NULL where it had none.
+      try $0.execute(sql: "ALTER TABLE runs ADD COLUMN traceparent TEXT")
+    }
     return migrator
   }()
 

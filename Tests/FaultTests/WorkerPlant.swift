@@ -63,13 +63,13 @@ final class WorkerPlant {
     return await process.wait()
   }
 
-  func start(_ id: UUID, attempt: Int = 1) async -> StartResponse? {
+  func start(_ id: UUID, attempt: Int = 1, trace: TraceContext? = nil) async -> StartResponse? {
     let request = StartRequest(
       reviewId: id, attempt: attempt, authToken: "jwt-of-\(id.uuidString)",
       sessionInput: SessionInput(
         githubRepo: "acme/shop", prompt: "a private prompt", model: "m", platform: .github, upstreamBranch: "feature",
         githubToken: "ghs_0123456789"), owner: RunOwner(type: .org, id: "acme"), maxReviewTimeMinutes: 10)
-    let outcome = await client.start(request.encode(), reviewID: id, attempt: attempt, trace: nil)
+    let outcome = await client.start(request.encode(), reviewID: id, attempt: attempt, trace: trace)
     return if case .dispatched(let response) = outcome { response } else { nil }
   }
 

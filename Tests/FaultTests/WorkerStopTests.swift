@@ -20,11 +20,13 @@ struct WorkerStopTests {
     let settings = ["BATON_DRAIN_TIMEOUT": "300ms", "BATON_WORKER_LOST_RUNS": setting]
     try await withWorker(agent: Self.counting, concurrency: 1, settings: settings) { worker, sink in
       let (running, waiting) = (UUID(), UUID())
-      _ = await worker.start(running)
+      let trace = TraceContext()
+      _ = await worker.start(running, trace: trace)
       try await eventually("events") { try await worker.messages(running).count > 2 }
       #expect(await worker.start(waiting)?.status == .queued)
       for _ in 0..<3 {
         #expect(await worker.stop() == 0, "\(worker.process.output)")
+        expectTrace(trace, of: running, in: worker.process.output)
         let pid = try #require(worker.lines("begun").first.flatMap { Int32($0) })
         #expect(WorkerPlant.isAlive(pid))
         try await worker.restart()
@@ -42,7 +44,14 @@ struct WorkerStopTests {
       }
       #expect(worker.lines("begun").count == 2, "each began once")
       #expect(await worker.stop() == 0)
+      expectTrace(trace, of: running, in: worker.process.output)
     }
+  }
+
+  /// Every line of the log about a run names its trace, after a restart too.
+  private func expectTrace(_ trace: TraceContext, of id: UUID, in output: String) {
+    let lines = output.split(separator: "\n").filter { $0.contains("review=\(id.uuidString.lowercased())/1") }
+    #expect(!lines.isEmpty && lines.allSatisfy { $0.contains("trace=\(trace.traceID)") }, "\(lines)")
   }
 
   /// How a supervisor ends the agents with the worker.

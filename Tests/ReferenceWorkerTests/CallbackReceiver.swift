@@ -15,6 +15,7 @@ final class CallbackReceiver: Sendable {
     var callback: StatusCallback
     var authorization: String?
     var secret: String?
+    var traceparent: String?
     var answer: Int
   }
 
@@ -41,7 +42,8 @@ final class CallbackReceiver: Sendable {
         log.received.append(
           Received(
             id: id, callback: callback, authorization: request.headers[.authorization],
-            secret: HTTPField.Name("X-Internal-Secret").flatMap { request.headers[$0] }, answer: answer))
+            secret: HTTPField.Name("X-Internal-Secret").flatMap { request.headers[$0] },
+            traceparent: HTTPField.Name("traceparent").flatMap { request.headers[$0] }, answer: answer))
         return answer
       }
       return HTTPResponse.Status(code: answer)

@@ -26,7 +26,7 @@ private struct Stored {
 
   func start(_ id: UUID? = nil, attempt: Int = 1) async throws -> (StartVerdict, Consequences) {
     let request = startRequest(id ?? self.id, attempt: attempt)
-    return try await store.start(request, body: request.encode(), at: now)
+    return try await store.start(request, body: request.encode(), trace: nil, at: now)
   }
 
   func begin(limit: Int = 2) async throws -> RunKey? { try await store.beginNext(limit: limit, at: now)?.key }
@@ -271,6 +271,25 @@ struct RunStoreTests {
     let other = try makeFolder() + "/text.sqlite"
     #expect(FileManager.default.createFile(atPath: other, contents: Data(String(repeating: "no ", count: 500).utf8)))
     #expect(throws: WorkerStateFault.self) { try WorkerDatabase(path: other) }
+  }
+
+  @Test("a state of the version before is taken over, with its runs and callbacks")
+  func olderState() async throws {
+    let stored = try Stored()
+    _ = try await stored.start()
+    _ = try await stored.begin()
+    try await stored.store.database.queue.write { database in
+      try database.execute(
+        sql: """
+          ALTER TABLE runs DROP COLUMN traceparent; DELETE FROM grdb_migrations WHERE identifier NOT LIKE '1:%'
+          """)
+    }
+    try stored.store.database.close()
+    let store = RunStore(database: try WorkerDatabase(path: stored.path), limits: RunStore.Limits())
+    let order = try #require(try await store.interrupted().first)
+    #expect(order.key == stored.key && order.trace == nil)
+    #expect(try await store.nextCallback(stored.id)?.status == "running")
+    #expect(try await store.agentEnded(stored.key, success, lost: .fail, at: now).0 == .completed)
   }
 
   @Test("what has ended is forgotten after its time, but not before Baton has taken its last word")

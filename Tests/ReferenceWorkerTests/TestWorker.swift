@@ -60,8 +60,8 @@ struct TestWorker: Sendable {
     await callbacks.stop()
   }
 
-  func start(_ request: StartRequest) async -> DispatchOutcome {
-    await client.start(request.encode(), reviewID: request.reviewId, attempt: request.attempt, trace: nil)
+  func start(_ request: StartRequest, trace: TraceContext? = nil) async -> DispatchOutcome {
+    await client.start(request.encode(), reviewID: request.reviewId, attempt: request.attempt, trace: trace)
   }
 
   func state(of id: UUID) async -> RunState? {

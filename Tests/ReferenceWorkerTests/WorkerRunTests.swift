@@ -13,6 +13,10 @@ private func text(_ path: String) -> String? {
   FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
 }
 
+extension String {
+  fileprivate var trimmed: String { String(prefix { !$0.isNewline }) }
+}
+
 private func isAlive(_ pid: String?) -> Bool {
   guard let pid = pid.flatMap({ Int32($0.split(separator: "\n").first ?? "") }) else { return false }
   // A zombie that nobody has reaped yet is dead.
@@ -54,6 +58,39 @@ struct WorkerRunTests {
       #expect(lines.contains("BATON_AUTH_TOKEN=\(request.authToken)"))
       #expect(lines.contains("BATON_REVIEW_ID=\(request.reviewId.lowercase)") && lines.contains("BATON_ATTEMPT=1"))
       #expect(!lines.contains { $0.contains("hidden") || $0.hasPrefix("GITLAB_TOKEN") })
+    }
+  }
+
+  @Test("a run has a span of the start's trace: its agent is given it, and its callbacks carry it")
+  func trace() async throws {
+    let folder = try makeFolder()
+    try await TestWorker.run({ $0.agentCommand = "echo $TRACEPARENT > \(folder)/trace" }) { worker in
+      let request = startRequest()
+      let trace = TraceContext()
+      #expect(await worker.start(request, trace: trace).isDispatched)
+      #expect(await worker.start(request, trace: TraceContext()).isDispatched)
+      try await eventually { worker.callbacks.statuses(of: request.reviewId).last == .completed }
+      let span = try #require(TraceContext(traceparent: text("\(folder)/trace")?.trimmed ?? ""))
+      #expect(span.traceID == trace.traceID && span.spanID != trace.spanID)
+      #expect(worker.callbacks.received.allSatisfy { $0.traceparent == span.traceparent })
+    }
+  }
+
+  @Test(
+    "a start without a trace, or with a malformed one, runs without: not even with the worker's own",
+    arguments: [nil, "", "00-0-0-01", "00-00000000000000000000000000000000-0000000000000000-01"])
+  func noTrace(_ header: String?) async throws {
+    let folder = try makeFolder()
+    try await TestWorker.run({
+      $0.agentCommand = "echo \"[$TRACEPARENT]\" > \(folder)/trace"
+      $0.environment["TRACEPARENT"] = TraceContext().traceparent
+    }) { worker in
+      let request = startRequest()
+      let headers = header.map { [("traceparent", $0)] } ?? []
+      #expect(try await worker.raw("POST", "/review", body: request.encode(), headers: headers).status == 202)
+      try await eventually { worker.callbacks.statuses(of: request.reviewId).last == .completed }
+      #expect(text("\(folder)/trace") == "[]\n")
+      #expect(worker.callbacks.received.allSatisfy { $0.traceparent == nil })
     }
   }
 
