@@ -1,9 +1,12 @@
 import Foundation
+import Logging
 import PostgresClient
 import Reviews
 import Sandbox
 import Support
 import Testing
+import WorkerAPI
+import WorkerClient
 
 @Suite("The whole circle", .serialized, .timeLimit(.minutes(5)))
 struct CircleTests {
@@ -81,15 +84,17 @@ struct CircleTests {
 
       // Nobody hears the worker's callbacks for a while: it repeats them.
       await server.die()
-      let (worker, workerURL) = try await plant.listen("worker", "--port", "0")
+      let (worker, workerURL) = try await plant.listen("worker", "--port", "0", "--concurrency", "10")
       plant.settings["BATON_WORKER_URL"] = workerURL
       let producer = try await plant.start("produce")
       let consumer = try await plant.start("consume")
       let reaper = try await plant.start("reap", "--interval", "1s")
       try await eventually("all dispatched") { try await plant.dispatchedCount() == 10 }
       try await eventually("all run") { agent.runs.count >= 10 }
-      #expect(try await plant.count("code_reviews WHERE status = 'completed'") == 0)
       try await postTwice(plant)
+      agent.letGo()
+      try await expectEvents(plant, of: agent.runs)
+      #expect(try await plant.count("code_reviews WHERE status = 'completed'") == 0)
       let (again, _) = try await plant.listen("serve")
       try await eventually("all completed") { try await plant.count("code_reviews WHERE status = 'completed'") == 10 }
       try await expectFeedback(plant)
@@ -117,7 +122,7 @@ struct CircleTests {
   }
 
   /// One dispatch is forgotten, as by a consumer that dies before it records it: the worker is asked to start the run again, which
-  /// it has had for long.
+  /// it has had for long, and whose words it holds, half a line among them.
   private func postTwice(_ plant: Plant) async throws {
     try await plant.test.sql(
       """
@@ -125,6 +130,21 @@ struct CircleTests {
        WHERE pr_number = 101 AND status = 'queued'
       """)
     try await eventually("it is dispatched again") { try await plant.dispatchedCount() == 10 }
+  }
+
+  /// Every run has ended at the worker, with all that its agent said.
+  private func expectEvents(_ plant: Plant, of runs: [String]) async throws {
+    let client = try WorkerClient(
+      baseURL: try #require(plant.settings["BATON_WORKER_URL"]),
+      token: Secret(try #require(plant.settings["BATON_WORKER_TOKEN"])), timeout: .seconds(30), connectionMax: 4,
+      logger: .postgresTests)
+    for run in runs {
+      let id = try #require(UUID(uuidString: run))
+      try await eventually("it has ended") {
+        if case .known(let status) = await client.status(of: id) { status.status == .completed } else { false }
+      }
+      #expect(try await client.events(of: id).map(\.message) == NotingAgent.messages)
+    }
   }
 
   private func expectRows(_ plant: Plant) async throws {

@@ -38,7 +38,8 @@ extension Plant {
   }
 }
 
-/// What an agent of a test does: it notes the review that it was given, and lets the pull request pass.
+/// What an agent of a test does: it notes the review that it was given, says half a line and the rest only when it may, and lets the
+/// pull request pass.
 struct NotingAgent {
   let folder: URL
 
@@ -51,8 +52,18 @@ struct NotingAgent {
 
   /// The value of BATON_AGENT_COMMAND.
   var command: String {
-    #"grep -o '"reviewId":"[^"]*"' | head -n 1 >> '\#(log.path)'; echo '{"gateResult":"pass","sessionId":"s"}'"#
+    #"""
+    grep -o '"reviewId":"[^"]*"' | head -n 1 >> '\#(log.path)'; echo begun; printf 'half '
+    until [ -e '\#(folder.path)/go' ] || [ ! -d '\#(folder.path)' ]; do sleep 0.05; done
+    echo 'a line'; echo '{"gateResult":"pass","sessionId":"s"}'
+    """#
   }
+
+  /// What each of them has said in the end.
+  static let messages = ["begun", "half a line"]
+
+  /// Lets all of them end.
+  func letGo() { _ = FileManager.default.createFile(atPath: folder.appendingPathComponent("go").path, contents: nil) }
 
   /// The worker's own state.
   var state: String { folder.appendingPathComponent("worker.sqlite").path }

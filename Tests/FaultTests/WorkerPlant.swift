@@ -64,13 +64,17 @@ final class WorkerPlant {
   }
 
   func start(_ id: UUID, attempt: Int = 1, trace: TraceContext? = nil) async -> StartResponse? {
-    let request = StartRequest(
-      reviewId: id, attempt: attempt, authToken: "jwt-of-\(id.uuidString)",
-      sessionInput: SessionInput(
-        githubRepo: "acme/shop", prompt: "a private prompt", model: "m", platform: .github, upstreamBranch: "feature",
-        githubToken: "ghs_0123456789"), owner: RunOwner(type: .org, id: "acme"), maxReviewTimeMinutes: 10)
+    let request = Self.request(id, attempt: attempt)
     let outcome = await client.start(request.encode(), reviewID: id, attempt: attempt, trace: trace)
     return if case .dispatched(let response) = outcome { response } else { nil }
+  }
+
+  static func request(_ id: UUID, attempt: Int = 1, prompt: String = "a private prompt") -> StartRequest {
+    StartRequest(
+      reviewId: id, attempt: attempt, authToken: "jwt-of-\(id.uuidString)",
+      sessionInput: SessionInput(
+        githubRepo: "acme/shop", prompt: prompt, model: "m", platform: .github, upstreamBranch: "feature",
+        githubToken: "ghs_0123456789"), owner: RunOwner(type: .org, id: "acme"), maxReviewTimeMinutes: 10)
   }
 
   func state(_ id: UUID) async -> RunState? {
