@@ -139,12 +139,12 @@ let package = Package(
         nioPosix, log,
       ], path: "Tests/Support", resources: [.copy("RecordedWebhooks")]),
     tests("ExecutorsTests", ["Executors"]),
-    tests("ResilienceTests", ["Resilience"]),
-    tests("TelemetryTests", ["Reviews", "Telemetry", log, metrics, metricsTestKit]),
+    tests("ResilienceTests", ["Resilience", "Support"]),
+    tests("TelemetryTests", ["Reviews", "Support", "Telemetry", log, metrics, metricsTestKit]),
     tests("SettingsTests", ["Reviews", "Settings"]),
     tests("ReviewsTests", ["Reviews"]),
-    tests("AMQPClientTests", ["AMQPClient", "Executors"]),
-    tests("PostgresClientTests", ["PostgresClient", "Resilience", log]),
+    tests("AMQPClientTests", ["AMQPClient", "Executors", "Support"]),
+    tests("PostgresClientTests", ["PostgresClient", "Resilience", "Support", log]),
     tests("WorkerAPITests", ["Reviews", "WorkerAPI", crypto]),
     tests(
       "WorkerClientTests",
@@ -164,8 +164,8 @@ let package = Package(
     tests(
       "PlatformsTests",
       [
-        "Platforms", "Resilience", "Reviews", "Sandbox", "WorkerAPI", crypto, cryptoExtras, httpClient, httpServer,
-        httpTypes, nio, nioHTTP, lifecycle, log,
+        "Platforms", "Resilience", "Reviews", "Sandbox", "Support", "WorkerAPI", crypto, cryptoExtras, httpClient,
+        httpServer, httpTypes, nio, nioHTTP, lifecycle, log,
       ], resources: [.copy("Fixtures")]),
     tests("SandboxTests", ["Reviews", "Sandbox", "WorkerAPI", httpClient, httpTypes, nio, nioHTTP, lifecycle, log]),
     tests(

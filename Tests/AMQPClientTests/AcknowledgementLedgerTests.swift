@@ -1,3 +1,4 @@
+import Support
 import Testing
 
 @testable import AMQPClient
@@ -84,7 +85,7 @@ struct AcknowledgementLedgerTests {
 
   @Test("the broker and the ledger agree on every tag, whatever the order", arguments: 1...40 as ClosedRange<UInt64>)
   func random(seed: UInt64) {
-    var generator = SplitMix(state: seed)
+    var generator = SeededGenerator(seed: seed)
     var ledger = AcknowledgementLedger()
     var broker = BrokerModel()
     var inHand: [UInt64] = []
@@ -128,17 +129,5 @@ private struct BrokerModel {
       #expect(expected[tag] == false)
       #expect(unsettled.remove(tag) != nil)
     }
-  }
-}
-
-private struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
   }
 }

@@ -83,8 +83,7 @@ struct FuzzTests {
 
   @Test("random changes of good requests are answered without a 500", arguments: 0..<4)
   func random(round: Int) async throws {
-    let seed =
-      ProcessInfo.processInfo.environment["BATON_TEST_SEED"].flatMap { UInt64($0) } ?? .random(in: 0...UInt64.max)
+    let seed = SeededGenerator.seed()
     let good = Array(
       "POST /api/reviews?limit=5 HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(reviewJSON.utf8.count)\r\n\r\n\(reviewJSON)"
         .utf8)

@@ -1,3 +1,4 @@
+import Support
 import Testing
 
 @testable import Platforms
@@ -42,20 +43,5 @@ struct UntrustedTextTests {
   @Test("a name stays on its line and between its backticks")
   func inline() {
     #expect(UntrustedText("a`b\nc\td", byteCountMax: 100).inline == "a'b c d")
-  }
-}
-
-/// SplitMix64: the same numbers for the same seed.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-    return value ^ (value >> 31)
   }
 }

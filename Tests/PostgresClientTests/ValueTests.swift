@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Support
 import Testing
 
 @testable import PostgresClient
@@ -52,7 +53,7 @@ struct ValueTests {
   @Test("random bytes are decoded or refused, never a crash")
   func random() {
     let seed = UInt64.random(in: .min ... .max)
-    var generator = SplitMix(state: seed)
+    var generator = SeededGenerator(seed: seed)
     for _ in 0..<500 {
       let bytes = (0..<Int.random(in: 0...40, using: &generator)).map { _ in UInt8.random(in: 0...3, using: &generator)
       }
@@ -93,19 +94,6 @@ struct ValueTests {
     ] as [([UInt8], Double)])
   func numerics(bytes: [UInt8], value: Double) throws {
     #expect(try decode(bytes, 1700, as: Double.self) == value)
-  }
-}
-
-/// A repeatable source of random numbers.
-private struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
   }
 }
 

@@ -1,4 +1,5 @@
 import Resilience
+import Support
 import Testing
 
 @Suite("Backoff")
@@ -20,7 +21,7 @@ struct BackoffTests {
   @Test("a wait may be anything from zero to its ceiling, both ends included")
   func jitterSpan() {
     let backoff = Backoff(base: .seconds(1), max: .seconds(60))
-    var generator = Seeded(1)
+    var generator = SeededGenerator(seed: 1)
     let delays = (0..<2000).map { _ in backoff.delay(attempt: 3, using: &generator) }
     #expect(delays.allSatisfy { (.zero ... .seconds(8)).contains($0) })
     #expect(delays.contains { $0 < .seconds(1) } && delays.contains { $0 > .seconds(7) })

@@ -1,4 +1,5 @@
 import Resilience
+import Support
 import Testing
 
 /// The machine behind a reference, as an expectation cannot hold a mutating call.
@@ -121,7 +122,7 @@ struct CircuitBreakerTests {
 
   @Test("whatever happens in whatever order, at most one probe is out", arguments: 1...20 as ClosedRange<UInt64>)
   func randomRuns(seed: UInt64) {
-    var generator = Seeded(seed)
+    var generator = SeededGenerator(seed: seed)
     let breaker = self.breaker()
     var (now, probeUntil) = (start, start)
     for _ in 0..<2000 {

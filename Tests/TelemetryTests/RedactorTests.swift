@@ -1,3 +1,4 @@
+import Support
 import Telemetry
 import Testing
 
@@ -63,7 +64,7 @@ struct RedactorTests {
 
   @Test("no text makes it fail, and masking twice changes nothing more", arguments: 1...20 as ClosedRange<UInt64>)
   func random(seed: UInt64) {
-    var generator = Seeded(seed)
+    var generator = SeededGenerator(seed: seed)
     let parts = [
       "://", ":", "=", "@", "/", "\"", "\\", " ", "token", "password", "http", "x", "Bearer ", "-----BEGIN ",
       "PRIVATE KEY-----", "é", "\n", "ghp_aaaaaaaaaaaaaaaaaaaa",
@@ -74,20 +75,5 @@ struct RedactorTests {
       #expect(redactor.redact(once) == once, "seed \(seed): \(text.joined())")
       #expect(!once.contains("ghp_"))
     }
-  }
-}
-
-/// SplitMix64: the same numbers from the same seed.
-struct Seeded: RandomNumberGenerator {
-  var state: UInt64
-
-  init(_ seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
   }
 }
