@@ -142,15 +142,17 @@ extension RunStore {
     _ key: RunKey, _ exit: AgentExit, lost: LostRuns, at now: Timestamp
   ) async throws -> (RunState?, Consequences) {
     try await database.commits.write { [self] database in
-      let reason = try String.fetchOne(
-        database, sql: "SELECT stop_reason FROM runs WHERE review_id = ? AND attempt = ? AND state = 'running'",
-        arguments: [key.reviewID.lowercase, key.attempt]
-      ).flatMap { StopReason(rawValue: $0) }
+      let row = try Row.fetchOne(
+        database, sql: "SELECT stop_reason, launch FROM runs WHERE review_id = ? AND attempt = ? AND state = 'running'",
+        arguments: [key.reviewID.lowercase, key.attempt])
+      guard let row else { return (nil, Consequences()) }
+      let reason = (row["stop_reason"] as String?).flatMap { StopReason(rawValue: $0) }
+      let mayBeginAgain = lost == .restart && row["launch"] < limits.launchMax
       let state: RunState
       switch reason {
       case .cancelled?, .replaced?: state = .cancelled
       case .timeout?, .overflow?: state = .failed
-      case nil where exit == .neverBegan || (exit.isLoss && lost == .restart):
+      case nil where exit == .neverBegan || (exit.isLoss && mayBeginAgain):
         return (nil, try requeue(key, in: database))
       case nil: state = exit.errorMessage == nil ? .completed : .failed
       }

@@ -23,6 +23,8 @@ struct RunStore: Sendable {
     var eventByteCountMax = 4 << 20
     /// The same of all runs that have ended; those of the longest ended go first.
     var endedEventByteCountMax: Int64 = 1 << 30
+    /// How often a run's agent is begun, where those before it were lost: it may be what kills them, or the machine.
+    var launchMax = 8
     /// How long a run is known after its end.
     var retention: Duration = .seconds(7 * 86_400)
     /// Whether callbacks are sent at all, and whether with each run's own token.

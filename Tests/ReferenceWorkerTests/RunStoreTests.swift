@@ -200,6 +200,17 @@ struct RunStoreTests {
     #expect(next?.key == (state == nil ? stored.key : nil) && next?.launch == (state == nil ? 2 : nil))
   }
 
+  @Test("a run whose agent is lost again and again fails in the end")
+  func lostAgain() async throws {
+    let stored = try Stored { $0.launchMax = 3 }
+    _ = try await stored.start()
+    for launch in 1...3 {
+      #expect(try await stored.store.beginNext(limit: 1, at: now)?.launch == launch)
+      #expect(try await stored.end(stored.key, .lost, lost: .restart) == (launch == 3 ? .failed : nil))
+    }
+    #expect(try await stored.callbacks() == ["running", "failed"])
+  }
+
   @Test("lines become events, session, usage and gate; a new session is told, once")
   func recordsLines() async throws {
     let stored = try Stored()
