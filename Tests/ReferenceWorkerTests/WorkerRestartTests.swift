@@ -102,7 +102,7 @@ struct WorkerRestartTests {
         }) { worker in
           guard launch == 1 else { return try await eventually { await worker.state(of: request.reviewId) == state } }
           #expect(await worker.start(request).isDispatched)
-          try await eventually { FileManager.default.fileExists(atPath: "\(folder)/runs") }
+          try await eventually { FileManager.default.contents(atPath: "\(folder)/runs") == Data("1\n".utf8) }
           await worker.services.triggerGracefulShutdown()
           let pid = try #require(FileManager.default.contents(atPath: "\(folder)/pid"))
           let group = getpgid(try #require(Int32(String(decoding: pid.dropLast(), as: UTF8.self))))
