@@ -68,10 +68,11 @@ struct SetUpCommandTests {
   func refused() async throws {
     try await withPlant { plant in
       try await withFile("glpat-hush") { path in
-        let host = try await plant.run(
-          "integration", "add", "org:acme", "--platform", "gitlab", "--instance-url", "https://evil.example",
-          "--token-file", path)
-        #expect(host.status == 1 && host.output.contains("BATON_GITLAB_HOSTS"), "\(host.output)")
+        for (address, word) in [("https://evil.example", "BATON_GITLAB_HOSTS"), ("http://gitlab.com", "without TLS")] {
+          let host = try await plant.run(
+            "integration", "add", "org:acme", "--platform", "gitlab", "--instance-url", address, "--token-file", path)
+          #expect(host.status == 1 && host.output.contains(word), "\(host.output)")
+        }
         var settings = plant.settings
         settings["BATON_ENCRYPTION_KEY"] = nil
         let process = try BatonProcess(

@@ -69,15 +69,4 @@ struct APIBaseTests {
   func names(_ name: String) {
     #expect(GitHubSource.path(of: name) == nil)
   }
-
-  @Test("GitLab hosts are allowed with all ports, or with one")
-  func hosts() throws {
-    let hosts = GitLabHosts(["GitLab.com", "git.example.com:8443"])
-    for (address, isAllowed) in [
-      ("https://gitlab.com", true), ("https://gitlab.com:444/x", true), ("https://git.example.com:8443", true),
-      ("https://git.example.com", false), ("https://notgitlab.com", false), ("https://gitlab.com.evil.example", false),
-    ] {
-      #expect(hosts.contains(try #require(APIBase(address))) == isAllowed, "\(address)")
-    }
-  }
 }

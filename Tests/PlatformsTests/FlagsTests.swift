@@ -175,32 +175,6 @@ struct AgentVersionTests {
   }
 }
 
-@Suite("GitLab instances")
-struct GitLabInstanceTests {
-  private let hosts = ["gitlab.com", "git.example.com:8443", "127.0.0.1"]
-
-  @Test(
-    "an address is written in one way",
-    arguments: [
-      ("https://gitlab.com/", "https://gitlab.com"), ("HTTPS://GitLab.com:443", "https://gitlab.com"),
-      ("https://git.example.com:8443/scm/", "https://git.example.com:8443/scm"),
-      ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
-    ])
-  func written(address: String, url: String) throws {
-    #expect(try GitLabInstance(address, allowedHosts: hosts).url == url)
-  }
-
-  @Test(
-    "hosts that may not be called, addresses without TLS, and what is no address are refused",
-    arguments: [
-      "https://evil.example", "https://git.example.com", "http://gitlab.com", "gitlab.com", "",
-      "https://gitlab.com@evil.example", "https://u:p@gitlab.com", "https://gitlab.com?x=1", "ftp://gitlab.com",
-    ])
-  func refused(address: String) {
-    #expect(throws: GitLabInstance.Fault.self) { try GitLabInstance(address, allowedHosts: hosts) }
-  }
-}
-
 /// A clock that stands still until it is moved.
 final class ManualClock: Sendable {
   private let time = Mutex(ContinuousClock.now)

@@ -18,14 +18,21 @@ struct StandInHarness {
   func preparer(
     app: (id: String, key: Secret)? = nil, timeout: Duration = .seconds(20), circuits: Circuits = Circuits(),
     flags: any FeatureFlags = SettingsFlags(), tokens: (any IntegrationTokenStore)? = nil,
-    now: @escaping @Sendable () -> Date = { Date() }
+    gitlabHosts: [String] = ["127.0.0.1"], now: @escaping @Sendable () -> Date = { Date() }
   ) throws -> PlatformPreparer {
     let settings = PlatformSettings(
-      githubAPIURL: address, githubAppID: app?.id, githubPrivateKey: app?.key, gitlabHosts: ["127.0.0.1"],
+      githubAPIURL: address, githubAppID: app?.id, githubPrivateKey: app?.key, gitlabHosts: gitlabHosts,
       encryptionKey: Samples.key, callTimeout: timeout)
     return try PlatformPreparer(
       settings: settings, httpClient: client, integrationTokens: tokens, circuits: circuits, flags: flags, now: now,
       logger: Self.logger)
+  }
+
+  func sender(gitlabHosts: [String] = ["127.0.0.1"]) throws -> FeedbackSender {
+    try FeedbackSender(
+      settings: PlatformSettings(
+        githubAPIURL: address, gitlabHosts: gitlabHosts, encryptionKey: Samples.key, callTimeout: .seconds(20)),
+      httpClient: client, logger: Self.logger)
   }
 
   static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

@@ -23,9 +23,7 @@ package struct FeedbackSender: Sendable {
     let client = APIClient(base: base, httpClient: httpClient, timeout: settings.callTimeout, now: now)
     github = GitHubFeedback(
       client: client, cipher: cipher, tokens: app.map { InstallationTokens(app: $0, client: client) })
-    gitlab = GitLabFeedback(
-      hosts: GitLabHosts(settings.gitlabHosts), cipher: cipher, httpClient: httpClient, timeout: settings.callTimeout,
-      now: now)
+    gitlab = GitLabFeedback(hosts: GitLabHosts(settings.gitlabHosts), cipher: cipher, client: client)
   }
 
   /// Tells one thing. At most four calls, each within the settings' `callTimeout`.

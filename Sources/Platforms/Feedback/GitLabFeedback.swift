@@ -1,4 +1,3 @@
-internal import AsyncHTTPClient
 internal import FoundationEssentials
 internal import Reviews
 
@@ -6,17 +5,21 @@ internal import Reviews
 struct GitLabFeedback: Sendable {
   let hosts: GitLabHosts
   let cipher: TokenCipher
-  let httpClient: HTTPClient
-  let timeout: Duration
-  let now: @Sendable () -> Date
+  /// Of another host; its limits and answers are shared.
+  let client: APIClient
 
   func tell(_ feedback: PullRequestFeedback) async throws(FeedbackFault) {
     guard let ciphertext = feedback.integration.tokenCiphertext else {
       throw .impossible("the integration has no token to write with")
     }
     let caller = GitLabSource.caller(try GitHubFeedback.open(ciphertext, of: feedback.integration, cipher))
-    let client = APIClient(
-      base: try instance(of: feedback).appending(path: "/api/v4"), httpClient: httpClient, timeout: timeout, now: now)
+    let instance: GitLabInstance
+    do {
+      instance = try hosts.instance(of: feedback.integration, mergeRequest: feedback.prUrl)
+    } catch {
+      throw .impossible("\(error)")
+    }
+    let client = instance.api(self.client)
     let project = "/projects/\(feedback.platformProjectId.map { String($0) } ?? feedback.repoFullName.percentEncoded)"
     do {
       if feedback.subject == .gate {
@@ -27,19 +30,6 @@ struct GitLabFeedback: Sendable {
     } catch {
       throw .call(error)
     }
-  }
-
-  /// A token is sent only to hosts that the operator has allowed, and not in the clear.
-  private func instance(of feedback: PullRequestFeedback) throws(FeedbackFault) -> APIBase {
-    var address = feedback.integration.instanceUrl ?? ""
-    if address.isEmpty, var origin = URLComponents(string: feedback.prUrl) {
-      (origin.path, origin.query, origin.fragment) = ("", nil, nil)
-      address = origin.string ?? ""
-    }
-    guard let instance = APIBase(address), hosts.contains(instance),
-      instance.scheme == "https" || instance.isLoopback
-    else { throw .impossible("the integration's instance is none that BATON_GITLAB_HOSTS allows") }
-    return instance
   }
 
   private struct Emoji: Encodable {

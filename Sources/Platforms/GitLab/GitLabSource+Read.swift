@@ -29,7 +29,7 @@ extension GitLabSource {
       title: request.title, author: request.author?.username ?? review.prAuthor,
       description: request.description ?? "", isDraft: request.draft ?? request.work_in_progress ?? false,
       isFork: request.source_project_id != request.target_project_id, headSha: request.sha ?? review.headSha,
-      repository: path, cloneURL: access.instance.url("/\(path).git"), diffRefs: Self.diffRefs(of: request),
+      repository: path, cloneURL: access.instance.base.url("/\(path).git"), diffRefs: Self.diffRefs(of: request),
       summary: summary ?? .unknown, inlineComments: inlineComments)
     return CollectedPullRequest(facts: facts, token: grant?.secret)
   }

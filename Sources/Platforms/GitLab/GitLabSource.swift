@@ -1,4 +1,3 @@
-internal import FoundationEssentials
 internal import Logging
 internal import NIOHTTP1
 internal import Reviews
@@ -9,8 +8,8 @@ struct GitLabSource: PullRequestSource {
 
   /// How a review's project is read.
   struct Access: Sendable {
-    /// The instance's address, without `/api/v4`.
-    var instance: APIBase
+    var instance: GitLabInstance
+    /// Of the instance's API.
     var client: APIClient
     /// The project's number or path, plain.
     var project: String
@@ -25,16 +24,20 @@ struct GitLabSource: PullRequestSource {
   let logger: Logger
 
   func access(for review: LeasedReview) throws(PreparationError) -> Access {
-    let instance = try instance(of: review)
+    let instance: GitLabInstance
+    do {
+      instance = try hosts.instance(of: review.integration, mergeRequest: review.prUrl)
+    } catch {
+      throw .permanent(.platformRefused, message: "\(error)")
+    }
     guard let project = Self.project(of: review) else {
       throw .permanent(.pullRequestMissing, message: "\"\(review.repoFullName)\" is not a GitLab project's path.")
     }
     return Access(
-      instance: instance, client: client.at(instance.appending(path: "/api/v4")), project: project,
-      integration: review.integration)
+      instance: instance, client: instance.api(client), project: project, integration: review.integration)
   }
 
-  func target(of access: Access) -> String { access.instance.authority }
+  func target(of access: Access) -> String { access.instance.base.authority }
 
   /// A token may have been renewed or withdrawn since it was found good: on the first 401 it is looked at again.
   func collect(
@@ -66,32 +69,6 @@ struct GitLabSource: PullRequestSource {
       headers.add(name: "authorization", value: "Bearer \(token.reveal())")
     }
     return APICaller(headers: headers, token: token)
-  }
-
-  /// The integration's instance; without one, where the merge request's own address lies.
-  private func instance(of review: LeasedReview) throws(PreparationError) -> APIBase {
-    let address = review.integration?.instanceUrl ?? Self.origin(of: review.prUrl)
-    guard let instance = APIBase(address) else {
-      throw .permanent(.platformRefused, message: "The integration's instance_url is not an http or https address.")
-    }
-    guard hosts.contains(instance) else {
-      throw .permanent(
-        .platformRefused,
-        message:
-          "\(instance.authority) is not a GitLab host that may be called; BATON_GITLAB_HOSTS allows: \(hosts.list).")
-    }
-    guard instance.scheme == "https" || instance.isLoopback else {
-      throw .permanent(
-        .platformRefused,
-        message: "\(instance.authority) would be called without TLS: give the instance an https address.")
-    }
-    return instance
-  }
-
-  private static func origin(of url: String) -> String {
-    guard var components = URLComponents(string: url) else { return "" }
-    (components.path, components.query, components.fragment) = ("", nil, nil)
-    return components.string ?? ""
   }
 
   /// The project's number or its path; nil where the path is none.

@@ -43,7 +43,12 @@ struct APIBase: Sendable, Hashable {
   func url(_ pathAndQuery: String) -> String { origin + path + pathAndQuery }
 
   /// Whether the host is this machine, where plain http shows a token to nobody.
-  var isLoopback: Bool { host == "localhost" || host == "[::1]" || host.hasPrefix("127.") }
+  /// A name that merely begins like such an address is not one.
+  var isLoopback: Bool {
+    let octets = host.split(separator: ".", omittingEmptySubsequences: false)
+    return host == "localhost" || host == "[::1]"
+      || octets.count == 4 && octets[0] == "127" && octets.allSatisfy { UInt8($0) != nil }
+  }
 
   /// Resolves a link or a redirect that the API gave, and refuses one that leads elsewhere: a token travels with it.
   /// - Returns: the absolute URL; nil where scheme, host or port differ.

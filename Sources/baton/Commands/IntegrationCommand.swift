@@ -116,7 +116,7 @@ struct IntegrationAddCommand: AsyncParsableCommand {
   private func instance(allowedHosts: [String]) throws(Failure) -> String? {
     guard platform == .gitlab else { return nil }
     do {
-      return try GitLabInstance(instanceUrl ?? "https://gitlab.com", allowedHosts: allowedHosts).url
+      return try GitLabHosts(allowedHosts).instance(at: instanceUrl ?? "https://gitlab.com").url
     } catch {
       throw Failure(.failed, "--instance-url: \(error)")
     }
