@@ -7,34 +7,28 @@ package import Resilience
 internal import ReviewQueue
 internal import ReviewStore
 internal import Reviews
-package import ServiceLifecycle
 internal import Settings
 internal import Telemetry
 internal import WorkerAPI
 package import WorkerClient
 
-/// A consumer with what is its own: the connections to the broker, to the platforms and to the worker.
+/// A consumer with what is its own: the connections to the broker and to the worker.
 package struct ConsumerAssembly: Sendable {
   package let consumer: Consumer
-  private let platformHTTP: HTTPClient
 
   /// - Parameter preparer: nil for the real one, which asks GitHub and GitLab.
-  package init(_ process: DispatcherProcess, preparer: (any PayloadPreparer)? = nil) throws {
+  package init(_ process: DispatcherProcess, _ platforms: PlatformAssembly, preparer: (any PayloadPreparer)? = nil)
+    throws
+  {
     let settings = process.settings
     let source = AMQPConsumer(
       configuration: process.broker, topology: ReviewTopology.topology(queue: settings.queue), queue: settings.queue,
       prefetch: settings.prefetch, consumerTag: nil, logger: process.logger)
     OpenFiles.raiseLimit()
-    // A review makes three calls at once.
-    platformHTTP = PlatformPreparer.makeHTTPClient(connectionMax: 3 * max(settings.prefetch, 8))
     let circuits = Circuits()
-    let platform = try PlatformPreparer(
-      settings: PlatformSettings(
-        githubAPIURL: settings.githubAPIURL, githubAppID: settings.githubAppID,
-        githubPrivateKey: settings.githubPrivateKey, gitlabHosts: settings.gitlabHosts,
-        encryptionKey: settings.revealEncryptionKey() ?? []),
-      httpClient: platformHTTP, integrationTokens: StoredIntegrationTokens(store: process.store), circuits: circuits,
-      flags: Self.flags(settings, httpClient: platformHTTP, logger: process.logger), logger: process.logger)
+    let platform = PlatformPreparer(
+      access: platforms.access, circuits: circuits,
+      flags: Self.flags(settings, httpClient: platforms.httpClient, logger: process.logger), logger: process.logger)
     let worker = try WorkerClient(
       baseURL: settings.workerURL ?? "", token: settings.workerToken ?? Secret(""), timeout: settings.workerTimeout,
       connectionMax: settings.prefetch, logger: process.logger)
@@ -62,15 +56,6 @@ package struct ConsumerAssembly: Sendable {
     let own = SettingsFlags(version: settings.agentVersion, percent: settings.agentVersionPercent)
     guard let url = settings.posthogURL, let key = settings.posthogKey else { return own }
     return PostHogFlags(url: url, key: key, fallback: own, httpClient: httpClient, logger: logger) ?? own
-  }
-
-  /// Shuts the platforms' HTTP client down when the consumer has drained: listed before it.
-  package var clients: some Service {
-    BackgroundService { [platformHTTP] in
-      try? await Task.sleep(for: .seconds(1_000_000_000))
-      // Everything has been answered by now; a connection that does not close cleanly changes nothing.
-      await Task { try? await platformHTTP.shutdown() }.value
-    }
   }
 }
 

@@ -1,4 +1,3 @@
-internal import AsyncHTTPClient
 package import BatonServer
 internal import Logging
 internal import Platforms
@@ -8,9 +7,6 @@ package import ServiceLifecycle
 internal import Settings
 
 extension DispatcherProcess {
-  /// Calls of GitHub and GitLab that feedback makes at once.
-  private static let feedbackConnectionMax = 16
-
   /// What webhooks of this process are recognised by.
   package var webhookSecrets: WebhookSecrets {
     WebhookSecrets(
@@ -20,23 +16,14 @@ extension DispatcherProcess {
 
   /// What a server does beside answering: webhooks that were left behind, and the feedback on pull requests. To be listed
   /// before the server.
-  package func serverServices() throws -> [any Service] {
+  /// - Parameter platforms: nil where BATON_ENCRYPTION_KEY is not set.
+  package func serverServices(_ platforms: PlatformAssembly?) -> [any Service] {
     let intake = WebhookIntake(store: store, logger: logger)
-    guard let key = settings.revealEncryptionKey() else {
+    guard let platforms else {
       logger.warning("BATON_ENCRYPTION_KEY is not set: this process gives no feedback on pull requests")
       return [intake]
     }
-    let http = PlatformPreparer.makeHTTPClient(connectionMax: Self.feedbackConnectionMax)
-    let sender = try FeedbackSender(
-      settings: PlatformSettings(
-        githubAPIURL: settings.githubAPIURL, githubAppID: settings.githubAppID,
-        githubPrivateKey: settings.githubPrivateKey, gitlabHosts: settings.gitlabHosts, encryptionKey: key),
-      httpClient: http, logger: logger)
-    let client = BackgroundService {
-      try? await Task.sleep(for: .seconds(1_000_000_000))
-      // A connection that does not close cleanly changes nothing.
-      await Task { try? await http.shutdown() }.value
-    }
-    return [client, intake, FeedbackDelivery(store: store, logger: logger) { await sender.send($0) }]
+    let sender = FeedbackSender(access: platforms.access)
+    return [intake, FeedbackDelivery(store: store, logger: logger) { await sender.send($0) }]
   }
 }

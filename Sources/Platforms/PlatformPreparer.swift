@@ -1,7 +1,4 @@
-package import AsyncHTTPClient
-package import FoundationEssentials
 package import Logging
-internal import NIOCore
 internal import Resilience
 package import Reviews
 internal import WorkerAPI
@@ -30,41 +27,22 @@ package struct PlatformPreparer: PayloadPreparer {
 
   /// - Parameters:
   ///   - payloadByteCountMax: a larger payload is refused; nil for the worker contract's limit.
-  ///   - httpClient: must not follow redirects by itself, see ``makeHTTPClient(connectionMax:)``; stays the caller's to
-  ///     shut down.
-  ///   - integrationTokens: where GitLab's tokens are renewed; nil uses them as they are.
   ///   - flags: the agent version of owners that name none.
-  ///   - now: the wall clock.
-  /// - Throws: what is wrong with the settings, all at once.
   package init(
-    settings: PlatformSettings, payloadByteCountMax: Int? = nil, httpClient: HTTPClient,
-    integrationTokens: (any IntegrationTokenStore)? = nil, circuits: Circuits = Circuits(),
-    flags: any FeatureFlags = SettingsFlags(),
-    now: @escaping @Sendable () -> Date = { Date() }, logger: Logger
-  ) throws(PlatformSettings.Faults) {
-    let (base, app) = try settings.checked()
-    let cipher = TokenCipher(key: settings.encryptionKey)
-    let client = APIClient(base: base, httpClient: httpClient, timeout: settings.callTimeout, now: now)
-    github = GitHubSource(client: client, cipher: cipher, app: app, logger: logger)
+    access: PlatformAccess, payloadByteCountMax: Int? = nil, circuits: Circuits = Circuits(),
+    flags: any FeatureFlags = SettingsFlags(), logger: Logger
+  ) {
+    github = GitHubSource(
+      client: access.github, cipher: access.cipher, appID: access.appID, tokens: access.installationTokens,
+      logger: logger)
     gitlab = GitLabSource(
-      hosts: GitLabHosts(settings.gitlabHosts), client: client,
-      tokens: GitLabTokens(store: integrationTokens, cipher: cipher, logger: logger), logger: logger)
+      hosts: access.gitlabHosts, client: access.github, tokens: access.gitlabTokens, logger: logger)
     builder = PayloadBuilder(
-      authKey: AuthKey(encryptionKey: settings.encryptionKey),
-      byteCountMax: payloadByteCountMax ?? StartRequest.byteCountMax, now: now)
+      authKey: AuthKey(encryptionKey: access.settings.encryptionKey),
+      byteCountMax: payloadByteCountMax ?? StartRequest.byteCountMax, now: access.now)
     self.circuits = circuits
     self.flags = flags
     self.logger = logger
-  }
-
-  /// A client as the preparer needs it: no redirects of its own, no quiet retries, and as many connections to a host as
-  /// calls are made at once (three for each review).
-  package static func makeHTTPClient(connectionMax: Int) -> HTTPClient {
-    var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
-    configuration.timeout.connect = .seconds(5)
-    configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(connectionMax, 1)
-    configuration.connectionPool.retryConnectionEstablishment = false
-    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
   }
 
   package func prepare(_ review: LeasedReview) async throws(PreparationError) -> PreparedPayload {

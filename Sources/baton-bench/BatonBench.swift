@@ -23,11 +23,12 @@ struct BatonBench {
       level: Logger.Level(rawValue: settings.logLevel.rawValue) ?? .info)
     let process = try DispatcherProcess(
       "bench", role: "consume", version: "bench", settings: settings, logger: Logger(label: "baton.bench"))
-    let assembly = try ConsumerAssembly(process, preparer: ConstantPreparer())
+    let platforms = try PlatformAssembly(process, reviewsAtOnce: settings.prefetch)
+    let assembly = try ConsumerAssembly(process, platforms, preparer: ConstantPreparer())
     let consumer = assembly.consumer
     let session = process.holderSession { consumer.report }
     try await process.run(
-      [session, process.publisherService(waking: session.pendingWakeup), assembly.clients]
+      [session, process.publisherService(waking: session.pendingWakeup), platforms.connections]
         + process.healthServices() + [consumer])
   }
 }

@@ -23,7 +23,7 @@ struct FeedbackTests {
   @Test("a reaction is there once, however often it is told")
   func reaction() async throws {
     try await StandInHarness.run { harness in
-      let sender = try harness.sender()
+      let sender = FeedbackSender(access: try harness.access())
       for _ in 0..<2 {
         #expect(await sender.send(try feedback(.eyes)) == .told(checkRunID: nil))
         let gitlab = try feedback(.hooray, .completed, platform: .gitlab, instance: harness.address)
@@ -37,7 +37,7 @@ struct FeedbackTests {
   @Test("a check run follows its review to its end")
   func checkRun() async throws {
     try await StandInHarness.run { harness in
-      let sender = try harness.sender()
+      let sender = FeedbackSender(access: try harness.access())
       var gate = try feedback(.gate)
       guard case .told(let id?) = await sender.send(gate) else { return #expect(Bool(false)) }
       for (status, result) in [(ReviewStatus.queued, nil), (.running, nil), (.completed, "fail")]
@@ -61,7 +61,7 @@ struct FeedbackTests {
     ] as [(ReviewStatus, String?, String, String)])
   func conclusion(status: ReviewStatus, result: String?, github: String, gitlab: String) async throws {
     try await StandInHarness.run { harness in
-      let sender = try harness.sender()
+      let sender = FeedbackSender(access: try harness.access())
       _ = await sender.send(try feedback(.gate, status, gateResult: result))
       _ = await sender.send(
         try feedback(.gate, status, platform: .gitlab, instance: harness.address, gateResult: result))
@@ -72,7 +72,7 @@ struct FeedbackTests {
   @Test("a check run that was made but not recorded is found again, rather than made twice")
   func orphan() async throws {
     try await StandInHarness.run { harness in
-      let sender = try harness.sender()
+      let sender = FeedbackSender(access: try harness.access())
       let first = await sender.send(try feedback(.gate))
       var again = try feedback(.gate, .completed, gateResult: "pass")
       again.tries = 2
@@ -84,7 +84,7 @@ struct FeedbackTests {
   @Test("a new attempt has a check run of its own, and that of the old one is ended first")
   func newAttempt() async throws {
     try await StandInHarness.run { harness in
-      let sender = try harness.sender()
+      let sender = FeedbackSender(access: try harness.access())
       guard case .told(let old?) = await sender.send(try feedback(.gate, .running)) else { return #expect(Bool(false)) }
       var gate = try feedback(.gate)
       gate.attempt = 2
@@ -100,7 +100,7 @@ struct FeedbackTests {
   func faults(status: Int) async throws {
     try await StandInHarness.run { harness in
       harness.standIn.add(StandInFault(status: status))
-      switch await (try harness.sender()).send(try feedback(.eyes)) {
+      switch await (FeedbackSender(access: try harness.access())).send(try feedback(.eyes)) {
       case .refused: #expect(status < 500)
       case .later: #expect(status >= 500)
       case .told: #expect(Bool(false))
@@ -111,7 +111,7 @@ struct FeedbackTests {
   @Test("nothing is sent without a token, for a revoked integration, or to a host that is not allowed")
   func impossible() async throws {
     try await StandInHarness.run { harness in
-      let sender = try harness.sender()
+      let sender = FeedbackSender(access: try harness.access())
       var bare = try feedback(.eyes)
       bare.integration.tokenCiphertext = nil
       var revoked = try feedback(.eyes)

@@ -155,8 +155,10 @@ struct GitHubPreparationTests {
       let preparer = try harness.preparer(timeout: .milliseconds(300))
       let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) }
       #expect(error.map { String(describing: $0).contains("did not answer") } == true, "\(String(describing: error))")
-      let settings = PlatformSettings(githubAPIURL: "http://127.0.0.1:1", encryptionKey: Samples.key)
-      let other = try PlatformPreparer(settings: settings, httpClient: harness.client, logger: StandInHarness.logger)
+      let access = try PlatformAccess(
+        settings: PlatformSettings(githubAPIURL: "http://127.0.0.1:1", encryptionKey: Samples.key),
+        httpClient: harness.client, integrationTokens: nil, logger: StandInHarness.logger)
+      let other = PlatformPreparer(access: access, logger: StandInHarness.logger)
       let refused = await #expect(throws: PreparationError.self) { try await other.prepare(Samples.review()) }
       guard case .outage("127.0.0.1:1", _, _)? = refused else {
         Issue.record("\(String(describing: refused))")

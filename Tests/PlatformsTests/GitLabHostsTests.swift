@@ -66,8 +66,8 @@ struct GitLabHostsTests {
   func callers(address: String?, url: String, fault: GitLabHosts.Fault) async throws {
     try await StandInHarness.run { harness in
       let integration = try Samples.integration(token: "glpat-stored", instance: address)
-      let preparer = try harness.preparer(gitlabHosts: Self.entries)
-      let sender = try harness.sender(gitlabHosts: Self.entries)
+      let access = try harness.access(gitlabHosts: Self.entries)
+      let preparer = PlatformPreparer(access: access, logger: StandInHarness.logger)
       let review = Samples.review(platform: .gitlab, url: url, integration: integration)
       #expect(preparer.targets(of: review).isEmpty)
       await #expect(throws: PreparationError.permanent(.platformRefused, message: "\(fault)")) {
@@ -76,7 +76,7 @@ struct GitLabHostsTests {
       let feedback = PullRequestFeedback(
         reviewID: Samples.reviewID, subject: .eyes, attempt: 1, status: .pending, platform: .gitlab,
         repoFullName: "acme/shop", prNumber: 17, prUrl: url, headSha: "0a", integration: integration)
-      #expect(await sender.send(feedback) == .refused("\(fault)"))
+      #expect(await FeedbackSender(access: access).send(feedback) == .refused("\(fault)"))
       #expect(harness.standIn.callCounts.isEmpty)
     }
   }

@@ -74,7 +74,7 @@ final class PostHogStandIn: Sendable {
     let application = Application(
       router: router, configuration: .init(address: .hostname("127.0.0.1", port: 0)),
       onServerRunning: { bound.yield($0.localAddress?.port ?? 0) }, logger: quiet)
-    let client = PlatformPreparer.makeHTTPClient(connectionMax: 16)
+    let client = PlatformAccess.makeHTTPClient(connectionMax: 16)
     let serving = Task { try await application.run() }
     let outcome: Result<Void, any Error>
     do {

@@ -58,6 +58,57 @@ struct RateLimitTests {
     }
   }
 
+  @Test("what feedback learns of a limit holds for preparing, and the other way round")
+  func shared() async throws {
+    try await StandInHarness.run { harness in
+      let access = try harness.access()
+      let (preparer, sender) = (
+        PlatformPreparer(access: access, logger: StandInHarness.logger), FeedbackSender(access: access)
+      )
+      let integration = try Samples.integration(token: "glpat-stored", instance: harness.address)
+      func feedback(_ platform: Platform) -> PullRequestFeedback {
+        PullRequestFeedback(
+          reviewID: Samples.reviewID, subject: .eyes, attempt: 1, status: .pending, platform: platform,
+          repoFullName: "acme/shop", prNumber: 17, prUrl: "", headSha: "0a", integration: integration)
+      }
+      let limit = ["retry-after": "1000"]
+      harness.standIn.add(StandInFault(route: .githubReaction, times: 1, status: 429, headers: limit))
+      guard case .later = await sender.send(feedback(.github)) else {
+        Issue.record("told in spite of the limit")
+        return
+      }
+      let held = await #expect(throws: PreparationError.self) {
+        try await preparer.prepare(Samples.review(integration: integration))
+      }
+      #expect(Self.delay(held).map { $0 > .seconds(900) } == true, "\(String(describing: held))")
+      harness.standIn.add(StandInFault(route: .gitlabMergeRequest, times: 1, status: 429, headers: limit))
+      let review = Samples.review(platform: .gitlab, integration: integration)
+      await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
+      guard case .later(_, let wait?) = await sender.send(feedback(.gitlab)) else {
+        Issue.record("told in spite of the limit")
+        return
+      }
+      #expect(wait > .seconds(900))
+      let counts = harness.standIn.callCounts
+      #expect(counts[.githubPull] == nil && counts[.gitlabAwardEmoji] == nil)
+    }
+  }
+
+  @Test("an installation's token is got once, for preparing and for feedback")
+  func sharedToken() async throws {
+    try await StandInHarness.run { harness in
+      let access = try harness.access(app: Self.app)
+      let review = Self.review(1)
+      _ = try await PlatformPreparer(access: access, logger: StandInHarness.logger).prepare(review)
+      let feedback = PullRequestFeedback(
+        reviewID: review.id, subject: .eyes, attempt: 1, status: .pending, platform: .github,
+        repoFullName: review.repoFullName, prNumber: 17, prUrl: "", headSha: "0a",
+        integration: Integration(id: Samples.integrationID, installationId: "1"))
+      #expect(await FeedbackSender(access: access).send(feedback) == .told(checkRunID: nil))
+      #expect(harness.standIn.callCounts[.githubInstallationToken] == 1)
+    }
+  }
+
   @Test("the last success that a limit allows is used, and what follows waits for the reset")
   func exhausted() async throws {
     try await StandInHarness.run { harness in

@@ -15,24 +15,27 @@ struct StandInHarness {
 
   var address: String { "http://127.0.0.1:\(port)" }
 
+  /// What a process calls the stand-in with.
+  func access(
+    app: (id: String, key: Secret)? = nil, timeout: Duration = .seconds(20), gitlabHosts: [String] = ["127.0.0.1"],
+    tokens: (any IntegrationTokenStore)? = nil, now: @escaping @Sendable () -> Date = { Date() }
+  ) throws -> PlatformAccess {
+    try PlatformAccess(
+      settings: PlatformSettings(
+        githubAPIURL: address, githubAppID: app?.id, githubPrivateKey: app?.key, gitlabHosts: gitlabHosts,
+        encryptionKey: Samples.key, callTimeout: timeout),
+      httpClient: client, integrationTokens: tokens, now: now, logger: Self.logger)
+  }
+
+  /// The preparer of a process of its own.
   func preparer(
     app: (id: String, key: Secret)? = nil, timeout: Duration = .seconds(20), circuits: Circuits = Circuits(),
     flags: any FeatureFlags = SettingsFlags(), tokens: (any IntegrationTokenStore)? = nil,
-    gitlabHosts: [String] = ["127.0.0.1"], now: @escaping @Sendable () -> Date = { Date() }
+    now: @escaping @Sendable () -> Date = { Date() }
   ) throws -> PlatformPreparer {
-    let settings = PlatformSettings(
-      githubAPIURL: address, githubAppID: app?.id, githubPrivateKey: app?.key, gitlabHosts: gitlabHosts,
-      encryptionKey: Samples.key, callTimeout: timeout)
-    return try PlatformPreparer(
-      settings: settings, httpClient: client, integrationTokens: tokens, circuits: circuits, flags: flags, now: now,
+    PlatformPreparer(
+      access: try access(app: app, timeout: timeout, tokens: tokens, now: now), circuits: circuits, flags: flags,
       logger: Self.logger)
-  }
-
-  func sender(gitlabHosts: [String] = ["127.0.0.1"]) throws -> FeedbackSender {
-    try FeedbackSender(
-      settings: PlatformSettings(
-        githubAPIURL: address, gitlabHosts: gitlabHosts, encryptionKey: Samples.key, callTimeout: .seconds(20)),
-      httpClient: client, logger: Self.logger)
   }
 
   static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -41,7 +44,7 @@ struct StandInHarness {
     let (ports, port) = AsyncStream.makeStream(of: Int.self)
     let standIn = PlatformStandIn(logger: logger) { port.yield($0) }
     let group = ServiceGroup(services: [standIn], logger: logger)
-    let client = PlatformPreparer.makeHTTPClient(connectionMax: 16)
+    let client = PlatformAccess.makeHTTPClient(connectionMax: 16)
     try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask {
         defer { port.finish() }

@@ -1,7 +1,3 @@
-package import AsyncHTTPClient
-package import FoundationEssentials
-package import Logging
-internal import Resilience
 package import Reviews
 
 /// Tells pull requests how their reviews stand: reactions, and checks for gates.
@@ -11,19 +7,9 @@ package struct FeedbackSender: Sendable {
   private let github: GitHubFeedback
   private let gitlab: GitLabFeedback
 
-  /// - Parameters:
-  ///   - httpClient: as ``PlatformPreparer/makeHTTPClient(connectionMax:)`` makes it; stays the caller's to shut down.
-  ///   - now: the wall clock.
-  /// - Throws: what is wrong with the settings, all at once.
-  package init(
-    settings: PlatformSettings, httpClient: HTTPClient, now: @escaping @Sendable () -> Date = { Date() }, logger: Logger
-  ) throws(PlatformSettings.Faults) {
-    let (base, app) = try settings.checked()
-    let cipher = TokenCipher(key: settings.encryptionKey)
-    let client = APIClient(base: base, httpClient: httpClient, timeout: settings.callTimeout, now: now)
-    github = GitHubFeedback(
-      client: client, cipher: cipher, tokens: app.map { InstallationTokens(app: $0, client: client) })
-    gitlab = GitLabFeedback(hosts: GitLabHosts(settings.gitlabHosts), cipher: cipher, client: client)
+  package init(access: PlatformAccess) {
+    github = GitHubFeedback(client: access.github, cipher: access.cipher, tokens: access.installationTokens)
+    gitlab = GitLabFeedback(hosts: access.gitlabHosts, cipher: access.cipher, client: access.github)
   }
 
   /// Tells one thing. At most four calls, each within the settings' `callTimeout`.

@@ -54,7 +54,9 @@ package final class PostHogFlags: FeatureFlags {
     now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }, logger: Logger
   ) {
     guard let base = APIBase(url) else { return nil }
-    client = APIClient(base: base, httpClient: httpClient, timeout: timeout, now: { Date() })
+    client = APIClient(
+      base: base, httpClient: httpClient, timeout: timeout, now: { Date() }, limits: RateLimits(),
+      answers: AnswerCache())
     self.key = key
     self.fallback = fallback
     self.now = now

@@ -30,14 +30,6 @@ struct GitHubSource: PullRequestSource {
   let tokens: InstallationTokens?
   let logger: Logger
 
-  init(client: APIClient, cipher: TokenCipher, app: GitHubApp?, logger: Logger) {
-    self.client = client
-    self.cipher = cipher
-    self.appID = app?.id
-    self.tokens = app.map { InstallationTokens(app: $0, client: client) }
-    self.logger = logger
-  }
-
   func access(for review: LeasedReview) throws(PreparationError) -> Access {
     guard let repository = Self.path(of: review.repoFullName) else {
       throw .permanent(

@@ -27,21 +27,9 @@ struct APIClient: Sendable {
   let timeout: Duration
   /// The wall clock.
   let now: @Sendable () -> Date
-  /// Shared by all clients of a process, as are the answers.
+  /// Shared by all clients of the platforms in a process, as are the answers: see ``PlatformAccess``.
   let limits: RateLimits
   let answers: AnswerCache
-
-  init(
-    base: APIBase, httpClient: HTTPClient, timeout: Duration, now: @escaping @Sendable () -> Date,
-    limits: RateLimits = RateLimits(), answers: AnswerCache = AnswerCache()
-  ) {
-    self.base = base
-    self.httpClient = httpClient
-    self.timeout = timeout
-    self.now = now
-    self.limits = limits
-    self.answers = answers
-  }
 
   /// The same client for another host.
   func at(_ base: APIBase) -> APIClient {

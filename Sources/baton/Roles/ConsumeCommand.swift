@@ -31,11 +31,12 @@ struct ConsumeCommand: AsyncParsableCommand {
       requiring: [.databaseURL, .amqpURL, .workerURL, .workerToken, .encryptionKey])
     let process = try DispatcherProcess(
       "consume", role: "consume", version: Baton.version, settings: settings, logger: logger)
-    let assembly = try ConsumerAssembly(process)
+    let platforms = try PlatformAssembly(process, reviewsAtOnce: settings.prefetch)
+    let assembly = try ConsumerAssembly(process, platforms)
     let consumer = assembly.consumer
     let session = process.holderSession { consumer.report }
     try await process.run(
-      [session, process.publisherService(waking: session.pendingWakeup), assembly.clients]
+      [session, process.publisherService(waking: session.pendingWakeup), platforms.connections]
         + process.healthServices() + [consumer])
   }
 }

@@ -3,6 +3,7 @@ internal import Assembly
 internal import BatonServer
 internal import Dispatching
 internal import Logging
+internal import ServiceLifecycle
 internal import Settings
 internal import WorkerAPI
 
@@ -34,10 +35,12 @@ struct ServeCommand: AsyncParsableCommand {
     let process = try DispatcherProcess(
       "serve", role: "serve", version: Baton.version, settings: settings, logger: logger)
     let session = process.holderSession()
-    try await process.run(
-      [session, process.publisherService(waking: session.pendingWakeup)] + process.serverServices() + [
-        try process.server()
-      ])
+    var services: [any Service] = [session, process.publisherService(waking: session.pendingWakeup)]
+    let platforms = settings.encryptionKey == nil ? nil : try PlatformAssembly(process)
+    if let platforms { services.append(platforms.connections) }
+    services += process.serverServices(platforms)
+    services.append(try process.server())
+    try await process.run(services)
   }
 }
 

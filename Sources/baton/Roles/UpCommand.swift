@@ -62,10 +62,13 @@ struct UpCommand: AsyncParsableCommand {
     }
     let process = try DispatcherProcess(
       "up", role: "consume", version: Baton.version, settings: settings, logger: logger)
-    let assembly = try ConsumerAssembly(process)
+    let platforms = try PlatformAssembly(process, reviewsAtOnce: settings.prefetch)
+    let assembly = try ConsumerAssembly(process, platforms)
     let consumer = assembly.consumer
     let session = process.holderSession { consumer.report }
-    var services: [any Service] = [session, process.publisherService(waking: session.pendingWakeup), assembly.clients]
+    var services: [any Service] = [
+      session, process.publisherService(waking: session.pendingWakeup), platforms.connections,
+    ]
     if sandbox {
       services.append(
         PlatformStandIn(host: "127.0.0.1", port: standInPort, latency: Self.sandboxLatency, logger: logger))
@@ -74,7 +77,7 @@ struct UpCommand: AsyncParsableCommand {
           configuration: .init(settings, host: "127.0.0.1", port: workerPort, concurrency: 20, logger: logger),
           logger: logger))
     }
-    services += try process.serverServices()
+    services += process.serverServices(platforms)
     services += [
       try process.server(),
       process.reaper(

@@ -1,0 +1,37 @@
+internal import AsyncHTTPClient
+internal import Platforms
+internal import Reviews
+package import ServiceLifecycle
+internal import Settings
+
+/// The process's way to GitHub and GitLab, for all of its roles, and the connections under it.
+package struct PlatformAssembly: Sendable {
+  let access: PlatformAccess
+  let httpClient: HTTPClient
+
+  /// Calls that feedback makes at once.
+  private static let feedbackConnectionMax = 16
+
+  /// - Parameter reviewsAtOnce: how many reviews the process prepares at once; 0 where it prepares none.
+  /// - Throws: what is wrong with the settings; without BATON_ENCRYPTION_KEY there is no such thing.
+  package init(_ process: DispatcherProcess, reviewsAtOnce: Int = 0) throws {
+    let settings = process.settings
+    // A review makes three calls at once.
+    httpClient = PlatformAccess.makeHTTPClient(connectionMax: 3 * reviewsAtOnce + Self.feedbackConnectionMax)
+    access = try PlatformAccess(
+      settings: PlatformSettings(
+        githubAPIURL: settings.githubAPIURL, githubAppID: settings.githubAppID,
+        githubPrivateKey: settings.githubPrivateKey, gitlabHosts: settings.gitlabHosts,
+        encryptionKey: settings.revealEncryptionKey() ?? []),
+      httpClient: httpClient, integrationTokens: StoredIntegrationTokens(store: process.store), logger: process.logger)
+  }
+
+  /// Shuts the connections down when nobody calls any more: listed before the services that do.
+  package var connections: some Service {
+    BackgroundService { [httpClient] in
+      try? await Task.sleep(for: .seconds(1_000_000_000))
+      // Everything has been answered by now; a connection that does not close cleanly changes nothing.
+      await Task { try? await httpClient.shutdown() }.value
+    }
+  }
+}

@@ -1,0 +1,57 @@
+package import AsyncHTTPClient
+package import FoundationEssentials
+package import Logging
+internal import NIOCore
+internal import Reviews
+
+/// How a process calls GitHub and GitLab: one for all of its roles, since it holds what they learn on the way. A limit that
+/// feedback has met keeps preparations from calling as well, and a token that one of them has got or renewed serves the others.
+package struct PlatformAccess: Sendable {
+  let settings: PlatformSettings
+  let cipher: TokenCipher
+  /// Of GitHub; clients of GitLab's instances are made out of it, so that they share its limits and answers.
+  let github: APIClient
+  /// The app's id, for recognising its own comments; nil without an app.
+  let appID: String?
+  /// nil without an app.
+  let installationTokens: InstallationTokens?
+  let gitlabHosts: GitLabHosts
+  let gitlabTokens: GitLabTokens
+  /// The wall clock.
+  let now: @Sendable () -> Date
+
+  /// - Parameters:
+  ///   - httpClient: must not follow redirects by itself, see ``makeHTTPClient(connectionMax:)``; stays the caller's to
+  ///     shut down.
+  ///   - integrationTokens: where GitLab's tokens are renewed; nil uses them as they are.
+  ///   - now: the wall clock.
+  /// - Throws: what is wrong with the settings, all at once.
+  package init(
+    settings: PlatformSettings, httpClient: HTTPClient, integrationTokens: (any IntegrationTokenStore)?,
+    now: @escaping @Sendable () -> Date = { Date() }, logger: Logger
+  ) throws(PlatformSettings.Faults) {
+    let (base, app) = try settings.checked()
+    let cipher = TokenCipher(key: settings.encryptionKey)
+    let github = APIClient(
+      base: base, httpClient: httpClient, timeout: settings.callTimeout, now: now, limits: RateLimits(),
+      answers: AnswerCache())
+    self.settings = settings
+    self.cipher = cipher
+    self.github = github
+    appID = app?.id
+    installationTokens = app.map { InstallationTokens(app: $0, client: github) }
+    gitlabHosts = GitLabHosts(settings.gitlabHosts)
+    gitlabTokens = GitLabTokens(store: integrationTokens, cipher: cipher, logger: logger)
+    self.now = now
+  }
+
+  /// A client as it is needed here: no redirects of its own, no quiet retries, and as many connections to a host as calls are
+  /// made at once (three for each review that is prepared).
+  package static func makeHTTPClient(connectionMax: Int) -> HTTPClient {
+    var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+    configuration.timeout.connect = .seconds(5)
+    configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(connectionMax, 1)
+    configuration.connectionPool.retryConnectionEstablishment = false
+    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+  }
+}
