@@ -9,14 +9,12 @@ internal import Reviews
 package struct PlatformAccess: Sendable {
   let settings: PlatformSettings
   let cipher: TokenCipher
-  /// Of GitHub; clients of GitLab's instances are made out of it, so that they share its limits and answers.
   let github: APIClient
   /// The app's id, for recognising its own comments; nil without an app.
   let appID: String?
   /// nil without an app.
   let installationTokens: InstallationTokens?
-  let gitlabHosts: GitLabHosts
-  let gitlabTokens: GitLabTokens
+  let gitlab: GitLabAPI
   /// The wall clock.
   let now: @Sendable () -> Date
 
@@ -40,8 +38,9 @@ package struct PlatformAccess: Sendable {
     self.github = github
     appID = app?.id
     installationTokens = app.map { InstallationTokens(app: $0, client: github) }
-    gitlabHosts = GitLabHosts(settings.gitlabHosts)
-    gitlabTokens = GitLabTokens(store: integrationTokens, cipher: cipher, logger: logger)
+    gitlab = GitLabAPI(
+      hosts: GitLabHosts(settings.gitlabHosts), client: github,
+      tokens: GitLabTokens(store: integrationTokens, cipher: cipher, logger: logger))
     self.now = now
   }
 

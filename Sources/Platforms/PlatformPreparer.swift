@@ -35,8 +35,7 @@ package struct PlatformPreparer: PayloadPreparer {
     github = GitHubSource(
       client: access.github, cipher: access.cipher, appID: access.appID, tokens: access.installationTokens,
       logger: logger)
-    gitlab = GitLabSource(
-      hosts: access.gitlabHosts, client: access.github, tokens: access.gitlabTokens, logger: logger)
+    gitlab = GitLabSource(api: access.gitlab, logger: logger)
     builder = PayloadBuilder(
       authKey: AuthKey(encryptionKey: access.settings.encryptionKey),
       byteCountMax: payloadByteCountMax ?? StartRequest.byteCountMax, now: access.now)

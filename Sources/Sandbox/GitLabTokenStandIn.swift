@@ -12,7 +12,7 @@ struct GitLabTokenStandIn: Sendable {
   func answer(_ call: StandInCall, body: [UInt8]) -> StandInAnswer? {
     let known = state.withValues { $0.tokens[token] }
     if call.route == .gitlabTokenRotation { return rotate(call, body, known) }
-    if let known, known.isRevoked { return Self.unauthorized }
+    if let known, known.isRevoked || known.hasEnded { return Self.unauthorized }
     switch call.route {
     case .gitlabUser: return known.map(Self.user)
     case .gitlabOwnToken: return StandInAnswer(json: Self.json(known ?? StandInToken(id: 1), token: nil))
@@ -53,7 +53,9 @@ struct GitLabTokenStandIn: Sendable {
     state.withValues { values in
       let text =
         call.number == 0 || call.number == known?.id ? token : values.tokens.first { $0.value.id == call.number }?.key
-      guard let text, var old = values.tokens[text], text == token || known?.isMaintainer == true else {
+      guard let text, var old = values.tokens[text], known?.hasEnded != true,
+        text == token || known?.isMaintainer == true
+      else {
         return Self.unauthorized
       }
       guard !old.isRevoked else {

@@ -46,8 +46,11 @@ struct StandInResponder: HTTPResponder {
     case .githubInstallationToken:
       return InstallationStandIn(state: state, api: api).answer(
         installation: call.number, authorization: request.headers[.authorization], body: body)
-    case .githubReaction, .githubCheckRuns, .gitlabAwardEmoji, .gitlabStatus:
+    case .githubReaction, .githubCheckRuns:
       return FeedbackStandIn(state: state, api: api).answer(call, request.method, path: request.uri.path, body: body)
+    case .gitlabAwardEmoji, .gitlabStatus:
+      return GitLabTokenStandIn(state: state, token: Self.token(request)).answer(call, body: body)
+        ?? FeedbackStandIn(state: state, api: api).answer(call, request.method, path: request.uri.path, body: body)
     case .gitlabMergeRequest, .gitlabNotes, .gitlabDiscussions, .gitlabDiffs, .gitlabUser, .gitlabProjectToken,
       .gitlabOwnToken, .gitlabTokenRotation:
       return GitLabTokenStandIn(state: state, token: Self.token(request)).answer(call, body: body)

@@ -1,3 +1,5 @@
+internal import FoundationEssentials
+
 /// A GitLab access token that the stand-in knows; one that it does not know is a project's, and does not end.
 package struct StandInToken: Sendable, Equatable {
   package var id: Int
@@ -25,4 +27,7 @@ package struct StandInToken: Sendable, Equatable {
   }
 
   package var isPersonal: Bool { !username.contains("_bot") }
+
+  /// Whether its last day is over: it ends with the midnight, in UTC, that its day begins with.
+  package var hasEnded: Bool { expiresAt.map { $0 <= String(Date().formatted(.iso8601).prefix(10)) } ?? false }
 }

@@ -211,6 +211,59 @@ struct GitLabTokenTests {
     }
   }
 
+  /// What a merge request is told, with the tokens as the store has them now.
+  private static func feedback(_ harness: StandInHarness, _ store: MemoryTokenStore) throws -> PullRequestFeedback {
+    let review = try review(harness, store)
+    return PullRequestFeedback(
+      reviewID: review.id, subject: .eyes, attempt: 1, status: .pending, platform: .gitlab,
+      platformProjectId: review.platformProjectId, repoFullName: review.repoFullName, prNumber: review.prNumber,
+      prUrl: review.prUrl, headSha: review.headSha, integration: try #require(review.integration))
+  }
+
+  @Test("a project's token that has ended is made anew for feedback, which arrives, and the new one is stored")
+  func feedbackEnded() async throws {
+    try await StandInHarness.run { harness in
+      let store = try Self.store(own: "glpat-person")
+      harness.standIn.setToken("glpat-person", StandInToken(id: 7, userID: 5, username: "ann", isMaintainer: true))
+      let ended = StandInToken(id: 8, expiresAt: Self.day(in: -1))
+      harness.standIn.setToken("glpat-ended", ended)
+      let sealed = try Self.cipher.seal(Secret("glpat-ended"), for: Samples.integrationID)
+      _ = try await store.changeTokens(of: Samples.integrationID) { present in
+        var tokens = present
+        tokens.ofProjects["278964"] = .init(id: 8, expiresAt: ended.expiresAt, ciphertext: sealed)
+        return tokens
+      }
+      let sender = FeedbackSender(access: try harness.access(tokens: store))
+      #expect(await sender.send(try Self.feedback(harness, store)) == .told(checkRunID: nil))
+      #expect(harness.standIn.feedback.map(\.state) == ["eyes"])
+      let made = try Self.open(store.stored.ofProjects["278964"]?.ciphertext)
+      #expect(made.hasPrefix("glpat-made-") && harness.standIn.token(made)?.hasEnded == false)
+      #expect(try Self.open(store.stored.own) == "glpat-person")
+    }
+  }
+
+  @Test("feedback rotates a token in time, stores it, and follows a rotation by another process")
+  func feedbackRotates() async throws {
+    try await StandInHarness.run { harness in
+      let store = try Self.store(own: "glpat-own")
+      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 2)))
+      let (here, elsewhere) = (try harness.access(tokens: store), try harness.access(tokens: store))
+      let taken = try Self.feedback(harness, store)
+      #expect(await FeedbackSender(access: here).send(taken) == .told(checkRunID: nil))
+      let made = try Self.open(store.stored.own)
+      #expect(made.hasPrefix("glpat-made-") && harness.standIn.token("glpat-own")?.isRevoked == true)
+      // Taken from the outbox before the rotation.
+      #expect(await FeedbackSender(access: elsewhere).send(taken) == .told(checkRunID: nil))
+      #expect(harness.standIn.callCounts[.gitlabTokenRotation] == 1)
+      // Known to be good, and withdrawn since: somebody has stored another one.
+      harness.standIn.setToken(made, Self.revoked(harness.standIn.token(made)))
+      let newer = try Self.cipher.seal(Secret("glpat-new"), for: Samples.integrationID)
+      _ = try await store.changeTokens(of: Samples.integrationID) { _ in StoredTokens(own: newer, metadata: nil) }
+      #expect(await FeedbackSender(access: here).send(taken) == .told(checkRunID: nil))
+      #expect(harness.standIn.callCounts[.gitlabTokenRotation] == 1)
+    }
+  }
+
   @Test("GitLab's recorded answer to the making of a token is understood")
   func recorded() async throws {
     try await StandInHarness.run { harness in

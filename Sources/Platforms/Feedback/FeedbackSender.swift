@@ -9,10 +9,11 @@ package struct FeedbackSender: Sendable {
 
   package init(access: PlatformAccess) {
     github = GitHubFeedback(client: access.github, cipher: access.cipher, tokens: access.installationTokens)
-    gitlab = GitLabFeedback(hosts: access.gitlabHosts, cipher: access.cipher, client: access.github)
+    gitlab = GitLabFeedback(api: access.gitlab)
   }
 
-  /// Tells one thing. At most four calls, each within the settings' `callTimeout`.
+  /// Tells one thing. At most four calls, each within the settings' `callTimeout`; a GitLab token that has to be looked at or
+  /// renewed takes some more.
   package func send(_ feedback: PullRequestFeedback) async -> FeedbackAnswer {
     if feedback.integration.isRevoked { return .refused("the integration was revoked, or is gone") }
     do {
@@ -31,6 +32,8 @@ package struct FeedbackSender: Sendable {
 /// Why something could not be told.
 enum FeedbackFault: Error, Sendable {
   case call(APIFault)
+  /// It may go better later.
+  case wait(String, Duration?)
   /// There is nothing to write with, or nowhere to write to.
   case impossible(String)
 }
@@ -39,6 +42,7 @@ extension FeedbackAnswer {
   init(_ fault: FeedbackFault) {
     switch fault {
     case .impossible(let reason): self = .refused(reason)
+    case .wait(let reason, let delay): self = .later(reason, retryAfter: delay)
     case .call(.missing): self = .refused("it answered 404: not there, or not shown to this token")
     case .call(.unauthorized(let message)), .call(.refused(let message)): self = .refused(message)
     case .call(.rateLimited(let delay)): self = .later("the rate limit is used up", retryAfter: delay)

@@ -3,33 +3,50 @@ internal import Reviews
 
 /// Award emoji and commit statuses at GitLab.
 struct GitLabFeedback: Sendable {
-  let hosts: GitLabHosts
-  let cipher: TokenCipher
-  /// Of another host; its limits and answers are shared.
-  let client: APIClient
+  let api: GitLabAPI
+
+  /// How long a token is needed.
+  private static let lifetime: Duration = .seconds(60)
 
   func tell(_ feedback: PullRequestFeedback) async throws(FeedbackFault) {
-    guard let ciphertext = feedback.integration.tokenCiphertext else {
-      throw .impossible("the integration has no token to write with")
+    let project = try project(of: feedback)
+    do throws(CollectFailure) {
+      try await project.withToken(for: Self.lifetime) { grant throws(CollectFailure) in
+        guard let grant else {
+          throw .permanent(.integrationMissing, message: "the integration has no token to write with")
+        }
+        do throws(APIFault) {
+          try await tell(feedback, project, GitLabSource.caller(grant.secret))
+        } catch {
+          throw .call(error)
+        }
+      }
+    } catch {
+      throw FeedbackFault(error)
     }
-    let caller = GitLabSource.caller(try GitHubFeedback.open(ciphertext, of: feedback.integration, cipher))
-    let instance: GitLabInstance
+  }
+
+  private func tell(
+    _ feedback: PullRequestFeedback, _ project: GitLabProject, _ caller: APICaller
+  ) async throws(APIFault) {
+    if feedback.subject == .gate {
+      try await setStatus(feedback, project, caller)
+    } else {
+      try await award(feedback, project, caller)
+    }
+  }
+
+  private func project(of feedback: PullRequestFeedback) throws(FeedbackFault) -> GitLabProject {
+    let project: GitLabProject?
     do {
-      instance = try hosts.instance(of: feedback.integration, mergeRequest: feedback.prUrl)
+      project = try api.project(
+        feedback.platformProjectId, path: feedback.repoFullName, mergeRequest: feedback.prUrl,
+        integration: feedback.integration)
     } catch {
       throw .impossible("\(error)")
     }
-    let client = instance.api(self.client)
-    let project = "/projects/\(feedback.platformProjectId.map { String($0) } ?? feedback.repoFullName.percentEncoded)"
-    do {
-      if feedback.subject == .gate {
-        try await setStatus(feedback, project, client, caller)
-      } else {
-        try await award(feedback, project, client, caller)
-      }
-    } catch {
-      throw .call(error)
-    }
+    guard let project else { throw .impossible("\"\(feedback.repoFullName)\" is not a GitLab project's path") }
+    return project
   }
 
   private struct Emoji: Encodable {
@@ -41,15 +58,15 @@ struct GitLabFeedback: Sendable {
   }
 
   private func award(
-    _ feedback: PullRequestFeedback, _ project: String, _ client: APIClient, _ caller: APICaller
+    _ feedback: PullRequestFeedback, _ project: GitLabProject, _ caller: APICaller
   ) async throws(APIFault) {
-    let path = "\(project)/merge_requests/\(feedback.prNumber)/award_emoji"
+    let path = "\(project.path)/merge_requests/\(feedback.prNumber)/award_emoji"
     let emoji = Emoji(name: feedback.subject == .hooray ? "tada" : feedback.subject.rawValue)
     do {
-      _ = try await client.post(path, as: caller, body: try GitHubFeedback.encode(emoji))
+      _ = try await project.client.post(path, as: caller, body: try GitHubFeedback.encode(emoji))
     } catch .missing {
       // GitLab also says 404 where this user has awarded it before.
-      let answer = try await client.get("\(path)?per_page=100", as: caller)
+      let answer = try await project.client.get("\(path)?per_page=100", as: caller)
       let known = try APIClient.decode([KnownEmoji].self, from: answer.body)
       guard known.contains(where: { $0.name == emoji.name }) else { throw .missing }
     }
@@ -62,7 +79,7 @@ struct GitLabFeedback: Sendable {
   }
 
   private func setStatus(
-    _ feedback: PullRequestFeedback, _ project: String, _ client: APIClient, _ caller: APICaller
+    _ feedback: PullRequestFeedback, _ project: GitLabProject, _ caller: APICaller
   ) async throws(APIFault) {
     let state =
       switch feedback.status {
@@ -74,12 +91,24 @@ struct GitLabFeedback: Sendable {
       case .cancelled: "canceled"
       }
     do {
-      _ = try await client.post(
-        "\(project)/statuses/\(feedback.headSha.percentEncoded)", as: caller,
+      _ = try await project.client.post(
+        "\(project.path)/statuses/\(feedback.headSha.percentEncoded)", as: caller,
         body: try GitHubFeedback.encode(
           Status(state: state, name: PullRequestFeedback.checkName, description: feedback.summary)))
     } catch .refused(let message) where message.contains("Cannot transition status") {
       // It is there already.
+    }
+  }
+}
+
+extension FeedbackFault {
+  /// Why there was no token, or no success with it.
+  fileprivate init(_ failure: CollectFailure) {
+    switch failure {
+    case .permanent(_, let message): self = .impossible(message)
+    case .retry(let message): self = .wait(message, nil)
+    case .wait(let message, let delay): self = .wait(message, delay)
+    case .call(let fault, _): self = .call(fault)
     }
   }
 }

@@ -7,9 +7,9 @@ extension GitLabSource {
 
   /// A merge request and its notes, all asked for at once; as with GitHub, the notes are a help and not a condition.
   func read(
-    _ review: LeasedReview, _ access: Access, _ grant: GitLabTokens.Grant?
+    _ review: LeasedReview, _ project: GitLabProject, _ grant: GitLabTokens.Grant?
   ) async throws(CollectFailure) -> CollectedPullRequest {
-    let target = Target(review, access, grant)
+    let target = Target(review, project, grant)
     async let summaryAnswer = summary(review, target)
     async let inlineAnswer = inlineComments(review, target)
     let request: GitLabWire.MergeRequest
@@ -29,7 +29,7 @@ extension GitLabSource {
       title: request.title, author: request.author?.username ?? review.prAuthor,
       description: request.description ?? "", isDraft: request.draft ?? request.work_in_progress ?? false,
       isFork: request.source_project_id != request.target_project_id, headSha: request.sha ?? review.headSha,
-      repository: path, cloneURL: access.instance.base.url("/\(path).git"), diffRefs: Self.diffRefs(of: request),
+      repository: path, cloneURL: project.instance.base.url("/\(path).git"), diffRefs: Self.diffRefs(of: request),
       summary: summary ?? .unknown, inlineComments: inlineComments)
     return CollectedPullRequest(facts: facts, token: grant?.secret)
   }
@@ -44,9 +44,9 @@ extension GitLabSource {
     /// The token's user; nil without a token, or where GitLab does not say.
     let userID: Int64?
 
-    init(_ review: LeasedReview, _ access: Access, _ grant: GitLabTokens.Grant?) {
-      client = access.client
-      path = "/projects/\(access.project.percentEncoded)/merge_requests/\(review.prNumber)"
+    init(_ review: LeasedReview, _ project: GitLabProject, _ grant: GitLabTokens.Grant?) {
+      client = project.client
+      path = "\(project.path)/merge_requests/\(review.prNumber)"
       caller = GitLabSource.caller(grant?.secret)
       hasToken = grant != nil
       userID = grant?.userID
