@@ -18,7 +18,7 @@ struct GitHubFeedback: Sendable {
     }
     let integration = feedback.integration
     if let ciphertext = integration.tokenCiphertext {
-      return try await tell(feedback, repository, try Self.open(ciphertext, of: integration, cipher))
+      return try await tell(feedback, repository, try open(ciphertext, of: integration))
     }
     guard let installation = integration.installationId, let tokens else {
       throw .impossible("there is no token, and no GitHub App with an installation, to write with")
@@ -33,9 +33,7 @@ struct GitHubFeedback: Sendable {
     }
   }
 
-  static func open(
-    _ ciphertext: [UInt8], of integration: Integration, _ cipher: TokenCipher
-  ) throws(FeedbackFault) -> Secret {
+  private func open(_ ciphertext: [UInt8], of integration: Integration) throws(FeedbackFault) -> Secret {
     do {
       return try cipher.open(ciphertext, for: integration.id)
     } catch {
@@ -63,21 +61,12 @@ struct GitHubFeedback: Sendable {
       guard feedback.subject == .gate else {
         // 201, or 200 where this app has reacted so before.
         _ = try await client.post(
-          "\(repository)/issues/\(feedback.prNumber)/reactions", as: caller,
-          body: try Self.encode(["content": feedback.subject.rawValue]))
+          "\(repository)/issues/\(feedback.prNumber)/reactions", as: caller, ["content": feedback.subject.rawValue])
         return nil
       }
       return try await checkRun(feedback, repository, caller)
     } catch {
       throw .call(error)
-    }
-  }
-
-  static func encode(_ value: some Encodable) throws(APIFault) -> Data {
-    do {
-      return try JSONEncoder().encode(value)
-    } catch {
-      throw .malformed(message: "what is to be sent is no JSON")
     }
   }
 }
@@ -130,7 +119,7 @@ extension GitHubFeedback {
     run.name = PullRequestFeedback.checkName
     run.head_sha = feedback.headSha
     run.external_id = Self.externalID(feedback)
-    let answer = try await client.post("\(repository)/check-runs", as: caller, body: try Self.encode(run))
+    let answer = try await client.post("\(repository)/check-runs", as: caller, run)
     return try APIClient.decode(KnownRun.self, from: answer.body).id
   }
 
@@ -138,7 +127,7 @@ extension GitHubFeedback {
     _ id: Int64, _ run: CheckRun, _ repository: String, _ caller: APICaller
   ) async throws(APIFault) {
     _ = try await client.send(
-      .PATCH, "\(repository)/check-runs/\(id)", as: caller, body: try Self.encode(run))
+      .PATCH, "\(repository)/check-runs/\(id)", as: caller, run)
   }
 
   /// The check run that an earlier try has made and could not record any more: without this it would never end.

@@ -63,7 +63,7 @@ struct GitLabFeedback: Sendable {
     let path = "\(project.path)/merge_requests/\(feedback.prNumber)/award_emoji"
     let emoji = Emoji(name: feedback.subject == .hooray ? "tada" : feedback.subject.rawValue)
     do {
-      _ = try await project.client.post(path, as: caller, body: try GitHubFeedback.encode(emoji))
+      _ = try await project.client.post(path, as: caller, emoji)
     } catch .missing {
       // GitLab also says 404 where this user has awarded it before.
       let answer = try await project.client.get("\(path)?per_page=100", as: caller)
@@ -93,8 +93,7 @@ struct GitLabFeedback: Sendable {
     do {
       _ = try await project.client.post(
         "\(project.path)/statuses/\(feedback.headSha.percentEncoded)", as: caller,
-        body: try GitHubFeedback.encode(
-          Status(state: state, name: PullRequestFeedback.checkName, description: feedback.summary)))
+        Status(state: state, name: PullRequestFeedback.checkName, description: feedback.summary))
     } catch .refused(let message) where message.contains("Cannot transition status") {
       // It is there already.
     }

@@ -83,8 +83,7 @@ package final class PostHogFlags: FeatureFlags {
   private func ask(for owner: Owner) async -> Verdict {
     if case .refused = circuit.admit() { return .unknown }
     do throws(APIFault) {
-      let answer = try await client.post(
-        "/flags?v=2", as: Self.caller, body: body(for: owner))
+      let answer = try await client.post("/flags?v=2", as: Self.caller, question(about: owner))
       let verdict = try APIClient.decode(Answer.self, from: answer.body).verdict
       if circuit.succeeded() { logger.notice("PostHog answers again") }
       remember(verdict, of: owner)
@@ -99,13 +98,11 @@ package final class PostHogFlags: FeatureFlags {
 
   private static let caller = APICaller(headers: ["accept": "application/json", "user-agent": "baton"], token: nil)
 
-  private func body(for owner: Owner) -> Data {
-    let fields: JSONValue = .object([
+  private func question(about owner: Owner) -> JSONValue {
+    .object([
       "api_key": .string(key.reveal()), "distinct_id": .string("\(owner)"), "geoip_disable": .bool(true),
       "flag_keys_to_evaluate": .array([.string(Self.flag)]),
     ])
-    // Strings and a truth value: there is nothing that could not be encoded.
-    return (try? JSONEncoder().encode(fields)) ?? Data()
   }
 
   private func remember(_ verdict: Verdict, of owner: Owner) {

@@ -66,7 +66,7 @@ final class InstallationTokens: Sendable {
     }
     let answer = try await client.post(
       "/app/installations/\(installation.percentEncoded)/access_tokens",
-      as: GitHubSource.caller(jwt, account: Self.account(of: installation)), body: Data("{}".utf8))
+      as: GitHubSource.caller(jwt, account: Self.account(of: installation)), [String: String]())
     let wire = try APIClient.decode(Wire.self, from: answer.body)
     guard let expires = Timestamp(wire.expires_at) else {
       throw APIFault.malformed(message: "the token's expiry is not a time")

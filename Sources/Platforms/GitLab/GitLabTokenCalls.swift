@@ -82,8 +82,7 @@ struct GitLabTokenCalls: Sendable {
   }
 
   private func made(_ path: String, _ wanted: Wanted, by token: Secret) async throws(APIFault) -> Made {
-    guard let body = try? JSONEncoder().encode(wanted) else { throw .refused(message: "the request has no JSON") }
-    let answer = try await client.post(path, as: GitLabSource.caller(token), body: body)
+    let answer = try await client.post(path, as: GitLabSource.caller(token), wanted)
     let wire = try APIClient.decode(GitLabWire.AccessToken.self, from: answer.body)
     guard let text = wire.token, !text.isEmpty, let id = wire.id else {
       throw .malformed(message: "the answer holds no token")

@@ -68,15 +68,16 @@ struct APIClient: Sendable {
     }
   }
 
-  /// Posts JSON. Redirects are not followed.
-  func post(_ path: String, as caller: APICaller, body: Data) async throws(APIFault) -> APIAnswer {
-    try await send(.POST, path, as: caller, body: body)
+  /// Posts a value as JSON. Redirects are not followed.
+  func post(_ path: String, as caller: APICaller, _ value: some Encodable) async throws(APIFault) -> APIAnswer {
+    try await send(.POST, path, as: caller, value)
   }
 
-  /// Sends JSON. Redirects are not followed.
+  /// Sends a value as JSON. Redirects are not followed.
   func send(
-    _ method: HTTPMethod, _ path: String, as caller: APICaller, body: Data
+    _ method: HTTPMethod, _ path: String, as caller: APICaller, _ value: some Encodable
   ) async throws(APIFault) -> APIAnswer {
+    let body = try Self.encode(value)
     var request = HTTPClientRequest(url: base.url(path))
     request.method = method
     request.headers = caller.headers
@@ -85,6 +86,14 @@ struct APIClient: Sendable {
     let (status, answer) = try await send(request, as: caller)
     try check(status, answer)
     return answer
+  }
+
+  private static func encode(_ value: some Encodable) throws(APIFault) -> Data {
+    do {
+      return try JSONEncoder().encode(value)
+    } catch {
+      throw .malformed(message: "what is to be sent is no JSON")
+    }
   }
 
   /// Reads JSON. What it holds is not quoted in the fault.
