@@ -29,7 +29,7 @@ package struct PlatformAssembly: Sendable {
   /// Shuts the connections down when nobody calls any more: listed before the services that do.
   package var connections: some Service {
     BackgroundService { [httpClient] in
-      try? await Task.sleep(for: .seconds(1_000_000_000))
+      try? await gracefulShutdown()
       // Everything has been answered by now; a connection that does not close cleanly changes nothing.
       await Task { try? await httpClient.shutdown() }.value
     }

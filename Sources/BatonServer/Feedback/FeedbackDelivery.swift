@@ -37,18 +37,10 @@ package struct FeedbackDelivery: Service {
   /// Tells what is due, until the service is shut down. What is interrupted is told again by whoever comes next.
   package func run() async throws {
     await cancelWhenGracefulShutdown {
-      var failures = 0
-      while !Task.isCancelled {
-        do {
-          try await deliverDue()
-          failures = 0
-        } catch {
-          if failures == 0, !Task.isCancelled {
-            logger.error("cannot look for feedback; trying again until it works", metadata: ["error": "\(error)"])
-          }
-          failures += 1
-        }
-        try? await Task.sleep(for: interval)
+      await PassLoop(interval: interval).run {
+        try await deliverDue()
+      } onFirstFailure: { error in
+        logger.error("cannot look for feedback; trying again until it works", metadata: ["error": "\(error)"])
       }
     }
   }

@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 package import Logging
+internal import Resilience
 package import ReviewStore
 internal import Reviews
 internal import ServiceLifecycle
@@ -65,23 +66,14 @@ package struct WebhookIntake: Service {
   /// Processes what was left behind, until the service is shut down.
   package func run() async throws {
     await cancelWhenGracefulShutdown {
-      var failures = 0
       var prunes = ContinuousClock.now
-      while !Task.isCancelled {
-        do {
-          try await processDue()
-          if prunes <= .now {
-            try await prune()
-            prunes = .now + Self.pruneInterval
-          }
-          failures = 0
-        } catch {
-          if failures == 0 {
-            logger.error("cannot look for webhooks that were left behind", metadata: ["error": "\(error)"])
-          }
-          failures += 1
-        }
-        try? await Task.sleep(for: interval)
+      await PassLoop(interval: interval).run {
+        try await processDue()
+        guard prunes <= .now else { return }
+        try await prune()
+        prunes = .now + Self.pruneInterval
+      } onFirstFailure: { error in
+        logger.error("cannot look for webhooks that were left behind", metadata: ["error": "\(error)"])
       }
     }
   }

@@ -49,17 +49,11 @@ package struct Reaper: Service {
   /// Passes, one after another, until the service is shut down; a pass that has begun is finished.
   package func run() async throws {
     await cancelWhenGracefulShutdown {
-      var failures = 0
-      while !Task.isCancelled {
-        do {
-          let counts = try await runOnce(confirmsDeaths: false)
-          failures = 0
-          if !counts.isQuiet { logger.notice("reaped", metadata: ["counts": "\(counts)"]) }
-        } catch {
-          if failures == 0 { logger.error("cannot reap; trying again until it works", metadata: ["error": "\(error)"]) }
-          failures += 1
-        }
-        _ = try? await outboxWakeup.wait(until: .now + interval)
+      await PassLoop(interval: interval, wakeup: outboxWakeup).run {
+        let counts = try await runOnce(confirmsDeaths: false)
+        if !counts.isQuiet { logger.notice("reaped", metadata: ["counts": "\(counts)"]) }
+      } onFirstFailure: { error in
+        logger.error("cannot reap; trying again until it works", metadata: ["error": "\(error)"])
       }
     }
   }
