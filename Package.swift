@@ -177,8 +177,8 @@ let package = Package(
     tests(
       "IntegrationTests",
       [
-        "AMQPClient", "Assembly", "BatonServer", "Executors", "Platforms", "PostgresClient", "Resilience",
-        "ReviewStore", "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient", log,
+        "AMQPClient", "Assembly", "BatonServer", "Dispatching", "Executors", "Platforms", "PostgresClient",
+        "Resilience", "ReviewStore", "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient", log,
       ]),
     tests(
       "FaultTests",

@@ -69,10 +69,20 @@ extension DispatcherProcess {
   }
 
   /// The reaper of this process.
-  package func reaper(worker: WorkerClient?, interval: Duration, outboxWakeup: Wakeup) -> Reaper {
+  package func reaper(worker: WorkerClient?, interval: Duration) -> Reaper {
     Reaper(
       store: store, publisher: claims, worker: worker, workerURL: settings.workerURL ?? "", holder: holder.id,
-      policy: policy, interval: interval, outboxWakeup: outboxWakeup, metrics: metrics, logger: logger)
+      policy: policy, interval: interval, metrics: metrics, logger: logger)
+  }
+
+  /// Tells the worker of cancels.
+  /// - Parameters:
+  ///   - worker: as ``workerClient(timeout:)`` makes it without a time-out.
+  ///   - wakeup: of the outbox.
+  package func cancelDelivery(to worker: WorkerClient, wakeup: Wakeup) -> CancelDelivery {
+    CancelDelivery(
+      store: store, worker: worker, callTimeout: settings.workerTimeout, wakeup: wakeup, interval: policy.pollInterval,
+      logger: logger)
   }
 
   /// The producer of this process.

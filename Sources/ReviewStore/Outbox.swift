@@ -18,16 +18,16 @@ extension ReviewStore {
       SELECT o.id FROM baton_outbox o WHERE o.due_at <= now() ORDER BY o.due_at LIMIT $1 FOR UPDATE OF o SKIP LOCKED
     )
     UPDATE baton_outbox o
-       -- If the sender dies, the entry comes due again by itself.
-       SET tries = o.tries + 1, due_at = now() + make_interval(secs => LEAST(300, 5 * 2 ^ LEAST(o.tries, 10)))
+       -- Nobody else's meanwhile. If the sender dies, the entry comes due again by itself.
+       SET tries = o.tries + 1, due_at = now() + make_interval(secs => $2)
       FROM taken t
      WHERE o.id = t.id
     RETURNING o.id, o.review_id, o.attempt, o.tries
     """)
 
-  /// Takes entries that are due; one that is not deleted in time comes due again, with backoff up to five minutes.
-  package func takeOutbox(limit: Int) async throws -> [OutboxEntry] {
-    try await pool.query(Self.takeOutbox, [Int32(limit)]).map { row in
+  /// Takes entries that are due, for so long that their calls must have ended; one that is not settled by then comes due again.
+  package func takeOutbox(limit: Int, for lease: Duration) async throws -> [OutboxEntry] {
+    try await pool.query(Self.takeOutbox, [Int32(limit), lease.inSeconds]).map { row in
       OutboxEntry(
         id: try row.decode("id", as: Int64.self), reviewID: try row.decode("review_id", as: UUID.self),
         attempt: Int(try row.decode("attempt", as: Int32.self)), tries: Int(try row.decode("tries", as: Int32.self)))
@@ -43,9 +43,15 @@ extension ReviewStore {
   }
 
   static let failOutbox = Statement(
-    "fail_outbox", "/* baton:fail_outbox */ UPDATE baton_outbox SET last_error = $2 WHERE id = $1")
+    "fail_outbox",
+    """
+    /* baton:fail_outbox */
+    UPDATE baton_outbox
+       SET last_error = $2, due_at = now() + make_interval(secs => LEAST(300, 5 * 2 ^ LEAST(tries - 1, 10)))
+     WHERE id = $1
+    """)
 
-  /// Notes why an entry was not accepted; it stays, and comes due again.
+  /// Notes why an entry was not accepted; it stays, and comes due again, with backoff up to five minutes.
   package func failOutbox(_ id: Int64, error: String) async throws {
     _ = try await pool.query(Self.failOutbox, [id, error.storable])
   }

@@ -39,6 +39,35 @@ struct CancelTests {
     }
   }
 
+  @Test("cancelled by the API: the worker is told of each once, by two servers, woken, and with no reaper running")
+  func withoutReaper() async throws {
+    try await withPlant(latency: .zero) { plant in
+      let ids = try await plant.test.insert(20)
+      let roles = [try await plant.start("produce"), try await plant.start("consume")]
+      try await eventually("all are dispatched") { try await plant.dispatchedCount() == ids.count }
+      var serving = plant
+      // Nobody looks without a notification.
+      serving.settings["BATON_POLL_INTERVAL"] = "1h"
+      var servers: [BatonProcess] = []
+      var port = 0
+      for _ in 0..<2 {
+        port = try BrokerServer.freePort()
+        serving.settings["BATON_HTTP_PORT"] = "\(port)"
+        servers.append(try await serving.listen("serve").process)
+      }
+      let client = RawHTTPClient(port: port)
+      for id in ids {
+        let reply = try await client.send("POST", "/api/reviews/\(id.lowercase)/cancel")
+        #expect(reply.status == 202, "\(reply.body)")
+      }
+      try await eventually("nothing is left to tell") { try await plant.count("baton_outbox") == 0 }
+      #expect(Set(plant.worker.cancels.map(\.reviewID)) == Set(ids))
+      #expect(plant.worker.cancels.count == ids.count && plant.worker.cancels.allSatisfy { $0.attempt == 1 })
+      for process in roles + servers { process.signal(SIGTERM) }
+      for process in roles + servers { #expect(await process.wait() == 0, "\(process.output)") }
+    }
+  }
+
   @Test("cancelled while its payload is prepared: it never reaches the worker")
   func duringPreparation() async throws {
     try await withPlant(latency: .seconds(2)) { plant in

@@ -18,7 +18,7 @@ package struct ReapCounts: Sendable, Codable, Equatable, CustomStringConvertible
   package var workerLost = 0
   /// The worker was asked, and gave no answer that is evidence.
   package var unanswered = 0
-  /// Cancels that the worker has accepted.
+  /// Cancels that the worker has accepted: those of a pass by itself. Roles that keep running tell them apart from passes.
   package var cancelsDelivered = 0
   /// Whether publishing was skipped because the broker could not be reached or takes nothing.
   package var brokerUnavailable = false

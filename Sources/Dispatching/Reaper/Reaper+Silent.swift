@@ -82,34 +82,6 @@ extension Reaper {
     _ = await publisher.publish([claim])
     return .republished
   }
-
-  /// Failures in a row after which the worker is taken for out: the others would wait for the same time-out.
-  private static let outboxFailureMax = 3
-
-  /// Tells the worker what it has to know; what it does not accept comes due again, and holds up nothing else.
-  func deliverOutbox(_ counts: inout ReapCounts) async throws {
-    guard let worker else { return }
-    var failures = 0
-    while true {
-      let entries = try await store.takeOutbox(limit: Self.pageMax)
-      for entry in entries {
-        switch await worker.cancel(entry.reviewID, reason: "cancelled", attempt: entry.attempt) {
-        case .done, .unknown:
-          try await store.deleteOutbox(entry.id)
-          counts.cancelsDelivered += 1
-          failures = 0
-        case .failed(let message):
-          try await store.failOutbox(entry.id, error: message)
-          logger.warning(
-            "the worker was not told of a cancel; trying again later",
-            metadata: ["review": "\(entry.reviewID.lowercase)", "error": "\(message)"])
-          failures += 1
-          if failures == Self.outboxFailureMax { return }
-        }
-      }
-      guard entries.count == Self.pageMax else { return }
-    }
-  }
 }
 
 extension RunReport {

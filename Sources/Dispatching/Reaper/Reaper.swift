@@ -1,6 +1,6 @@
 internal import AMQPClient
 package import Logging
-package import Resilience
+internal import Resilience
 internal import ReviewQueue
 package import ReviewStore
 internal import Reviews
@@ -19,7 +19,6 @@ package struct Reaper: Service {
   let metrics: BatonMetrics
   let logger: Logger
   private let interval: Duration
-  private let outboxWakeup: Wakeup
 
   /// Rows of one page: a full page is followed by the next.
   static let pageMax = 500
@@ -29,10 +28,9 @@ package struct Reaper: Service {
   /// - Parameters:
   ///   - worker: nil where no worker is set: silent reviews are then left alone.
   ///   - interval: between passes of ``run()``.
-  ///   - outboxWakeup: ends the wait between passes early.
   package init(
     store: ReviewStore, publisher: ClaimPublisher, worker: WorkerClient?, workerURL: String, holder: Holder.ID,
-    policy: DispatchPolicy, interval: Duration, outboxWakeup: Wakeup, metrics: BatonMetrics, logger: Logger
+    policy: DispatchPolicy, interval: Duration, metrics: BatonMetrics, logger: Logger
   ) {
     self.store = store
     self.publisher = publisher
@@ -41,7 +39,6 @@ package struct Reaper: Service {
     self.holder = holder
     self.policy = policy
     self.interval = interval
-    self.outboxWakeup = outboxWakeup
     self.metrics = metrics
     self.logger = logger
   }
@@ -49,7 +46,7 @@ package struct Reaper: Service {
   /// Passes, one after another, until the service is shut down; a pass that has begun is finished.
   package func run() async throws {
     await cancelWhenGracefulShutdown {
-      await PassLoop(interval: interval, wakeup: outboxWakeup).run {
+      await PassLoop(interval: interval).run {
         let counts = try await runOnce(confirmsDeaths: false)
         if !counts.isQuiet { logger.notice("reaped", metadata: ["counts": "\(counts)"]) }
       } onFirstFailure: { error in
@@ -72,7 +69,6 @@ package struct Reaper: Service {
       }
       try await republishAbandoned(&counts)
       try await reconcileSilent(&counts)
-      try await deliverOutbox(&counts)
       try await store.pruneHolders()
       await publisher.finish()
       if !counts.brokerUnavailable { try await store.recordReaperRun() }

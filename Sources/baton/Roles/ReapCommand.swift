@@ -3,6 +3,7 @@ internal import Assembly
 internal import Dispatching
 internal import Logging
 internal import Resilience
+internal import ServiceLifecycle
 internal import Settings
 internal import WorkerClient
 
@@ -35,17 +36,24 @@ struct ReapCommand: AsyncParsableCommand {
     let process = try DispatcherProcess(
       "reap", role: "reap", version: Baton.version, settings: settings, logger: logger)
     let worker = try process.workerClient()
-    if worker == nil { logger.warning("BATON_WORKER_URL is not set: silent reviews are left alone") }
+    if worker == nil {
+      logger.warning("BATON_WORKER_URL is not set: silent reviews are left alone, cancels are not told")
+    }
     guard let interval else {
       return try await process.runOnce { process, session in
-        let reaper = process.reaper(worker: worker, interval: .zero, outboxWakeup: session.outboxWakeup)
-        try Output.json(await reaper.runOnce(confirmsDeaths: true))
+        var counts = try await process.reaper(worker: worker, interval: .zero).runOnce(confirmsDeaths: true)
+        if let worker {
+          counts.cancelsDelivered = try await process.cancelDelivery(to: worker, wakeup: session.outboxWakeup)
+            .deliverDue()
+        }
+        try Output.json(counts)
       }
     }
     let session = process.holderSession()
-    try await process.run(
-      [session, process.publisherService(waking: session.pendingWakeup)] + process.healthServices() + [
-        process.reaper(worker: worker, interval: interval.duration, outboxWakeup: session.outboxWakeup)
-      ])
+    var services: [any Service] = [session, process.publisherService(waking: session.pendingWakeup)]
+    services += process.healthServices()
+    if let worker { services.append(process.cancelDelivery(to: worker, wakeup: session.outboxWakeup)) }
+    services.append(process.reaper(worker: worker, interval: interval.duration))
+    try await process.run(services)
   }
 }

@@ -39,6 +39,11 @@ struct ServeCommand: AsyncParsableCommand {
     let platforms = settings.encryptionKey == nil ? nil : try PlatformAssembly(process)
     if let platforms { services.append(platforms.connections) }
     services += process.serverServices(platforms)
+    if let worker = try process.workerClient() {
+      services.append(process.cancelDelivery(to: worker, wakeup: session.outboxWakeup))
+    } else {
+      logger.notice("BATON_WORKER_URL is not set: this process tells no worker of cancels")
+    }
     services.append(try process.server())
     try await process.run(services)
   }

@@ -78,10 +78,13 @@ struct UpCommand: AsyncParsableCommand {
           logger: logger))
     }
     services += process.serverServices(platforms)
+    let workerClient = try process.workerClient()
+    if let workerClient {
+      services.append(process.cancelDelivery(to: workerClient, wakeup: session.outboxWakeup))
+    }
     services += [
       try process.server(),
-      process.reaper(
-        worker: try process.workerClient(), interval: Self.reapInterval, outboxWakeup: session.outboxWakeup),
+      process.reaper(worker: workerClient, interval: Self.reapInterval),
       consumer,
       process.producer(wakeup: session.pendingWakeup),
     ]

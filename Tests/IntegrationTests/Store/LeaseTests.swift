@@ -150,7 +150,7 @@ struct LeaseTests {
       #expect(try await test.store.stillLeased([ticket], by: test.holder.id) == [false])
       let record = DispatchRecord(reviewID: id, attempt: 1, agentVersion: nil)
       #expect(try await test.store.recordDispatched([record], by: test.holder.id) == [.cancelled])
-      #expect(try await test.store.takeOutbox(limit: 10).map(\.reviewID) == [id])
+      #expect(try await test.store.takeOutbox(limit: 10, for: .seconds(15)).map(\.reviewID) == [id])
     }
   }
 
