@@ -60,7 +60,9 @@ struct TargetGate: Sendable {
         .platformRefused,
         message: "\(platform) refuses \(name), \(message). Check the integration's rights on the repository.\(hint)")
     case .rateLimited(let delay):
-      return .transient(message: "\(platform)'s rate limit is used up.", retryAfter: delay)
+      var generator = SystemRandomNumberGenerator()
+      return .transient(
+        message: "\(platform)'s rate limit is used up.", retryAfter: RetryDelay.spread(delay, using: &generator))
     case .malformed(let message):
       return .transient(
         message: "\(host) gave an answer about \(name) that cannot be used: \(message).", retryAfter: nil)

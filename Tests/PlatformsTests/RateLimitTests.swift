@@ -41,7 +41,7 @@ struct RateLimitTests {
       let preparer = try harness.preparer(app: Self.app, now: { clock.now })
       harness.standIn.add(fault)
       let first = await #expect(throws: PreparationError.self) { try await preparer.prepare(Self.review(1)) }
-      #expect(Self.delay(first) == .seconds(120))
+      #expect(first?.waits(for: .seconds(120)) == true)
       // Of the first review's comments a call may still be on its way.
       func counts() -> [Int?] {
         [StandInRoute.githubInstallationToken, .githubPull].map { harness.standIn.callCounts[$0] }
@@ -49,7 +49,7 @@ struct RateLimitTests {
       let before = counts()
       clock.advance(by: 20)
       let second = await #expect(throws: PreparationError.self) { try await preparer.prepare(Self.review(1)) }
-      #expect(Self.delay(second) == .seconds(100))
+      #expect(second?.waits(for: .seconds(100)) == true)
       #expect(counts() == before)
       _ = try await preparer.prepare(Self.review(2))
       clock.advance(by: 100)
@@ -118,7 +118,7 @@ struct RateLimitTests {
       _ = try await preparer.prepare(Samples.review())
       let before = harness.standIn.callCounts
       let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) }
-      #expect(Self.delay(error) == .seconds(60))
+      #expect(error?.waits(for: .seconds(60)) == true)
       #expect(harness.standIn.callCounts == before)
       let stored = Samples.review(integration: try Samples.integration(token: "ghp_stored"))
       _ = try await preparer.prepare(stored)

@@ -1,5 +1,6 @@
 import Foundation
 import NIOHTTP1
+import Reviews
 import Testing
 
 @testable import Platforms
@@ -52,5 +53,48 @@ struct RetryDelayTests {
       let headers: HTTPHeaders = ["x-ratelimit-remaining": "0", "x-ratelimit-reset": reset]
       #expect((Duration.seconds(1) ... .seconds(seconds)).contains(RetryDelay.of(headers, now: now)))
     }
+  }
+
+  @Test("those who wait for the same limit come back evenly over the minute after it, none before it")
+  func spread() {
+    let (count, slotCount) = (6_000, 60)
+    func draws(seed: UInt64) -> [Duration] {
+      var generator = SplitMix(state: seed)
+      return (0..<count).map { _ in RetryDelay.spread(.seconds(3_600), using: &generator) }
+    }
+    let delays = draws(seed: 1)
+    #expect(delays.allSatisfy { $0 >= .seconds(3_600) && $0 <= .seconds(3_660) })
+    var slots = [Int](repeating: 0, count: slotCount)
+    for delay in delays { slots[min(Int(delay.components.seconds) - 3_600, slotCount - 1)] += 1 }
+    #expect(slots.allSatisfy { (count / slotCount / 2...count / slotCount * 2).contains($0) }, "\(slots)")
+    #expect(draws(seed: 1) == delays && draws(seed: 2) != delays)
+  }
+
+  @Test("a short wait is at most doubled", arguments: [0, 1, 8, 60] as [Int64])
+  func shortSpread(seconds: Int64) {
+    var generator = SplitMix(state: 3)
+    let delays = (0..<100).map { _ in RetryDelay.spread(.seconds(seconds), using: &generator) }
+    #expect(delays.allSatisfy { $0 >= .seconds(seconds) && $0 <= .seconds(2 * seconds) })
+  }
+}
+
+/// The same numbers from the same state (Steele, Lea and Flood, "Fast splittable pseudorandom number generators").
+private struct SplitMix: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var value = state
+    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+    return value ^ (value >> 31)
+  }
+}
+
+extension PreparationError {
+  /// Whether it waits for the end of a limit, and not much longer.
+  func waits(for delay: Duration) -> Bool {
+    guard case .transient(let message, let wait?) = self, message.contains("rate limit") else { return false }
+    return wait >= delay && wait <= delay + min(delay, RetryDelay.spreadMax)
   }
 }

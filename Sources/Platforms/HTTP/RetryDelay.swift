@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import NIOHTTP1
+internal import Resilience
 
 /// How long an API asks to be left alone.
 enum RetryDelay {
@@ -16,6 +17,16 @@ enum RetryDelay {
       return bounded(.seconds(reset.subtractingReportingOverflow(Int64(now.timeIntervalSince1970)).partialValue))
     }
     return unstated
+  }
+
+  /// The longest that a wait is stretched by.
+  static let spreadMax: Duration = .seconds(60)
+
+  /// A wait stretched by chance, so that all who wait for the same limit do not call in the instant in which it ends: that would
+  /// meet the next one, which platforms have for calls at once and in a minute.
+  /// - Returns: drawn evenly from the wait to twice it, at most ``spreadMax`` longer.
+  static func spread(_ delay: Duration, using generator: inout some RandomNumberGenerator) -> Duration {
+    delay + Backoff(base: delay, max: spreadMax).delay(attempt: 0, using: &generator)
   }
 
   /// How long an account is not to call after an answer; nil where it may go on.
