@@ -3,6 +3,7 @@ package import Resilience
 package import ReviewStore
 internal import Reviews
 internal import ServiceLifecycle
+internal import Telemetry
 package import WorkerClient
 
 /// Tells the worker which attempts were cancelled, out of the outbox that is written with each cancel.
@@ -78,12 +79,14 @@ package struct CancelDelivery: Service {
     switch await worker.cancel(entry.reviewID, reason: "cancelled", attempt: entry.attempt) {
     case .done, .unknown:
       try await store.deleteOutbox(entry.id)
+      logger.debug(
+        "the worker was told of a cancel", metadata: .review(entry.reviewID, attempt: entry.attempt, entry.trace))
       return true
     case .failed(let message):
       try await store.failOutbox(entry.id, error: message)
       logger.warning(
         "the worker was not told of a cancel; trying again later",
-        metadata: ["review": "\(entry.reviewID.lowercase)", "error": "\(message)"])
+        metadata: .review(entry.reviewID, attempt: entry.attempt, entry.trace, ["error": "\(message)"]))
       return false
     }
   }

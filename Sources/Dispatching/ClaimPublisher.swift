@@ -41,6 +41,7 @@ package struct ClaimPublisher: Sendable {
       switch outcome {
       case .confirmed:
         confirmed.append(claim)
+        logger.debug("ticket published", metadata: .review(claim.reviewID, attempt: claim.attempt, claim.trace))
         metrics.publishConfirmSeconds.record(seconds: elapsed)
       case .nacked, .returned, .notSent:
         refused.append(claim)

@@ -78,11 +78,25 @@ extension ReviewStore {
              END
       RETURNING r.id
     )
-    SELECT r.status, EXISTS (SELECT 1 FROM applied) AS is_applied FROM code_reviews r WHERE r.id = $1
+    SELECT r.status, r.traceparent, EXISTS (SELECT 1 FROM applied) AS is_applied FROM code_reviews r WHERE r.id = $1
     """)
+
+  static let traceOfReview = Statement(
+    "trace", "/* baton:trace */ SELECT r.traceparent FROM code_reviews r WHERE r.id = $1")
+
+  /// A review's trace; nil where there is no such review.
+  package func trace(of id: UUID) async throws -> TraceContext? {
+    try await pool.query(Self.traceOfReview, [id]).first.map { try $0.trace(of: id) }
+  }
 
   /// Applies what a worker reports, by callback or asked.
   package func report(_ id: UUID, _ report: RunReport) async throws -> ReportAnswer {
+    try await apply(report, to: id).answer
+  }
+
+  /// Applies what a worker reports.
+  /// - Returns: also the review's trace, for who logs it.
+  package func apply(_ report: RunReport, to id: UUID) async throws -> (answer: ReportAnswer, trace: TraceContext) {
     precondition(report.status == .running || report.status.isTerminal, "a worker reports running or an end")
     let rows = try await pool.query(
       Self.report,
@@ -91,8 +105,9 @@ extension ReviewStore {
         report.cliSessionId?.storable, report.errorMessage?.storable, report.model?.storable,
         report.totalTokensIn, report.totalTokensOut, report.totalCostMicrousd, report.gateResult,
       ])
-    guard let row = rows.first else { return .unknownReview }
-    if try row.decode("is_applied", as: Bool.self) { return .applied }
-    return .ignored(try row.choice("status", as: ReviewStatus.self))
+    guard let row = rows.first else { return (.unknownReview, TraceContext(reviewID: id)) }
+    let trace = try row.trace(of: id)
+    if try row.decode("is_applied", as: Bool.self) { return (.applied, trace) }
+    return (.ignored(try row.choice("status", as: ReviewStatus.self)), trace)
   }
 }

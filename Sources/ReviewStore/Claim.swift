@@ -23,7 +23,7 @@ package struct Claim: Sendable, Hashable {
     reviewID = try row.decode("id", as: UUID.self)
     attempt = Int(try row.decode("attempt", as: Int32.self))
     claimedAt = try row.timestamp("claimed_at")
-    trace = try row.optional("traceparent", as: String.self).flatMap { TraceContext(traceparent: $0) } ?? TraceContext()
+    trace = try row.trace(of: reviewID)
   }
 }
 
@@ -100,7 +100,8 @@ extension ReviewStore {
          FOR UPDATE OF r SKIP LOCKED
     )
     UPDATE code_reviews r
-       SET status = 'queued', status_reason = 'claimed', claimed_at = now(), claimed_by = $3, updated_at = now()
+       SET status = 'queued', status_reason = 'claimed', claimed_at = now(), claimed_by = $3, updated_at = now(),
+           traceparent = \(Fragment.traceparent)
       FROM free f
      WHERE r.id = f.id AND \(Fragment.hasStatus("'pending'"))
     RETURNING r.id, r.attempt, r.claimed_at, r.traceparent

@@ -36,6 +36,11 @@ extension PostgresRow {
     try decode(column, as: Value?.self)
   }
 
+  /// The trace of a review, from the column `traceparent`; where that has none, or what somebody has made up, the one of its id.
+  func trace(of id: UUID) throws -> TraceContext {
+    try optional("traceparent", as: String.self).flatMap { TraceContext(traceparent: $0) } ?? TraceContext(reviewID: id)
+  }
+
   /// Decodes a text column whose values a check constraint lists.
   func choice<Choice: RawRepresentable>(_ column: String, as: Choice.Type) throws -> Choice
   where Choice.RawValue == String {

@@ -9,6 +9,8 @@ package struct FeedbackEntry: Sendable, Equatable {
   package var version: Int
   /// Since when it could not be told.
   package var age: Duration
+  /// The review's.
+  package var trace: TraceContext
 }
 
 extension ReviewStore {
@@ -34,7 +36,7 @@ extension ReviewStore {
     )
     SELECT m.review_id, m.subject, m.version, m.tries, m.told_attempt, m.told_status, m.check_run_id,
            EXTRACT(epoch FROM now() - m.due_since)::float8 AS age, r.attempt, r.status, r.platform,
-           r.platform_project_id, r.repo_full_name, r.pr_number, r.pr_url, r.head_sha, r.error_code, r.gate_result,
+           r.platform_project_id, r.repo_full_name, r.pr_number, r.pr_url, r.head_sha, r.error_code, r.gate_result, r.traceparent,
            i.id AS integration_id, i.installation_id, i.instance_url, i.token_ciphertext,
            i.metadata::text AS metadata, COALESCE(i.revoked_at IS NOT NULL, true) AS is_revoked
       FROM mine m
@@ -121,8 +123,10 @@ extension FeedbackEntry {
       isRevoked: try row.decode("is_revoked", as: Bool.self))
     version = Int(try row.decode("version", as: Int32.self))
     age = .seconds(try row.decode("age", as: Double.self))
+    let id = try row.decode("review_id", as: UUID.self)
+    trace = try row.trace(of: id)
     feedback = PullRequestFeedback(
-      reviewID: try row.decode("review_id", as: UUID.self),
+      reviewID: id,
       subject: try row.choice("subject", as: PullRequestFeedback.Subject.self),
       attempt: Int(try row.decode("attempt", as: Int32.self)),
       status: try row.choice("status", as: ReviewStatus.self), platform: try row.choice("platform", as: Platform.self),

@@ -14,6 +14,13 @@ enum Fragment {
     "(r.status || '') IN (\(statuses.joined(separator: ", ")))"
   }
 
+  /// The trace of a review; one that was inserted without gets the one of its id, as ``TraceContext/init(reviewID:)`` has it. Put
+  /// together only where there is none; no random number is drawn. `r` is `code_reviews`.
+  static let traceparent = """
+    COALESCE(r.traceparent,
+                    '00-' || replace(r.id::text, '-', '') || '-' || replace(substr(r.id::text, 20), '-', '') || '-01')
+    """
+
   /// A holder that is gone: no row, no heartbeat for too long, or its lock seen free for two seconds. Two, because a
   /// backend may also be cut under a living holder, which then takes the lock again.
   /// - Parameters:

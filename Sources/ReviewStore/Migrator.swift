@@ -38,6 +38,7 @@ package struct Migrator: Sendable {
     Migration(version: 4, name: "reaper", sql: String(decoding: PackageResources.v0004_reaper_sql, as: UTF8.self)),
     Migration(
       version: 5, name: "sessions", sql: String(decoding: PackageResources.v0005_sessions_sql, as: UTF8.self)),
+    Migration(version: 6, name: "traces", sql: String(decoding: PackageResources.v0006_traces_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

@@ -1,5 +1,6 @@
 package import FoundationEssentials
 internal import PostgresClient
+package import Reviews
 
 /// Something that has to be told to the worker until it is accepted.
 package struct OutboxEntry: Sendable, Equatable {
@@ -7,6 +8,8 @@ package struct OutboxEntry: Sendable, Equatable {
   package var reviewID: UUID
   package var attempt: Int
   package var tries: Int
+  /// The review's.
+  package var trace: TraceContext
 }
 
 extension ReviewStore {
@@ -22,15 +25,18 @@ extension ReviewStore {
        SET tries = o.tries + 1, due_at = now() + make_interval(secs => $2)
       FROM taken t
      WHERE o.id = t.id
-    RETURNING o.id, o.review_id, o.attempt, o.tries
+    RETURNING o.id, o.review_id, o.attempt, o.tries,
+              (SELECT r.traceparent FROM code_reviews r WHERE r.id = o.review_id) AS traceparent
     """)
 
   /// Takes entries that are due, for so long that their calls must have ended; one that is not settled by then comes due again.
   package func takeOutbox(limit: Int, for lease: Duration) async throws -> [OutboxEntry] {
     try await pool.query(Self.takeOutbox, [Int32(limit), lease.inSeconds]).map { row in
-      OutboxEntry(
-        id: try row.decode("id", as: Int64.self), reviewID: try row.decode("review_id", as: UUID.self),
-        attempt: Int(try row.decode("attempt", as: Int32.self)), tries: Int(try row.decode("tries", as: Int32.self)))
+      let review = try row.decode("review_id", as: UUID.self)
+      return OutboxEntry(
+        id: try row.decode("id", as: Int64.self), reviewID: review,
+        attempt: Int(try row.decode("attempt", as: Int32.self)), tries: Int(try row.decode("tries", as: Int32.self)),
+        trace: try row.trace(of: review))
     }
   }
 

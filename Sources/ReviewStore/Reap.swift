@@ -34,7 +34,7 @@ package enum Reaped: Sendable {
   /// Claimed anew: to be published.
   case republish(Claim, ReapReason)
   /// It has cost too many holders their life, and was failed.
-  case failed(UUID, attempt: Int)
+  case failed(UUID, attempt: Int, TraceContext)
 }
 
 /// A review whose worker has been silent.
@@ -42,6 +42,7 @@ package struct SilentReview: Sendable, Equatable {
   package var reviewID: UUID
   package var attempt: Int
   package var status: ReviewStatus
+  package var trace: TraceContext
 }
 
 extension ReviewStore {
@@ -135,7 +136,7 @@ extension ReviewStore {
     return try rows.map { row in
       let claim = try Claim(row)
       if try row.choice("status", as: ReviewStatus.self) == .failed {
-        return .failed(claim.reviewID, attempt: claim.attempt)
+        return .failed(claim.reviewID, attempt: claim.attempt, claim.trace)
       }
       return .republish(claim, try row.choice("reason", as: ReapReason.self))
     }
@@ -183,7 +184,7 @@ extension ReviewStore {
        SET reconciled_at = now()
       FROM taken t
      WHERE r.id = t.id
-    RETURNING r.id, r.attempt, r.status
+    RETURNING r.id, r.attempt, r.status, r.traceparent
     """)
 
   /// Takes a page of reviews whose worker should have said something: dispatched but still queued, or running for long.
@@ -192,9 +193,10 @@ extension ReviewStore {
     try await pool.query(
       Self.takeSilent, [times.staleAfter.inSeconds, times.runningTimeout.inSeconds, Int32(limit)]
     ).map { row in
-      SilentReview(
-        reviewID: try row.decode("id", as: UUID.self), attempt: Int(try row.decode("attempt", as: Int32.self)),
-        status: try row.choice("status", as: ReviewStatus.self))
+      let id = try row.decode("id", as: UUID.self)
+      return SilentReview(
+        reviewID: id, attempt: Int(try row.decode("attempt", as: Int32.self)),
+        status: try row.choice("status", as: ReviewStatus.self), trace: try row.trace(of: id))
     }
   }
 

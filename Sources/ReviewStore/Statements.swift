@@ -5,7 +5,8 @@ extension ReviewStore {
   package static let statements: [Statement] = [
     lockOwners, claimDue, nextDue, published, unclaim, leaseTickets, look, recordDispatched, postpone, dropLease,
     retryLater, fail, leaveQueued, reapAbandoned, currentTime, queueSeenEmpty, takeSilent, forgetDispatch, failLost,
-    workerAnswers, workerHasAnswered, takeOutbox, deleteOutbox, failOutbox, tellWorkerCancelled, registerHolder,
+    workerAnswers, workerHasAnswered, traceOfReview, takeOutbox, deleteOutbox, failOutbox, tellWorkerCancelled,
+    registerHolder,
     lockHolder, heartbeat, leave, lookAtHolders, suspects, pruneHolders, report, submit, find, transitions, list,
     cancel,
     retry, setOwnerLimit, pauseOwner, listOwners, changeConfiguration, findConfiguration, liveStats, endedCounts,

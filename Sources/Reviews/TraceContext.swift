@@ -1,16 +1,38 @@
+package import FoundationEssentials
+
 /// The identity of one review's path through the system: W3C Trace Context, version 00.
 ///
-/// https://www.w3.org/TR/trace-context/#traceparent-header
+/// https://www.w3.org/TR/trace-context/#traceparent-header. Each review has one trace, whichever attempt, claim or process it is
+/// about: that of the request which it came with; or, where it was inserted by SQL, one that its id gives.
 package struct TraceContext: Sendable, Hashable {
   /// 32 lower-case hexadecimal digits, not all zero.
   package var traceID: String
   /// 16 lower-case hexadecimal digits, not all zero.
   package var spanID: String
+  /// Whether who began it records it: the flag `sampled`, passed on as it came.
+  package var isSampled = true
+
+  /// What the present task works on, for log lines of code that is not told: a line that names a review gets this trace.
+  @TaskLocal package static var current: TraceContext?
+
+  private init(traceID: String, spanID: String) { (self.traceID, self.spanID) = (traceID, spanID) }
 
   /// Starts a new trace.
   package init() {
     traceID = Self.hex(UInt64.random(in: 1...UInt64.max)) + Self.hex(UInt64.random(in: 1...UInt64.max))
     spanID = Self.hex(UInt64.random(in: 1...UInt64.max))
+  }
+
+  /// The trace of a review whose row has none: the same one whoever asks, and the same that a claim stores.
+  package init(reviewID: UUID) {
+    let digits = reviewID.lowercase.filter { $0 != "-" }
+    // Neither may be all zero, whatever ids an application makes up.
+    let halves = [String(digits.suffix(16)), String(digits.prefix(16))]
+    guard let span = halves.first(where: { $0.contains { $0 != "0" } }) else {
+      self = TraceContext()
+      return
+    }
+    self = TraceContext(traceID: digits, spanID: span)
   }
 
   /// Reads a `traceparent` header; nil where it is malformed, so that a new trace starts.
@@ -27,6 +49,7 @@ package struct TraceContext: Sendable, Hashable {
     guard isWellFormed else { return nil }
     traceID = String(decoding: text.utf8.dropFirst(3).prefix(32), as: UTF8.self)
     spanID = String(decoding: text.utf8.dropFirst(36).prefix(16), as: UTF8.self)
+    isSampled = UInt8(text.dropFirst(53).prefix(2), radix: 16).map { $0 & 1 == 1 } ?? true
   }
 
   private static let dash = UInt8(ascii: "-")
@@ -37,7 +60,7 @@ package struct TraceContext: Sendable, Hashable {
   }
 
   /// The header's value.
-  package var traceparent: String { "00-\(traceID)-\(spanID)-01" }
+  package var traceparent: String { "00-\(traceID)-\(spanID)-\(isSampled ? "01" : "00")" }
 
   /// A new span of the same trace.
   package func child() -> TraceContext {

@@ -1,5 +1,6 @@
 internal import Glibc
 package import Logging
+internal import Reviews
 
 /// Writes one line per record to standard error, in one write(2), so that lines of several processes on one pipe do not
 /// mix (up to `PIPE_BUF`, 4096 bytes). Secrets are masked by a `Redactor`, newlines and control characters escaped.
@@ -40,6 +41,10 @@ package struct BatonLogHandler: LogHandler {
     merged.merge(metadata) { $1 }
     merged.merge(event.metadata ?? [:]) { $1 }
     if let error = event.error, merged["error"] == nil { merged["error"] = "\(error)" }
+    // Also where the code that writes the line was not told the trace: a platform's, say.
+    if merged["review"] != nil, merged["trace"] == nil, let trace = TraceContext.current {
+      merged["trace"] = "\(trace.traceID)"
+    }
     let record = LogRecord(
       timestamp: LogTime.now(), level: event.level.rawValue, label: label,
       message: redactor.redact("\(event.message)"),

@@ -61,6 +61,7 @@ package struct WorkerClient: Sendable {
     let outcome = outcome(of: await exchange(.POST, "/review", body, headers: extra), reviewID: reviewID)
     if case .dispatched = outcome {
     } else {
+      // The trace is the task's: the log handler adds it.
       logger.debug("start not accepted", metadata: ["review": "\(reviewID.lowercase)", "outcome": "\(outcome)"])
     }
     return outcome

@@ -38,6 +38,27 @@ struct TextFormTests {
     #expect(TraceContext(traceparent: "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-later") != nil)
   }
 
+  @Test("who does not record a trace is not made to: its flag is passed on")
+  func unsampled() throws {
+    let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+    #expect(try #require(TraceContext(traceparent: header)).child().traceparent.hasSuffix("-00"))
+    // Of the flags only this one is known.
+    #expect(try #require(TraceContext(traceparent: header.dropLast(2) + "ff")).traceparent.hasSuffix("-01"))
+  }
+
+  @Test(
+    "a review without a trace has the one of its id, which is always a valid one",
+    arguments: [
+      "0b9d4a52-8c1e-4f4e-9c55-0d1e2f3a4b5c", "0b9d4a52-8c1e-4f4e-0000-000000000000",
+      "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000000",
+    ])
+  func traceOfID(text: String) throws {
+    let id = try #require(UUID(text: text))
+    let trace = TraceContext(reviewID: id)
+    #expect(TraceContext(traceparent: trace.traceparent) == trace)
+    if !text.allSatisfy({ "0-".contains($0) }) { #expect(trace == TraceContext(reviewID: id)) }
+  }
+
   @Test(
     "a malformed trace context is not read",
     arguments: [

@@ -39,6 +39,23 @@ struct LogTests {
       ])
   }
 
+  @Test(
+    "a line that names a review carries the trace that its task works on, unless it brings its own; other lines do not")
+  func trace() throws {
+    let trace = try #require(TraceContext(traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+    TraceContext.$current.withValue(trace) {
+      logger(.text).info("read", metadata: ["review": "42"])
+      logger(.text).info("read", metadata: ["review": "42", "trace": "own"])
+      logger(.text).info("connected")
+    }
+    logger(.text).info("read", metadata: ["review": "42"])
+    #expect(
+      lines.all.map { withoutTime($0) } == [
+        "INFO    consumer: read review=42 trace=\(trace.traceID)\n", "INFO    consumer: read review=42 trace=own\n",
+        "INFO    consumer: connected\n", "INFO    consumer: read review=42\n",
+      ])
+  }
+
   @Test("json: one object a line that a parser reads back")
   func json() throws {
     let text = "line\nbreak \"quoted\" \\ tab\t nul\u{0} é 👍🏽"

@@ -32,23 +32,32 @@ struct CallbackRoute: Sendable {
     if case .run(_, let attempt) = grant {
       // A token speaks for its own attempt and for no other.
       guard report.attempt == nil || report.attempt == attempt else {
-        guard try await store.review(id) != nil else { throw HTTPFault.unknownReview }
-        return ignored(id, call, "it is for another attempt than its token")
+        guard let trace = try await store.trace(of: id) else { throw HTTPFault.unknownReview }
+        return ignored(id, report, call, trace, "it is for another attempt than its token")
       }
       report.attempt = attempt
     }
-    switch try await store.report(id, report) {
+    let (answer, trace) = try await store.apply(report, to: id)
+    switch answer {
     case .applied:
       metrics.recordEnd(report.status)
+      call.logger.debug(
+        "callback accepted",
+        metadata: .review(id, attempt: report.attempt, trace, ["status": "\(report.status.rawValue)"]))
       return .json(.ok, Accepted())
     case .ignored(let status):
-      return ignored(id, call, "the review is \(status.rawValue), or in another attempt or session")
+      return ignored(id, report, call, trace, "the review is \(status.rawValue), or in another attempt or session")
     case .unknownReview: throw HTTPFault.unknownReview
     }
   }
 
-  private func ignored(_ id: UUID, _ call: Call, _ reason: String) -> Response {
-    call.logger.info("callback ignored", metadata: ["review": "\(id.lowercase)", "reason": "\(reason)"])
+  private func ignored(
+    _ id: UUID, _ report: RunReport, _ call: Call, _ trace: TraceContext, _ reason: String
+  ) -> Response {
+    call.logger.info(
+      "callback ignored",
+      metadata: .review(
+        id, attempt: report.attempt, trace, ["status": "\(report.status.rawValue)", "reason": "\(reason)"]))
     return .json(.ok, Accepted())
   }
 }

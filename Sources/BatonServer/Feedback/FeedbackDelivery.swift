@@ -4,6 +4,7 @@ internal import Resilience
 package import ReviewStore
 package import Reviews
 internal import ServiceLifecycle
+internal import Telemetry
 
 /// Tells pull requests how their reviews stand, out of the outbox that the database writes with every transition.
 ///
@@ -58,8 +59,10 @@ package struct FeedbackDelivery: Service {
   }
 
   private func deliver(_ entry: FeedbackEntry) async throws {
-    switch await send(entry.feedback) {
-    case .told(let checkRunID): try await store.feedbackTold(entry, checkRunID: checkRunID)
+    switch await TraceContext.$current.withValue(entry.trace, operation: { await send(entry.feedback) }) {
+    case .told(let checkRunID):
+      try await store.feedbackTold(entry, checkRunID: checkRunID)
+      logger.debug("feedback told", metadata: entry.metadata([:]))
     case .later(let message, let retryAfter):
       try await failed(entry, message, patience: Self.patience, retryAfter)
     case .refused(let message):
@@ -80,9 +83,14 @@ package struct FeedbackDelivery: Service {
     guard isGivenUp || entry.feedback.tries == 1 else { return }
     logger.warning(
       isGivenUp ? "feedback is given up" : "feedback could not be told; trying again later",
-      metadata: [
-        "review": "\(entry.feedback.reviewID.lowercase)", "subject": "\(entry.feedback.subject.rawValue)",
-        "error": "\(message)",
-      ])
+      metadata: entry.metadata(["error": "\(message)"]))
+  }
+}
+
+extension FeedbackEntry {
+  fileprivate func metadata(_ more: Logger.Metadata) -> Logger.Metadata {
+    .review(
+      feedback.reviewID, attempt: feedback.attempt, trace,
+      more.merging(["subject": "\(feedback.subject.rawValue)"]) { $1 })
   }
 }

@@ -3,6 +3,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
 internal import NIOCore
+internal import Reviews
 
 /// A request on its way through a route.
 struct Call: Sendable {
@@ -31,6 +32,11 @@ struct Call: Sendable {
     } catch {
       throw HTTPFault.malformed("the body could not be read to its end")
     }
+  }
+
+  /// The trace that the caller has begun (W3C Trace Context), or a new one.
+  var trace: TraceContext {
+    request.headers[.traceparent].flatMap { TraceContext(traceparent: $0) } ?? TraceContext()
   }
 
   /// The review's id in the path.

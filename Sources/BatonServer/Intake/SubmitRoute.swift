@@ -1,6 +1,7 @@
 internal import FoundationEssentials
 internal import HTTPTypes
 internal import Hummingbird
+internal import Logging
 internal import ReviewStore
 internal import Reviews
 internal import Telemetry
@@ -18,7 +19,9 @@ struct SubmitRoute: Sendable {
 
   @Sendable private func submit(_ call: Call) async throws -> Response {
     let review = try Self.review(from: try await call.body())
-    let submission = try await store.submit(review, trace: call.trace)
+    let trace = call.trace
+    let submission = try await store.submit(review, trace: trace)
+    if submission.isNew { call.logger.debug("review submitted", metadata: .review(submission.id, trace)) }
     return .json(
       submission.isNew ? .created : .ok, Submitted(id: submission.id.lowercase, status: submission.status))
   }
@@ -32,12 +35,5 @@ struct SubmitRoute: Sendable {
         error.isMalformed ? .badRequest : .unprocessableContent, "not a review: \(error.description)",
         faults: error.faults)
     }
-  }
-}
-
-extension Call {
-  /// The trace that the caller has begun (W3C Trace Context), or a new one.
-  fileprivate var trace: TraceContext {
-    request.headers[.traceparent].flatMap { TraceContext(traceparent: $0) } ?? TraceContext()
   }
 }

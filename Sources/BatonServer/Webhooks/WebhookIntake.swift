@@ -4,6 +4,7 @@ internal import Resilience
 package import ReviewStore
 internal import Reviews
 internal import ServiceLifecycle
+internal import Telemetry
 
 /// Takes deliveries: stored first, then processed, each exactly once.
 ///
@@ -46,7 +47,9 @@ package struct WebhookIntake: Service {
   func take(_ delivery: WebhookDelivery) async throws -> Answer {
     _ = try await store.store(delivery)
     do {
-      return .processed(try await process(delivery.platform, delivery.id))
+      let outcome = try await process(delivery.platform, delivery.id)
+      log(outcome, of: delivery.platform, delivery.id, .debug, "a webhook has been processed")
+      return .processed(outcome)
     } catch let fault as HTTPFault {
       // Postgres reads the JSON in another way (of two equal keys the last counts): as bad as faulty at once.
       try await postpone(delivery.platform, delivery.id, fault)
@@ -86,15 +89,25 @@ package struct WebhookIntake: Service {
         do {
           let outcome = try await process(platform, id)
           guard outcome != .repeated else { continue }
-          logger.notice(
-            "a webhook that was left behind has been processed",
-            metadata: ["platform": "\(platform.rawValue)", "delivery": "\(id)", "outcome": "\(outcome)"])
+          log(outcome, of: platform, id, .notice, "a webhook that was left behind has been processed")
         } catch {
           try await postpone(platform, id, error)
         }
       }
       guard due.count == Self.pageMax, !Task.isCancelled else { return }
     }
+  }
+
+  private func log(
+    _ outcome: DeliveryOutcome, of platform: Platform, _ id: String, _ level: Logger.Level, _ message: Logger.Message
+  ) {
+    let metadata: Logger.Metadata = [
+      "platform": "\(platform.rawValue)", "delivery": "\(id)", "outcome": "\(outcome.text)",
+    ]
+    guard case .pending(let review, let attempt, let trace) = outcome else {
+      return logger.log(level: level, message, metadata: metadata)
+    }
+    logger.log(level: level, message, metadata: .review(review, attempt: attempt, trace, metadata))
   }
 
   private func postpone(_ platform: Platform, _ id: String, _ error: any Error) async throws {

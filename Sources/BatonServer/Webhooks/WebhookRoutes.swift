@@ -43,7 +43,7 @@ struct WebhookRoutes: Sendable {
     return try await take(
       WebhookDelivery(
         platform: .github, id: id, event: name, payload: String(decoding: body, as: UTF8.self),
-        integrationID: source.integrationID), body, source)
+        integrationID: source.integrationID, trace: call.trace), body, source)
   }
 
   @Sendable private func gitlab(_ call: Call) async throws -> Response {
@@ -59,7 +59,8 @@ struct WebhookRoutes: Sendable {
     return try await take(
       WebhookDelivery(
         platform: .gitlab, id: Self.gitlabID(headers, body, source), event: name,
-        payload: String(decoding: body, as: UTF8.self), integrationID: source.integrationID), body, source)
+        payload: String(decoding: body, as: UTF8.self), integrationID: source.integrationID, trace: call.trace),
+      body, source)
   }
 
   private func take(_ delivery: WebhookDelivery, _ body: Data, _ source: WebhookSource) async throws -> Response {
@@ -105,7 +106,7 @@ struct WebhookRoutes: Sendable {
   private static func response(_ answer: WebhookIntake.Answer) -> Response {
     switch answer {
     case .stored: .json(.accepted, Answer(outcome: "stored", reason: "it is processed in a moment"))
-    case .processed(.pending(let id, let attempt)):
+    case .processed(.pending(let id, let attempt, _)):
       .json(.accepted, Answer(outcome: "pending", reviewId: id.lowercase, attempt: attempt))
     case .processed(.unchanged(let reason, let id)):
       .json(.ok, Answer(outcome: "unchanged", reason: reason, reviewId: id?.lowercase))

@@ -12,6 +12,7 @@ extension Consumer {
       let record = DispatchRecord(
         reviewID: ticket.reviewID, attempt: ticket.attempt, agentVersion: agentVersion, prepared: prepared)
       await write(record, report, ticket, trace)
+      logger.debug("review dispatched", metadata: metadata(ticket, trace))
       // Also where it could not be recorded: the worker has said yes, and the reaper reconciles the row.
       settle(hand.end(ticket), .acknowledge, .dispatched)
     case .overtaken:
@@ -116,6 +117,6 @@ extension Consumer {
   }
 
   private func metadata(_ ticket: Ticket, _ trace: TraceContext) -> Logger.Metadata {
-    ["review": "\(ticket.reviewID.lowercase)", "attempt": "\(ticket.attempt)", "trace": "\(trace.traceID)"]
+    .review(ticket.reviewID, attempt: ticket.attempt, trace)
   }
 }

@@ -27,8 +27,9 @@ extension Consumer {
       return await bury(delivery, reason: error.description)
     }
     let trace =
-      delivery.headers["traceparent"]?.stringValue.flatMap { TraceContext(traceparent: $0) }?.child() ?? TraceContext()
-    await decide(ticket, delivery, trace)
+      delivery.headers["traceparent"]?.stringValue.flatMap { TraceContext(traceparent: $0) }?.child()
+      ?? TraceContext(reviewID: ticket.reviewID)
+    await TraceContext.$current.withValue(trace) { await decide(ticket, delivery, trace) }
   }
 
   private func decide(_ ticket: Ticket, _ delivery: Delivery, _ trace: TraceContext) async {
@@ -59,7 +60,9 @@ extension Consumer {
       settle([delivery], flow.isDraining ? .giveBack : .reject, .returned)
     case .unknown:
       hand.decided()
-      await bury(delivery, reason: "no review has the id \(ticket.reviewID.lowercase)")
+      await bury(
+        delivery, reason: "no review has the id \(ticket.reviewID.lowercase)",
+        .review(ticket.reviewID, attempt: ticket.attempt, trace))
     }
   }
 
@@ -98,10 +101,10 @@ extension Consumer {
   }
 
   /// Moves poison to the dead-letter queue: published there and confirmed, then rejected here. Never stops the consumer.
-  private func bury(_ delivery: Delivery, reason: String) async {
+  private func bury(_ delivery: Delivery, reason: String, _ review: Logger.Metadata = [:]) async {
     logger.error(
       "not a message that can be worked on: moving it to \(ReviewTopology.deadQueue)",
-      metadata: ["message_id": "\(delivery.messageID ?? "none")", "reason": "\(reason)"])
+      metadata: review.merging(["message_id": "\(delivery.messageID ?? "none")", "reason": "\(reason)"]) { $1 })
     var attempt = 0
     while true {
       let outcome = await tickets.publishDead(delivery, reason: reason)

@@ -33,6 +33,9 @@ extension Reaper {
   ) async throws -> BatonMetrics.ReconcileResult {
     let result = try await result(of: review, answer: await worker.status(of: review.reviewID))
     metrics.reconciled(result).increment()
+    logger.log(
+      level: result == .lost ? .error : .info, "the worker was asked about a silent review",
+      metadata: review.metadata(["was": "\(review.status.rawValue)", "result": "\(result.rawValue)"]))
     return result
   }
 
@@ -65,7 +68,7 @@ extension Reaper {
     case .failed(let message):
       logger.warning(
         "the worker could not be asked about a silent review",
-        metadata: ["review": "\(review.reviewID.lowercase)", "error": "\(message)"])
+        metadata: review.metadata(["error": "\(message)"]))
       return .unanswered
     }
   }
@@ -81,6 +84,12 @@ extension Reaper {
     guard let claim = try await store.forgetDispatch(review, by: holder) else { return .alive }
     _ = await publisher.publish([claim])
     return .republished
+  }
+}
+
+extension SilentReview {
+  fileprivate func metadata(_ more: Logger.Metadata) -> Logger.Metadata {
+    .review(reviewID, attempt: attempt, trace, more)
   }
 }
 

@@ -93,12 +93,14 @@ package struct Reaper: Service {
         case .republish(let claim, let reason):
           claims.append(claim)
           counts.add(reason)
+          logger.info(
+            "abandoned review published again",
+            metadata: .review(claim.reviewID, attempt: claim.attempt, claim.trace, ["reason": "\(reason.rawValue)"]))
           if let reason = BatonMetrics.ReapReason(rawValue: reason.rawValue) { metrics.reaped(reason).increment() }
-        case .failed(let id, let attempt):
+        case .failed(let id, let attempt, let trace):
           counts.exhausted += 1
           metrics.ended(.failed).increment()
-          logger.error(
-            "review failed: its consumers die", metadata: ["review": "\(id.lowercase)", "attempt": "\(attempt)"])
+          logger.error("review failed: its consumers die", metadata: .review(id, attempt: attempt, trace))
         }
       }
       _ = await publisher.publish(claims)

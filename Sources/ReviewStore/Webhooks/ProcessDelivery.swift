@@ -7,7 +7,7 @@ extension ReviewStore {
     "take_delivery",
     """
     /* baton:take_delivery */
-    SELECT d.event, d.payload::text AS payload, d.integration_id, i.owner_type, i.owner_id,
+    SELECT d.event, d.payload::text AS payload, d.integration_id, d.traceparent, i.owner_type, i.owner_id,
            i.revoked_at IS NOT NULL AS is_revoked, c.config::text AS config
       FROM webhook_deliveries d
       LEFT JOIN platform_integrations i ON i.id = d.integration_id
@@ -52,7 +52,7 @@ extension ReviewStore {
       let outcome: DeliveryOutcome =
         switch verdict {
         case .ignored(let reason): .unchanged(reason, nil)
-        case .pushed(let push): try await apply(push, on: connection)
+        case .pushed(let push): try await apply(push, trace: stored?.trace ?? TraceContext(), on: connection)
         case .closed(let key, let updatedAt): try await close(key, updatedAt: updatedAt, on: connection)
         }
       let place = verdict.place
@@ -63,7 +63,9 @@ extension ReviewStore {
     }
   }
 
-  private func apply(_ push: PullRequestPush, on connection: PostgresConnection) async throws -> DeliveryOutcome {
+  private func apply(
+    _ push: PullRequestPush, trace: TraceContext, on connection: PostgresConnection
+  ) async throws -> DeliveryOutcome {
     let key = push.pullRequest
     _ = try await connection.query(Self.lockPullRequest, [key.text])
     let related = try await lockRelated(key, sha: push.review.headSha, on: connection)
@@ -79,12 +81,12 @@ extension ReviewStore {
     case .outdated: return .unchanged("a newer event of this pull request came before", same?.id)
     case .insert:
       let rows = try await connection.query(
-        Self.insertPush, Self.parameters(of: push.review, trace: TraceContext()) + [push.updatedAt.instant])
+        Self.insertPush, Self.parameters(of: push.review, trace: trace) + [push.updatedAt.instant])
       guard let row = rows.first else {
         // An application has inserted the same commit right now, without the lock.
         throw PostgresError(.server(SQLState.serializationFailure), "the same review is being inserted")
       }
-      return .pending(try row.decode("id", as: UUID.self), attempt: 1)
+      return .pending(try row.decode("id", as: UUID.self), attempt: 1, trace)
     case .restart(let id):
       let review = push.review
       let rows = try await connection.query(
@@ -93,7 +95,8 @@ extension ReviewStore {
           id, push.updatedAt.instant, review.prTitle, review.baseRef, review.headRef, review.platformIntegrationId,
           review.platformProjectId,
         ])
-      return .pending(id, attempt: Int(try rows[0].decode("attempt", as: Int32.self)))
+      // A new attempt of the same review goes on in its trace.
+      return .pending(id, attempt: Int(try rows[0].decode("attempt", as: Int32.self)), try rows[0].trace(of: id))
     case .keep(let id, let reason):
       _ = try await connection.query(Self.touchPush, [id, push.updatedAt.instant])
       return .unchanged(reason, id)
@@ -125,7 +128,10 @@ extension StoredDelivery {
       platform: platform, event: try row.decode("event", as: String.self),
       payload: try row.decode("payload", as: String.self), integrationID: id,
       owner: Owner(type: try row.choice("owner_type", as: Owner.Kind.self), id: owner),
-      isRevoked: try row.decode("is_revoked", as: Bool.self), configuration: try row.optional("config", as: String.self)
-    )
+      isRevoked: try row.decode("is_revoked", as: Bool.self),
+      configuration: try row.optional("config", as: String.self),
+      // None: stored by an older version.
+      trace: try row.optional("traceparent", as: String.self).flatMap { TraceContext(traceparent: $0) }
+        ?? TraceContext())
   }
 }

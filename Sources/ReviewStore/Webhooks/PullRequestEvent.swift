@@ -61,7 +61,7 @@ package struct PullRequestPush: Sendable, Equatable {
 /// What came of a delivery.
 package enum DeliveryOutcome: Sendable, Equatable {
   /// A review is pending because of it.
-  case pending(UUID, attempt: Int)
+  case pending(UUID, attempt: Int, TraceContext)
   /// Nothing had to be done, and why; the review that is there already, where that is the reason.
   case unchanged(String, UUID?)
   /// Reviews were cancelled because the pull request was closed.
@@ -70,9 +70,9 @@ package enum DeliveryOutcome: Sendable, Equatable {
   case repeated
 
   /// For `webhook_deliveries.outcome`.
-  var text: String {
+  package var text: String {
     switch self {
-    case .pending(let id, let attempt): "pending: \(id.lowercase), attempt \(attempt)"
+    case .pending(let id, let attempt, _): "pending: \(id.lowercase), attempt \(attempt)"
     case .unchanged(let reason, _): reason
     case .cancelled(let count): "closed: \(count) cancelled"
     case .repeated: "repeated"

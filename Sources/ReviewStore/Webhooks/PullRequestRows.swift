@@ -107,7 +107,7 @@ extension ReviewStore {
            pr_updated_at = GREATEST(r.pr_updated_at, $2), pr_title = $3, base_ref = $4, head_ref = $5,
            platform_integration_id = $6, platform_project_id = COALESCE($7, r.platform_project_id)
      WHERE r.id = $1
-    RETURNING r.attempt
+    RETURNING r.attempt, r.traceparent
     """)
 
   static let touchPush = Statement(

@@ -12,8 +12,14 @@ package struct WebhookDelivery: Sendable, Equatable {
   /// The body: JSON.
   package var payload: String
   package var integrationID: UUID
+  /// That of the request: becomes the review's, whoever processes the delivery.
+  package var trace: TraceContext
 
-  package init(platform: Platform, id: String, event: String, payload: String, integrationID: UUID) {
+  package init(
+    platform: Platform, id: String, event: String, payload: String, integrationID: UUID,
+    trace: TraceContext = TraceContext()
+  ) {
+    self.trace = trace
     self.platform = platform
     self.id = id
     self.event = event
@@ -47,6 +53,7 @@ package struct StoredDelivery: Sendable, Equatable {
   package var isRevoked: Bool
   /// The text of `agent_configs.config`; nil where the owner has none that is enabled.
   package var configuration: String?
+  package var trace: TraceContext
 }
 
 extension ReviewStore {
@@ -84,9 +91,9 @@ extension ReviewStore {
     "store_delivery",
     """
     /* baton:store_delivery */
-    INSERT INTO webhook_deliveries (platform, delivery_id, event, payload, integration_id, due_at)
+    INSERT INTO webhook_deliveries (platform, delivery_id, event, payload, integration_id, traceparent, due_at)
     -- Its receiver goes on at once; others take it up where that has died.
-    VALUES ($1, $2, $3, $4::text::jsonb, $5, now() + interval '5 seconds')
+    VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, now() + interval '5 seconds')
     ON CONFLICT (platform, delivery_id) DO UPDATE
        -- Sent again by hand, after it was given up.
        SET processed_at = NULL, tries = 0, outcome = NULL, due_at = EXCLUDED.due_at
@@ -98,7 +105,10 @@ extension ReviewStore {
   package func store(_ delivery: WebhookDelivery) async throws -> Bool {
     try await pool.query(
       Self.storeDelivery,
-      [delivery.platform.rawValue, delivery.id, delivery.event, delivery.payload, delivery.integrationID]
+      [
+        delivery.platform.rawValue, delivery.id, delivery.event, delivery.payload, delivery.integrationID,
+        delivery.trace.traceparent,
+      ]
     ).affectedRows == 1
   }
 

@@ -150,15 +150,32 @@ struct ServerWebhookTests {
     }
   }
 
+  @Test("a webhook's trace becomes its review's; a malformed one starts a new trace")
+  func trace() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+      for (number, header) in [(7, trace), (8, "00-0-0-01")] {
+        var webhook = try RecordedWebhook.github("opened", ["pull_request.number": "\(number)", "number": "\(number)"])
+        webhook.headers.append(("traceparent", header))
+        #expect(try await stack.client.send(webhook).status == 202)
+      }
+      let claims = try await stack.store.claim(limit: 10, ownerLimit: 10, by: Holder.ID())
+      let traces = Set(claims.map(\.trace.traceparent))
+      #expect(traces.count == 2 && traces.contains(trace), "\(traces)")
+    }
+  }
+
   @Test("what is stored and not processed, because its receiver has died, is processed once by whoever finds it")
   func leftBehind() async throws {
     try await withServerStack { stack in
       let integration = try await stack.addGitHub()
+      let trace = TraceContext()
       for sha: Character in ["a", "b"] {
         let webhook = try RecordedWebhook.github("synchronize", push(sha, at: sha == "a" ? 1 : 2))
         let delivery = WebhookDelivery(
           platform: .github, id: "left-\(sha)", event: "pull_request",
-          payload: String(decoding: webhook.body, as: UTF8.self), integrationID: integration)
+          payload: String(decoding: webhook.body, as: UTF8.self), integrationID: integration, trace: trace)
         #expect(try await stack.store.store(delivery))
         #expect(try await !stack.store.store(delivery))
       }
@@ -172,6 +189,9 @@ struct ServerWebhookTests {
       #expect(try await stack.count("webhook_deliveries WHERE processed_at IS NULL") == 0)
       let states = try await stack.states()
       #expect(states.contains("bbbb pending 1 -"), "\(states)")
+      // Its sender's trace is not lost with its receiver.
+      let claims = try await stack.store.claim(limit: 10, ownerLimit: 10, by: Holder.ID())
+      #expect(claims.map(\.trace) == [trace])
       #expect(states == ["bbbb pending 1 -"] || states == ["aaaa cancelled 1 superseded", "bbbb pending 1 -"])
     }
   }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import PostgresClient
 import ReviewStore
 import Reviews
 import Support
@@ -37,6 +38,27 @@ struct ClaimTests {
       #expect(try await test.claim(ownerLimit: 1).isEmpty)
       _ = try await test.store.report(first[0].reviewID, RunReport(status: .completed, attempt: 1))
       #expect(try await test.claim(ownerLimit: 1).count == 1)
+    }
+  }
+
+  @Test(
+    "a review that SQL has inserted has one trace, whoever claims it how often; one that came with a trace keeps it")
+  func trace() async throws {
+    try await withTestStore { test in
+      let given = try #require(TraceContext(traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+      let ids = try await test.insert(3)
+      try await test.sql("UPDATE code_reviews SET traceparent = '\(given.traceparent)' WHERE id = '\(ids[1])'")
+      try await test.sql("UPDATE code_reviews SET traceparent = 'made up' WHERE id = '\(ids[2])'")
+      for _ in 0..<2 {
+        let claims = try await test.claim()
+        #expect(claims.count == 3)
+        for claim in claims {
+          #expect(claim.trace == (claim.reviewID == ids[1] ? given : TraceContext(reviewID: claim.reviewID)))
+        }
+        try await test.store.unclaim(claims, reason: "a test", retryAfter: .zero)
+      }
+      let stored = try await test.sql("SELECT traceparent FROM code_reviews WHERE id = '\(ids[0])'")[0]
+      #expect(try stored.decode(0, as: String?.self) == TraceContext(reviewID: ids[0]).traceparent)
     }
   }
 

@@ -75,7 +75,7 @@ struct ReapTests {
         let reaped = try await reap(test, attemptMax: 3)
         if loss < 3 {
           #expect(reasons(reaped) == [.leaseExpired])
-        } else if case .failed(let failed, _)? = reaped.first {
+        } else if case .failed(let failed, _, _)? = reaped.first {
           #expect(failed == id)
         } else {
           Issue.record("not failed: \(reaped)")

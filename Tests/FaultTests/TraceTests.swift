@@ -1,0 +1,91 @@
+import Foundation
+import PostgresClient
+import Reviews
+import Support
+import Testing
+import WorkerAPI
+
+@Suite("Traces", .timeLimit(.minutes(5)))
+struct TraceTests {
+  private static let given = "4bf92f3577b34da6a3ce929d0e0e4736"
+  private static let settings = [
+    "BATON_GITHUB_WEBHOOK_SECRET": RecordedWebhook.webhookSecret, "BATON_CALLBACK_SECRET": "c4llback",
+    "BATON_RUNNING_TIMEOUT": "1s", "BATON_LOG_FORMAT": "json", "BATON_LOG_LEVEL": "debug",
+  ]
+
+  /// A line of a role's log, as far as it is looked at.
+  private struct Line: Decodable {
+    var message: String
+    var metadata: [String: String]?
+  }
+
+  @Test(
+    "every line of every role that names a review carries one trace, from the webhook to the worker and back: the sender's, or the one of the id of a review that SQL has inserted"
+  )
+  func oneTrace() async throws {
+    let port = try BrokerServer.freePort()
+    try await withPlant(latency: .zero, settings: Self.settings.merging(["BATON_HTTP_PORT": "\(port)"]) { $1 }) {
+      plant in
+      try await plant.addIntegration()
+      let client = RawHTTPClient(port: port)
+      let server = try await plant.start("serve")
+      try await eventually("it listens") { server.output.contains(#""listening""#) }
+      let roles = [
+        "serve": server, "produce": try await plant.start("produce"), "consume": try await plant.start("consume"),
+        "reap": try await plant.start("reap", "--interval", "200ms"),
+      ]
+      var webhook = try RecordedWebhook.github("opened")
+      webhook.headers.append(("traceparent", "00-\(Self.given)-00f067aa0ba902b7-01"))
+      let sent = try await client.send(webhook)
+      #expect(sent.status == 202, "\(sent.body)")
+      let fromWebhook = try #require(
+        try await plant.test.sql("SELECT id FROM code_reviews")[0].decode(0, as: UUID?.self))
+      let fromSQL = try await plant.test.insert(1)[0]
+      for id in [fromWebhook, fromSQL] { try await live(id, plant, client) }
+
+      let traces = [fromWebhook: Self.given, fromSQL: fromSQL.text.filter { $0 != "-" }]
+      for (id, trace) in traces {
+        #expect(plant.worker.starts(of: id).allSatisfy { $0.traceparent?.contains(trace) == true })
+        for (role, process) in roles {
+          let lines = try self.lines(of: process, naming: id)
+          #expect(!lines.isEmpty, "\(role) says nothing of \(id.text)")
+          for line in lines { #expect(line.metadata?["trace"] == trace, "\(role): \(line)") }
+        }
+      }
+      for process in roles.values { process.signal(SIGTERM) }
+      for process in roles.values { #expect(await process.wait() == 0, "\(process.output)") }
+    }
+  }
+
+  /// Dispatched, running, silent, asked about, cancelled; then a callback that comes too late.
+  private func live(_ id: UUID, _ plant: Plant, _ client: RawHTTPClient) async throws {
+    try await eventually("dispatched") { try await plant.test.row(id).dispatchedAt != nil }
+    #expect(try await callback(id, "running", client).status == 200)
+    plant.worker.setState(of: id, to: .running)
+    try await eventually("it was asked about") { plant.worker.statusRequests.contains(id) }
+    #expect(try await client.send("POST", "/api/reviews/\(id.text)/cancel").status == 202)
+    try await eventually("the worker is told") { plant.worker.cancels.contains { $0.reviewID == id } }
+    try await eventually("the reaper has noted it") { try await plant.count("baton_outbox") == 0 }
+    try await eventually("the pull request is told") {
+      try await plant.count("baton_feedback WHERE due_at IS NOT NULL") == 0
+    }
+    #expect(try await callback(id, "completed", client).status == 200)
+    #expect(try await plant.test.row(id).status == .cancelled)
+  }
+
+  private func callback(_ id: UUID, _ status: String, _ client: RawHTTPClient) async throws -> HTTPReply {
+    try await client.send(
+      "POST", "/api/internal/code-review-status/\(id.text)", headers: [("X-Internal-Secret", "c4llback")],
+      body: Array(#"{"status":"\#(status)","attempt":1}"#.utf8))
+  }
+
+  private func lines(of process: BatonProcess, naming id: UUID) throws -> [Line] {
+    try process.output.split(separator: "\n").filter { $0.contains(id.text) }.map {
+      try JSONDecoder().decode(Line.self, from: Data($0.utf8))
+    }
+  }
+}
+
+extension UUID {
+  fileprivate var text: String { uuidString.lowercased() }
+}
