@@ -100,24 +100,32 @@ extension ReviewStore {
          AND r.lease_owner IS NOT DISTINCT FROM c.lease_owner
          AND r.lease_expires_at IS NOT DISTINCT FROM c.lease_expires_at
          FOR UPDATE OF r SKIP LOCKED
+    ),
+    reaped AS (
+      UPDATE code_reviews r
+         SET status = CASE WHEN t.is_exhausted THEN 'failed' ELSE 'queued' END,
+             status_reason = CASE WHEN t.is_exhausted THEN 'its consumers died' ELSE 'republished: ' || t.reason END,
+             error_code = CASE WHEN t.is_exhausted THEN 'attempts_exhausted' END,
+             error_message = CASE WHEN t.is_exhausted THEN
+               (r.lease_losses + 1) || ' consumers died or hung while they prepared this review' END,
+             lease_losses = r.lease_losses + CASE WHEN r.lease_owner IS NULL THEN 0 ELSE 1 END,
+             claimed_at = clock_timestamp(),
+             claimed_by = $6,
+             published_at = NULL,
+             republish_count = r.republish_count + 1,
+             lease_owner = NULL,
+             lease_expires_at = NULL,
+             updated_at = now()
+        FROM (SELECT id, reason, is_leased AND lease_losses + 1 >= $7 AS is_exhausted FROM taken) t
+       WHERE r.id = t.id
+      RETURNING r.id, r.attempt, r.status, r.claimed_at, r.traceparent, t.reason
+    ),
+    counted AS (
+      INSERT INTO baton_counts AS c (what, label, count)
+      SELECT 'reaped', reason, count(*) FROM reaped WHERE status = 'queued' GROUP BY reason ORDER BY reason
+      ON CONFLICT (what, label, shard) DO UPDATE SET count = c.count + EXCLUDED.count
     )
-    UPDATE code_reviews r
-       SET status = CASE WHEN t.is_exhausted THEN 'failed' ELSE 'queued' END,
-           status_reason = CASE WHEN t.is_exhausted THEN 'its consumers died' ELSE 'republished: ' || t.reason END,
-           error_code = CASE WHEN t.is_exhausted THEN 'attempts_exhausted' END,
-           error_message = CASE WHEN t.is_exhausted THEN
-             (r.lease_losses + 1) || ' consumers died or hung while they prepared this review' END,
-           lease_losses = r.lease_losses + CASE WHEN r.lease_owner IS NULL THEN 0 ELSE 1 END,
-           claimed_at = clock_timestamp(),
-           claimed_by = $6,
-           published_at = NULL,
-           republish_count = r.republish_count + 1,
-           lease_owner = NULL,
-           lease_expires_at = NULL,
-           updated_at = now()
-      FROM (SELECT id, reason, is_leased AND lease_losses + 1 >= $7 AS is_exhausted FROM taken) t
-     WHERE r.id = t.id
-    RETURNING r.id, r.attempt, r.status, r.claimed_at, r.traceparent, t.reason
+    SELECT * FROM reaped
     """)
 
   /// Takes a page of abandoned reviews: each is claimed anew for this holder, which publishes it.

@@ -14,7 +14,7 @@ extension ReviewStore {
     webhookInstallation, webhookIntegration, storeDelivery, dueDeliveries, deferDelivery, pruneDeliveries,
     takeDelivery, settleDelivery, lockTimeout, lockPullRequest, relatedReviews, newestEvent, cancelRelated, insertPush,
     restartPush, touchPush, takeFeedback, recordCheckRun, feedbackTold, feedbackDelivered, feedbackFailed,
-    capacity, reaperRan,
+    capacity, reaperRan, counts, countReconciled,
     patientTransaction, lockIntegrationTokens, storeIntegrationTokens,
     liveOwners, oneOwner, heldUp, whyPending, flow, recentFailures, listHolders, browseLive, browse, browseEnd,
   ]

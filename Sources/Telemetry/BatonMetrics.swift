@@ -1,4 +1,5 @@
 package import CoreMetrics
+internal import Reviews
 internal import Synchronization
 
 /// Every metric of Baton: its name, unit, labels and buckets, and the handle that writes it. The one place where they stand.
@@ -53,6 +54,14 @@ package struct BatonMetrics: Sendable {
   package let reaped: MetricCounters<ReapReason>
   /// Silent reviews that the worker was asked about.
   package let reconciled: MetricCounters<ReconcileResult>
+  /// Reviews that completed, whichever process recorded it.
+  package let reviewsCompleted: MetricGauge
+  /// Reviews that failed, whichever process recorded it.
+  package let reviewsFailed: MetricGauges<FailureCode>
+  /// Reviews taken up again by any reaper.
+  package let reviewsReaped: MetricGauges<ReapReason>
+  /// Silent reviews that any reaper has asked the worker about.
+  package let reviewsReconciled: MetricGauges<ReconcileResult>
   /// 1 while a target's circuit is not closed.
   package let circuitOpen: MetricGauges<CircuitTarget>
   /// Connections to the broker made again.
@@ -86,6 +95,10 @@ package struct BatonMetrics: Sendable {
     ended = MetricCounters(.ended, factory)
     reaped = MetricCounters(.reaped, factory)
     reconciled = MetricCounters(.reconciled, factory)
+    reviewsCompleted = MetricGauge(.reviewsCompleted, factory)
+    reviewsFailed = MetricGauges(.reviewsFailed, factory)
+    reviewsReaped = MetricGauges(.reviewsReaped, factory)
+    reviewsReconciled = MetricGauges(.reviewsReconciled, factory)
     circuitOpen = MetricGauges(.circuitOpen, factory)
     amqpReconnects = MetricCounter(.amqpReconnects, factory)
     postgresReconnects = MetricCounter(.postgresReconnects, factory)
@@ -136,6 +149,26 @@ extension BatonMetrics {
     case republished, lost
     /// The worker gave no answer that is evidence.
     case unanswered
+  }
+
+  /// Label `error_code` of `baton_reviews_failed_total`.
+  package struct FailureCode: RawRepresentable, CaseIterable, Hashable, Sendable {
+    package let rawValue: String
+
+    /// What somebody has written with SQL, or a newer version.
+    package static let other = FailureCode("other")
+    /// Those with which a review fails; the others belong to cancelled ones.
+    package static let allCases =
+      ErrorCode.allCases.filter { $0 != .superseded && $0 != .cancelledByUser }.map { FailureCode($0.rawValue) } + [
+        other
+      ]
+
+    private init(_ rawValue: String) { self.rawValue = rawValue }
+
+    package init?(rawValue: String) {
+      guard Self.allCases.contains(where: { $0.rawValue == rawValue }) else { return nil }
+      self.rawValue = rawValue
+    }
   }
 
   /// Label `target` of `baton_circuit_open`.
@@ -195,7 +228,8 @@ extension BatonMetrics {
     .queueMessagesReady, .queueMessagesUnacked, .queueConsumers, .deadMessages, .reviews, .oldestPendingSeconds,
     .oldestQueuedSeconds, .oldestClaimableSeconds, .oldestRunningSeconds, .heldBack, .reaperLastRun, .claimed,
     .published, .publishConfirmSeconds, .deliveries, .prepareSeconds, .dispatchSeconds,
-    .queueWaitSeconds, .inflightReviews, .consumerSlots, .ended, .reaped, .reconciled, .circuitOpen, .amqpReconnects,
+    .queueWaitSeconds, .inflightReviews, .consumerSlots, .ended, .reaped, .reconciled, .reviewsCompleted,
+    .reviewsFailed, .reviewsReaped, .reviewsReconciled, .circuitOpen, .amqpReconnects,
     .postgresReconnects,
     .httpRequests,
   ]
@@ -288,6 +322,21 @@ extension MetricDefinition {
     labels: ["reason": values(BatonMetrics.ReapReason.self)])
   static let reconciled = MetricDefinition(
     "baton_reconciled_total", .counter, unit: "reviews", help: "Silent reviews that the worker was asked about.",
+    labels: ["result": values(BatonMetrics.ReconcileResult.self)])
+  static let reviewsCompleted = MetricDefinition(
+    "baton_reviews_completed_total", .total, unit: "reviews",
+    help: "Reviews that completed, by the database's count: whichever process recorded it.")
+  static let reviewsFailed = MetricDefinition(
+    "baton_reviews_failed_total", .total, unit: "reviews",
+    help: "Reviews that failed, by the database's count: whichever process decided it, one that cron ran, too.",
+    labels: ["error_code": values(BatonMetrics.FailureCode.self)])
+  static let reviewsReaped = MetricDefinition(
+    "baton_reviews_reaped_total", .total, unit: "reviews",
+    help: "Abandoned reviews taken up again, by the database's count: by whichever reaper.",
+    labels: ["reason": values(BatonMetrics.ReapReason.self)])
+  static let reviewsReconciled = MetricDefinition(
+    "baton_reviews_reconciled_total", .total, unit: "reviews",
+    help: "Silent reviews that the worker was asked about, by the database's count: by whichever reaper.",
     labels: ["result": values(BatonMetrics.ReconcileResult.self)])
   static let circuitOpen = MetricDefinition(
     "baton_circuit_open", .gauge, unit: "0 or 1", help: "1 while calls to a target are held back.",

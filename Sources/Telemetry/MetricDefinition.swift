@@ -9,13 +9,15 @@ package struct MetricDefinition: Sendable {
     /// A gauge that tells of something outside of the process: absent until it has been measured, and again while it is
     /// set to NaN, as a 0 nobody measured would be a lie.
     case measured
+    /// A counter that is kept outside of the process, in the database: whole, absent until it has been read.
+    case total
     /// Counts of durations by upper bounds in seconds, rising.
     case histogram(buckets: [Double])
 
     /// The word behind `# TYPE`.
     package var name: String {
       switch self {
-      case .counter: "counter"
+      case .counter, .total: "counter"
       case .gauge, .measured: "gauge"
       case .histogram: "histogram"
       }

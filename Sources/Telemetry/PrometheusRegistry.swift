@@ -95,8 +95,13 @@ package final class PrometheusRegistry: MetricsFactory {
   }
 
   private func gauge(_ label: String, _ dimensions: [(String, String)]) -> GaugeSeries {
-    series(label, dimensions, suffix: "", kind: "gauge") { definition in
-      if case .measured = definition?.kind { GaugeSeries(.nan) } else { GaugeSeries(0) }
+    // A total is set like a gauge, and shown as what it is.
+    let kind = if case .total? = definitions[Exposition.name(label)]?.kind { "counter" } else { "gauge" }
+    return series(label, dimensions, suffix: "", kind: kind) { definition in
+      switch definition?.kind {
+      case .measured?, .total?: GaugeSeries(.nan)
+      default: GaugeSeries(0)
+      }
     }
   }
 

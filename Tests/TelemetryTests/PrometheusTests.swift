@@ -125,6 +125,10 @@ struct PrometheusTests {
 
 @Suite("Baton's metrics")
 struct BatonMetricsTests {
+  /// Every code with which a review can fail; the others are those of cancelled ones.
+  private static let failureCodes =
+    ErrorCode.allCases.filter { $0 != .superseded && $0 != .cancelledByUser }.map(\.rawValue) + ["other"]
+
   /// The names, labels and label values that other programs rely on.
   static let promised: [String: [String: [String]]] = [
     "baton_queue_messages_ready": [:], "baton_queue_messages_unacked": [:], "baton_queue_consumers": [:],
@@ -142,6 +146,12 @@ struct BatonMetricsTests {
     "baton_inflight_reviews": [:],
     "baton_reaped_total": ["reason": ["unpublished", "lease_expired", "stale", "lost"]],
     "baton_reconciled_total": [
+      "result": ["alive", "completed", "failed", "cancelled", "republished", "lost", "unanswered"]
+    ],
+    "baton_reviews_completed_total": [:],
+    "baton_reviews_failed_total": ["error_code": failureCodes],
+    "baton_reviews_reaped_total": ["reason": ["unpublished", "lease_expired", "stale", "lost"]],
+    "baton_reviews_reconciled_total": [
       "result": ["alive", "completed", "failed", "cancelled", "republished", "lost", "unanswered"]
     ],
     "baton_circuit_open": ["target": ["worker", "github", "gitlab"]], "baton_amqp_reconnects_total": [:],
@@ -163,7 +173,8 @@ struct BatonMetricsTests {
     let registry = PrometheusRegistry()
     _ = BatonMetrics(factory: registry)
     let lines = registry.exposition().split(separator: "\n").map { String($0) }
-    for (name, labels) in Self.promised where name.hasSuffix("_total") && labels.count < 2 {
+    for (name, labels) in Self.promised
+    where name.hasSuffix("_total") && !name.hasPrefix("baton_reviews") && labels.count < 2 {
       for value in labels.first?.value ?? [""] {
         let series = labels.first.map { "\(name){\($0.key)=\"\(value)\"}" } ?? name
         #expect(lines.contains("\(series) 0"), "\(series)")
@@ -174,6 +185,17 @@ struct BatonMetricsTests {
     #expect(lines.contains("baton_circuit_open{target=\"worker\"} 0"))
     #expect(lines.contains("baton_http_requests_total{route=\"/webhooks/github\",status=\"202\"} 0"))
     #expect(!lines.contains { $0.hasPrefix("baton_reviews") || $0.hasPrefix("baton_queue_messages") })
+  }
+
+  @Test("a count that the database keeps is shown as a counter, whole, once it is known")
+  func totals() throws {
+    let registry = PrometheusRegistry()
+    let metrics = BatonMetrics(factory: registry)
+    #expect(!registry.exposition().contains("baton_reviews_failed_total"))
+    metrics.reviewsFailed(try #require(BatonMetrics.FailureCode(rawValue: "worker_lost"))).set(7)
+    let text = registry.exposition()
+    #expect(text.contains("# TYPE baton_reviews_failed_total counter\n"))
+    #expect(text.contains("baton_reviews_failed_total{error_code=\"worker_lost\"} 7\n"))
   }
 
   @Test("every handle writes to its own metric")
@@ -197,6 +219,11 @@ struct BatonMetricsTests {
     metrics.heldBack(.ownerLimit).set(4)
     metrics.consumerSlots.set(256)
     metrics.reaperLastRun.set(1_700_000_000.5)
+    metrics.reviewsCompleted.set(11)
+    let lost = try #require(BatonMetrics.FailureCode(rawValue: "worker_lost"))
+    metrics.reviewsFailed(lost).set(12)
+    metrics.reviewsReaped(.lost).set(13)
+    metrics.reviewsReconciled(.lost).set(14)
     for status in ReviewStatus.allCases { metrics.recordEnd(status) }
     #expect(try factory.expectCounter("baton_claimed_total").totalValue == 3)
     #expect(try factory.expectCounter("baton_published_total", [("result", "nacked")]).totalValue == 1)
@@ -219,6 +246,10 @@ struct BatonMetricsTests {
     #expect(try factory.expectMeter("baton_reviews_held_back", [("reason", "owner_limit")]).values == [4])
     #expect(try factory.expectMeter("baton_consumer_slots").values == [256])
     #expect(try factory.expectMeter("baton_reaper_last_run_timestamp_seconds").values == [1_700_000_000.5])
+    #expect(try factory.expectMeter("baton_reviews_completed_total").values == [11])
+    #expect(try factory.expectMeter("baton_reviews_failed_total", [("error_code", "worker_lost")]).values == [12])
+    #expect(try factory.expectMeter("baton_reviews_reaped_total", [("reason", "lost")]).values == [13])
+    #expect(try factory.expectMeter("baton_reviews_reconciled_total", [("result", "lost")]).values == [14])
     for status in ["completed", "failed"] {
       #expect(try factory.expectCounter("baton_ended_total", [("status", status)]).totalValue == 1)
     }

@@ -48,9 +48,11 @@ package struct LoadFigures: Sendable {
     async let queue = within(Self.scrapeTimeout) { await queueStats() }
     async let stored = within(Self.scrapeTimeout) { try? await store.liveStats(holderTimeout: holderTimeout) }
     async let capacity = within(Self.scrapeTimeout) { try? await store.capacityStats(ownerLimit: ownerLimit) }
+    async let counts = within(Self.scrapeTimeout) { try? await store.counts() }
     set(metrics, queue: await queue)
     set(metrics, stored: await stored)
     set(metrics, capacity: await capacity)
+    if let counts = await counts { set(metrics, counts: counts) }
   }
 
   private func set(_ metrics: BatonMetrics, queue: QueueFigures?) {
@@ -97,6 +99,24 @@ extension LoadFigures {
       metrics.reaperLastRun.set(lastRun)
     } else {
       metrics.reaperLastRun.unset()
+    }
+  }
+}
+
+extension LoadFigures {
+  /// What cannot be read stays as it was last seen: a count only grows.
+  private func set(_ metrics: BatonMetrics, counts: ReviewCounts) {
+    metrics.reviewsCompleted.set(counts.completed)
+    for code in BatonMetrics.FailureCode.allCases where code != .other {
+      metrics.reviewsFailed(code).set(counts.failed[code.rawValue] ?? 0)
+    }
+    let other = counts.failed.filter { BatonMetrics.FailureCode(rawValue: $0.key) ?? .other == .other }
+    metrics.reviewsFailed(.other).set(other.values.reduce(0, +))
+    for reason in BatonMetrics.ReapReason.allCases {
+      metrics.reviewsReaped(reason).set(counts.reaped[reason.rawValue] ?? 0)
+    }
+    for result in BatonMetrics.ReconcileResult.allCases {
+      metrics.reviewsReconciled(result).set(counts.reconciled[result.rawValue] ?? 0)
     }
   }
 }

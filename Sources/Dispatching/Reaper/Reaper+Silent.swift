@@ -17,13 +17,17 @@ extension Reaper {
     let times = policy.reapTimes
     while true {
       let silent = try await store.takeSilent(times, limit: Self.pageMax)
-      try await withThrowingTaskGroup(of: BatonMetrics.ReconcileResult.self) { group in
+      let results = try await withThrowingTaskGroup(of: BatonMetrics.ReconcileResult.self) { group in
+        var results: [BatonMetrics.ReconcileResult] = []
         for (index, review) in silent.enumerated() {
-          if index >= Self.questionsAtOnce, let result = try await group.next() { counts.add(result) }
+          if index >= Self.questionsAtOnce, let result = try await group.next() { results.append(result) }
           group.addTask { try await reconcile(review, with: worker) }
         }
-        for try await result in group { counts.add(result) }
+        for try await result in group { results.append(result) }
+        return results
       }
+      for result in results { counts.add(result) }
+      try await store.countReconciled(results.reduce(into: [:]) { $0[$1.rawValue, default: 0] += 1 })
       guard silent.count == Self.pageMax else { return }
     }
   }

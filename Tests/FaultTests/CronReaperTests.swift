@@ -1,0 +1,41 @@
+import Foundation
+import ReviewStore
+import Reviews
+import Support
+import Testing
+import WorkerAPI
+
+@Suite("A reaper that cron runs", .timeLimit(.minutes(5)))
+struct CronReaperTests {
+  @Test("what it decides is in the metrics of those that stay: reaps, answers of the worker, failures by their code")
+  func metrics() async throws {
+    let port = try BrokerServer.freePort()
+    let settings = ["BATON_RUNNING_TIMEOUT": "1s", "BATON_HTTP_PORT": "\(port)"]
+    try await withPlant(latency: .zero, settings: settings) { plant in
+      let ids = try await plant.test.insert(2)
+      let (server, _) = try await plant.listen("serve")
+      let roles = [server, try await plant.start("produce"), try await plant.start("consume")]
+      try await eventually("dispatched") { try await plant.dispatchedCount() == 2 }
+      for id in ids { _ = try await plant.test.store.report(id, RunReport(status: .running, attempt: 1)) }
+      plant.worker.setState(of: ids[0], to: .running)
+      plant.worker.forget(ids[1])
+      // A 404 is evidence once the worker has answered for another.
+      try await eventually("the one that the worker has lost has failed") {
+        #expect(try await plant.run("reap").status == 0)
+        return try await plant.test.row(ids[1]).status == .failed
+      }
+      #expect(try await plant.test.row(ids[0]).status == .running)
+      let text = try await RawHTTPClient(port: port).send("GET", "/metrics").body
+      for line in [
+        #"baton_reviews_failed_total{error_code="worker_lost"} 1"#,
+        #"baton_reviews_failed_total{error_code="other"} 0"#,
+        #"baton_reviews_reconciled_total{result="lost"} 1"#, #"baton_reviews_reaped_total{reason="lost"} 0"#,
+        "baton_reviews_completed_total 0",
+      ] {
+        #expect(text.contains("\n\(line)\n"), "\(line)")
+      }
+      for role in roles { role.signal(SIGTERM) }
+      for role in roles { #expect(await role.wait() == 0, "\(role.output)") }
+    }
+  }
+}
