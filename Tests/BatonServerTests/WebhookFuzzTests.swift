@@ -78,12 +78,34 @@ struct WebhookFuzzTests {
     }
   }
 
-  @Test("a body over the limit is refused, and a header without end")
+  @Test("without what could be a signature, or the right token, a body is not even read")
+  func unread() async throws {
+    try await withServer(webhooks: WebhookSecrets(github: Secret("s"))) { server in
+      for signature in ["", "X-Hub-Signature-256: sha256=00\r\n"] {
+        let head = "POST /webhooks/github HTTP/1.1\r\nHost: localhost\r\n\(signature)Content-Length: 1000\r\n\r\n"
+        let reply = try await server.client.exchange(Array(head.utf8))
+        #expect(reply?.status == 401)
+      }
+    }
+  }
+
+  @Test("a body over the limit is refused, announced or not, and a header without end")
   func limits() async throws {
     try await withServer(webhooks: WebhookSecrets(github: Secret("s"))) { server in
-      let large = try await server.client.send(
-        "POST", "/webhooks/github", body: Array(repeating: 32, count: (1 << 20) + 1))
-      #expect(large.status == 413)
+      let signature = RecordedWebhook.signature(of: [], secret: "s")
+      let head = "POST /webhooks/github HTTP/1.1\r\nHost: localhost\r\nX-Hub-Signature-256: \(signature)\r\n"
+      let limit = WebhookRoutes.bodyByteCountMax
+      // Nothing of it is sent, nothing has to be.
+      let announced = try await server.client.exchange(Array("\(head)Content-Length: \(limit + 1)\r\n\r\n".utf8))
+      #expect(announced?.status == 413)
+      let chunk = Array("\(String(limit + 1, radix: 16))\r\n".utf8) + Array(repeating: 32, count: limit + 1)
+      let chunked = try await server.client.exchange(Array("\(head)Transfer-Encoding: chunked\r\n\r\n".utf8) + chunk)
+      #expect(chunked == nil || chunked?.status == 413)
+      // As long as it may be: read, and found not to be signed like this.
+      let longest = try await server.client.send(
+        "POST", "/webhooks/github", headers: [("X-Hub-Signature-256", signature)],
+        body: Array(repeating: 32, count: limit))
+      #expect(longest.status == 401)
       let header = [("X-Hub-Signature-256", String(repeating: "a", count: 40_000))]
       let reply = try? await server.client.send("POST", "/webhooks/github", headers: header, body: [123, 125])
       if let reply { #expect((400..<500).contains(reply.status)) }

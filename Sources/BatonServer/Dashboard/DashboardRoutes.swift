@@ -18,6 +18,8 @@ struct DashboardRoutes: Sendable {
 
   /// How long a page, or a look of the stream, waits for the database and the broker.
   private static let readTimeout = Duration.seconds(5)
+  /// A form has a token, or an owner's name, and a path.
+  private static let formByteCountMax = 64 * 1_024
 
   /// - Parameter worker: whose timeout bounds how long a review's page waits for it; nil where none is set.
   init(
@@ -85,7 +87,8 @@ struct DashboardRoutes: Sendable {
   }
 
   private func form(_ call: Call, knowing names: [String]) async throws -> [String: String] {
-    let query = QueryText(String(decoding: try await call.body(), as: UTF8.self), knowing: names)
+    let query = QueryText(
+      String(decoding: try await call.body(upTo: Self.formByteCountMax), as: UTF8.self), knowing: names)
     guard query.faults.isEmpty else { throw HTTPFault.malformed("faulty form", faults: query.faults) }
     return query.values
   }

@@ -14,24 +14,34 @@ struct Call: Sendable {
   let peer: SocketAddress?
   let logger: Logger
 
-  /// The most bytes of a body.
+  /// The most bytes of a body, where a route has no limit of its own.
   static let bodyByteCountMax = 1 << 20
 
   /// The whole body.
-  /// - Throws: `HTTPFault`: 413 where it is longer than ``bodyByteCountMax``, 400 where it does not arrive.
-  func body() async throws -> Data {
-    let tooLarge = HTTPFault(.contentTooLarge, "the body is larger than \(Self.bodyByteCountMax) bytes")
-    if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > Self.bodyByteCountMax {
-      throw tooLarge
+  /// - Parameter time: how long it may take to arrive.
+  /// - Throws: `HTTPFault`: 413 where it is longer, 408 where it takes longer, 400 where it does not arrive.
+  func body(upTo byteCountMax: Int = bodyByteCountMax, within time: Duration = .seconds(60)) async throws -> Data {
+    _ = try announcedByteCount(upTo: byteCountMax)
+    let body = request.body
+    let read = await within(time) { () -> Result<Data, HTTPFault>? in
+      do {
+        return .success(Data(try await body.collect(upTo: byteCountMax).readableBytesView))
+      } catch is NIOTooManyBytesError {
+        return .failure(.tooLarge(byteCountMax))
+      } catch {
+        return .failure(.malformed("the body could not be read to its end"))
+      }
     }
-    do {
-      let buffer = try await request.body.collect(upTo: Self.bodyByteCountMax)
-      return Data(buffer.readableBytesView)
-    } catch is NIOTooManyBytesError {
-      throw tooLarge
-    } catch {
-      throw HTTPFault.malformed("the body could not be read to its end")
-    }
+    guard let read else { throw HTTPFault(.requestTimeout, "the body has not arrived within \(time)") }
+    return try read.get()
+  }
+
+  /// How long the body says it is; where it does not say, as long as it may be.
+  /// - Throws: `HTTPFault` 413.
+  func announcedByteCount(upTo byteCountMax: Int) throws -> Int {
+    guard let length = request.headers[.contentLength].flatMap({ Int($0) }) else { return byteCountMax }
+    guard length <= byteCountMax else { throw HTTPFault.tooLarge(byteCountMax) }
+    return max(0, length)
   }
 
   /// The trace that the caller has begun (W3C Trace Context), or a new one.

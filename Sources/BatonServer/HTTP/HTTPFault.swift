@@ -35,6 +35,11 @@ struct HTTPFault: Error, Sendable, Equatable {
     HTTPFault(.serviceUnavailable, message, headers: [.retryAfter: String(retryAfterSeconds)])
   }
 
+  /// A body that is longer than the route takes.
+  static func tooLarge(_ byteCountMax: Int) -> HTTPFault {
+    HTTPFault(.contentTooLarge, "the body is larger than \(byteCountMax) bytes")
+  }
+
   /// A request whose text cannot be read, or that breaks a rule of the contract's parameters.
   static func malformed(_ message: String, faults: [String] = []) -> HTTPFault {
     HTTPFault(.badRequest, message, faults: faults)

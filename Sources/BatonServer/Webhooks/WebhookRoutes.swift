@@ -8,11 +8,22 @@ internal import Telemetry
 
 /// `POST /webhooks/github` and `POST /webhooks/gitlab/{integrationId}`.
 ///
-/// Who sent it is decided first, on the body as it came; then it is stored; then anything else happens.
+/// Who sent it is decided first, on the body as it came; then it is stored; then anything else happens. What can be refused without the
+/// body is refused before it is read: GitLab's sender is known by its token, GitHub's by a signature of the body alone.
 struct WebhookRoutes: Sendable {
   let store: ReviewStore
   let secrets: WebhookSecrets
   let intake: WebhookIntake
+
+  /// What GitHub sends at most, 25 MB; events of pull requests have some 30 kB.
+  static let bodyByteCountMax = 25 << 20
+  /// Up to here a body is an ordinary one.
+  private static let ordinaryByteCountMax = 1 << 20
+  /// A large body takes several times its length while it is read and stored: one at a time. Its sender waits, and small ones pass.
+  private let largeRoom = BodyRoom(byteCountMax: bodyByteCountMax)
+  private let ordinaryRoom = BodyRoom(byteCountMax: 32 << 20)
+  /// GitHub and GitLab give up after ten seconds.
+  private static let arrivalTime: Duration = .seconds(15)
 
   var routes: [Route] {
     [
@@ -21,8 +32,22 @@ struct WebhookRoutes: Sendable {
     ]
   }
 
+  /// Reads a body when there is room for it, and has that until the answer.
+  private func withBody(_ call: Call, _ handle: (Data) async throws -> Response) async throws -> Response {
+    let byteCount = try call.announcedByteCount(upTo: Self.bodyByteCountMax)
+    let room = byteCount <= Self.ordinaryByteCountMax ? ordinaryRoom : largeRoom
+    return try await room.hold(byteCount) {
+      try await handle(try await call.body(upTo: Self.bodyByteCountMax, within: Self.arrivalTime))
+    }
+  }
+
   @Sendable private func github(_ call: Call) async throws -> Response {
-    let (body, headers) = (try await call.body(), call.request.headers)
+    try secrets.checkForm(ofGitHub: call.request.headers[.hubSignature])
+    return try await withBody(call) { body in try await github(call, body) }
+  }
+
+  private func github(_ call: Call, _ body: Data) async throws -> Response {
+    let headers = call.request.headers
     // Not believed yet: it only tells with which secret the signature has to be compared.
     let payload = try? GitHubPayload(json: body)
     let installation = payload?.installationID
@@ -50,8 +75,12 @@ struct WebhookRoutes: Sendable {
     guard let id = call.pathID.flatMap({ UUID(uuidString: $0) }),
       let source = try await store.webhookSource(integration: id)
     else { throw HTTPFault(.notFound, "no GitLab integration has this id") }
-    let (body, headers) = (try await call.body(), call.request.headers)
-    try secrets.checkGitLab(headers[.gitlabToken], from: source)
+    try secrets.checkGitLab(call.request.headers[.gitlabToken], from: source)
+    return try await withBody(call) { body in try await gitlab(call, body, source) }
+  }
+
+  private func gitlab(_ call: Call, _ body: Data, _ source: WebhookSource) async throws -> Response {
+    let headers = call.request.headers
     var faults: [String] = []
     let name = Self.name(headers[.gitlabEvent], "X-Gitlab-Event", &faults)
     if (try? GitLabPayload(json: body)) == nil { faults.append("the body is not a JSON object") }

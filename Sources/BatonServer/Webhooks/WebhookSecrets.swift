@@ -30,8 +30,19 @@ package struct WebhookSecrets: Sendable {
     guard let signature, let code = Self.code(signature),
       HMAC<SHA256>.isValidAuthenticationCode(
         code, authenticating: body, using: SymmetricKey(data: Data(secret.reveal().utf8)))
-    else { throw HTTPFault(.unauthorized, "X-Hub-Signature-256 is not the signature of this body") }
+    else { throw Self.wrongSignature }
   }
+
+  /// Refuses what cannot be GitHub's signature of anything, before the body is read.
+  /// - Throws: `HTTPFault` 401.
+  func checkForm(ofGitHub signature: String?) throws(HTTPFault) {
+    // Without a common secret it depends on the body what the signature is compared with, and whether there is anything.
+    guard github != nil, signature.flatMap(Self.code) == nil else { return }
+    throw Self.wrongSignature
+  }
+
+  private static let wrongSignature = HTTPFault(
+    .unauthorized, "X-Hub-Signature-256 is not the signature of this body")
 
   /// Checks GitLab's token.
   /// - Parameter token: the header `X-Gitlab-Token`.

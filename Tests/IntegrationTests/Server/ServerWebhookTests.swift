@@ -150,6 +150,24 @@ struct ServerWebhookTests {
     }
   }
 
+  @Test("large webhooks, as GitHub sends them at most, are taken although several come at once; small ones pass them")
+  func large() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      let replies = try await withThrowingTaskGroup(of: HTTPReply.self) { group in
+        for number in 1...4 {
+          let text = number == 4 ? "small" : String(repeating: "x", count: 2 << 20)
+          let fields = ["number": "\(number)", "pull_request.number": "\(number)", "pull_request.body": "\"\(text)\""]
+          let webhook = try RecordedWebhook.github("opened", fields)
+          group.addTask { try await stack.client.send(webhook) }
+        }
+        return try await group.reduce(into: []) { $0.append($1) }
+      }
+      #expect(replies.map(\.status) == [202, 202, 202, 202])
+      #expect(try await stack.count("code_reviews WHERE status = 'pending'") == 4)
+    }
+  }
+
   @Test("a webhook's trace becomes its review's; a malformed one starts a new trace")
   func trace() async throws {
     try await withServerStack { stack in

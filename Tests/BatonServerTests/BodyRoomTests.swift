@@ -1,0 +1,60 @@
+import HTTPTypes
+import Support
+import Synchronization
+import Testing
+
+@testable import BatonServer
+
+@Suite("Room for bodies", .timeLimit(.minutes(1)))
+struct BodyRoomTests {
+  /// What is held now, and what was at most.
+  private final class Held: Sendable {
+    private let counts = Mutex((now: 0, most: 0))
+    var most: Int { counts.withLock { $0.most } }
+
+    func add(_ byteCount: Int) {
+      counts.withLock { counts in
+        counts.now += byteCount
+        counts.most = max(counts.most, counts.now)
+      }
+    }
+  }
+
+  @Test("however many come at once, they never have more than the room together; all get their turn")
+  func bounded() async throws {
+    let room = BodyRoom(byteCountMax: 100)
+    let held = Held()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for index in 0..<200 {
+        let byteCount = index % 3 == 0 ? 100 : 40
+        group.addTask {
+          try await room.hold(byteCount) {
+            held.add(byteCount)
+            await Task.yield()
+            held.add(-byteCount)
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+    #expect(held.most == 100)
+  }
+
+  @Test("room is given back after a failure; a small body passes a large one that waits")
+  func givenBack() async throws {
+    let room = BodyRoom(byteCountMax: 100)
+    await #expect(throws: HTTPFault.self) { try await room.hold(100) { throw HTTPFault.tooLarge(1) } }
+    let passed = try await room.hold(60) { try await room.hold(40) { true } }
+    #expect(passed)
+  }
+
+  @Test("who finds no room in time is told to come again")
+  func none() async throws {
+    let room = BodyRoom(byteCountMax: 100)
+    let fault = try await room.hold(100) {
+      await #expect(throws: HTTPFault.self) { try await room.hold(1) {} }
+    }
+    #expect(fault?.status == .serviceUnavailable)
+    #expect(fault?.headers[.retryAfter] != nil)
+  }
+}
