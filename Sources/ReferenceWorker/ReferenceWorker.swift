@@ -68,8 +68,11 @@ package struct ReferenceWorker: Service {
       defer { group.cancelAll() }
       // Stopped from the last to the first: what is being drained can still be asked about, and cancelled.
       let services: [any Service] = [makeApplication(runs), Draining(runs: runs, timeout: configuration.drainTimeout)]
+      var groupLogger = logger
+      // At debug level the group prints every property of every service.
+      groupLogger.logLevel = max(logger.logLevel, .info)
       try await ServiceGroup(
-        configuration: .init(services: services.map { .init(service: $0) }, logger: logger)
+        configuration: .init(services: services.map { .init(service: $0) }, logger: groupLogger)
       ).run()
     }
   }
