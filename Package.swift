@@ -103,8 +103,8 @@ let package = Package(
     module(
       "BatonServer",
       [
-        "Platforms", "PostgresClient", "Resilience", "Reviews", "ReviewStore", "Telemetry", "WorkerAPI", "WorkerClient",
-        crypto, httpServer, httpServerCore, httpTypes, nio, lifecycle, log,
+        "Platforms", "PostgresClient", "Resilience", "Reviews", "ReviewQueue", "ReviewStore", "Telemetry", "WorkerAPI",
+        "WorkerClient", crypto, httpServer, httpServerCore, httpTypes, nio, lifecycle, log,
       ], resources: [.embedInCode("Dashboard/Assets")]),
     .target(
       name: "Sandbox",
@@ -171,14 +171,15 @@ let package = Package(
     tests(
       "BatonServerTests",
       [
-        "BatonServer", "Platforms", "PostgresClient", "ReviewStore", "Reviews", "Support", "Telemetry", "WorkerAPI",
-        httpServer, httpTypes, lifecycle, log, nio,
+        "AMQPClient", "BatonServer", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore", "Reviews", "Support",
+        "Telemetry", "WorkerAPI", httpServer, httpTypes, lifecycle, log, nio,
       ]),
     tests(
       "IntegrationTests",
       [
         "AMQPClient", "Assembly", "BatonServer", "Dispatching", "Executors", "Platforms", "PostgresClient",
-        "Resilience", "ReviewStore", "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient", log,
+        "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient",
+        log,
       ]),
     tests(
       "FaultTests",

@@ -90,6 +90,11 @@ package struct DispatcherProcess: Sendable {
     }
   }
 
+  /// A look at the dead letters.
+  package var deadLetters: PeekDeadLetters {
+    { [tickets] limit in try await tickets.deadLetters(limit: limit) }
+  }
+
   /// The session that makes this process a holder, and hears the notifications.
   package func holderSession(report: @escaping @Sendable () -> Holder.Report = { Holder.Report() }) -> HolderSession {
     HolderSession(

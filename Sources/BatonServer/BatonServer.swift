@@ -53,10 +53,11 @@ package struct BatonServer: Service {
   /// - Parameters:
   ///   - worker: asked for a run's events; its timeout is how long a page waits. nil where none is set.
   ///   - queueStats: nil where the broker cannot be reached; bounds its own time, and heeds cancellation.
+  ///   - deadLetters: bounds its own time.
   ///   - onBound: gets the real port, once, when the server can be reached.
   package init(
     configuration: Configuration, store: ReviewStore, worker: WorkerClient? = nil,
-    queueStats: @escaping @Sendable () async -> QueueFigures?,
+    queueStats: @escaping @Sendable () async -> QueueFigures?, deadLetters: @escaping PeekDeadLetters,
     metrics: BatonMetrics, registry: PrometheusRegistry, readiness: Readiness, logger: Logger,
     onBound: @escaping @Sendable (Int) async -> Void = { _ in }
   ) {
@@ -68,7 +69,8 @@ package struct BatonServer: Service {
     let access = AccessRule(token: configuration.apiToken)
     let routes =
       DashboardRoutes(
-        store: store, figures: figures, worker: worker, access: access, policy: configuration.watch
+        store: store, figures: figures, deadLetters: deadLetters, worker: worker, access: access,
+        policy: configuration.watch
       ).routes
       + SubmitRoute(store: store).routes
       + ReviewRoutes(store: store).routes

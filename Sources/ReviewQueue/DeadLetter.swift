@@ -7,13 +7,21 @@ package struct DeadLetter: Sendable, Codable, Equatable {
   /// Why it is there: Baton's own reason, or `delivery_limit`.
   package var reason: String
   package var messageId: String?
-  /// When it died, where the broker says it.
+  /// When it died, as the broker or the publisher of the dead letter says.
   package var diedAt: Timestamp?
   /// nil where the body is no ticket.
   package var reviewId: UUID?
   package var attempt: Int?
   /// The body, at most 2,000 bytes of it, with anything that is not UTF-8 replaced.
   package var body: String
+  /// How often it has come back to the queue since it died: somebody looked at it.
+  package var returns: Int
+
+  /// Whether the broker gave up delivering it; otherwise ``reason`` is what Baton found wrong with it.
+  package var isOverDeliveryLimit: Bool { reason == Self.deliveryLimit }
+
+  /// As the broker says it in `x-first-death-reason`.
+  private static let deliveryLimit = "delivery_limit"
 
   package init(_ delivery: Delivery) {
     reason =
@@ -24,7 +32,10 @@ package struct DeadLetter: Sendable, Codable, Equatable {
     reviewId = ticket?.reviewID
     attempt = ticket?.attempt
     body = String(decoding: delivery.body.prefix(2_000), as: UTF8.self)
-    diedAt = Self.deathTime(delivery.headers["x-death"])
+    returns = delivery.deliveryCount
+    diedAt =
+      Self.deathTime(delivery.headers["x-death"])
+      ?? delivery.timestamp.map { Timestamp(microseconds: $0 * 1_000_000) }
   }
 
   private static func deathTime(_ header: AMQPValue?) -> Timestamp? {

@@ -35,7 +35,9 @@ package struct TicketPublisher: Sendable {
     return await publisher.publish(
       AMQPMessage(
         body: delivery.body, contentType: delivery.contentType, type: delivery.type,
-        messageID: UUID().lowercase, correlationID: delivery.messageID, headers: headers),
+        messageID: UUID().lowercase, correlationID: delivery.messageID,
+        // By this machine's clock: of what it has not rejected itself the broker keeps no time.
+        timestamp: Int64(Date().timeIntervalSince1970), headers: headers),
       exchange: ReviewTopology.deadExchange, routingKey: queue)
   }
 
@@ -53,5 +55,13 @@ package struct TicketPublisher: Sendable {
   /// How many dead letters there are.
   package func deadCount() async throws(AMQPError) -> Int {
     try await publisher.queueStatus(ReviewTopology.deadQueue).messagesReady
+  }
+
+  /// Bytes of dead letters that one look takes into memory: whatever somebody has published is among them.
+  private static let lookByteMax = 8 << 20
+
+  /// The oldest dead letters, which stay where they are; the broker counts the look as a delivery of each.
+  package func deadLetters(limit: Int) async throws(AMQPError) -> [DeadLetter] {
+    try await publisher.peek(ReviewTopology.deadQueue, limit: limit, byteMax: Self.lookByteMax).map { DeadLetter($0) }
   }
 }

@@ -186,6 +186,7 @@ extension BatonMetrics {
     case gitlabWebhook = "/webhooks/gitlab/{integrationId}"
     case dashboard = "/"
     case reviewList = "/reviews"
+    case deadLetters = "/dead-letters"
     case retryPage = "/reviews/{id}/retry"
     case pauseOwner = "/owners/pause"
     case resumeOwner = "/owners/resume"

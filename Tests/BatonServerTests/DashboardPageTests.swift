@@ -1,4 +1,6 @@
+import AMQPClient
 import Foundation
+import ReviewQueue
 import Reviews
 import Support
 import Testing
@@ -59,6 +61,25 @@ struct DashboardPageTests {
       ownerLimit: 20)
   }
 
+  /// One of each kind: of a review, of one that is gone, and of no review.
+  private static func letters(about review: Review, text: String) -> DeadLetterView {
+    let deliveries = [
+      Delivery(
+        body: Ticket(reviewID: review.id, attempt: 1, claimedAt: now).body, messageID: text,
+        headers: [
+          "x-first-death-reason": "delivery_limit",
+          "x-death": .array([.table(["time": .timestamp(1_794_999_000)])]),
+        ]),
+      Delivery(
+        body: Ticket(reviewID: UUID(), attempt: 3, claimedAt: now).body, timestamp: 1_794_999_000,
+        headers: ["baton-dead-reason": .string(text)]),
+      Delivery(body: Array(text.utf8), headers: ["baton-dead-reason": .string(text)]),
+    ]
+    return DeadLetterView(
+      now: now, count: 40, look: DeadLetterLook(letters: deliveries.map { DeadLetter($0) }, at: now, count: 30),
+      reviews: [review.id: review])
+  }
+
   private func page(_ body: HTML, visitor: Visitor? = visitor) throws -> PageReader {
     try PageReader(
       Page(
@@ -89,7 +110,8 @@ struct DashboardPageTests {
           query: query,
           page: BrowsedPage(reviews: [review], next: ReviewCursor(createdAt: Self.now, id: UUID()), isCutShort: true),
           owner: Self.overview(text).owners[0])
-        return [ReviewPage(detail: detail).body, list.body]
+        let letters = DeadLetterPage(view: Self.letters(about: review, text: text))
+        return [ReviewPage(detail: detail).body, list.body, "\(DeadLetterPage.head)\(letters.sections.map(\.element))"]
       } + ["\(OverviewPage(overview: Self.overview(text)).sections.map(\.element))"]
     for body in bodies {
       let page = try page(body)
@@ -135,6 +157,47 @@ struct DashboardPageTests {
     #expect(overview.problems.first?.title == "The broker cannot be reached")
   }
 
+  @Test("dead letters are listed with their reviews, why and when they died, and a button where a retry is possible")
+  func deadLetters() throws {
+    let failed = Self.review(.failed, text: "acme")
+    var view = Self.letters(about: failed, text: "no JSON")
+    let text = DeadLetterPage(view: view).sections[0].content.markup
+    for part in [
+      "40 dead letters, the oldest 3 of them below", "href=\"/reviews/\(failed.id.lowercase)\"",
+      "<code>delivery_limit</code>",
+      "2026-11-18 10:50:00", "agent_failed", "attempt 2", "unknown review", "no ticket", "no JSON",
+      "formaction=\"/reviews/\(failed.id.lowercase)/retry\"",
+    ] { #expect(text.contains(part), "\(part)") }
+    #expect(
+      try page(DeadLetterPage(view: view).sections[0].element).all("button").filter { $0["formaction"] != "/logout" }
+        .count == 1)
+    view = Self.letters(about: Self.review(.queued, text: "acme"), text: "x")
+    #expect(!DeadLetterPage(view: view).sections[0].content.markup.contains("/retry"))
+    view.count = nil
+    #expect(DeadLetterPage(view: view).sections[0].content.markup.contains("The broker cannot be reached"))
+    view = DeadLetterView(now: Self.now, count: 0, look: DeadLetterLook(letters: [], at: Self.now, count: 0))
+    #expect(DeadLetterPage(view: view).sections[0].content.markup.contains("There is no dead letter"))
+  }
+
+  @Test(
+    "a look at the dead letters is taken again only where there are others, seldom, and not until the broker drops them"
+  )
+  func looks() {
+    func look(_ shown: Int, of count: Int, returns: Int = 0) -> DeadLetterLook {
+      let delivery = Delivery(body: [], headers: ["x-delivery-count": .int(Int64(returns))])
+      return DeadLetterLook(
+        letters: Array(repeating: DeadLetter(delivery), count: shown), at: Self.now, count: count)
+    }
+    let (soon, late) = (Duration.seconds(59), Duration.seconds(61))
+    #expect(look(3, of: 3).isKept(count: 3, age: .seconds(86_400)))
+    #expect(look(3, of: 3).isKept(count: 4, age: soon))
+    #expect(!look(3, of: 3).isKept(count: 4, age: late))
+    #expect(!look(3, of: 3).isKept(count: 2, age: .zero))
+    #expect(!look(20, of: 90).isKept(count: 80, age: late))
+    #expect(look(3, of: 3, returns: 10).isKept(count: 4, age: late))
+    #expect(!look(3, of: 3, returns: 10).isKept(count: 0, age: .zero))
+  }
+
   @Test("nothing at all makes a page that says so")
   func empty() throws {
     let overview = Overview(
@@ -155,7 +218,7 @@ struct DashboardHTTPTests {
   @Test("every page has a strict policy, and nothing of it is kept or framed")
   func policy() async throws {
     try await withServer { server in
-      for path in ["/", "/reviews", "/reviews/x", "/live?review=x"] {
+      for path in ["/", "/reviews", "/reviews/x", "/dead-letters", "/live?review=x"] {
         let reply = try await server.client.send("GET", path)
         let policy = reply.headers["content-security-policy"] ?? ""
         if path.hasPrefix("/live") {

@@ -35,8 +35,8 @@ func withServer(
       host: "127.0.0.1", port: 0, apiToken: apiToken, callbackSecret: callbackSecret, authKey: authKey,
       webhooks: webhooks),
     store: ReviewStore(pool: pool, logger: ServerHarness.silent), queueStats: { queue },
-    metrics: BatonMetrics(factory: registry), registry: registry, readiness: readiness, logger: ServerHarness.silent,
-    onBound: { port in bound.yield(port) })
+    deadLetters: { _ in [] }, metrics: BatonMetrics(factory: registry), registry: registry, readiness: readiness,
+    logger: ServerHarness.silent, onBound: { port in bound.yield(port) })
   try await withThrowingTaskGroup(of: Void.self) { group in
     group.addTask {
       defer { bound.finish() }

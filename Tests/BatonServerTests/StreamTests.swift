@@ -20,8 +20,8 @@ struct StreamTests {
     let (ports, bound) = AsyncStream.makeStream(of: Int.self)
     let server = BatonServer(
       configuration: .init(host: "127.0.0.1", port: 0), store: ReviewStore(pool: pool, logger: ServerHarness.silent),
-      queueStats: { nil }, metrics: BatonMetrics(factory: registry), registry: registry, readiness: Readiness(),
-      logger: ServerHarness.silent, onBound: { port in bound.yield(port) })
+      queueStats: { nil }, deadLetters: { _ in [] }, metrics: BatonMetrics(factory: registry), registry: registry,
+      readiness: Readiness(), logger: ServerHarness.silent, onBound: { port in bound.yield(port) })
     let services = ServiceGroup(services: [server], logger: ServerHarness.silent)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await services.run() }

@@ -10,9 +10,11 @@ import Testing
 
 @Suite("Bad messages and outages", .timeLimit(.minutes(5)))
 struct MessageTests {
-  @Test("poison goes to the dead letters with a reason, and the consumer goes on")
+  @Test(
+    "poison goes to the dead letters with a reason and a time, where the dashboard shows it, and the consumer goes on")
   func poison() async throws {
     try await withPlant(latency: .zero) { plant in
+      var plant = plant
       let queue = try #require(plant.settings["BATON_QUEUE"])
       let url = try #require(plant.settings["BATON_AMQP_URL"])
       let publisher = AMQPPublisher(
@@ -21,8 +23,8 @@ struct MessageTests {
       let publishing = Task { try await publisher.run() }
       defer { publishing.cancel() }
       let unknown = Ticket(reviewID: UUID(), attempt: 1, claimedAt: Timestamp(microseconds: 0))
-      let bodies = [Array("not json".utf8), Array(#"{"version":99}"#.utf8), unknown.body]
       let marker = "poison-\(UUID().uuidString)"
+      let bodies = [Array("not json: \(marker)".utf8), Array(#"{"version":99}"#.utf8), unknown.body]
       for body in bodies {
         let message = AMQPMessage(body: body, messageID: "\(marker)-\(UUID().uuidString)")
         // A quorum queue that was declared just now nacks until it has a leader.
@@ -35,11 +37,22 @@ struct MessageTests {
       _ = try await plant.test.insert(1)
       try await eventually("the good review is dispatched") { try await plant.dispatchedCount() == 1 }
       // The dead-letter queue is everybody's: only this test's letters count.
-      try await eventually("three dead letters") {
+      @Sendable func letters() async throws -> [DeadLetter] {
         try await publisher.peek(ReviewTopology.deadQueue, limit: 1_000).map { DeadLetter($0) }
-          .filter { $0.messageId?.hasPrefix(marker) ?? false }.count == 3
+          .filter { $0.messageId?.hasPrefix(marker) ?? false }
       }
-      for process in [consumer, producer] {
+      try await eventually("three dead letters") { try await letters().count == 3 }
+      #expect(try await letters().allSatisfy { $0.diedAt != nil && !$0.isOverDeliveryLimit })
+
+      let port = try BrokerServer.freePort()
+      plant.settings["BATON_HTTP_PORT"] = "\(port)"
+      let (server, _) = try await plant.listen("serve")
+      let client = RawHTTPClient(port: port)
+      try await eventually("the page of dead letters") {
+        try await client.send("GET", "/dead-letters").body.contains(marker)
+      }
+      #expect(try await letters().count == 3)
+      for process in [server, consumer, producer] {
         process.signal(SIGTERM)
         #expect(await process.wait() == 0)
       }

@@ -147,14 +147,16 @@ extension AMQPConnection {
   ///
   /// The broker counts a look as a delivery: `isRedelivered` is then true, and on a quorum queue `x-delivery-count` is
   /// one higher. So do not look at a queue with a delivery limit. While one looks, the messages are away from the
-  /// queue. At most `limit` messages are taken, and held in memory at once.
-  public func peek(_ queue: String, limit: Int) async throws(AMQPError) -> [Delivery] {
+  /// queue. At most `limit` messages are taken, and held in memory at once, fewer where they reach `byteMax` bytes.
+  public func peek(_ queue: String, limit: Int, byteMax: Int = .max) async throws(AMQPError) -> [Delivery] {
     try Self.check(queue)
     // Closing the channel is what puts them back.
     return try await withChannel { number throws(AMQPError) in
       var deliveries: [Delivery] = []
-      while deliveries.count < limit {
+      var byteCount = 0
+      while deliveries.count < limit, byteCount < byteMax {
         guard case .message(let content) = try await call(.get(queue: queue), on: number) else { break }
+        byteCount += content.body.count
         if let delivery = content.delivery(generation: 0) { deliveries.append(delivery) }
       }
       return deliveries

@@ -105,9 +105,9 @@ public final class AMQPPublisher: Sendable {
     try await connection("purge queue '\(queue)'").purge(queue)
   }
 
-  /// Looks at the first messages of a queue and puts them back; see `AMQPConnection.peek(_:limit:)`.
-  public func peek(_ queue: String, limit: Int) async throws(AMQPError) -> [Delivery] {
-    try await connection("look into queue '\(queue)'").peek(queue, limit: limit)
+  /// Looks at the first messages of a queue and puts them back; see `AMQPConnection.peek(_:limit:byteMax:)`.
+  public func peek(_ queue: String, limit: Int, byteMax: Int = .max) async throws(AMQPError) -> [Delivery] {
+    try await connection("look into queue '\(queue)'").peek(queue, limit: limit, byteMax: byteMax)
   }
 
   private func connection(_ operation: String) throws(AMQPError) -> AMQPConnection {

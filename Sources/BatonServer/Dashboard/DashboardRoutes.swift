@@ -11,9 +11,7 @@ internal import WorkerClient
 struct DashboardRoutes: Sendable {
   private let store: ReviewStore
   private let gate: Gate
-  private let overview: OverviewReader
-  private let reviews: ReviewReader
-  private let policy: WatchPolicy
+  private let reader: TopicReader
   private let feed: LiveFeed
 
   /// How long a page, or a look of the stream, waits for the database and the broker.
@@ -23,25 +21,28 @@ struct DashboardRoutes: Sendable {
 
   /// - Parameter worker: whose timeout bounds how long a review's page waits for it; nil where none is set.
   init(
-    store: ReviewStore, figures: LoadFigures, worker: WorkerClient?, access: AccessRule, policy: WatchPolicy
+    store: ReviewStore, figures: LoadFigures, deadLetters: @escaping PeekDeadLetters, worker: WorkerClient?,
+    access: AccessRule, policy: WatchPolicy
   ) {
     self.store = store
-    self.policy = policy
     gate = Gate(access: access)
-    let overview = OverviewReader(store: store, figures: figures, policy: policy)
-    let reviews = ReviewReader(store: store, worker: worker, policy: policy)
-    self.overview = overview
-    self.reviews = reviews
-    feed = LiveFeed { topic in
-      await within(Self.readTimeout) {
-        await Self.snapshot(of: topic, store: store, overview: overview, reviews: reviews, policy: policy)
-      } ?? Snapshot(fault: "Postgres does not answer in time")
-    }
+    let reader = TopicReader(
+      store: store, overview: OverviewReader(store: store, figures: figures, policy: policy),
+      reviews: ReviewReader(store: store, worker: worker, policy: policy),
+      letters: DeadLetterReader(store: store, count: { await figures.queue()?.dead }, peek: deadLetters),
+      policy: policy)
+    self.reader = reader
+    feed = LiveFeed { await Self.snapshot(of: $0, reader) }
+  }
+
+  private static func snapshot(of topic: Topic, _ reader: TopicReader) async -> Snapshot {
+    await within(readTimeout) { await reader.snapshot(of: topic) }
+      ?? Snapshot(fault: "Postgres or the broker does not answer in time")
   }
 
   var routes: [Route] {
     [
-      page(.dashboard, front), page(.reviewList, list), page(.reviewPage, show),
+      page(.dashboard, front), page(.reviewList, list), page(.reviewPage, show), page(.deadLetters, letters),
       Route(.get, .live, access: .open, handle: live),
       action(.cancelPage, cancel), action(.retryPage, retry), action(.pauseOwner, pause), action(.resumeOwner, resume),
       Route(.post, .login, access: .open, fault: FaultPage.response, handle: signIn),
@@ -125,7 +126,7 @@ struct DashboardRoutes: Sendable {
 
   @Sendable private func list(_ call: Call, _ visitor: Visitor) async throws -> Response {
     let query = try ListQuery(call.query(knowing: ["status", "owner", "repo", "cursor"]))
-    let page = try await Self.list(query, store: store, policy: policy)
+    let page = try await reader.list(query)
     // Older pages stand still, so that they can be read.
     let live = query.cursor == nil ? "/live?list=yes&\(ListPage.parameters(query))" : ""
     return Page(
@@ -136,11 +137,20 @@ struct DashboardRoutes: Sendable {
 
   @Sendable private func show(_ call: Call, _ visitor: Visitor) async throws -> Response {
     let id = try call.reviewID()
-    guard let detail = try await reviews.read(id) else { throw HTTPFault.unknownReview }
+    guard let detail = try await reader.reviews.read(id) else { throw HTTPFault.unknownReview }
     let page = ReviewPage(detail: detail)
     return Page(
       title: "\(page.title) · Baton", place: .none, live: "/live?review=\(id.lowercase)",
       path: "/reviews/\(id.lowercase)", now: detail.now, body: page.body, visitor: visitor
+    ).response()
+  }
+
+  @Sendable private func letters(_ call: Call, _ visitor: Visitor) async throws -> Response {
+    let snapshot = await Self.snapshot(of: .deadLetters, reader)
+    if let fault = snapshot.fault { throw HTTPFault.unavailable(fault) }
+    return Page(
+      title: "Dead letters · Baton", live: "/live?list=dead-letters", path: "/dead-letters", now: snapshot.now,
+      body: "\(DeadLetterPage.head)\(snapshot.sections.map(\.element))", visitor: visitor
     ).response()
   }
 
@@ -153,38 +163,11 @@ struct DashboardRoutes: Sendable {
       guard let id = UUID(uuidString: text) else { throw HTTPFault.unknownReview }
       return EventStream(feed: feed, topic: .review(id)).response()
     }
-    guard values.removeValue(forKey: "list") != nil else { return EventStream(feed: feed, topic: .overview).response() }
-    return EventStream(feed: feed, topic: .list(try ListQuery(values))).response()
-  }
-
-  /// How a topic looks now; nil where the time was up.
-  private static func snapshot(
-    of topic: Topic, store: ReviewStore, overview: OverviewReader, reviews: ReviewReader, policy: WatchPolicy
-  ) async -> Snapshot? {
-    do {
-      switch topic {
-      case .overview:
-        let read = try await overview.read()
-        return Snapshot(now: read.now, sections: OverviewPage(overview: read).sections)
-      case .review(let id):
-        guard let detail = try await reviews.read(id) else { return Snapshot(fault: "this review is gone") }
-        return Snapshot(now: detail.now, sections: ReviewPage(detail: detail).sections)
-      case .list(let query):
-        let page = try await list(query, store: store, policy: policy)
-        return Snapshot(now: try await store.now(), sections: page.sections)
-      }
-    } catch is CancellationError {
-      return nil
-    } catch {
-      return Snapshot(fault: HTTPFault(error).message)
+    switch values.removeValue(forKey: "list") {
+    case nil: return EventStream(feed: feed, topic: .overview).response()
+    case "dead-letters": return EventStream(feed: feed, topic: .deadLetters).response()
+    default: return EventStream(feed: feed, topic: .list(try ListQuery(values))).response()
     }
-  }
-
-  private static func list(_ query: ListQuery, store: ReviewStore, policy: WatchPolicy) async throws -> ListPage {
-    let page = try await store.browse(query.filter, limit: ListPage.limit, after: query.cursor)
-    var owner: OwnerStanding?
-    if let named = query.filter.owner { owner = try await store.standing(of: named, ownerLimit: policy.ownerLimit) }
-    return ListPage(query: query, page: page, owner: owner)
   }
 
   // MARK: Buttons

@@ -38,14 +38,17 @@ package struct LoadFigures: Sendable {
   /// What the live rows say, and the broker where it answers: the cost does not follow the history.
   /// - Throws: `PostgresError`.
   func live() async throws -> (store: StoreStats, queue: QueueFigures?) {
-    async let queue = within(Self.scrapeTimeout) { await queueStats() }
+    async let queue = queue()
     let stored = try await store.liveStats(holderTimeout: holderTimeout)
     return (stored, await queue)
   }
 
+  /// What the broker says; nil where it does not answer.
+  func queue() async -> QueueFigures? { await within(Self.scrapeTimeout) { await queueStats() } }
+
   /// Sets the gauges; what cannot be asked now is not shown until it can. For `PrometheusRegistry.onCollect`.
   package func measure(into metrics: BatonMetrics) async {
-    async let queue = within(Self.scrapeTimeout) { await queueStats() }
+    async let queue = queue()
     async let stored = within(Self.scrapeTimeout) { try? await store.liveStats(holderTimeout: holderTimeout) }
     async let capacity = within(Self.scrapeTimeout) { try? await store.capacityStats(ownerLimit: ownerLimit) }
     async let counts = within(Self.scrapeTimeout) { try? await store.counts() }

@@ -65,6 +65,7 @@ extension DispatcherProcess {
     return BatonServer(
       configuration: configuration, store: store,
       worker: try workerClient(timeout: min(settings.workerTimeout, Self.eventsTimeout)), queueStats: queueFigures,
+      deadLetters: deadLetters,
       metrics: metrics, registry: registry,
       readiness: readiness, logger: logger,
       onBound: { port in

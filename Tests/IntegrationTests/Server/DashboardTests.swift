@@ -1,6 +1,8 @@
+import AMQPClient
 import BatonServer
 import Foundation
 import PostgresClient
+import ReviewQueue
 import ReviewStore
 import Reviews
 import Support
@@ -48,12 +50,38 @@ struct DashboardTests {
       let page = try await stack.client.send("GET", "/").body
       for text in [
         "Reviews are stuck", "1 review in the queue, and no consumer", "baton consume", "3 dead letters",
-        "baton dead list",
+        "baton dead list", "href=\"/dead-letters\"",
         "1 review waits for a slot", "1 of 1",
       ] { #expect(page.contains(text), "\(text)") }
       #expect(page.contains("href=\"/reviews/\(queued.lowercase)\""))
       _ = try await stack.store.setPaused(true, Owner(type: .org, id: "acme"))
       #expect(try await stack.client.send("GET", "/").body.contains("1 review of paused owners"))
+    }
+  }
+
+  @Test("the page of dead letters leads to their reviews, and its button retries one that has failed")
+  func deadLetters() async throws {
+    let id = UUID()
+    let ticket = Ticket(reviewID: id, attempt: 1, claimedAt: Timestamp(microseconds: 0))
+    let letter = DeadLetter(Delivery(body: ticket.body, headers: ["x-first-death-reason": "delivery_limit"]))
+    try await withServerStack(
+      queue: QueueFigures(name: "q", ready: 0, consumers: 1, dead: 1), deadLetters: [letter]
+    ) { stack in
+      #expect(try await stack.client.send("GET", "/dead-letters").body.contains("unknown review"))
+      let submitted = try await stack.submit("abcdef1")
+      try await stack.run("UPDATE code_reviews SET id = '\(id)' WHERE id = '\(submitted)'")
+      let pending = try await stack.client.send("GET", "/dead-letters").body
+      #expect(pending.contains("href=\"/reviews/\(id.lowercase)\"") && !pending.contains("/retry"))
+      try await stack.run("UPDATE code_reviews SET status = 'failed', error_code = 'attempts_exhausted'")
+      let failed = try await stack.client.send("GET", "/dead-letters").body
+      #expect(failed.contains("formaction=\"/reviews/\(id.lowercase)/retry\"") && failed.contains("attempts_exhausted"))
+      let visit = try await DashboardVisit(stack)
+      #expect(try await visit.press("/reviews/\(id.lowercase)/retry").body == "Retried as attempt 2.")
+      #expect(try await stack.client.send("GET", "/dead-letters").body.contains("attempt 2"))
+    }
+    try await withServerStack { stack in
+      let reply = try await stack.client.send("GET", "/dead-letters")
+      #expect(reply.status == 200 && reply.body.contains("The broker cannot be reached"))
     }
   }
 

@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Platforms
 import PostgresClient
+import ReviewQueue
 import ReviewStore
 import Reviews
 import Support
@@ -56,7 +57,8 @@ struct ServerStack {
 
 /// Runs the body with a server, and stops it and drops its database afterwards.
 func withServerStack(
-  queue: QueueFigures? = nil, acquireTimeout: Duration = .seconds(20), worker: WorkerClient? = nil,
+  queue: QueueFigures? = nil, deadLetters: [DeadLetter] = [], acquireTimeout: Duration = .seconds(20),
+  worker: WorkerClient? = nil,
   apiToken: Secret? = nil, webhookSecret: Secret? = Secret(RecordedWebhook.webhookSecret),
   _ body: @escaping @Sendable (ServerStack) async throws -> Void
 ) async throws {
@@ -74,8 +76,9 @@ func withServerStack(
         host: "127.0.0.1", port: 0, apiToken: apiToken, callbackSecret: Secret(ServerStack.secret),
         authKey: ServerStack.key,
         webhooks: WebhookSecrets(github: webhookSecret, gitlab: webhookSecret, cipher: ServerStack.cipher)),
-      store: store, worker: worker, queueStats: { queue }, metrics: BatonMetrics(factory: registry), registry: registry,
-      readiness: Readiness(), logger: ServerStack.silent, onBound: { port in bound.yield(port) })
+      store: store, worker: worker, queueStats: { queue },
+      deadLetters: { limit in Array(deadLetters.prefix(limit)) }, metrics: BatonMetrics(factory: registry),
+      registry: registry, readiness: Readiness(), logger: ServerStack.silent, onBound: { port in bound.yield(port) })
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
         defer { bound.finish() }

@@ -7,6 +7,7 @@ enum Topic: Sendable, Hashable {
   case overview
   case review(UUID)
   case list(ListQuery)
+  case deadLetters
 }
 
 /// How a topic looks at one moment.

@@ -67,7 +67,7 @@ struct OverviewPage: Sendable {
       \(tile("In the queue", count(overview.queue?.ready), nil))
       \(tile("Unacknowledged", count(stats.unacknowledged), nil))
       \(tile("Consumers", count(overview.queue?.consumers), nil))
-      \(tile("Dead letters", count(overview.queue?.dead), nil))
+      \(tile("<a href=\"/dead-letters\">Dead letters</a>", count(overview.queue?.dead), nil))
       </dl>
       """
   }

@@ -77,7 +77,7 @@ extension Overview {
       advice: """
         Messages that are no tickets, or that came back too often. <code>baton dead list</code> shows them with their reasons, \
         <code>baton dead purge</code> removes them.
-        """)
+        """, links: ["<a href=\"/dead-letters\">which, and why</a>"])
   }
 
   private var failureProblem: Problem? {

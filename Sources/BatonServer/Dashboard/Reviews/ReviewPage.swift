@@ -69,15 +69,20 @@ struct ReviewPage: Sendable {
   }
 
   private var actions: HTML {
-    let path = "/reviews/\(review.id.lowercase)"
-    let buttons: HTML =
+    let button: HTML =
       switch review.status {
       case .pending, .queued, .running:
-        HTML.button("Cancel", path: "\(path)/cancel", kind: "danger", confirm: "Press again to cancel")
-      case .failed, .cancelled: HTML.button("Retry", path: "\(path)/retry", kind: "primary")
-      case .completed: .none
+        HTML.button(
+          "Cancel", path: "/reviews/\(review.id.lowercase)/cancel", kind: "danger", confirm: "Press again to cancel")
+      case .failed, .cancelled, .completed: Self.retry(review)
       }
-    return buttons == .none ? .none : "<h2 class=\"unseen\">Actions</h2><p class=\"actions\">\(buttons)</p>"
+    return button == .none ? .none : "<h2 class=\"unseen\">Actions</h2><p class=\"actions\">\(button)</p>"
+  }
+
+  /// The button that starts a review again; nothing where that cannot be.
+  static func retry(_ review: Review) -> HTML {
+    guard review.status == .failed || review.status == .cancelled else { return .none }
+    return HTML.button("Retry", path: "/reviews/\(review.id.lowercase)/retry", kind: "primary")
   }
 
   // MARK: Facts

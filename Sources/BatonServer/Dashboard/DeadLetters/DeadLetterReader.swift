@@ -1,0 +1,96 @@
+internal import Foundation
+internal import Resilience
+package import ReviewQueue
+internal import ReviewStore
+internal import Reviews
+
+/// Looks at so many of the oldest dead letters, and leaves them where they are; throws where the broker cannot be reached.
+package typealias PeekDeadLetters = @Sendable (_ limit: Int) async throws -> [DeadLetter]
+
+/// What one look at the dead-letter queue has found.
+struct DeadLetterLook: Sendable, Equatable {
+  /// The oldest, at most ``countMax``.
+  var letters: [DeadLetter]
+  /// When, by the database's clock.
+  var at: Timestamp
+  /// How many there were in all.
+  var count: Int
+
+  static let countMax = 20
+  /// See ``DeadLetterReader`` for why.
+  static let returnMax = 10
+  static let keptAtLeast = Duration.seconds(60)
+
+  /// Whether its letters have been looked at as often as they may.
+  var isLast: Bool { letters.contains { $0.returns >= Self.returnMax } }
+
+  /// Whether it is to be kept.
+  /// - Parameters:
+  ///   - count: how many dead letters there are now.
+  ///   - age: since it was taken.
+  func isKept(count: Int, age: Duration) -> Bool {
+    // Fewer than it shows: some of those are gone.
+    guard count >= letters.count else { return false }
+    return count == self.count || age < Self.keptAtLeast || isLast
+  }
+}
+
+/// The dead letters and the reviews that they are about.
+struct DeadLetterView: Sendable {
+  var now: Timestamp
+  /// How many there are now; nil where the broker cannot be reached.
+  var count: Int?
+  /// The newest look; nil where the broker could not be reached yet.
+  var look: DeadLetterLook?
+  /// The rows of those that have one, as they are now.
+  var reviews: [UUID: Review] = [:]
+}
+
+/// Looks at the oldest dead letters, for the page that lists them.
+///
+/// The database cannot tell which they are: a message that is no ticket has no row, and the row of a ticket that the broker gave up is
+/// published again by the reaper and bears no trace. So the queue is asked, without a consumer: a look takes the messages one by one and
+/// gives them back in their order (`AMQPConnection.peek`). The broker counts that as a delivery of each, for nothing before RabbitMQ 4;
+/// from then on a quorum queue that declares no limit drops what has come back more than 20 times. So a look is bounded, the same
+/// for everybody who watches, kept for a minute and for as long as the number of dead letters stays the same; and after half of the
+/// looks that a letter has, this process takes no more of it, which leaves the other half to `baton dead list`.
+///
+/// Known weakness: each process of `baton serve` has looks of its own, and one that looks while another does misses what that one holds.
+actor DeadLetterReader {
+  private let store: ReviewStore
+  private let count: @Sendable () async -> Int?
+  private let peek: PeekDeadLetters
+  private let flight = SingleFlight<Int, DeadLetterLook>()
+  private var kept: (look: DeadLetterLook, since: ContinuousClock.Instant)?
+
+  /// - Parameter count: how many dead letters there are; nil where the broker cannot be reached.
+  init(store: ReviewStore, count: @escaping @Sendable () async -> Int?, peek: @escaping PeekDeadLetters) {
+    self.store = store
+    self.count = count
+    self.peek = peek
+  }
+
+  /// The dead letters as they were when they were last looked at, and their reviews as they are now.
+  /// - Throws: `PostgresError`.
+  func read() async throws -> DeadLetterView {
+    let now = try await store.now()
+    let count = await count()
+    if let count, kept.map({ !$0.look.isKept(count: count, age: .now - $0.since) }) ?? true {
+      // Where it fails the view says that the broker is away, or shows what was seen before.
+      if let look = try? await look(count, at: now) { kept = (look, .now) }
+    }
+    var view = DeadLetterView(now: now, count: count, look: kept?.look)
+    let ids = Set(view.look?.letters.compactMap(\.reviewId) ?? [])
+    if !ids.isEmpty {
+      view.reviews = Dictionary(uniqueKeysWithValues: try await store.reviews(Array(ids)).map { ($0.id, $0) })
+    }
+    return view
+  }
+
+  private func look(_ count: Int, at now: Timestamp) async throws -> DeadLetterLook {
+    guard count > 0 else { return DeadLetterLook(letters: [], at: now, count: 0) }
+    return try await flight.run(count) { [peek] in
+      DeadLetterLook(letters: try await peek(DeadLetterLook.countMax), at: now, count: count)
+    }
+  }
+}

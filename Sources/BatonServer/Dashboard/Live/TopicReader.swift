@@ -1,0 +1,43 @@
+internal import ReviewStore
+
+/// Reads what a topic shows.
+struct TopicReader: Sendable {
+  let store: ReviewStore
+  let overview: OverviewReader
+  let reviews: ReviewReader
+  let letters: DeadLetterReader
+  let policy: WatchPolicy
+
+  /// How a topic looks now; nil where the time was up.
+  func snapshot(of topic: Topic) async -> Snapshot? {
+    do {
+      switch topic {
+      case .overview:
+        let read = try await overview.read()
+        return Snapshot(now: read.now, sections: OverviewPage(overview: read).sections)
+      case .review(let id):
+        guard let detail = try await reviews.read(id) else { return Snapshot(fault: "this review is gone") }
+        return Snapshot(now: detail.now, sections: ReviewPage(detail: detail).sections)
+      case .list(let query):
+        let page = try await list(query)
+        return Snapshot(now: try await store.now(), sections: page.sections)
+      case .deadLetters:
+        let view = try await letters.read()
+        return Snapshot(now: view.now, sections: DeadLetterPage(view: view).sections)
+      }
+    } catch is CancellationError {
+      return nil
+    } catch {
+      return Snapshot(fault: HTTPFault(error).message)
+    }
+  }
+
+  /// A page of the list of reviews.
+  /// - Throws: `PostgresError`.
+  func list(_ query: ListQuery) async throws -> ListPage {
+    let page = try await store.browse(query.filter, limit: ListPage.limit, after: query.cursor)
+    var owner: OwnerStanding?
+    if let named = query.filter.owner { owner = try await store.standing(of: named, ownerLimit: policy.ownerLimit) }
+    return ListPage(query: query, page: page, owner: owner)
+  }
+}
