@@ -40,6 +40,9 @@ package struct Migrator: Sendable {
       version: 5, name: "sessions", sql: String(decoding: PackageResources.v0005_sessions_sql, as: UTF8.self)),
     Migration(version: 6, name: "traces", sql: String(decoding: PackageResources.v0006_traces_sql, as: UTF8.self)),
     Migration(version: 7, name: "counts", sql: String(decoding: PackageResources.v0007_counts_sql, as: UTF8.self)),
+    Migration(
+      version: 8, name: "given-up feedback",
+      sql: String(decoding: PackageResources.v0008_given_up_feedback_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

@@ -17,5 +17,6 @@ extension ReviewStore {
     capacity, reaperRan, counts, countReconciled,
     patientTransaction, lockIntegrationTokens, storeIntegrationTokens,
     liveOwners, oneOwner, heldUp, whyPending, flow, recentFailures, listHolders, browseLive, browse, browseEnd,
+    untoldFeedback, givenUpFeedback,
   ]
 }

@@ -47,7 +47,7 @@ struct DashboardPageTests {
       failures: [
         FailureGroup(code: text, count: 2, lastAt: now, lastID: UUID(), lastMessage: text),
         FailureGroup(code: "agent_failed", count: 1, lastAt: now, lastID: UUID(), lastMessage: nil),
-      ],
+      ], givenUp: GivenUpFeedback(reviewCount: 2, lastAt: now, lastError: text, examples: [UUID(), UUID()]),
       flow: [
         FlowMinute(
           start: Timestamp(microseconds: now.microseconds - now.microseconds % 60_000_000 - 120_000_000),
@@ -100,6 +100,11 @@ struct DashboardPageTests {
             ReviewTransition(at: Self.now, fromStatus: .pending, toStatus: status, reason: nil, actor: nil),
           ],
           holdUp: status == .pending ? .dueLater : nil,
+          untold: PullRequestFeedback.Subject.allCases.map { subject in
+            UntoldFeedback(
+              subject: subject, dueSince: Self.now, tries: 3, lastError: text, nextTry: Self.now,
+              givenUpAt: subject == .gate ? Self.now : nil)
+          },
           events: .known([
             RunEvent(timestamp: Self.now, eventType: text, message: text),
             RunEvent(timestamp: Self.now, eventType: "tool", content: .object(["key": .string(text)])),
@@ -145,6 +150,8 @@ struct DashboardPageTests {
     #expect(overview.problems.map(\.grade) == overview.problems.map(\.grade).sorted())
     overview.heldUp = []
     overview.queue?.dead = 0
+    #expect(overview.problems.contains { $0.title == "2 pull requests could not be told of their reviews" })
+    overview.givenUp = nil
     overview.owners[1].dueSince = Self.now
     #expect(overview.problems.allSatisfy { $0.grade == .note })
     #expect(OverviewPage(overview: overview).sections[0].content.markup.contains("All is well"))

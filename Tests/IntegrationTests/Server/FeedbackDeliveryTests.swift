@@ -100,7 +100,7 @@ struct FeedbackDeliveryTests {
     }
   }
 
-  @Test("an outage is waited for; a refusal is given up after a while, with a record, and the review goes on")
+  @Test("an outage is waited for; a refusal is given up after a while, the dashboard says so, and the review goes on")
   func refusal() async throws {
     try await withServerStack { stack in
       let platform = Platform()
@@ -112,6 +112,11 @@ struct FeedbackDeliveryTests {
       #expect(platform.take() == ["eyes pending", "gate pending"])
       let waiting = "baton_feedback WHERE due_at > now() + interval '30 s' AND last_error = 'down'"
       #expect(try await stack.count(waiting) == 2)
+      #expect(try await stack.store.untoldFeedback(of: id).map(\.subject) == [.eyes, .gate])
+      #expect(try await stack.store.givenUpFeedback() == nil)
+      let path = "/reviews/\(id.lowercase)"
+      let page = try await stack.client.send("GET", path).body
+      #expect(page.contains("1 time tried, tried again") && page.contains("<bdi>down</bdi>"))
       platform.answer.withLock { $0 = .refused("404") }
       try await stack.run("UPDATE baton_feedback SET due_at = now()")
       try await delivery.deliverDue()
@@ -120,12 +125,18 @@ struct FeedbackDeliveryTests {
       try await delivery.deliverDue()
       #expect(try await stack.count("baton_feedback WHERE due_at IS NULL AND given_up_at IS NOT NULL") == 2)
       #expect(try await stack.store.review(id)?.status == .pending)
+      #expect(try await stack.client.send("GET", path).body.contains("3 times tried, given up"))
+      let front = try await stack.client.send("GET", "/").body
+      #expect(front.contains("1 pull request could not be told of its review") && front.contains("href=\"\(path)\""))
+      try await stack.run("UPDATE baton_feedback SET given_up_at = now() - interval '2 days' WHERE subject = 'gate'")
+      #expect(try await stack.store.givenUpFeedback()?.examples == [id])
       // The next change is tried again: rights may have been given since.
       platform.answer.withLock { $0 = .told(checkRunID: 5) }
       _ = platform.take()
       _ = try await stack.store.cancel(id)
       try await delivery.deliverDue()
       #expect(platform.take() == ["gate cancelled"])
+      #expect(try await stack.store.untoldFeedback(of: id).map(\.subject) == [.eyes])
     }
   }
 

@@ -71,10 +71,14 @@ struct PlanTests {
     }
   }
 
-  @Test("the review before is found by its pull request, and deliveries are pruned by their age")
+  @Test(
+    "the review before is found by its pull request, deliveries are pruned by their age, and given-up feedback is found"
+  )
   func lookups() async throws {
     try await withTestStore { test in
       try await addHistory(test, 20_000)
+      try await test.sql(
+        "INSERT INTO baton_feedback (review_id, subject, due_at) SELECT id, 'gate', NULL FROM code_reviews")
       try await test.sql("ANALYZE")
       let statements = Dictionary(uniqueKeysWithValues: ReviewStore.statements.map { ($0.name, $0) })
       let lease = try await plan(of: try #require(statements["lease"]), test)
@@ -86,6 +90,8 @@ struct PlanTests {
       #expect(!deliveries.contains { $0.contains("Seq Scan") }, "\(deliveries.joined(separator: "\n"))")
       #expect(
         deliveries.contains { $0.contains("webhook_deliveries_received") }, "\(deliveries.joined(separator: "\n"))")
+      let feedback = try await plan(of: try #require(statements["given_up_feedback"]), test)
+      #expect(feedback.contains { $0.contains("baton_feedback_given_up") }, "\(feedback.joined(separator: "\n"))")
     }
   }
 

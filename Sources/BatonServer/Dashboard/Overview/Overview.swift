@@ -11,6 +11,8 @@ struct Overview: Sendable {
   var owners: [OwnerStanding] = []
   var heldUp: [HeldUpReviews] = []
   var failures: [FailureGroup] = []
+  /// nil where every pull request was told.
+  var givenUp: GivenUpFeedback?
   /// The last hour's minutes in which something happened, and the present one.
   var flow: [FlowMinute] = []
   var holders: [HolderStanding] = []
@@ -29,7 +31,8 @@ actor OverviewReader {
 
   private var minutes: [Timestamp: FlowMinute] = [:]
   private var failures: [FailureGroup] = []
-  /// When ``minutes`` and ``failures`` were read, by the database's clock.
+  private var givenUp: GivenUpFeedback?
+  /// When those three were read, by the database's clock.
   private var readAt: Timestamp?
 
   /// How old what looks back may be.
@@ -54,6 +57,7 @@ actor OverviewReader {
       holderTimeout: policy.times.holderTimeout, limit: Self.holderCountMax)
     try await readHistory(now)
     overview.failures = failures
+    overview.givenUp = givenUp
     overview.flow = minutes.values.sorted { $0.start < $1.start }
     return overview
   }
@@ -65,6 +69,7 @@ actor OverviewReader {
     let count = Int(min(age, Self.hour) / .seconds(60)) + 2
     let fresh = try await store.flow(minutes: count)
     failures = try await store.recentFailures()
+    givenUp = try await store.givenUpFeedback()
     let first = now.microseconds - Int64(count) * 60_000_000
     let last = now.microseconds - 3_660_000_000
     minutes = minutes.filter { last < $0.key.microseconds && $0.key.microseconds < first - first % 60_000_000 }

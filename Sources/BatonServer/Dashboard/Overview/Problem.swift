@@ -50,7 +50,8 @@ extension Overview {
   /// The worst first.
   var problems: [Problem] {
     let all =
-      [brokerProblem, consumerProblem, deadProblem, failureProblem] + waitingProblems + heldUp.map(heldUpProblem)
+      [brokerProblem, consumerProblem, deadProblem, failureProblem, feedbackProblem] + waitingProblems
+      + heldUp.map(heldUpProblem)
     return all.compactMap { $0 }.enumerated().sorted { ($0.element.grade, $0.offset) < ($1.element.grade, $1.offset) }
       .map(\.element)
   }
@@ -90,6 +91,18 @@ extension Overview {
       grade: .warning, title: "\(Reading.grouped(failed)) of the last \(Reading.count(ended, "review")) failed",
       advice: "Within ten minutes. <a href=\"#failures\">What failed, and what to do</a> stands below.",
       links: ["<a href=\"/reviews?status=failed\">failed reviews</a>"])
+  }
+
+  private var feedbackProblem: Problem? {
+    guard let givenUp else { return nil }
+    let whose = givenUp.reviewCount == 1 ? "its review" : "their reviews"
+    return Problem(
+      grade: .warning, title: "\(Reading.count(givenUp.reviewCount, "pull request")) could not be told of \(whose)",
+      time: givenUp.lastAt,
+      advice: """
+        The platform refused it, or was away for too long: \(HTML.foreign(givenUp.lastError ?? "")) The reviews themselves go on; \
+        a check that was not told may hold up a merge.
+        """, links: givenUp.examples.map { HTML.link(to: $0) })
   }
 
   private var waitingProblems: [Problem?] {

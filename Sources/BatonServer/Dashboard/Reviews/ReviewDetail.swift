@@ -19,6 +19,8 @@ struct ReviewDetail: Sendable {
   var review: Review
   var transitions: [ReviewTransition]
   var holdUp: HoldUp?
+  /// What its pull request could not be told.
+  var untold: [UntoldFeedback] = []
   var events: Events
 }
 
@@ -40,8 +42,9 @@ struct ReviewReader: Sendable {
     let holdUp =
       review.status.isTerminal
       ? nil : try await store.holdUp(of: id, policy.times, queue: policy.queue, ownerLimit: policy.ownerLimit)
+    let untold = try await store.untoldFeedback(of: id)
     return ReviewDetail(
-      now: now, review: review, transitions: transitions, holdUp: holdUp, events: await events)
+      now: now, review: review, transitions: transitions, holdUp: holdUp, untold: untold, events: await events)
   }
 
   private func events(of review: Review) async -> ReviewDetail.Events {

@@ -26,8 +26,8 @@ struct ReviewPage: Sendable {
 
   var sections: [Section] {
     [
-      Section("standing", standing), Section("actions", actions), Section("facts", facts),
-      Section("transitions", transitions), Section("events", events),
+      Section("standing", standing), Section("actions", actions), Section("feedback", feedback),
+      Section("facts", facts), Section("transitions", transitions), Section("events", events),
     ]
   }
 
@@ -83,6 +83,28 @@ struct ReviewPage: Sendable {
   static func retry(_ review: Review) -> HTML {
     guard review.status == .failed || review.status == .cancelled else { return .none }
     return HTML.button("Retry", path: "/reviews/\(review.id.lowercase)/retry", kind: "primary")
+  }
+
+  // MARK: Feedback
+
+  /// Only what could not be told: the rest can be seen on the pull request.
+  private var feedback: HTML {
+    guard !detail.untold.isEmpty else { return .none }
+    return "<h2 class=\"unseen\">Feedback</h2>\(detail.untold.map(item))"
+  }
+
+  private func item(_ untold: UntoldFeedback) -> HTML {
+    let outlook: HTML =
+      if let givenUpAt = untold.givenUpAt {
+        "given up \(HTML.time(givenUpAt)), until the review changes once more"
+      } else {
+        "tried again \(HTML.time(untold.nextTry))"
+      }
+    return """
+      <div class="failure"><p>\(untold.subject.title) could not be told since \(HTML.time(untold.dueSince)): \
+      \(Reading.count(untold.tries, "time")) tried, \(outlook).</p>
+      <p class="quote">\(HTML.foreign(untold.lastError))</p></div>
+      """
   }
 
   // MARK: Facts
@@ -169,5 +191,17 @@ struct ReviewPage: Sendable {
       <li><small>\(HTML.time(event.timestamp))</small> <code>\(HTML.foreign(event.eventType))</code>\
       <span>\(HTML.foreign(shown))</span></li>
       """
+  }
+}
+
+extension PullRequestFeedback.Subject {
+  /// At the beginning of a sentence.
+  fileprivate var title: HTML {
+    switch self {
+    case .eyes: "The reaction “eyes”, that Baton has seen the pull request,"
+    case .hooray: "The reaction “hooray”, that the review is completed,"
+    case .confused: "The reaction “confused”, that the review has failed,"
+    case .gate: "The pull request's check"
+    }
   }
 }
