@@ -1,11 +1,12 @@
 """One function a benchmark. Each yields (label, figures) and leaves nothing behind."""
 import os
+import random
 import statistics
 import time
 
 import processes
 import servers
-from standin import SlowGitHub
+from standin import InstantWorker, SlowGitHub
 from system import Meter, System, command
 
 LIMIT = int(os.environ.get("RUN_TIMEOUT", 300))  # seconds until a run that does not end counts as failed
@@ -78,6 +79,38 @@ def idle(nginx, options):
             raise RuntimeError("no review was posted: see .local/bench.log")
         yield f"{n} inserts", dict(median_ms=statistics.median(milliseconds), p95_ms=milliseconds[int(len(milliseconds) * .95)],
                                    once=system.dispatched_once(n + warm, posts))
+
+
+def refill(nginx, options):
+    """An owner whose slots are full, and more waits: from the answer to a run's completion to the next review's POST."""
+    n, warm = options.n or 300, 10
+    for slots in (1, 8):
+        with InstantWorker() as worker, System(nginx, worker=worker.url) as system:
+            system.start_consumers()
+            report = system.start_server()
+            system.session.query(f"""INSERT INTO review_owners (owner_type, owner_id, max_concurrent) VALUES ('org', 'o0', {slots})
+              ON CONFLICT (owner_type, owner_id) DO UPDATE SET max_concurrent = excluded.max_concurrent""")
+            total = n + warm + slots
+            system.insert(100, 100 * total, step=100)
+            system.start_producer()
+            posts = [worker.next_post(LIMIT) for _ in range(slots)]
+            waits, callbacks = [], []
+            for number in range(n + warm):
+                report(posts[-1][1], "running")
+                # A run lasts: by its end its dispatch was recorded long ago. Not in step with any timer.
+                time.sleep(random.uniform(.04, .08))
+                sent = time.time()
+                report(posts[number][1], "completed")
+                accepted = time.time()
+                posts.append(worker.next_post(LIMIT))
+                callbacks.append((accepted - sent) * 1000)
+                waits.append((posts[-1][0] - accepted) * 1000)
+            time.sleep(.5)
+            system.stop()
+            waits, callbacks = sorted(waits[warm:]), callbacks[warm:]
+            yield f"{slots} slot" + "s" * (slots > 1), dict(
+                median_ms=statistics.median(waits), p99_ms=waits[int(len(waits) * .99)], callback_ms=statistics.median(callbacks),
+                once=system.dispatched_once(total, posts))
 
 
 def throughput(nginx, options):
@@ -170,6 +203,7 @@ ALL = {
         ("requests", "requests a review", ".2f"), ("tokens", "token requests", ".0f"), ("last_post", "last POST, s", ".2f"),
         ("ratio", "of the cold one", ".2f")]),
     "idle": (idle, [("median_ms", "median, ms", ".1f"), ("p95_ms", "p95, ms", ".1f")]),
+    "refill": (refill, [("median_ms", "median, ms", ".1f"), ("p99_ms", "p99, ms", ".1f"), ("callback_ms", "callback itself, ms", ".1f")]),
     "throughput": (throughput, [
         ("rate", "reviews/s", ".0f"), ("cpu", "CPU s/1000", ".3f"), ("postgres", "Postgres", ".3f"), ("rabbitmq", "RabbitMQ", ".3f"),
         ("nginx", "nginx", ".3f"), ("rss", "peak RSS, MiB", ".0f"), ("pss", "PSS, MiB", ".0f"), ("idle", "idle %", ".0f"), ("steal", "steal %", ".1f")]),

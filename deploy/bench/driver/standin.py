@@ -1,6 +1,8 @@
-"""GitHub that takes its time: `GET …/pulls/N` is answered after a delay that depends on N, all else at once, or all alike."""
+"""GitHub that takes its time: `GET …/pulls/N` is answered after a delay that depends on N, all else at once, or all alike. And a
+worker that says yes at once, and when."""
 import http.server
 import json
+import queue
 import re
 import threading
 import time
@@ -16,25 +18,53 @@ def pull_request(repository, number):
             "head": dict(side, ref=f"feature/{number}", sha=f"{number:040}"), "base": side}
 
 
-class SlowGitHub:
+class Answering(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body in one packet
+
+    def body(self):
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def answer(self, status, body):
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+        self.wfile.flush()
+
+    def log_message(self, *_):
+        pass
+
+
+class StandIn(http.server.ThreadingHTTPServer):
+    """A server on a free port of this machine, for a `with`."""
+    daemon_threads = True
+    request_queue_size = 512
+
+    def __init__(self, handler):
+        super().__init__(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):  # a client that goes away in the middle is no news
+        pass
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+class SlowGitHub(StandIn):
     def __init__(self, delay, every=0):
         """`delay` gives seconds for a pull request's number; every call takes `every` seconds more."""
         github = self
         self.asked = self.calls = self.tokens = 0
         counting = threading.Lock()
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def answer(self, status, body):
-                data = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
+        class Handler(Answering):
             def take(self, **counts):
                 with counting:
                     for name, count in counts.items():
@@ -51,27 +81,33 @@ class SlowGitHub:
                 self.answer(200, pull_request(match[1], int(match[2])))
 
             def do_POST(self):
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.body()
                 self.take(calls=1, tokens=1)
                 self.answer(201, TOKEN)
 
-            def log_message(self, *_):
-                pass
+        super().__init__(Handler)
 
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 512
 
-            def handle_error(self, *_):  # a client that goes away in the middle is no news
-                pass
+class InstantWorker(StandIn):
+    """Keeps (time, idempotency key) of each POST, as it arrives."""
 
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    def __init__(self):
+        arrivals = self.arrivals = queue.SimpleQueue()
 
-    def __enter__(self):
-        return self
+        class Handler(Answering):
+            def do_POST(self):
+                at, key = time.time(), self.headers["Idempotency-Key"]
+                arrivals.put((at, key))
+                self.body()
+                self.answer(202, {"reviewId": key.split("/")[0], "status": "queued"})
 
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+            def do_GET(self):
+                self.answer(200, {"status": "ok"})
+
+        super().__init__(Handler)
+
+    def next_post(self, seconds):
+        try:
+            return self.arrivals.get(timeout=seconds)
+        except queue.Empty:
+            raise RuntimeError(f"no POST within {seconds} s: see .local/bench.log") from None

@@ -1,6 +1,8 @@
 """Baton, or what stands in for it, on a fresh database and a fresh virtual host: start, measure, check, stop."""
 import base64
+import http.client
 import itertools
+import json
 import os
 import pathlib
 import socket
@@ -29,20 +31,20 @@ def free_port():
 class System:
     numbers = itertools.count(1)
 
-    def __init__(self, nginx, github=servers.URL + "/github"):
+    def __init__(self, nginx, github=servers.URL + "/github", worker=servers.URL):
         self.nginx, self.processes, self.left = nginx, {}, 0
         self.name = f"bench{next(System.numbers)}"
         self.queue = os.environ.get("BATON_QUEUE", "baton.reviews")
         servers.query(f"CREATE DATABASE {self.name}")
         servers.manage("PUT", f"vhosts/{self.name}")
-        self.environment = {**self.settings(github), **os.environ}
+        self.environment = {**self.settings(github, worker), **os.environ}
         if command("SETUP"):
             self.attend(command("SETUP"))
         self.session = servers.Session(self.name)
         self.add_history()
         self.first_post = nginx.post_count()
 
-    def settings(self, github):
+    def settings(self, github, worker):
         """The contract's settings; what is set outside wins. Nothing but the machine shall limit."""
         key = servers.DIRECTORY / "app.pem"
         if not key.exists():
@@ -50,7 +52,7 @@ class System:
         return dict(
             BATON_DATABASE_URL=servers.database_url(self.name),
             BATON_AMQP_URL=f"amqp://guest:guest@127.0.0.1:{servers.AMQP_PORT}/{self.name}",
-            BATON_QUEUE=self.queue, BATON_WORKER_URL=servers.URL, BATON_WORKER_TOKEN="t",
+            BATON_QUEUE=self.queue, BATON_WORKER_URL=worker, BATON_WORKER_TOKEN="t",
             BATON_GITHUB_API_URL=github, BATON_GITHUB_APP_ID="1", BATON_GITHUB_PRIVATE_KEY=f"@{key}",
             BATON_OWNER_LIMIT="1000000", BATON_MAX_QUEUE_DEPTH="1000000", BATON_LOG_LEVEL="warning",
             BATON_ENCRYPTION_KEY=base64.b64encode(b"k" * 32).decode(), BATON_CALLBACK_SECRET="s", BATON_API_TOKEN="t",
@@ -92,6 +94,34 @@ class System:
     def start_producer(self):
         self.spawn("PRODUCE")
         time.sleep(1.5)
+
+    def start_server(self):
+        """Starts the HTTP side; returns a function that reports a run's status as a worker does."""
+        self.spawn("SERVE")
+        connection = http.client.HTTPConnection("127.0.0.1", int(self.environment["BATON_HTTP_PORT"]), timeout=30)
+
+        def call(method, path, body=None):
+            headers = {"X-Internal-Secret": self.environment["BATON_CALLBACK_SECRET"], "Content-Type": "application/json"}
+            connection.request(method, path, body and json.dumps(body).encode(), headers)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+
+        def is_up():
+            try:
+                return call("GET", "/livez") == 200
+            except OSError:
+                connection.close()
+                return False
+
+        def report(key, status):
+            review, attempt = key.split("/")
+            answer = call("POST", f"/api/internal/code-review-status/{review}", {"status": status, "attempt": int(attempt)})
+            if answer != 200:
+                raise RuntimeError(f"the callback of {review} was answered with {answer}: see {LOG}")
+
+        self.wait(is_up, 60, "the server did not start")
+        return report
 
     def pids(self):
         return [process.pid for process in self.processes.values()]
