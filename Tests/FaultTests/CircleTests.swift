@@ -62,8 +62,13 @@ struct CircleTests {
     return lists
   }
 
+  /// The callbacks that are lost for ever, by pull request: the worker is told that they have arrived, Baton never hears of them.
+  private static let lost: [Int: Set<StatusCallback.Status>] = [
+    102: [.running], 103: [.completed], 104: [.running, .completed],
+  ]
+
   @Test(
-    "fifty webhooks, valid, repeated, out of order, forged and drafts, become exactly the right reviews; each runs once, to its end, and its pull request is told, although the server is killed on the way"
+    "fifty webhooks, valid, repeated, out of order, forged and drafts, become exactly the right reviews; each runs once, to its end, and its pull request is told, although the server is killed, callbacks are lost and a start is repeated on the way"
   )
   func circle() async throws {
     let agent = try NotingAgent()
@@ -84,6 +89,9 @@ struct CircleTests {
 
       // Nobody hears the worker's callbacks for a while: it repeats them.
       await server.die()
+      let ids = try await pending(plant)
+      let sink = try await lossySink(ids, port: port)
+      plant.settings["BATON_CALLBACK_URL"] = sink.url
       let (worker, workerURL) = try await plant.listen("worker", "--port", "0", "--concurrency", "10")
       plant.settings["BATON_WORKER_URL"] = workerURL
       let producer = try await plant.start("produce")
@@ -91,19 +99,74 @@ struct CircleTests {
       let reaper = try await plant.start("reap", "--interval", "1s")
       try await eventually("all dispatched") { try await plant.dispatchedCount() == 10 }
       try await eventually("all run") { agent.runs.count >= 10 }
-      try await postTwice(plant)
+      let client = try WorkerClient(
+        baseURL: workerURL, token: Secret("worker-token"), timeout: .seconds(30), connectionMax: 4,
+        logger: .postgresTests)
+      try await postTwice(plant, client, ids)
       agent.letGo()
-      try await expectEvents(plant, of: agent.runs)
+      try await eventually("all ended at the worker") {
+        for id in ids.values { if try await state(of: id, client) != .completed { return false } }
+        return true
+      }
+      for id in ids.values { #expect(try await client.events(of: id).map(\.message) == NotingAgent.messages) }
       #expect(try await plant.count("code_reviews WHERE status = 'completed'") == 0)
+
       let (again, _) = try await plant.listen("serve")
+      try await eventually("all completed but two") {
+        try await plant.count("code_reviews WHERE status = 'completed'") == 8 && sink.received.count == 4
+      }
+      try await expectLost(plant)
+      // What nobody has told is asked for.
+      plant.settings.merge(["BATON_STALE_AFTER": "1s", "BATON_RUNNING_TIMEOUT": "1s"]) { $1 }
+      let asking = try await plant.start("reap", "--interval", "1s")
       try await eventually("all completed") { try await plant.count("code_reviews WHERE status = 'completed'") == 10 }
       try await expectFeedback(plant)
       #expect(Set(agent.runs).count == 10 && agent.runs.count == 10, "\(agent.runs)")
-      for process in [producer, consumer, reaper, again, worker] { process.signal(SIGTERM) }
-      for process in [producer, consumer, reaper, again, worker] {
+      for process in [producer, consumer, reaper, asking, again, worker] { process.signal(SIGTERM) }
+      for process in [producer, consumer, reaper, asking, again, worker] {
         #expect(await process.wait() == 0, "\(process.output)")
       }
+      await sink.stop()
     }
+  }
+
+  /// The reviews that are to run, by their pull requests.
+  private func pending(_ plant: Plant) async throws -> [Int: UUID] {
+    let rows = try await plant.test.sql("SELECT pr_number, id FROM code_reviews WHERE status = 'pending'")
+    return try Dictionary(
+      uniqueKeysWithValues: rows.map { (Int(try $0.decode(0, as: Int32.self)), try $0.decode(1, as: UUID.self)) })
+  }
+
+  /// What stands between the worker and the server.
+  private func lossySink(_ ids: [Int: UUID], port: Int) async throws -> CallbackSink {
+    var lost: [UUID: Set<StatusCallback.Status>] = [:]
+    for (number, statuses) in Self.lost { lost[try #require(ids[number])] = statuses }
+    let client = RawHTTPClient(port: port)
+    return try await CallbackSink { [lost] received in
+      if lost[received.reviewID]?.contains(received.callback.status) == true { return nil }
+      let headers = received.headers.filter { $0.0.lowercased() == "authorization" }
+      let reply = try? await client.send("POST", received.path, headers: headers, body: received.body)
+      return reply?.status ?? 502
+    }
+  }
+
+  private func state(of id: UUID, _ client: WorkerClient) async throws -> RunState? {
+    if case .known(let status) = await client.status(of: id) { status.status } else { nil }
+  }
+
+  /// Whose running callback was lost went on without it; whose completion was lost stands as it was last heard of.
+  private func expectLost(_ plant: Plant) async throws {
+    let rows = try await plant.test.sql(
+      """
+      SELECT r.pr_number || ' ' || string_agg(t.to_status, ' ' ORDER BY t.id)
+        FROM code_reviews r JOIN review_transitions t ON t.review_id = r.id
+       WHERE r.pr_number IN (102, 103, 104) AND r.status <> 'cancelled'
+       GROUP BY r.pr_number ORDER BY r.pr_number
+      """)
+    #expect(
+      try rows.map { try $0.decode(0, as: String.self) } == [
+        "102 pending queued completed", "103 pending queued running", "104 pending queued",
+      ])
   }
 
   /// Pull requests at once, each one's deliveries in their order.
@@ -122,29 +185,20 @@ struct CircleTests {
   }
 
   /// One dispatch is forgotten, as by a consumer that dies before it records it: the worker is asked to start the run again, which
-  /// it has had for long, and whose words it holds, half a line among them.
-  private func postTwice(_ plant: Plant) async throws {
+  /// goes on, with what its agent has said so far, half a line among it.
+  private func postTwice(_ plant: Plant, _ client: WorkerClient, _ ids: [Int: UUID]) async throws {
+    let id = try #require(ids[101])
+    try await eventually("its agent says something") {
+      try await client.events(of: id).contains { $0.message == "reading" }
+    }
     try await plant.test.sql(
       """
       UPDATE code_reviews SET dispatched_at = NULL, published_at = NULL, claimed_by = 'nobody'
        WHERE pr_number = 101 AND status = 'queued'
       """)
     try await eventually("it is dispatched again") { try await plant.dispatchedCount() == 10 }
-  }
-
-  /// Every run has ended at the worker, with all that its agent said.
-  private func expectEvents(_ plant: Plant, of runs: [String]) async throws {
-    let client = try WorkerClient(
-      baseURL: try #require(plant.settings["BATON_WORKER_URL"]),
-      token: Secret(try #require(plant.settings["BATON_WORKER_TOKEN"])), timeout: .seconds(30), connectionMax: 4,
-      logger: .postgresTests)
-    for run in runs {
-      let id = try #require(UUID(uuidString: run))
-      try await eventually("it has ended") {
-        if case .known(let status) = await client.status(of: id) { status.status == .completed } else { false }
-      }
-      #expect(try await client.events(of: id).map(\.message) == NotingAgent.messages)
-    }
+    #expect(try await client.events(of: id).filter { $0.message == "reading" }.count == 1)
+    #expect(try await state(of: id, client) == .running)
   }
 
   private func expectRows(_ plant: Plant) async throws {

@@ -38,8 +38,8 @@ extension Plant {
   }
 }
 
-/// What an agent of a test does: it notes the review that it was given, says half a line and the rest only when it may, and lets the
-/// pull request pass.
+/// What an agent of a test does: it notes the review that it was given, says a line and half of another, the rest only when it is let
+/// go, and lets the pull request pass.
 struct NotingAgent {
   let folder: URL
 
@@ -53,17 +53,19 @@ struct NotingAgent {
   /// The value of BATON_AGENT_COMMAND.
   var command: String {
     #"""
-    grep -o '"reviewId":"[^"]*"' | head -n 1 >> '\#(log.path)'; echo begun; printf 'half '
-    until [ -e '\#(folder.path)/go' ] || [ ! -d '\#(folder.path)' ]; do sleep 0.05; done
+    grep -o '"reviewId":"[^"]*"' | head -n 1 >> '\#(log.path)'; echo reading; printf 'half '
+    until [ -e '\#(gate.path)' ] || [ ! -d '\#(folder.path)' ]; do sleep 0.05; done
     echo 'a line'; echo '{"gateResult":"pass","sessionId":"s"}'
     """#
   }
 
   /// What each of them has said in the end.
-  static let messages = ["begun", "half a line"]
+  static let messages = ["reading", "half a line"]
 
-  /// Lets all of them end.
-  func letGo() { _ = FileManager.default.createFile(atPath: folder.appendingPathComponent("go").path, contents: nil) }
+  private var gate: URL { folder.appendingPathComponent("go") }
+
+  /// Ends all agents, and those to come at once.
+  func letGo() { _ = FileManager.default.createFile(atPath: gate.path, contents: nil) }
 
   /// The worker's own state.
   var state: String { folder.appendingPathComponent("worker.sqlite").path }

@@ -5,13 +5,21 @@ internal import NIOPosix
 internal import Synchronization
 package import WorkerAPI
 
-/// Takes a worker's status callbacks in Baton's place, says yes, and keeps a list: Baton never hears of them.
+/// Takes a worker's status callbacks in Baton's place, says yes, and keeps a list: Baton never hears of them, but of those that are
+/// sent on.
 package final class CallbackSink: Sendable {
   /// One callback that was received.
   package struct Received: Sendable {
     package var reviewID: UUID
     package var callback: StatusCallback
+    /// As it came.
+    package var path: String
+    package var headers: [(String, String)]
+    package var body: [UInt8]
   }
+
+  /// Sends a callback on to Baton, and gives the status that it was answered with; nil loses it here.
+  package typealias Onward = @Sendable (Received) async -> Int?
 
   private struct State {
     var received: [Received] = []
@@ -20,9 +28,11 @@ package final class CallbackSink: Sendable {
 
   private let state = Mutex(State())
   private let server = Mutex<(any Channel)?>(nil)
+  private let onward: Onward
 
   /// Listens on a free port of 127.0.0.1 when it returns.
-  package init() async throws {
+  package init(onward: @escaping Onward = { _ in nil }) async throws {
+    self.onward = onward
     let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelInitializer { [weak self] channel in
@@ -48,7 +58,7 @@ package final class CallbackSink: Sendable {
     set { state.withLock { $0.refusing = newValue } }
   }
 
-  /// What was accepted, in order.
+  /// What was accepted here, in order.
   package var received: [Received] { state.withLock { $0.received } }
 
   /// What was accepted about one review, in order.
@@ -57,15 +67,16 @@ package final class CallbackSink: Sendable {
   }
 
   /// - Returns: the status to answer with.
-  fileprivate func take(_ path: String, _ body: [UInt8]) -> Int {
-    guard let id = path.split(separator: "/").last.flatMap({ UUID(uuidString: String($0)) }),
+  fileprivate func take(_ head: HTTPRequestHead, _ body: [UInt8]) async -> Int {
+    guard let id = head.uri.split(separator: "/").last.flatMap({ UUID(uuidString: String($0)) }),
       let callback = try? JSONDecoder().decode(StatusCallback.self, from: Data(body))
     else { return 400 }
-    return state.withLock { state in
-      guard !state.refusing else { return 503 }
-      state.received.append(Received(reviewID: id, callback: callback))
-      return 200
-    }
+    guard !isRefusing else { return 503 }
+    let received = Received(
+      reviewID: id, callback: callback, path: head.uri, headers: head.headers.map { ($0.name, $0.value) }, body: body)
+    if let answer = await onward(received) { return answer }
+    state.withLock { $0.received.append(received) }
+    return 200
   }
 }
 
@@ -75,7 +86,7 @@ private final class CallbackSinkHandler: ChannelInboundHandler {
   typealias OutboundOut = HTTPServerResponsePart
 
   private let sink: CallbackSink
-  private var path = ""
+  private var head: HTTPRequestHead?
   private var body: [UInt8] = []
 
   init(sink: CallbackSink) { self.sink = sink }
@@ -83,17 +94,25 @@ private final class CallbackSinkHandler: ChannelInboundHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     switch unwrapInboundIn(data) {
     case .head(let head):
-      path = head.uri
+      self.head = head
       body = []
     case .body(let part): body += part.readableBytesView
     case .end:
-      let text = #"{"success":true}"#
-      let head = HTTPResponseHead(
-        version: .http1_1, status: HTTPResponseStatus(statusCode: sink.take(path, body)),
-        headers: ["content-type": "application/json", "content-length": "\(text.utf8.count)"])
-      context.write(wrapOutboundOut(.head(head)), promise: nil)
-      context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: text)))), promise: nil)
-      context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+      guard let head else { return }
+      let (sink, received, channel) = (sink, body, context.channel)
+      // The next request of the connection waits for this answer: the pipeline's own handler sees to that.
+      context.eventLoop.makeFutureWithTask { await sink.take(head, received) }
+        .whenSuccess { Self.answer($0, on: channel) }
     }
+  }
+
+  private static func answer(_ status: Int, on channel: any Channel) {
+    let text = #"{"success":true}"#
+    let head = HTTPResponseHead(
+      version: .http1_1, status: HTTPResponseStatus(statusCode: status),
+      headers: ["content-type": "application/json", "content-length": "\(text.utf8.count)"])
+    channel.write(HTTPServerResponsePart.head(head), promise: nil)
+    channel.write(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(string: text))), promise: nil)
+    channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
   }
 }
