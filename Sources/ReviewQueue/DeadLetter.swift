@@ -38,6 +38,13 @@ package struct DeadLetter: Sendable, Codable, Equatable {
       ?? delivery.timestamp.map { Timestamp(microseconds: $0 * 1_000_000) }
   }
 
+  /// Messages of the dead-letter queue, the oldest death first: after a look at more than nine the queue has them in another order.
+  package static func letters(_ deliveries: [Delivery]) -> [DeadLetter] {
+    deliveries.map { DeadLetter($0) }.enumerated().sorted {
+      ($0.element.diedAt?.microseconds ?? 0, $0.offset) < ($1.element.diedAt?.microseconds ?? 0, $1.offset)
+    }.map(\.element)
+  }
+
   private static func deathTime(_ header: AMQPValue?) -> Timestamp? {
     guard case .array(let deaths)? = header, case .table(let death)? = deaths.first,
       case .timestamp(let seconds)? = death["time"]

@@ -62,6 +62,7 @@ package struct TicketPublisher: Sendable {
 
   /// The oldest dead letters, which stay where they are; the broker counts the look as a delivery of each.
   package func deadLetters(limit: Int) async throws(AMQPError) -> [DeadLetter] {
-    try await publisher.peek(ReviewTopology.deadQueue, limit: limit, byteMax: Self.lookByteMax).map { DeadLetter($0) }
+    DeadLetter.letters(
+      try await publisher.peek(ReviewTopology.deadQueue, limit: limit, byteMax: Self.lookByteMax))
   }
 }

@@ -186,6 +186,13 @@ struct DashboardPageTests {
     #expect(DeadLetterPage(view: view).sections[0].content.markup.contains("There is no dead letter"))
   }
 
+  @Test("dead letters stand in the order of their deaths, those without a time first, whatever order the queue has")
+  func order() {
+    let times: [Int64?] = [30, nil, 10, 20, nil]
+    let deliveries = times.enumerated().map { Delivery(body: [], messageID: "\($0.offset)", timestamp: $0.element) }
+    #expect(DeadLetter.letters(deliveries).map(\.messageId) == ["1", "4", "2", "3", "0"])
+  }
+
   @Test(
     "a look at the dead letters is taken again only where there are others, seldom, and not until the broker drops them"
   )
@@ -201,6 +208,7 @@ struct DashboardPageTests {
     #expect(!look(3, of: 3).isKept(count: 4, age: late))
     #expect(!look(3, of: 3).isKept(count: 2, age: .zero))
     #expect(!look(20, of: 90).isKept(count: 80, age: late))
+    #expect(look(0, of: 0).isKept(count: 0, age: late) && !look(0, of: 0).isKept(count: 1, age: .zero))
     #expect(look(3, of: 3, returns: 10).isKept(count: 4, age: late))
     #expect(!look(3, of: 3, returns: 10).isKept(count: 0, age: .zero))
   }

@@ -50,7 +50,7 @@ struct DeadListCommand: AsyncParsableCommand {
   func run() async throws {
     let session = try Session("baton dead list", common, [broker], requiring: [.amqpURL])
     let letters = try await session.withBroker { connection in
-      try await connection.peek(ReviewTopology.deadQueue, limit: limit).map { DeadLetter($0) }
+      DeadLetter.letters(try await connection.peek(ReviewTopology.deadQueue, limit: limit))
     }
     guard !json else { return try Output.json(DeadLetterPage(messages: letters.map { DeadLetterOutput(letter: $0) })) }
     guard !letters.isEmpty else { return Output.note("No dead letter.") }

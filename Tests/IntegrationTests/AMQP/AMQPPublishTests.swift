@@ -147,6 +147,8 @@ struct AMQPPublishTests {
         }
         #expect(try await publisher.peek(name, limit: 3).map(\.messageID) == ["m0", "m1", "m2"])
         try await eventually("the messages to be back") { try await publisher.queueStatus(name).messagesReady == 5 }
+        #expect(try await publisher.peek(name, limit: 100, byteMax: 3).map(\.messageID) == ["m0", "m1", "m2"])
+        try await eventually("the messages to be back") { try await publisher.queueStatus(name).messagesReady == 5 }
         #expect(try await publisher.peek(name, limit: 100).map(\.messageID) == ids)
         try await eventually("the messages to be back") { try await publisher.queueStatus(name).messagesReady == 5 }
         #expect(try await publisher.purge(name) == 5)

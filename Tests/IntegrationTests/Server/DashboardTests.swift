@@ -50,7 +50,7 @@ struct DashboardTests {
       let page = try await stack.client.send("GET", "/").body
       for text in [
         "Reviews are stuck", "1 review in the queue, and no consumer", "baton consume", "3 dead letters",
-        "baton dead list", "href=\"/dead-letters\"",
+        "baton dead purge", "href=\"/dead-letters\"",
         "1 review waits for a slot", "1 of 1",
       ] { #expect(page.contains(text), "\(text)") }
       #expect(page.contains("href=\"/reviews/\(queued.lowercase)\""))

@@ -11,8 +11,9 @@ struct DeadLetterPage: Sendable {
 
   static let head: HTML = """
     <h1>Dead letters</h1>
-    <p class="under">Messages that are no tickets of Baton's, and tickets that the broker has delivered too often. Nothing has to be\
-     put back: where a ticket is missing the reaper publishes it again. <code>baton dead purge</code> empties the queue.</p>
+    <p class="under">Messages that are no tickets of Baton's, and tickets that the broker has delivered too often, because consumers\
+     died with them or lost their connections: their logs name the review. Nothing has to be put back; where a ticket is missing\
+     the reaper publishes it again. <code>baton dead purge</code> empties the queue.</p>
     """
 
   var sections: [Section] { [Section("letters", letters)] }
@@ -57,10 +58,10 @@ struct DeadLetterPage: Sendable {
     let review = letter.reviewId.flatMap { view.reviews[$0] }
     return """
       <tr><th scope="row">\(subject(letter, review))</th>\
-      <td class="number" data-label="Attempt">\(letter.attempt.map { "\($0)" } ?? "–")</td>\
+      <td class="number" data-label="Attempt">\(letter.attempt.map { "\($0)" } ?? HTML.none)</td>\
       <td class="wide">\(why(letter))</td>\
       <td data-label="Died">\(HTML.time(letter.diedAt))</td>\
-      <td class="wide">\(review.map { standing($0, letter) } ?? "–")</td>\
+      <td class="wide">\(review.map { standing($0, letter) } ?? HTML.none)</td>\
       <td class="action">\(review.map(ReviewPage.retry) ?? HTML.none)</td></tr>
       """
   }
@@ -78,10 +79,7 @@ struct DeadLetterPage: Sendable {
 
   private func why(_ letter: DeadLetter) -> HTML {
     letter.isOverDeliveryLimit
-      ? """
-      <code>\(letter.reason)</code> The broker has delivered it too often: consumers died with it, or lost their connections. Their \
-      logs name the review.
-      """ : HTML.foreign(letter.reason)
+      ? "<code>\(letter.reason)</code> delivered too often" : HTML.foreign(letter.reason)
   }
 
   private func standing(_ review: Review, _ letter: DeadLetter) -> HTML {

@@ -29,8 +29,8 @@ struct DeadLetterLook: Sendable, Equatable {
   ///   - count: how many dead letters there are now.
   ///   - age: since it was taken.
   func isKept(count: Int, age: Duration) -> Bool {
-    // Fewer than it shows: some of those are gone.
-    guard count >= letters.count else { return false }
+    // Fewer than it shows: some of those are gone. None shown: nobody's look can be one too many.
+    guard count >= letters.count, !letters.isEmpty || count == 0 else { return false }
     return count == self.count || age < Self.keptAtLeast || isLast
   }
 }
@@ -50,7 +50,7 @@ struct DeadLetterView: Sendable {
 ///
 /// The database cannot tell which they are: a message that is no ticket has no row, and the row of a ticket that the broker gave up is
 /// published again by the reaper and bears no trace. So the queue is asked, without a consumer: a look takes the messages one by one and
-/// gives them back in their order (`AMQPConnection.peek`). The broker counts that as a delivery of each, for nothing before RabbitMQ 4;
+/// gives them back (`AMQPConnection.peek`). The broker counts that as a delivery of each, for nothing before RabbitMQ 4;
 /// from then on a quorum queue that declares no limit drops what has come back more than 20 times. So a look is bounded, the same
 /// for everybody who watches, kept for a minute and for as long as the number of dead letters stays the same; and after half of the
 /// looks that a letter has, this process takes no more of it, which leaves the other half to `baton dead list`.

@@ -76,9 +76,9 @@ extension Overview {
     return Problem(
       grade: .warning, title: Reading.count(dead, "dead letter"),
       advice: """
-        Messages that are no tickets, or that came back too often. <code>baton dead list</code> shows them with their reasons, \
-        <code>baton dead purge</code> removes them.
-        """, links: ["<a href=\"/dead-letters\">which, and why</a>"])
+        Messages that are no tickets, or that were delivered too often. Once the cause is known, <code>baton dead purge</code> \
+        removes them.
+        """, links: ["<a href=\"/dead-letters\">Which, and why</a>"])
   }
 
   private var failureProblem: Problem? {
@@ -100,8 +100,8 @@ extension Overview {
       grade: .warning, title: "\(Reading.count(givenUp.reviewCount, "pull request")) could not be told of \(whose)",
       time: givenUp.lastAt,
       advice: """
-        The platform refused it, or was away for too long: \(HTML.foreign(givenUp.lastError ?? "")) The reviews themselves go on; \
-        a check that was not told may hold up a merge.
+        The reviews themselves go on, but a check that is not told may hold up a merge. The newest error: \
+        \(HTML.foreign(givenUp.lastError ?? "none"))
         """, links: givenUp.examples.map { HTML.link(to: $0) })
   }
 

@@ -79,7 +79,7 @@ struct ListPage: Sendable {
       <th scope="row"><a href="/reviews/\(review.id.lowercase)">\(HTML.foreign(review.prTitle))</a>\
       <small>\(HTML.foreign("\(review.repoFullName) #\(review.prNumber)"))</small></th>\
       <td>\(HTML.link(to: review.owner))</td>\
-      <td>\(HTML.foreign(why))\(review.attempt > 1 ? " <span class=\"tag\">attempt \(review.attempt)</span>" : HTML.none)</td>\
+      <td>\(why.isEmpty ? HTML.none : HTML.foreign(why))\(review.attempt > 1 ? " <span class=\"tag\">attempt \(review.attempt)</span>" : HTML.none)</td>\
       <td>\(HTML.time(review.updatedAt))</td></tr>
       """
   }

@@ -98,11 +98,11 @@ struct ReviewPage: Sendable {
       if let givenUpAt = untold.givenUpAt {
         "given up \(HTML.time(givenUpAt)), until the review changes once more"
       } else {
-        "tried again \(HTML.time(untold.nextTry))"
+        "next \(HTML.time(untold.nextTry))"
       }
     return """
-      <div class="failure"><p>\(untold.subject.title) could not be told since \(HTML.time(untold.dueSince)): \
-      \(Reading.count(untold.tries, "time")) tried, \(outlook).</p>
+      <div class="failure\(untold.givenUpAt == nil ? " later" : "")"><p>\(untold.subject.title) could not be told: due \
+      \(HTML.time(untold.dueSince)), tried \(Reading.count(untold.tries, "time")), \(outlook).</p>
       <p class="quote">\(HTML.foreign(untold.lastError))</p></div>
       """
   }
