@@ -1,6 +1,7 @@
 import Foundation
 import NIOHTTP1
 import Reviews
+import Support
 import Testing
 
 @testable import Platforms
@@ -59,7 +60,7 @@ struct RetryDelayTests {
   func spread() {
     let (count, slotCount) = (6_000, 60)
     func draws(seed: UInt64) -> [Duration] {
-      var generator = SplitMix(state: seed)
+      var generator = SeededGenerator(seed: seed)
       return (0..<count).map { _ in RetryDelay.spread(.seconds(3_600), using: &generator) }
     }
     let delays = draws(seed: 1)
@@ -72,22 +73,9 @@ struct RetryDelayTests {
 
   @Test("a short wait is at most doubled", arguments: [0, 1, 8, 60] as [Int64])
   func shortSpread(seconds: Int64) {
-    var generator = SplitMix(state: 3)
+    var generator = SeededGenerator(seed: 3)
     let delays = (0..<100).map { _ in RetryDelay.spread(.seconds(seconds), using: &generator) }
     #expect(delays.allSatisfy { $0 >= .seconds(seconds) && $0 <= .seconds(2 * seconds) })
-  }
-}
-
-/// The same numbers from the same state (Steele, Lea and Flood, "Fast splittable pseudorandom number generators").
-private struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
   }
 }
 
