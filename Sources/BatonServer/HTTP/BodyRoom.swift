@@ -7,7 +7,7 @@ internal import Synchronization
 /// holds back its sender meanwhile. It is given back when the request is answered. A sender that is slow has its room only for as long
 /// as its body may take (``Call/body(upTo:within:)``).
 ///
-/// Known weakness: who announces bodies and does not send them keeps others waiting, and has them answered with 503.
+/// Known weakness: who announces bodies and does not send them keeps others of the same size waiting, and has them answered with 503.
 final class BodyRoom: Sendable {
   private let free: Mutex<Int>
 

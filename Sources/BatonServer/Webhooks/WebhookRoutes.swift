@@ -17,11 +17,14 @@ struct WebhookRoutes: Sendable {
 
   /// What GitHub sends at most, 25 MB; events of pull requests have some 30 kB.
   static let bodyByteCountMax = 25 << 20
-  /// Up to here a body is an ordinary one.
-  private static let ordinaryByteCountMax = 1 << 20
-  /// A large body takes several times its length while it is read and stored: one at a time. Its sender waits, and small ones pass.
+  /// Up to here a body waits for no room: so many of these as there may be connections (`HTTPListener`) are 128 MiB. Whoever fills the
+  /// rooms with longer ones does not keep out what platforms usually send.
+  private static let smallByteCountMax = 128 << 10
+  private let middleRoom = BodyRoom(byteCountMax: 32 << 20)
+  private static let middleByteCountMax = 1 << 20
+  /// A large body takes several times its length while it is read and stored: no more at once than one of the longest. Its sender waits,
+  /// and others pass.
   private let largeRoom = BodyRoom(byteCountMax: bodyByteCountMax)
-  private let ordinaryRoom = BodyRoom(byteCountMax: 32 << 20)
   /// GitHub and GitLab give up after ten seconds.
   private static let arrivalTime: Duration = .seconds(15)
 
@@ -35,10 +38,11 @@ struct WebhookRoutes: Sendable {
   /// Reads a body when there is room for it, and has that until the answer.
   private func withBody(_ call: Call, _ handle: (Data) async throws -> Response) async throws -> Response {
     let byteCount = try call.announcedByteCount(upTo: Self.bodyByteCountMax)
-    let room = byteCount <= Self.ordinaryByteCountMax ? ordinaryRoom : largeRoom
-    return try await room.hold(byteCount) {
+    func answer() async throws -> Response {
       try await handle(try await call.body(upTo: Self.bodyByteCountMax, within: Self.arrivalTime))
     }
+    guard byteCount > Self.smallByteCountMax else { return try await answer() }
+    return try await (byteCount > Self.middleByteCountMax ? largeRoom : middleRoom).hold(byteCount, answer)
   }
 
   @Sendable private func github(_ call: Call) async throws -> Response {

@@ -156,7 +156,7 @@ struct ServerWebhookTests {
       try await stack.addGitHub()
       let replies = try await withThrowingTaskGroup(of: HTTPReply.self) { group in
         for number in 1...4 {
-          let text = number == 4 ? "small" : String(repeating: "x", count: 2 << 20)
+          let text = number == 4 ? "small" : String(repeating: "x", count: number == 3 ? 200_000 : 2 << 20)
           let fields = ["number": "\(number)", "pull_request.number": "\(number)", "pull_request.body": "\"\(text)\""]
           let webhook = try RecordedWebhook.github("opened", fields)
           group.addTask { try await stack.client.send(webhook) }
