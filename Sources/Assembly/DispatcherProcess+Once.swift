@@ -1,7 +1,10 @@
 internal import AMQPClient
 package import Dispatching
+internal import Logging
 internal import PostgresClient
+internal import ReviewQueue
 internal import ReviewStore
+internal import Settings
 
 extension DispatcherProcess {
   /// How long a one-shot command waits for the broker.
@@ -14,8 +17,7 @@ extension DispatcherProcess {
     do {
       try await Migrator(pool: pool).check()
       try await store.signOn(holder)
-      // Says at once, and with the reason, where the broker cannot be reached.
-      await (try AMQPConnection.connect(broker, logger: logger)).close()
+      try await checkBroker()
       let session = holderSession()
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await session.run() }
@@ -30,6 +32,21 @@ extension DispatcherProcess {
       throw error
     }
     await pool.close()
+  }
+
+  /// Says at once, and with the reason, where the broker cannot be reached, or has a queue that is not Baton's.
+  private func checkBroker() async throws {
+    var quiet = logger
+    // The publisher's connection is the one to tell of.
+    quiet.logLevel = max(logger.logLevel, .notice)
+    let connection = try await AMQPConnection.connect(broker, logger: quiet)
+    do {
+      try await connection.declare(ReviewTopology.topology(queue: settings.queue))
+    } catch {
+      await connection.close()
+      throw error
+    }
+    await connection.close()
   }
 
   private func waitForPublisher() async throws {

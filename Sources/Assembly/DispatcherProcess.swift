@@ -36,7 +36,10 @@ package struct DispatcherProcess: Sendable {
   ///   - name: of the command, as servers show the connections: `baton produce`.
   ///   - role: as other processes see it; only `consume` counts as a consumer.
   ///   - version: of the program, for the log.
-  package init(_ name: String, role: String, version: String, settings: Settings, logger: Logger) throws {
+  ///   - runsOnce: whether it is to end with an error, and not to wait, where Postgres is away.
+  package init(
+    _ name: String, role: String, version: String, settings: Settings, runsOnce: Bool = false, logger: Logger
+  ) throws {
     self.name = name
     self.version = version
     self.settings = settings
@@ -47,6 +50,7 @@ package struct DispatcherProcess: Sendable {
       conninfo: settings.databaseURL?.reveal() ?? "", applicationName: "baton \(name)")
     database.sessionSettings = ReviewStore.sessionSettings
     database.poolSize = settings.databasePool
+    database.isPatient = !runsOnce
     self.database = database
     pool = PostgresPool(database, logger: logger)
     store = ReviewStore(pool: pool, logger: logger)

@@ -70,7 +70,7 @@ package struct BatonServer: Service {
     let routes =
       DashboardRoutes(
         store: store, figures: figures, deadLetters: deadLetters, worker: worker, access: access,
-        policy: configuration.watch
+        policy: configuration.watch, logger: logger
       ).routes
       + SubmitRoute(store: store).routes
       + ReviewRoutes(store: store).routes

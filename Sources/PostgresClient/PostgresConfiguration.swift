@@ -28,6 +28,9 @@ public struct PostgresConfiguration: Sendable {
   public var connectTimeout: Duration = .seconds(5)
   /// How long a call waits for a connection of the pool. Default: 5 s.
   public var acquireTimeout: Duration = .seconds(5)
+  /// Whether a pool goes on trying to connect for those who wait, until `acquireTimeout`; off, they are told of the first failure:
+  /// for a command that runs once. Default: on.
+  public var isPatient = true
   /// Waits between attempts to connect. Default: up to 100 ms at first, up to 5 s later.
   public var reconnect = Backoff(base: .milliseconds(100), max: .seconds(5))
   /// Settings of each session from its start, such as `statement_timeout`. They outlive `RESET ALL` and `DISCARD ALL`.

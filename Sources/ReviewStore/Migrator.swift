@@ -43,6 +43,7 @@ package struct Migrator: Sendable {
     Migration(
       version: 8, name: "given-up feedback",
       sql: String(decoding: PackageResources.v0008_given_up_feedback_sql, as: UTF8.self)),
+    Migration(version: 9, name: "repairs", sql: String(decoding: PackageResources.v0009_repairs_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

@@ -2,23 +2,24 @@ internal import FoundationEssentials
 internal import PostgresClient
 internal import Reviews
 
-/// How far a pass over the reviews has come, oldest first.
+/// How far a pass over the ended reviews has come, the first that ended first.
 package struct PruneMark: Sendable, Equatable {
-  var createdAt: Timestamp
+  var completedAt: Timestamp
   var id: UUID
 }
 
 extension ReviewStore {
-  /// Looks at a page of the oldest reviews and deletes those that ended long ago, with their transitions (by a trigger).
+  /// Looks at a page of the reviews that ended long ago and deletes them, with their transitions (by a trigger).
   static let pruneReviews = Statement(
     "prune_reviews",
     """
     /* baton:prune_reviews */
     WITH page AS MATERIALIZED (
-      SELECT r.id, r.created_at
+      SELECT r.id, r.completed_at
         FROM code_reviews r
-       WHERE r.created_at < now() - make_interval(secs => $1) AND (r.created_at, r.id) > ($2, $3)
-       ORDER BY r.created_at, r.id
+       WHERE r.status IN ('completed', 'failed', 'cancelled')
+         AND r.completed_at < now() - make_interval(secs => $1) AND (r.completed_at, r.id) > ($2, $3)
+       ORDER BY r.completed_at, r.id
        LIMIT $4
     ),
     ended AS MATERIALIZED (
@@ -35,9 +36,9 @@ extension ReviewStore {
     deleted AS (
       DELETE FROM code_reviews r WHERE r.id = ANY (ARRAY(SELECT id FROM ended)) RETURNING r.id
     )
-    SELECT p.created_at, p.id, (SELECT count(*) FROM deleted) AS deleted
+    SELECT p.completed_at, p.id, (SELECT count(*) FROM deleted) AS deleted
       FROM page p
-     ORDER BY p.created_at DESC, p.id DESC
+     ORDER BY p.completed_at DESC, p.id DESC
      LIMIT 1
     """)
 
@@ -48,18 +49,18 @@ extension ReviewStore {
   /// - Parameters:
   ///   - age: since their end.
   ///   - mark: where the last page ended; nil starts with the oldest.
-  ///   - limit: of the page, whose live reviews stay.
+  ///   - limit: of the page, in which reviews that somebody has yet to be told about stay.
   /// - Returns: how many were deleted, and where the next page starts; nil at the end.
   package func pruneReviews(
     endedFor age: Duration, after mark: PruneMark?, limit: Int
   ) async throws -> (deleted: Int, next: PruneMark?) {
     // Before all that there are.
-    let start = mark ?? PruneMark(createdAt: Timestamp(microseconds: .min), id: UUID(uuid: Self.nilID))
+    let start = mark ?? PruneMark(completedAt: Timestamp(microseconds: .min), id: UUID(uuid: Self.nilID))
     let row = try await pool.query(
-      Self.pruneReviews, [age.inSeconds, start.createdAt.instant, start.id, Int32(clamping: limit)]
+      Self.pruneReviews, [age.inSeconds, start.completedAt.instant, start.id, Int32(clamping: limit)]
     ).first
     guard let row else { return (0, nil) }
-    let next = PruneMark(createdAt: try row.timestamp("created_at"), id: try row.decode("id", as: UUID.self))
+    let next = PruneMark(completedAt: try row.timestamp("completed_at"), id: try row.decode("id", as: UUID.self))
     return (Int(try row.decode("deleted", as: Int64.self)), next)
   }
 }

@@ -38,8 +38,8 @@ extension NewReview {
     let baseRef = reader.text("baseRef", max: Self.byteCountMax)
     let headRef = reader.text("headRef", max: Self.byteCountMax)
     let sha = reader.text("headSha", max: 64)
-    if let sha, sha.utf8.count < 7 || !sha.utf8.allSatisfy(\.isHexadecimalDigit) {
-      reader.faults.append("headSha: expected 7 to 64 hexadecimal digits")
+    if let sha, !sha.utf8.allSatisfy(\.isInCommitID) {
+      reader.faults.append("headSha: expected a commit, letters and digits only, as in \"6dcb09b5\"")
     }
     let userID = reader.text("userId", max: Self.byteCountMax, isOptional: true)
     guard reader.faults.isEmpty, let owner, let platform, let prNumber, let repository, let url, let title, let author,
@@ -137,7 +137,8 @@ private struct FieldReader {
 }
 
 extension UInt8 {
-  fileprivate var isHexadecimalDigit: Bool {
-    (48...57).contains(self) || (97...102).contains(self) || (65...70).contains(self)
+  /// Of no platform's commits more is known than that.
+  fileprivate var isInCommitID: Bool {
+    (48...57).contains(self) || (97...122).contains(self) || (65...90).contains(self) || self == UInt8(ascii: "-")
   }
 }

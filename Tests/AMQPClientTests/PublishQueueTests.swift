@@ -9,6 +9,7 @@ struct PublishQueueTests {
     var window = PublishWindow()
     window.waitingMax = waitingMax
     window.byteMax = 100
+    window.bodyByteMax = 1_000
     return PublishQueue(window: window, executor: ThreadExecutor(name: "test"))
   }
 
@@ -76,14 +77,24 @@ struct PublishQueueTests {
     #expect(await batch.value == [.confirmed, .notSent("over")])
   }
 
-  @Test("a body larger than the window is refused at once, and an empty batch has no outcomes")
+  @Test("a body larger than the window goes alone, when all of the window is free")
+  func alone() async {
+    let queue = queue()
+    let large = Task { await queue.publish(publication("a", byteCount: 101), deadline: later) }
+    while !queue.hasWaiting { await Task.yield() }
+    #expect(queue.take(byteMax: 99) == nil)
+    queue.take(byteMax: 100)?.resume(.confirmed)
+    #expect(await large.value == .confirmed)
+  }
+
+  @Test("a body larger than a message may be is refused at once, and an empty batch has no outcomes")
   func tooLarge() async {
     let queue = queue()
-    guard case .notSent(let reason) = await queue.publish(publication("a", byteCount: 101), deadline: later) else {
+    guard case .notSent(let reason) = await queue.publish(publication("a", byteCount: 1_001), deadline: later) else {
       Issue.record("it was not refused")
       return
     }
-    #expect(reason.contains("101 bytes"))
+    #expect(reason.contains("1001 bytes"))
     #expect(await queue.publish([], deadline: later) == [])
   }
 }

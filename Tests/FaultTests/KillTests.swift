@@ -75,6 +75,28 @@ struct KillTests {
     }
   }
 
+  @Test("SIGTERM while the worker says nothing: when the drain is over the review is handed back, as one that may run")
+  func drainInCall() async throws {
+    try await withPlant(settings: ["BATON_DRAIN_TIMEOUT": "1s", "BATON_WORKER_TIMEOUT": "1h"]) { plant in
+      plant.worker.then(.hang)
+      let producer = try await plant.start("produce")
+      let consumer = try await plant.start("consume")
+      let id = try await plant.test.insert(1)[0]
+      try await eventually("the worker is called") { plant.worker.starts.count == 1 }
+      consumer.signal(SIGTERM)
+      #expect(await consumer.wait() == 0, "\(consumer.output)")
+      let row = try await plant.test.row(id)
+      #expect(row.status == .queued && row.leaseOwner == nil && row.dispatchFailures == 0, "\(consumer.output)")
+      let others = [try await plant.start("consume"), try await plant.start("reap", "--interval", "1s")]
+      try await eventually("dispatched") { try await plant.dispatchedCount() == 1 }
+      #expect(plant.doubleRuns.isEmpty && plant.worker.runCounts.count == 1)
+      for process in [producer] + others {
+        process.signal(SIGTERM)
+        #expect(await process.wait() == 0)
+      }
+    }
+  }
+
   /// Deliveries that the broker has marked as redelivered since its start, by its own count.
   private func redeliveredCount() async throws -> Int {
     let control = try postgresTestVariable("BATON_TEST_BROKER_CTL")

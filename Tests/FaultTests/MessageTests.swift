@@ -24,7 +24,10 @@ struct MessageTests {
       defer { publishing.cancel() }
       let unknown = Ticket(reviewID: UUID(), attempt: 1, claimedAt: Timestamp(microseconds: 0))
       let marker = "poison-\(UUID().uuidString)"
-      let bodies = [Array("not json: \(marker)".utf8), Array(#"{"version":99}"#.utf8), unknown.body]
+      let bodies = [
+        Array("not json: \(marker)".utf8), Array(#"{"version":99}"#.utf8), unknown.body,
+        Array(repeating: UInt8(ascii: "x"), count: 3_000_000),
+      ]
       for body in bodies {
         let message = AMQPMessage(body: body, messageID: "\(marker)-\(UUID().uuidString)")
         // A quorum queue that was declared just now nacks until it has a leader.
@@ -41,7 +44,7 @@ struct MessageTests {
         try await publisher.peek(ReviewTopology.deadQueue, limit: 1_000).map { DeadLetter($0) }
           .filter { $0.messageId?.hasPrefix(marker) ?? false }
       }
-      try await eventually("three dead letters") { try await letters().count == 3 }
+      try await eventually("four dead letters") { try await letters().count == 4 }
       #expect(try await letters().allSatisfy { $0.diedAt != nil && !$0.isOverDeliveryLimit })
 
       let port = try BrokerServer.freePort()
@@ -51,7 +54,7 @@ struct MessageTests {
       try await eventually("the page of dead letters") {
         try await client.send("GET", "/dead-letters").body.contains(marker)
       }
-      #expect(try await letters().count == 3)
+      #expect(try await letters().count == 4)
       for process in [server, consumer, producer] {
         process.signal(SIGTERM)
         #expect(await process.wait() == 0)
@@ -133,6 +136,27 @@ struct MessageTests {
       for process in [consumer, producer] {
         process.signal(SIGTERM)
         #expect(await process.wait() == 0)
+      }
+    }
+  }
+
+  @Test("a worker that only ever answers with its own failure, and says nothing by its GET, is not asked for ever")
+  func failingWorker() async throws {
+    let settings = ["BATON_MAX_ATTEMPTS": "3", "BATON_RETRY_BASE": "100ms"]
+    try await withPlant(latency: .zero, settings: settings) { plant in
+      plant.worker.lacksStatusRoute = true
+      plant.worker.otherwise = .status(500, error: "no disk")
+      let consumer = try await plant.start("consume")
+      let roles = [consumer, try await plant.start("produce"), try await plant.start("reap", "--interval", "100ms")]
+      let id = try await plant.test.insert(1)[0]
+      try await eventually("failed") { try await plant.test.row(id).status == .failed }
+      let row = try await plant.test.row(id)
+      #expect(row.errorCode == "attempts_exhausted" && row.errorMessage?.contains("no disk") == true)
+      #expect(plant.worker.starts.count == 3)
+      #expect(consumer.output.contains("review failed as attempts_exhausted: "), "\(consumer.output)")
+      for role in roles {
+        role.signal(SIGTERM)
+        #expect(await role.wait() == 0)
       }
     }
   }

@@ -72,7 +72,7 @@ struct ReviewTests {
   func faults() throws {
     let json =
       #"{"owner":{"type":"team"},"platform":"svn","repoFullName":"../..","prNumber":0,"prUrl":"ftp://x","prTitle":7,"#
-      + #""prAuthor":"","baseRef":null,"headSha":"xyz","priority":99999,"platformIntegrationId":"no"}"#
+      + #""prAuthor":"","baseRef":null,"headSha":"x y","priority":99999,"platformIntegrationId":"no"}"#
     do {
       _ = try NewReview(json: Data(json.utf8))
       Issue.record("read")

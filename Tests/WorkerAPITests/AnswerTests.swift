@@ -51,9 +51,9 @@ struct AnswerTests {
     }
   }
 
-  @Test("an unknown word is a run in progress")
+  @Test("an unknown word says that the run goes on, and nothing that could be recorded")
   func unknownState() {
-    #expect(RunState(rawValue: "warming").reviewStatus == .running)
+    #expect(RunState(rawValue: "warming").reviewStatus == .queued)
     #expect(!RunState(rawValue: "warming").isTerminal)
     #expect(RunState(rawValue: "cancelled") == .cancelled)
   }

@@ -48,7 +48,8 @@ extension DispatchOutcome {
   var message: String {
     switch self {
     case .dispatched: ""
-    case .unavailable(let message), .throttled(_, let message), .ambiguous(let message), .refused(let message): message
+    case .unavailable(let message), .throttled(_, let message), .refused(let message): message
+    case .ambiguous(let message, _): message
     }
   }
 }

@@ -9,7 +9,7 @@ enum Limits {
   static func fault(of publication: AMQPPublication, bodyByteMax: Int) -> String? {
     let message = publication.message
     if message.body.count > bodyByteMax {
-      return "the body of \(message.body.count) bytes is larger than the publish window of \(bodyByteMax) bytes"
+      return "the body of \(message.body.count) bytes is larger than \(bodyByteMax) bytes (bodyByteMax)"
     }
     let names: [(String, String?)] = [
       ("exchange", publication.exchange), ("routing key", publication.routingKey),

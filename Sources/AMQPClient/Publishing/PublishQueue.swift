@@ -33,7 +33,7 @@ final class PublishQueue: Sendable {
 
   /// Publishes one message and waits for its outcome, at most until the deadline.
   func publish(_ publication: AMQPPublication, deadline: ContinuousClock.Instant) async -> PublishOutcome {
-    if let fault = Limits.fault(of: publication, bodyByteMax: window.byteMax) { return .notSent(fault) }
+    if let fault = Limits.fault(of: publication, bodyByteMax: window.bodyByteMax) { return .notSent(fault) }
     return await withCheckedContinuation { continuation in
       enqueue(
         CollectionOfOne(PublishRequest(publication: publication, deadline: deadline, sink: .single(continuation))))
@@ -48,7 +48,7 @@ final class PublishQueue: Sendable {
       var requests: [PublishRequest] = []
       requests.reserveCapacity(publications.count)
       for (index, publication) in publications.enumerated() {
-        if let fault = Limits.fault(of: publication, bodyByteMax: window.byteMax) {
+        if let fault = Limits.fault(of: publication, bodyByteMax: window.bodyByteMax) {
           batch.set(.notSent(fault), at: index)
         } else {
           requests.append(
@@ -145,7 +145,7 @@ final class PublishQueue: Sendable {
   /// Whether the connection was woken and has not looked yet, or left something behind.
   var isAwaited: Bool { state.withLock { $0.isAwaited } }
 
-  /// The oldest request, if its body fits.
+  /// The oldest request, if its body fits; one that is larger than the whole window fits where all of the window is free.
   func take(byteMax: Int) -> PublishRequest? {
     state.withLock { state in
       guard let first = state.waiting.first else {
@@ -153,7 +153,7 @@ final class PublishQueue: Sendable {
         return nil
       }
       state.isAwaited = true
-      return first.byteCount <= byteMax ? state.waiting.removeFirst() : nil
+      return min(first.byteCount, window.byteMax) <= byteMax ? state.waiting.removeFirst() : nil
     }
   }
 

@@ -1,6 +1,7 @@
 internal import FoundationEssentials
 internal import HTTPTypes
 internal import Hummingbird
+internal import Logging
 internal import NIOCore
 internal import ReviewStore
 internal import Reviews
@@ -22,7 +23,7 @@ struct DashboardRoutes: Sendable {
   /// - Parameter worker: whose timeout bounds how long a review's page waits for it; nil where none is set.
   init(
     store: ReviewStore, figures: LoadFigures, deadLetters: @escaping PeekDeadLetters, worker: WorkerClient?,
-    access: AccessRule, policy: WatchPolicy
+    access: AccessRule, policy: WatchPolicy, logger: Logger
   ) {
     self.store = store
     gate = Gate(access: access)
@@ -30,7 +31,7 @@ struct DashboardRoutes: Sendable {
       store: store, overview: OverviewReader(store: store, figures: figures, policy: policy),
       reviews: ReviewReader(store: store, worker: worker, policy: policy),
       letters: DeadLetterReader(store: store, count: { await figures.queue()?.dead }, peek: deadLetters),
-      policy: policy)
+      policy: policy, logger: logger)
     self.reader = reader
     feed = LiveFeed { await Self.snapshot(of: $0, reader) }
   }

@@ -1,5 +1,6 @@
 internal import HTTPTypes
 internal import Hummingbird
+internal import Logging
 internal import PostgresClient
 internal import ReviewStore
 
@@ -78,5 +79,16 @@ extension HTTPFault {
       }
       return HTTPFault(.internalServerError, "internal error: the server's log has the details")
     }
+  }
+}
+
+extension HTTPFault {
+  /// Logs the error that this fault stands for, where it is ours and not the caller's: its answer tells him little.
+  func log(_ error: any Error, as message: Logger.Message, _ logger: Logger, _ metadata: Logger.Metadata) {
+    guard status.kind == .serverError, !(error is HTTPFault) else { return }
+    // PostgresError's description is safe to log; other errors are our own.
+    logger.log(
+      level: status == .serviceUnavailable ? .warning : .error, message,
+      metadata: metadata.merging(["error": "\(error)"]) { $1 })
   }
 }

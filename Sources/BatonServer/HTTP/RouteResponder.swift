@@ -60,13 +60,7 @@ struct RouteResponder: HTTPResponder {
 
   private func fault(of error: any Error, path: BatonMetrics.HTTPRoute, logger: Logger) -> HTTPFault {
     let fault = HTTPFault(error)
-    // PostgresError's description is safe to log; other errors are our own.
-    if fault.status.kind == .serverError, !(error is HTTPFault) {
-      let level: Logger.Level = fault.status == .serviceUnavailable ? .warning : .error
-      logger.log(
-        level: level, "request failed",
-        metadata: ["route": "\(path.rawValue)", "status": "\(fault.status.code)", "error": "\(error)"])
-    }
+    fault.log(error, as: "request failed", logger, ["route": "\(path.rawValue)", "status": "\(fault.status.code)"])
     return fault
   }
 }

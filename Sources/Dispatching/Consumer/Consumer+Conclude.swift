@@ -62,13 +62,12 @@ extension Consumer {
   private func untilWritten<Result: Sendable>(
     _ what: String, _ statement: @Sendable () async throws -> Result
   ) async -> Result? {
-    let deadline = ContinuousClock.now + policy.drainTimeout
     let goesOn = { (error: any Error) in
       if DatabaseOutage.isRefusal(error) {
         logger.error("Postgres refuses a statement", metadata: ["while": "\(what)", "error": "\(error)"])
         return false
       }
-      return !flow.isDraining || .now < deadline
+      return flow.drainDeadline.map { .now < $0 } ?? true
     }
     return await outage.untilItWorks(what, while: goesOn, statement)
   }

@@ -110,7 +110,9 @@ extension Consumer {
     _ payload: PreparedPayload, _ ticket: Ticket, _ trace: TraceContext, prepared: ContinuousClock.Instant
   ) async -> Ending {
     let start = ContinuousClock.now
-    let outcome = await worker.start(payload.body, reviewID: ticket.reviewID, attempt: ticket.attempt, trace: trace)
+    let outcome = await untilGivenUp(ticket) {
+      await worker.start(payload.body, reviewID: ticket.reviewID, attempt: ticket.attempt, trace: trace)
+    }
     metrics.dispatchSeconds.record(seconds: .now - start)
     switch outcome {
     case .dispatched(let response):
@@ -127,16 +129,26 @@ extension Consumer {
     case .refused(let message):
       circuit.succeeded()
       return .failed(.workerRejected, message)
-    case .ambiguous(let message):
-      return await ask(ticket, message, prepared)
+    case .ambiguous(let message, let isAnswer):
+      return await ask(ticket, message, isAnswer: isAnswer, prepared)
     }
+  }
+
+  /// A call of the worker, which the end of the drain cancels.
+  private func untilGivenUp<Answer: Sendable>(
+    _ ticket: Ticket, _ call: @escaping @Sendable () async -> Answer
+  ) async -> Answer {
+    let calling = Task { await call() }
+    hand.calling(ticket) { calling.cancel() }
+    return await calling.value
   }
 
   /// The worker may or may not have it: asks, instead of guessing (I2).
   private func ask(
-    _ ticket: Ticket, _ message: String, _ prepared: ContinuousClock.Instant
+    _ ticket: Ticket, _ message: String, isAnswer: Bool, _ prepared: ContinuousClock.Instant
   ) async -> Ending {
-    switch await worker.status(of: ticket.reviewID) {
+    if hand.hasGivenUpCalls { return .unclear("handed back at shutdown while the worker was called", isCounted: false) }
+    switch await untilGivenUp(ticket, { await worker.status(of: ticket.reviewID) }) {
     case .known(let run) where run.attempt == ticket.attempt:
       circuit.succeeded()
       await rememberWorkerAnswers()
@@ -151,9 +163,11 @@ extension Consumer {
       circuit.succeeded()
       // Until it has once answered 200 there, a worker's 404 or 405 is no evidence.
       let isEvidence = (try? await store.workerHasAnswered(workerURL)) ?? false
+      // An answer that is neither yes nor no is the start's own failure all the same: a worker that gives it for ever is not asked
+      // for ever. Silence is not.
       return .unclear(
         "\(message); the worker does not know the review" + (isEvidence ? "" : ", as far as it can be asked"),
-        isCounted: isEvidence)
+        isCounted: isEvidence || isAnswer)
     case .failed(let second):
       circuit.failed()
       return .unclear("\(message); asked about it, the worker failed too: \(second)", isCounted: false)
@@ -173,7 +187,8 @@ extension Consumer {
   private func report(_ response: StartResponse, _ ticket: Ticket) async -> RunReport? {
     let status = response.status.reviewStatus
     guard status != .queued else { return nil }
-    if status.isTerminal, case .known(let run) = await worker.status(of: ticket.reviewID),
+    if status.isTerminal,
+      case .known(let run) = await untilGivenUp(ticket, { await worker.status(of: ticket.reviewID) }),
       run.attempt == ticket.attempt, run.status.reviewStatus.isTerminal
     {
       await rememberWorkerAnswers()
@@ -203,7 +218,7 @@ extension Consumer {
       case .admitted, .probe: return nil
       case .refused:
         if let wait = workerIsOut() { return wait }
-        guard .now < deadline else { return outageDelay() }
+        guard .now < deadline, !hand.hasGivenUpCalls else { return outageDelay() }
         try? await Task.sleep(for: .milliseconds(20))
       }
     }

@@ -132,13 +132,18 @@ package struct Consumer: Service {
 
   /// Stops taking deliveries; what is in hand goes on.
   private func drain() async {
+    let start = ContinuousClock.now
     logger.notice("draining", metadata: ["in_flight": "\(hand.count)"])
-    flow.drain()
+    flow.drain(until: start + policy.drainTimeout)
     await source.stopConsuming()
     await held.close()
     // Time for the worker's answers that are under way, and for settling what is handed back.
-    try? await Task.sleep(for: max(policy.drainTimeout - policy.workerTimeout - .seconds(1), policy.drainTimeout / 2))
+    let preparing = max(policy.drainTimeout - policy.workerTimeout - .seconds(1), policy.drainTimeout / 2)
+    try? await Task.sleep(until: start + preparing)
     hand.interruptAll()
+    // And for writing what became of those that the worker has not answered by then.
+    try? await Task.sleep(until: start + policy.drainTimeout - min(.seconds(1), policy.drainTimeout / 4))
+    hand.giveUpCalls()
   }
 
   /// Looks after what no single delivery sees.

@@ -10,7 +10,7 @@ final class DeliveryFlow: Sendable {
     /// Looks in a row that found messages ready, room in the hand, and none delivered.
     var silentLooks = 0
     var secondsToLook = DeliveryFlow.lookInterval
-    var isDraining = false
+    var drainDeadline: ContinuousClock.Instant?
     var pause: Pause?
   }
 
@@ -46,18 +46,21 @@ final class DeliveryFlow: Sendable {
   }
 
   /// Whether this process is shutting down.
-  var isDraining: Bool { state.withLock { $0.isDraining } }
+  var isDraining: Bool { drainDeadline != nil }
+
+  /// Until when what is in hand has to end; nil while this process is not shutting down.
+  var drainDeadline: ContinuousClock.Instant? { state.withLock { $0.drainDeadline } }
 
   func received() { state.withLock { $0.receivedSinceLook += 1 } }
 
-  func drain() { state.withLock { $0.isDraining = true } }
+  func drain(until deadline: ContinuousClock.Instant) { state.withLock { $0.drainDeadline = deadline } }
 
   /// Called every second.
   func keepFlowing(
     inFlight: Int, isCircuitOpen: Bool, outage: Duration?, isDatabaseBack: () async -> Bool
   ) async {
-    let (pause, isDraining) = state.withLock { ($0.pause, $0.isDraining) }
     guard !isDraining else { return }
+    let pause = state.withLock { $0.pause }
     switch pause {
     case nil where outage.map({ $0 > Self.outageMax }) ?? false:
       logger.error("Postgres has been away for a minute: all deliveries go back to the broker")

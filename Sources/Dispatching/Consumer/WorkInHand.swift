@@ -29,12 +29,14 @@ final class WorkInHand: Sendable {
     var preparation: (@Sendable () -> Void)?
     var deadline: ContinuousClock.Instant?
     var interruption: Interruption?
+    var call: (@Sendable () -> Void)?
   }
 
   private struct State {
     var works: [Key: Work] = [:]
     var undecided = 0
     var isShuttingDown = false
+    var hasGivenUpCalls = false
     var leasedUpTo: Timestamp?
   }
 
@@ -109,6 +111,27 @@ final class WorkInHand: Sendable {
   func interruptAll() {
     state.withLock { $0.isShuttingDown = true }
     interrupt(.shuttingDown) { _ in true }
+  }
+
+  /// Registers a call of the worker, so that it can be given up.
+  func calling(_ ticket: Ticket, cancel: @escaping @Sendable () -> Void) {
+    let isTooLate = state.withLock { state in
+      state.works[Key(ticket)]?.call = cancel
+      return state.hasGivenUpCalls
+    }
+    if isTooLate { cancel() }
+  }
+
+  /// Whether no call of the worker is waited for any more.
+  var hasGivenUpCalls: Bool { state.withLock { $0.hasGivenUpCalls } }
+
+  /// Gives up all calls of the worker, also those that begin from now on: it may have what it was given.
+  func giveUpCalls() {
+    let cancels = state.withLock { state in
+      state.hasGivenUpCalls = true
+      return state.works.values.compactMap(\.call)
+    }
+    for cancel in cancels { cancel() }
   }
 
   private func interrupt(_ interruption: Interruption, where isMeant: (borrowing Work) -> Bool) {

@@ -63,6 +63,7 @@ package struct Producer: Service {
         } catch is CancellationError {
           return
         } catch {
+          if Task.isCancelled { return }
           if failures == 0 {
             logger.error("cannot claim; trying again until it works", metadata: ["error": "\(error)"])
           }

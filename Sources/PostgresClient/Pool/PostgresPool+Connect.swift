@@ -140,7 +140,7 @@ extension PostgresPool {
       state.lastFailure = error
       // Waiting cannot help against a wrong password.
       let isFault = error.sqlState.map(SQLState.isConfigurationFault) ?? false
-      let refused = isFault ? state.machine.removeAllWaiters() : []
+      let refused = isFault || !configuration.isPatient ? state.machine.removeAllWaiters() : []
       if state.isClosed {
         state.machine.abandoned()
         return (nil, refused)

@@ -7,10 +7,17 @@ extension ReviewStore {
     "take_delivery",
     """
     /* baton:take_delivery */
-    SELECT d.event, d.payload::text AS payload, d.integration_id, d.traceparent, i.owner_type, i.owner_id,
+    SELECT d.event, d.payload::text AS payload, i.id AS integration_id, d.traceparent, i.owner_type, i.owner_id,
            i.revoked_at IS NOT NULL AS is_revoked, c.config::text AS config
       FROM webhook_deliveries d
-      LEFT JOIN platform_integrations i ON i.id = d.integration_id
+      -- A delivery that somebody else has stored names none: GitHub's say themselves whose they are.
+      LEFT JOIN platform_integrations i ON i.id = COALESCE(d.integration_id, (
+        SELECT w.id
+          FROM platform_integrations w
+         WHERE d.platform = 'github' AND w.platform = 'github'
+           AND w.installation_id = d.payload #>> '{installation,id}'
+         ORDER BY w.revoked_at IS NOT NULL, w.created_at DESC, w.id
+         LIMIT 1))
       LEFT JOIN agent_configs c
         ON c.owner_type = i.owner_type AND c.owner_id = i.owner_id AND c.platform = i.platform AND c.is_enabled
      WHERE d.platform = $1 AND d.delivery_id = $2 AND d.processed_at IS NULL
@@ -119,7 +126,7 @@ extension ReviewStore {
 }
 
 extension StoredDelivery {
-  /// nil where the integration has been deleted since.
+  /// nil where the integration is unknown, or has been deleted since.
   init?(_ row: PostgresRow, platform: Platform) throws {
     guard let id = try row.optional("integration_id", as: UUID.self),
       let owner = try row.optional("owner_id", as: String.self)

@@ -12,23 +12,28 @@ extension WorkerClient {
     switch answer.status {
     case 200..<300:
       guard answer.isComplete, let response = StartResponse(json: answer.body) else {
-        return .ambiguous(message: "\(target) answered \(answer.status) with a body that is not the contract's JSON")
+        return .ambiguous(
+          message: "\(target) answered \(answer.status) with a body that is not the contract's JSON",
+          isAnswer: answer.isComplete)
       }
       guard response.reviewId == reviewID else {
         return .ambiguous(
-          message: "\(target) answered \(answer.status) for another review than the one that was started")
+          message: "\(target) answered \(answer.status) for another review than the one that was started",
+          isAnswer: true)
       }
       return .dispatched(response)
     case 429:
       return .throttled(retryAfter: RetryAfter.parse(answer.headers), message: message(for: result))
     case 503:
-      guard let retryAfter = RetryAfter.parse(answer.headers) else { return .ambiguous(message: message(for: result)) }
+      guard let retryAfter = RetryAfter.parse(answer.headers) else {
+        return .ambiguous(message: message(for: result), isAnswer: true)
+      }
       return .throttled(retryAfter: retryAfter, message: message(for: result))
     case 400..<500:
       return .refused(message: message(for: result))
     default:
       // 5xx; and a redirect, which is not followed and which the contract does not know.
-      return .ambiguous(message: message(for: result))
+      return .ambiguous(message: message(for: result), isAnswer: true)
     }
   }
 

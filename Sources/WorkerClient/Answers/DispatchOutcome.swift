@@ -9,7 +9,8 @@ package enum DispatchOutcome: Sendable, Equatable {
   /// 429, or 503 with a `Retry-After`: the worker did not take it, and says so.
   case throttled(retryAfter: Duration?, message: String)
   /// The worker may have it: a timeout after sending, a lost connection, 5xx, or a 2xx that is not the contract's JSON.
-  case ambiguous(message: String)
+  /// - Parameter isAnswer: whether the worker has answered this request, though not with a yes or a no.
+  case ambiguous(message: String, isAnswer: Bool = false)
   /// Another 4xx, with the worker's own words: the same body will be refused again.
   case refused(message: String)
 }

@@ -29,7 +29,7 @@ struct ProduceCommand: AsyncParsableCommand {
     let (settings, logger) = try common.loadForRole(
       "produce", [database, broker, flow, metrics], requiring: [.databaseURL, .amqpURL])
     let process = try DispatcherProcess(
-      "produce", role: "produce", version: Baton.version, settings: settings, logger: logger)
+      "produce", role: "produce", version: Baton.version, settings: settings, runsOnce: once, logger: logger)
     if once {
       return try await process.runOnce { process, _ in
         try Output.json(await process.producer(wakeup: Wakeup()).runOnce())

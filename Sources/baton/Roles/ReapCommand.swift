@@ -34,7 +34,7 @@ struct ReapCommand: AsyncParsableCommand {
     let (settings, logger) = try common.loadForRole(
       "reap", [database, broker, flow, worker, metrics], requiring: [.databaseURL, .amqpURL])
     let process = try DispatcherProcess(
-      "reap", role: "reap", version: Baton.version, settings: settings, logger: logger)
+      "reap", role: "reap", version: Baton.version, settings: settings, runsOnce: interval == nil, logger: logger)
     let worker = try process.workerClient()
     if worker == nil {
       logger.warning("BATON_WORKER_URL is not set: silent reviews are left alone, cancels are not told")

@@ -40,6 +40,7 @@ struct Session: Sendable {
       conninfo: settings.databaseURL?.reveal() ?? "", applicationName: name)
     configuration.sessionSettings = ReviewStore.sessionSettings
     configuration.poolSize = min(settings.databasePool, 2)
+    configuration.isPatient = false
     let pool = PostgresPool(configuration, logger: logger)
     do {
       try await Migrator(pool: pool).check()

@@ -214,6 +214,22 @@ struct ServerWebhookTests {
     }
   }
 
+  @Test("a delivery that somebody else has stored, with what the table asks for, is processed")
+  func foreign() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      let payload = String(decoding: try RecordedWebhook.github("opened").body, as: UTF8.self)
+      try await stack.pool.query(
+        Statement(
+          unprepared: """
+            INSERT INTO webhook_deliveries (platform, delivery_id, event, payload)
+            VALUES ('github', 'foreign', 'pull_request', $1::text::jsonb)
+            """), [payload])
+      try await WebhookIntake(store: stack.store, logger: ServerStack.silent).processDue()
+      #expect(try await stack.reviews().map(\.status) == [.pending])
+    }
+  }
+
   @Test("a delivery that has to wait for another of its pull request is answered all the same, and processed later")
   func waiting() async throws {
     try await withServerStack { stack in

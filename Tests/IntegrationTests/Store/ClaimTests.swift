@@ -94,6 +94,20 @@ struct ClaimTests {
     }
   }
 
+  @Test("what is queued by hand is claimed now, and an owner whose row is deleted goes on with the defaults")
+  func byHand() async throws {
+    try await withTestStore { test in
+      let ids = try await test.insert(2)
+      try await test.sql("DELETE FROM review_owners")
+      try await test.sql("UPDATE code_reviews SET status = 'queued' WHERE id = '\(ids[0].uuidString)'")
+      #expect(try await test.row(ids[0]).claimedAt != nil)
+      #expect(try await test.claim().map(\.reviewID) == [ids[1]])
+      try await test.sql("UPDATE code_reviews SET status = 'completed'")
+      try await test.sql("DELETE FROM review_owners")
+      #expect(try await test.sql("SELECT 1 FROM review_owners").isEmpty)
+    }
+  }
+
   @Test("a paused owner, and a review whose time has not come, are left alone; the next due time is told")
   func notDue() async throws {
     try await withTestStore { test in

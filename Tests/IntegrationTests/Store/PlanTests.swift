@@ -39,7 +39,7 @@ struct PlanTests {
     ] { indexes[name] = byID }
     // The reviews before it, by the start of the unique constraint's key: pull request and repository.
     indexes["lease"] = ["code_reviews_pkey", pullRequest]
-    indexes["prune_reviews"] = ["code_reviews_created", "code_reviews_pkey"]
+    indexes["prune_reviews"] = ["code_reviews_ended", "code_reviews_pkey"]
     return indexes
   }()
 

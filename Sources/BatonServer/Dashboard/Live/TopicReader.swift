@@ -1,3 +1,5 @@
+internal import HTTPTypes
+internal import Logging
 internal import ReviewStore
 
 /// Reads what a topic shows.
@@ -7,6 +9,7 @@ struct TopicReader: Sendable {
   let reviews: ReviewReader
   let letters: DeadLetterReader
   let policy: WatchPolicy
+  let logger: Logger
 
   /// How a topic looks now; nil where the time was up.
   func snapshot(of topic: Topic) async -> Snapshot? {
@@ -28,7 +31,12 @@ struct TopicReader: Sendable {
     } catch is CancellationError {
       return nil
     } catch {
-      return Snapshot(fault: HTTPFault(error).message)
+      let fault = HTTPFault(error)
+      // What is away for now is told on the page itself, every two seconds.
+      if fault.status != .serviceUnavailable {
+        fault.log(error, as: "a page of the dashboard cannot be read", logger, ["topic": "\(topic)"])
+      }
+      return Snapshot(fault: fault.message)
     }
   }
 
