@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// The circuit breaker of one target, for many tasks at once.
 ///
-/// A call asks `admit()`, and reports with `succeeded()` or `failed(retryAfter:)`. Whoever has to stop while the target is
+/// A call asks `admit()`, and reports with `succeeded()` or `failed(retryAfter:reason:)`. Whoever has to stop while the target is
 /// out waits with `waitUntilClosedOrProbe()`. A probe that was cancelled need not report: after the breaker's
 /// `probeTimeout` another call becomes the probe.
 public final class Circuit: Sendable {
@@ -17,6 +17,7 @@ public final class Circuit: Sendable {
     var breaker: CircuitBreaker
     var nextID: UInt64 = 0
     var waiters: [UInt64: Wakeup] = [:]
+    var reason: String?
   }
 
   /// The target's name, for logs and metrics.
@@ -38,6 +39,9 @@ public final class Circuit: Sendable {
     return shared.withLock { $0.breaker.refusedUntil(at: now) }.map { now.duration(to: $0) }
   }
 
+  /// What the last outage was, in the caller's words; nil since the target has answered.
+  public var reason: String? { shared.withLock(\.reason) }
+
   /// Asks for one call, and takes the probe where it is free.
   public func admit() -> Admission {
     change { $0.admit(at: .now) }
@@ -47,15 +51,19 @@ public final class Circuit: Sendable {
   /// - Returns: whether this closed the circuit: the time to log it.
   @discardableResult
   public func succeeded() -> Bool {
-    change { $0.succeeded(at: .now) }
+    shared.withLock { $0.reason = nil }
+    return change { $0.succeeded(at: .now) }
   }
 
   /// The target was out.
-  /// - Parameter retryAfter: how long it asked to be left alone; opens the circuit at once.
+  /// - Parameters:
+  ///   - retryAfter: how long it asked to be left alone; opens the circuit at once.
+  ///   - reason: what happened, for those who are refused meanwhile.
   /// - Returns: whether this opened the circuit: the time to log it.
   @discardableResult
-  public func failed(retryAfter: Duration? = nil) -> Bool {
-    change { $0.failed(at: .now, retryAfter: retryAfter) }
+  public func failed(retryAfter: Duration? = nil, reason: String? = nil) -> Bool {
+    shared.withLock { $0.reason = reason }
+    return change { $0.failed(at: .now, retryAfter: retryAfter) }
   }
 
   /// Opens the circuit at once for a given time.

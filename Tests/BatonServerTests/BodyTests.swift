@@ -38,7 +38,7 @@ struct CallbackBodyTests {
     let error = #expect(throws: HTTPFault.self) {
       try report(
         """
-        {"status":"queued","attempt":0,"sessionId":7,"cliSessionId":"a\\u0000b","errorMessage":{},"gateResult":"maybe",
+        {"status":"queued","attempt":-1,"sessionId":7,"cliSessionId":"a\\u0000b","errorMessage":{},"gateResult":"maybe",
          "usage":{"model":1,"totalTokensIn":-1,"totalTokensOut":1.5,"totalCostMicroUSD":1e300}}
         """)
     }

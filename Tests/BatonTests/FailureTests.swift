@@ -65,7 +65,7 @@ struct FailureTests {
 struct FlagTests {
   @Test("a review by flags: every fault at once, by the flags' names")
   func faults() throws {
-    let flags = try ReviewFlags.parse(["--platform", "github", "--number", "0", "--sha", "xyz"])
+    let flags = try ReviewFlags.parse(["--platform", "github", "--number", "0", "--sha", "x y"])
     let error = #expect(throws: ValidationError.self) { try flags.review() }
     let message = try #require(error).message
     for flag in ["--owner", "--repo", "--number", "--title", "--author", "--base", "--head", "--sha"] {

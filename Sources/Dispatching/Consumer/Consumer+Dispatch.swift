@@ -54,7 +54,7 @@ extension Consumer {
   private func attempt(
     _ review: LeasedReview, _ ticket: Ticket, _ trace: TraceContext, leased: ContinuousClock.Instant
   ) async -> Ending {
-    if let wait = workerIsOut() { return .postponed("the worker is out", wait) }
+    if let wait = workerIsOut() { return .postponed(outageReason, wait) }
     let payload: PreparedPayload
     switch await prepare(review, ticket) {
     case .success(let ready): payload = ready
@@ -62,7 +62,7 @@ extension Consumer {
     }
     let prepared = ContinuousClock.now
     if prepared - leased > Self.freshness, await !isStillWanted(ticket) { return .overtaken }
-    if let wait = await waitForAdmission() { return .postponed("the worker is out", wait) }
+    if let wait = await waitForAdmission() { return .postponed(outageReason, wait) }
     // The leave may have been long in coming, while another review probed the worker.
     if .now - prepared > Self.freshness + Self.lookTime, await !isStillWanted(ticket) { return .overtaken }
     return await call(payload, ticket, trace, prepared: prepared)
@@ -121,10 +121,10 @@ extension Consumer {
         agentVersion: response.agentVersion ?? payload.agentVersion, report: await report(response, ticket),
         prepared: prepared)
     case .unavailable(let message):
-      circuit.failed()
+      circuit.failed(reason: message)
       return .postponed("the worker cannot be reached: \(message)", outageDelay())
     case .throttled(let retryAfter, let message):
-      circuit.failed(retryAfter: retryAfter)
+      circuit.failed(retryAfter: retryAfter, reason: message)
       return .postponed("the worker throttles: \(message)", (retryAfter ?? .zero) + outageDelay())
     case .refused(let message):
       circuit.succeeded()
@@ -169,7 +169,7 @@ extension Consumer {
         "\(message); the worker does not know the review" + (isEvidence ? "" : ", as far as it can be asked"),
         isCounted: isEvidence || isAnswer)
     case .failed(let second):
-      circuit.failed()
+      circuit.failed(reason: second)
       return .unclear("\(message); asked about it, the worker failed too: \(second)", isCounted: false)
     }
   }
@@ -198,6 +198,8 @@ extension Consumer {
   }
 
   // MARK: The worker's circuit
+
+  private var outageReason: String { "the worker is out" + (circuit.reason.map { ": \($0)" } ?? "") }
 
   private func outageDelay() -> Duration {
     policy.retry.base / 2 + policy.retry.delay(attempt: 1)

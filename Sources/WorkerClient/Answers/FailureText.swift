@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import Glibc
 internal import NIOCore
 internal import NIOPosix
 internal import Reviews
@@ -31,7 +32,8 @@ extension WorkerClient {
     case let failure as ExchangeFailure: describe(failure)
     case let error as NIOConnectionError where error.dnsAError != nil || error.dnsAAAAError != nil:
       "the name cannot be resolved"
-    case let error as NIOConnectionError: error.connectionErrors.first.map { "\($0.error)" } ?? "no connection"
+    case let error as NIOConnectionError: error.connectionErrors.first.map { describe($0.error) } ?? "no connection"
+    case let error as IOError: String(cString: strerror(error.errnoCode))
     case is ChannelError: "no connection in time"
     default: "\(error)"
     }
