@@ -35,10 +35,11 @@ package struct DeadLetter: Sendable, Codable, Equatable {
     returns = delivery.deliveryCount
     diedAt =
       Self.deathTime(delivery.headers["x-death"])
-      ?? delivery.timestamp.map { Timestamp(microseconds: $0 * 1_000_000) }
+      ?? delivery.timestamp.flatMap(Self.time)
   }
 
-  /// Messages of the dead-letter queue, the oldest death first: after a look at more than nine the queue has them in another order.
+  /// Messages of the dead-letter queue, those of an unknown time first, then the oldest death: after a look at more than nine
+  /// the queue has them in another order.
   package static func letters(_ deliveries: [Delivery]) -> [DeadLetter] {
     deliveries.map { DeadLetter($0) }.enumerated().sorted {
       ($0.element.diedAt?.microseconds ?? 0, $0.offset) < ($1.element.diedAt?.microseconds ?? 0, $1.offset)
@@ -49,6 +50,14 @@ package struct DeadLetter: Sendable, Codable, Equatable {
     guard case .array(let deaths)? = header, case .table(let death)? = deaths.first,
       case .timestamp(let seconds)? = death["time"]
     else { return nil }
-    return Timestamp(microseconds: seconds * 1_000_000)
+    return time(seconds)
   }
+
+  /// Seconds since 1970; nil for what anybody may have written there, and no calendar has.
+  private static func time(_ seconds: Int64) -> Timestamp? {
+    (0...yearMax).contains(seconds) ? Timestamp(microseconds: seconds * 1_000_000) : nil
+  }
+
+  /// The last second of the year 9999.
+  private static let yearMax: Int64 = 253_402_300_799
 }

@@ -1,7 +1,8 @@
 internal import PostgresClient
 internal import Reviews
 
-/// What has happened to reviews since the tables were made, whichever process did it; each count only grows.
+/// What has happened to reviews since the schema counts it, whichever process did it; each count only grows. Reapers of an older
+/// version, beside newer ones during an upgrade, count nothing of theirs.
 package struct ReviewCounts: Sendable, Equatable {
   /// Reviews that completed.
   package var completed: Int

@@ -44,6 +44,7 @@ package struct Migrator: Sendable {
       version: 8, name: "given-up feedback",
       sql: String(decoding: PackageResources.v0008_given_up_feedback_sql, as: UTF8.self)),
     Migration(version: 9, name: "repairs", sql: String(decoding: PackageResources.v0009_repairs_sql, as: UTF8.self)),
+    Migration(version: 10, name: "ended", sql: String(decoding: PackageResources.v0010_ended_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.
@@ -72,21 +73,26 @@ package struct Migrator: Sendable {
   static let record = Statement(
     "migrate_record", "/* baton:migrate_record */ INSERT INTO baton_migrations (version, name) VALUES ($1, $2)")
 
-  /// Applies what is missing.
+  /// Applies what is missing, each step as a transaction of its own: roles at work wait for one step at a time. What a failure leaves is
+  /// the schema of an earlier version, from which the next call goes on.
   /// - Returns: the steps applied now; none where the schema was up to date.
   /// - Throws: `SchemaFault.newer` where a newer program has been here, or `PostgresError`.
   package func migrate() async throws -> [Migration] {
+    var applied: [Migration] = []
+    while let migration = try await applyNext() { applied.append(migration) }
+    return applied
+  }
+
+  private func applyNext() async throws -> Migration? {
     try await pool.withTransaction { connection in
       _ = try await connection.query(Self.lock, [])
       _ = try await connection.query(Self.table, [])
       let found = Int(try await connection.query(Self.applied, [])[0].decode(0, as: Int32.self))
       guard found <= Self.version else { throw SchemaFault.newer(found: found, known: Self.version) }
-      let missing = Self.migrations.filter { $0.version > found }
-      for migration in missing {
-        try await connection.execute(script: migration.sql)
-        _ = try await connection.query(Self.record, [Int32(migration.version), migration.name])
-      }
-      return missing
+      guard let migration = Self.migrations.first(where: { $0.version > found }) else { return nil }
+      try await connection.execute(script: migration.sql)
+      _ = try await connection.query(Self.record, [Int32(migration.version), migration.name])
+      return migration
     }
   }
 

@@ -39,7 +39,7 @@ extension NewReview {
     let headRef = reader.text("headRef", max: Self.byteCountMax)
     let sha = reader.text("headSha", max: 64)
     if let sha, !sha.utf8.allSatisfy(\.isInCommitID) {
-      reader.faults.append("headSha: expected a commit, letters and digits only, as in \"6dcb09b5\"")
+      reader.faults.append("headSha: expected a commit, of letters, digits and hyphens, as in \"6dcb09b5\"")
     }
     let userID = reader.text("userId", max: Self.byteCountMax, isOptional: true)
     guard reader.faults.isEmpty, let owner, let platform, let prNumber, let repository, let url, let title, let author,
@@ -137,7 +137,7 @@ private struct FieldReader {
 }
 
 extension UInt8 {
-  /// Of no platform's commits more is known than that.
+  /// Postgres takes any text, and hexadecimal digits are only what the platforms of today use: this tells a commit from a sentence.
   fileprivate var isInCommitID: Bool {
     (48...57).contains(self) || (97...122).contains(self) || (65...90).contains(self) || self == UInt8(ascii: "-")
   }

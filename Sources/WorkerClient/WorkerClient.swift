@@ -50,7 +50,7 @@ package struct WorkerClient: Sendable {
   /// - Parameters:
   ///   - body: what ``StartRequest/encode()`` gives.
   ///   - trace: sent as `traceparent`.
-  /// - Returns: also when the task is cancelled: then ``DispatchOutcome/ambiguous(message:)`` or
+  /// - Returns: also when the task is cancelled: then ``DispatchOutcome/ambiguous(message:isAnswer:)`` or
   ///   ``DispatchOutcome/unavailable(message:)``.
   package func start(_ body: [UInt8], reviewID: UUID, attempt: Int, trace: TraceContext?) async -> DispatchOutcome {
     guard body.count <= StartRequest.byteCountMax else {

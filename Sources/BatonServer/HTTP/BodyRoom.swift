@@ -7,7 +7,8 @@ internal import Synchronization
 /// holds back its sender meanwhile. It is given back when the request is answered. A sender that is slow has its room only for as long
 /// as its body may take (``Call/body(upTo:within:)``).
 ///
-/// Known weakness: who announces bodies and does not send them keeps others of the same size waiting, and has them answered with 503.
+/// Known weakness: who announces bodies and does not send them keeps others of the same size waiting, and has them answered with 503. A
+/// body that does not say how long it is counts as the largest: a proxy in front has to send `Content-Length`, as GitHub and GitLab do.
 final class BodyRoom: Sendable {
   private let free: Mutex<Int>
 

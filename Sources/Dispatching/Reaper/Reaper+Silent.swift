@@ -17,17 +17,23 @@ extension Reaper {
     let times = policy.reapTimes
     while true {
       let silent = try await store.takeSilent(times, limit: Self.pageMax)
-      let results = try await withThrowingTaskGroup(of: BatonMetrics.ReconcileResult.self) { group in
-        var results: [BatonMetrics.ReconcileResult] = []
-        for (index, review) in silent.enumerated() {
-          if index >= Self.questionsAtOnce, let result = try await group.next() { results.append(result) }
-          group.addTask { try await reconcile(review, with: worker) }
+      var results: [BatonMetrics.ReconcileResult] = []
+      var failure: (any Error)?
+      do {
+        try await withThrowingTaskGroup(of: BatonMetrics.ReconcileResult.self) { group in
+          for (index, review) in silent.enumerated() {
+            if index >= Self.questionsAtOnce, let result = try await group.next() { results.append(result) }
+            group.addTask { try await reconcile(review, with: worker) }
+          }
+          for try await result in group { results.append(result) }
         }
-        for try await result in group { results.append(result) }
-        return results
+      } catch {
+        failure = error
       }
+      // Also of a page that could not be finished.
       for result in results { counts.add(result) }
       try await store.countReconciled(results.reduce(into: [:]) { $0[$1.rawValue, default: 0] += 1 })
+      if let failure { throw failure }
       guard silent.count == Self.pageMax else { return }
     }
   }

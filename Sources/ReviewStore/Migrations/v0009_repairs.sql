@@ -41,5 +41,18 @@ CREATE TRIGGER review_owners_deleted
   AFTER DELETE ON review_owners REFERENCING OLD TABLE AS deleted
   FOR EACH STATEMENT EXECUTE FUNCTION baton_owners_deleted();
 
--- What is pruned: by its end, whenever it began. Written once in a review's life, by the update that ends it.
-CREATE INDEX code_reviews_ended ON code_reviews (completed_at, id) WHERE status IN ('completed', 'failed', 'cancelled');
+-- And who has none when an ended review starts again, gets one.
+CREATE FUNCTION baton_review_restarted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO review_owners (owner_type, owner_id) VALUES (NEW.owner_type, NEW.owner_id) ON CONFLICT DO NOTHING;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER code_reviews_restarted
+  AFTER UPDATE ON code_reviews
+  FOR EACH ROW WHEN (NEW.status = 'pending' AND OLD.status IN ('failed', 'cancelled'))
+  EXECUTE FUNCTION baton_review_restarted();
+
+INSERT INTO review_owners (owner_type, owner_id)
+SELECT DISTINCT owner_type, owner_id FROM code_reviews WHERE status IN ('pending', 'queued', 'running')
+ON CONFLICT DO NOTHING;

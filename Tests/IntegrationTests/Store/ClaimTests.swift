@@ -102,9 +102,11 @@ struct ClaimTests {
       try await test.sql("UPDATE code_reviews SET status = 'queued' WHERE id = '\(ids[0].uuidString)'")
       #expect(try await test.row(ids[0]).claimedAt != nil)
       #expect(try await test.claim().map(\.reviewID) == [ids[1]])
-      try await test.sql("UPDATE code_reviews SET status = 'completed'")
+      try await test.sql("UPDATE code_reviews SET status = 'failed'")
       try await test.sql("DELETE FROM review_owners")
       #expect(try await test.sql("SELECT 1 FROM review_owners").isEmpty)
+      try await test.sql("UPDATE code_reviews SET status = 'pending' WHERE id = '\(ids[0].uuidString)'")
+      #expect(try await test.claim().map(\.reviewID) == [ids[0]])
     }
   }
 

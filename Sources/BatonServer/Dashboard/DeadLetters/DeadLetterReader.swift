@@ -29,9 +29,11 @@ struct DeadLetterLook: Sendable, Equatable {
   ///   - count: how many dead letters there are now.
   ///   - age: since it was taken.
   func isKept(count: Int, age: Duration) -> Bool {
+    // Fewer may be ready because somebody else looks right now: no reason to look once too often.
+    if isLast, count > 0 { return true }
     // Fewer than it shows: some of those are gone. None shown: nobody's look can be one too many.
     guard count >= letters.count, !letters.isEmpty || count == 0 else { return false }
-    return count == self.count || age < Self.keptAtLeast || isLast
+    return count == self.count || age < Self.keptAtLeast
   }
 }
 
@@ -60,7 +62,7 @@ actor DeadLetterReader {
   private let store: ReviewStore
   private let count: @Sendable () async -> Int?
   private let peek: PeekDeadLetters
-  private let flight = SingleFlight<Int, DeadLetterLook>()
+  private let flight = SingleFlight<String, DeadLetterLook>()
   private var kept: (look: DeadLetterLook, since: ContinuousClock.Instant)?
 
   /// - Parameter count: how many dead letters there are; nil where the broker cannot be reached.
@@ -89,7 +91,7 @@ actor DeadLetterReader {
 
   private func look(_ count: Int, at now: Timestamp) async throws -> DeadLetterLook {
     guard count > 0 else { return DeadLetterLook(letters: [], at: now, count: 0) }
-    return try await flight.run(count) { [peek] in
+    return try await flight.run("look") { [peek] in
       DeadLetterLook(letters: try await peek(DeadLetterLook.countMax), at: now, count: count)
     }
   }
