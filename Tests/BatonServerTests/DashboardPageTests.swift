@@ -193,6 +193,16 @@ struct DashboardPageTests {
     #expect(DeadLetter.letters(deliveries).map(\.messageId) == ["1", "4", "2", "3", "0"])
   }
 
+  @Test("a dead letter's time may be anything that anybody has published: one that no calendar has is none")
+  func deathTimes() {
+    for seconds in [Int64.max, .min, -1, 1_700_000_000_000_000] {
+      #expect(DeadLetter(Delivery(body: [], timestamp: seconds)).diedAt == nil)
+      let deaths = AMQPValue.array([.table(["time": .timestamp(seconds)])])
+      #expect(DeadLetter(Delivery(body: [], headers: ["x-death": deaths])).diedAt == nil)
+    }
+    #expect(DeadLetter(Delivery(body: [], timestamp: 1_700_000_000)).diedAt?.microseconds == 1_700_000_000_000_000)
+  }
+
   @Test(
     "a look at the dead letters is taken again only where there are others, seldom, and not until the broker drops them"
   )
