@@ -5,6 +5,7 @@ internal import PostgresClient
 internal import ReviewQueue
 internal import ReviewStore
 internal import Settings
+internal import Telemetry
 
 extension DispatcherProcess {
   /// How long a one-shot command waits for the broker.
@@ -36,10 +37,8 @@ extension DispatcherProcess {
 
   /// Says at once, and with the reason, where the broker cannot be reached, or has a queue that is not Baton's.
   private func checkBroker() async throws {
-    var quiet = logger
     // The publisher's connection is the one to tell of.
-    quiet.logLevel = max(logger.logLevel, .notice)
-    let connection = try await AMQPConnection.connect(broker, logger: quiet)
+    let connection = try await AMQPConnection.connect(broker, logger: logger.quiet(below: .notice))
     do {
       try await connection.declare(ReviewTopology.topology(queue: settings.queue))
     } catch {

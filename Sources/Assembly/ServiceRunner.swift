@@ -2,6 +2,7 @@ internal import Glibc
 package import Logging
 package import ServiceLifecycle
 internal import Synchronization
+internal import Telemetry
 internal import UnixSignals
 
 /// Runs services until a signal: the first SIGTERM or SIGINT drains them, a second one ends the process at once.
@@ -38,11 +39,9 @@ package enum ServiceRunner {
     }
     defer { listening.cancel() }
     try await prepare()
-    var groupLogger = logger
-    // At debug level the group prints every property of every service.
-    groupLogger.logLevel = max(logger.logLevel, .info)
     let group = ServiceGroup(
-      configuration: ServiceGroupConfiguration(services: services.map { .init(service: $0) }, logger: groupLogger))
+      // At debug level the group prints every property of every service.
+      configuration: .init(services: services.map { .init(service: $0) }, logger: logger.quiet(below: .info)))
     running.withLock { $0 = group }
     try await group.run()
   }

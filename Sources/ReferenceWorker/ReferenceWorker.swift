@@ -6,6 +6,7 @@ internal import NIOCore
 internal import Resilience
 internal import Reviews
 internal import ServiceLifecycle
+internal import Telemetry
 internal import WorkerAPI
 
 /// The other side of the worker contract: takes starts over HTTP, runs a command per review, and calls Baton back.
@@ -68,11 +69,9 @@ package struct ReferenceWorker: Service {
       defer { group.cancelAll() }
       // Stopped from the last to the first: what is being drained can still be asked about, and cancelled.
       let services: [any Service] = [makeApplication(runs), Draining(runs: runs, timeout: configuration.drainTimeout)]
-      var groupLogger = logger
-      // At debug level the group prints every property of every service.
-      groupLogger.logLevel = max(logger.logLevel, .info)
       try await ServiceGroup(
-        configuration: .init(services: services.map { .init(service: $0) }, logger: groupLogger)
+        // At debug level the group prints every property of every service.
+        configuration: .init(services: services.map { .init(service: $0) }, logger: logger.quiet(below: .info))
       ).run()
     }
   }

@@ -44,15 +44,17 @@ public final class Circuit: Sendable {
 
   /// Asks for one call, and takes the probe where it is free.
   public func admit() -> Admission {
-    change { $0.admit(at: .now) }
+    change { $0.breaker.admit(at: .now) }
   }
 
   /// The target answered, whatever it said.
   /// - Returns: whether this closed the circuit: the time to log it.
   @discardableResult
   public func succeeded() -> Bool {
-    shared.withLock { $0.reason = nil }
-    return change { $0.succeeded(at: .now) }
+    change { shared in
+      shared.reason = nil
+      return shared.breaker.succeeded(at: .now)
+    }
   }
 
   /// The target was out.
@@ -62,15 +64,17 @@ public final class Circuit: Sendable {
   /// - Returns: whether this opened the circuit: the time to log it.
   @discardableResult
   public func failed(retryAfter: Duration? = nil, reason: String? = nil) -> Bool {
-    shared.withLock { $0.reason = reason }
-    return change { $0.failed(at: .now, retryAfter: retryAfter) }
+    change { shared in
+      shared.reason = reason
+      return shared.breaker.failed(at: .now, retryAfter: retryAfter)
+    }
   }
 
   /// Opens the circuit at once for a given time.
   /// - Returns: whether this opened the circuit.
   @discardableResult
   public func trip(for duration: Duration) -> Bool {
-    change { $0.trip(for: duration, at: .now) }
+    change { $0.breaker.trip(for: duration, at: .now) }
   }
 
   /// Waits until `admit()` would not refuse. Takes nothing: another task may still take the probe first, so ask `admit()`
@@ -90,11 +94,11 @@ public final class Circuit: Sendable {
     }
   }
 
-  /// Changes the breaker and, where its state is another one then, lets everybody who waits look again.
-  private func change<Answer: Sendable>(_ body: (inout CircuitBreaker) -> Answer) -> Answer {
+  /// Changes the breaker and what is told with it and, where the breaker's state is another one then, lets everybody who waits look again.
+  private func change<Answer: Sendable>(_ body: (inout Shared) -> Answer) -> Answer {
     let (answer, wakeups) = shared.withLock { shared in
       let before = shared.breaker.state
-      let answer = body(&shared.breaker)
+      let answer = body(&shared)
       return (answer, shared.breaker.state == before ? [] : Array(shared.waiters.values))
     }
     for wakeup in wakeups { wakeup.wake() }

@@ -21,6 +21,19 @@ enum Fragment {
                     '00-' || replace(r.id::text, '-', '') || '-' || replace(substr(r.id::text, 20), '-', '') || '-01')
     """
 
+  /// The integration of a GitHub installation, at most one row: a living one before revoked ones, then the newest. For `FROM`.
+  /// - Parameters:
+  ///   - name: of the row.
+  ///   - installation: its number, as text.
+  static func integration(_ name: String, ofInstallation installation: String) -> String {
+    """
+    (SELECT n.* FROM platform_integrations n
+              WHERE n.platform = 'github' AND n.installation_id = \(installation)
+              ORDER BY n.revoked_at IS NOT NULL, n.created_at DESC, n.id
+              LIMIT 1) \(name)
+    """
+  }
+
   /// A holder that is gone: no row, no heartbeat for too long, or its lock seen free for two seconds. Two, because a
   /// backend may also be cut under a living holder, which then takes the lock again.
   /// - Parameters:

@@ -12,12 +12,8 @@ extension ReviewStore {
       FROM webhook_deliveries d
       -- A delivery that somebody else has stored names none: GitHub's say themselves whose they are.
       LEFT JOIN platform_integrations i ON i.id = COALESCE(d.integration_id, (
-        SELECT w.id
-          FROM platform_integrations w
-         WHERE d.platform = 'github' AND w.platform = 'github'
-           AND w.installation_id = d.payload #>> '{installation,id}'
-         ORDER BY w.revoked_at IS NOT NULL, w.created_at DESC, w.id
-         LIMIT 1))
+        SELECT w.id FROM \(Fragment.integration("w", ofInstallation: "d.payload #>> '{installation,id}'"))
+         WHERE d.platform = 'github'))
       LEFT JOIN agent_configs c
         ON c.owner_type = i.owner_type AND c.owner_id = i.owner_id AND c.platform = i.platform AND c.is_enabled
      WHERE d.platform = $1 AND d.delivery_id = $2 AND d.processed_at IS NULL

@@ -62,10 +62,7 @@ extension ReviewStore {
     """
     /* baton:webhook_installation */
     SELECT i.id, i.owner_type, i.owner_id, i.webhook_secret_ciphertext
-      FROM platform_integrations i
-     WHERE i.platform = 'github' AND i.installation_id = $1
-     ORDER BY i.revoked_at IS NOT NULL, i.created_at DESC, i.id
-     LIMIT 1
+      FROM \(Fragment.integration("i", ofInstallation: "$1"))
     """)
 
   /// The integration of a GitHub installation, a living one before revoked ones; nil where it is unknown.
