@@ -94,10 +94,12 @@ extension ReviewStore {
     try await apply(report, to: id).answer
   }
 
-  /// Applies what a worker reports.
+  /// Applies what a worker reports: running, or an end. Anything else changes nothing.
   /// - Returns: also the review's trace, for who logs it.
   package func apply(_ report: RunReport, to id: UUID) async throws -> (answer: ReportAnswer, trace: TraceContext) {
-    precondition(report.status == .running || report.status.isTerminal, "a worker reports running or an end")
+    guard report.status == .running || report.status.isTerminal else {
+      return (.ignored(report.status), TraceContext(reviewID: id))
+    }
     let rows = try await pool.query(
       Self.report,
       [

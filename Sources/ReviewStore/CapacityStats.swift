@@ -35,11 +35,10 @@ extension ReviewStore {
         FROM waiting w
         JOIN review_owners o ON o.owner_type = w.owner_type AND o.owner_id = w.owner_id
     )
-    SELECT extract(epoch FROM now() - min(o.oldest) FILTER (WHERE NOT o.paused AND NOT o.is_full))::float8
-             AS oldest_claimable,
+    SELECT \(Fragment.seconds(from: "min(o.oldest) FILTER (WHERE NOT o.paused AND NOT o.is_full)")) AS oldest_claimable,
            COALESCE(sum(o.due) FILTER (WHERE NOT o.paused AND o.is_full), 0)::bigint AS held_by_limit,
            COALESCE(sum(o.due) FILTER (WHERE o.paused), 0)::bigint AS held_by_pause,
-           (SELECT extract(epoch FROM now() - min(r.started_at))::float8
+           (SELECT \(Fragment.seconds(from: "min(r.started_at)"))
               FROM code_reviews r
              WHERE r.status IN ('queued', 'running') AND r.status = 'running') AS oldest_running,
            (SELECT extract(epoch FROM b.last_run_at)::float8 FROM baton_reaper b) AS reaper_last_run
@@ -51,8 +50,10 @@ extension ReviewStore {
   package func capacityStats(ownerLimit: Int) async throws -> CapacityStats {
     let row = try await pool.query(Self.capacity, [Int32(ownerLimit)])[0]
     return CapacityStats(
-      oldestClaimable: try row.optional("oldest_claimable", as: Double.self).map { .seconds(max(0, $0)) },
-      oldestRunning: try row.optional("oldest_running", as: Double.self).map { .seconds(max(0, $0)) },
+      oldestClaimable: try row.optional("oldest_claimable", as: Double.self).map {
+        max(.zero, .seconds(saturating: $0))
+      },
+      oldestRunning: try row.optional("oldest_running", as: Double.self).map { max(.zero, .seconds(saturating: $0)) },
       heldByLimit: Int(try row.decode("held_by_limit", as: Int64.self)),
       heldByPause: Int(try row.decode("held_by_pause", as: Int64.self)),
       reaperLastRun: try row.optional("reaper_last_run", as: Double.self))

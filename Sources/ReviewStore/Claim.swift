@@ -127,12 +127,12 @@ extension ReviewStore {
     /* baton:next_due */
     SELECT extract(epoch FROM min(r.available_at) - now())::float8
       FROM code_reviews r
-     WHERE \(Fragment.isPendingByTime) AND r.available_at > now()
+     WHERE \(Fragment.isPendingByTime) AND r.available_at > now() AND r.available_at < 'infinity'
     """)
 
   /// How long until the next pending review comes due; nil where none waits for its time.
   package func timeUntilNextDue() async throws -> Duration? {
-    try await pool.query(Self.nextDue, [])[0].decode(0, as: Double?.self).map { .seconds($0) }
+    try await pool.query(Self.nextDue, [])[0].decode(0, as: Double?.self).map { .seconds(saturating: $0) }
   }
 
   static let published = Statement(

@@ -6,6 +6,11 @@ enum Fragment {
   /// A pending row, asked for by its time alone: the condition of the index `code_reviews_due`.
   static let isPendingByTime = "lower(r.status) = 'pending'"
 
+  /// Seconds from one time to another, as `float8`. By their epochs, as Postgres before 17 refuses to subtract infinite times.
+  static func seconds(from start: String, to end: String = "now()") -> String {
+    "(date_part('epoch', \(end)) - date_part('epoch', \(start)))"
+  }
+
   /// The status of a row that is found by its id. Written so that the planner cannot match it with a partial index: with
   /// statistics from when the index was empty it would take that index for cheaper than the primary key, and read it whole for
   /// every row.

@@ -132,6 +132,43 @@ struct DashboardPageTests {
     }
   }
 
+  @Test("a review with any time and any number that the database can hold has a page")
+  func extremes() throws {
+    for (time, number) in [
+      (Timestamp.infinity, Int64.max), (.negativeInfinity, .min), (Timestamp(microseconds: .max - 1), -1),
+      (Timestamp(microseconds: .min + 1), 0),
+    ] {
+      var review = Self.review(.pending, text: "acme")
+      for path: WritableKeyPath<Review, Timestamp> in [\.availableAt, \.createdAt, \.updatedAt] {
+        review[keyPath: path] = time
+      }
+      for path: WritableKeyPath<Review, Timestamp?> in [
+        \.claimedAt, \.publishedAt, \.dispatchedAt, \.startedAt, \.completedAt,
+      ] { review[keyPath: path] = path == \.completedAt ? Self.now : time }
+      (review.totalTokensIn, review.totalTokensOut, review.totalCostMicrousd) = (number, number, number)
+      let detail = ReviewDetail(
+        now: Self.now, review: review,
+        transitions: [
+          ReviewTransition(at: time, fromStatus: nil, toStatus: .pending, reason: nil, actor: nil),
+          ReviewTransition(at: Self.now, fromStatus: .pending, toStatus: .queued, reason: nil, actor: nil),
+        ], holdUp: .held, events: .known([RunEvent(timestamp: time, eventType: "x", message: nil)]))
+      #expect(try !page(ReviewPage(detail: detail).body).all("dd").isEmpty)
+      var overview = Self.overview("acme")
+      (overview.stats.oldestPending, overview.stats.oldestQueued) = (.seconds(9e12), .seconds(9e12))
+      overview.stats.held = 2
+      overview.owners[0].dueSince = time
+      overview.owners[0].nextDue = time
+      #expect(try !page("\(OverviewPage(overview: overview).sections.map(\.element))").all("dd").isEmpty)
+      #expect(overview.problems.contains { $0.title == "2 reviews held" })
+    }
+    var review = Self.review(.pending, text: "acme")
+    review.availableAt = .infinity
+    let text = ReviewPage(
+      detail: ReviewDetail(now: Self.now, review: review, transitions: [], holdUp: .held, events: .none)
+    ).body.markup
+    #expect(text.contains("held: it is never due by itself") && text.contains("<dt>Due</dt><dd>never</dd>"))
+  }
+
   @Test("every button belongs to the one form with the page's token, which a stranger's page has not")
   func buttons() throws {
     let body: HTML = "\(OverviewPage(overview: Self.overview("acme")).sections.map(\.element))"

@@ -67,7 +67,9 @@ struct ReviewPageText {
     add("priority", "\(review.priority)", nil)
     add("attempt", "\(review.attempt)", nil)
     add("created", time(review.createdAt), nil)
-    add("available", time(review.availableAt), nil)
+    add(
+      "available", review.availableAt == .infinity ? "never, until available_at is changed" : time(review.availableAt),
+      nil)
     add("claimed", time(review.claimedAt), nil)
     add("published", time(review.publishedAt), nil)
     add("prepared", time(review.preparedAt), nil)
@@ -96,7 +98,10 @@ struct ReviewPageText {
   }
 
   private func time(_ time: Timestamp?) -> String? {
-    time.map { "\(Times.clock($0)) UTC (\(Times.relative($0, to: now)))" }
+    time.map { time in
+      guard time.isFinite else { return "\(Times.clock(time)) (\(Times.relative(time, to: now)))" }
+      return "\(Times.clock(time)) UTC (\(Times.relative(time, to: now)))"
+    }
   }
 
   private func pair(_ first: Int64?, _ second: Int64?) -> String? {

@@ -111,7 +111,8 @@ struct ReviewPage: Sendable {
 
   private var facts: HTML {
     let cost = review.totalCostMicrousd.map { micro -> HTML in
-      "$\(micro / 1_000_000).\(String(String(1_000_000 + abs(micro % 1_000_000)).dropFirst().prefix(4)))"
+      let (whole, rest) = micro.magnitude.quotientAndRemainder(dividingBy: 1_000_000)
+      return "\(micro < 0 ? "-" : "")$\(String(whole)).\(String(String(1_000_000 + rest).dropFirst().prefix(4)))"
     }
     let all: [(HTML, HTML?)] = [
       ("Id", "<code>\(review.id.lowercase)</code>"),
