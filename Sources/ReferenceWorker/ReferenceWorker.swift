@@ -66,6 +66,7 @@ package struct ReferenceWorker: Service {
       group.addTask { await work(runs, agent, httpClient) }
       group.addTask { await runs.beginRuns() }
       group.addTask { await runs.tidy() }
+      group.addTask { await OrphanReaper.shared.run() }
       defer { group.cancelAll() }
       // Stopped from the last to the first: what is being drained can still be asked about, and cancelled.
       let services: [any Service] = [makeApplication(runs), Draining(runs: runs, timeout: configuration.drainTimeout)]
