@@ -72,7 +72,7 @@ let package = Package(
     module("Reviews"),
     module("Executors", ["CLinux"]),
     module("Resilience", [deque]),
-    module("Telemetry", ["Reviews", log, metrics]),
+    module("Telemetry", ["CLinux", "Reviews", deque, log, metrics]),
     module("Settings", ["Reviews", .product(name: "Yams", package: "Yams")]),
     module("AMQPClient", ["CRabbitMQ", "Executors", "Resilience", deque, log]),
     module("PostgresClient", ["CPostgres", "Executors", "Resilience", deque, log]),

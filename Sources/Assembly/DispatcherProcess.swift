@@ -73,7 +73,8 @@ package struct DispatcherProcess: Sendable {
   private func registerChecks() {
     readiness.register("postgres") { [pool] in await pool.ping() ? nil : "Postgres cannot be reached" }
     readiness.register("broker") { [publisher] in
-      publisher.isConnected ? nil : "there is no connection to the broker"
+      guard publisher.isConnected else { return "there is no connection to the broker" }
+      return publisher.isBlocked ? "the broker takes no messages: it has a memory or disk alarm" : nil
     }
     let (publisher, pool, metrics) = (publisher, pool, metrics)
     let amqp = ReconnectCounter()
@@ -81,6 +82,7 @@ package struct DispatcherProcess: Sendable {
     registry.onCollect {
       metrics.amqpReconnects.increment(by: amqp.new(publisher.reconnects))
       metrics.postgresReconnects.increment(by: postgres.new(pool.reconnects))
+      metrics.logLinesDropped.set(LogWriter.standardError.droppedCount)
     }
   }
 

@@ -68,6 +68,8 @@ package struct BatonMetrics: Sendable {
   package let amqpReconnects: MetricCounter
   /// Connections to Postgres made again.
   package let postgresReconnects: MetricCounter
+  /// Log lines that could not be written.
+  package let logLinesDropped: MetricGauge
   private let httpRequests: HTTPRequestCounters
 
   /// Makes all handles and so all series.
@@ -102,6 +104,8 @@ package struct BatonMetrics: Sendable {
     circuitOpen = MetricGauges(.circuitOpen, factory)
     amqpReconnects = MetricCounter(.amqpReconnects, factory)
     postgresReconnects = MetricCounter(.postgresReconnects, factory)
+    logLinesDropped = MetricGauge(.logLinesDropped, factory)
+    logLinesDropped.set(0)
     httpRequests = HTTPRequestCounters(.httpRequests, factory)
   }
 
@@ -231,7 +235,7 @@ extension BatonMetrics {
     .published, .publishConfirmSeconds, .deliveries, .prepareSeconds, .dispatchSeconds,
     .queueWaitSeconds, .inflightReviews, .consumerSlots, .ended, .reaped, .reconciled, .reviewsCompleted,
     .reviewsFailed, .reviewsReaped, .reviewsReconciled, .circuitOpen, .amqpReconnects,
-    .postgresReconnects,
+    .postgresReconnects, .logLinesDropped,
     .httpRequests,
   ]
 
@@ -346,6 +350,9 @@ extension MetricDefinition {
     "baton_amqp_reconnects_total", .counter, unit: "connections", help: "Connections to the broker made again.")
   static let postgresReconnects = MetricDefinition(
     "baton_postgres_reconnects_total", .counter, unit: "connections", help: "Connections to Postgres made again.")
+  static let logLinesDropped = MetricDefinition(
+    "baton_log_lines_dropped_total", .total, unit: "lines",
+    help: "Log lines that were lost, as standard error could not be written, or not fast enough.")
   static let httpRequests = MetricDefinition(
     "baton_http_requests_total", .counter, unit: "requests", help: "HTTP requests answered.",
     labels: ["route": [], "status": []])

@@ -1,5 +1,6 @@
 import AMQPClient
 import ArgumentParser
+import Foundation
 import PostgresClient
 import ReviewStore
 import Reviews
@@ -12,7 +13,7 @@ import Testing
 struct FailureTests {
   static let failures: [(any Error & Sendable, EndStatus)] = [
     (SettingsError(faults: ["BATON_DATABASE_URL is missing"]), .settings),
-    (Migrator.SchemaFault.missing, .failed),
+    (Migrator.SchemaFault.missing(path: "public"), .failed),
     (PostgresError(.connectionFailed, "refused"), .unavailable),
     (PostgresError(.connectionLost, "gone"), .unavailable),
     (PostgresError(.server("57P03"), "the database system is starting up"), .unavailable),
@@ -31,7 +32,7 @@ struct FailureTests {
     ),
     (AMQPError(operation: "read the AMQP URL", text: "no host", scope: .configuration, isPermanent: true), .settings),
     (AMQPError(operation: "look at queue 'q'", code: 404, text: "no queue", scope: .channel), .failed),
-    (OutputClosed(), .failed), (CancellationError(), .failed),
+    (OutputFault.closed, .outputClosed), (OutputFault.failed(ENOSPC), .failed), (CancellationError(), .failed),
   ]
 
   @Test("an error has the exit status that operators rely on", arguments: failures.indices)
@@ -50,7 +51,7 @@ struct FailureTests {
     let refused = Failure(PostgresError(.connectionFailed, "refused"), at: "postgresql://baton@db:5432/baton")
     #expect(refused.description.contains("postgresql://baton@db:5432/baton"))
     #expect(refused.description.contains("BATON_DATABASE_URL"))
-    #expect(try #require(Failure(Migrator.SchemaFault.missing)).description.contains("baton migrate"))
+    #expect(try #require(Failure(Migrator.SchemaFault.missing(path: "public"))).description.contains("baton migrate"))
   }
 
   @Test("wrong usage is left to ArgumentParser, which ends with 64")

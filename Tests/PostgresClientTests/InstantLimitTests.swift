@@ -18,7 +18,7 @@ struct InstantLimitTests {
     #expect(PostgresInstant.infinity + .seconds(-1) == .infinity)
     #expect(PostgresInstant.negativeInfinity + .seconds(1) == .negativeInfinity)
     #expect(Self.now + .seconds(Int64.max) == .infinity)
-    #expect(Self.now + .seconds(Int64.min) == .negativeInfinity)
+    #expect(PostgresInstant(microseconds: -1) + .seconds(Int64.min) == .negativeInfinity)
     #expect(Self.now + .seconds(1) == PostgresInstant(microseconds: Self.now.microseconds + 1_000_000))
   }
 

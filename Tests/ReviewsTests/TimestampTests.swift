@@ -6,7 +6,7 @@ import Testing
 struct TimestampTests {
   static let now = Timestamp(microseconds: 1_794_999_600_000_000)
 
-  @Test("the time between any two instants is a duration, the longest where there is no longer one")
+  @Test("the time between any two instants is a duration; it saturates")
   func saturates() {
     #expect(Self.now.since(.negativeInfinity) == .microseconds(Int64.max))
     #expect(Timestamp.negativeInfinity.since(Self.now) == .microseconds(Int64.min))

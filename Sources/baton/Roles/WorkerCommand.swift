@@ -58,6 +58,7 @@ struct WorkerCommand: AsyncParsableCommand {
     let registry = PrometheusRegistry()
     let metrics = BatonMetrics(factory: registry)
     configuration.metrics = metrics
+    registry.onCollect { metrics.logLinesDropped.set(LogWriter.standardError.droppedCount) }
     var services: [any Service] = []
     // Its probes and metrics: not on its own port, whose every call but `/health` needs the token.
     if let port = settings.metricsPort {

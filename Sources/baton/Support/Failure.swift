@@ -1,4 +1,5 @@
 internal import AMQPClient
+internal import Glibc
 internal import Platforms
 internal import PostgresClient
 internal import ReferenceWorker
@@ -16,6 +17,8 @@ enum EndStatus: Int32, Sendable {
   case unavailable = 69
   /// A setting is missing or invalid, or the broker's objects contradict them.
   case settings = 78
+  /// The reader of the results has gone: what a shell shows of a process that SIGPIPE has ended.
+  case outputClosed = 141
 }
 
 /// Why a command ends without success: the status, and the message for standard error.
@@ -31,6 +34,8 @@ struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
 
   /// The command has printed what went wrong.
   static let reported = Failure(.failed, "")
+  /// The reader of the results has gone.
+  static let outputClosed = Failure(.outputClosed, "")
 }
 
 extension Failure {
@@ -42,9 +47,12 @@ extension Failure {
     case let faults as PlatformSettings.Faults: self.init(.settings, faults.description)
     case let fault as WorkerStateFault: self.init(.settings, fault.description)
     case let error as Migrator.SchemaFault: self.init(.failed, error.description)
+    case let error as SessionFault: self.init(.settings, error.description)
     case let error as PostgresError: self.init(error, at: nil)
     case let error as AMQPError: self.init(error)
-    case is OutputClosed: self = .reported
+    case OutputFault.closed: self = .outputClosed
+    case OutputFault.failed(let code):
+      self.init(.failed, "cannot write the results: \(String(cString: strerror(code)))")
     case is CancellationError: self.init(.failed, "interrupted before the end")
     default: return nil
     }
