@@ -45,6 +45,7 @@ package struct Migrator: Sendable {
       sql: String(decoding: PackageResources.v0008_given_up_feedback_sql, as: UTF8.self)),
     Migration(version: 9, name: "repairs", sql: String(decoding: PackageResources.v0009_repairs_sql, as: UTF8.self)),
     Migration(version: 10, name: "ended", sql: String(decoding: PackageResources.v0010_ended_sql, as: UTF8.self)),
+    Migration(version: 13, name: "visits", sql: String(decoding: PackageResources.v0013_visits_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

@@ -10,6 +10,7 @@ package import PostgresClient
 package struct ReviewStore: Sendable {
   let pool: PostgresPool
   let logger: Logger
+  let visitedUpTo = VisitedUpTo()
 
   package init(pool: PostgresPool, logger: Logger) {
     self.pool = pool

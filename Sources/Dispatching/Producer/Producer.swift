@@ -49,8 +49,10 @@ package struct Producer: Service {
     await cancelWhenGracefulShutdown {
       var failures = 0
       var queue = QueueRoom()
+      var missed = MissedVisits()
       while !Task.isCancelled {
         do {
+          try await lookForMissedVisits(&missed)
           // Without a connection nothing is claimed; the reconnect wakes.
           if publisher.tickets.publisher.isConnected { _ = try await runOnce(&queue) }
           failures = 0
@@ -77,6 +79,7 @@ package struct Producer: Service {
 
   /// Claims and publishes until nothing more is due, the queue is full, or the caller is cancelled.
   package func runOnce() async throws -> Pass {
+    try await store.noteOwnerLimit(policy.ownerLimit)
     var queue = QueueRoom()
     let pass = try await runOnce(&queue)
     await publisher.finish()
@@ -89,6 +92,30 @@ package struct Producer: Service {
     var count = 0
     /// Whether more was due than it had room for.
     var isInTheWay = false
+  }
+
+  /// How far the look for missed visits has come.
+  private struct MissedVisits {
+    var isLimitNoted = false
+    var nextLook = ContinuousClock.now
+    var end: OwnerKey?
+  }
+
+  /// Notes the limit that this process claims by; then looks at a page of owners per poll interval.
+  private func lookForMissedVisits(_ missed: inout MissedVisits) async throws {
+    guard missed.nextLook <= .now else { return }
+    if !missed.isLimitNoted {
+      try await store.noteOwnerLimit(policy.ownerLimit)
+      missed.isLimitNoted = true
+    }
+    let page = try await store.visitMissed(after: missed.end, ownerLimit: policy.ownerLimit)
+    missed.end = page.end
+    missed.nextLook = .now + policy.pollInterval
+    if page.found > 0 {
+      logger.warning(
+        "owners had reviews to claim that no event had announced; were rows written without the triggers? Claiming them now",
+        metadata: ["owners": "\(page.found)"])
+    }
   }
 
   private func runOnce(_ queue: inout QueueRoom) async throws -> Pass {
