@@ -179,6 +179,8 @@ extension ReviewStore {
                 FROM baton_visits v
                WHERE v.due_at IS NULL AND v.owner_type = p.owner_type AND v.owner_id = p.owner_id
                LIMIT 1) IS NULL
+         -- Its visit may be one that has just come due: the next claim makes it one of now.
+         AND NOT EXISTS (SELECT 1 FROM baton_visits v WHERE v.due_at <= now())
       RETURNING 1
     )
     SELECT (SELECT count(*) FROM made) + (SELECT count(*) FROM missed) AS owners,

@@ -24,6 +24,9 @@ CREATE TABLE baton_owner_limit (
 -- Until the end of the step no review and no owner is written: each event then has its visit from here, or from its trigger.
 LOCK TABLE code_reviews, review_owners IN SHARE ROW EXCLUSIVE MODE;
 
+-- For what a pause holds up: the few owners that are paused.
+CREATE INDEX review_owners_paused ON review_owners (owner_id, owner_type) WHERE paused;
+
 CREATE OR REPLACE FUNCTION baton_review_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF EXISTS (

@@ -23,7 +23,9 @@ struct PlanTests {
       "related_reviews": ["code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"],
       "newest_event": ["code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"],
       "prune_holders": ["code_reviews_active"],
-      "capacity": ["code_reviews_pending", "code_reviews_active"],
+      "capacity": [
+        "code_reviews_pending", "code_reviews_active", "code_reviews_due", "baton_visits_now", "baton_visits_later",
+      ],
       "live_owners": ["code_reviews_pending", "code_reviews_active"],
       "one_owner": ["code_reviews_pending", "code_reviews_active"],
       "held_up": ["code_reviews_active", "code_reviews_pkey"],

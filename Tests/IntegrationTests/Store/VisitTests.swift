@@ -88,6 +88,7 @@ struct VisitTests {
         second, by: test.holder.id, message: "again", after: .milliseconds(30), attemptMax: 8)
       #expect(try await test.store.timeUntilNextDue() != nil)
       try await test.sql("SELECT pg_sleep(0.05)")
+      #expect(try await test.store.visitMissed(after: nil, ownerLimit: 20).found == 0, "it has a visit, which is due")
       #expect(try await test.claim().count == 1)
       #expect(try await test.store.timeUntilNextDue() == nil)
     }
