@@ -36,7 +36,7 @@ package struct ConsumerAssembly: Sendable {
       Consumer.Dependencies(
         store: process.store, deliveries: source, tickets: process.tickets, preparer: preparer ?? platform,
         worker: worker, workerURL: settings.workerURL ?? "", workerCircuit: Circuit(name: "worker"),
-        metrics: process.metrics),
+        holderState: process.holderState, metrics: process.metrics),
       holder: process.holder.id, policy: process.policy, logger: process.logger)
     let (consumer, metrics) = (consumer, process.metrics)
     process.readiness.register("consumer") { consumer.fault }
@@ -72,7 +72,7 @@ extension DispatcherProcess {
   package func reaper(worker: WorkerClient?, interval: Duration) -> Reaper {
     Reaper(
       store: store, publisher: claims, worker: worker, workerURL: settings.workerURL ?? "", holder: holder.id,
-      policy: policy, interval: interval, metrics: metrics, logger: logger)
+      holderState: holderState, policy: policy, interval: interval, metrics: metrics, logger: logger)
   }
 
   /// Tells the worker of cancels.
@@ -88,7 +88,7 @@ extension DispatcherProcess {
   /// The producer of this process.
   package func producer(wakeup: Wakeup) -> Producer {
     Producer(
-      store: store, publisher: claims, holder: holder.id, wakeup: wakeup, policy: policy, metrics: metrics,
-      logger: logger)
+      store: store, publisher: claims, holder: holder.id, holderState: holderState, wakeup: wakeup, policy: policy,
+      metrics: metrics, logger: logger)
   }
 }

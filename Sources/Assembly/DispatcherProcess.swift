@@ -31,6 +31,7 @@ package struct DispatcherProcess: Sendable {
   package let tickets: TicketPublisher
   package let claims: ClaimPublisher
   package let holder: Holder
+  package let holderState: HolderState
 
   /// - Parameters:
   ///   - name: of the command, as servers show the connections: `baton produce`.
@@ -61,6 +62,7 @@ package struct DispatcherProcess: Sendable {
     tickets = TicketPublisher(publisher: publisher, queue: settings.queue)
     claims = ClaimPublisher(tickets: tickets, store: store, metrics: metrics, retry: policy.retry, logger: logger)
     holder = Holder(role: role, host: Self.hostName, processID: getpid())
+    holderState = HolderState(timeout: settings.lease)
     registerChecks()
   }
 
@@ -75,6 +77,8 @@ package struct DispatcherProcess: Sendable {
     readiness.register("broker") { [publisher] in
       publisher.isConnected ? nil : "there is no connection to the broker"
     }
+    // A server takes no work: without its session it only hears of cancels later, and answers as ever.
+    if holder.role != "serve" { readiness.register("holder") { [holderState] in holderState.fault } }
     let (publisher, pool, metrics) = (publisher, pool, metrics)
     let amqp = ReconnectCounter()
     let postgres = ReconnectCounter()
@@ -102,8 +106,8 @@ package struct DispatcherProcess: Sendable {
   /// The session that makes this process a holder, and hears the notifications.
   package func holderSession(report: @escaping @Sendable () -> Holder.Report = { Holder.Report() }) -> HolderSession {
     HolderSession(
-      holder: holder, store: store, configuration: database, interval: policy.heartbeatInterval, report: report,
-      logger: logger)
+      holder: holder, state: holderState, store: store, configuration: database, interval: policy.heartbeatInterval,
+      report: report, logger: logger)
   }
 
   /// The publisher's connection as a service; a reconnect wakes whoever waits for it.
@@ -136,7 +140,7 @@ package struct DispatcherProcess: Sendable {
     ]
   }
 
-  /// Waits for Postgres, checks the schema, signs on as a holder, and runs the services until a signal or a failure.
+  /// Waits for Postgres, checks the schema, and runs the services until a signal or a failure.
   ///
   /// - Parameter services: stopped one after another, the last one first.
   package func run(_ services: [any Service]) async throws {
@@ -160,9 +164,7 @@ package struct DispatcherProcess: Sendable {
     var attempt = 0
     while true {
       do {
-        try await Migrator(pool: pool).check()
-        // Before anything is claimed or leased: without its row this holder would count as dead.
-        return try await store.signOn(holder)
+        return try await Migrator(pool: pool).check()
       } catch let error as PostgresError where error.isTransient {
         if attempt == 0 { logger.error("waiting for Postgres", metadata: ["error": "\(error)"]) }
         try await Task.sleep(for: backoff.delay(attempt: attempt) + .milliseconds(50))

@@ -40,8 +40,9 @@ package struct DispatchPolicy: Sendable {
       holderTimeout: holderTimeout, publishGrace: publishGrace, staleAfter: staleAfter, runningTimeout: runningTimeout)
   }
 
-  /// How often a holder says that it lives: three beats may be lost before it counts as dead.
-  package var heartbeatInterval: Duration { min(.seconds(3), holderTimeout / 4) }
+  /// How often a holder says that it lives. Several times in the two seconds for which a look has to have missed a holder before it
+  /// counts as dead.
+  package var heartbeatInterval: Duration { min(.milliseconds(500), holderTimeout / 4) }
 
   /// How long a preparation may take, so that the call of the worker and its record still fit into the lease.
   package var preparationMax: Duration { max(leaseDuration - workerTimeout - .seconds(2), leaseDuration / 2) }

@@ -34,19 +34,6 @@ enum Fragment {
     """
   }
 
-  /// A holder that is gone: no row, no heartbeat for too long, or its lock seen free for two seconds. Two, because a
-  /// backend may also be cut under a living holder, which then takes the lock again.
-  /// - Parameters:
-  ///   - holder: alias of the outer-joined `baton_holders`.
-  ///   - lease: parameter with BATON_LEASE in seconds.
-  static func isDead(_ holder: String, lease: String) -> String {
-    """
-    (\(holder).id IS NULL
-        OR \(holder).heartbeat_at < now() - make_interval(secs => \(lease))
-        OR COALESCE(\(holder).lock_free_since < now() - interval '2 seconds', false))
-    """
-  }
-
   /// A time that doubles at every republish, up to an hour; `r` is `code_reviews`.
   static func doubling(_ seconds: String) -> String {
     "make_interval(secs => LEAST(3600, \(seconds) * 2 ^ LEAST(r.republish_count, 20)))"

@@ -143,7 +143,7 @@ extension ReviewStore {
     """
     /* baton:list_holders */
     SELECT h.role, h.host, h.pid, h.started_at, h.heartbeat_at, h.unleased_tickets + h.in_flight AS in_flight,
-           \(Fragment.isDead("h", lease: "$1")) AS is_dead
+           \(Fragment.isAbsent("h", lease: "$1")) AS is_dead
       FROM baton_holders h
      ORDER BY is_dead, h.role, h.host, h.pid, h.id
      LIMIT $2

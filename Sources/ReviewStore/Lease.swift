@@ -45,11 +45,12 @@ extension ReviewStore {
                WHEN h.status <> 'queued' THEN h.status
                WHEN h.lease_owner IS NULL AND h.lease_expires_at > now() THEN 'waiting'
                WHEN h.lease_owner IS NULL THEN 'free'
-               WHEN h.lease_expires_at > now() AND NOT \(Fragment.isDead("o", lease: "$5")) THEN
+               WHEN NOT \(Fragment.leaseHasEnded("h", holder: "o", lease: "$5")) THEN
                  CASE WHEN h.lease_owner = $3 THEN 'mine' ELSE 'held' END
-               WHEN h.lease_losses + 1 >= $6 THEN 'held'    -- the reaper ends it
+               WHEN \(Fragment.isDead("o", lease: "$5")) AND h.lease_losses + 1 >= $6 THEN 'held'    -- the reaper ends it
                ELSE 'free'
-             END AS verdict
+             END AS verdict,
+             h.lease_owner IS NOT NULL AND \(Fragment.isDead("o", lease: "$5")) AS is_lost
         FROM ticket t
         LEFT JOIN held h ON h.id = t.id
         LEFT JOIN baton_holders o ON o.id = h.lease_owner
@@ -58,7 +59,7 @@ extension ReviewStore {
       UPDATE code_reviews r
          SET lease_owner = $3,
              lease_expires_at = now() + make_interval(secs => $4),
-             lease_losses = r.lease_losses + CASE WHEN r.lease_owner IS NULL THEN 0 ELSE 1 END,
+             lease_losses = r.lease_losses + v.is_lost::int,
              published_at = COALESCE(r.published_at, now()),
              updated_at = now()
         FROM verdict v

@@ -56,7 +56,7 @@ extension ReviewStore {
      CROSS JOIN LATERAL (
        SELECT CASE
          WHEN r.lease_owner IS NOT NULL THEN
-           CASE WHEN r.lease_expires_at <= now() OR \(Fragment.isDead("o", lease: "$1")) THEN 'lease_expired' END
+           CASE WHEN \(Fragment.leaseHasEnded("r", holder: "o", lease: "$1")) THEN 'lease_expired' END
          WHEN r.lease_expires_at IS NOT NULL THEN
            CASE WHEN r.lease_expires_at <= now() THEN 'lease_expired' END
          WHEN r.published_at IS NULL THEN
@@ -69,12 +69,14 @@ extension ReviewStore {
               AND (h.heartbeat_at <= q.empty_at OR h.unleased_tickets > 0)) THEN 'lost'
          WHEN r.published_at < (SELECT max(h.leased_up_to) FROM baton_holders h) - interval '30 seconds' THEN 'lost'
          WHEN r.published_at < now() - \(Fragment.doubling("$3")) THEN 'stale'
-       END AS reason) a
+       END AS reason,
+       -- Only a death is counted against a review: a living holder may be late without its fault.
+       r.lease_owner IS NOT NULL AND \(Fragment.isDead("o", lease: "$1")) AS is_lost) a
     """
 
   /// The abandoned rows. Oldest claim first: a row that is taken gets a new claim, so a bad one never hides those behind it.
   private static let abandoned = """
-    SELECT r.id, r.claimed_at, r.published_at, r.lease_owner, r.lease_expires_at, a.reason
+    SELECT r.id, r.claimed_at, r.published_at, r.lease_owner, r.lease_expires_at, a.reason, a.is_lost
       FROM code_reviews r
     \(abandonment)
      WHERE r.status IN ('queued', 'running') AND r.status = 'queued' AND r.dispatched_at IS NULL
@@ -92,7 +94,7 @@ extension ReviewStore {
     ),
     taken AS MATERIALIZED (
       -- Unchanged since it was judged: a row that another reaper has just taken is not abandoned any more.
-      SELECT r.id, c.reason, r.lease_owner IS NOT NULL AS is_leased, r.lease_losses
+      SELECT r.id, c.reason, c.is_lost, r.lease_losses
         FROM candidate c
         JOIN code_reviews r ON r.id = c.id
        WHERE \(Fragment.hasStatus("'queued'")) AND r.dispatched_at IS NULL AND r.claimed_at = c.claimed_at
@@ -107,8 +109,8 @@ extension ReviewStore {
              status_reason = CASE WHEN t.is_exhausted THEN 'its consumers died' ELSE 'republished: ' || t.reason END,
              error_code = CASE WHEN t.is_exhausted THEN 'attempts_exhausted' END,
              error_message = CASE WHEN t.is_exhausted THEN
-               (r.lease_losses + 1) || ' consumers died or hung while they prepared this review' END,
-             lease_losses = r.lease_losses + CASE WHEN r.lease_owner IS NULL THEN 0 ELSE 1 END,
+               (r.lease_losses + 1) || ' consumers died while they prepared this review' END,
+             lease_losses = r.lease_losses + t.is_lost::int,
              claimed_at = clock_timestamp(),
              claimed_by = $6,
              published_at = NULL,
@@ -116,7 +118,7 @@ extension ReviewStore {
              lease_owner = NULL,
              lease_expires_at = NULL,
              updated_at = now()
-        FROM (SELECT id, reason, is_leased AND lease_losses + 1 >= $7 AS is_exhausted FROM taken) t
+        FROM (SELECT id, reason, is_lost, is_lost AND lease_losses + 1 >= $7 AS is_exhausted FROM taken) t
        WHERE r.id = t.id
       RETURNING r.id, r.attempt, r.status, r.claimed_at, r.traceparent, t.reason
     ),
@@ -261,10 +263,5 @@ extension ReviewStore {
   /// Whether this worker has ever answered `GET /reviews/{id}` with 200.
   package func workerHasAnswered(_ url: String) async throws -> Bool {
     try await pool.query(Self.workerHasAnswered, [url])[0].decode(0, as: Bool.self)
-  }
-
-  /// Removes holders that have been silent for an hour and have nothing left.
-  package func pruneHolders() async throws {
-    _ = try await pool.query(Self.pruneHolders, [])
   }
 }

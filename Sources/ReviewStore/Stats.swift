@@ -33,9 +33,9 @@ extension ReviewStore {
                AND r.dispatched_at IS NULL) AS oldest_queued,
            (SELECT COALESCE(sum(h.unleased_tickets + h.in_flight), 0)::bigint
               FROM baton_holders h
-             WHERE h.role = 'consume' AND NOT \(Fragment.isDead("h", lease: "$1"))) AS unacknowledged,
+             WHERE h.role = 'consume' AND NOT \(Fragment.isAbsent("h", lease: "$1"))) AS unacknowledged,
            (SELECT count(*) FROM baton_holders h
-             WHERE h.role = 'consume' AND NOT \(Fragment.isDead("h", lease: "$1"))) AS consumers
+             WHERE h.role = 'consume' AND NOT \(Fragment.isAbsent("h", lease: "$1"))) AS consumers
     """)
 
   /// The live figures: their cost follows the live rows, so that they can be read with every scrape.

@@ -142,7 +142,7 @@ extension ReviewStore {
                    COALESCE(a.reason,
                      CASE WHEN r.published_at IS NOT NULL AND r.lease_expires_at IS NULL AND NOT EXISTS (
                             SELECT 1 FROM baton_holders h
-                             WHERE h.role = 'consume' AND NOT \(Fragment.isDead("h", lease: "$1")))
+                             WHERE h.role = 'consume' AND NOT \(Fragment.isAbsent("h", lease: "$1")))
                           THEN 'unconsumed' END)
                  WHEN \(Fragment.isSilent(since: "NULL", queued: "$3", running: "$5")) THEN 'silent'
                END AS reason

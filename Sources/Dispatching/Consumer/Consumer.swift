@@ -25,11 +25,13 @@ package struct Consumer: Service {
     package var worker: WorkerClient
     package var workerURL: String
     package var workerCircuit: Circuit
+    package var holderState: HolderState
     package var metrics: BatonMetrics
 
     package init(
       store: ReviewStore, deliveries: AMQPConsumer, tickets: TicketPublisher, preparer: any PayloadPreparer,
-      worker: WorkerClient, workerURL: String, workerCircuit: Circuit, metrics: BatonMetrics
+      worker: WorkerClient, workerURL: String, workerCircuit: Circuit, holderState: HolderState,
+      metrics: BatonMetrics
     ) {
       self.store = store
       self.deliveries = deliveries
@@ -38,6 +40,7 @@ package struct Consumer: Service {
       self.worker = worker
       self.workerURL = workerURL
       self.workerCircuit = workerCircuit
+      self.holderState = holderState
       self.metrics = metrics
     }
   }
@@ -49,6 +52,7 @@ package struct Consumer: Service {
   let worker: WorkerClient
   let workerURL: String
   let circuit: Circuit
+  let holderState: HolderState
   let metrics: BatonMetrics
   let holder: Holder.ID
   let policy: DispatchPolicy
@@ -71,6 +75,7 @@ package struct Consumer: Service {
     worker = dependencies.worker
     workerURL = dependencies.workerURL
     circuit = dependencies.workerCircuit
+    holderState = dependencies.holderState
     metrics = dependencies.metrics
     self.holder = holder
     self.policy = policy
@@ -154,8 +159,8 @@ package struct Consumer: Service {
       metrics.inflightReviews.set(hand.count)
       metrics.circuitOpen(.worker).set(circuit.openFor == nil ? 0 : 1)
       await flow.keepFlowing(
-        inFlight: hand.count + hand.undecidedCount, isCircuitOpen: circuit.openFor != nil, outage: outage.duration,
-        isDatabaseBack: { await self.isDatabaseBack() })
+        inFlight: hand.count + hand.undecidedCount, isCircuitOpen: circuit.openFor != nil,
+        isHolderAway: holderState.isAway, outage: outage.duration, isDatabaseBack: { await self.isDatabaseBack() })
     }
   }
 

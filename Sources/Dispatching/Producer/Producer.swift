@@ -11,6 +11,7 @@ package struct Producer: Service {
   private let store: ReviewStore
   private let publisher: ClaimPublisher
   private let holder: Holder.ID
+  private let holderState: HolderState
   private let wakeup: Wakeup
   private let policy: DispatchPolicy
   private let metrics: BatonMetrics
@@ -26,12 +27,13 @@ package struct Producer: Service {
   private static let unaskedMax = 20
 
   package init(
-    store: ReviewStore, publisher: ClaimPublisher, holder: Holder.ID, wakeup: Wakeup, policy: DispatchPolicy,
-    metrics: BatonMetrics, logger: Logger
+    store: ReviewStore, publisher: ClaimPublisher, holder: Holder.ID, holderState: HolderState, wakeup: Wakeup,
+    policy: DispatchPolicy, metrics: BatonMetrics, logger: Logger
   ) {
     self.store = store
     self.publisher = publisher
     self.holder = holder
+    self.holderState = holderState
     self.wakeup = wakeup
     self.policy = policy
     self.metrics = metrics
@@ -51,6 +53,11 @@ package struct Producer: Service {
       var queue = QueueRoom()
       while !Task.isCancelled {
         do {
+          // What it claims is this holder's; without a session it claims nothing. The next sign-on wakes.
+          guard holderState.isSignedOn else {
+            try await wakeup.wait(until: .now + policy.pollInterval)
+            continue
+          }
           // Without a connection nothing is claimed; the reconnect wakes.
           if publisher.tickets.publisher.isConnected { _ = try await runOnce(&queue) }
           failures = 0
@@ -134,7 +141,7 @@ package struct Producer: Service {
 
   private func claim(limit: Int) async throws -> [Claim] {
     // Claimed rows wait in vain while the broker takes nothing: they stay pending instead.
-    guard !publisher.tickets.publisher.isBlocked else { return [] }
+    guard !publisher.tickets.publisher.isBlocked, holderState.isSignedOn else { return [] }
     let claims = try await store.claim(limit: limit, ownerLimit: policy.ownerLimit, by: holder)
     metrics.claimed.increment(by: claims.count)
     return claims

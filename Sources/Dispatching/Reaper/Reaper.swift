@@ -15,6 +15,7 @@ package struct Reaper: Service {
   let worker: WorkerClient?
   let workerURL: String
   let holder: Holder.ID
+  let holderState: HolderState
   let policy: DispatchPolicy
   let metrics: BatonMetrics
   let logger: Logger
@@ -22,21 +23,20 @@ package struct Reaper: Service {
 
   /// Rows of one page: a full page is followed by the next.
   static let pageMax = 500
-  /// How long a lock has to be seen free; see `Fragment.isDead` in the store.
-  private static let lockFreeTime: Duration = .milliseconds(2_100)
 
   /// - Parameters:
   ///   - worker: nil where no worker is set: silent reviews are then left alone.
   ///   - interval: between passes of ``run()``.
   package init(
     store: ReviewStore, publisher: ClaimPublisher, worker: WorkerClient?, workerURL: String, holder: Holder.ID,
-    policy: DispatchPolicy, interval: Duration, metrics: BatonMetrics, logger: Logger
+    holderState: HolderState, policy: DispatchPolicy, interval: Duration, metrics: BatonMetrics, logger: Logger
   ) {
     self.store = store
     self.publisher = publisher
     self.worker = worker
     self.workerURL = workerURL
     self.holder = holder
+    self.holderState = holderState
     self.policy = policy
     self.interval = interval
     self.metrics = metrics
@@ -47,6 +47,8 @@ package struct Reaper: Service {
   package func run() async throws {
     await cancelWhenGracefulShutdown {
       await PassLoop(interval: interval).run {
+        // What it takes is this holder's; without a session it takes nothing.
+        guard holderState.isSignedOn else { return }
         let counts = try await runOnce(confirmsDeaths: false)
         if !counts.isQuiet { logger.notice("reaped", metadata: ["counts": "\(counts)"]) }
       } onFirstFailure: { error in
@@ -56,15 +58,15 @@ package struct Reaper: Service {
   }
 
   /// One pass.
-  /// - Parameter confirmsDeaths: whether to wait the two seconds that it takes to tell a dead holder from one whose session was
+  /// - Parameter confirmsDeaths: whether to wait the few seconds that it takes to tell a dead holder from one whose session was
   ///   cut; a pass that is followed by another need not.
   package func runOnce(confirmsDeaths: Bool) async throws -> ReapCounts {
     // In a task of its own: what a pass has taken it also publishes, also when the caller is cancelled meanwhile.
     try await Task {
       var counts = ReapCounts()
       try await store.lookAtHolders()
-      if confirmsDeaths, try await store.hasSuspects() {
-        try await Task.sleep(for: Self.lockFreeTime)
+      if confirmsDeaths, let wait = try await store.timeUntilDeathsAreSure(holderTimeout: policy.holderTimeout) {
+        try await Task.sleep(for: wait + .milliseconds(100))
         try await store.lookAtHolders()
       }
       try await republishAbandoned(&counts)

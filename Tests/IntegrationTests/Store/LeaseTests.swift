@@ -80,10 +80,16 @@ struct LeaseTests {
       _ = try await test.lease([ticket], by: dead.id)
       try await test.signOn(test.holder)
       #expect(try await test.lease([ticket]) == [.held])
-      // Seen free once is not enough, for two seconds is.
+      try await test.addWitness()
+      // Seen free once is not enough; for two seconds, and without a heartbeat since, is.
       try await test.store.lookAtHolders()
       #expect(try await test.lease([ticket]) == [.held])
-      try await test.sql("UPDATE baton_holders SET lock_free_since = lock_free_since - interval '3 seconds'")
+      try await test.sql(
+        """
+        UPDATE baton_holders SET lock_free_since = lock_free_since - interval '3 seconds',
+                                 heartbeat_at = heartbeat_at - interval '3 seconds'
+         WHERE id <> 'witness'
+        """)
       try await test.signOn(test.holder)
       #expect(try await test.lease([ticket], attemptMax: 1) == [.held])
       guard case .leased(let review) = try await test.lease([ticket])[0] else {
