@@ -3,10 +3,10 @@ public import Logging
 internal import Resilience
 internal import Synchronization
 
-/// `LISTEN` on a connection of its own, which is replaced for ever.
+/// `LISTEN` on a connection of its own, which is replaced whenever it is lost.
 ///
-/// Postgres keeps no notifications for who is not connected. So `.connected` means: from now on, you will be told; look at
-/// the tables once for what came before. The order is that of the commits. A notification is a hint, never the data.
+/// Postgres keeps no notifications for a session that is not connected. So `.connected` means: from now on, notifications arrive;
+/// look at the tables once for what came before. The order is that of the commits. A notification is a hint, never the data.
 public final class PostgresListener: Sendable {
   /// What a listener has to say.
   public enum Event: Sendable, Hashable {
@@ -14,7 +14,7 @@ public final class PostgresListener: Sendable {
     ///
     /// Also sent where the reader was so slow that events had to be dropped.
     case connected
-    /// Somebody sent a `NOTIFY`, and committed.
+    /// A session sent a `NOTIFY`, and committed.
     case notified(channel: String, payload: String)
     /// The connection is gone; `.connected` follows when there is another.
     case lost

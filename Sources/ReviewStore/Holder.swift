@@ -50,12 +50,16 @@ package struct HolderLockTaken: Error, CustomStringConvertible {
   }
 }
 
+/// Another transaction has locked the holder's row.
+package struct HolderRowLocked: Error, CustomStringConvertible {
+  package var description: String { "another transaction has locked this process's row in baton_holders" }
+}
+
 extension ReviewStore {
   /// Settings of the session that holds a holder's lock, hears the notifications and sends the heartbeats.
   ///
   /// It has to outlive long silences, and to end soon when its peer is gone: the server's keepalives release the lock of a host
-  /// that was lost without a word. A heartbeat waits neither for the disk, since a lost one does no harm, nor for long behind a
-  /// lock on its row.
+  /// that was lost without a word. A heartbeat does not wait for the disk, since a lost one does no harm.
   package static let holderSessionSettings = sessionSettings.merging([
     "default_transaction_isolation": "read committed",
     "idle_session_timeout": "0",
@@ -66,6 +70,22 @@ extension ReviewStore {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "20s",
   ]) { $1 }
+
+  static let correctTimes = Statement(
+    "correct_times",
+    """
+    /* baton:correct_times */
+    UPDATE baton_holders h
+       SET heartbeat_at = LEAST(h.heartbeat_at, now()), answering_since = LEAST(h.answering_since, now()),
+           lock_free_since = NULL, silent_since = NULL
+     WHERE h.id IN (
+       -- A failover to a server whose clock is behind: a dead holder would be young until that clock has caught up.
+       SELECT b.id
+         FROM baton_holders b
+        WHERE GREATEST(b.heartbeat_at, b.answering_since, b.lock_free_since, b.silent_since) > now() + interval '1 second'
+        ORDER BY b.id
+          FOR UPDATE OF b SKIP LOCKED)
+    """)
 
   static let endOlderSession = Statement(
     "end_older_session",
@@ -102,6 +122,7 @@ extension ReviewStore {
   /// the way. That session is ended.
   /// - Throws: ``HolderLockTaken``: try again soon. `PostgresError`.
   package func signOn(_ holder: Holder, on session: PostgresConnection) async throws {
+    _ = try await session.query(Self.correctTimes, [])
     try await endOlderSession(of: holder, on: session)
     let rows = try await session.query(
       Self.signOn, [holder.id.text, holder.role, holder.host, holder.processID])
@@ -126,7 +147,7 @@ extension ReviewStore {
     /* baton:register_holder */
     INSERT INTO baton_holders AS h (id, role, host, pid, answering_since)
     VALUES ($1, $2, $3, $4, \(Fragment.answeringSince))
-    ON CONFLICT (id) DO UPDATE SET heartbeat_at = now()
+    ON CONFLICT (id) DO NOTHING
     """)
 
   /// Enters the holder's row without a lock: while its own session is away, heartbeats alone keep it alive.
@@ -138,23 +159,41 @@ extension ReviewStore {
     "heartbeat",
     """
     /* baton:heartbeat */
-    UPDATE baton_holders
-       SET heartbeat_at = now(), unleased_tickets = $2, in_flight = $3, leased_up_to = $4,
-           answering_since = \(Fragment.answeringSince)
-     WHERE id = $1
+    WITH mine AS MATERIALIZED (
+      -- Never waits for a lock: the next heartbeat comes soon, and a holder whose row is locked is not judged.
+      SELECT b.id FROM baton_holders b WHERE b.id = $1 FOR UPDATE OF b SKIP LOCKED
+    ),
+    beat AS (
+      UPDATE baton_holders h
+         SET heartbeat_at = now(), unleased_tickets = $2, in_flight = $3, leased_up_to = $4,
+             answering_since = \(Fragment.answeringSince)
+        FROM mine m
+       WHERE h.id = m.id
+      RETURNING h.id
+    )
+    SELECT EXISTS (SELECT 1 FROM beat) AS is_written,
+           EXISTS (SELECT 1 FROM baton_holders b WHERE b.id = $1) AS is_known
     """)
 
   /// Says that the holder lives: one statement for all its leases and claims.
   /// - Parameter session: the holder's own; nil sends it through the pool.
   /// - Returns: false if its row is gone (pruned after a long silence): sign on again.
+  /// - Throws: ``HolderRowLocked``, `PostgresError`.
   package func heartbeat(
     _ id: Holder.ID, _ report: Holder.Report, on session: PostgresConnection? = nil
   ) async throws -> Bool {
     let parameters: [any PostgresEncodable] = [
       id.text, Int32(report.unleasedTickets), Int32(report.inFlight), report.leasedUpTo?.instant,
     ]
-    guard let session else { return try await pool.query(Self.heartbeat, parameters).affectedRows == 1 }
-    return try await session.query(Self.heartbeat, parameters).affectedRows == 1
+    let row: PostgresRow
+    if let session {
+      row = try await session.query(Self.heartbeat, parameters)[0]
+    } else {
+      row = try await pool.query(Self.heartbeat, parameters)[0]
+    }
+    guard try row.decode("is_known", as: Bool.self) else { return false }
+    guard try row.decode("is_written", as: Bool.self) else { throw HolderRowLocked() }
+    return true
   }
 
   static let leave = Statement("leave", "/* baton:leave */ DELETE FROM baton_holders WHERE id = $1")

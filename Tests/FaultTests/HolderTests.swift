@@ -97,7 +97,7 @@ struct HolderTests {
     }
   }
 
-  @Test("Postgres is restarted with leases in hand: no lease of a living consumer is lost")
+  @Test("Postgres is restarted while consumers have leases: no lease of a living consumer is lost")
   func restart() async throws {
     try await withOwnPostgres { server in
       let settings = ["BATON_LEASE": "3s", "BATON_OWNER_LIMIT": "100", "BATON_PUBLISH_GRACE": "1h"]

@@ -48,7 +48,10 @@ package struct TestStore: Sendable {
   }
 
   /// Registers a holder as a living one without a session: its lock counts as held until a look.
-  package func signOn(_ holder: Holder) async throws { try await store.register(holder) }
+  package func signOn(_ holder: Holder) async throws {
+    try await store.register(holder)
+    _ = try await store.heartbeat(holder.id, Holder.Report())
+  }
 
   /// Enters a holder that is always heard, so that the database counts as one that answers: only then is a holder judged.
   package func addWitness() async throws {

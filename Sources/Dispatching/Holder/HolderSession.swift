@@ -31,7 +31,7 @@ package struct HolderSession: Service {
     package static let outbox = "baton_outbox"
   }
 
-  /// Without a heartbeat for so long, the next one goes through the pool as well.
+  /// When the session has not answered for so long, the heartbeats go through the pool as well.
   private static let poolAfter: Duration = .seconds(1)
   /// A session that has not answered for so long is replaced: its server may be gone without a word.
   private static let replaceAfter: Duration = .seconds(5)
@@ -127,7 +127,7 @@ package struct HolderSession: Service {
 
   private func beatThroughPool() async throws {
     let isAway = state.session == nil
-    guard isAway || state.silence.map({ $0 > Self.poolAfter }) ?? true else { return }
+    guard isAway || state.sessionSilence.map({ $0 > Self.poolAfter }) ?? false else { return }
     if try await !store.heartbeat(holder.id, report()) {
       // A session signs on again by itself, with its lock.
       guard isAway else { return }

@@ -51,9 +51,6 @@ package final class HolderState: Sendable {
   /// The session, if it is open.
   var session: PostgresConnection? { look(\.session) }
 
-  /// Since the last heartbeat that was written, by either way; nil if there was none.
-  var silence: Duration? { look { $0.heardAt.map { .now - $0 } } }
-
   /// Since the last answer on the session; nil without a session.
   var sessionSilence: Duration? { look { state in state.session == nil ? nil : state.answeredAt.map { .now - $0 } } }
 

@@ -210,15 +210,39 @@ struct HolderSessionTests {
     }
   }
 
-  @Test("a heartbeat that waits behind a lock on the holder's row goes on when the lock is gone")
+  @Test("a lock on the holder's row stops no heartbeat session and no pool; afterwards the holder is heard again")
   func lockedRow() async throws {
     try await withService { test, _, service in
+      let session = try await test.sql("SELECT backend_pid FROM baton_holders")[0].decode(0, as: Int32.self)
       try await test.pool.withTransaction { connection in
         _ = try await connection.query(Statement(unprepared: "SELECT 1 FROM baton_holders FOR UPDATE"))
-        try await Task.sleep(for: .seconds(4))
+        await #expect(throws: HolderRowLocked.self) {
+          try await test.store.heartbeat(test.holder.id, Holder.Report())
+        }
+        try await Task.sleep(for: .seconds(1))
       }
       try await isHeard(test)
       #expect(service.state.isSignedOn)
+      #expect(try await test.sql("SELECT backend_pid FROM baton_holders")[0].decode(0, as: Int32.self) == session)
+    }
+  }
+
+  @Test("a server whose clock is behind that of the one before: dead holders are not young until it has caught up")
+  func clockBehind() async throws {
+    try await withTestStore { test in
+      try await test.signOn(test.holder)
+      try await test.sql(
+        """
+        UPDATE baton_holders SET heartbeat_at = now() + interval '1 hour', lock_free_since = now() + interval '1 hour',
+                                 answering_since = now() + interval '1 hour'
+        """)
+      let session = try await connect(test)
+      let other = Holder(role: "reap", host: "test", processID: 2)
+      try await test.store.signOn(other, on: session)
+      let future = "SELECT 1 FROM baton_holders WHERE GREATEST(heartbeat_at, answering_since, lock_free_since) > now()"
+      #expect(try await test.sql(future).isEmpty)
+      #expect(try await isLockFree(test, test.holder))
+      await session.close()
     }
   }
 }

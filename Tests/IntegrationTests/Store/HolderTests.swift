@@ -8,7 +8,7 @@ import Testing
 /// How holders are judged.
 @Suite("Holders")
 struct HolderTests {
-  /// The judged one has a lease; whoever asks for it gets it only if the holder is dead.
+  /// The judged one has a lease; another holder gets it only if the first one is dead.
   private func isDead(_ test: TestStore, lease seconds: Int = 15) async throws -> Bool {
     let review = try await test.row(try await onlyReview(test))
     let ticket = Ticket(reviewID: review.id, attempt: review.attempt, claimedAt: try #require(review.claimedAt))
