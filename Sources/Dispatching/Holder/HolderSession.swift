@@ -151,13 +151,13 @@ package struct HolderSession: Service {
         isAbsenceLogged = true
         logger.warning(
           """
-          this process has no session that holds its lock and listens: it takes nothing new and keeps what it has; \
-          heartbeats go through the pool, and it connects again until that works
-          """)
+          this process is not signed on as a holder: it takes nothing new and keeps what it has; it tries again until \
+          that works
+          """, metadata: ["reason": "\(state.fault ?? "it has just signed on again")"])
       }
       let isSignedOn = state.isSignedOn
       if isSignedOn, !wasSignedOn {
-        if isAbsenceLogged { logger.notice("signed on again as a holder; this process takes work again") }
+        if isAbsenceLogged { logger.notice("signed on as a holder again; this process takes work again") }
         isAbsenceLogged = false
         pendingWakeup.wake()
       }

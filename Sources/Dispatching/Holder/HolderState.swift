@@ -31,11 +31,11 @@ package final class HolderState: Sendable {
     }
   }
 
-  /// Whether the session has been away for so long that deliveries should wait until it is back.
-  package var isAway: Bool { awayFor.map { $0 > Self.patience } ?? false }
+  /// Whether this process has not been signed on for so long that deliveries should wait until it is.
+  package var isAway: Bool { !isSignedOn && awayFor.map { $0 > Self.patience } ?? true }
 
   /// For how long there has been no session; nil while there is one.
-  package var awayFor: Duration? { look { $0.awaySince.map { .now - $0 } } }
+  private var awayFor: Duration? { look { $0.awaySince.map { .now - $0 } } }
 
   /// What is wrong, for `/readyz`; nil if nothing is.
   package var fault: String? {
