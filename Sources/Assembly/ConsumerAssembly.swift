@@ -3,6 +3,7 @@ internal import AsyncHTTPClient
 package import Dispatching
 internal import Logging
 package import Platforms
+internal import PostgresClient
 package import Resilience
 internal import ReviewQueue
 internal import ReviewStore
@@ -69,13 +70,27 @@ extension DispatcherProcess {
   }
 
   /// The reaper of this process.
-  package func reaper(worker: WorkerClient?, interval: Duration) -> Reaper {
+  /// - Parameter wakeup: woken when the broker can be reached again.
+  package func reaper(worker: WorkerClient?, interval: Duration, wakeup: Wakeup = Wakeup()) -> Reaper {
     Reaper(
-      store: store, publisher: claims, worker: worker, workerURL: settings.workerURL ?? "", holder: holder.id,
-      policy: policy, interval: interval, metrics: metrics, logger: logger)
+      Reaper.Dependencies(
+        store: store, recoveryPool: PostgresPool(recoveryDatabase, logger: logger), publisher: claims, worker: worker,
+        workerURL: settings.workerURL ?? "", metrics: metrics,
+        // A consumer's circuit is the one that holds reviews back.
+        showsCircuit: holder.role == "reap"),
+      holder: holder.id, policy: policy, interval: interval, wakeup: wakeup, logger: logger)
   }
 
-  /// Tells the worker of cancels.
+  /// How recovery is connected: a single connection, soon made again, with statements that end soon.
+  private var recoveryDatabase: PostgresConfiguration {
+    var database = database
+    database.poolSize = 1
+    database.reconnect = Backoff(base: .milliseconds(100), max: .seconds(1))
+    database.sessionSettings["statement_timeout"] = "10s"
+    return database
+  }
+
+  /// Notifies the worker of cancels.
   /// - Parameters:
   ///   - worker: as ``workerClient(timeout:)`` makes it without a time-out.
   ///   - wakeup: of the outbox.

@@ -106,14 +106,14 @@ package struct DispatcherProcess: Sendable {
       logger: logger)
   }
 
-  /// The publisher's connection as a service; a reconnect wakes whoever waits for it.
-  package func publisherService(waking wakeup: Wakeup) -> some Service {
+  /// The publisher's connection as a service; a reconnect wakes those that wait for it.
+  package func publisherService(waking wakeups: Wakeup...) -> some Service {
     BackgroundService {
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await publisher.run() }
         group.addTask {
           for await event in publisher.events {
-            if case .connected = event { wakeup.wake() }
+            if case .connected = event { for wakeup in wakeups { wakeup.wake() } }
           }
         }
         try await group.next()

@@ -104,10 +104,13 @@ extension ReviewStore {
     "drop_lease",
     """
     /* baton:drop_lease */
-    UPDATE code_reviews r SET lease_owner = NULL, lease_expires_at = NULL, updated_at = now() WHERE \(isMine)
+    UPDATE code_reviews r
+       -- Its ticket is here now: nothing older may prove that it is lost.
+       SET lease_owner = NULL, lease_expires_at = NULL, published_at = now(), updated_at = now()
+     WHERE \(isMine)
     """)
 
-  /// Drops a lease of this holder as if it had never been taken.
+  /// Drops a lease of this holder as if it had never been taken, while its ticket is in hand.
   package func dropLease(_ ticket: Ticket, by holder: Holder.ID) async throws {
     _ = try await pool.query(Self.dropLease, [ticket.reviewID, Int32(ticket.attempt), holder.text])
   }

@@ -45,6 +45,8 @@ package struct Migrator: Sendable {
       sql: String(decoding: PackageResources.v0008_given_up_feedback_sql, as: UTF8.self)),
     Migration(version: 9, name: "repairs", sql: String(decoding: PackageResources.v0009_repairs_sql, as: UTF8.self)),
     Migration(version: 10, name: "ended", sql: String(decoding: PackageResources.v0010_ended_sql, as: UTF8.self)),
+    Migration(
+      version: 12, name: "recovery", sql: String(decoding: PackageResources.v0012_recovery_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

@@ -4,8 +4,11 @@ extension ReviewStore {
   /// Every prepared statement, so that a test can prepare them all and look at their plans.
   package static let statements: [Statement] = [
     lockOwners, claimDue, nextDue, published, unclaim, leaseTickets, look, recordDispatched, postpone, dropLease,
-    retryLater, fail, leaveQueued, reapAbandoned, currentTime, queueSeenEmpty, takeSilent, forgetDispatch, failLost,
-    workerAnswers, workerHasAnswered, traceOfReview, takeOutbox, deleteOutbox, failOutbox, tellWorkerCancelled,
+    retryLater, fail, leaveQueued, reapAbandoned, currentTime, takeSilent, recordAsked, silentCount, forgetDispatch,
+    failLost,
+    openRollCall, seeRollCalls, unansweredRollCalls, answerRollCalls, pruneRollCalls,
+    workerAnswers, workerHasAnswered, traceOfReview, takeOutbox, deleteOutbox, failOutbox, outboxCount,
+    undeliveredCancels, tellWorkerCancelled,
     registerHolder,
     lockHolder, heartbeat, leave, lookAtHolders, suspects, pruneHolders, report, submit, find, transitions, list,
     cancel,

@@ -62,6 +62,8 @@ package struct BatonMetrics: Sendable {
   package let reviewsReaped: MetricGauges<ReapReason>
   /// Silent reviews that any reaper has asked the worker about.
   package let reviewsReconciled: MetricGauges<ReconcileResult>
+  /// Cancels that the worker never accepted, whichever process gave them up.
+  package let cancelsGivenUp: MetricGauge
   /// 1 while a target's circuit is not closed.
   package let circuitOpen: MetricGauges<CircuitTarget>
   /// Connections to the broker made again.
@@ -99,6 +101,7 @@ package struct BatonMetrics: Sendable {
     reviewsFailed = MetricGauges(.reviewsFailed, factory)
     reviewsReaped = MetricGauges(.reviewsReaped, factory)
     reviewsReconciled = MetricGauges(.reviewsReconciled, factory)
+    cancelsGivenUp = MetricGauge(.cancelsGivenUp, factory)
     circuitOpen = MetricGauges(.circuitOpen, factory)
     amqpReconnects = MetricCounter(.amqpReconnects, factory)
     postgresReconnects = MetricCounter(.postgresReconnects, factory)
@@ -230,9 +233,8 @@ extension BatonMetrics {
     .oldestQueuedSeconds, .oldestClaimableSeconds, .oldestRunningSeconds, .heldBack, .reaperLastRun, .claimed,
     .published, .publishConfirmSeconds, .deliveries, .prepareSeconds, .dispatchSeconds,
     .queueWaitSeconds, .inflightReviews, .consumerSlots, .ended, .reaped, .reconciled, .reviewsCompleted,
-    .reviewsFailed, .reviewsReaped, .reviewsReconciled, .circuitOpen, .amqpReconnects,
-    .postgresReconnects,
-    .httpRequests,
+    .reviewsFailed, .reviewsReaped, .reviewsReconciled, .cancelsGivenUp, .circuitOpen,
+    .amqpReconnects, .postgresReconnects, .httpRequests,
   ]
 
   /// The definitions as a table in Markdown, for the README.
@@ -339,6 +341,9 @@ extension MetricDefinition {
     "baton_reviews_reconciled_total", .total, unit: "reviews",
     help: "Silent reviews that the worker was asked about, by the database's count: by whichever reaper.",
     labels: ["result": values(BatonMetrics.ReconcileResult.self)])
+  static let cancelsGivenUp = MetricDefinition(
+    "baton_cancels_given_up_total", .total, unit: "cancels",
+    help: "Cancels that the worker did not accept for a day, by the database's count.")
   static let circuitOpen = MetricDefinition(
     "baton_circuit_open", .gauge, unit: "0 or 1", help: "1 while calls to a target are held back.",
     labels: ["target": values(BatonMetrics.CircuitTarget.self)])

@@ -105,6 +105,11 @@ struct DashboardPageTests {
               subject: subject, dueSince: Self.now, tries: 3, lastError: text, nextTry: Self.now,
               givenUpAt: subject == .gate ? Self.now : nil)
           },
+          undeliveredCancels: [true, false].map { isGivenUp in
+            UndeliveredCancel(
+              attempt: 1, since: Self.now, tries: 3, lastError: text, nextTry: isGivenUp ? nil : Self.now,
+              givenUpAt: isGivenUp ? Self.now : nil)
+          },
           events: .known([
             RunEvent(timestamp: Self.now, eventType: text, message: text),
             RunEvent(timestamp: Self.now, eventType: "tool", content: .object(["key": .string(text)])),

@@ -26,6 +26,7 @@ package final class ScriptedWorker: Sendable {
     var cancels: [ScriptedCancel] = []
     var statusRequests: [UUID] = []
     var lacksStatusRoute = false
+    var hangsOnQuestions = false
     var events = ScriptedEvents.notKept
     var connections: [ObjectIdentifier: any Channel] = [:]
     var connectionCount = 0
@@ -85,6 +86,12 @@ package final class ScriptedWorker: Sendable {
   package var lacksStatusRoute: Bool {
     get { ledger.withLock { $0.lacksStatusRoute } }
     set { ledger.withLock { $0.lacksStatusRoute = newValue } }
+  }
+
+  /// Whether `GET /reviews/{id}` and cancels are read and never answered.
+  package var hangsOnQuestions: Bool {
+    get { ledger.withLock { $0.hangsOnQuestions } }
+    set { ledger.withLock { $0.hangsOnQuestions = newValue } }
   }
 
   /// How `GET /reviews/{id}/events` is answered.

@@ -61,7 +61,8 @@ final class ScriptedWorkerHandler: ChannelInboundHandler {
     {
       let request =
         (try? JSONDecoder().decode(CancelRequest.self, from: Data(body.readableBytesView))) ?? CancelRequest()
-      respond(200, encoded(worker.cancel(id, request)), context: context)
+      let response = worker.cancel(id, request)
+      if !worker.hangsOnQuestions { respond(200, encoded(response), context: context) }
     } else if head.method == .GET, path.last == "events" {
       switch worker.events {
       case .notKept: respond(404, #"{"error":"no events are kept"}"#, context: context)
@@ -72,6 +73,7 @@ final class ScriptedWorkerHandler: ChannelInboundHandler {
       }
     } else if head.method == .GET, let id = path.last.flatMap({ UUID(uuidString: $0) }) {
       let (lacksRoute, status) = worker.status(of: id)
+      if worker.hangsOnQuestions { return }
       if lacksRoute {
         respond(405, #"{"error":"no such method"}"#, context: context)
       } else if let status {

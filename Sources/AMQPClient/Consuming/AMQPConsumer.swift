@@ -20,6 +20,34 @@ public final class AMQPConsumer: Sendable {
     case stopped(generation: UInt64)
   }
 
+  /// What deliveries come through. It changes when the channel is lost, and when the next one is there.
+  public struct Channel: Sendable, Hashable {
+    /// See `Delivery.generation`.
+    public var generation: UInt64
+    /// Whether it is there; otherwise the next one has another generation.
+    public var isOpen: Bool
+
+    /// For tests; otherwise the consumer makes them.
+    public init(generation: UInt64, isOpen: Bool) {
+      self.generation = generation
+      self.isOpen = isOpen
+    }
+  }
+
+  /// A place in the sequence of deliveries.
+  public struct Position: Sendable, Hashable {
+    /// See `Delivery.generation`.
+    public var generation: UInt64
+    /// See `Delivery.tag`; 0 before the first.
+    public var tag: UInt64
+
+    /// For tests; otherwise the consumer makes them.
+    public init(generation: UInt64, tag: UInt64) {
+      self.generation = generation
+      self.tag = tag
+    }
+  }
+
   private struct Wish {
     var isConsuming = true
     var connection: AMQPConnection?
@@ -84,6 +112,8 @@ public final class AMQPConsumer: Sendable {
 
   /// The last generation that began: 0 before the first, one more after every lost channel.
   public var generation: UInt64 { buffer.generation }
+  /// The present channel, or the last one.
+  public var channel: Channel { buffer.channel }
   /// Deliveries of this generation that are not settled, unread ones among them.
   public var unsettledCount: Int { buffer.inHandCount }
   /// Whether there is a connection.
@@ -138,6 +168,15 @@ public final class AMQPConsumer: Sendable {
   public func queueStatus(_ queue: String) async throws(AMQPError) -> QueueStatus {
     guard let connection else { throw .notConnected("look at queue '\(queue)'") }
     return try await connection.queueStatus(queue)
+  }
+
+  /// Waits until everything that the broker had sent when this was called is in `deliveries`, and until the broker has processed all that
+  /// was settled before.
+  /// - Returns: the last delivery by then; nil without a channel.
+  /// - Throws: if the channel is lost by then.
+  public func catchUp() async throws(AMQPError) -> Position? {
+    guard let connection else { return nil }
+    return try await connection.catchUp(queue)
   }
 
   // MARK: Running

@@ -118,6 +118,7 @@ extension LoadFigures {
     for reason in BatonMetrics.ReapReason.allCases {
       metrics.reviewsReaped(reason).set(counts.reaped[reason.rawValue] ?? 0)
     }
+    metrics.cancelsGivenUp.set(counts.cancelsGivenUp)
     for result in BatonMetrics.ReconcileResult.allCases {
       metrics.reviewsReconciled(result).set(counts.reconciled[result.rawValue] ?? 0)
     }

@@ -24,6 +24,7 @@ extension Consumer {
       ticket = try Ticket(body: delivery.body)
     } catch {
       hand.decided()
+      census.decided(delivery)
       return await bury(delivery, reason: error.description)
     }
     let trace =
@@ -34,14 +35,13 @@ extension Consumer {
 
   private func decide(_ ticket: Ticket, _ delivery: Delivery, _ trace: TraceContext) async {
     var verdict = await takeLease(ticket, delivery)
-    if verdict == .held {
-      // Counts as unleased meanwhile: while it is here, the ticket is not lost.
-      verdict = await held.wait(ticket)
-    }
+    // Without a verdict, the delivery stays undecided here until it is the queue's again.
+    if verdict != nil { census.decided(delivery) }
+    if verdict == .held { verdict = await held.wait(ticket) }
     guard let verdict else { return hand.decided() }
     switch verdict {
     case .leased(let review):
-      hand.begin(ticket, delivery)
+      hand.begin(ticket, delivery, claimedAt: review.claimedAt)
       hand.decided()
       metrics.queueWaitSeconds.record(seconds: review.leasedAt.since(review.claimedAt))
       await dispatch(review, ticket, trace)
@@ -69,6 +69,7 @@ extension Consumer {
   /// The lease is this process's own, but the work has ended without settling it: dropped, and taken again.
   private func resume(_ ticket: Ticket, _ delivery: Delivery, _ trace: TraceContext) async {
     hand.received()
+    census.received(delivery)
     let isDropped = await outage.untilItWorks("dropping a lease", while: { _ in isCurrent(delivery) }) {
       try await store.dropLease(ticket, by: holder)
       return true
@@ -90,6 +91,7 @@ extension Consumer {
 
   /// Settles deliveries that stand for the same thing, and counts them.
   func settle(_ deliveries: [Delivery], _ settling: Settling, _ outcome: BatonMetrics.DeliveryOutcome) {
+    if case .giveBack = settling { census.gaveBack() }
     for delivery in deliveries {
       switch settling {
       case .acknowledge: _ = source.acknowledge(delivery)

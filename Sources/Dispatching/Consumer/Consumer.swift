@@ -55,6 +55,7 @@ package struct Consumer: Service {
   let logger: Logger
 
   let hand = WorkInHand()
+  let census = TicketCensus()
   let gate = SolitudeGate()
   let outage: DatabaseOutage
   let held: HeldTickets
@@ -110,6 +111,7 @@ package struct Consumer: Service {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await source.run() }
       group.addTask { await watch() }
+      group.addTask { await answerRollCalls() }
       await withGracefulShutdownHandler {
         await consume()
       } onGracefulShutdown: {
@@ -125,6 +127,7 @@ package struct Consumer: Service {
       for await delivery in source.deliveries {
         flow.received()
         hand.received()
+        census.received(delivery)
         group.addTask { await handle(delivery) }
       }
     }
@@ -144,6 +147,11 @@ package struct Consumer: Service {
     // And for writing what became of those that the worker has not answered by then.
     try? await Task.sleep(until: start + policy.drainTimeout - min(.seconds(1), policy.drainTimeout / 4))
     hand.giveUpCalls()
+  }
+
+  private func answerRollCalls() async {
+    var answers = RollCallAnswers(store: store, source: source, census: census, holder: holder, logger: logger)
+    await answers.run()
   }
 
   /// Looks after what no single delivery sees.

@@ -48,7 +48,7 @@ final class WorkInHand: Sendable {
   /// Deliveries for which no lease was decided yet.
   var undecidedCount: Int { state.withLock { $0.undecided } }
 
-  /// When the newest ticket was claimed that came here first and was leased.
+  /// When the newest review was claimed whose ticket came here first and was leased.
   var leasedUpTo: Timestamp? { state.withLock { $0.leasedUpTo } }
 
   /// A delivery has come in, and its lease is to be decided.
@@ -58,10 +58,13 @@ final class WorkInHand: Sendable {
   func decided() { state.withLock { $0.undecided -= 1 } }
 
   /// Takes a leased review into hand.
-  func begin(_ ticket: Ticket, _ delivery: Delivery) {
+  /// - Parameter claimedAt: the row's. The message's own time only says whether it is the ticket of that claim: an older one, which entered
+  ///   the queue earlier, proves nothing about what entered it since.
+  func begin(_ ticket: Ticket, _ delivery: Delivery, claimedAt: Timestamp) {
     state.withLock { state in
       state.works[Key(ticket), default: Work(deliveries: [])].deliveries.append(delivery)
-      if !delivery.isRedelivered { state.leasedUpTo = max(state.leasedUpTo ?? ticket.claimedAt, ticket.claimedAt) }
+      guard !delivery.isRedelivered, ticket.claimedAt == claimedAt else { return }
+      state.leasedUpTo = max(state.leasedUpTo ?? claimedAt, claimedAt)
     }
   }
 

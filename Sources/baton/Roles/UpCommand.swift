@@ -5,6 +5,7 @@ internal import FoundationEssentials
 internal import Glibc
 internal import Logging
 internal import ReferenceWorker
+internal import Resilience
 internal import Reviews
 internal import Sandbox
 internal import ServiceLifecycle
@@ -66,8 +67,9 @@ struct UpCommand: AsyncParsableCommand {
     let assembly = try ConsumerAssembly(process, platforms)
     let consumer = assembly.consumer
     let session = process.holderSession { consumer.report }
+    let reconnected = Wakeup()
     var services: [any Service] = [
-      session, process.publisherService(waking: session.pendingWakeup), platforms.connections,
+      session, process.publisherService(waking: session.pendingWakeup, reconnected), platforms.connections,
     ]
     if sandbox {
       services.append(
@@ -84,7 +86,7 @@ struct UpCommand: AsyncParsableCommand {
     }
     services += [
       try process.server(),
-      process.reaper(worker: workerClient, interval: Self.reapInterval),
+      process.reaper(worker: workerClient, interval: Self.reapInterval, wakeup: reconnected),
       consumer,
       process.producer(wakeup: session.pendingWakeup),
     ]

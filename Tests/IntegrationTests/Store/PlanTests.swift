@@ -16,7 +16,8 @@ struct PlanTests {
       "next_due": ["code_reviews_due"],
       "reap": ["code_reviews_active", "code_reviews_pkey"],
       "take_silent": ["code_reviews_active", "code_reviews_pkey"],
-      "queue_seen_empty": ["code_reviews_active"],
+      "open_roll_call": ["code_reviews_active"],
+      "silent_count": ["code_reviews_active"],
       "related_reviews": ["code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"],
       "newest_event": ["code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"],
       "prune_holders": ["code_reviews_active"],
@@ -34,7 +35,8 @@ struct PlanTests {
     for name in [
       "published", "unclaim", "lease", "look", "record", "postpone", "drop_lease", "retry_later", "fail",
       "leave_queued",
-      "forget_dispatch", "fail_lost", "report", "find", "cancel_related", "restart_push", "touch_push", "take_feedback",
+      "record_asked", "forget_dispatch", "fail_lost", "report", "find", "cancel_related", "restart_push", "touch_push",
+      "take_feedback",
       "record_check_run",
     ] { indexes[name] = byID }
     // The reviews before it, by the start of the unique constraint's key: pull request and repository.
