@@ -55,7 +55,8 @@ extension ReviewStore {
     UPDATE baton_roll_calls c
        -- Also those that came since the opening: they may have been given a ticket from before it.
        SET seen_at = now(), waiting = ARRAY(SELECT unnest(c.waiting) UNION \(livingConsumers))
-      FROM (SELECT id FROM baton_roll_calls WHERE id = ANY ($1) AND seen_at IS NULL ORDER BY id FOR UPDATE) open
+      FROM (SELECT id FROM baton_roll_calls WHERE id = ANY ($1) AND seen_at IS NULL
+             FOR UPDATE SKIP LOCKED) open
      WHERE c.id = open.id
        AND ($3 OR EXISTS (SELECT 1 FROM baton_holders h
                            WHERE h.role = 'consume' AND h.leased_up_to > c.started_at + interval '1 second')
@@ -110,7 +111,11 @@ extension ReviewStore {
 
   static let pruneRollCalls = Statement(
     "prune_roll_calls",
-    "/* baton:prune_roll_calls */ DELETE FROM baton_roll_calls WHERE started_at < now() - interval '10 minutes'")
+    """
+    /* baton:prune_roll_calls */
+    DELETE FROM baton_roll_calls
+     WHERE id IN (SELECT id FROM baton_roll_calls WHERE started_at < now() - interval '10 minutes' FOR UPDATE SKIP LOCKED)
+    """)
 
   /// Removes roll calls that are of no more use.
   package func pruneRollCalls() async throws { _ = try await pool.query(Self.pruneRollCalls, []) }

@@ -342,7 +342,7 @@ extension MetricDefinition {
     help: "Silent reviews that the worker was asked about, by the database's count: by whichever reaper.",
     labels: ["result": values(BatonMetrics.ReconcileResult.self)])
   static let cancelsGivenUp = MetricDefinition(
-    "baton_cancels_given_up_total", .total, unit: "cancels",
+    "baton_reviews_cancels_given_up_total", .total, unit: "cancels",
     help: "Cancels that the worker did not accept for a day, by the database's count.")
   static let circuitOpen = MetricDefinition(
     "baton_circuit_open", .gauge, unit: "0 or 1", help: "1 while calls to a target are held back.",

@@ -5,6 +5,7 @@ import ReviewQueue
 import ReviewStore
 import Reviews
 import Support
+import Synchronization
 import Testing
 
 /// What stands in the way of recovery, and must not.
@@ -116,19 +117,19 @@ struct RecoveryTests {
       for _ in 0..<4 { processes.append(try await plant.start("consume", "--prefetch", "4")) }
       for _ in 0..<2 { processes.append(try await plant.start("reap", "--interval", "1s")) }
       // Traffic goes on: each look may find the queue in use.
+      let isOver = Mutex(!isBusy)
       let traffic = Task {
-        var total = 0
-        while isBusy, !Task.isCancelled {
-          total += try await plant.test.insert(5, owner: "traffic").count
-          try? await Task.sleep(for: .milliseconds(100))
+        while !isOver.withLock({ $0 }) {
+          _ = try await plant.test.insert(5, owner: "traffic")
+          try await Task.sleep(for: .milliseconds(100))
         }
-        return total
       }
       try await eventually("dispatched") {
         try await plant.count("code_reviews WHERE owner_id = 'acme' AND dispatched_at IS NOT NULL") == ids.count
       }
-      traffic.cancel()
-      let total = try await traffic.value + ids.count
+      isOver.withLock { $0 = true }
+      try await traffic.value
+      let total = try await plant.count("code_reviews")
       try await eventually("all dispatched") { try await plant.dispatchedCount() == total }
       #expect(try await plant.count("code_reviews WHERE owner_id = 'acme' AND republish_count = 1") == ids.count)
       #expect(try await plant.count("code_reviews WHERE owner_id = 'traffic' AND republish_count > 0") == 0)

@@ -154,7 +154,7 @@ struct BatonMetricsTests {
     "baton_reviews_reconciled_total": [
       "result": ["alive", "completed", "failed", "cancelled", "republished", "lost", "unanswered"]
     ],
-    "baton_cancels_given_up_total": [:],
+    "baton_reviews_cancels_given_up_total": [:],
     "baton_circuit_open": ["target": ["worker", "github", "gitlab"]], "baton_amqp_reconnects_total": [:],
     "baton_postgres_reconnects_total": [:], "baton_http_requests_total": ["route": [], "status": []],
   ]

@@ -56,12 +56,13 @@ struct CancelDeliveryTests {
   func outage() async throws {
     let worker = try await ScriptedWorker(token: "t")
     try await withTestStore { test in
-      let total = CancelDelivery.callsAtOnce + 4
+      let total = 4 * CancelDelivery.callsAtOnce
       _ = try await Self.cancelled(total, test)
       #expect(try await Self.delivery(test, url: "http://127.0.0.1:1").deliverDue() == 0)
       let waiting = "tries = 1 AND last_error <> '' AND due_at BETWEEN now() AND now() + interval '5 s'"
-      #expect(try await Self.count(test, waiting) == Int64(CancelDelivery.callsAtOnce))
-      #expect(try await Self.count(test, "tries = 0 AND due_at <= now()") == 4)
+      let untouched = try await Self.count(test, "tries = 0 AND due_at <= now()")
+      #expect(untouched >= Int64(total - 2 * CancelDelivery.callsAtOnce))
+      #expect(try await Self.count(test, waiting) == Int64(total) - untouched)
       try await test.sql("UPDATE baton_outbox SET due_at = now()")
       #expect(try await Self.delivery(test, url: worker.url).deliverDue() == total)
     }
