@@ -32,6 +32,7 @@ extension Settings {
       }
     }
     faults += settings.halfPairs
+    faults += settings.fitLeaseToCall()
     guard faults.isEmpty else { throw SettingsError(faults: faults) }
     settings.completeCallbackURL()
     settings.warnAboutPairs()
@@ -107,9 +108,32 @@ extension Settings {
     if retryMax < retryBase {
       warnings.append("BATON_RETRY_MAX is less than BATON_RETRY_BASE, so every wait has the maximum as its ceiling")
     }
-    if prepareTimeout <= workerTimeout {
-      warnings.append(
-        "BATON_PREPARE_TIMEOUT should exceed BATON_WORKER_TIMEOUT, or leases run out during the worker's call")
+  }
+
+  /// A lease has to outlast the preparation and the call of the worker. If only one of the two times is given, the other one's default
+  /// follows it.
+  /// - Returns: a fault if both are given and cannot be together.
+  private mutating func fitLeaseToCall() -> [String] {
+    guard prepareTimeout < workerTimeout * 2 else { return [] }
+    guard given.contains(.prepareTimeout) else {
+      prepareTimeout = workerTimeout + .seconds(50)
+      return []
     }
+    guard given.contains(.workerTimeout) else {
+      workerTimeout = prepareTimeout / 2
+      return []
+    }
+    guard prepareTimeout <= workerTimeout else { return [] }
+    return [
+      """
+      BATON_PREPARE_TIMEOUT (\(Self.text(prepareTimeout))) must exceed BATON_WORKER_TIMEOUT (\(Self.text(workerTimeout))), or every \
+      lease runs out while the worker is called; twice as long is right
+      """
+    ]
+  }
+
+  private static func text(_ duration: Duration) -> String {
+    let seconds = duration / .seconds(1)
+    return seconds == seconds.rounded() ? "\(Int(seconds))s" : "\(Int(seconds * 1000))ms"
   }
 }
