@@ -35,11 +35,15 @@ package struct ConsumerAssembly: Sendable {
     consumer = Consumer(
       Consumer.Dependencies(
         store: process.store, deliveries: source, tickets: process.tickets, preparer: preparer ?? platform,
-        worker: worker, workerURL: settings.workerURL ?? "", workerCircuit: Circuit(name: "worker"),
+        worker: worker, workerURL: settings.workerURL ?? "",
+        workerCircuit: Circuit(
+          name: "worker", breaker: CircuitBreaker(probeTimeout: max(.seconds(60), settings.workerTimeout * 3))),
         metrics: process.metrics),
       holder: process.holder.id, policy: process.policy, logger: process.logger)
     let (consumer, metrics) = (consumer, process.metrics)
     process.readiness.register("consumer") { consumer.fault }
+    // Informs only: a server that is out for its callers as well would lose the callbacks of what still runs.
+    process.readiness.register("worker", isRequired: false) { consumer.workerFault }
     metrics.consumerSlots.set(settings.prefetch)
     let reconnects = ReconnectCounter()
     let githubTarget = platform.githubTarget

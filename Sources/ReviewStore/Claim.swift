@@ -118,7 +118,7 @@ extension ReviewStore {
     let results = try await pool.pipeline([
       (Self.lockOwners, []), (Self.claimDue, [Int32(ownerLimit), Int32(limit), holder.text]),
     ])
-    return try results[1].map { try Claim($0) }
+    return decodeEach(results[1], "claim") { try Claim($0) }
   }
 
   static let nextDue = Statement(

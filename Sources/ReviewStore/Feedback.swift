@@ -47,7 +47,7 @@ extension ReviewStore {
 
   /// Takes entries that are due, with their reviews as they are now; one that is not settled in a minute comes due again.
   package func takeFeedback(limit: Int) async throws -> [FeedbackEntry] {
-    try await pool.query(Self.takeFeedback, [Int32(limit)]).map { try FeedbackEntry($0) }
+    decodeEach(try await pool.query(Self.takeFeedback, [Int32(limit)]), "feedback") { try FeedbackEntry($0) }
   }
 
   static let recordCheckRun = Statement(

@@ -1,3 +1,5 @@
+internal import Reviews
+
 /// Conditions that more than one statement needs, written once.
 enum Fragment {
   /// A pending row whose time has come; `r` is `code_reviews`.
@@ -12,6 +14,30 @@ enum Fragment {
   /// - Parameter statuses: as in SQL, quoted.
   static func hasStatus(_ statuses: String...) -> String {
     "(r.status || '') IN (\(statuses.joined(separator: ", ")))"
+  }
+
+  /// Whether a review with this id exists, locked or not. With LIMIT, or the planner may answer by reading the whole table once.
+  static func exists(_ id: String) -> String {
+    "(SELECT true FROM code_reviews x WHERE x.id = \(id) LIMIT 1)"
+  }
+
+  /// Locks one review for a write, unless another transaction has locked it: as CTE `held`, then empty. `$1` is the id.
+  static let heldUnlessLocked = """
+    held AS MATERIALIZED (
+      SELECT r.id FROM code_reviews r WHERE r.id = $1 FOR NO KEY UPDATE SKIP LOCKED
+    )
+    """
+
+  /// Whether the review of ``heldUnlessLocked`` exists and is locked by another transaction, as column `is_locked`.
+  static let isLocked = "(NOT EXISTS (SELECT 1 FROM held) AND \(exists("$1"))) IS TRUE AS is_locked"
+
+  /// The text of a configuration, NULL if it is larger than may be stored; and its size, NULL if there is none.
+  /// - Parameter config: alias of the outer-joined `agent_configs`.
+  static func boundedConfig(_ config: String) -> String {
+    """
+    CASE WHEN \(config).config_bytes <= \(ReviewConfiguration.byteCountMax) THEN \(config).config::text END AS config,
+           \(config).config_bytes
+    """
   }
 
   /// The trace of a review; one that was inserted without gets the one of its id, as ``TraceContext/init(reviewID:)`` has it. Put

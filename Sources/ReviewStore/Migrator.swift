@@ -45,6 +45,7 @@ package struct Migrator: Sendable {
       sql: String(decoding: PackageResources.v0008_given_up_feedback_sql, as: UTF8.self)),
     Migration(version: 9, name: "repairs", sql: String(decoding: PackageResources.v0009_repairs_sql, as: UTF8.self)),
     Migration(version: 10, name: "ended", sql: String(decoding: PackageResources.v0010_ended_sql, as: UTF8.self)),
+    Migration(version: 15, name: "sizes", sql: String(decoding: PackageResources.v0015_sizes_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.
@@ -53,6 +54,10 @@ package struct Migrator: Sendable {
   private let pool: PostgresPool
 
   package init(pool: PostgresPool) { self.pool = pool }
+
+  /// A step waits for the roles' statements, and one machine for another's step, longer than a role waits for a lock.
+  static let patience = Statement(
+    "migrate_patience", "/* baton:migrate_patience */ SELECT set_config('lock_timeout', '0', true)")
 
   static let lock = Statement("migrate_lock", "/* baton:migrate_lock */ SELECT pg_advisory_xact_lock(1111577421)")
 
@@ -85,6 +90,7 @@ package struct Migrator: Sendable {
 
   private func applyNext() async throws -> Migration? {
     try await pool.withTransaction { connection in
+      _ = try await connection.query(Self.patience, [])
       _ = try await connection.query(Self.lock, [])
       _ = try await connection.query(Self.table, [])
       let found = Int(try await connection.query(Self.applied, [])[0].decode(0, as: Int32.self))

@@ -31,7 +31,7 @@ extension ReviewStore {
 
   /// Takes entries that are due, for so long that their calls must have ended; one that is not settled by then comes due again.
   package func takeOutbox(limit: Int, for lease: Duration) async throws -> [OutboxEntry] {
-    try await pool.query(Self.takeOutbox, [Int32(limit), lease.inSeconds]).map { row in
+    decodeEach(try await pool.query(Self.takeOutbox, [Int32(limit), lease.inSeconds]), "cancel") { row in
       let review = try row.decode("review_id", as: UUID.self)
       return OutboxEntry(
         id: try row.decode("id", as: Int64.self), reviewID: review,

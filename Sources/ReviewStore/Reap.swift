@@ -141,7 +141,7 @@ extension ReviewStore {
         times.holderTimeout.inSeconds, times.publishGrace.inSeconds, times.staleAfter.inSeconds, queue, Int32(limit),
         holder.text, Int32(attemptMax),
       ])
-    return try rows.map { row in
+    return decodeEach(rows, "abandoned review") { row in
       let claim = try Claim(row)
       if try row.choice("status", as: ReviewStatus.self) == .failed {
         return .failed(claim.reviewID, attempt: claim.attempt, claim.trace)
@@ -198,9 +198,9 @@ extension ReviewStore {
   /// Takes a page of reviews whose worker should have said something: dispatched but still queued, or running for long.
   /// Each is taken once in its time, so that many reapers ask once.
   package func takeSilent(_ times: ReapTimes, limit: Int) async throws -> [SilentReview] {
-    try await pool.query(
-      Self.takeSilent, [times.staleAfter.inSeconds, times.runningTimeout.inSeconds, Int32(limit)]
-    ).map { row in
+    let rows = try await pool.query(
+      Self.takeSilent, [times.staleAfter.inSeconds, times.runningTimeout.inSeconds, Int32(limit)])
+    return decodeEach(rows, "silent review") { row in
       let id = try row.decode("id", as: UUID.self)
       return SilentReview(
         reviewID: id, attempt: Int(try row.decode("attempt", as: Int32.self)),

@@ -21,11 +21,13 @@ package struct ReviewStore: Sendable {
   /// `enable_seqscan` is off because a plan made while the tables were small, or with statistics from when nothing was
   /// queued, would be kept and read the whole history for every batch; every hot statement has an index to use. `jit` is off
   /// because the planner's penalty for the scans that remain, of tables with a handful of rows, would have each of them
-  /// compiled: seconds for what takes a millisecond.
+  /// compiled: seconds for what takes a millisecond. `lock_timeout` bounds how long one locked row, or a trigger of the application,
+  /// can hold up the statements that share its connection.
   package static let sessionSettings = [
     "enable_seqscan": "off",
     "jit": "off",
     "statement_timeout": "30s",
+    "lock_timeout": "2s",
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",
   ]

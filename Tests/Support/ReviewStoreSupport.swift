@@ -58,6 +58,15 @@ package struct TestStore: Sendable {
       tickets, by: holder ?? self.holder.id, for: .seconds(86_400), holderTimeout: .seconds(86_400),
       attemptMax: attemptMax)
   }
+
+  /// Takes the lease of a ticket that can be had.
+  package func take(_ ticket: Ticket, by holder: Holder.ID? = nil) async throws -> Lease {
+    let holder = holder ?? self.holder.id
+    guard case .leased(let review) = try await lease([ticket], by: holder)[0] else {
+      throw MissingReview(id: ticket.reviewID)
+    }
+    return Lease(ticket, holder: holder, until: review.leasedUntil)
+  }
 }
 
 /// A review that a test expected is not there.

@@ -27,6 +27,7 @@ package final class ScriptedWorker: Sendable {
     var statusRequests: [UUID] = []
     var lacksStatusRoute = false
     var events = ScriptedEvents.notKept
+    var front: ScriptedFront?
     var connections: [ObjectIdentifier: any Channel] = [:]
     var connectionCount = 0
   }
@@ -91,6 +92,12 @@ package final class ScriptedWorker: Sendable {
   package var events: ScriptedEvents {
     get { ledger.withLock { $0.events } }
     set { ledger.withLock { $0.events = newValue } }
+  }
+
+  /// What answers every request in the worker's place; nil: the worker itself does.
+  package var front: ScriptedFront? {
+    get { ledger.withLock { $0.front } }
+    set { ledger.withLock { $0.front = newValue } }
   }
 
   /// Forgets a run, as a worker does that lost its state: it is 404 then, and a start would begin it again.

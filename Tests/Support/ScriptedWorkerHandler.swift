@@ -50,7 +50,9 @@ final class ScriptedWorkerHandler: ChannelInboundHandler {
 
   private func answer(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
     let path = head.uri.split(separator: "/").map(String.init)
-    if path.last == "health" {
+    if let front = worker.front {
+      respond(front.status, front.body, context: context)
+    } else if path.last == "health" {
       respond(200, #"{"status":"ok"}"#, context: context)
     } else if !worker.isAuthorized(head.headers) {
       respond(401, #"{"error":"wrong token"}"#, context: context)

@@ -59,8 +59,9 @@ package struct Consumer: Service {
   let outage: DatabaseOutage
   let held: HeldTickets
   let leases: Batcher<Ticket, LeaseVerdict>
-  let looks: Batcher<Ticket, Bool>
+  let looks: Batcher<Lease, Bool>
   let records: Batcher<DispatchRecord, RecordAnswer>
+  private let lease: @Sendable ([Ticket]) async throws -> [LeaseVerdict]
   let flow: DeliveryFlow
 
   package init(_ dependencies: Dependencies, holder: Holder.ID, policy: DispatchPolicy, logger: Logger) {
@@ -83,19 +84,21 @@ package struct Consumer: Service {
         tickets, by: holder, for: policy.leaseDuration, holderTimeout: policy.holderTimeout,
         attemptMax: policy.attemptMax)
     }
-    held = HeldTickets(countMax: max(1, policy.prefetch / 4), store: store, lease: lease, logger: logger)
-    leases = Batcher(maxBatch: 256) { tickets in await results(tickets.count) { try await lease(tickets) } }
-    looks = Batcher(maxBatch: 256) { tickets in
-      await results(tickets.count) { try await store.stillLeased(tickets, by: holder) }
+    self.lease = lease
+    let leaseEach: @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>] = { tickets in
+      await results(tickets) { try await lease(Array($0)) }
     }
-    records = Batcher(maxBatch: 256) { records in
-      await results(records.count) { try await store.recordDispatched(records, by: holder) }
-    }
+    held = HeldTickets(countMax: max(1, policy.prefetch / 4), store: store, lease: leaseEach, logger: logger)
+    leases = Batcher(maxBatch: 256, run: leaseEach)
+    looks = Batcher(maxBatch: 256) { await results($0) { try await store.stillLeased(Array($0), by: holder) } }
+    records = Batcher(maxBatch: 256) { await results($0) { try await store.recordDispatched(Array($0), by: holder) } }
   }
 
   /// What the holder's heartbeat says of this consumer.
   package var report: Holder.Report {
-    Holder.Report(unleasedTickets: hand.undecidedCount, inFlight: hand.count, leasedUpTo: hand.leasedUpTo)
+    Holder.Report(
+      unleasedTickets: max(hand.undecidedCount - held.lastingLocks, 0), inFlight: hand.count,
+      leasedUpTo: hand.leasedUpTo)
   }
 
   /// What keeps this consumer from consuming, for `/readyz`; nil where all is well.
@@ -103,6 +106,9 @@ package struct Consumer: Service {
     if let outage = outage.duration { return "Postgres has not answered for \(outage.components.seconds) s" }
     return flow.fault
   }
+
+  /// Why the worker cannot be called, for `/readyz`; nil if it can.
+  package var workerFault: String? { circuit.openFor == nil ? nil : outageReason }
 
   /// Consumes until the service is shut down, then drains: what is in hand is finished, or handed back when
   /// BATON_DRAIN_TIMEOUT is over.
@@ -154,23 +160,32 @@ package struct Consumer: Service {
       metrics.inflightReviews.set(hand.count)
       metrics.circuitOpen(.worker).set(circuit.openFor == nil ? 0 : 1)
       await flow.keepFlowing(
-        inFlight: hand.count + hand.undecidedCount, isCircuitOpen: circuit.openFor != nil, outage: outage.duration,
-        isDatabaseBack: { await self.isDatabaseBack() })
+        inFlight: hand.count + hand.undecidedCount, isCircuitOpen: circuit.openFor != nil,
+        circuitReason: circuit.reason,
+        outage: outage.duration, isDatabaseBack: { await self.isDatabaseBack() })
     }
   }
 
+  /// By a lease of nothing: it needs what every lease needs. Postgres may answer, and the table be locked for a migration.
   private func isDatabaseBack() async -> Bool {
-    await outage.untilItWorks("looking for Postgres", while: { _ in false }) { try await store.now() } != nil
+    await outage.untilItWorks("looking for Postgres", while: { _ in false }) { try await lease([]) } != nil
   }
 }
 
-/// Gives each of a batch its own result, or all of them the error.
-private func results<Output: Sendable>(
-  _ count: Int, _ run: () async throws -> [Output]
+/// Gives each of a batch its own result. A batch that Postgres refuses because of a row is run again in halves: all but that row have
+/// their results.
+private func results<Input: Sendable, Output: Sendable>(
+  _ inputs: some BidirectionalCollection<Input> & Sendable,
+  _ run: @Sendable (ArraySlice<Input>) async throws -> [Output]
 ) async -> [Result<Output, any Error>] {
+  let inputs = ArraySlice(inputs)
   do {
-    return try await run().map { .success($0) }
+    return try await run(inputs).map { .success($0) }
   } catch {
-    return Array(repeating: .failure(error), count: count)
+    guard inputs.count > 1, DatabaseOutage.isAboutRow(error) else {
+      return Array(repeating: .failure(error), count: inputs.count)
+    }
+    let middle = inputs.startIndex + inputs.count / 2
+    return await results(inputs[..<middle], run) + results(inputs[middle...], run)
   }
 }

@@ -57,7 +57,7 @@ final class DeliveryFlow: Sendable {
 
   /// Called every second.
   func keepFlowing(
-    inFlight: Int, isCircuitOpen: Bool, outage: Duration?, isDatabaseBack: () async -> Bool
+    inFlight: Int, isCircuitOpen: Bool, circuitReason: String?, outage: Duration?, isDatabaseBack: () async -> Bool
   ) async {
     guard !isDraining else { return }
     let pause = state.withLock { $0.pause }
@@ -68,7 +68,8 @@ final class DeliveryFlow: Sendable {
       await source.stopConsuming(endsDeliveries: false)
       source.rebuildChannel()
     case nil where isCircuitOpen:
-      logger.warning("the worker is out: taking no deliveries until it answers")
+      logger.warning(
+        "the worker is out: taking no deliveries until it answers", metadata: ["reason": "\(circuitReason ?? "")"])
       set(.circuitOpen)
       await source.stopConsuming(endsDeliveries: false)
     case nil:

@@ -52,7 +52,7 @@ extension Reaper {
   private func result(
     of review: SilentReview, answer: StatusAnswer
   ) async throws -> BatonMetrics.ReconcileResult {
-    switch answer {
+    switch answer.judged(hasAnswered: try await store.workerHasAnswered(workerURL)) {
     case .known(let run) where run.attempt == review.attempt:
       try await store.rememberWorkerAnswers(workerURL)
       guard run.status.reviewStatus != .queued else { return .alive }

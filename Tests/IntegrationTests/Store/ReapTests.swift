@@ -94,9 +94,9 @@ struct ReapTests {
       try await test.signOn(test.holder)
       _ = try await test.insert(1)
       let ticket = try await test.claim()[0].ticket
-      _ = try await test.lease([ticket])
+      let lease = try await test.take(ticket)
       let status = try await test.store.leaveQueued(
-        ticket, by: test.holder.id, message: "no answer", for: .seconds(60), isCounted: true, attemptMax: 8)
+        lease, message: "no answer", for: .seconds(60), isCounted: true, attemptMax: 8)
       #expect(status == .queued)
       #expect(try await test.lease([ticket]) == [.overtaken("waiting")])
       #expect(try await reap(test).isEmpty)
