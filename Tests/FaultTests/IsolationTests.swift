@@ -187,6 +187,7 @@ struct IsolationTests {
       ScriptedFront(401, #"{"error":"wrong token"}"#), ScriptedFront(403, "<html>Forbidden</html>"),
       ScriptedFront(404, "default backend - 404"), ScriptedFront(302, ""), ScriptedFront(405, ""),
       ScriptedFront(408, ""), ScriptedFront(422, #"{"message":"schema violation"}"#),
+      ScriptedFront(200, "<html>It works!</html>"), ScriptedFront(502, "<html>Bad Gateway</html>"),
     ])
   func front(_ front: ScriptedFront) async throws {
     let port = try BrokerServer.freePort()
@@ -195,7 +196,10 @@ struct IsolationTests {
       plant.worker.front = front
       var other = plant
       other.settings["BATON_METRICS_PORT"] = nil
-      let processes = [try await plant.start("consume"), try await other.start("produce")]
+      let processes = [
+        try await plant.start("consume"), try await other.start("produce"),
+        try await other.start("reap", "--interval", "500ms"),
+      ]
       _ = try await plant.test.insert(5)
       let client = RawHTTPClient(port: port)
       try await eventually("readiness names the answer") {
