@@ -79,7 +79,7 @@ let package = Package(
 
     module(
       "ReviewStore", ["PostgresClient", "Resilience", "Reviews", log], resources: [.embedInCode("Migrations")]),
-    module("ReviewQueue", ["AMQPClient", "Reviews", log]),
+    module("ReviewQueue", ["AMQPClient", "Resilience", "Reviews", log]),
     module("WorkerAPI", ["Reviews", crypto]),
     module(
       "WorkerClient", ["Resilience", "Reviews", "WorkerAPI", deque, nio, nioHTTP, nioPosix, nioTLS, nioSSL, log]),
@@ -143,7 +143,7 @@ let package = Package(
     tests("TelemetryTests", ["Reviews", "Support", "Telemetry", log, metrics, metricsTestKit]),
     tests("SettingsTests", ["Reviews", "Settings"]),
     tests("ReviewsTests", ["Reviews"]),
-    tests("AMQPClientTests", ["AMQPClient", "Executors", "Support"]),
+    tests("AMQPClientTests", ["AMQPClient", "CRabbitMQ", "Executors", "Support"]),
     tests("PostgresClientTests", ["PostgresClient", "Resilience", "Support", log]),
     tests("WorkerAPITests", ["Reviews", "WorkerAPI", crypto]),
     tests(

@@ -25,10 +25,12 @@ extension DispatcherProcess {
         group.addTask { try await publisher.run() }
         try await waitForPublisher()
         try await body(self, session)
+        await claims.close()
         group.cancelAll()
         try await group.waitForAll()
       }
     } catch {
+      await claims.close()
       await pool.close()
       throw error
     }

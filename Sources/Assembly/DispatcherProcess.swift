@@ -58,8 +58,8 @@ package struct DispatcherProcess: Sendable {
       urls: settings.amqpURLs.map { $0.reveal() }.joined(separator: ","), connectionName: "baton \(name)")
     publisher = AMQPPublisher(
       configuration: broker, topology: ReviewTopology.topology(queue: settings.queue), logger: logger)
-    tickets = TicketPublisher(publisher: publisher, queue: settings.queue)
-    claims = ClaimPublisher(tickets: tickets, store: store, metrics: metrics, retry: policy.retry, logger: logger)
+    tickets = TicketPublisher(publisher: publisher, queue: settings.queue, logger: logger)
+    claims = ClaimPublisher(tickets: tickets, store: store, metrics: metrics, logger: logger)
     holder = Holder(role: role, host: Self.hostName, processID: getpid())
     registerChecks()
   }
@@ -146,9 +146,11 @@ package struct DispatcherProcess: Sendable {
         logger.info("started", metadata: ["holder": "\(holder.id)", "version": "\(version)"])
       }
     } catch {
+      await claims.close()
       await pool.close()
       throw error
     }
+    await claims.close()
     await pool.close()
     logger.info("stopped")
   }

@@ -1,4 +1,5 @@
 internal import Logging
+internal import Resilience
 internal import ReviewStore
 internal import Synchronization
 
@@ -10,7 +11,10 @@ internal import Synchronization
 final class PublicationLog: Sendable {
   private struct State {
     var claims: [Claim] = []
+    /// Those that a statement records now.
+    var inFlight: [Claim] = []
     var recording: Task<Void, Never>?
+    var notice = FaultNotice()
   }
 
   private static let delay: Duration = .milliseconds(50)
@@ -34,6 +38,9 @@ final class PublicationLog: Sendable {
     }
   }
 
+  /// The publications that are not recorded yet.
+  var noted: Set<Claim> { state.withLock { Set($0.claims + $0.inFlight) } }
+
   /// Returns when everything noted so far is recorded, or could not be.
   func finish() async {
     while let recording = state.withLock({ $0.recording }) { await recording.value }
@@ -43,17 +50,18 @@ final class PublicationLog: Sendable {
     while true {
       try? await Task.sleep(for: Self.delay)
       let claims = state.withLock { state in
-        defer { state.claims = [] }
-        if state.claims.isEmpty { state.recording = nil }
-        return state.claims
+        (state.inFlight, state.claims) = (state.claims, [])
+        if state.inFlight.isEmpty { state.recording = nil }
+        return state.inFlight
       }
       if claims.isEmpty { return }
       do {
         try await store.recordPublished(claims)
-      } catch {
+        _ = state.withLock { $0.notice.worked() }
+      } catch  where state.withLock({ $0.notice.failed("\(error)") }) {
         // Their tickets are in the queue: a lease records the publication too, and the reaper's duplicate does no harm.
         logger.warning("publications not recorded", metadata: ["count": "\(claims.count)", "error": "\(error)"])
-      }
+      } catch {}
     }
   }
 }

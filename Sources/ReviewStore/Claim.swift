@@ -171,15 +171,15 @@ extension ReviewStore {
          FOR UPDATE OF h
     )
     UPDATE code_reviews r
-       SET status = 'pending', status_reason = $3, available_at = now() + make_interval(secs => $4)
+       SET status = 'pending', status_reason = $3
       FROM mine m
      WHERE r.id = m.id AND \(Fragment.hasStatus("'queued'")) AND r.lease_owner IS NULL AND r.dispatched_at IS NULL
     """)
 
-  /// Gives claims back whose tickets the broker has provably not taken: still this claim, unleased and not dispatched.
-  package func unclaim(_ claims: [Claim], reason: String, retryAfter delay: Duration) async throws {
+  /// Gives claims back whose tickets were not confirmed: still this claim, unleased and not dispatched. They keep their place among the
+  /// pending reviews. A ticket that is in the queue after all is rejected there.
+  package func unclaim(_ claims: [Claim], reason: String) async throws {
     guard !claims.isEmpty else { return }
-    _ = try await pool.query(
-      Self.unclaim, [claims.map(\.reviewID), claims.map(\.claimedAt.instant), reason, delay.inSeconds])
+    _ = try await pool.query(Self.unclaim, [claims.map(\.reviewID), claims.map(\.claimedAt.instant), reason])
   }
 }

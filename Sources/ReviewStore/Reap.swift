@@ -60,7 +60,8 @@ extension ReviewStore {
          WHEN r.lease_expires_at IS NOT NULL THEN
            CASE WHEN r.lease_expires_at <= now() THEN 'lease_expired' END
          WHEN r.published_at IS NULL THEN
-           CASE WHEN \(Fragment.isDead("p", lease: "$1")) OR r.claimed_at < now() - \(Fragment.doubling("$2"))
+           -- Does not grow with the row's republishes: its claimer, if it lives, waits as long as the broker makes it wait.
+           CASE WHEN \(Fragment.isDead("p", lease: "$1")) OR r.claimed_at < now() - make_interval(secs => $2)
                 THEN 'unpublished' END
          WHEN r.published_at < q.empty_at AND NOT EXISTS (
            -- The queue was empty after it was published; and every consumer has since said that it holds no such ticket.

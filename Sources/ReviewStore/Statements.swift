@@ -3,7 +3,8 @@ package import PostgresClient
 extension ReviewStore {
   /// Every prepared statement, so that a test can prepare them all and look at their plans.
   package static let statements: [Statement] = [
-    lockOwners, claimDue, nextDue, published, unclaim, leaseTickets, look, recordDispatched, postpone, dropLease,
+    lockOwners, claimDue, nextDue, published, unclaim, owedClaims, ownClaims, leaseTickets, look, recordDispatched,
+    postpone, dropLease,
     retryLater, fail, leaveQueued, reapAbandoned, currentTime, queueSeenEmpty, takeSilent, forgetDispatch, failLost,
     workerAnswers, workerHasAnswered, traceOfReview, takeOutbox, deleteOutbox, failOutbox, tellWorkerCancelled,
     registerHolder,

@@ -40,6 +40,65 @@ struct FailureTests {
     #expect(Failure(error)?.status == status, "\(error)")
   }
 
+  /// What RabbitMQ 3.10 answers, with what Baton makes of it.
+  static let refusals: [(code: Int, text: String, scope: AMQPError.Scope, status: EndStatus, advice: String)] = [
+    (
+      406,
+      "PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q' in vhost '/': received '6' but current is '5'",
+      .channel, .settings, "declared otherwise"
+    ),
+    (
+      406,
+      "PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'baton' in vhost '/': received 'direct' but current is "
+        + "'fanout'", .channel, .settings, "declared otherwise"
+    ),
+    (
+      406,
+      "PRECONDITION_FAILED - invalid arg 'x-delivery-limit' for queue 'q' in vhost '/' of queue type rabbit_classic_queue",
+      .channel, .settings, "declared otherwise"
+    ),
+    (
+      406, "PRECONDITION_FAILED - cannot declare queue 'q' in vhost '/': queue limit in vhost '/' (10) is reached",
+      .channel,
+      .unavailable, "set_vhost_limits"
+    ),
+    (
+      403, "ACCESS_REFUSED - access to queue 'q' in vhost '/' refused for user 'u'", .channel, .settings,
+      "set_permissions"
+    ),
+    (
+      403, "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN", .connection, .unavailable,
+      "password"
+    ),
+    (530, "NOT_ALLOWED - vhost nope not found", .connection, .settings, "add_vhost"),
+    (530, "NOT_ALLOWED - access to vhost '/' refused for user 'u'", .connection, .settings, "set_permissions"),
+    (
+      530, "NOT_ALLOWED - access to vhost '/' refused for user 'u': connection limit (10) is reached", .connection,
+      .unavailable, "set_vhost_limits"
+    ),
+    (
+      530, "NOT_ALLOWED - connection refused for user 'u': user connection limit (1) is reached", .connection,
+      .unavailable,
+      "set_user_limits"
+    ),
+    (
+      530, "NOT_ALLOWED - number of channels opened (2) has reached the negotiated channel_max (1)", .connection,
+      .unavailable,
+      "channel_max"
+    ),
+    (506, "RESOURCE_ERROR - out of file descriptors", .connection, .unavailable, "log"),
+    (541, "INTERNAL_ERROR", .connection, .unavailable, "log"),
+  ]
+
+  @Test("a refusal's advice follows from the broker's code and its text", arguments: refusals.indices)
+  func refusal(_ index: Int) {
+    let (code, text, scope, status, advice) = Self.refusals[index]
+    let failure = Failure(AMQPError(operation: "declare queue 'q'", code: code, text: text, scope: scope))
+    #expect(failure.status == status, "\(failure)")
+    #expect(failure.description.contains(text) && failure.description.contains(advice), "\(failure)")
+    #expect(status == .settings || !failure.description.contains("Remove it at the broker"), "\(failure)")
+  }
+
   @Test("messages say what to do")
   func advice() throws {
     let differs = AMQPError(

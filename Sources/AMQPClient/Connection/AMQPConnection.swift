@@ -37,6 +37,10 @@ public actor AMQPConnection {
   var isClosing = false
   var confirmWaiters: [CheckedContinuation<Void, Never>] = []
 
+  /// The broker's address, for logs.
+  private(set) var name = "none"
+  /// The largest frame, as agreed with the broker.
+  private(set) var frameByteMax = Limits.frameByteMax
   private var descriptor: Int32 = -1
   private var isAwaitingWritable = false
   private var turnHandler: ThreadExecutor.Token?
@@ -80,7 +84,7 @@ public actor AMQPConnection {
       let connection = AMQPConnection(configuration, executor: executor, logger: logger)
       do {
         try await connection.open(endpoint)
-        logger.info("connected to the broker", metadata: ["endpoint": "\(endpoint)"])
+        logger.debug("connected to the broker", metadata: ["endpoint": "\(endpoint)"])
         return connection
       } catch {
         failures.append(error)
@@ -94,6 +98,8 @@ public actor AMQPConnection {
     var handle = try ConnectionHandle()
     try handle.open(endpoint, configuration)
     descriptor = handle.descriptor
+    frameByteMax = handle.frameByteMax
+    name = "\(endpoint)"
     self.handle = consume handle
     channels[0] = ChannelState()
     // The turn that follows the wake-up reads.

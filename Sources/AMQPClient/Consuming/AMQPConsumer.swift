@@ -1,5 +1,6 @@
 internal import Executors
 public import Logging
+internal import Resilience
 internal import Synchronization
 
 /// A consumer of one queue that reconnects for ever.
@@ -24,6 +25,8 @@ public final class AMQPConsumer: Sendable {
     var isConsuming = true
     var connection: AMQPConnection?
     var connects = 0
+    var hasConsumed = false
+    var notice = FaultNotice()
   }
 
   /// The deliveries, for one reader at a time.
@@ -165,10 +168,9 @@ public final class AMQPConsumer: Sendable {
   /// Waits before the next attempt.
   /// - Returns: false where the task was cancelled.
   private func pause(_ retries: inout RetryCount, after error: AMQPError) async -> Bool {
-    let level: Logger.Level = retries.isFailing ? .debug : .warning
     let delay = retries.failed(at: .now)
     logger.log(
-      level: level, "consuming is interrupted",
+      level: wish.withLock { $0.notice.failed("\(error)") } ? .warning : .debug, "consuming is interrupted",
       metadata: ["queue": "\(queue)", "error": "\(error)", "next attempt in": "\(delay)"])
     stateSink.yield(.lost(generation: generation, error))
     return (try? await Task.sleep(for: delay)) != nil
@@ -202,6 +204,15 @@ public final class AMQPConsumer: Sendable {
         let generation = try await connection.startConsuming(
           queue, prefetch: prefetch, consumerTag: consumerTag, buffer: buffer, isWanted: isWanted)
         retries.succeeded(at: .now)
+        let isNews = wish.withLock { wish in
+          defer { wish.hasConsumed = true }
+          return wish.notice.worked() || !wish.hasConsumed
+        }
+        let endpoint = await connection.name
+        if isNews {
+          logger.info(
+            "connected to the broker, consuming", metadata: ["endpoint": "\(endpoint)", "queue": "\(queue)"])
+        }
         if let generation { stateSink.yield(.consuming(generation: generation)) }
         return
       } catch {

@@ -12,6 +12,9 @@ public struct AMQPConfiguration: Sendable {
   public var connectTimeout: Duration = .seconds(5)
   /// The longest wait for the answer to a declaration and the like; past it the connection is given up.
   public var rpcTimeout: Duration = .seconds(10)
+  /// The longest time without a confirm while messages are in flight; past it the connection counts as lost, and they are unknown. Does not
+  /// count while the broker blocks publishers.
+  public var confirmTimeout: Duration = .seconds(10)
   /// How `amqps` endpoints are verified.
   public var tls = AMQPTLS()
   /// The pauses between attempts to connect.

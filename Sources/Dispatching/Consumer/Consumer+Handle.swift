@@ -105,15 +105,26 @@ extension Consumer {
     logger.error(
       "not a message that can be worked on: moving it to \(ReviewTopology.deadQueue)",
       metadata: review.merging(["message_id": "\(delivery.messageID ?? "none")", "reason": "\(reason)"]) { $1 })
+    let start = ContinuousClock.now
     var attempt = 0
     while true {
       let outcome = await tickets.publishDead(delivery, reason: reason)
-      if outcome == .confirmed { break }
-      logger.warning("dead letter not confirmed; trying again", metadata: ["outcome": "\(outcome)"])
+      if outcome == .confirmed { return settle([delivery], .reject, .poison) }
+      logger.log(
+        level: attempt == 0 ? .warning : .debug, "dead letter not confirmed; trying again",
+        metadata: review.merging(["outcome": "\(outcome)"]) { $1 })
       guard isCurrent(delivery) else { return }
+      guard .now - start < Self.deadLetterTimeMax else { break }
       try? await Task.sleep(for: policy.retry.delay(attempt: min(attempt, 3)))
       attempt += 1
     }
-    settle([delivery], .reject, .poison)
+    logger.warning(
+      "dead letter not confirmed for \(Self.deadLetterTimeMax): given back to the broker, which counts its deliveries",
+      metadata: review)
+    settle([delivery], .giveBack, .returned)
   }
+
+  /// How long poison is kept here while no dead letter can be published: then others get its place, and at the delivery limit the broker
+  /// moves it to the dead letters itself.
+  private static let deadLetterTimeMax: Duration = .seconds(60)
 }

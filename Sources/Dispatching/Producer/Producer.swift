@@ -46,14 +46,17 @@ package struct Producer: Service {
 
   /// Claims and publishes whenever something is due, until the service is shut down; a pass that has begun is finished.
   package func run() async throws {
+    publisher.wakeWhenReady(wakeup)
     await cancelWhenGracefulShutdown {
       var failures = 0
+      var notice = FaultNotice()
       var queue = QueueRoom()
       while !Task.isCancelled {
         do {
-          // Without a connection nothing is claimed; the reconnect wakes.
-          if publisher.tickets.publisher.isConnected { _ = try await runOnce(&queue) }
+          // Without a connection, and while tickets are owed, nothing is claimed; that they are published wakes, as the reconnect does.
+          if publisher.tickets.publisher.isConnected, publisher.room > 0 { _ = try await runOnce(&queue) }
           failures = 0
+          if notice.worked() { logger.notice("claiming again") }
           if queue.isInTheWay {
             try await wakeup.wait(until: .now + min(policy.pollInterval, Self.fullQueueInterval))
           } else {
@@ -64,7 +67,7 @@ package struct Producer: Service {
           return
         } catch {
           if Task.isCancelled { return }
-          if failures == 0 {
+          if notice.failed("\(error)") {
             logger.error("cannot claim; trying again until it works", metadata: ["error": "\(error)"])
           }
           try? await Task.sleep(for: Backoff(base: .milliseconds(100), max: .seconds(5)).delay(attempt: failures))
@@ -97,7 +100,7 @@ package struct Producer: Service {
       var inFlight = 0
       // A lone review does not wait until the broker has said how full the queue is.
       async let asked = roomInQueue()
-      let unasked = max(0, min(queue.count, Self.unaskedMax))
+      let unasked = max(0, min(queue.count, Self.unaskedMax, publisher.room))
       if unasked > 0 {
         pass.claimed = try await claimAndPublish(limit: unasked, &group)
         inFlight = 1
@@ -133,9 +136,12 @@ package struct Producer: Service {
   }
 
   private func claim(limit: Int) async throws -> [Claim] {
-    // Claimed rows wait in vain while the broker takes nothing: they stay pending instead.
-    guard !publisher.tickets.publisher.isBlocked else { return [] }
-    let claims = try await store.claim(limit: limit, ownerLimit: policy.ownerLimit, by: holder)
+    // While the broker takes nothing, rows stay pending: there they can be put in order, cancelled and counted.
+    let room = min(limit, publisher.room)
+    guard room > 0, !publisher.tickets.publisher.isBlocked else { return [] }
+    let claims = try await publisher.claiming(as: holder) {
+      try await store.claim(limit: room, ownerLimit: policy.ownerLimit, by: holder)
+    }
     metrics.claimed.increment(by: claims.count)
     return claims
   }

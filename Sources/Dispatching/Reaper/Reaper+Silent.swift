@@ -91,7 +91,8 @@ extension Reaper {
       metrics.ended(.failed).increment()
       return .lost
     }
-    guard let claim = try await store.forgetDispatch(review, by: holder) else { return .alive }
+    let claim = try await publisher.claiming(as: holder) { try await store.forgetDispatch(review, by: holder) }
+    guard let claim else { return .alive }
     _ = await publisher.publish([claim])
     return .republished
   }

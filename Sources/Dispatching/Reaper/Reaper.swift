@@ -78,15 +78,21 @@ package struct Reaper: Service {
 
   private func republishAbandoned(_ counts: inout ReapCounts) async throws {
     let seenAt = try await store.now()
-    guard !publisher.tickets.publisher.isBlocked, let status = try? await publisher.tickets.status() else {
+    // What is taken must be published: nothing is taken while this process still owes tickets.
+    guard publisher.room > 0, !publisher.tickets.publisher.isBlocked, let status = try? await publisher.tickets.status()
+    else {
       counts.brokerUnavailable = true
       return
     }
     // Before the next page is taken as proof: the consumers' next heartbeats complete it.
     let times = policy.reapTimes
     while true {
-      let reaped = try await store.reapAbandoned(
-        times, queue: policy.queue, limit: Self.pageMax, by: holder, attemptMax: policy.attemptMax)
+      let limit = min(Self.pageMax, publisher.room)
+      guard limit > 0 else { break }
+      let reaped = try await publisher.claiming(as: holder) {
+        try await store.reapAbandoned(
+          times, queue: policy.queue, limit: limit, by: holder, attemptMax: policy.attemptMax)
+      }
       var claims: [Claim] = []
       for item in reaped {
         switch item {
@@ -104,7 +110,7 @@ package struct Reaper: Service {
         }
       }
       _ = await publisher.publish(claims)
-      guard reaped.count == Self.pageMax else { break }
+      guard reaped.count == limit else { break }
     }
     if status.messagesReady == 0 { try await store.recordQueueEmpty(policy.queue, since: seenAt) }
   }

@@ -67,23 +67,44 @@ extension Failure {
   }
 
   init(_ error: AMQPError) {
-    if error.scope == .configuration {
+    guard error.scope != .configuration else {
       self.init(.settings, "\(error)\nCorrect BATON_AMQP_URL.")
-    } else if error.code == 406 {
+      return
+    }
+    switch error.cause {
+    case .differentDeclaration:
       self.init(
         .settings,
         "\(error)\nIt exists already, declared otherwise than Baton declares it. Remove it at the broker once it is empty, "
           + "or set BATON_QUEUE to another name, then run `baton migrate`.")
-    } else if error.isConnectionLost && error.code == 403 {
+    case .credentials:
       self.init(.unavailable, "\(error)\nCheck user, password and virtual host in BATON_AMQP_URL.")
-    } else if error.isConnectionLost {
+    case .permission:
+      self.init(
+        .settings,
+        "\(error)\nGive this account the permission at the broker (`rabbitmqctl set_permissions`), or run `baton migrate` once with an "
+          + "account that may declare: the others then only need 'write' on the exchanges and 'read' on the queues.")
+    case .virtualHost:
+      self.init(
+        .settings,
+        "\(error)\nCheck the virtual host at the end of BATON_AMQP_URL: it has to exist at the broker (`rabbitmqctl add_vhost`), and the "
+          + "account needs permissions in it (`rabbitmqctl set_permissions`).")
+    case .limit:
+      self.init(
+        .unavailable,
+        "\(error)\nA limit at the broker is reached. Close what is not needed, or raise the limit (`rabbitmqctl set_vhost_limits`, "
+          + "`rabbitmqctl set_user_limits`, or `channel_max` in rabbitmq.conf), then try again.")
+    case .resources:
+      self.init(
+        .unavailable, "the broker is in trouble: \(error)\nThe broker's log says more. Try again once it is well.")
+    case .notFound:
+      self.init(.failed, "\(error)\nRun `baton migrate`, which declares what is missing.")
+    case .other where error.isConnectionLost:
       self.init(
         .unavailable,
         "the broker cannot be reached: \(error)\nCheck that RabbitMQ runs and that BATON_AMQP_URL is right, then try again."
       )
-    } else if error.code == 404 {
-      self.init(.failed, "\(error)\nRun `baton migrate`, which declares what is missing.")
-    } else {
+    case .messageSize, .other:
       self.init(.failed, "the broker refused: \(error)")
     }
   }

@@ -16,6 +16,7 @@ struct PlanTests {
       "next_due": ["code_reviews_due"],
       "reap": ["code_reviews_active", "code_reviews_pkey"],
       "take_silent": ["code_reviews_active", "code_reviews_pkey"],
+      "own_claims": ["code_reviews_active"],
       "queue_seen_empty": ["code_reviews_active"],
       "related_reviews": ["code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"],
       "newest_event": ["code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"],
@@ -32,7 +33,7 @@ struct PlanTests {
       "browse_end": ["code_reviews_created"],
     ]
     for name in [
-      "published", "unclaim", "lease", "look", "record", "postpone", "drop_lease", "retry_later", "fail",
+      "published", "unclaim", "owed_claims", "lease", "look", "record", "postpone", "drop_lease", "retry_later", "fail",
       "leave_queued",
       "forget_dispatch", "fail_lost", "report", "find", "cancel_related", "restart_push", "touch_push", "take_feedback",
       "record_check_run",
