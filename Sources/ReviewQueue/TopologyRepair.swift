@@ -28,7 +28,7 @@ final class TopologyRepair: Sendable {
   }
 
   /// Declares the topology, unless the last repair was a moment ago: what a repair did not help, the next one helps hardly more.
-  /// - Returns: whether it was declared.
+  /// - Returns: whether it was declared, as far as the account may.
   func declare(because reason: String) async -> Bool {
     let isDue = state.withLock { state in
       guard state.nextAt <= .now else { return false }
@@ -40,9 +40,13 @@ final class TopologyRepair: Sendable {
     let isNews = state.withLock { $0.notice.failed(reason) }
     do {
       try await publisher.declareTopology()
-      if isNews { logger.warning("\(reason): exchanges, queues and bindings were declared again") }
       state.withLock { $0.declaredAt = .now }
-      return publisher.mayDeclare
+      if isNews, publisher.mayDeclare {
+        logger.warning("\(reason): exchanges, queues and bindings were declared again")
+      } else if isNews {
+        logger.error("\(reason), and this account may not declare: run `baton migrate` with one that may")
+      }
+      return true
     } catch {
       if state.withLock({ $0.notice.failed("\(error)") }) {
         logger.error("\(reason), and nothing could be declared", metadata: ["error": "\(error)"])

@@ -67,7 +67,11 @@ struct BrokerTests {
           "set_policy", "full", "^\(queue)$", #"{"max-length":1,"overflow":"reject-publish"}"#, "--apply-to", "queues")
         let producer = try await plant.start("produce")
         let reaper = try await plant.start("reap", "--interval", "500ms")
-        _ = try await plant.test.insert(50)
+        // The broker refuses only what comes when it knows that the queue is full.
+        for number in 1...5 {
+          _ = try await plant.test.insert(10, owner: "owner-\(number)")
+          try await Task.sleep(for: .milliseconds(200))
+        }
         try await eventually("the first refusal") { producer.output.contains("were not confirmed") }
         // Long enough for a dozen tries.
         try await Task.sleep(for: .seconds(8))
