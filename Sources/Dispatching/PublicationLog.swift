@@ -14,10 +14,16 @@ final class PublicationLog: Sendable {
     /// Those that a statement records now.
     var inFlight: [Claim] = []
     var recording: Task<Void, Never>?
+    /// How many wait for the end of all recording.
+    var finishing = 0
     var notice = FaultNotice()
   }
 
   private static let delay: Duration = .milliseconds(50)
+  /// The pauses while Postgres does not take the record.
+  private static let retry = Backoff(base: .milliseconds(100), max: .seconds(3))
+  /// With more publications unrecorded, further ones are left to the leases and the reaper.
+  private static let keptMax = 50_000
 
   private let store: ReviewStore
   private let logger: Logger
@@ -43,12 +49,16 @@ final class PublicationLog: Sendable {
 
   /// Returns when everything noted so far is recorded, or could not be.
   func finish() async {
+    state.withLock { $0.finishing += 1 }
     while let recording = state.withLock({ $0.recording }) { await recording.value }
+    state.withLock { $0.finishing -= 1 }
   }
 
   private func record() async {
+    var failures = 0
     while true {
-      try? await Task.sleep(for: Self.delay)
+      let pause = failures == 0 ? .zero : Self.retry.delay(attempt: failures - 1)
+      try? await Task.sleep(for: Self.delay + pause)
       let claims = state.withLock { state in
         (state.inFlight, state.claims) = (state.claims, [])
         if state.inFlight.isEmpty { state.recording = nil }
@@ -57,11 +67,25 @@ final class PublicationLog: Sendable {
       if claims.isEmpty { return }
       do {
         try await store.recordPublished(claims)
+        failures = 0
         _ = state.withLock { $0.notice.worked() }
-      } catch  where state.withLock({ $0.notice.failed("\(error)") }) {
-        // Their tickets are in the queue: a lease records the publication too, and the reaper's duplicate does no harm.
-        logger.warning("publications not recorded", metadata: ["count": "\(claims.count)", "error": "\(error)"])
-      } catch {}
+      } catch {
+        failures += 1
+        keep(claims, error)
+      }
+    }
+  }
+
+  /// Keeps what could not be recorded for the next try, unless the end of all recording is awaited. What is not kept harms nothing: its tickets
+  /// are in the queue, a lease records the publication too, and the reaper's second ticket is one too many at worst.
+  private func keep(_ claims: [Claim], _ error: any Error) {
+    let isNews = state.withLock { state in
+      state.inFlight = []
+      if state.finishing == 0, state.claims.count < Self.keptMax { state.claims = claims + state.claims }
+      return state.notice.failed("\(error)")
+    }
+    if isNews {
+      logger.warning("publications not recorded", metadata: ["count": "\(claims.count)", "error": "\(error)"])
     }
   }
 }

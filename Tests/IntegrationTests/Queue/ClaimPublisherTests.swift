@@ -159,6 +159,22 @@ struct ClaimPublisherTests {
     }
   }
 
+  @Test("a confirm that could not be recorded is recorded when Postgres takes it, without another ticket")
+  func recordedLater() async throws {
+    try await withClaimer { claimer in
+      _ = try await claimer.test.insert(3)
+      let claims = try await claimer.test.claim()
+      try await claimer.test.sql("ALTER TABLE code_reviews RENAME COLUMN published_at TO published_at_for_now")
+      #expect(await claimer.claims.publish(claims) == 3)
+      try await eventually("the failure is said") {
+        claimer.log.lines(from: .warning).contains { $0.hasPrefix("publications not recorded") }
+      }
+      try await claimer.test.sql("ALTER TABLE code_reviews RENAME COLUMN published_at_for_now TO published_at")
+      try await eventually("all recorded") { try await claimer.count("published_at IS NOT NULL") == 3 }
+      #expect(claimer.published("confirmed") == 3)
+    }
+  }
+
   @Test("at its end a process gives back what the broker has not taken, and others can claim it at once")
   func givenBack() async throws {
     try await withClaimer { claimer in
