@@ -76,10 +76,11 @@ public actor AMQPConnection {
         operation: "connect", text: "the configuration has no endpoint", scope: .configuration, isPermanent: true)
     }
     var failures: [AMQPError] = []
-    for endpoint in configuration.endpoints where !Task.isCancelled {
+    for endpoint in configuration.preferred.ordered(configuration.endpoints) where !Task.isCancelled {
       let connection = AMQPConnection(configuration, executor: executor, logger: logger)
       do {
         try await connection.open(endpoint)
+        configuration.preferred.note(endpoint)
         logger.info("connected to the broker", metadata: ["endpoint": "\(endpoint)"])
         return connection
       } catch {
@@ -87,7 +88,11 @@ public actor AMQPConnection {
       }
     }
     // One that may recover keeps the hope for all.
-    throw failures.first { !$0.isPermanent } ?? failures.first ?? .lost("connect", "the task was cancelled")
+    let first = failures.first { !$0.isPermanent } ?? failures.first ?? .lost("connect", "the task was cancelled")
+    guard failures.count > 1 else { throw first }
+    throw AMQPError(
+      operation: "connect to one of \(failures.count) brokers", code: first.code,
+      text: failures.map(\.summary).joined(separator: "; "), scope: first.scope, isPermanent: first.isPermanent)
   }
 
   private func open(_ endpoint: AMQPEndpoint) throws(AMQPError) {

@@ -63,7 +63,7 @@ public final class AMQPConsumer: Sendable {
     self.prefetch = prefetch
     self.consumerTag = consumerTag ?? String("\(configuration.connectionName)-consumer".utf8.prefix(255)) ?? "consumer"
     self.logger = logger
-    executor = ThreadExecutor(name: "amqp-consume")
+    executor = ThreadExecutor(name: "amqp-consume") { logger.warning("\($0)") }
     buffer = DeliveryBuffer(prefetch: prefetch)
     (state, stateSink) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(64))
   }

@@ -44,7 +44,7 @@ public final class AMQPPublisher: Sendable {
     self.configuration = configuration
     self.topology = topology
     self.logger = logger
-    executor = ThreadExecutor(name: "amqp-publish")
+    executor = ThreadExecutor(name: "amqp-publish") { logger.warning("\($0)") }
     queue = PublishQueue(window: configuration.publishWindow, executor: executor)
     (events, eventSink) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(64))
   }

@@ -59,8 +59,13 @@ extension AMQPError {
 extension AMQPError: CustomStringConvertible {
   /// One line: what failed, the broker's code and text, and for a permanent error that trying again is useless.
   public var description: String {
+    summary + (isPermanent && scope != .configuration ? " (trying again will not help)" : "")
+  }
+
+  /// What failed, and the broker's code and text.
+  var summary: String {
     let reply = code.map { text.hasPrefix(name) ? "\($0) \(text)" : "\($0) \(name) - \(text)" } ?? text
-    return "\(operation): \(reply)" + (isPermanent && scope != .configuration ? " (trying again will not help)" : "")
+    return "\(operation): \(reply)"
   }
 }
 
