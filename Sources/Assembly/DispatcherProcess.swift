@@ -31,15 +31,22 @@ package struct DispatcherProcess: Sendable {
   package let tickets: TicketPublisher
   package let claims: ClaimPublisher
   package let holder: Holder
+  /// How many connections each part may have.
+  package let files: OpenFiles
 
   /// - Parameters:
   ///   - name: of the command, as servers show the connections: `baton produce`.
   ///   - role: as other processes see it; only `consume` counts as a consumer.
   ///   - version: of the program, for the log.
   ///   - runsOnce: whether it is to end with an error, and not to wait, where Postgres is away.
+  ///   - demands: the connections that the role's services make or take; probes are added here.
   package init(
-    _ name: String, role: String, version: String, settings: Settings, runsOnce: Bool = false, logger: Logger
+    _ name: String, role: String, version: String, settings: Settings, runsOnce: Bool = false,
+    demands: [OpenFiles.Demand] = [], logger: Logger
   ) throws {
+    let probes = settings.metricsPort == nil ? [] : [OpenFiles.Demand.probes]
+    files = try OpenFiles(
+      "baton \(name)", connections: settings.databasePool, demands: demands + probes, logger: logger)
     self.name = name
     self.version = version
     self.settings = settings
@@ -49,6 +56,7 @@ package struct DispatcherProcess: Sendable {
     var database = PostgresConfiguration(
       conninfo: settings.databaseURL?.reveal() ?? "", applicationName: "baton \(name)")
     database.sessionSettings = ReviewStore.sessionSettings
+    database.optionalSessionSettings = ReviewStore.optionalSessionSettings
     database.poolSize = settings.databasePool
     database.isPatient = !runsOnce
     self.database = database
@@ -71,7 +79,7 @@ package struct DispatcherProcess: Sendable {
   }
 
   private func registerChecks() {
-    readiness.register("postgres") { [pool] in await pool.ping() ? nil : "Postgres cannot be reached" }
+    readiness.register("postgres") { [pool] in await pool.fault() }
     readiness.register("broker") { [publisher] in
       publisher.isConnected ? nil : "there is no connection to the broker"
     }
@@ -131,8 +139,8 @@ package struct DispatcherProcess: Sendable {
     registry.onCollect { await figures.measure(into: metrics) }
     return [
       HealthServer(
-        host: settings.metricsHost, port: port, metrics: metrics, registry: registry, readiness: readiness,
-        logger: logger)
+        host: settings.metricsHost, port: port, connectionMax: files[.probes] ?? OpenFiles.Demand.probes.wanted,
+        metrics: metrics, registry: registry, readiness: readiness, logger: logger)
     ]
   }
 

@@ -16,17 +16,54 @@ package struct ReviewStore: Sendable {
     self.logger = logger
   }
 
-  /// Settings of each session that runs these statements.
+  /// Settings of each session that runs these statements, so that defaults of the server, the database or the account do not matter.
   ///
   /// `enable_seqscan` is off because a plan made while the tables were small, or with statistics from when nothing was
   /// queued, would be kept and read the whole history for every batch; every hot statement has an index to use. `jit` is off
   /// because the planner's penalty for the scans that remain, of tables with a handful of rows, would have each of them
-  /// compiled: seconds for what takes a millisecond.
+  /// compiled: seconds for what takes a millisecond. The other planner settings are the server's own defaults.
+  ///
+  /// `search_path` stays the account's: it says which schema is Baton's. `synchronous_commit` stays the operator's decision.
   package static let sessionSettings = [
-    "enable_seqscan": "off",
-    "jit": "off",
+    // Transactions: the claim needs a fresh snapshot for its second statement, and every statement may write.
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "default_transaction_deferrable": "off",
+    // Times: statements that wait for locks set their own limit.
     "statement_timeout": "30s",
+    "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "30s",
+    // Plans.
+    "enable_seqscan": "off",
+    "enable_indexscan": "on",
+    "enable_indexonlyscan": "on",
+    "enable_bitmapscan": "on",
+    "enable_nestloop": "on",
+    "enable_hashjoin": "on",
+    "enable_mergejoin": "on",
+    "enable_sort": "on",
+    "plan_cache_mode": "auto",
+    "jit": "off",
+    // How text becomes a value and a value becomes text.
     "timezone": "UTC",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "array_nulls": "on",
+    // Rows that a policy hides would be waited for; and no flood of messages.
+    "row_security": "on",
+    "client_min_messages": "notice",
+  ]
+
+  /// The same for settings that not every server knows, or not every account may change.
+  package static let optionalSessionSettings = [
+    // Of Postgres 14 and 17. An idle session is normal here.
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+    // Triggers keep the states, and notify.
+    "session_replication_role": "origin",
   ]
 }

@@ -8,13 +8,34 @@ struct DatabaseTests {
   enum Outage: String, CaseIterable, Sendable {
     /// No connection is accepted, and those that were there are cut.
     case away
-    /// As after a failover to a standby: every write is refused.
+    /// As behind a proxy that leads to a standby: every write is refused, in old and in new sessions.
     case readOnly
 
-    func statement(_ database: String, begins: Bool) -> String {
+    /// - Parameters:
+    ///   - server: a session with another database.
+    ///   - inside: one with the database, which is cut.
+    func begin(_ database: String, _ server: PostgresConnection, inside: TestStore) async throws {
       switch self {
-      case .away: "ALTER DATABASE \(database) ALLOW_CONNECTIONS \(!begins)"
-      case .readOnly: "ALTER DATABASE \(database) SET default_transaction_read_only = \(begins ? "on" : "off")"
+      case .away: try await server.query(Statement(unprepared: "ALTER DATABASE \(database) ALLOW_CONNECTIONS false"))
+      case .readOnly:
+        try await inside.pool.withConnection { connection in
+          try await connection.execute(
+            script: """
+              CREATE FUNCTION refuse_writes() RETURNS trigger LANGUAGE plpgsql AS $$
+              BEGIN
+                RAISE EXCEPTION 'cannot execute % in a read-only transaction', TG_OP USING ERRCODE = '25006';
+              END $$;
+              CREATE TRIGGER refuse_writes BEFORE INSERT OR UPDATE OR DELETE ON code_reviews
+                FOR EACH STATEMENT EXECUTE FUNCTION refuse_writes()
+              """)
+        }
+      }
+    }
+
+    func end(_ database: String, _ server: PostgresConnection, inside: TestStore) async throws {
+      switch self {
+      case .away: try await server.query(Statement(unprepared: "ALTER DATABASE \(database) ALLOW_CONNECTIONS true"))
+      case .readOnly: try await inside.sql("DROP TRIGGER refuse_writes ON code_reviews")
       }
     }
   }
@@ -39,13 +60,11 @@ struct DatabaseTests {
         testConfiguration(try postgresTestVariable("BATON_TEST_DATABASE_URL")), logger: .postgresTests)
       let cut = Statement(
         unprepared: "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '\(name)'")
-      try await server.query(Statement(unprepared: outage.statement(String(name), begins: true)))
+      try await outage.begin(String(name), server, inside: plant.test)
       try await server.query(cut)
       try await eventually("the consumer has noticed") { processes[1].output.contains("Postgres does not answer") }
       plant.worker.otherwise = .accept
-      try await server.query(Statement(unprepared: outage.statement(String(name), begins: false)))
-      // Sessions that began read-only stay so: a failover ends them too.
-      try await server.query(cut)
+      try await outage.end(String(name), server, inside: plant.test)
       await server.close()
       try await eventually("all dispatched") { (try? await plant.dispatchedCount()) == ids.count }
       #expect(plant.worker.runCounts.count == ids.count)

@@ -10,10 +10,17 @@ package final class BatonProcess: Sendable {
   /// - Parameters:
   ///   - arguments: the subcommand first.
   ///   - settings: BATON_* variables; nothing else of the tests' environment is passed on but the path.
-  package init(_ arguments: [String], settings: [String: String]) throws {
+  ///   - openFileMax: the limit of open files, soft and hard; nil leaves that of the tests.
+  package init(_ arguments: [String], settings: [String: String], openFileMax: Int? = nil) throws {
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: try postgresTestVariable("BATON_TEST_EXECUTABLE"))
-    process.arguments = arguments
+    let executable = try postgresTestVariable("BATON_TEST_EXECUTABLE")
+    if let openFileMax {
+      process.executableURL = URL(fileURLWithPath: "/bin/sh")
+      process.arguments = ["-c", "ulimit -n \(openFileMax) && exec \"$0\" \"$@\"", executable] + arguments
+    } else {
+      process.executableURL = URL(fileURLWithPath: executable)
+      process.arguments = arguments
+    }
     let inherited = ProcessInfo.processInfo.environment.filter { ["PATH", "HOME", "LD_LIBRARY_PATH"].contains($0.key) }
     process.environment = inherited.merging(settings) { $1 }
     let folder = FileManager.default.temporaryDirectory

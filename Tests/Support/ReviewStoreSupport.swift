@@ -67,11 +67,12 @@ package struct MissingReview: Error {
 
 /// Runs the body with a migrated database of its own.
 package func withTestStore<Result>(
-  isolation: isolated (any Actor)? = #isolation, _ body: (TestStore) async throws -> Result
+  server: String? = nil, isolation: isolated (any Actor)? = #isolation, _ body: (TestStore) async throws -> Result
 ) async throws -> Result {
-  try await withTestDatabase { conninfo in
+  try await withTestDatabase(server: server) { conninfo in
     var configuration = testConfiguration(conninfo)
     configuration.sessionSettings = ReviewStore.sessionSettings
+    configuration.optionalSessionSettings = ReviewStore.optionalSessionSettings
     let pool = PostgresPool(configuration, logger: .postgresTests)
     do {
       _ = try await Migrator(pool: pool).migrate()
