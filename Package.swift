@@ -73,9 +73,9 @@ let package = Package(
     module("Executors", ["CLinux"]),
     module("Resilience", [deque]),
     module("Telemetry", ["Reviews", log, metrics]),
-    module("Settings", ["Reviews", .product(name: "Yams", package: "Yams")]),
     module("AMQPClient", ["CRabbitMQ", "Executors", "Resilience", deque, log]),
     module("PostgresClient", ["CPostgres", "Executors", "Resilience", deque, log]),
+    module("Settings", ["AMQPClient", "PostgresClient", "Reviews", .product(name: "Yams", package: "Yams")]),
 
     module(
       "ReviewStore", ["PostgresClient", "Resilience", "Reviews", log], resources: [.embedInCode("Migrations")]),
@@ -114,8 +114,8 @@ let package = Package(
       "Assembly",
       [
         "AMQPClient", "BatonServer", "Dispatching", "Platforms", "PostgresClient", "Resilience", "ReviewQueue",
-        "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI", "WorkerClient", httpClient, lifecycle,
-        unixSignals, log,
+        "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI", "WorkerClient", httpClient, lifecycle, nio,
+        nioPosix, unixSignals, log,
       ]),
     .executableTarget(
       name: "baton",

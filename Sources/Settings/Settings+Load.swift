@@ -1,7 +1,8 @@
 extension Settings {
   /// Reads all settings: flags win over the environment, which wins over the file, which wins over the defaults.
   ///
-  /// An empty variable counts as not given, as compose files and unit files write it. Unknown `BATON_*` variables are a
+  /// White space at the ends of a value does not count, whatever the setting and its source: files with secrets end with a line's end.
+  /// A variable without anything else counts as not given, as compose files and unit files write it. Unknown `BATON_*` variables are a
   /// warning, as they may belong to another version; unknown keys of the file and flags are faults.
   /// - Parameters:
   ///   - flags: texts by key (`database_url`).
@@ -23,7 +24,7 @@ extension Settings {
     settings.warnings = unknownVariables(environment)
     for definition in SettingDefinition.all {
       let given = given(definition.key, flags, environment, fileValues)
-      guard let text = given?.text ?? definition.defaultText else { continue }
+      guard let text = (given?.text ?? definition.defaultText)?.trimmed else { continue }
       if given != nil { settings.given.insert(definition.key) }
       do {
         try definition.read(text, &settings)
@@ -60,14 +61,15 @@ extension Settings {
     _ key: Key, _ flags: [String: String], _ environment: [String: String], _ file: [String: String]
   ) -> (text: String, source: String)? {
     if let text = flags[key.rawValue] { return (text, key.flag) }
-    if let text = environment[key.variable], !text.isEmpty { return (text, key.variable) }
+    if let text = environment[key.variable], !text.trimmed.isEmpty { return (text, key.variable) }
     return file[key.rawValue].map { ($0, "`\(key.rawValue)` in the configuration file") }
   }
 
   private static func message(
     _ definition: SettingDefinition, _ source: String, _ text: String, _ fault: SettingFault
   ) -> String {
-    let shown = definition.isSecret ? "" : " \"\(text.prefix(100))\""
+    // With an '@' it may be a URL with a password, also where none belongs.
+    let shown = definition.isSecret || text.contains("@") ? "" : " \"\(text.prefix(100))\""
     let name = source == definition.key.variable ? source : "\(definition.key.variable) (\(source))"
     return "\(name):\(shown) \(fault.problem); a right value is \(definition.example)"
   }

@@ -54,7 +54,10 @@ extension Failure {
   init(_ error: PostgresError, at target: String?) {
     let text = "\(error)"
     let place = target.map { text.contains($0) ? "" : " (\($0))" } ?? ""
-    if error.isUnreachable {
+    if error.isConnectionStringFault {
+      self.init(
+        .settings, "\(text)\nCorrect BATON_DATABASE_URL, or the service file and the variables that libpq reads.")
+    } else if error.isUnreachable {
       self.init(
         .unavailable,
         "\(text)\(place)\nCheck that Postgres runs and that BATON_DATABASE_URL is right, then try again.")
