@@ -24,14 +24,13 @@ package struct ConsumerAssembly: Sendable {
     let source = AMQPConsumer(
       configuration: process.broker, topology: ReviewTopology.topology(queue: settings.queue), queue: settings.queue,
       prefetch: settings.prefetch, consumerTag: nil, logger: process.logger)
-    OpenFiles.raiseLimit()
     let circuits = Circuits()
     let platform = PlatformPreparer(
       access: platforms.access, circuits: circuits,
       flags: Self.flags(settings, httpClient: platforms.httpClient, logger: process.logger), logger: process.logger)
     let worker = try WorkerClient(
       baseURL: settings.workerURL ?? "", token: settings.workerToken ?? Secret(""), timeout: settings.workerTimeout,
-      connectionMax: settings.prefetch, logger: process.logger)
+      connectionMax: process.files[.worker] ?? settings.prefetch, logger: process.logger)
     consumer = Consumer(
       Consumer.Dependencies(
         store: process.store, deliveries: source, tickets: process.tickets, preparer: preparer ?? platform,
@@ -65,7 +64,8 @@ extension DispatcherProcess {
   package func workerClient(timeout: Duration? = nil) throws -> WorkerClient? {
     guard let url = settings.workerURL, let token = settings.workerToken else { return nil }
     return try WorkerClient(
-      baseURL: url, token: token, timeout: timeout ?? settings.workerTimeout, connectionMax: 16, logger: logger)
+      baseURL: url, token: token, timeout: timeout ?? settings.workerTimeout,
+      connectionMax: files[.workerQuestions] ?? 1, logger: logger)
   }
 
   /// The reaper of this process.

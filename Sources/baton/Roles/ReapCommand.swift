@@ -34,7 +34,8 @@ struct ReapCommand: AsyncParsableCommand {
     let (settings, logger) = try common.loadForRole(
       "reap", [database, broker, flow, worker, metrics], requiring: [.databaseURL, .amqpURL])
     let process = try DispatcherProcess(
-      "reap", role: "reap", version: Baton.version, settings: settings, runsOnce: interval == nil, logger: logger)
+      "reap", role: "reap", version: Baton.version, settings: settings, runsOnce: interval == nil,
+      demands: [.workerQuestions(clients: 1)], logger: logger)
     let worker = try process.workerClient()
     if worker == nil {
       logger.warning("BATON_WORKER_URL is not set: silent reviews are left alone, cancels are not told")
