@@ -77,16 +77,17 @@ package struct OpenFiles: Sendable {
     }
   }
 
-  /// Gives everybody the least, and divides what is left in proportion to what is wanted beyond.
+  /// Gives every use the least, and then equal parts of what is left; what a use does not want goes to the others. So one that wants much
+  /// leaves one that wants little all of it.
   static func divide(_ spare: Int, among demands: [Demand]) -> [Use: Int] {
-    let least = demands.reduce(0) { $0 + $1.least * $1.cost }
-    let more = demands.reduce(0) { $0 + ($1.wanted - $1.least) * $1.cost }
-    let left = max(spare - least, 0)
+    var left = max(spare - demands.reduce(0) { $0 + $1.least * $1.cost }, 0)
     var shares: [Use: Int] = [:]
-    for demand in demands {
-      let extra = demand.wanted - demand.least
-      // Rounded down, so that the sum is never more than there is.
-      shares[demand.use] = demand.least + (left >= more ? extra : Int(Double(extra) * Double(left) / Double(more)))
+    let byWant = demands.sorted { ($0.wanted - $0.least) * $0.cost < ($1.wanted - $1.least) * $1.cost }
+    for (index, demand) in byWant.enumerated() {
+      let part = left / (byWant.count - index)
+      let extra = min(demand.wanted - demand.least, part / demand.cost)
+      shares[demand.use] = demand.least + extra
+      left -= extra * demand.cost
     }
     return shares
   }

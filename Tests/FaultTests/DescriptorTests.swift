@@ -90,7 +90,8 @@ struct DescriptorTests {
             group.addTask {
               let outcome = await client.start(
                 WorkerPlant.request(id).encode(), reviewID: id, attempt: 1, trace: nil)
-              guard case .dispatched = outcome else { return Issue.record("\(id): \(outcome)") }
+              if case .dispatched = outcome { return }
+              Issue.record("\(id): \(outcome)")
             }
           }
         }

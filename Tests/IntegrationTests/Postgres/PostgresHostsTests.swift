@@ -13,34 +13,28 @@ struct PostgresHostsTests {
     return "postgresql://postgres@\(hosts),127.0.0.1:\(port)/postgres\(query)"
   }
 
-  private func configuration(_ conninfo: String) -> PostgresConfiguration {
+  private func shortTimes(_ conninfo: String) -> PostgresConfiguration {
     var configuration = testConfiguration(conninfo)
     configuration.connectTimeout = .seconds(4)
     return configuration
   }
 
-  @Test("a silent host in front is passed over after its own time, and comes last from then on")
+  @Test("a silent host in front is passed over after its own time")
   func silentFirst() async throws {
     let silent = try SilentAddress()
-    let configuration = try configuration(url("127.0.0.1:\(silent.port)"))
+    let pool = PostgresPool(try shortTimes(url("127.0.0.1:\(silent.port)")), logger: .postgresTests)
     let clock = ContinuousClock()
-    let pool = PostgresPool(configuration, logger: .postgresTests)
-    let first = try await clock.measure { #expect(try await pool.query(one).count == 1) }
+    let time = try await clock.measure { _ = try await pool.query(one) }
     await pool.close()
-    #expect(first >= .seconds(2))
-    // Without the memory this would take as long as the first one.
-    let second = try await clock.measure {
-      let connection = try await PostgresConnection.connect(configuration, logger: .postgresTests)
-      await connection.close()
-    }
-    #expect(second < .seconds(2))
+    // Half of connectTimeout, as there are two.
+    #expect(time >= .seconds(2))
     withExtendedLifetime(silent) {}
   }
 
   @Test("a host that accepts and says nothing, one that refuses and one without an address are passed over as well")
   func othersFirst() async throws {
     let mute = try ListeningAddress()
-    var configuration = try configuration(
+    var configuration = try shortTimes(
       url("127.0.0.1:\(mute.port),127.0.0.1:1,no-such-host.invalid:5432", "?connect_timeout=2"))
     configuration.acquireTimeout = .seconds(60)
     let connection = try await PostgresConnection.connect(configuration, logger: .postgresTests)
@@ -53,7 +47,7 @@ struct PostgresHostsTests {
   func none() async throws {
     let silent = try SilentAddress()
     let conninfo = "postgresql://me:s3cret@127.0.0.1:\(silent.port),127.0.0.1:1/d"
-    var configuration = configuration(conninfo)
+    var configuration = shortTimes(conninfo)
     configuration.acquireTimeout = .seconds(60)
     configuration.isPatient = false
     let pool = PostgresPool(configuration, logger: .postgresTests)
