@@ -33,7 +33,16 @@ def consumers(queue):
 
 
 def purge(queue):
-    manage("DELETE", f"queues/%2F/{urllib.parse.quote(queue, safe='')}/contents")
+    manage("DELETE", f"queues/%2F/{queue}/contents")
+
+
+def delete(queue):
+    manage("DELETE", f"queues/%2F/{queue}")
+
+
+def unbind(queue):
+    """Takes the queue's binding away: tickets that are published then have no route."""
+    manage("DELETE", f"bindings/%2F/e/baton/q/{queue}/{queue}")
 
 
 def close_connections():

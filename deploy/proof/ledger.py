@@ -44,7 +44,7 @@ def ends(session):
     return found
 
 
-def second_starts(entries, journal, faults):
+def second_starts(entries, faults):
     """Every run after the first of the same review and attempt, with what Baton could know.
 
     known      the first POST was answered with 202, and its sender lived undisturbed for a second after that
@@ -62,7 +62,7 @@ def second_starts(entries, journal, faults):
     for (review, attempt), runs in posts.items():
         for before, after in zip(runs, runs[1:]):
             answered = answers.get(before["post"])
-            could_know = answered is not None and not is_disturbed(before["sender"], before["at"], answered + UNDISTURBED, faults)
+            could_know = answered is not None and not is_disturbed(before, answered + UNDISTURBED, faults)
             asked = any(before["at"] < at < after["at"] for at in gets[review])
             found.append(dict(
                 review=review, attempt=attempt, first=before["at"], second=after["at"], senders=[before["sender"], after["sender"]],
@@ -70,13 +70,13 @@ def second_starts(entries, journal, faults):
     return found
 
 
-def is_disturbed(sender, first, last, faults):
-    """Whether the harness kept this process from recording an answer: by its end, its pause, or something that Postgres did."""
+def is_disturbed(post, until, faults):
+    """Whether the harness kept the sender from recording the answer: by its end, its pause, or what it did to Postgres or this row."""
     for fault in faults:
-        begins, ends_at = fault.get("killed", fault["at"]), fault.get("end", math.inf)
-        if fault["fault"] in ("kill", "pause") and fault.get("target") == sender and begins < last and ends_at > first:
-            return True
-        if fault["fault"] in ("stop-postgres", "lock-row") and begins < last and ends_at > first:
+        name, begins, over = fault["fault"], fault.get("killed", fault["at"]), fault.get("end", math.inf)
+        hits = (name in ("kill", "pause") and fault.get("target") == post["sender"] or name == "stop-postgres"
+                or name == "lock-row" and fault.get("review") == post["review"])
+        if hits and begins < until and over > post["at"]:
             return True
     return False
 

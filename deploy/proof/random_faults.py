@@ -26,19 +26,20 @@ def add_arguments(parser):
     parser.add_argument("--prefetch", type=int, default=40, help="of each of three consumers")
     parser.add_argument("--kills-only", action="store_true", help="no fault but kill -9")
     parser.add_argument("--only", type=classes, help="fault classes, with commas: " + ", ".join(weather.WEIGHTS))
+    parser.add_argument("--also", type=classes, default=[], help="more classes: " + ", ".join(weather.EXTRA))
     parser.add_argument("--without", type=classes, default=[], help="fault classes that are left out")
 
 
 def classes(text):
     names = text.split(",")
-    if unknown := [name for name in names if name not in weather.WEIGHTS]:
+    if unknown := [name for name in names if name not in {**weather.WEIGHTS, **weather.EXTRA}]:
         raise ValueError(unknown)
     return names
 
 
 def chosen(options):
     only = ["kill", "kill-publishing"] if options.kills_only else options.only or list(weather.WEIGHTS)
-    return [name for name in only if name not in options.without]
+    return [name for name in [*only, *options.also] if name not in options.without]
 
 
 def name(options):
@@ -94,7 +95,7 @@ def run(options):
     chance = random.Random(f"owners {options.seed}")
     limits = [1 + number % 5 for number in range(options.owners)]
     delays = [chance.uniform(*PREPARATION) for _ in range(1000)]
-    worker = dict(run=RUN, lost=0.2, late=0.1, doubled=0.1, silent=0.02)
+    worker = dict(run=RUN, lost=0.2, late=0.1, doubled=0.1, silent=0.05)
     load = [os.getloadavg()[0]]
     with System(name(options), options.executable, lambda number: delays[number % 1000], worker, options.seed, servers=2) as system:
         system.add_owners(limits)
@@ -160,7 +161,7 @@ def decide(system, watched, faults, ended):
         return dict(
             reviews=system.count("true"), completed=system.count("status = 'completed'"), failed=ledger.failed(session),
             lost=ledger.lost(session), over_capacity=ledger.over_capacity(session),
-            second_starts=ledger.second_starts(entries, system.journal, faults), ended_by_themselves=ended,
+            second_starts=ledger.second_starts(entries, faults), ended_by_themselves=ended,
             never_recovered=[sample for sample in watched.samples if sample["end"] is None],
             samples=watched.samples, faults=faults)
 
@@ -175,7 +176,9 @@ def print_result(result):
     say(f"lost {len(result['lost'])}; all had ended {result['settled']:.0f} s after the world was healed")
     say(f"started twice {len(result['second_starts'])}: known to Baton {len(known)}, not asked {len(asked)}")
     say(f"over an owner's limit by at most {result['over_capacity']}")
-    say(f"processes that ended by themselves {len(result['ended_by_themselves'])}; exit status of SIGTERM at the end not 0: {result['exits'] or 'none'}")
+    drains = [f"{fault['target']}: {fault['status']}" for fault in result["faults"] if fault.get("status")]
+    say(f"processes that ended by themselves {len(result['ended_by_themselves'])}; SIGTERM not answered with status 0: "
+        f"{len(drains)} under faults {drains or ''}, {len(result['exits'])} at the end {result['exits'] or ''}")
     say(f"load of the machine before {result['load'][0]:.1f}, after {result['load'][1]:.1f}\n")
     samples = [sample for sample in result["samples"] if sample["end"] is not None]
     print("    From a kill -9 to the next POST (or to what made it unnecessary), in seconds:\n")

@@ -14,18 +14,22 @@ WEIGHTS = {
     "kill": 28, "kill-publishing": 4, "terminate": 8, "pause": 12, "cut-postgres": 10, "close-broker": 8, "purge": 6, "lock-row": 10, "worker": 10,
     "stop-postgres": 4, "restart-broker": 2,
 }
+# Only if asked for.
+EXTRA = {"freeze-broker": 4, "delete-queue": 3, "unbind": 3}
 # Of these, one lasts at a time.
-ALONE = {"worker", "stop-postgres", "restart-broker", "kill-publishing"}
+ALONE = {"worker", "stop-postgres", "restart-broker", "kill-publishing", "freeze-broker"}
 # While one of these lasts, the harness itself keeps Baton from a dispatch.
-OUTAGES = {"worker", "stop-postgres", "restart-broker", "kill-publishing"}
+OUTAGES = {"worker", "stop-postgres", "restart-broker", "kill-publishing", "freeze-broker"}
+# These stop the broker's processes or need its answer: never at the same time.
+BROKER = {"restart-broker", "kill-publishing", "freeze-broker"}
 WORKER_MODES = {"hang": (2, 12), "error": (1, 5), "reset": (1, 5), "refuse": (1, 5)}
 
 
 class Weather:
     def __init__(self, system, recovery, seed, classes):
         self.system, self.recovery, self.random = system, recovery, random.Random(f"weather {seed}")
-        self.classes, self.weights = list(classes), [WEIGHTS[name] for name in classes]
-        self.faults, self.threads, self.going_on, self.is_over = [], [], set(), threading.Event()
+        self.classes, self.weights = list(classes), [{**WEIGHTS, **EXTRA}[name] for name in classes]
+        self.faults, self.threads, self.is_over = [], [], threading.Event()
 
     def run(self, goes_on):
         """Faults for as long as goes_on() says so; then waits until each has ended."""
@@ -34,16 +38,19 @@ class Weather:
             gap, where, strength = self.random.uniform(0.3, 2), self.random.random(), self.random.random()
             name = self.random.choices(self.classes, self.weights)[0]
             time.sleep(gap)
-            if name not in ALONE or name not in self.going_on:
+            if self.may_begin(name):
                 self.begin(name, where, strength)
         self.is_over.set()
         for thread in self.threads:
             thread.join()
 
+    def may_begin(self, name):
+        going_on = {fault["fault"] for fault in self.faults if "end" not in fault}
+        return not (name in ALONE and name in going_on or name in BROKER and going_on & BROKER)
+
     def begin(self, name, where, strength):
         fault = self.system.journal.note("fault", fault=name)
         self.faults.append(fault)
-        self.going_on.add(name)
         thread = threading.Thread(target=self.last, args=(fault, where, strength))
         self.threads.append(thread)
         thread.start()
@@ -55,27 +62,27 @@ class Weather:
         except (OSError, RuntimeError, urllib.error.URLError, subprocess.CalledProcessError) as error:
             fault["failed"] = str(error)
         fault["end"] = time.time()
-        self.going_on.discard(name)
         self.system.journal.note("fault over", fault=name, began=fault["at"], **{k: v for k, v in fault.items() if k in ("target", "failed")})
 
-    def one_role(self, where, may_be_paused=False):
-        """A role by the number drawn: not one that is being ended already."""
-        roles = [role for role in self.system.roles.values() if not role.is_ending and (may_be_paused or not role.is_paused)]
-        return roles[int(where * len(roles))]
+    def one_role(self, where, may_be_paused=False, kind=None):
+        """A role by the number drawn, not one that is being ended already; None if there is none."""
+        roles = [role for role in self.system.roles.values()
+                 if not role.is_ending and (may_be_paused or not role.is_paused) and kind in (None, role.kind)]
+        return roles[int(where * len(roles))] if roles else None
 
     # --- the classes; each returns what is worth noting ---
 
     def kill(self, where, _):
-        role = self.one_role(where, may_be_paused=True)
+        # Half of the kills hit a consumer: they have most in their hands.
+        kind, where = ("consume", where * 2) if where < 0.5 else (None, where * 2 - 1)
+        role = self.one_role(where, may_be_paused=True, kind=kind) or self.one_role(where, may_be_paused=True)
         dead, pid, at = role.kill()
         return dict(target=dead, killed=at, hands=self.recovery.killed(dead, pid, at))
 
     def kill_publishing(self, where, _):
         """A kill between a claim and its publish, which is rarely hit by chance: the broker stands still for up to a second."""
-        producers = [role for role in self.system.roles.values() if role.kind == "produce" and not role.is_ending and not role.is_paused]
-        if not producers or "restart-broker" in self.going_on:
+        if not (role := self.one_role(where, kind="produce")):
             return dict(skipped=True)
-        role = producers[int(where * len(producers))]
         with broker.Frozen():
             self.wait_for_claims(role.process.pid)
             dead, pid, at = role.kill()
@@ -114,6 +121,16 @@ class Weather:
 
     def purge(self, *_):
         broker.purge(QUEUE)
+
+    def freeze_broker(self, _, strength):
+        with broker.Frozen():
+            self.is_over.wait(0.5 + 5.5 * strength)
+
+    def delete_queue(self, *_):
+        broker.delete(QUEUE)
+
+    def unbind(self, *_):
+        broker.unbind(QUEUE)
 
     def lock_row(self, where, strength):
         with postgres.Session(DATABASE) as session:

@@ -6,7 +6,7 @@ import postgres
 from figures import percentile
 from system import DATABASE, FIELDS, System, say, until
 
-INSERTS, IDLE = 50, 30
+INSERTS, IDLE = 30, 30
 
 
 def run(options):
@@ -48,23 +48,22 @@ def measure_idle(system):
     rows = system.session.query("""SELECT sum(total_exec_time + total_plan_time), sum(calls) FROM pg_stat_statements
                                    WHERE query NOT LIKE '%pg_stat_statements%'""")
     top = system.session.query("""SELECT substring(query FROM 'baton:[a-z_]+'), round(total_exec_time::numeric), calls FROM pg_stat_statements
-                                  ORDER BY total_exec_time DESC LIMIT 3""")
+                                  ORDER BY total_exec_time DESC LIMIT 5""")
     return dict(
         postgres_cpu_ms_per_idle_second=round(cpu * 1000, 1), statement_ms_per_idle_second=round(float(rows[0][0]) / seconds, 1),
         statements_per_idle_second=round(float(rows[0][1]) / seconds, 1), most_costly="; ".join(f"{n} {ms} ms in {c} calls" for n, ms, c in top))
 
 
 def measure_inserts(system, limit):
-    inserted = {}
+    """One review after another, each inserted after the POST of the one before."""
+    waits, end = [], time.monotonic() + limit
     for number in range(1_000_001, 1_000_001 + INSERTS):
+        time.sleep(0.2)
         at = time.time()
-        inserted[system.insert([(number, "o0")])[0]] = at
-        time.sleep(0.3)
-    posts = {}
+        review, = system.insert([(number, "o0")])
+        waits.append(until("the free owner's review is with the worker", lambda: post(system, review), end - time.monotonic(), every=0.02) - at)
+    return waits
 
-    def all_posted():
-        posts.update({entry["review"]: entry["at"] for entry in system.worker_entries() if entry["what"] == "post"})
-        return inserted.keys() <= posts.keys()
 
-    until("the free owner's reviews are with the worker", all_posted, limit, every=1)
-    return [posts[review] - at for review, at in inserted.items()]
+def post(system, review):
+    return next((entry["at"] for entry in system.worker_entries() if entry["what"] == "post" and entry["review"] == review), None)
