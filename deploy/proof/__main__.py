@@ -7,18 +7,21 @@ import sys
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "bench/driver"))
 
 import random_faults  # noqa: E402
+import report  # noqa: E402
 import scenarios  # noqa: E402
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="deploy/prove")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, module in (("faults", random_faults), ("scenario", scenarios)):
+    for name, module in (("faults", random_faults), ("scenario", scenarios), ("report", report)):
         command = commands.add_parser(name, description=module.__doc__)
-        command.add_argument("--executable", type=lambda path: str(pathlib.Path(path).resolve()), required=True, help="the baton to prove")
-        command.add_argument("--json", help="where the result goes; otherwise into .local/prove")
         module.add_arguments(command)
         command.set_defaults(main=module.main)
+        if module is report:
+            continue
+        command.add_argument("--executable", type=lambda path: str(pathlib.Path(path).resolve()), required=True, help="the baton to prove")
+        command.add_argument("--json", help="where the result goes; otherwise into .local/prove")
     return parser.parse_args()
 
 

@@ -109,11 +109,16 @@ def overlapping(sample, faults):
 
 
 def judge(samples, faults):
-    """Adds each sample's times: raw, without the harness's own outages, and until it had moved on."""
+    """Adds each sample's times: raw, without the harness's own outages, and until it had moved on; and whether the next process that had
+    the review in its hands was killed too."""
+    kills = collections.defaultdict(list)
+    for sample in samples:
+        kills[sample["review"]].append(sample["killed"])
     for sample in samples:
         if sample["end"] is None:
             continue
         sample["seconds"] = sample["end"] - sample["killed"]
         sample["without_outages"] = sample["seconds"] - outage_within(sample, faults)
         sample["until_moved"] = max(0.0, sample["moved"] - sample["killed"]) if "moved" in sample else None
+        sample["again"] = any(sample["killed"] < killed < sample["end"] for killed in kills[sample["review"]])
         sample["with"] = sorted(overlapping(sample, faults))

@@ -8,8 +8,8 @@ import time
 import ledger
 import postgres
 import recovery
+import report
 import weather
-from figures import print_table, summary
 from system import DATABASE, RESULTS, System, say
 
 ROLES = [("produce", 2), ("consume", 3), ("reap", 2), ("serve", 2)]
@@ -110,7 +110,8 @@ def run(options):
             supervisor.stop()
         load.append(os.getloadavg()[0])
         result = decide(system, watched, faults, supervisor.ended)
-        result |= dict(seed=options.seed, classes=chosen(options), settled=settled, load=load, exits=stop(system))
+        result |= dict(seed=options.seed, executable=options.executable, classes=chosen(options), settled=settled, load=load)
+        result["exits"] = stop(system)
     return result
 
 
@@ -166,48 +167,10 @@ def decide(system, watched, faults, ended):
             samples=watched.samples, faults=faults)
 
 
-# --- what is printed ---
-
-
-def print_result(result):
-    known = [start for start in result["second_starts"] if start["knowledge"] == "known"]
-    asked = [start for start in result["second_starts"] if start["knowledge"] == "not asked"]
-    say(f"reviews {result['reviews']}, completed {result['completed']}, failed {sum(result['failed'].values())} {result['failed'] or ''}")
-    say(f"lost {len(result['lost'])}; all had ended {result['settled']:.0f} s after the world was healed")
-    say(f"started twice {len(result['second_starts'])}: known to Baton {len(known)}, not asked {len(asked)}")
-    say(f"over an owner's limit by at most {result['over_capacity']}")
-    drains = [f"{fault['target']}: {fault['status']}" for fault in result["faults"] if fault.get("status")]
-    say(f"processes that ended by themselves {len(result['ended_by_themselves'])}; SIGTERM not answered with status 0: "
-        f"{len(drains)} under faults {drains or ''}, {len(result['exits'])} at the end {result['exits'] or ''}")
-    say(f"load of the machine before {result['load'][0]:.1f}, after {result['load'][1]:.1f}\n")
-    samples = [sample for sample in result["samples"] if sample["end"] is not None]
-    print("    From a kill -9 to the next POST (or to what made it unnecessary), in seconds:\n")
-    print_table(["in the hands of the dead", "number", "p50", "p99", "worst", "p99 without outages", "worst without", "p99 until moved on", "worst"],
-                [recovery_row(kind, [s for s in samples if s["kind"] == kind]) for kind in ("lease", "claim")])
-    print("    Leases and claims by what else was going on between the kill and the POST:\n")
-    rows = [fault_row(name, result["faults"], [s for s in samples if name in s["with"]]) for name in result["classes"]]
-    print_table(["fault", "times", "number", "p50", "p99", "worst", "p99 without outages", "worst without"],
-                [*rows, fault_row("none", [], [s for s in samples if not s["with"]])])
-    print("    The slowest:\n")
-    slowest = sorted(samples, key=lambda sample: -sample["seconds"])[:8]
-    print_table(["review", "dead", "seconds", "without outages", "moved on after", "with"],
-                [[s["review"][:8], s["role"], f"{s['seconds']:.1f}", f"{s['without_outages']:.1f}",
-                  "" if s["until_moved"] is None else f"{s['until_moved']:.1f}", ",".join(s["with"])] for s in slowest])
-
-
-def recovery_row(kind, samples):
-    without, moved = (summary([s[key] for s in samples])[2:] for key in ("without_outages", "until_moved"))
-    return [{"lease": "leases (consumers)", "claim": "claims (producers, reapers)"}[kind], *summary([s["seconds"] for s in samples]), *without, *moved]
-
-
-def fault_row(name, faults, samples):
-    times = sum(fault["fault"] == name and not fault.get("skipped") for fault in faults)
-    return [name, times, *summary([s["seconds"] for s in samples]), *summary([s["without_outages"] for s in samples])[2:]]
-
-
 def is_fine(result):
-    return not (result["lost"] or result["never_recovered"] or result["over_capacity"] > 0 or result["ended_by_themselves"] or result["exits"]
-                or result["failed"] or any(start["knowledge"] == "known" for start in result["second_starts"]))
+    broken = ("lost", "never_recovered", "ended_by_themselves", "exits", "failed")
+    known = [start for start in result["second_starts"] if start["knowledge"] == "known"]
+    return not (any(result[key] for key in broken) or known or result["over_capacity"] > 0)
 
 
 def main(options):
@@ -215,6 +178,6 @@ def main(options):
     path = options.json or RESULTS / f"{name(options)}.json"
     with open(path, "w") as file:
         json.dump(result, file, indent=1)
-    print_result(result)
+    report.print_results([result])
     say(f"all of it: {path}")
     return is_fine(result)

@@ -11,8 +11,8 @@ from system import DATABASE, QUEUE
 
 # How often each class comes, against the others.
 WEIGHTS = {
-    "kill": 28, "kill-publishing": 4, "terminate": 8, "pause": 12, "cut-postgres": 10, "close-broker": 8, "purge": 6, "lock-row": 10, "worker": 10,
-    "stop-postgres": 4, "restart-broker": 2,
+    "kill": 28, "kill-publishing": 4, "terminate": 8, "pause": 12, "cut-postgres": 10, "close-broker": 8, "purge": 6, "lock-row": 10,
+    "worker": 10, "stop-postgres": 4, "restart-broker": 2,
 }
 # Only if asked for.
 EXTRA = {"freeze-broker": 4, "delete-queue": 3, "unbind": 3}
@@ -62,7 +62,7 @@ class Weather:
         except (OSError, RuntimeError, urllib.error.URLError, subprocess.CalledProcessError) as error:
             fault["failed"] = str(error)
         fault["end"] = time.time()
-        self.system.journal.note("fault over", fault=name, began=fault["at"], **{k: v for k, v in fault.items() if k in ("target", "failed")})
+        self.system.journal.note("fault over", fault=name, began=fault["at"], target=fault.get("target"), failed=fault.get("failed"))
 
     def one_role(self, where, may_be_paused=False, kind=None):
         """A role by the number drawn, not one that is being ended already; None if there is none."""

@@ -77,7 +77,8 @@ class Worker:
                     return
                 number = answer.pop("post", None)
                 data = json.dumps(answer).encode()
-                writer.write(f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
+                head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+                writer.write(head.encode() + data)
                 await writer.drain()
                 if number:
                     self.note("answer", post=number, status=status)
@@ -173,9 +174,9 @@ class Worker:
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 try:
                     body = json.dumps({"status": status, "attempt": attempt}).encode()
-                    writer.write(
-                        f"POST /api/internal/code-review-status/{review} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-                        f"X-Internal-Secret: s\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+                    head = (f"POST /api/internal/code-review-status/{review} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                            f"X-Internal-Secret: s\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n")
+                    writer.write(head.encode() + body)
                     line = await reader.readline()
                     return line.split(b" ")[1:2] == [b"200"]
                 finally:

@@ -7,7 +7,10 @@ from system import RESULTS, say
 
 from scenarios import hung_worker, locked_row, many_owners, purge, stopped_postgres
 
-ALL = {"purge": purge, "hung-worker": hung_worker, "stopped-postgres": stopped_postgres, "locked-row": locked_row, "many-owners": many_owners}
+ALL = {
+    "purge": purge, "hung-worker": hung_worker, "stopped-postgres": stopped_postgres, "locked-row": locked_row,
+    "many-owners": many_owners,
+}
 
 
 def add_arguments(parser):

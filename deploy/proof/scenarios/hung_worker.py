@@ -12,7 +12,8 @@ SILENT, CLAIMS = 400, 20
 def run(options):
     with System("hung-worker", options.executable) as system:
         system.add_owners([10_000])
-        system.session.query(f"""INSERT INTO code_reviews ({FIELDS}, status, claimed_at, published_at, dispatched_at, started_at, updated_at)
+        system.session.query(f"""INSERT INTO code_reviews
+            ({FIELDS}, status, claimed_at, published_at, dispatched_at, started_at, updated_at)
           SELECT 'org', 'o0', 'github', 'acme/old', g, 'https://github.com/acme/old/pull/' || g, 'Title', 'ann', 'main', 'feature',
                  md5(g::text), 'running', t, t, t, t, t
             FROM generate_series(1, {SILENT}) g, (SELECT now() - interval '1 hour' AS t) old""")

@@ -40,11 +40,12 @@ def measure(moment, options):
         posts = {}
         for entry in entries:
             posts.setdefault(entry["review"], entry["at"])
-        waits = [posts[review] - at for review, at in inserted.items()]
+        waits = [posts[review] - at if review in posts else options.limit for review, at in inserted.items()]
         return dict(
-            locked=moment, locked_s=seconds, others=len(waits), median_s=round(percentile(waits, 0.5), 2), p90_s=round(percentile(waits, 0.9), 2),
-            worst_s=round(max(waits), 2), oldest_heartbeat_s=round(heartbeat, 1), republished=system.count("republish_count > 0 AND pr_number > 1"),
-            started_twice=len(entries) - len(posts), failed=system.count("status = 'failed'"), promised=max(waits) <= 2)
+            locked=moment, locked_s=seconds, others=len(waits), median_s=round(percentile(waits, 0.5), 2),
+            p90_s=round(percentile(waits, 0.9), 2), worst_s=round(max(waits), 2), oldest_heartbeat_s=round(heartbeat, 1),
+            republished=system.count("republish_count > 0 AND pr_number > 1"), started_twice=len(entries) - len(posts),
+            failed=system.count("status = 'failed'"), promised=max(waits) <= 2)
 
 
 def load(system, seconds):
@@ -54,7 +55,8 @@ def load(system, seconds):
         number += 1
         at = time.time()
         inserted[system.insert([(number, "o0")])[0]] = at
-        rows = system.session.query("SELECT COALESCE(max(extract(epoch FROM now() - heartbeat_at)), 0) FROM baton_holders WHERE role = 'consume'")
+        rows = system.session.query(
+            "SELECT COALESCE(max(extract(epoch FROM now() - heartbeat_at)), 0) FROM baton_holders WHERE role = 'consume'")
         oldest = max(oldest, float(rows[0][0]))
         threading.Event().wait(1 / RATE)
     return inserted, oldest

@@ -29,11 +29,12 @@ def run(options):
 def fill(system, many):
     """Through the triggers, as an application would: whatever Baton counts for itself has to be right."""
     say(f"inserting {many} owners, each with a running and a pending review")
-    system.session.query(f"INSERT INTO review_owners (owner_type, owner_id, max_concurrent) SELECT 'org', 'm' || g, 1 FROM generate_series(1, {many}) g")
+    system.session.query(f"""INSERT INTO review_owners (owner_type, owner_id, max_concurrent)
+                             SELECT 'org', 'm' || g, 1 FROM generate_series(1, {many}) g""")
     for status, more in (("running", ", now(), now(), now(), now()"), ("pending", ", NULL, NULL, NULL, NULL")):
         system.session.query(f"""INSERT INTO code_reviews ({FIELDS}, status, claimed_at, published_at, dispatched_at, started_at)
-          SELECT 'org', 'm' || g, 'github', 'acme/{status}', g, 'https://github.com/acme/shop/pull/' || g, 'Title', 'ann', 'main', 'feature',
-                 md5(g::text), '{status}'{more} FROM generate_series(1, {many}) g""")
+          SELECT 'org', 'm' || g, 'github', 'acme/{status}', g, 'https://github.com/acme/shop/pull/' || g, 'Title', 'ann',
+                 'main', 'feature', md5(g::text), '{status}'{more} FROM generate_series(1, {many}) g""")
     system.add_owners([1000])
     postgres.query("VACUUM ANALYZE", DATABASE)
 
@@ -47,11 +48,12 @@ def measure_idle(system):
     cpu = (postgres.cpu_seconds() - before) / seconds
     rows = system.session.query("""SELECT sum(total_exec_time + total_plan_time), sum(calls) FROM pg_stat_statements
                                    WHERE query NOT LIKE '%pg_stat_statements%'""")
-    top = system.session.query("""SELECT substring(query FROM 'baton:[a-z_]+'), round(total_exec_time::numeric), calls FROM pg_stat_statements
-                                  ORDER BY total_exec_time DESC LIMIT 5""")
+    top = system.session.query("""SELECT substring(query FROM 'baton:[a-z_]+'), round(total_exec_time::numeric), calls
+                                  FROM pg_stat_statements ORDER BY total_exec_time DESC LIMIT 5""")
     return dict(
         postgres_cpu_ms_per_idle_second=round(cpu * 1000, 1), statement_ms_per_idle_second=round(float(rows[0][0]) / seconds, 1),
-        statements_per_idle_second=round(float(rows[0][1]) / seconds, 1), most_costly="; ".join(f"{n} {ms} ms in {c} calls" for n, ms, c in top))
+        statements_per_idle_second=round(float(rows[0][1]) / seconds, 1),
+        most_costly="; ".join(f"{name} {ms} ms in {calls} calls" for name, ms, calls in top))
 
 
 def measure_inserts(system, limit):
@@ -61,7 +63,8 @@ def measure_inserts(system, limit):
         time.sleep(0.2)
         at = time.time()
         review, = system.insert([(number, "o0")])
-        waits.append(until("the free owner's review is with the worker", lambda: post(system, review), end - time.monotonic(), every=0.02) - at)
+        posted = until("the free owner's review is with the worker", lambda: post(system, review), end - time.monotonic(), every=0.02)
+        waits.append(posted - at)
     return waits
 
 

@@ -45,4 +45,5 @@ def measure(is_cut, options):
 
 
 def consumer_backends():
-    return [int(row[0]) for row in postgres.query("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'baton consume%'", DATABASE)]
+    sql = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'baton consume%'"
+    return [int(row[0]) for row in postgres.query(sql, DATABASE)]
