@@ -86,7 +86,8 @@ class Weather:
         with broker.Frozen():
             self.wait_for_claims(role.process.pid)
             dead, pid, at = role.kill()
-        return dict(target=dead, killed=at, hands=self.recovery.killed(dead, pid, at))
+            hands = self.recovery.killed(dead, pid, at)
+        return dict(target=dead, killed=at, hands=hands)
 
     def wait_for_claims(self, pid):
         end = time.monotonic() + 1
