@@ -81,6 +81,24 @@ def is_disturbed(post, until, faults):
     return False
 
 
+def handed_back(session):
+    """When each review went back to pending: the worker was out, or a broker took no ticket. It then waits for a slot of its owner."""
+    found = collections.defaultdict(list)
+    for review, at in session.query("SELECT review_id, extract(epoch FROM at) FROM review_transitions WHERE to_status = 'pending'"):
+        found[review].append(float(at))
+    return found
+
+
+def on_the_way(session, entries):
+    """Seconds from each review's first claim to its first POST. It shows the tickets that were lost without a kill."""
+    posts = {}
+    for entry in entries:
+        if entry["what"] == "post":
+            posts.setdefault(entry["review"], entry["at"])
+    claims = session.query("SELECT review_id, extract(epoch FROM min(at)) FROM review_transitions WHERE to_status = 'queued' GROUP BY 1")
+    return {review: round(posts[review] - float(at), 3) for review, at in claims if review in posts}
+
+
 def posts_by_review(entries):
     found = collections.defaultdict(list)
     for entry in entries:
@@ -108,9 +126,9 @@ def overlapping(sample, faults):
             and fault["at"] < sample["end"] and fault.get("end", math.inf) > sample["killed"]}
 
 
-def judge(samples, faults):
-    """Adds each sample's times: raw, without the harness's own outages, and until it had moved on; and whether the next process that had
-    the review in its hands was killed too."""
+def judge(samples, faults, returns):
+    """Adds each sample's times: raw, without the harness's own outages, and until it had moved on; whether the next process that had
+    the review in its hands was killed too; and whether the review was handed back."""
     kills = collections.defaultdict(list)
     for sample in samples:
         kills[sample["review"]].append(sample["killed"])
@@ -121,4 +139,5 @@ def judge(samples, faults):
         sample["without_outages"] = sample["seconds"] - outage_within(sample, faults)
         sample["until_moved"] = max(0.0, sample["moved"] - sample["killed"]) if "moved" in sample else None
         sample["again"] = any(sample["killed"] < killed < sample["end"] for killed in kills[sample["review"]])
+        sample["handed_back"] = any(sample["killed"] < at < sample["end"] for at in returns[sample["review"]])
         sample["with"] = sorted(overlapping(sample, faults))

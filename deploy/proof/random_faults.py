@@ -158,13 +158,14 @@ def decide(system, watched, faults, ended):
     entries, session = system.worker_entries(), postgres.Session(DATABASE)
     with session:
         recovery.complete(watched.samples, ledger.posts_by_review(entries), ledger.ends(session))
-        ledger.judge(watched.samples, faults)
+        ledger.judge(watched.samples, faults, ledger.handed_back(session))
         return dict(
             reviews=system.count("true"), completed=system.count("status = 'completed'"), failed=ledger.failed(session),
             lost=ledger.lost(session), over_capacity=ledger.over_capacity(session),
             second_starts=ledger.second_starts(entries, faults), ended_by_themselves=ended,
-            never_recovered=[sample for sample in watched.samples if sample["end"] is None],
-            samples=watched.samples, faults=faults)
+            claim_to_post=ledger.on_the_way(session, entries),
+            never_recovered=[sample for sample in watched.samples if sample["end"] is None], samples=watched.samples,
+            faults=faults)
 
 
 def is_fine(result):

@@ -28,6 +28,9 @@ def print_results(results):
     samples, faults = ([item for result in results for item in result[key]] for key in ("samples", "faults"))
     samples = [sample for sample in samples if sample["end"] is not None]
     print_recovery(samples)
+    print("    Every review, from its first claim to its first POST, in seconds:\n")
+    waits = [seconds for result in results for seconds in result.get("claim_to_post", {}).values()]
+    print_table(HEADING[:4], [summary(waits)])
     print_by_fault(samples, faults, list(dict.fromkeys(name for result in results for name in result["classes"])))
     print_slowest(samples)
 
@@ -41,7 +44,7 @@ def print_verdict(result):
         ["reviews", result["reviews"]],
         ["completed", result["completed"]],
         ["failed or cancelled", ", ".join(f"{code} {number}" for code, number in result["failed"].items()) or 0],
-        ["lost", len(result["lost"])],
+        ["lost (not ended)", ", ".join(f"{review['review'][:8]} {review['status']}" for review in result["lost"]) or 0],
         ["in a dead process's hands and never recovered", len(result["never_recovered"])],
         ["all had ended after the last fault, s", round(result["settled"])],
         ["started twice, and Baton knew", starts["known"]],
@@ -60,7 +63,9 @@ def print_recovery(samples):
     for kind, title in HANDS.items():
         of_kind = [sample for sample in samples if sample["kind"] == kind]
         rows.append(row(title, of_kind))
-        rows.append(row("  of these, killed once", [sample for sample in of_kind if not sample["again"]]))
+        once = [sample for sample in of_kind if not sample["again"]]
+        rows.append(row("  of these, killed once", once))
+        rows.append(row("  and never handed back", [sample for sample in once if not sample["handed_back"]]))
     print_table(["in the hands of the dead", *HEADING], rows)
 
 
