@@ -72,14 +72,14 @@ let package = Package(
     module("Reviews"),
     module("Executors", ["CLinux"]),
     module("Resilience", [deque]),
-    module("Telemetry", ["Reviews", log, metrics]),
-    module("Settings", ["Reviews", .product(name: "Yams", package: "Yams")]),
+    module("Telemetry", ["CLinux", "Reviews", deque, log, metrics]),
     module("AMQPClient", ["CRabbitMQ", "Executors", "Resilience", deque, log]),
     module("PostgresClient", ["CPostgres", "Executors", "Resilience", deque, log]),
+    module("Settings", ["AMQPClient", "PostgresClient", "Reviews", .product(name: "Yams", package: "Yams")]),
 
     module(
       "ReviewStore", ["PostgresClient", "Resilience", "Reviews", log], resources: [.embedInCode("Migrations")]),
-    module("ReviewQueue", ["AMQPClient", "Reviews", log]),
+    module("ReviewQueue", ["AMQPClient", "Resilience", "Reviews", log]),
     module("WorkerAPI", ["Reviews", crypto]),
     module(
       "WorkerClient", ["Resilience", "Reviews", "WorkerAPI", deque, nio, nioHTTP, nioPosix, nioTLS, nioSSL, log]),
@@ -114,8 +114,8 @@ let package = Package(
       "Assembly",
       [
         "AMQPClient", "BatonServer", "Dispatching", "Platforms", "PostgresClient", "Resilience", "ReviewQueue",
-        "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI", "WorkerClient", httpClient, lifecycle,
-        unixSignals, log,
+        "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI", "WorkerClient", httpClient, lifecycle, nio,
+        nioPosix, unixSignals, log,
       ]),
     .executableTarget(
       name: "baton",
@@ -143,7 +143,7 @@ let package = Package(
     tests("TelemetryTests", ["Reviews", "Support", "Telemetry", log, metrics, metricsTestKit]),
     tests("SettingsTests", ["Reviews", "Settings"]),
     tests("ReviewsTests", ["Reviews"]),
-    tests("AMQPClientTests", ["AMQPClient", "Executors", "Support"]),
+    tests("AMQPClientTests", ["AMQPClient", "CRabbitMQ", "Executors", "Support"]),
     tests("PostgresClientTests", ["PostgresClient", "Resilience", "Support", log]),
     tests("WorkerAPITests", ["Reviews", "WorkerAPI", crypto]),
     tests(

@@ -3,6 +3,7 @@ internal import AsyncHTTPClient
 package import Dispatching
 internal import Logging
 package import Platforms
+internal import PostgresClient
 package import Resilience
 internal import ReviewQueue
 internal import ReviewStore
@@ -24,22 +25,25 @@ package struct ConsumerAssembly: Sendable {
     let source = AMQPConsumer(
       configuration: process.broker, topology: ReviewTopology.topology(queue: settings.queue), queue: settings.queue,
       prefetch: settings.prefetch, consumerTag: nil, logger: process.logger)
-    OpenFiles.raiseLimit()
     let circuits = Circuits()
     let platform = PlatformPreparer(
       access: platforms.access, circuits: circuits,
       flags: Self.flags(settings, httpClient: platforms.httpClient, logger: process.logger), logger: process.logger)
     let worker = try WorkerClient(
       baseURL: settings.workerURL ?? "", token: settings.workerToken ?? Secret(""), timeout: settings.workerTimeout,
-      connectionMax: settings.prefetch, logger: process.logger)
+      connectionMax: process.files[.worker] ?? settings.prefetch, logger: process.logger)
     consumer = Consumer(
       Consumer.Dependencies(
         store: process.store, deliveries: source, tickets: process.tickets, preparer: preparer ?? platform,
-        worker: worker, workerURL: settings.workerURL ?? "", workerCircuit: Circuit(name: "worker"),
-        metrics: process.metrics),
+        worker: worker, workerURL: settings.workerURL ?? "",
+        workerCircuit: Circuit(
+          name: "worker", breaker: CircuitBreaker(probeTimeout: max(.seconds(60), settings.workerTimeout * 3))),
+        holderState: process.holderState, metrics: process.metrics),
       holder: process.holder.id, policy: process.policy, logger: process.logger)
     let (consumer, metrics) = (consumer, process.metrics)
     process.readiness.register("consumer") { consumer.fault }
+    // Informs only: a server that is out for its callers as well would lose the callbacks of what still runs.
+    process.readiness.register("worker", isRequired: false) { consumer.workerFault }
     metrics.consumerSlots.set(settings.prefetch)
     let reconnects = ReconnectCounter()
     let githubTarget = platform.githubTarget
@@ -65,17 +69,33 @@ extension DispatcherProcess {
   package func workerClient(timeout: Duration? = nil) throws -> WorkerClient? {
     guard let url = settings.workerURL, let token = settings.workerToken else { return nil }
     return try WorkerClient(
-      baseURL: url, token: token, timeout: timeout ?? settings.workerTimeout, connectionMax: 16, logger: logger)
+      baseURL: url, token: token, timeout: timeout ?? settings.workerTimeout,
+      connectionMax: files[.workerQuestions] ?? 1, logger: logger)
   }
 
   /// The reaper of this process.
-  package func reaper(worker: WorkerClient?, interval: Duration) -> Reaper {
+  /// - Parameter wakeup: woken when the broker can be reached again.
+  package func reaper(worker: WorkerClient?, interval: Duration, wakeup: Wakeup = Wakeup()) -> Reaper {
     Reaper(
-      store: store, publisher: claims, worker: worker, workerURL: settings.workerURL ?? "", holder: holder.id,
-      policy: policy, interval: interval, metrics: metrics, logger: logger)
+      Reaper.Dependencies(
+        store: store, recoveryPool: PostgresPool(recoveryDatabase, logger: logger), publisher: claims, worker: worker,
+        workerURL: settings.workerURL ?? "", holderState: holderState, metrics: metrics,
+        // A consumer's circuit is the one that holds reviews back.
+        showsCircuit: holder.role == "reap"),
+      holder: holder.id, policy: policy, interval: interval, wakeup: wakeup, logger: logger)
   }
 
-  /// Tells the worker of cancels.
+  /// How recovery is connected: a single connection, soon made again, with statements that end soon, sooner behind a lock.
+  private var recoveryDatabase: PostgresConfiguration {
+    var database = database
+    database.poolSize = 1
+    database.reconnect = Backoff(base: .milliseconds(100), max: .seconds(1))
+    database.sessionSettings["statement_timeout"] = "10s"
+    database.sessionSettings["lock_timeout"] = "2s"
+    return database
+  }
+
+  /// Notifies the worker of cancels.
   /// - Parameters:
   ///   - worker: as ``workerClient(timeout:)`` makes it without a time-out.
   ///   - wakeup: of the outbox.
@@ -88,7 +108,7 @@ extension DispatcherProcess {
   /// The producer of this process.
   package func producer(wakeup: Wakeup) -> Producer {
     Producer(
-      store: store, publisher: claims, holder: holder.id, wakeup: wakeup, policy: policy, metrics: metrics,
-      logger: logger)
+      store: store, publisher: claims, holder: holder.id, holderState: holderState, wakeup: wakeup, policy: policy,
+      metrics: metrics, logger: logger)
   }
 }

@@ -17,18 +17,20 @@ extension DispatcherProcess {
   {
     do {
       try await Migrator(pool: pool).check()
-      try await store.signOn(holder)
       try await checkBroker()
       let session = holderSession()
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await session.run() }
         group.addTask { try await publisher.run() }
         try await waitForPublisher()
+        try await waitForSignOn()
         try await body(self, session)
+        await claims.close()
         group.cancelAll()
         try await group.waitForAll()
       }
     } catch {
+      await claims.close()
       await pool.close()
       throw error
     }
@@ -46,6 +48,19 @@ extension DispatcherProcess {
       throw error
     }
     await connection.close()
+  }
+
+  private func waitForSignOn() async throws {
+    let deadline = ContinuousClock.now + Self.connectTimeout
+    while !holderState.isSignedOn {
+      guard .now < deadline else {
+        throw PostgresError(
+          .connectionFailed,
+          "no session of its own for this command within \(Self.connectTimeout); the log says why; are there too many connections?"
+        )
+      }
+      try await Task.sleep(for: .milliseconds(10))
+    }
   }
 
   private func waitForPublisher() async throws {

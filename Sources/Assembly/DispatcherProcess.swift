@@ -31,15 +31,23 @@ package struct DispatcherProcess: Sendable {
   package let tickets: TicketPublisher
   package let claims: ClaimPublisher
   package let holder: Holder
+  package let holderState: HolderState
+  /// How many connections each part may have.
+  package let files: OpenFiles
 
   /// - Parameters:
   ///   - name: of the command, as servers show the connections: `baton produce`.
   ///   - role: as other processes see it; only `consume` counts as a consumer.
   ///   - version: of the program, for the log.
   ///   - runsOnce: whether it is to end with an error, and not to wait, where Postgres is away.
+  ///   - demands: the connections that the role's services make or take; probes are added here.
   package init(
-    _ name: String, role: String, version: String, settings: Settings, runsOnce: Bool = false, logger: Logger
+    _ name: String, role: String, version: String, settings: Settings, runsOnce: Bool = false,
+    demands: [OpenFiles.Demand] = [], logger: Logger
   ) throws {
+    let probes = settings.metricsPort == nil ? [] : [OpenFiles.Demand.probes]
+    files = try OpenFiles(
+      "baton \(name)", connections: settings.databasePool, demands: demands + probes, logger: logger)
     self.name = name
     self.version = version
     self.settings = settings
@@ -49,6 +57,7 @@ package struct DispatcherProcess: Sendable {
     var database = PostgresConfiguration(
       conninfo: settings.databaseURL?.reveal() ?? "", applicationName: "baton \(name)")
     database.sessionSettings = ReviewStore.sessionSettings
+    database.optionalSessionSettings = ReviewStore.optionalSessionSettings
     database.poolSize = settings.databasePool
     database.isPatient = !runsOnce
     self.database = database
@@ -58,9 +67,10 @@ package struct DispatcherProcess: Sendable {
       urls: settings.amqpURLs.map { $0.reveal() }.joined(separator: ","), connectionName: "baton \(name)")
     publisher = AMQPPublisher(
       configuration: broker, topology: ReviewTopology.topology(queue: settings.queue), logger: logger)
-    tickets = TicketPublisher(publisher: publisher, queue: settings.queue)
-    claims = ClaimPublisher(tickets: tickets, store: store, metrics: metrics, retry: policy.retry, logger: logger)
+    tickets = TicketPublisher(publisher: publisher, queue: settings.queue, logger: logger)
+    claims = ClaimPublisher(tickets: tickets, store: store, metrics: metrics, logger: logger)
     holder = Holder(role: role, host: Self.hostName, processID: getpid())
+    holderState = HolderState(timeout: settings.lease)
     registerChecks()
   }
 
@@ -71,16 +81,20 @@ package struct DispatcherProcess: Sendable {
   }
 
   private func registerChecks() {
-    readiness.register("postgres") { [pool] in await pool.ping() ? nil : "Postgres cannot be reached" }
+    readiness.register("postgres") { [pool] in await pool.fault() }
     readiness.register("broker") { [publisher] in
-      publisher.isConnected ? nil : "there is no connection to the broker"
+      guard publisher.isConnected else { return "there is no connection to the broker" }
+      return publisher.isBlocked ? "the broker takes no messages: it has a memory or disk alarm" : nil
     }
+    // A server takes no work: without its session it only hears of cancels later, and answers as ever.
+    if holder.role != "serve" { readiness.register("holder") { [holderState] in holderState.fault } }
     let (publisher, pool, metrics) = (publisher, pool, metrics)
     let amqp = ReconnectCounter()
     let postgres = ReconnectCounter()
     registry.onCollect {
       metrics.amqpReconnects.increment(by: amqp.new(publisher.reconnects))
       metrics.postgresReconnects.increment(by: postgres.new(pool.reconnects))
+      metrics.logLinesDropped.set(LogWriter.standardError.droppedCount)
     }
   }
 
@@ -102,18 +116,18 @@ package struct DispatcherProcess: Sendable {
   /// The session that makes this process a holder, and hears the notifications.
   package func holderSession(report: @escaping @Sendable () -> Holder.Report = { Holder.Report() }) -> HolderSession {
     HolderSession(
-      holder: holder, store: store, configuration: database, interval: policy.heartbeatInterval, report: report,
-      logger: logger)
+      holder: holder, state: holderState, store: store, configuration: database, interval: policy.heartbeatInterval,
+      report: report, logger: logger)
   }
 
-  /// The publisher's connection as a service; a reconnect wakes whoever waits for it.
-  package func publisherService(waking wakeup: Wakeup) -> some Service {
+  /// The publisher's connection as a service; a reconnect wakes those that wait for it.
+  package func publisherService(waking wakeups: Wakeup...) -> some Service {
     BackgroundService {
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await publisher.run() }
         group.addTask {
           for await event in publisher.events {
-            if case .connected = event { wakeup.wake() }
+            if case .connected = event { for wakeup in wakeups { wakeup.wake() } }
           }
         }
         try await group.next()
@@ -131,12 +145,12 @@ package struct DispatcherProcess: Sendable {
     registry.onCollect { await figures.measure(into: metrics) }
     return [
       HealthServer(
-        host: settings.metricsHost, port: port, metrics: metrics, registry: registry, readiness: readiness,
-        logger: logger)
+        host: settings.metricsHost, port: port, connectionMax: files[.probes] ?? OpenFiles.Demand.probes.wanted,
+        metrics: metrics, registry: registry, readiness: readiness, logger: logger)
     ]
   }
 
-  /// Waits for Postgres, checks the schema, signs on as a holder, and runs the services until a signal or a failure.
+  /// Waits for Postgres, checks the schema, and runs the services until a signal or a failure.
   ///
   /// - Parameter services: stopped one after another, the last one first.
   package func run(_ services: [any Service]) async throws {
@@ -146,9 +160,11 @@ package struct DispatcherProcess: Sendable {
         logger.info("started", metadata: ["holder": "\(holder.id)", "version": "\(version)"])
       }
     } catch {
+      await claims.close()
       await pool.close()
       throw error
     }
+    await claims.close()
     await pool.close()
     logger.info("stopped")
   }
@@ -160,9 +176,7 @@ package struct DispatcherProcess: Sendable {
     var attempt = 0
     while true {
       do {
-        try await Migrator(pool: pool).check()
-        // Before anything is claimed or leased: without its row this holder would count as dead.
-        return try await store.signOn(holder)
+        return try await Migrator(pool: pool).check()
       } catch let error as PostgresError where error.isTransient {
         if attempt == 0 { logger.error("waiting for Postgres", metadata: ["error": "\(error)"]) }
         try await Task.sleep(for: backoff.delay(attempt: attempt) + .milliseconds(50))

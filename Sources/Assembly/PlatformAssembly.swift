@@ -9,15 +9,10 @@ package struct PlatformAssembly: Sendable {
   let access: PlatformAccess
   let httpClient: HTTPClient
 
-  /// Calls that feedback makes at once.
-  private static let feedbackConnectionMax = 16
-
-  /// - Parameter reviewsAtOnce: how many reviews the process prepares at once; 0 where it prepares none.
   /// - Throws: what is wrong with the settings; without BATON_ENCRYPTION_KEY there is no such thing.
-  package init(_ process: DispatcherProcess, reviewsAtOnce: Int = 0) throws {
+  package init(_ process: DispatcherProcess) throws {
     let settings = process.settings
-    // A review makes three calls at once.
-    httpClient = PlatformAccess.makeHTTPClient(connectionMax: 3 * reviewsAtOnce + Self.feedbackConnectionMax)
+    httpClient = PlatformAccess.makeHTTPClient(connectionMax: process.files[.platforms] ?? 1)
     access = try PlatformAccess(
       settings: PlatformSettings(
         githubAPIURL: settings.githubAPIURL, githubAppID: settings.githubAppID,

@@ -5,19 +5,20 @@ internal import Synchronization
 internal import Telemetry
 internal import UnixSignals
 
-/// Runs services until a signal: the first SIGTERM or SIGINT drains them, a second one ends the process at once.
+/// Runs services until a signal: the first SIGTERM, SIGINT or SIGHUP drains them, a second one ends the process at once.
 package enum ServiceRunner {
-  /// What draining may take beyond BATON_DRAIN_TIMEOUT before the process ends all the same.
+  /// What draining may take beyond BATON_DRAIN_TIMEOUT before the process ends anyway.
   private static let patience: Duration = .seconds(15)
 
   /// Runs what has to be done first, then the services until a signal or a failure.
   /// - Parameters:
-  ///   - drainTimeout: BATON_DRAIN_TIMEOUT; the process ends all the same some time after it.
-  ///   - prepare: nothing is in hand yet: a signal meanwhile ends the process at once, with status 0.
+  ///   - drainTimeout: BATON_DRAIN_TIMEOUT; the process ends anyway some time after it.
+  ///   - prepare: nothing is in flight yet: a signal ends the process at once, with status 0.
   package static func run(
     _ services: [any Service], drainTimeout: Duration, logger: Logger, prepare: () async throws -> Void = {}
   ) async throws {
-    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    let signals = await UnixSignalsSequence(
+      trapping: isHangUpIgnored ? [.sigterm, .sigint] : [.sigterm, .sigint, .sighup])
     let running = Mutex<ServiceGroup?>(nil)
     let listening = Task {
       var isStopping = false
@@ -32,7 +33,7 @@ package enum ServiceRunner {
         await group.triggerGracefulShutdown()
         Task {
           try await Task.sleep(for: drainTimeout + patience)
-          logger.error("not drained in time: ending all the same; what is left is recovered by others")
+          logger.error("not drained in time: ending anyway; what is left is recovered by other processes")
           exit(1)
         }
       }
@@ -44,6 +45,15 @@ package enum ServiceRunner {
       configuration: .init(services: services.map { .init(service: $0) }, logger: logger.quiet(below: .info)))
     running.withLock { $0 = group }
     try await group.run()
+  }
+}
+
+extension ServiceRunner {
+  /// Whether the process was started so that the end of its terminal does not concern it, as by `nohup`.
+  private static var isHangUpIgnored: Bool {
+    var action = sigaction()
+    guard sigaction(SIGHUP, nil, &action) == 0 else { return false }
+    return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
   }
 }
 

@@ -18,6 +18,8 @@ package struct BatonServer: Service {
     package var host: String
     /// `BATON_HTTP_PORT`; 0 takes any free port.
     package var port: Int
+    /// How many connections are accepted at once; further ones wait in the kernel's backlog.
+    package var connectionMax: Int
     /// `BATON_API_TOKEN`; without it `/api` answers only programs on this machine.
     package var apiToken: Secret?
     /// `BATON_CALLBACK_SECRET`.
@@ -32,12 +34,14 @@ package struct BatonServer: Service {
     package var watch: WatchPolicy
 
     package init(
-      host: String, port: Int, apiToken: Secret? = nil, callbackSecret: Secret? = nil, authKey: AuthKey? = nil,
+      host: String, port: Int, connectionMax: Int = 1_024, apiToken: Secret? = nil, callbackSecret: Secret? = nil,
+      authKey: AuthKey? = nil,
       webhooks: WebhookSecrets = WebhookSecrets(), holderTimeout: Duration = .seconds(15),
       watch: WatchPolicy = WatchPolicy()
     ) {
       self.host = host
       self.port = port
+      self.connectionMax = connectionMax
       self.apiToken = apiToken
       self.callbackSecret = callbackSecret
       self.authKey = authKey
@@ -81,7 +85,7 @@ package struct BatonServer: Service {
       ).routes
       + HealthRoutes(registry: registry, readiness: readiness).routes
     listener = HTTPListener(
-      host: configuration.host, port: configuration.port, onBound: onBound,
+      host: configuration.host, port: configuration.port, connectionMax: configuration.connectionMax, onBound: onBound,
       responder: RouteResponder(
         table: RouteTable(routes), access: access, metrics: metrics),
       logger: logger)

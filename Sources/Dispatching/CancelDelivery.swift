@@ -3,14 +3,15 @@ package import Resilience
 package import ReviewStore
 internal import Reviews
 internal import ServiceLifecycle
+internal import Synchronization
 internal import Telemetry
 package import WorkerClient
 
-/// Tells the worker which attempts were cancelled, out of the outbox that is written with each cancel.
+/// Notifies the worker which attempts were cancelled, out of the outbox that is written with each cancel.
 ///
 /// Part of `serve`, which always runs, woken by the notification of the outbox, and of the reaper, for where no server knows the
-/// worker. Any number may run: an entry that one has taken is nobody else's until its call must have ended. What the worker does
-/// not accept comes due again, and holds up nothing else.
+/// worker. Any number may run: an entry that one has taken is not taken by another until its call must have ended. What the worker does
+/// not accept comes due again, holds up nothing else, and is given up after a day.
 package struct CancelDelivery: Service {
   private let store: ReviewStore
   private let worker: WorkerClient
@@ -18,10 +19,11 @@ package struct CancelDelivery: Service {
   private let interval: Duration
   private let lease: Duration
   private let logger: Logger
+  private let circuit = Circuit(name: "worker's cancels")
 
-  /// Cancels that are told at once.
-  package static let pageMax = 16
-  /// What taking an entry and settling it may cost beside the call.
+  /// Calls that are made at once.
+  package static let callsAtOnce = 16
+  /// What taking an entry and settling it may cost besides the call.
   private static let margin: Duration = .seconds(5)
 
   /// - Parameters:
@@ -39,12 +41,10 @@ package struct CancelDelivery: Service {
     self.logger = logger
   }
 
-  /// Tells what is due, until the service is shut down; what has been taken is told.
+  /// Delivers what is due, until the service is shut down. Calls under way are given up then; others make them again.
   package func run() async throws {
     await cancelWhenGracefulShutdown {
-      await PassLoop(interval: interval, wakeup: wakeup).run {
-        _ = try await deliverDue()
-      } onFirstFailure: { error in
+      await feed { _ in }.run { error in
         logger.error(
           "cannot look for cancels that the worker has to know; trying again until it works",
           metadata: ["error": "\(error)"])
@@ -52,42 +52,82 @@ package struct CancelDelivery: Service {
     }
   }
 
-  /// Tells everything that is due now.
+  /// Delivers everything that is due now, until the worker is out or the deadline has come.
   /// - Returns: how many the worker has accepted.
-  package func deliverDue() async throws -> Int {
-    var count = 0
-    while true {
-      // In a task of its own: whoever is cancelled meanwhile leaves nothing taken and untold.
-      let page = try await Task { try await deliverPage() }.value
-      count += page.accepted
-      // Where it accepts none the worker is taken for out: the others would wait for the same time-out.
-      guard page.taken == Self.pageMax, page.accepted > 0, !Task.isCancelled else { return count }
+  package func deliverDue(until deadline: ContinuousClock.Instant? = nil) async throws -> Int {
+    let accepted = AcceptedCount()
+    try await feed { if $0 { accepted.increment() } }.drain(until: deadline)
+    return accepted.value
+  }
+
+  /// How many are due now.
+  func countDue() async throws -> Int { try await store.outboxCount() }
+
+  private final class AcceptedCount: Sendable {
+    private let count = Mutex(0)
+    var value: Int { count.withLock { $0 } }
+    func increment() { count.withLock { $0 += 1 } }
+  }
+
+  private func feed(_ settled: @escaping @Sendable (_ isAccepted: Bool) -> Void) -> SlotFeed<OutboxEntry> {
+    SlotFeed(
+      count: Self.callsAtOnce, circuit: circuit, interval: interval, wakeup: wakeup,
+      take: { try await store.takeOutbox(limit: $0, for: lease) },
+      work: { await deliver($0, settled) }, onCircuit: { note(isOpen: $0) })
+  }
+
+  private func note(isOpen: Bool) {
+    if isOpen {
+      logger.warning(
+        "the worker does not accept cancels; trying one at a time until it does",
+        metadata: ["error": "\(circuit.reason ?? "none")"])
+    } else {
+      logger.notice("the worker accepts cancels again")
     }
   }
 
-  private func deliverPage() async throws -> (taken: Int, accepted: Int) {
-    let entries = try await store.takeOutbox(limit: Self.pageMax, for: lease)
-    let accepted = try await withThrowingTaskGroup(of: Bool.self) { group in
-      for entry in entries { group.addTask { try await deliver(entry) } }
-      return try await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+  private func deliver(
+    _ entry: OutboxEntry, _ settled: @Sendable (_ isAccepted: Bool) -> Void
+  ) async -> SlotFeed<OutboxEntry>.Outcome {
+    let answer = await worker.cancel(entry.reviewID, reason: "cancelled", attempt: entry.attempt)
+    // Given up because this process ends: the entry comes due again soon, for another.
+    if case .failed = answer, Task.isCancelled { return .unknown }
+    do {
+      // A task of its own: an answer is written down, also when this process ends.
+      settled(try await Task { try await settle(entry, answer) }.value)
+    } catch {
+      logger.warning(
+        "the worker's answer to a cancel could not be written down; the cancel is delivered again",
+        metadata: entry.metadata(["error": "\(error)"]))
     }
-    return (entries.count, accepted)
+    if case .failed(let message) = answer { return .failed(message) }
+    return .answered
   }
 
   /// - Returns: whether the worker has accepted it.
-  private func deliver(_ entry: OutboxEntry) async throws -> Bool {
-    switch await worker.cancel(entry.reviewID, reason: "cancelled", attempt: entry.attempt) {
+  private func settle(_ entry: OutboxEntry, _ answer: CancelAnswer) async throws -> Bool {
+    switch answer {
     case .done, .unknown:
       try await store.deleteOutbox(entry.id)
-      logger.debug(
-        "the worker was told of a cancel", metadata: .review(entry.reviewID, attempt: entry.attempt, entry.trace))
+      logger.debug("the worker was notified of a cancel", metadata: entry.metadata([:]))
       return true
     case .failed(let message):
-      try await store.failOutbox(entry.id, error: message)
-      logger.warning(
-        "the worker was not told of a cancel; trying again later",
-        metadata: .review(entry.reviewID, attempt: entry.attempt, entry.trace, ["error": "\(message)"]))
+      if try await store.failOutbox(entry.id, error: message) {
+        logger.error(
+          "the worker has not accepted a cancel for a day; it is given up, and the run may still be going on",
+          metadata: entry.metadata(["tries": "\(entry.tries)", "error": "\(message)"]))
+      } else {
+        logger.warning(
+          "the worker was not notified of a cancel; trying again later",
+          metadata: entry.metadata(["error": "\(message)"]))
+      }
       return false
     }
+  }
+}
+
+extension OutboxEntry {
+  fileprivate func metadata(_ more: Logger.Metadata) -> Logger.Metadata {
+    .review(reviewID, attempt: attempt, trace, more)
   }
 }

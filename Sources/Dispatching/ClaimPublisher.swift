@@ -4,75 +4,128 @@ package import Resilience
 package import ReviewQueue
 package import ReviewStore
 internal import Reviews
+internal import Synchronization
 package import Telemetry
 
-/// Publishes claims and settles what became of each: the second half of a claim, whoever made it.
-package struct ClaimPublisher: Sendable {
-  package let tickets: TicketPublisher
-  private let store: ReviewStore
-  private let publications: PublicationLog
-  private let metrics: BatonMetrics
-  private let retry: Backoff
-  private let logger: Logger
+/// Publishes the tickets of this process's claims, and stays with each until it is confirmed or the row is no longer this claim.
+///
+/// A ticket without a confirm is owed: it was refused, or its connection was lost and nothing says whether it is in the queue. Owed tickets
+/// are published again, by this process and as soon as the broker takes them; the row decides, so that a second ticket does no harm. Their
+/// reviews stay queued meanwhile: what the broker does not take needs no change of the row, and nothing new is claimed before it is taken.
+package final class ClaimPublisher: Sendable {
+  struct State {
+    var pace = SlowStart(ClaimPublisher.waits)
+    var notice = FaultNotice()
+    /// Claims whose tickets were not confirmed.
+    var owed: [Claim] = []
+    /// Claims whose outcome is awaited.
+    var inFlight: Set<Claim> = []
+    /// Whether owed claims are among those in flight.
+    var isRepeating = false
+    /// When the next try is due, where claims are owed.
+    var due = ContinuousClock.now
+    /// The claims to look for, whose answer may have been lost.
+    var search: ClaimSearch?
+    /// Publishes what is owed, until nothing is.
+    var settling: Task<Void, Never>?
+    var isClosed = false
+    var ready: Wakeup?
+  }
 
-  package init(
-    tickets: TicketPublisher, store: ReviewStore, metrics: BatonMetrics, retry: Backoff, logger: Logger
-  ) {
+  /// The waits while the broker takes nothing.
+  private static let waits = Backoff(base: .milliseconds(200), max: .seconds(5))
+
+  package let tickets: TicketPublisher
+  let store: ReviewStore
+  let publications: PublicationLog
+  let logger: Logger
+  let state = Mutex(State())
+  /// Ends a wait of the task that settles.
+  let wakeup = Wakeup()
+  private let metrics: BatonMetrics
+
+  package init(tickets: TicketPublisher, store: ReviewStore, metrics: BatonMetrics, logger: Logger) {
     self.tickets = tickets
     self.store = store
     publications = PublicationLog(store: store, logger: logger)
     self.metrics = metrics
-    self.retry = retry
     self.logger = logger
   }
 
-  /// Publishes a batch with all confirms in flight. Confirmed: recorded as published, a little later. Provably not taken: pending again.
-  /// Unknown: left as it is, for the reaper.
+  /// How many reviews may be claimed at present: none while tickets are owed, few while the broker takes few.
+  package var room: Int {
+    state.withLock { $0.owed.isEmpty && !$0.isRepeating ? $0.pace.limit : 0 }
+  }
+
+  /// Wakes the producer whenever no ticket is owed any more.
+  package func wakeWhenReady(_ wakeup: Wakeup) { state.withLock { $0.ready = wakeup } }
+
+  /// Publishes a batch with all confirms in flight. What is not confirmed is owed, and published again later.
   /// - Returns: how many were confirmed.
   package func publish(_ claims: [Claim]) async -> Int {
+    let now = state.withLock { state in
+      let count = state.owed.isEmpty && !state.isRepeating ? min(claims.count, state.pace.limit) : 0
+      state.owed += claims.dropFirst(count)
+      state.inFlight.formUnion(claims.prefix(count))
+      return Array(claims.prefix(count))
+    }
+    let confirmed = await attempt(now, isRepeated: false)
+    settleOwed()
+    return confirmed
+  }
+
+  /// Returns when everything that was confirmed is recorded, or cannot be.
+  package func finish() async { await publications.finish() }
+
+  /// Publishes claims that are in flight already, as ``State/inFlight`` has it.
+  /// - Returns: how many were confirmed.
+  func attempt(_ claims: [Claim], isRepeated: Bool) async -> Int {
     guard !claims.isEmpty else { return 0 }
     let start = ContinuousClock.now
     let outcomes = await tickets.publish(claims.map { ($0.ticket, $0.trace) })
     let elapsed = ContinuousClock.now - start
     var confirmed: [Claim] = []
-    var refused: [Claim] = []
+    var missed: [Claim] = []
     var fault: PublishOutcome?
     for (claim, outcome) in zip(claims, outcomes) {
-      switch outcome {
-      case .confirmed:
-        confirmed.append(claim)
-        logger.debug("ticket published", metadata: .review(claim.reviewID, attempt: claim.attempt, claim.trace))
-        metrics.publishConfirmSeconds.record(seconds: elapsed)
-      case .nacked, .returned, .notSent:
-        refused.append(claim)
-        fault = outcome
-      case .unknown: fault = outcome
-      }
       metrics.published(outcome.metric).increment()
+      guard outcome == .confirmed else {
+        missed.append(claim)
+        fault = outcome
+        continue
+      }
+      confirmed.append(claim)
+      logger.debug("ticket published", metadata: .review(claim.reviewID, attempt: claim.attempt, claim.trace))
+      metrics.publishConfirmSeconds.record(seconds: elapsed)
     }
-    if let fault {
-      logger.warning(
-        "\(claims.count - confirmed.count) of \(claims.count) tickets were not confirmed",
-        metadata: ["outcome": "\(fault)", "pending_again": "\(refused.count)"])
-    }
-    await settle(confirmed: confirmed, refused: refused)
+    publications.add(confirmed)
+    takeNote(of: claims, missed: missed, start: start, isRepeated: isRepeated)
+    tell(fault, missed: missed.count, of: claims.count)
     return confirmed.count
   }
 
-  private func settle(confirmed: [Claim], refused: [Claim]) async {
-    publications.add(confirmed)
-    do {
-      try await store.unclaim(
-        refused, reason: "the broker did not take the ticket", retryAfter: retry.delay(attempt: 0))
-    } catch {
-      logger.error(
-        "claims not given back; the reaper publishes them",
-        metadata: ["count": "\(refused.count)", "error": "\(error)"])
+  private func takeNote(of claims: [Claim], missed: [Claim], start: ContinuousClock.Instant, isRepeated: Bool) {
+    state.withLock { state in
+      state.inFlight.subtract(claims)
+      if isRepeated { state.isRepeating = false }
+      state.owed += missed
+      // Batches that were in flight together fail together, and count as one refusal.
+      guard isRepeated || missed.isEmpty || state.pace.refusals == 0 else { return }
+      state.due = start + state.pace.tried(claims.count, accepted: claims.count - missed.count)
     }
   }
 
-  /// Returns when everything that was published is recorded, or cannot be.
-  package func finish() async { await publications.finish() }
+  private func tell(_ fault: PublishOutcome?, missed: Int, of count: Int) {
+    let (isNews, isOver) = state.withLock { state in
+      (fault.map { state.notice.failed($0.reason) } ?? false, state.owed.isEmpty && state.notice.worked())
+    }
+    if isNews, let fault {
+      logger.warning(
+        "\(missed) of \(count) tickets were not confirmed: their reviews stay queued, and are published again until they are",
+        metadata: ["outcome": "\(fault.reason)"])
+    }
+    if isOver { logger.notice("the broker takes tickets again") }
+  }
 }
 
 extension PublishOutcome {
@@ -82,6 +135,17 @@ extension PublishOutcome {
     case .nacked: .nacked
     case .returned: .returned
     case .unknown, .notSent: .failed
+    }
+  }
+
+  /// For the log.
+  fileprivate var reason: String {
+    switch self {
+    case .confirmed: "confirmed"
+    case .nacked: "nacked: the queue is full, or cannot take messages"
+    case .returned(let code, let text): "returned: \(code) \(text)"
+    case .unknown(let reason): "unknown: \(reason)"
+    case .notSent(let reason): "not sent: \(reason)"
     }
   }
 }

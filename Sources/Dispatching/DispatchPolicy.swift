@@ -40,9 +40,21 @@ package struct DispatchPolicy: Sendable {
       holderTimeout: holderTimeout, publishGrace: publishGrace, staleAfter: staleAfter, runningTimeout: runningTimeout)
   }
 
-  /// How often a holder says that it lives: three beats may be lost before it counts as dead.
-  package var heartbeatInterval: Duration { min(.seconds(3), holderTimeout / 4) }
+  /// How often the reaper looks for silent reviews: a look reads every active row, and what it looks for is minutes old.
+  package var silentInterval: Duration { min(staleAfter, runningTimeout) / 20 }
 
-  /// How long a preparation may take, so that the call of the worker and its record still fit into the lease.
-  package var preparationMax: Duration { max(leaseDuration - workerTimeout - .seconds(2), leaseDuration / 2) }
+  /// How often a holder says that it lives. Several times in the two seconds for which a look has to have missed a holder before it
+  /// counts as dead.
+  package var heartbeatInterval: Duration { min(.milliseconds(500), holderTimeout / 4) }
+
+  /// How long a preparation may take, so that the call of the worker, a question about it and the record still fit into the lease.
+  package var preparationMax: Duration {
+    max(leaseDuration - workerTimeout * 2 - .seconds(2), (leaseDuration - workerTimeout) / 2)
+  }
+
+  /// For how long after a lease was taken its worker may be called: the answer is here, and recorded, before the lease ends.
+  package var callableTime: Duration {
+    let spare = leaseDuration - workerTimeout
+    return spare - min(.seconds(1), spare / 4)
+  }
 }

@@ -1,4 +1,5 @@
 internal import Logging
+internal import Resilience
 internal import ReviewStore
 internal import Synchronization
 
@@ -10,10 +11,19 @@ internal import Synchronization
 final class PublicationLog: Sendable {
   private struct State {
     var claims: [Claim] = []
+    /// Those that a statement records now.
+    var inFlight: [Claim] = []
     var recording: Task<Void, Never>?
+    /// How many wait for the end of all recording.
+    var finishing = 0
+    var notice = FaultNotice()
   }
 
   private static let delay: Duration = .milliseconds(50)
+  /// The pauses while Postgres does not take the record.
+  private static let retry = Backoff(base: .milliseconds(100), max: .seconds(3))
+  /// With more publications unrecorded, further ones are left to the leases and the reaper.
+  private static let keptMax = 50_000
 
   private let store: ReviewStore
   private let logger: Logger
@@ -34,26 +44,48 @@ final class PublicationLog: Sendable {
     }
   }
 
+  /// The publications that are not recorded yet.
+  var noted: Set<Claim> { state.withLock { Set($0.claims + $0.inFlight) } }
+
   /// Returns when everything noted so far is recorded, or could not be.
   func finish() async {
+    state.withLock { $0.finishing += 1 }
     while let recording = state.withLock({ $0.recording }) { await recording.value }
+    state.withLock { $0.finishing -= 1 }
   }
 
   private func record() async {
+    var failures = 0
     while true {
-      try? await Task.sleep(for: Self.delay)
+      let pause = failures == 0 ? .zero : Self.retry.delay(attempt: failures - 1)
+      try? await Task.sleep(for: Self.delay + pause)
       let claims = state.withLock { state in
-        defer { state.claims = [] }
-        if state.claims.isEmpty { state.recording = nil }
-        return state.claims
+        (state.inFlight, state.claims) = (state.claims, [])
+        if state.inFlight.isEmpty { state.recording = nil }
+        return state.inFlight
       }
       if claims.isEmpty { return }
       do {
         try await store.recordPublished(claims)
+        failures = 0
+        _ = state.withLock { $0.notice.worked() }
       } catch {
-        // Their tickets are in the queue: a lease records the publication too, and the reaper's duplicate does no harm.
-        logger.warning("publications not recorded", metadata: ["count": "\(claims.count)", "error": "\(error)"])
+        failures += 1
+        keep(claims, error)
       }
+    }
+  }
+
+  /// Keeps what could not be recorded for the next try, unless the end of all recording is awaited. What is not kept harms nothing: its tickets
+  /// are in the queue, a lease records the publication too, and the reaper's second ticket is one too many at worst.
+  private func keep(_ claims: [Claim], _ error: any Error) {
+    let isNews = state.withLock { state in
+      state.inFlight = []
+      if state.finishing == 0, state.claims.count < Self.keptMax { state.claims = claims + state.claims }
+      return state.notice.failed("\(error)")
+    }
+    if isNews {
+      logger.warning("publications not recorded", metadata: ["count": "\(claims.count)", "error": "\(error)"])
     }
   }
 }

@@ -13,6 +13,9 @@ internal import Synchronization
 /// while there was neither a job, nor a watch, nor a timer; a later job starts another. So nothing has to stop it, and an
 /// executor that is no longer referenced leaves nothing behind.
 ///
+/// It never fails for want of a resource. While no thread can be started, its work waits, and the start is tried again. While the
+/// process has no descriptor left, the thread cannot be woken from poll(2): it looks for work every few milliseconds instead.
+///
 /// Known weakness: one slow job delays everything on the same executor. Give each blocking client one of its own.
 public final class ThreadExecutor: SerialExecutor {
   /// What a watched socket waits for, or is ready for.
@@ -50,29 +53,55 @@ public final class ThreadExecutor: SerialExecutor {
     var jobs: [UnownedJob] = []
     var isWaiting = false
     var thread: pthread_t?
+    /// Wakes the thread from poll(2); -1 until a descriptor could be had. Stays open until the executor goes.
+    var wakeDescriptor: Int32 = -1
+    /// What is missing at present, if anything is.
+    var shortage: String?
+    var isRetryingToStart = false
     var nextToken: UInt64 = 1
     var watches: [Int32: Watch] = [:]
     var timers: [Token: Timer] = [:]
     var turnHandlers: [Token: @Sendable () -> Bool] = [:]
+
+    var hasWork: Bool { !jobs.isEmpty || !watches.isEmpty || !timers.isEmpty }
   }
 
   /// How long a thread with nothing to do waits for more before it ends.
   private static let lingerMilliseconds: Int32 = 1_000
+  /// How long a thread that cannot be woken waits before it looks for work.
+  private static let unwakeableMilliseconds: Int32 = 10
+  /// How long after a thread could not be started the start is tried again.
+  private static let restartDelay = Duration.milliseconds(100)
 
   private let name: String
-  private let wakeDescriptor: Int32
+  private let onShortage: @Sendable (String) -> Void
+  private let makeThread: ThreadStart
   private let state = Mutex(State())
 
   /// Creates an executor; its thread starts with the first job.
-  /// - Parameter name: shown by `top -H` and debuggers; the first 15 bytes count.
-  public init(name: String) {
+  /// - Parameters:
+  ///   - name: shown by `top -H` and debuggers; the first 15 bytes count.
+  ///   - onShortage: gets a sentence, for a log, when a thread or a descriptor cannot be had; once for each shortage.
+  public convenience init(name: String, onShortage: @escaping @Sendable (String) -> Void = { _ in }) {
+    self.init(name: name, onShortage: onShortage, makeThread: { pthread_create(&$0, nil, $1, $2) })
+  }
+
+  /// `pthread_create`, or what a test puts in its place.
+  typealias ThreadStart =
+    @Sendable (
+      inout pthread_t, @escaping @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?,
+      UnsafeMutableRawPointer
+    ) -> Int32
+
+  init(name: String, onShortage: @escaping @Sendable (String) -> Void, makeThread: @escaping ThreadStart) {
     self.name = name
-    wakeDescriptor = baton_eventfd()
-    precondition(wakeDescriptor >= 0, "eventfd failed: no file descriptor left (errno \(errno))")
+    self.onShortage = onShortage
+    self.makeThread = makeThread
   }
 
   deinit {
-    close(wakeDescriptor)
+    let descriptor = state.withLock(\.wakeDescriptor)
+    if descriptor >= 0 { close(descriptor) }
   }
 
   // MARK: SerialExecutor
@@ -80,16 +109,11 @@ public final class ThreadExecutor: SerialExecutor {
   /// Queues a job and wakes the thread where it waits.
   public func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
-    let (mustWake, mustStart) = state.withLock { state in
+    let mustWake = state.withLock { state in
       state.jobs.append(job)
-      defer { state.isWaiting = false }
-      if state.thread == nil {
-        startThread(&state)
-        return (false, true)
-      }
-      return (state.isWaiting, false)
+      return startOrWake(&state)
     }
-    if mustWake && !mustStart { wake() }
+    wake(mustWake)
   }
 
   /// The executor as the runtime wants it.
@@ -173,39 +197,70 @@ public final class ThreadExecutor: SerialExecutor {
   private func change<Result: Sendable>(_ body: (inout sending State) -> Result) -> Result {
     let (result, mustWake) = state.withLock { state in
       let result = body(&state)
-      if state.thread == nil {
-        if !state.watches.isEmpty || !state.timers.isEmpty { startThread(&state) }
-        return (result, false)
-      }
-      defer { state.isWaiting = false }
-      return (result, state.isWaiting)
+      return (result, startOrWake(&state))
     }
-    if mustWake { wake() }
+    wake(mustWake)
     return result
   }
 
   // MARK: The thread
 
-  private func wake() {
-    var one: UInt64 = 1
-    _ = write(wakeDescriptor, &one, MemoryLayout<UInt64>.size)
+  /// Sees to it that a thread takes in what has changed.
+  /// - Returns: the descriptor to write to, so that the thread leaves poll(2); nil if it does not wait there.
+  private func startOrWake(_ state: inout State) -> Int32? {
+    guard state.thread != nil else {
+      if state.hasWork && !state.isRetryingToStart { startThread(&state) }
+      return nil
+    }
+    defer { state.isWaiting = false }
+    return state.isWaiting && state.wakeDescriptor >= 0 ? state.wakeDescriptor : nil
   }
 
-  /// Called with the state locked. The thread holds the executor until it ends.
+  private func wake(_ descriptor: Int32?) {
+    guard let descriptor else { return }
+    var one: UInt64 = 1
+    _ = write(descriptor, &one, MemoryLayout<UInt64>.size)
+  }
+
+  /// The thread holds the executor until it ends.
   private func startThread(_ state: inout State) {
     var thread = pthread_t()
-    let context = Unmanaged.passRetained(self).toOpaque()
-    let code = pthread_create(
-      &thread, nil,
+    let context = Unmanaged.passRetained(self)
+    let code = makeThread(
+      &thread,
       { context in
         guard let context else { return nil }
         Unmanaged<ThreadExecutor>.fromOpaque(context).takeRetainedValue().run()
         return nil
-      }, context)
-    precondition(code == 0, "pthread_create failed for executor \(name): errno \(code)")
+      }, context.toOpaque())
+    guard code == 0 else {
+      context.release()
+      note(&state, "thread \(name) cannot be started (\(String(cString: strerror(code)))); its work waits")
+      return retryToStart(&state)
+    }
     pthread_detach(thread)
     pthread_setname_np(thread, String(name.utf8.prefix(15)) ?? "executor")
     state.thread = thread
+    state.shortage = nil
+  }
+
+  private func retryToStart(_ state: inout State) {
+    state.isRetryingToStart = true
+    // Runs on the cooperative pool, whose threads are there already.
+    Task.detached {
+      try? await Task.sleep(for: Self.restartDelay)
+      self.state.withLock { state in
+        state.isRetryingToStart = false
+        if state.thread == nil && state.hasWork { self.startThread(&state) }
+      }
+    }
+  }
+
+  /// Reports a shortage once; not under the lock, as a log may take its time.
+  private func note(_ state: inout State, _ shortage: String) {
+    guard state.shortage != shortage else { return }
+    state.shortage = shortage
+    Task.detached { [onShortage] in onShortage(shortage) }
   }
 
   private func run() {
@@ -221,9 +276,14 @@ public final class ThreadExecutor: SerialExecutor {
       runDueTimers()
       guard let timeout = prepareToWait(&descriptors, hasMore: hasMore, hasLingered: hasLingered) else { return }
       let ready = poll(&descriptors, nfds_t(descriptors.count), timeout)
-      state.withLock { $0.isWaiting = false }
+      // EINVAL and ENOMEM: the kernel has no room for the list; without a pause this would spin.
+      if ready < 0 && errno != EINTR { usleep(UInt32(Self.unwakeableMilliseconds) * 1_000) }
+      let wakeDescriptor = state.withLock { state in
+        state.isWaiting = false
+        return state.wakeDescriptor
+      }
       hasLingered = ready == 0 && timeout == Self.lingerMilliseconds
-      if ready > 0 { runReadyHandlers(descriptors) }
+      if ready > 0 { runReadyHandlers(descriptors, wakeDescriptor) }
     }
   }
 
@@ -253,21 +313,37 @@ public final class ThreadExecutor: SerialExecutor {
         return nil
       }
       descriptors.removeAll(keepingCapacity: true)
-      descriptors.append(pollfd(fd: wakeDescriptor, events: Int16(POLLIN), revents: 0))
+      makeWakeable(&state)
+      // A negative descriptor is skipped by poll(2).
+      descriptors.append(pollfd(fd: state.wakeDescriptor, events: Int16(POLLIN), revents: 0))
       for (descriptor, watch) in state.watches {
         descriptors.append(pollfd(fd: descriptor, events: watch.events.rawValue, revents: 0))
       }
       guard state.jobs.isEmpty && !hasMore else { return 0 }
       state.isWaiting = true
-      if isUnused { return Self.lingerMilliseconds }
-      guard let next = state.timers.values.map(\.deadline).min() else { return -1 }
+      let isWakeable = state.wakeDescriptor >= 0
+      guard let next = state.timers.values.map(\.deadline).min() else {
+        return !isWakeable ? Self.unwakeableMilliseconds : isUnused ? Self.lingerMilliseconds : -1
+      }
+      let longest = isWakeable ? 3_600_000 : Self.unwakeableMilliseconds
       // Rounded up, or the last millisecond would be spent spinning.
       let left = (next - .now) / .milliseconds(1)
-      return Int32(min(max(left, 0).rounded(.up), 3_600_000))
+      return Int32(min(max(left, 0).rounded(.up), Double(longest)))
     }
   }
 
-  private func runReadyHandlers(_ descriptors: [pollfd]) {
+  private func makeWakeable(_ state: inout State) {
+    guard state.wakeDescriptor < 0 else { return }
+    state.wakeDescriptor = baton_eventfd()
+    if state.wakeDescriptor >= 0 {
+      state.shortage = nil
+    } else {
+      let reason = String(cString: strerror(errno))
+      note(&state, "thread \(name) has no descriptor to be woken by (\(reason)); it looks for work all the time")
+    }
+  }
+
+  private func runReadyHandlers(_ descriptors: [pollfd], _ wakeDescriptor: Int32) {
     for entry in descriptors where entry.revents != 0 {
       if entry.fd == wakeDescriptor {
         var count: UInt64 = 0

@@ -16,13 +16,17 @@ final class ConfigurationCache: Sendable {
   var count: Int { outcomes.withLock { $0.count } }
 
   /// The configuration of a review.
-  /// - Parameter text: nil where the owner has none that is enabled.
+  /// - Parameters:
+  ///   - text: nil where the owner has none that is enabled, or one that is too large to be read.
+  ///   - byteCount: the size of one that is too large to be read.
   /// - Throws: `.permanent` with `config_missing` or `config_invalid`, the latter naming every fault.
-  func configuration(_ text: String?, of owner: Owner) throws(PreparationError) -> ReviewConfiguration {
-    guard let text else {
+  func configuration(
+    _ text: String?, byteCount: Int? = nil, of owner: Owner
+  ) throws(PreparationError) -> ReviewConfiguration {
+    guard let byteCount = byteCount ?? text?.utf8.count else {
       throw .permanent(.configMissing, message: "\(owner) has no enabled review configuration for this platform.")
     }
-    switch outcome(of: text) {
+    switch text.map(outcome) ?? .failure(ReviewConfigurationFaults(byteCount: byteCount)) {
     case .success(let configuration): return configuration
     case .failure(let faults):
       throw .permanent(.configInvalid, message: "The review configuration of \(owner) is invalid: \(faults).")

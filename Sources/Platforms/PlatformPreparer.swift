@@ -45,7 +45,8 @@ package struct PlatformPreparer: PayloadPreparer {
   }
 
   package func prepare(_ review: LeasedReview) async throws(PreparationError) -> PreparedPayload {
-    let configuration = try configurations.configuration(review.configuration, of: review.owner)
+    let configuration = try configurations.configuration(
+      review.configuration, byteCount: review.configurationByteCount, of: review.owner)
     try Self.checkIntegration(of: review)
     // Beside the platform's calls: a flag service that takes its time costs none of the review's.
     async let version = agentVersion(configuration, review.owner)

@@ -1,3 +1,4 @@
+internal import Glibc
 public import Resilience
 
 /// Where Postgres is, and how to talk to it.
@@ -17,14 +18,17 @@ public struct PostgresConfiguration: Sendable {
     public init() {}
   }
 
-  /// The parsed connection string; nil where libpq cannot read it.
-  let target: [(keyword: String, value: String)]?
+  /// The connection string, taken apart, or what is wrong with it.
+  private let connectionString: Result<ConnectionString, ConnectionString.Fault>
+  /// Which server accepted last; shared by all copies of this configuration.
+  let preferred = PreferredTarget()
   /// Shown by `pg_stat_activity`.
   public let applicationName: String
 
   /// The most connections of a pool. Default: 4.
   public var poolSize = 4
-  /// For name look-up, TCP, TLS and log-in together, over all hosts of the connection string. Default: 5 s.
+  /// For the look-up of a host's name, for TCP to one address, and for TLS and log-in there; `connect_timeout` of the connection string
+  /// wins. Several addresses share it for TCP, with at least a second each, so that one that is silent hides none. Default: 5 s.
   public var connectTimeout: Duration = .seconds(5)
   /// How long a call waits for a connection of the pool. Default: 5 s.
   public var acquireTimeout: Duration = .seconds(5)
@@ -35,6 +39,9 @@ public struct PostgresConfiguration: Sendable {
   public var reconnect = Backoff(base: .milliseconds(100), max: .seconds(5))
   /// Settings of each session from its start, such as `statement_timeout`. They outlive `RESET ALL` and `DISCARD ALL`.
   public var sessionSettings: [String: String] = [:]
+  /// Settings of each session as far as the server knows them and the account may change them: the others are left out. One round
+  /// trip more for each session.
+  public var optionalSessionSettings: [String: String] = [:]
   /// When a silent peer is taken for dead.
   public var keepalives = Keepalives()
 
@@ -44,23 +51,44 @@ public struct PostgresConfiguration: Sendable {
   ///     `key=value` pairs. One that cannot be read fails the connecting, with a message that does not quote it.
   ///   - applicationName: shown by `pg_stat_activity`.
   public init(conninfo: String, applicationName: String) {
-    target = parseConnectionString(conninfo)
+    connectionString = Result { () throws(ConnectionString.Fault) in try ConnectionString(conninfo) }
     self.applicationName = applicationName
+  }
+
+  /// What is wrong with a connection string, as the second half of a sentence, found without a network; nil if it is in order. It
+  /// quotes nothing that may be a part of a password.
+  public static func fault(in conninfo: String) -> String? {
+    do throws(ConnectionString.Fault) {
+      _ = try ConnectionString(conninfo)
+      return nil
+    } catch {
+      return error.reason
+    }
+  }
+
+  private var target: ConnectionString? { try? connectionString.get() }
+
+  /// Sessions that can write, unless the environment of libpq says otherwise: everything else is of no use to most programs, and a
+  /// session with a standby would stay in a pool indefinitely.
+  private static var defaultSessions: String {
+    getenv("PGTARGETSESSIONATTRS").map { String(cString: $0) } ?? "read-write"
   }
 
   /// What `PQconnectStartParams` takes; later ones win over earlier ones of the same keyword.
   func parameters() throws(PostgresError) -> [(keyword: String, value: String)] {
-    guard let target else {
+    let target: [(keyword: String, value: String)]
+    switch connectionString {
+    case .success(let string): target = string.parameters
+    case .failure(let fault):
       throw PostgresError(
-        .connectionFailed,
-        "the connection string is neither a postgresql:// URI nor key=value pairs; a password in a URI must be "
-          + "percent-encoded", sqlState: "22023")
+        .connectionFailed, "the connection string \(fault.reason)", sqlState: SQLState.invalidParameterValue)
     }
     var parameters: [(keyword: String, value: String)] = [
       ("keepalives", "1"), ("keepalives_idle", "\(max(1, keepalives.idle.components.seconds))"),
       ("keepalives_interval", "\(max(1, keepalives.interval.components.seconds))"),
       ("keepalives_count", "\(keepalives.count)"),
       ("tcp_user_timeout", "\(keepalives.userTimeout.microseconds / 1_000)"),
+      ("target_session_attrs", Self.defaultSessions),
     ]
     parameters += target
     parameters.append(("application_name", applicationName))
@@ -82,7 +110,8 @@ public struct PostgresConfiguration: Sendable {
   func redacted(_ message: String) -> String {
     let lines = message.split(whereSeparator: \.isNewline).filter { !$0.hasPrefix("LOCATION:") }
     let text = lines.joined(separator: "\n").onOneLine
-    let secrets = (target ?? []).filter { $0.keyword == "password" || $0.keyword == "sslpassword" }.map(\.value)
+    let secrets = (target?.parameters ?? []).filter { $0.keyword == "password" || $0.keyword == "sslpassword" }.map(
+      \.value)
     return secrets.filter { !$0.isEmpty }.reduce(text) { text, secret in
       text.split(separator: secret, omittingEmptySubsequences: false).joined(separator: "***")
     }
@@ -93,16 +122,15 @@ extension PostgresConfiguration: CustomStringConvertible, CustomDebugStringConve
   /// `postgresql://user@host:port/database`, without the password and the other parameters.
   public var description: String {
     guard let target else { return "postgresql://(cannot be read)" }
-    func value(_ keyword: String) -> String? { target.last { $0.keyword == keyword }?.value }
-    let hosts = (value("host") ?? value("hostaddr") ?? "localhost").split(separator: ",")
+    let hosts = (target["host"] ?? target["hostaddr"] ?? "localhost").split(separator: ",")
     // One port is for all hosts; of several, an empty one is the default (libpq, 34.1.1.3).
-    let ports = (value("port") ?? "").split(separator: ",", omittingEmptySubsequences: false)
+    let ports = (target["port"] ?? "").split(separator: ",", omittingEmptySubsequences: false)
     let authority = hosts.enumerated().map { index, host in
       let port = ports.count == 1 ? ports[0] : ports.dropFirst(index).first ?? ""
       return "\(host):\(port.isEmpty ? "5432" : port)"
     }
-    let user = value("user").map { "\($0)@" } ?? ""
-    return "postgresql://\(user)\(authority.joined(separator: ","))/\(value("dbname") ?? "")"
+    let user = target["user"].map { "\($0)@" } ?? ""
+    return "postgresql://\(user)\(authority.joined(separator: ","))/\(target["dbname"] ?? "")"
   }
 
   /// The same as `description`: a dump must not show the password either.

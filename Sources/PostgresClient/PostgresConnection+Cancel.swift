@@ -43,9 +43,9 @@ extension PostgresConnection {
     else { return }
     cancellation = .underWay
     let request = CancelRequest(cancel)
-    // Unstructured: the cancelled task does not wait for it. PQcancel blocks and so has a thread of its own.
+    // Unstructured: the cancelled task does not wait for it. PQcancel blocks, and so runs on another thread.
     Task {
-      let problem = await canceller.send(request)
+      let problem = await blocking.send(request)
       cancelSent(problem)
     }
   }
@@ -78,12 +78,4 @@ final class CancelRequest: Sendable {
   init(_ handle: consuming CancelHandle) { self.handle = handle }
 
   func send() -> String? { handle.send() }
-}
-
-/// A thread for `PQcancel`, which opens a connection and blocks until the server has closed it.
-actor Canceller {
-  private nonisolated let executor = ThreadExecutor(name: "postgres-cancel")
-  nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
-
-  func send(_ request: CancelRequest) -> String? { request.send() }
 }

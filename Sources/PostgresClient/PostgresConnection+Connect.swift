@@ -2,13 +2,17 @@ public import Executors
 public import Logging
 
 extension PostgresConnection {
-  /// Opens a session: name look-up, TCP, TLS, log-in, settings; within `connectTimeout`.
+  /// Opens a session: name look-up, TCP, TLS, log-in, settings.
+  ///
+  /// Hosts and addresses are tried one after another, each with a time of its own, see `PostgresConfiguration.connectTimeout`; the
+  /// one that accepted last comes first. Unless the connection string names other `target_session_attrs`, only a server that
+  /// can write is accepted.
   /// - Parameters:
   ///   - configuration: where to; `poolSize`, `acquireTimeout` and `reconnect` are not used here.
-  ///   - executor: its thread calls libpq; may serve several connections. A look-up of host names blocks it: give
-  ///     addresses, or a thread per connection, where the resolver is slow.
+  ///   - executor: its thread calls libpq; may serve several connections. Names are looked up on another one.
   ///   - logger: gets warnings of the server, at debug level.
-  /// - Throws: `PostgresError` of the kind `connectionFailed`, without the password, or `cancelled`.
+  /// - Throws: `PostgresError` of the kind `connectionFailed`, which names each address with its fault, without the password; or
+  ///   `cancelled`.
   public static func connect(
     _ configuration: PostgresConfiguration, on executor: ThreadExecutor = ThreadExecutor(name: "postgres"),
     logger: Logger
@@ -19,20 +23,15 @@ extension PostgresConnection {
   static func connect(
     _ configuration: PostgresConfiguration, on executor: ThreadExecutor, logger: Logger, callbacks: Callbacks
   ) async throws(PostgresError) -> PostgresConnection {
-    let parameters = try configuration.parameters()
-    let connection = PostgresConnection(
-      configuration: configuration, executor: executor, logger: logger, callbacks: callbacks)
-    let reply = Reply<Void>()
-    await connection.start(parameters, reply)
-    try await reply.value {
-      executor.enqueueOnce { connection.assumeIsolated { $0.end(.cancelled) } }
-    }
-    return connection
+    let attempt = ConnectAttempt(configuration, executor: executor, logger: logger, callbacks: callbacks)
+    return try await attempt.run()
   }
 
-  private func start(_ parameters: [(keyword: String, value: String)], _ reply: Reply<Void>) {
-    let deadline = executor.schedule(after: configuration.connectTimeout) { [weak self] in
-      self?.assumeIsolated { $0.giveUpConnecting() }
+  func start(
+    _ parameters: [(keyword: String, value: String)], tcpTimeout: Duration, loginTimeout: Duration, _ reply: Reply<Void>
+  ) {
+    let deadline = executor.schedule(after: tcpTimeout) { [weak self] in
+      self?.assumeIsolated { $0.noAnswerYet(after: tcpTimeout, loginTimeout: loginTimeout) }
     }
     connecting = (reply, deadline)
     handle = ConnectionHandle(parameters: parameters)
@@ -65,20 +64,32 @@ extension PostgresConnection {
     if !reply.complete(.success(())) { end(.cancelled) }
   }
 
-  private func giveUpConnecting() {
-    failConnecting(
-      "no answer within \(configuration.connectTimeout) (connectTimeout); is the host right and reachable?")
+  /// An address without an answer to TCP is given up; a server that has accepted gets its time for TLS and log-in.
+  private func noAnswerYet(after time: Duration, loginTimeout: Duration) {
+    guard let (reply, _) = connecting else { return }
+    if handle?.awaitsTCP != false { return failConnecting("no answer within \(time); is it reachable?") }
+    let deadline = executor.schedule(after: loginTimeout) { [weak self] in
+      self?.assumeIsolated {
+        $0.failConnecting("it accepts connections, but no log-in was finished within \(time + loginTimeout)")
+      }
+    }
+    connecting = (reply, deadline)
   }
 
   private func failConnecting(_ message: String) {
+    guard connecting != nil else { return }
     let (text, state) = Self.takeState(outOf: configuration.redacted(message))
-    end(PostgresError(.connectionFailed, "\(configuration): \(text)", sqlState: state))
+    end(PostgresError(.connectionFailed, text, sqlState: state))
   }
 
   /// The SQLSTATE that libpq writes into verbose messages: `FATAL:  28P01: password authentication failed …`; the two
   /// blanks tell it from the severity.
   static func takeState(outOf message: String) -> (message: String, state: String?) {
-    guard let match = message.firstMatch(of: #/:  ([0-9A-Z]{5}): /#) else { return (message, nil) }
+    guard let match = message.firstMatch(of: #/:  ([0-9A-Z]{5}): /#) else {
+      // libpq's own verdict of `target_session_attrs`, which has no code.
+      let isReadOnly = message.contains("session is read-only") || message.contains("in hot standby mode")
+      return (message, isReadOnly ? SQLState.readOnlyTransaction : nil)
+    }
     var message = message
     message.replaceSubrange(match.range, with: ": ")
     return (message, String(match.output.1))

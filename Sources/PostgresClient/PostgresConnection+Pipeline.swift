@@ -157,6 +157,7 @@ extension PostgresConnection {
   private func finish(_ finished: PipelineLedger<Request, PostgresRows>.Finished) {
     for entry in finished.unprepared { prepared.remove(entry) }
     let request = finished.request
+    if case .failure(let error) = finished.outcome, error.isReadOnly { onReadOnly(self) }
     if ledger.isEmpty { isInTransactionBlock = handle?.transactionStatus != .idle }
     // Outside of a transaction block everything up to the Sync was rolled back, so that it can be run again.
     if finished.isStale && !request.isRetry && !isInTransactionBlock {

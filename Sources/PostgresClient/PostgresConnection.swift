@@ -22,6 +22,7 @@ public actor PostgresConnection {
   let notify: @Sendable (PostgresNotification) -> Void
   private let finishNotifications: @Sendable () -> Void
   private let onClose: @Sendable (PostgresConnection, PostgresError) -> Void
+  let onReadOnly: @Sendable (PostgresConnection) -> Void
   let configuration: PostgresConfiguration
 
   var handle: ConnectionHandle?
@@ -38,13 +39,17 @@ public actor PostgresConnection {
   var isBlocked = false
   var cancellation = CancellationProgress.none
   var isClosing = false
-  let canceller = Canceller()
+  let blocking: BlockingCalls
 
   /// What the owner of a connection is told, on the connection's thread.
   struct Callbacks: Sendable {
     /// Where it is missing, `notifications` gets them.
     var onNotification: (@Sendable (PostgresNotification) -> Void)?
     var onClose: @Sendable (PostgresConnection, PostgresError) -> Void = { _, _ in }
+    /// A statement was refused as the session can only read (25006).
+    var onReadOnly: @Sendable (PostgresConnection) -> Void = { _ in }
+    /// One of several addresses has failed, and the next is tried; on any thread.
+    var onFault: @Sendable (PostgresError) -> Void = { _ in }
   }
 
   /// The answers to a script so far.
@@ -62,17 +67,20 @@ public actor PostgresConnection {
   public nonisolated let notifications: AsyncStream<PostgresNotification>
 
   init(
-    configuration: PostgresConfiguration, executor: ThreadExecutor, logger: Logger, callbacks: Callbacks
+    configuration: PostgresConfiguration, executor: ThreadExecutor, blocking: BlockingCalls, logger: Logger,
+    callbacks: Callbacks
   ) {
     let (stream, continuation) = AsyncStream.makeStream(
       of: PostgresNotification.self, bufferingPolicy: .bufferingNewest(Self.notificationCountMax))
     self.configuration = configuration
     self.executor = executor
+    self.blocking = blocking
     self.logger = logger
     notifications = stream
     notify = callbacks.onNotification ?? { continuation.yield($0) }
     finishNotifications = { continuation.finish() }
     onClose = callbacks.onClose
+    onReadOnly = callbacks.onReadOnly
   }
 
   isolated deinit {
@@ -147,8 +155,11 @@ public actor PostgresConnection {
   public static let closeTimeout = Duration.seconds(5)
 
   /// Refuses new statements, waits for those that were accepted, at most `closeTimeout`, and ends the session.
-  public func close() async {
-    inbox.close(PostgresError(.closed, "closed by this process"))
+  public func close() async { await close(refusingWith: PostgresError(.closed, "closed by this process")) }
+
+  /// - Parameter error: what statements get that come from now on.
+  func close(refusingWith error: PostgresError) async {
+    inbox.close(error)
     isClosing = true
     let timer = executor.schedule(after: Self.closeTimeout) {
       self.assumeIsolated {

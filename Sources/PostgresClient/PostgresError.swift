@@ -67,6 +67,14 @@ public struct PostgresError: Error, Sendable {
     }
   }
 
+  /// Whether the connection string, or what completes it, is at fault: no later attempt with the same one can connect.
+  public var isConnectionStringFault: Bool {
+    kind == .connectionFailed && sqlState == SQLState.invalidParameterValue
+  }
+
+  /// Whether the session can only read: that of a standby, or of a server that was made read-only.
+  public var isReadOnly: Bool { sqlState == SQLState.readOnlyTransaction }
+
   /// Whether a row with the same key is there already; `constraint` names the key.
   public var isUniqueViolation: Bool { sqlState == SQLState.uniqueViolation }
 
@@ -85,8 +93,8 @@ extension PostgresError: CustomStringConvertible {
     if let statement { parts.append("statement \(statement)") }
     if let sqlState { parts.append(conditionName.map { "\(sqlState) \($0)" } ?? sqlState) }
     if let constraint { parts.append("constraint \(constraint)") }
-    // Messages of class 22 quote the input ('invalid input syntax for type uuid: "…"').
-    if sqlState?.hasPrefix("22") != true { parts.append(message) }
+    // The server's messages of class 22 quote the input ('invalid input syntax for type uuid: "…"').
+    if sqlState?.hasPrefix("22") != true || kind == .connectionFailed { parts.append(message) }
     return parts.joined(separator: ": ")
   }
 

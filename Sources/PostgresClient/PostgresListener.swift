@@ -1,11 +1,12 @@
 internal import Executors
 public import Logging
 internal import Resilience
+internal import Synchronization
 
-/// `LISTEN` on a connection of its own, which is replaced for ever.
+/// `LISTEN` on a connection of its own, which is replaced whenever it is lost.
 ///
-/// Postgres keeps no notifications for who is not connected. So `.connected` means: from now on, you will be told; look at
-/// the tables once for what came before. The order is that of the commits. A notification is a hint, never the data.
+/// Postgres keeps no notifications for a session that is not connected. So `.connected` means: from now on, notifications arrive;
+/// look at the tables once for what came before. The order is that of the commits. A notification is a hint, never the data.
 public final class PostgresListener: Sendable {
   /// What a listener has to say.
   public enum Event: Sendable, Hashable {
@@ -13,7 +14,7 @@ public final class PostgresListener: Sendable {
     ///
     /// Also sent where the reader was so slow that events had to be dropped.
     case connected
-    /// Somebody sent a `NOTIFY`, and committed.
+    /// A session sent a `NOTIFY`, and committed.
     case notified(channel: String, payload: String)
     /// The connection is gone; `.connected` follows when there is another.
     case lost
@@ -31,13 +32,15 @@ public final class PostgresListener: Sendable {
   private let onConnect: @Sendable (PostgresConnection) async throws -> Void
   private let logger: Logger
   private let executor = ThreadExecutor(name: "postgres-listen")
+  private let current = Mutex<PostgresConnection?>(nil)
 
   /// Creates a listener; `run()` connects.
   /// - Parameters:
   ///   - configuration: where to; its `reconnect` spaces the attempts.
   ///   - channels: names as in `NOTIFY "name"`: upper and lower case differ.
-  ///   - onConnect: runs after `LISTEN` and before `.connected`, on each connection; if it throws, the connection is replaced.
-  ///   - logger: gets a warning for every failed attempt.
+  ///   - onConnect: runs after `LISTEN` and before `.connected`, on each connection; if it throws, or if both together take longer
+  ///     than `connectTimeout`, the connection is replaced.
+  ///   - logger: gets a warning for a failed attempt, unless the one before failed for the same reason.
   public init(
     _ configuration: PostgresConfiguration, channels: [String],
     onConnect: @escaping @Sendable (PostgresConnection) async throws -> Void = { _ in }, logger: Logger
@@ -52,20 +55,23 @@ public final class PostgresListener: Sendable {
   /// Listens, and connects again whenever the connection is lost, until the task is cancelled.
   public func run() async {
     var attempt = 0
-    var isTold = false
+    var lastFailure: String?
     while !Task.isCancelled {
       do {
         let connection = try await connect()
         attempt = 0
-        isTold = false
+        lastFailure = nil
         emit(.connected)
         await connection.waitUntilClosed()
         await connection.close()
         emit(.lost)
       } catch {
         guard !Task.isCancelled else { break }
-        logger.log(level: isTold ? .debug : .warning, "cannot listen to Postgres", metadata: ["error": "\(error)"])
-        isTold = true
+        let failure = "\(error)"
+        logger.log(
+          level: failure == lastFailure ? .debug : .warning,
+          "cannot listen to Postgres; trying again until it works", metadata: ["error": "\(failure)"])
+        lastFailure = failure
       }
       // Ends early with the task.
       try? await Task.sleep(for: configuration.reconnect.delay(attempt: attempt))
@@ -74,12 +80,28 @@ public final class PostgresListener: Sendable {
     continuation.finish()
   }
 
+  /// Ends the connection at once, without waiting for what is in flight; another follows. For one that does not answer.
+  public func reconnect() {
+    guard let connection = current.withLock({ $0 }) else { return }
+    end(connection, "replaced: it did not answer")
+  }
+
+  private func end(_ connection: PostgresConnection, _ reason: String) {
+    executor.enqueueOnce { connection.assumeIsolated { $0.end(PostgresError(.connectionLost, reason)) } }
+  }
+
   private func connect() async throws -> PostgresConnection {
     let connection = try await PostgresConnection.connect(
       configuration, on: executor, logger: logger,
       callbacks: .init(onNotification: { [weak self] notification in
         self?.emit(.notified(channel: notification.channel, payload: notification.payload))
       }))
+    current.withLock { $0 = connection }
+    // A server that takes connections and answers nothing would be waited for indefinitely.
+    let deadline = executor.schedule(after: configuration.connectTimeout) { [self] in
+      end(connection, "LISTEN was not answered within \(configuration.connectTimeout)")
+    }
+    defer { executor.cancel(deadline) }
     do {
       _ = try await connection.run(channels.map { .command("LISTEN \(Self.quoted($0))") })
       try await onConnect(connection)

@@ -18,6 +18,10 @@ public enum SQLState {
   public static let inFailedTransaction = "25P02"
   /// The prepared statement has gone from the server's session.
   public static let invalidStatementName = "26000"
+  /// The session can only read: the server is a standby, or was made read-only.
+  public static let readOnlyTransaction = "25006"
+  /// A parameter's value is not possible.
+  public static let invalidParameterValue = "22023"
   /// Among others: "cached plan must not change result type".
   public static let featureNotSupported = "0A000"
 
@@ -31,7 +35,7 @@ public enum SQLState {
     switch state {
     case serializationFailure, deadlockDetected, lockNotAvailable: true
     // Read-only: the server is a standby or was made read-only for a while; a failover or the operator ends it.
-    case "25006": true
+    case readOnlyTransaction: true
     // Shutdown, crash of another backend, starting up, database dropped under a session.
     case "57P01", "57P02", "57P03", "57P05": true
     default: state.hasPrefix("08") || state.hasPrefix("53")

@@ -55,6 +55,8 @@ struct AgentProcess: Sendable {
     defer { try? output.close() }
     let error = try folder.openForAgent(folder.errorPath)
     defer { try? error.close() }
+    let start = OrphanReaper.shared.begin()
+    defer { start.ended() }
     return try await Subprocess.run(
       .path("/bin/sh"), arguments: ["-c", AgentFolder.script, "baton-agent", folder.path, command],
       environment: .custom(variables), platformOptions: options,
@@ -62,6 +64,7 @@ struct AgentProcess: Sendable {
       output: .fileDescriptor(output, closeAfterSpawningProcess: false),
       error: .fileDescriptor(error, closeAfterSpawningProcess: false)
     ) { execution in
+      start.began(execution.processIdentifier.value)
       await body(ProcessIdentity(execution.processIdentifier.value))
     }.terminationStatus
   }

@@ -68,6 +68,7 @@ struct ProcessIdentity: Sendable, Equatable {
 struct ProcessStat: Sendable, Equatable {
   var id: pid_t
   var state: Character
+  var parent: pid_t
   var session: pid_t
   var startTicks: UInt64
 
@@ -86,11 +87,12 @@ struct ProcessStat: Sendable, Equatable {
       let id = pid_t(line[..<opening].filter { $0 != " " })
     else { return nil }
     let fields = line[line.index(after: closing)...].split(whereSeparator: \.isWhitespace)
-    guard fields.count > 19, let state = fields[0].first, let session = pid_t(fields[3]),
+    guard fields.count > 19, let state = fields[0].first, let parent = pid_t(fields[1]), let session = pid_t(fields[3]),
       let ticks = UInt64(fields[19])
     else { return nil }
     self.id = id
     self.state = state
+    self.parent = parent
     self.session = session
     startTicks = ticks
   }

@@ -22,8 +22,6 @@ package struct ReferenceWorker: Service {
   private static let callbackBackoff = Backoff(base: .milliseconds(200), max: .seconds(30))
   /// For what Baton does not want.
   private static let refusedBackoff = Backoff(base: .seconds(2), max: .seconds(60))
-  /// How many callbacks are on the wire at once.
-  private static let callbackConnectionMax = 16
 
   package init(configuration: WorkerConfiguration, logger: Logger) {
     self.configuration = configuration
@@ -39,7 +37,7 @@ package struct ReferenceWorker: Service {
     let agent = try Agent(configuration)
     let runs = RunKeeper(store: store, configuration: configuration, logger: logger)
     agent.removeFolders(except: try await runs.resume())
-    let httpClient = CallbackClient.makeHTTPClient(maxConnections: Self.callbackConnectionMax)
+    let httpClient = CallbackClient.makeHTTPClient(maxConnections: configuration.callbackConnectionMax)
     let result: Result<Void, any Error>
     do {
       try await serve(runs, agent, httpClient)
@@ -66,6 +64,7 @@ package struct ReferenceWorker: Service {
       group.addTask { await work(runs, agent, httpClient) }
       group.addTask { await runs.beginRuns() }
       group.addTask { await runs.tidy() }
+      group.addTask { await OrphanReaper.shared.run() }
       defer { group.cancelAll() }
       // Stopped from the last to the first: what is being drained can still be asked about, and cancelled.
       let services: [any Service] = [makeApplication(runs), Draining(runs: runs, timeout: configuration.drainTimeout)]
@@ -92,7 +91,8 @@ package struct ReferenceWorker: Service {
     return Application(
       router: Routes(runs: runs, token: configuration.token, metrics: configuration.metrics).makeRouter(),
       configuration: ApplicationConfiguration(
-        address: .hostname(configuration.host, port: configuration.port), serverName: "baton-worker"),
+        address: .hostname(configuration.host, port: configuration.port), serverName: "baton-worker",
+        availableConnectionsDelegate: .maximum(configuration.connectionMax, logger: logger)),
       onServerRunning: { channel in await onBound(channel.localAddress?.port ?? 0) }, logger: logger)
   }
 

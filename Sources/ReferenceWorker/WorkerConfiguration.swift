@@ -16,6 +16,10 @@ package struct WorkerConfiguration: Sendable {
   package var environment: [String: String] = [:]
   /// How many agents run at once; the rest wait in order.
   package var concurrency = 4
+  /// How many HTTP connections are accepted at once; further ones wait in the kernel's backlog.
+  package var connectionMax = 1_024
+  /// How many callbacks are on the wire at once.
+  package var callbackConnectionMax = 16
   /// What becomes of a run whose agent has died with the worker.
   package var lostRuns = LostRuns.fail
   /// The base URL of Baton, which status callbacks go to; it may carry a path. nil sends none.

@@ -1,7 +1,10 @@
-/// Does all there is to do, waits, and does so again, until the task is cancelled, whatever fails meanwhile.
+/// Does everything that is due, waits, and does so again, until the task is cancelled, whatever fails.
 public struct PassLoop: Sendable {
   private let interval: Duration
   private let wakeup: Wakeup
+
+  /// Waits after passes that fail, where the interval is not shorter: what stands in the way is mostly over in a moment.
+  private static let retry = Backoff(base: .milliseconds(200), max: .seconds(1))
 
   /// - Parameters:
   ///   - interval: between the end of a pass and the next.
@@ -13,20 +16,32 @@ public struct PassLoop: Sendable {
 
   /// Passes, one after another.
   /// - Parameters:
-  ///   - pass: what is thrown ends this pass; the next begins after the interval as ever.
+  ///   - pass: what is thrown ends this pass; the next begins within a second.
   ///   - onFirstFailure: gets the error of the first of several passes in a row that fail: the time to log it. What a pass throws
   ///     because the task is cancelled is no failure.
   public func run(_ pass: () async throws -> Void, onFirstFailure: (any Error) -> Void) async {
-    var isFailing = false
-    while !Task.isCancelled {
-      do {
+    await runPaced(
+      {
         try await pass()
-        isFailing = false
+        return interval
+      }, onFirstFailure: onFirstFailure)
+  }
+
+  /// Passes, one after another, where each says how soon the next one is due.
+  /// - Parameter pass: returns the time until the next; longer than the interval counts as the interval.
+  public func runPaced(_ pass: () async throws -> Duration, onFirstFailure: (any Error) -> Void) async {
+    var failures = 0
+    while !Task.isCancelled {
+      let wait: Duration
+      do {
+        wait = try await pass()
+        failures = 0
       } catch {
-        if !isFailing, !Task.isCancelled { onFirstFailure(error) }
-        isFailing = true
+        if failures == 0, !Task.isCancelled { onFirstFailure(error) }
+        wait = Self.retry.delay(attempt: failures)
+        failures += 1
       }
-      _ = try? await wakeup.wait(until: .now + interval)
+      _ = try? await wakeup.wait(until: .now + min(wait, interval))
     }
   }
 }

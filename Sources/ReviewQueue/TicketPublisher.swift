@@ -1,23 +1,26 @@
 package import AMQPClient
 internal import FoundationEssentials
+package import Logging
 package import Reviews
 
 /// Publishes tickets on the work queue with confirms, and poison on the dead-letter exchange.
 package struct TicketPublisher: Sendable {
-  /// The reconnecting connection; whoever assembles the process runs it.
+  /// The reconnecting connection; the process's assembly runs it.
   package let publisher: AMQPPublisher
   /// The work queue.
   package let queue: String
+  private let repair: TopologyRepair
 
-  package init(publisher: AMQPPublisher, queue: String) {
+  package init(publisher: AMQPPublisher, queue: String, logger: Logger) {
     self.publisher = publisher
     self.queue = queue
+    repair = TopologyRepair(publisher: publisher, logger: logger)
   }
 
   /// Publishes a batch: persistent, mandatory, all confirms in flight together.
   /// - Returns: an outcome for each ticket, in order.
   package func publish(_ tickets: [(ticket: Ticket, trace: TraceContext)]) async -> [PublishOutcome] {
-    await publisher.publish(
+    await publish(
       tickets.map { ticket, trace in
         AMQPPublication(
           AMQPMessage(
@@ -27,42 +30,70 @@ package struct TicketPublisher: Sendable {
       })
   }
 
-  /// Publishes what cannot be worked on to the dead-letter queue, as it came, with the reason.
-  package func publishDead(_ delivery: Delivery, reason: String) async -> PublishOutcome {
-    var headers = delivery.headers.filter { !$0.key.hasPrefix("x-") }
-    headers[ReviewTopology.deadHeader] = "yes"
-    headers[ReviewTopology.deadReasonHeader] = .string(reason)
-    return await publisher.publish(
-      AMQPMessage(
-        body: delivery.body, contentType: delivery.contentType, type: delivery.type,
-        messageID: UUID().lowercase, correlationID: delivery.messageID,
-        // By this machine's clock: of what it has not rejected itself the broker keeps no time.
-        timestamp: Int64(Date().timeIntervalSince1970), headers: headers),
-      exchange: ReviewTopology.deadExchange, routingKey: queue)
+  /// Publishes; what comes back without a route is published once more if the topology could be declared again.
+  private func publish(_ publications: [AMQPPublication]) async -> [PublishOutcome] {
+    var outcomes = await publisher.publish(publications)
+    let returned = outcomes.indices.filter { outcomes[$0].isReturned }
+    guard !returned.isEmpty, await repair.declare(because: "a message has no route to its queue") else {
+      return outcomes
+    }
+    let again = await publisher.publish(returned.map { publications[$0] })
+    for (index, outcome) in zip(returned, again) { outcomes[index] = outcome }
+    if !again.contains(where: \.isReturned) { repair.succeeded() }
+    return outcomes
   }
 
-  /// What the broker says of the work queue; one that somebody has deleted is declared again.
+  /// Publishes what cannot be worked on to the dead-letter queue, with the reason: as it came, or in a smaller form if the broker cannot
+  /// take that.
+  package func publishDead(_ delivery: Delivery, reason: String) async -> PublishOutcome {
+    var outcome = PublishOutcome.notSent("it has no form that can be sent")
+    for form in DeadLetterForm.allCases {
+      let publication = form.publication(of: delivery, reason: reason, queue: queue)
+      guard publisher.fault(of: publication) == nil else { continue }
+      outcome = await publish([publication])[0]
+      // Another form only if this one turned out to be what the connection does not carry.
+      guard case .notSent = outcome, publisher.fault(of: publication) != nil else { return outcome }
+    }
+    return outcome
+  }
+
+  /// What the broker says of the work queue; one that was deleted is declared again.
   package func status() async throws(AMQPError) -> QueueStatus {
-    do {
-      return try await publisher.queueStatus(queue)
-    } catch {
-      guard error.code == 404 else { throw error }
-      try await publisher.declareTopology()
-      return try await publisher.queueStatus(queue)
+    await repair.declareNowAndThen()
+    return try await declaringIfMissing { () throws(AMQPError) in try await publisher.queueStatus(queue) }
+  }
+
+  /// How many dead letters there are; a deleted queue of dead letters is declared again.
+  package func deadCount() async throws(AMQPError) -> Int {
+    try await declaringIfMissing { () throws(AMQPError) in
+      try await publisher.queueStatus(ReviewTopology.deadQueue).messagesReady
     }
   }
 
-  /// How many dead letters there are.
-  package func deadCount() async throws(AMQPError) -> Int {
-    try await publisher.queueStatus(ReviewTopology.deadQueue).messagesReady
+  private func declaringIfMissing<Value>(_ look: () async throws(AMQPError) -> Value) async throws(AMQPError) -> Value {
+    do {
+      return try await look()
+    } catch {
+      guard error.cause == .notFound else { throw error }
+      try await publisher.declareTopology()
+      return try await look()
+    }
   }
 
-  /// Bytes of dead letters that one look takes into memory: whatever somebody has published is among them.
+  /// Bytes of dead letters that one look takes into memory: messages of any size may be among them.
   private static let lookByteMax = 8 << 20
 
   /// The oldest dead letters, which stay where they are; the broker counts the look as a delivery of each.
   package func deadLetters(limit: Int) async throws(AMQPError) -> [DeadLetter] {
-    DeadLetter.letters(
-      try await publisher.peek(ReviewTopology.deadQueue, limit: limit, byteMax: Self.lookByteMax))
+    try await declaringIfMissing { () throws(AMQPError) in
+      DeadLetter.letters(
+        try await publisher.peek(ReviewTopology.deadQueue, limit: limit, byteMax: Self.lookByteMax))
+    }
+  }
+}
+
+extension PublishOutcome {
+  fileprivate var isReturned: Bool {
+    if case .returned = self { true } else { false }
   }
 }

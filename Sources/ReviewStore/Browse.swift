@@ -71,15 +71,14 @@ extension ReviewStore {
         filter.status?.rawValue, filter.owner?.type.rawValue, filter.owner?.id, filter.repository,
         cursor?.createdAt.instant, cursor?.id, Int32(clamping: limit + 1),
       ])
-    var reviews = try rows.map { try Review($0) }
-    if reviews.count > limit {
-      reviews.removeLast(reviews.count - limit)
-      let next = reviews.last.map { ReviewCursor(createdAt: $0.createdAt, id: $0.id) }
-      return BrowsedPage(reviews: reviews, next: next, isCutShort: false)
+    let page = rows.prefix(limit)
+    let reviews = decodeEach(page, "review") { try Review($0) }
+    if rows.count > limit, let last = page.last {
+      return BrowsedPage(reviews: reviews, next: try ReviewCursor(last), isCutShort: false)
     }
     if isLive { return BrowsedPage(reviews: reviews, next: nil, isCutShort: false) }
-    let end = try await pool.query(Self.browseEnd, [cursor?.createdAt.instant, cursor?.id]).first.map { row in
-      ReviewCursor(createdAt: try row.timestamp("created_at"), id: try row.decode("id", as: UUID.self))
+    let end = try await pool.query(Self.browseEnd, [cursor?.createdAt.instant, cursor?.id]).first.map {
+      try ReviewCursor($0)
     }
     return BrowsedPage(reviews: reviews, next: end, isCutShort: end != nil)
   }

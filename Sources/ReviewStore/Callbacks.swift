@@ -49,7 +49,8 @@ extension ReviewStore {
     "report",
     """
     /* baton:report */
-    WITH applied AS (
+    WITH \(Fragment.heldUnlessLocked),
+    applied AS (
       UPDATE code_reviews r
          SET status = $2,
              status_reason = COALESCE($6::text, 'reported by the worker'),
@@ -67,7 +68,8 @@ extension ReviewStore {
              lease_owner = NULL,
              lease_expires_at = NULL,
              updated_at = now()
-       WHERE r.id = $1 AND \(Fragment.hasStatus("'queued'", "'running'"))
+        FROM held h
+       WHERE r.id = h.id AND \(Fragment.hasStatus("'queued'", "'running'"))
          AND CASE
                WHEN $3::int IS NOT NULL THEN r.attempt = $3
                -- Without an attempt the session tells: the row's, or while it has none, one that no earlier attempt had. A callback may
@@ -78,7 +80,9 @@ extension ReviewStore {
              END
       RETURNING r.id
     )
-    SELECT r.status, r.traceparent, EXISTS (SELECT 1 FROM applied) AS is_applied FROM code_reviews r WHERE r.id = $1
+    SELECT r.status, r.traceparent, EXISTS (SELECT 1 FROM applied) AS is_applied, \(Fragment.isLocked)
+      FROM (SELECT) one
+      LEFT JOIN code_reviews r ON r.id = $1
     """)
 
   static let traceOfReview = Statement(
@@ -94,18 +98,23 @@ extension ReviewStore {
     try await apply(report, to: id).answer
   }
 
-  /// Applies what a worker reports.
+  /// Applies what a worker reports: running, or an end. Anything else changes nothing.
   /// - Returns: also the review's trace, for who logs it.
+  /// - Throws: ``RowLocked``: the worker has to report it again; `PostgresError`.
   package func apply(_ report: RunReport, to id: UUID) async throws -> (answer: ReportAnswer, trace: TraceContext) {
-    precondition(report.status == .running || report.status.isTerminal, "a worker reports running or an end")
-    let rows = try await pool.query(
+    guard report.status == .running || report.status.isTerminal else {
+      return (.ignored(report.status), TraceContext(reviewID: id))
+    }
+    let row = try await onceUnlocked(
       Self.report,
       [
         id, report.status.rawValue, report.attempt.map { Int32(clamping: $0) }, report.sessionId?.storable,
         report.cliSessionId?.storable, report.errorMessage?.storable, report.model?.storable,
         report.totalTokensIn, report.totalTokensOut, report.totalCostMicrousd, report.gateResult,
       ])
-    guard let row = rows.first else { return (.unknownReview, TraceContext(reviewID: id)) }
+    guard try row.optional("status", as: String.self) != nil else {
+      return (.unknownReview, TraceContext(reviewID: id))
+    }
     let trace = try row.trace(of: id)
     if try row.decode("is_applied", as: Bool.self) { return (.applied, trace) }
     return (.ignored(try row.choice("status", as: ReviewStatus.self)), trace)

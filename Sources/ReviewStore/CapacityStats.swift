@@ -15,44 +15,60 @@ package struct CapacityStats: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  /// What may be claimed is read from the owners that a claim would visit, and what a pause holds up from the paused owners. The limit holds
+  /// up the rest: counted, without a look at each owner.
   static let capacity = Statement(
     "capacity",
     """
     /* baton:capacity */
-    WITH waiting AS (
-      SELECT r.owner_type, r.owner_id, count(*) AS due, min(r.available_at) AS oldest
-        FROM code_reviews r
-       WHERE \(Fragment.isDue)
-       GROUP BY r.owner_id, r.owner_type
+    WITH visited AS (
+      SELECT v.owner_type, v.owner_id FROM baton_visits v WHERE v.due_at IS NULL
+       UNION
+      SELECT v.owner_type, v.owner_id FROM baton_visits v WHERE v.due_at <= now()
     ),
-    owners AS (
-      SELECT w.due, w.oldest, o.paused,
-             COALESCE(o.max_concurrent, $1) <= (
-               SELECT count(*)
-                 FROM code_reviews a
-                WHERE a.owner_type = w.owner_type AND a.owner_id = w.owner_id
-                  AND a.status IN ('queued', 'running')) AS is_full
-        FROM waiting w
-        JOIN review_owners o ON o.owner_type = w.owner_type AND o.owner_id = w.owner_id
+    claimable AS (
+      SELECT sum(d.rows) AS due, min(d.oldest) AS oldest
+        FROM visited v
+        JOIN review_owners o ON o.owner_type = v.owner_type AND o.owner_id = v.owner_id
+       CROSS JOIN LATERAL (
+         SELECT count(*) AS rows, min(r.available_at) AS oldest
+           FROM code_reviews r
+          WHERE \(Fragment.isDue) AND r.owner_type = v.owner_type AND r.owner_id = v.owner_id) d
+       WHERE NOT o.paused
+         AND COALESCE(o.max_concurrent, $1) > (
+           SELECT count(*)
+             FROM code_reviews a
+            WHERE a.owner_type = v.owner_type AND a.owner_id = v.owner_id AND a.status IN ('queued', 'running'))
+    ),
+    held AS (
+      SELECT COALESCE(sum(d.rows), 0) AS by_pause,
+             (SELECT count(*) FROM code_reviews r WHERE \(Fragment.isPendingByTime) AND r.available_at <= now()) AS due
+        FROM review_owners o
+       CROSS JOIN LATERAL (
+         SELECT count(*) AS rows
+           FROM code_reviews r
+          WHERE \(Fragment.isDue) AND r.owner_type = o.owner_type AND r.owner_id = o.owner_id) d
+       WHERE o.paused
     )
-    SELECT extract(epoch FROM now() - min(o.oldest) FILTER (WHERE NOT o.paused AND NOT o.is_full))::float8
-             AS oldest_claimable,
-           COALESCE(sum(o.due) FILTER (WHERE NOT o.paused AND o.is_full), 0)::bigint AS held_by_limit,
-           COALESCE(sum(o.due) FILTER (WHERE o.paused), 0)::bigint AS held_by_pause,
-           (SELECT extract(epoch FROM now() - min(r.started_at))::float8
+    SELECT \(Fragment.seconds(from: "c.oldest")) AS oldest_claimable,
+           (h.due - h.by_pause - COALESCE(c.due, 0))::bigint AS held_by_limit,
+           h.by_pause::bigint AS held_by_pause,
+           (SELECT \(Fragment.seconds(from: "min(r.started_at)"))
               FROM code_reviews r
              WHERE r.status IN ('queued', 'running') AND r.status = 'running') AS oldest_running,
            (SELECT extract(epoch FROM b.last_run_at)::float8 FROM baton_reaper b) AS reaper_last_run
-      FROM owners o
+      FROM claimable c, held h
     """)
 
-  /// The figures of now. They read the rows that wait and those that are active, none of the history.
+  /// The figures of now. They count the rows that are due and those that are active, and read none of the history.
   /// - Parameter ownerLimit: BATON_OWNER_LIMIT, for owners that have none of their own.
   package func capacityStats(ownerLimit: Int) async throws -> CapacityStats {
     let row = try await pool.query(Self.capacity, [Int32(ownerLimit)])[0]
     return CapacityStats(
-      oldestClaimable: try row.optional("oldest_claimable", as: Double.self).map { .seconds(max(0, $0)) },
-      oldestRunning: try row.optional("oldest_running", as: Double.self).map { .seconds(max(0, $0)) },
+      oldestClaimable: try row.optional("oldest_claimable", as: Double.self).map {
+        max(.zero, .seconds(saturating: $0))
+      },
+      oldestRunning: try row.optional("oldest_running", as: Double.self).map { max(.zero, .seconds(saturating: $0)) },
       heldByLimit: Int(try row.decode("held_by_limit", as: Int64.self)),
       heldByPause: Int(try row.decode("held_by_pause", as: Int64.self)),
       reaperLastRun: try row.optional("reaper_last_run", as: Double.self))

@@ -28,47 +28,29 @@ package struct Claim: Sendable, Hashable {
 }
 
 extension ReviewStore {
-  /// Locks the owners that have pending rows, and hands them to ``claimDue``. Owners that another producer has locked are
-  /// left to it. The recursion steps through the distinct owners of the index, instead of reading every pending row.
-  static let lockOwners = Statement(
-    "lock_owners",
-    """
-    /* baton:lock_owners */
-    WITH RECURSIVE waiting AS (
-      (SELECT r.owner_type, r.owner_id
-         FROM code_reviews r
-        WHERE r.status = 'pending'
-        ORDER BY r.owner_id, r.owner_type
-        LIMIT 1)
-      UNION ALL
-      SELECT n.owner_type, n.owner_id
-        FROM waiting w
-       CROSS JOIN LATERAL (
-         SELECT r.owner_type, r.owner_id
-           FROM code_reviews r
-          WHERE r.status = 'pending' AND (r.owner_id, r.owner_type) > (w.owner_id, w.owner_type)
-          ORDER BY r.owner_id, r.owner_type
-          LIMIT 1) n
-    )
-    SELECT set_config('baton.owners', COALESCE(json_agg(json_build_array(l.owner_type, l.owner_id)), '[]')::text, true)
-      FROM (SELECT o.owner_type, o.owner_id
-              FROM waiting w
-              JOIN review_owners o ON o.owner_type = w.owner_type AND o.owner_id = w.owner_id
-             WHERE NOT o.paused
-               FOR UPDATE OF o SKIP LOCKED) l
-    """)
+  /// A pending row whose time has come by the clock. Not by `now()`, the start of the transaction: the snapshot may show a review that came
+  /// after it, which would not count as due while its visit is deleted.
+  private static let isDueByClock = "r.status = 'pending' AND r.available_at <= (SELECT clock_timestamp())"
 
   /// Claims due rows of the locked owners, owners in turn, up to their limits (I3, I7).
   ///
   /// A statement of its own, because in one statement with the locks its snapshot would be older than the lock that it
   /// has just got, and it would count too few active rows. An owner's n-th active review competes with the other
-  /// owners' n-th ones. No owner gives more than twice its share of a pass, which bounds what a pass reads.
+  /// owners' n-th ones. No owner gives more than twice its share of a pass, which bounds what a pass reads and locks. A row that
+  /// another transaction has locked does not use up a place of its owner: the next one is taken instead.
+  ///
+  /// An owner is settled if nothing more of it can be claimed: it is full, or paused, or has no other due row. Its visits are then
+  /// deleted, as far as this statement's snapshot shows them. A locked row is no reason: its owner is visited again.
   static let claimDue = Statement(
     "claim_due",
     """
     /* baton:claim_due */
     WITH locked AS MATERIALIZED (
-      SELECT o.owner_type, o.owner_id, COALESCE(o.max_concurrent, $1) AS slots, count(*) OVER () AS owners,
+      SELECT o.owner_type, o.owner_id, count(*) OVER () AS owners,
+             CASE WHEN o.paused THEN 0 ELSE COALESCE(o.max_concurrent, $1) END AS slots,
+             CASE WHEN o.paused THEN 0
+                  ELSE COALESCE(o.max_concurrent, GREATEST($1, (SELECT value FROM baton_owner_limit WHERE is_only)))
+             END AS full_at,
              (SELECT count(*)
                 FROM code_reviews a
                WHERE a.owner_type = o.owner_type AND a.owner_id = o.owner_id
@@ -76,63 +58,80 @@ extension ReviewStore {
         FROM json_array_elements(current_setting('baton.owners')::json) l
         JOIN review_owners o ON o.owner_type = l ->> 0 AND o.owner_id = l ->> 1
     ),
-    due AS (
-      SELECT d.id, d.priority, d.available_at,
+    asked AS MATERIALIZED (
+      SELECT owner_type, owner_id, full_at, active, LEAST(GREATEST(slots - active, 0), 2 * $2 / owners + 1, $2) AS size
+        FROM locked
+    ),
+    due AS MATERIALIZED (
+      -- An owner without a due row has one line with no id.
+      SELECT o.owner_type, o.owner_id, o.full_at, o.active, o.size, d.id, d.priority, d.available_at,
              o.active + row_number() OVER (
                PARTITION BY o.owner_type, o.owner_id ORDER BY d.priority DESC, d.available_at, d.id) AS turn
-        FROM locked o
-       CROSS JOIN LATERAL (
-         SELECT r.id, r.priority, r.available_at
-           FROM code_reviews r
-          WHERE \(Fragment.isDue) AND r.owner_type = o.owner_type AND r.owner_id = o.owner_id
-          ORDER BY r.priority DESC, r.available_at, r.id
-          LIMIT LEAST(GREATEST(o.slots - o.active, 0), 2 * $2 / o.owners + 1)) d
+        FROM asked o
+        LEFT JOIN LATERAL (
+          SELECT r.id, r.priority, r.available_at
+            FROM code_reviews r
+           WHERE \(isDueByClock) AND r.owner_type = o.owner_type AND r.owner_id = o.owner_id
+           ORDER BY r.priority DESC, r.available_at, r.id
+           LIMIT o.size
+             FOR UPDATE SKIP LOCKED) d ON true
     ),
     chosen AS MATERIALIZED (
-      SELECT id FROM due ORDER BY turn, priority DESC, available_at, id LIMIT $2
+      SELECT owner_type, owner_id, full_at, active, size, id,
+             count(id) OVER (ORDER BY turn, priority DESC, available_at, id ROWS UNBOUNDED PRECEDING) <= $2 AS is_taken
+        FROM due
     ),
-    free AS MATERIALIZED (
-      -- A row that somebody is cancelling now is left for the next pass.
-      SELECT r.id
-        FROM chosen c
-        JOIN code_reviews r ON r.id = c.id
-       WHERE \(Fragment.hasStatus("'pending'"))
-         FOR UPDATE OF r SKIP LOCKED
+    settled AS (
+      SELECT o.owner_type, o.owner_id
+        FROM (SELECT owner_type, owner_id, max(full_at) AS full_at, max(active) AS active, max(size) AS size,
+                     count(id) AS due, count(id) FILTER (WHERE is_taken) AS taken
+                FROM chosen
+               GROUP BY owner_type, owner_id) o
+       WHERE o.active + o.taken >= o.full_at
+          OR o.taken = o.due AND o.due < o.size AND (
+               SELECT true
+                 FROM code_reviews r
+                WHERE \(isDueByClock) AND r.owner_type = o.owner_type AND r.owner_id = o.owner_id
+               OFFSET o.due
+                LIMIT 1) IS NULL
+    ),
+    visited AS (
+      DELETE FROM baton_visits WHERE ctid = ANY (ARRAY(\(visits(of: "settled"))))
     )
     UPDATE code_reviews r
        SET status = 'queued', status_reason = 'claimed', claimed_at = now(), claimed_by = $3, updated_at = now(),
            traceparent = \(Fragment.traceparent)
-      FROM free f
-     WHERE r.id = f.id AND \(Fragment.hasStatus("'pending'"))
+      FROM chosen c
+     WHERE r.id = c.id AND c.is_taken AND \(Fragment.hasStatus("'pending'"))
     RETURNING r.id, r.attempt, r.claimed_at, r.traceparent
     """)
 
   /// Claims up to `limit` due reviews: from pending to queued, never more of an owner than its limit allows.
+  ///
+  /// Visits a page of owners; goes on with the next page as long as nothing was claimed, so that many owners with nothing to claim do not
+  /// hold up one behind them.
   /// - Parameters:
   ///   - limit: rows of one pass.
   ///   - ownerLimit: for owners that have none of their own.
   ///   - holder: this process, which owes the publishes.
   /// - Throws: `PostgresError`. Where the connection was lost the rows may be claimed: the reaper publishes them.
   package func claim(limit: Int, ownerLimit: Int, by holder: Holder.ID) async throws -> [Claim] {
-    // One round trip, one implicit transaction: the locks last until the claim is committed.
-    let results = try await pool.pipeline([
-      (Self.lockOwners, []), (Self.claimDue, [Int32(ownerLimit), Int32(limit), holder.text]),
-    ])
-    return try results[1].map { try Claim($0) }
-  }
-
-  static let nextDue = Statement(
-    "next_due",
-    """
-    /* baton:next_due */
-    SELECT extract(epoch FROM min(r.available_at) - now())::float8
-      FROM code_reviews r
-     WHERE \(Fragment.isPendingByTime) AND r.available_at > now()
-    """)
-
-  /// How long until the next pending review comes due; nil where none waits for its time.
-  package func timeUntilNextDue() async throws -> Duration? {
-    try await pool.query(Self.nextDue, [])[0].decode(0, as: Double?.self).map { .seconds($0) }
+    // Once to the end; from a page in the middle, once more from the start.
+    var endsLeft = visitedUpTo.owner == nil ? 1 : 2
+    while true {
+      let start = visitedUpTo.owner ?? .first
+      // One round trip, one implicit transaction: the locks last until the claim is committed.
+      let results = try await pool.pipeline([
+        (Self.visitsComeDue, [Self.visitPage]),
+        (Self.lockOwners, [start.type, start.id, Self.visitPage]),
+        (Self.claimDue, [Int32(ownerLimit), Int32(limit), holder.text]),
+      ])
+      let claims = decodeEach(results[2], "claim") { try Claim($0) }
+      visitedUpTo.owner = try Self.pageEnd(results[1])
+      let isMoreDue = try results[0][0].decode(0, as: Int64.self) == Self.visitPage
+      if visitedUpTo.owner == nil && !isMoreDue { endsLeft -= 1 }
+      if !claims.isEmpty || endsLeft == 0 { return claims }
+    }
   }
 
   static let published = Statement(
@@ -171,15 +170,15 @@ extension ReviewStore {
          FOR UPDATE OF h
     )
     UPDATE code_reviews r
-       SET status = 'pending', status_reason = $3, available_at = now() + make_interval(secs => $4)
+       SET status = 'pending', status_reason = $3
       FROM mine m
      WHERE r.id = m.id AND \(Fragment.hasStatus("'queued'")) AND r.lease_owner IS NULL AND r.dispatched_at IS NULL
     """)
 
-  /// Gives claims back whose tickets the broker has provably not taken: still this claim, unleased and not dispatched.
-  package func unclaim(_ claims: [Claim], reason: String, retryAfter delay: Duration) async throws {
+  /// Gives claims back whose tickets were not confirmed: still this claim, unleased and not dispatched. They keep their place among the
+  /// pending reviews. A ticket that is in the queue after all is rejected there.
+  package func unclaim(_ claims: [Claim], reason: String) async throws {
     guard !claims.isEmpty else { return }
-    _ = try await pool.query(
-      Self.unclaim, [claims.map(\.reviewID), claims.map(\.claimedAt.instant), reason, delay.inSeconds])
+    _ = try await pool.query(Self.unclaim, [claims.map(\.reviewID), claims.map(\.claimedAt.instant), reason])
   }
 }

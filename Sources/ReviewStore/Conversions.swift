@@ -7,18 +7,26 @@ extension Timestamp {
   private static let postgresEpochMicroseconds: Int64 = 946_684_800_000_000
 
   init(_ instant: PostgresInstant) {
-    // `infinity` is the greatest value: it stays the greatest.
     let (sum, isOver) = instant.microseconds.addingReportingOverflow(Self.postgresEpochMicroseconds)
-    self.init(microseconds: isOver ? .max : sum)
+    self = instant == .negativeInfinity ? .negativeInfinity : isOver ? .infinity : Timestamp(microseconds: sum)
   }
 
   var instant: PostgresInstant {
     let (difference, isUnder) = microseconds.subtractingReportingOverflow(Self.postgresEpochMicroseconds)
-    return PostgresInstant(microseconds: isUnder ? .min : difference)
+    return self == .infinity
+      ? .infinity : isUnder ? .negativeInfinity : PostgresInstant(microseconds: difference)
   }
 }
 
 extension Duration {
+  /// 285,000 years: in microseconds less than the greatest `Int64`, and a `Double` is exact about both.
+  private static let secondsMax = 9e12
+
+  /// Seconds as the database computes them: infinite ones become 285,000 years, NaN becomes zero.
+  static func seconds(saturating seconds: Double) -> Duration {
+    seconds.isNaN ? .zero : .seconds(min(max(seconds, -secondsMax), secondsMax))
+  }
+
   /// Seconds, as `make_interval(secs => $n)` takes them.
   var inSeconds: Double { self / .seconds(1) }
 }

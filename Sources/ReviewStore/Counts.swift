@@ -12,6 +12,8 @@ package struct ReviewCounts: Sendable, Equatable {
   package var reaped: [String: Int] = [:]
   /// Silent reviews that the worker was asked about, by what came of it.
   package var reconciled: [String: Int] = [:]
+  /// Cancels that the worker never accepted.
+  package var cancelsGivenUp = 0
 
   package init(completed: Int = 0, failed: [String: Int] = [:]) { (self.completed, self.failed) = (completed, failed) }
 }
@@ -34,6 +36,7 @@ extension ReviewStore {
       case "failed": counts.failed[label] = count
       case "reaped": counts.reaped[label] = count
       case "reconciled": counts.reconciled[label] = count
+      case "outbox": counts.cancelsGivenUp += count
       default: break  // a newer version's
       }
     }

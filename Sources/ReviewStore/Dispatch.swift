@@ -22,13 +22,17 @@ package struct DispatchRecord: Sendable {
 package enum RecordAnswer: Sendable, Equatable {
   /// Recorded, or already known.
   case recorded
-  /// Cancelled while the worker was called: the worker has to be told.
+  /// Cancelled while the worker was called: the worker has to be notified.
   case cancelled
   /// Another attempt, or gone: nothing was changed.
   case overtaken
+  /// A transaction that is not Baton's has locked the row: record it again later.
+  case locked
 }
 
 extension ReviewStore {
+  /// Repeats the holder and not the lease: what the worker took on for an earlier lease of this process it has, and a later lease of
+  /// the same process must not make it start again.
   static let recordDispatched = Statement(
     "record",
     """
@@ -39,157 +43,153 @@ extension ReviewStore {
              WITH ORDINALITY AS t (id, attempt, agent_version, since_prepared, n)
         JOIN code_reviews h ON h.id = t.id
        ORDER BY h.id
-         FOR UPDATE OF h
+         FOR NO KEY UPDATE OF h SKIP LOCKED
+    ),
+    recorded AS (
+      UPDATE code_reviews r
+         SET dispatched_at = COALESCE(r.dispatched_at, now()),
+             -- A callback may have recorded the dispatch, a moment ago: what was dispatched was prepared before.
+             prepared_at = COALESCE(
+               r.prepared_at, LEAST(r.dispatched_at, now() - make_interval(secs => h.since_prepared))),
+             agent_version = COALESCE(h.agent_version, r.agent_version),
+             lease_owner = NULL,
+             lease_expires_at = NULL,
+             updated_at = now()
+        FROM held h
+       WHERE r.id = h.id AND r.attempt = h.attempt
+         -- Ours; or ended since, which frees the lease; or run out, and no other holder has taken it.
+         AND (r.lease_owner = $4 OR r.lease_owner IS NULL)
+         AND r.status <> 'pending'
+      RETURNING h.n, r.status
     )
-    UPDATE code_reviews r
-       SET dispatched_at = COALESCE(r.dispatched_at, now()),
-           -- A callback may have recorded the dispatch, a moment ago: what was dispatched was prepared before.
-           prepared_at = COALESCE(
-             r.prepared_at, LEAST(r.dispatched_at, now() - make_interval(secs => h.since_prepared))),
-           agent_version = COALESCE(h.agent_version, r.agent_version),
-           lease_owner = NULL,
-           lease_expires_at = NULL,
-           updated_at = now()
-      FROM held h
-     WHERE r.id = h.id AND r.attempt = h.attempt
-       -- Ours; or ended meanwhile, which frees the lease; or run out, and nobody has taken it since.
-       AND (r.lease_owner = $4 OR r.lease_owner IS NULL)
-       AND r.status <> 'pending'
-    RETURNING h.n, r.status
+    SELECT d.status, CASE WHEN h.n IS NULL THEN \(Fragment.exists("t.id")) ELSE false END IS TRUE AS is_locked
+      FROM unnest($1::uuid[]) WITH ORDINALITY AS t (id, n)
+      LEFT JOIN held h ON h.n = t.n
+      LEFT JOIN recorded d ON d.n = t.n
+     ORDER BY t.n
     """)
 
   /// Records that the worker has said yes, without touching the status, which the worker may have moved on already.
   /// - Returns: an answer for each record, in order.
   package func recordDispatched(_ records: [DispatchRecord], by holder: Holder.ID) async throws -> [RecordAnswer] {
-    let rows = try await pool.query(
+    try await pool.query(
       Self.recordDispatched,
       [
         records.map(\.reviewID), records.map { Int32(clamping: $0.attempt) }, records.map { $0.agentVersion?.storable },
         holder.text,
         records.map { (ContinuousClock.now - $0.prepared).inSeconds },
-      ])
-    var answers = Array(repeating: RecordAnswer.overtaken, count: records.count)
-    for row in rows {
-      let index = Int(try row.decode("n", as: Int64.self)) - 1
-      answers[index] = try row.decode("status", as: String.self) == "cancelled" ? .cancelled : .recorded
+      ]
+    ).map { row in
+      if try row.decode("is_locked", as: Bool.self) { return .locked }
+      guard let status = try row.optional("status", as: String.self) else { return .overtaken }
+      return status == "cancelled" ? .cancelled : .recorded
     }
-    return answers
   }
 
-  /// What every write of a lease's holder repeats: the review, the attempt, and that the lease is still its own.
-  private static let isMine = """
-    r.id = $1 AND r.attempt = $2 AND r.lease_owner = $3 AND \(Fragment.hasStatus("'queued'")) AND r.dispatched_at IS NULL
-    """
+  /// A write of a lease's holder: it repeats the review, the attempt, and that the lease is still the one it holds.
+  private static func holderWrite(_ name: String, _ changes: String) -> Statement {
+    Statement(
+      name,
+      """
+      /* baton:\(name) */
+      WITH \(Fragment.heldUnlessLocked),
+      written AS (
+        UPDATE code_reviews r
+           SET \(changes)
+          FROM held h
+         WHERE r.id = h.id AND r.attempt = $2 AND r.lease_owner = $3 AND r.lease_expires_at = $4
+           AND \(Fragment.hasStatus("'queued'")) AND r.dispatched_at IS NULL
+        RETURNING r.status
+      )
+      SELECT (SELECT status FROM written) AS status, \(Fragment.isLocked)
+      """)
+  }
 
-  static let postpone = Statement(
-    "postpone",
-    """
-    /* baton:postpone */
-    UPDATE code_reviews r
-       SET status = 'pending', status_reason = $4, available_at = now() + make_interval(secs => $5)
-     WHERE \(isMine)
-    """)
+  /// Runs a ``holderWrite(_:_:)``.
+  /// - Returns: the row's new status; nil if the lease is no longer this one.
+  /// - Throws: ``RowLocked``; `PostgresError`.
+  private func write(
+    _ statement: Statement, _ lease: Lease, _ more: [any PostgresEncodable] = []
+  ) async throws -> ReviewStatus? {
+    let row = try await unlessLocked(
+      statement,
+      [lease.reviewID, Int32(clamping: lease.attempt), lease.holder.text, lease.until.instant] + more)
+    return try row.optional("status", as: String.self).map { _ in try row.choice("status", as: ReviewStatus.self) }
+  }
+
+  static let postpone = holderWrite(
+    "postpone", "status = 'pending', status_reason = $5, available_at = now() + make_interval(secs => $6)")
 
   /// Gives a leased review back to pending, uncounted: a target is down, throttles, or this process is shutting down.
-  /// - Returns: false where the lease was no longer this holder's.
-  package func postpone(_ ticket: Ticket, by holder: Holder.ID, reason: String, for delay: Duration) async throws
-    -> Bool
-  {
-    try await pool.query(
-      Self.postpone, [ticket.reviewID, Int32(ticket.attempt), holder.text, reason.storable, delay.inSeconds]
-    ).affectedRows == 1
+  package func postpone(_ lease: Lease, reason: String, for delay: Duration) async throws -> ReviewStatus? {
+    try await write(Self.postpone, lease, [reason.storable, delay.inSeconds])
   }
 
-  static let dropLease = Statement(
+  static let dropLease = holderWrite(
     "drop_lease",
+    // Its ticket is here now: nothing older may prove that it is lost. What the lease was used for is not known any more.
     """
-    /* baton:drop_lease */
-    UPDATE code_reviews r SET lease_owner = NULL, lease_expires_at = NULL, updated_at = now() WHERE \(isMine)
+    lease_owner = NULL, lease_expires_at = NULL, published_at = now(), updated_at = now(),
+               unclear_starts = GREATEST(r.unclear_starts, 1)
     """)
 
-  /// Drops a lease of this holder as if it had never been taken.
-  package func dropLease(_ ticket: Ticket, by holder: Holder.ID) async throws {
-    _ = try await pool.query(Self.dropLease, [ticket.reviewID, Int32(ticket.attempt), holder.text])
+  /// Drops a lease whose use is not known any more, while its ticket is in flight.
+  package func drop(_ lease: Lease) async throws {
+    _ = try await write(Self.dropLease, lease)
   }
 
-  static let retryLater = Statement(
+  static let retryLater = holderWrite(
     "retry_later",
     """
-    /* baton:retry_later */
-    UPDATE code_reviews r
-       SET status = CASE WHEN r.dispatch_failures + 1 >= $6 THEN 'failed' ELSE 'pending' END,
-           status_reason = $4,
-           error_code = CASE WHEN r.dispatch_failures + 1 >= $6 THEN 'attempts_exhausted' END,
-           error_message = CASE WHEN r.dispatch_failures + 1 >= $6 THEN $4 END,
-           dispatch_failures = r.dispatch_failures + 1,
-           available_at = now() + make_interval(secs => $5)
-     WHERE \(isMine)
-    RETURNING r.status
+    status = CASE WHEN r.dispatch_failures + 1 >= $7 THEN 'failed' ELSE 'pending' END,
+               status_reason = $5,
+               error_code = CASE WHEN r.dispatch_failures + 1 >= $7 THEN 'attempts_exhausted' END,
+               error_message = CASE WHEN r.dispatch_failures + 1 >= $7 THEN $5 END,
+               dispatch_failures = r.dispatch_failures + 1,
+               available_at = now() + make_interval(secs => $6)
     """)
 
   /// Gives a leased review back to pending and counts a failure against it; the last one fails it.
   /// - Parameter delay: backoff, by the failures so far.
-  /// - Returns: the row's new status; nil where the lease was no longer this holder's.
   package func retryLater(
-    _ ticket: Ticket, by holder: Holder.ID, message: String, after delay: Duration, attemptMax: Int
+    _ lease: Lease, message: String, after delay: Duration, attemptMax: Int
   ) async throws -> ReviewStatus? {
-    let rows = try await pool.query(
-      Self.retryLater,
-      [ticket.reviewID, Int32(ticket.attempt), holder.text, message.storable, delay.inSeconds, Int32(attemptMax)])
-    return try rows.first?.choice("status", as: ReviewStatus.self)
+    try await write(Self.retryLater, lease, [message.storable, delay.inSeconds, Int32(attemptMax)])
   }
 
-  static let fail = Statement(
-    "fail",
-    """
-    /* baton:fail */
-    UPDATE code_reviews r
-       SET status = 'failed', status_reason = $4, error_code = $4, error_message = $5
-     WHERE \(isMine)
-    """)
+  static let fail = holderWrite("fail", "status = 'failed', status_reason = $5, error_code = $5, error_message = $6")
 
   /// Fails a leased review for good.
-  /// - Returns: false where the lease was no longer this holder's.
-  package func fail(
-    _ ticket: Ticket, by holder: Holder.ID, code: ErrorCode, message: String
-  ) async throws -> Bool {
-    try await pool.query(
-      Self.fail, [ticket.reviewID, Int32(ticket.attempt), holder.text, code.rawValue, message.storable]
-    ).affectedRows == 1
+  package func fail(_ lease: Lease, code: ErrorCode, message: String) async throws -> ReviewStatus? {
+    try await write(Self.fail, lease, [code.rawValue, message.storable])
   }
 
-  static let leaveQueued = Statement(
+  static let leaveQueued = holderWrite(
     "leave_queued",
     """
-    /* baton:leave_queued */
-    UPDATE code_reviews r
-       SET status = CASE WHEN r.dispatch_failures + $6 >= $7 THEN 'failed' ELSE 'queued' END,
-           status_reason = $4,
-           error_code = CASE WHEN r.dispatch_failures + $6 >= $7 THEN 'attempts_exhausted' END,
-           error_message = CASE WHEN r.dispatch_failures + $6 >= $7 THEN $4 END,
-           dispatch_failures = r.dispatch_failures + $6,
-           lease_owner = NULL,
-           lease_expires_at = now() + make_interval(secs => $5),
-           updated_at = now()
-     WHERE \(isMine)
-    RETURNING r.status
+    status = CASE WHEN r.dispatch_failures + $7 >= $8 THEN 'failed' ELSE 'queued' END,
+               status_reason = $5,
+               error_code = CASE WHEN r.dispatch_failures + $7 >= $8 THEN 'attempts_exhausted' END,
+               error_message = CASE WHEN r.dispatch_failures + $7 >= $8 THEN $5 END,
+               dispatch_failures = r.dispatch_failures + $7,
+               unclear_starts = r.unclear_starts + 1,
+               lease_owner = NULL,
+               lease_expires_at = now() + make_interval(secs => $6),
+               updated_at = now()
     """)
 
   /// Leaves a review queued whose dispatch may or may not have succeeded: the lease is dropped with a backoff, and the
   /// reaper publishes it after that. Never back to pending: the worker may be running it.
   /// - Parameter isCounted: whether the worker has said that it does not know the review.
-  /// - Returns: the row's new status; nil where the lease was no longer this holder's.
   package func leaveQueued(
-    _ ticket: Ticket, by holder: Holder.ID, message: String, for delay: Duration, isCounted: Bool, attemptMax: Int
+    _ lease: Lease, message: String, for delay: Duration, isCounted: Bool, attemptMax: Int
   ) async throws -> ReviewStatus? {
-    let rows = try await pool.query(
-      Self.leaveQueued,
+    try await write(
+      Self.leaveQueued, lease,
       [
-        ticket.reviewID, Int32(ticket.attempt), holder.text, message.storable, delay.inSeconds,
-        Int32(isCounted ? 1 : 0),
-        // Where nothing is counted, nothing can be exhausted.
+        message.storable, delay.inSeconds, Int32(isCounted ? 1 : 0),
+        // If nothing is counted, nothing can be exhausted.
         isCounted ? Int32(attemptMax) : Int32.max,
       ])
-    return try rows.first?.choice("status", as: ReviewStatus.self)
   }
 }

@@ -36,7 +36,7 @@ extension ReviewStore {
       RETURNING f.*
     )
     SELECT m.review_id, m.subject, m.version, m.tries, m.told_attempt, m.told_status, m.check_run_id,
-           EXTRACT(epoch FROM now() - m.due_since)::float8 AS age, r.attempt, r.status, r.platform,
+           \(Fragment.seconds(from: "m.due_since")) AS age, r.attempt, r.status, r.platform,
            r.platform_project_id, r.repo_full_name, r.pr_number, r.pr_url, r.head_sha, r.error_code, r.gate_result, r.traceparent,
            i.id AS integration_id, i.installation_id, i.instance_url, i.token_ciphertext,
            i.metadata::text AS metadata, COALESCE(i.revoked_at IS NOT NULL, true) AS is_revoked
@@ -47,7 +47,7 @@ extension ReviewStore {
 
   /// Takes entries that are due, with their reviews as they are now; one that is not settled in a minute comes due again.
   package func takeFeedback(limit: Int) async throws -> [FeedbackEntry] {
-    try await pool.query(Self.takeFeedback, [Int32(limit)]).map { try FeedbackEntry($0) }
+    decodeEach(try await pool.query(Self.takeFeedback, [Int32(limit)]), "feedback") { try FeedbackEntry($0) }
   }
 
   static let recordCheckRun = Statement(
@@ -123,7 +123,7 @@ extension FeedbackEntry {
       metadata: try row.optional("metadata", as: String.self),
       isRevoked: try row.decode("is_revoked", as: Bool.self))
     version = Int(try row.decode("version", as: Int32.self))
-    age = .seconds(try row.decode("age", as: Double.self))
+    age = .seconds(saturating: try row.decode("age", as: Double.self))
     let id = try row.decode("review_id", as: UUID.self)
     trace = try row.trace(of: id)
     feedback = PullRequestFeedback(

@@ -1,3 +1,5 @@
+internal import Reviews
+
 /// Conditions that more than one statement needs, written once.
 enum Fragment {
   /// A pending row whose time has come; `r` is `code_reviews`.
@@ -6,12 +8,41 @@ enum Fragment {
   /// A pending row, asked for by its time alone: the condition of the index `code_reviews_due`.
   static let isPendingByTime = "lower(r.status) = 'pending'"
 
+  /// Seconds from one time to another, as `float8`. By their epochs, as Postgres before 17 refuses to subtract infinite times.
+  static func seconds(from start: String, to end: String = "now()") -> String {
+    "(date_part('epoch', \(end)) - date_part('epoch', \(start)))"
+  }
+
   /// The status of a row that is found by its id. Written so that the planner cannot match it with a partial index: with
   /// statistics from when the index was empty it would take that index for cheaper than the primary key, and read it whole for
   /// every row.
   /// - Parameter statuses: as in SQL, quoted.
   static func hasStatus(_ statuses: String...) -> String {
     "(r.status || '') IN (\(statuses.joined(separator: ", ")))"
+  }
+
+  /// Whether a review with this id exists, locked or not. With LIMIT, or the planner may answer by reading the whole table once.
+  static func exists(_ id: String) -> String {
+    "(SELECT true FROM code_reviews x WHERE x.id = \(id) LIMIT 1)"
+  }
+
+  /// Locks one review for a write, unless another transaction has locked it: as CTE `held`, then empty. `$1` is the id.
+  static let heldUnlessLocked = """
+    held AS MATERIALIZED (
+      SELECT r.id FROM code_reviews r WHERE r.id = $1 FOR NO KEY UPDATE SKIP LOCKED
+    )
+    """
+
+  /// Whether the review of ``heldUnlessLocked`` exists and is locked by another transaction, as column `is_locked`.
+  static let isLocked = "(NOT EXISTS (SELECT 1 FROM held) AND \(exists("$1"))) IS TRUE AS is_locked"
+
+  /// The text of a configuration, NULL if it is larger than may be stored; and its size, NULL if there is none.
+  /// - Parameter config: alias of the outer-joined `agent_configs`.
+  static func boundedConfig(_ config: String) -> String {
+    """
+    CASE WHEN \(config).config_bytes <= \(ReviewConfiguration.byteCountMax) THEN \(config).config::text END AS config,
+           \(config).config_bytes
+    """
   }
 
   /// The trace of a review; one that was inserted without gets the one of its id, as ``TraceContext/init(reviewID:)`` has it. Put
@@ -31,19 +62,6 @@ enum Fragment {
               WHERE n.platform = 'github' AND n.installation_id = \(installation)
               ORDER BY n.revoked_at IS NOT NULL, n.created_at DESC, n.id
               LIMIT 1) \(name)
-    """
-  }
-
-  /// A holder that is gone: no row, no heartbeat for too long, or its lock seen free for two seconds. Two, because a
-  /// backend may also be cut under a living holder, which then takes the lock again.
-  /// - Parameters:
-  ///   - holder: alias of the outer-joined `baton_holders`.
-  ///   - lease: parameter with BATON_LEASE in seconds.
-  static func isDead(_ holder: String, lease: String) -> String {
-    """
-    (\(holder).id IS NULL
-        OR \(holder).heartbeat_at < now() - make_interval(secs => \(lease))
-        OR COALESCE(\(holder).lock_free_since < now() - interval '2 seconds', false))
     """
   }
 

@@ -59,7 +59,7 @@ extension ReviewStore {
     WITH moved AS MATERIALIZED (
       SELECT t.review_id, t.at, t.from_status, t.to_status
         FROM review_transitions t
-       WHERE t.at >= date_trunc('minute', now()) - make_interval(mins => $1)
+       WHERE t.at >= date_trunc('minute', now()) - make_interval(mins => $1) AND isfinite(t.at)
     ),
     accepted AS (
       -- Those that have left the queue since, and those of which the worker has not told anything yet.
@@ -76,9 +76,10 @@ extension ReviewStore {
              percentile_cont(0.5) WITHIN GROUP (ORDER BY d.wait) AS median,
              percentile_cont(0.95) WITHIN GROUP (ORDER BY d.wait) AS p95
         FROM (SELECT a.dispatched_at,
-                     GREATEST(0, extract(epoch FROM a.dispatched_at - a.available_at))::float8 AS wait
+                     GREATEST(0, \(Fragment.seconds(from: "a.available_at", to: "a.dispatched_at"))) AS wait
                 FROM accepted a
-               WHERE a.dispatched_at >= date_trunc('minute', now()) - make_interval(mins => $1)) d
+               WHERE a.dispatched_at >= date_trunc('minute', now()) - make_interval(mins => $1)
+                 AND isfinite(a.dispatched_at) AND isfinite(a.available_at)) d
        GROUP BY 1
     ),
     ended AS (
@@ -101,8 +102,8 @@ extension ReviewStore {
     try await pool.query(Self.flow, [Int32(clamping: minutes)]).map { row in
       FlowMinute(
         start: try row.timestamp("minute"), dispatched: Int(try row.decode("dispatched", as: Int64.self)),
-        waitMedian: try row.optional("median", as: Double.self).map { .seconds($0) },
-        waitP95: try row.optional("p95", as: Double.self).map { .seconds($0) },
+        waitMedian: try row.optional("median", as: Double.self).map { .seconds(saturating: $0) },
+        waitP95: try row.optional("p95", as: Double.self).map { .seconds(saturating: $0) },
         completed: Int(try row.decode("completed", as: Int64.self)),
         failed: Int(try row.decode("failed", as: Int64.self)),
         cancelled: Int(try row.decode("cancelled", as: Int64.self)))
@@ -143,7 +144,7 @@ extension ReviewStore {
     """
     /* baton:list_holders */
     SELECT h.role, h.host, h.pid, h.started_at, h.heartbeat_at, h.unleased_tickets + h.in_flight AS in_flight,
-           \(Fragment.isDead("h", lease: "$1")) AS is_dead
+           \(Fragment.isAbsent("h", lease: "$1")) AS is_dead
       FROM baton_holders h
      ORDER BY is_dead, h.role, h.host, h.pid, h.id
      LIMIT $2

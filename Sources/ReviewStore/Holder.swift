@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import Logging
 package import PostgresClient
 package import Reviews
 
@@ -42,57 +43,157 @@ package struct Holder: Sendable {
   }
 }
 
-/// Another session of the same holder still has the lock, for example one whose connection has not timed out yet.
+/// The advisory lock that was drawn for this sign-on is held by a session that is not Baton's.
 package struct HolderLockTaken: Error, CustomStringConvertible {
-  package var description: String { "the holder's advisory lock is still held by an older session of this process" }
+  package var description: String {
+    "the advisory lock of this sign-on is held by another session; the next sign-on draws another lock"
+  }
+}
+
+/// Another transaction has locked the holder's row.
+package struct HolderRowLocked: Error, CustomStringConvertible {
+  package var description: String { "another transaction has locked this process's row in baton_holders" }
 }
 
 extension ReviewStore {
+  /// Settings of the session that holds a holder's lock, hears the notifications and sends the heartbeats.
+  ///
+  /// It has to outlive long silences, and to end soon when its peer is gone: the server's keepalives release the lock of a host
+  /// that was lost without a word. A heartbeat does not wait for the disk, since a lost one does no harm.
+  package static let holderSessionSettings = sessionSettings.merging([
+    "default_transaction_isolation": "read committed",
+    "idle_session_timeout": "0",
+    "lock_timeout": "3s",
+    "synchronous_commit": "off",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "20s",
+  ]) { $1 }
+
+  static let correctTimes = Statement(
+    "correct_times",
+    """
+    /* baton:correct_times */
+    UPDATE baton_holders h
+       SET heartbeat_at = LEAST(h.heartbeat_at, now()), answering_since = LEAST(h.answering_since, now()),
+           lock_free_since = NULL, silent_since = NULL
+     WHERE h.id IN (
+       -- A failover to a server whose clock is behind: a dead holder would be young until that clock has caught up.
+       SELECT b.id
+         FROM baton_holders b
+        WHERE GREATEST(b.heartbeat_at, b.answering_since, b.lock_free_since, b.silent_since) > now() + interval '1 second'
+        ORDER BY b.id
+          FOR UPDATE OF b SKIP LOCKED)
+    """)
+
+  static let endOlderSession = Statement(
+    "end_older_session",
+    """
+    /* baton:end_older_session */
+    SELECT pg_terminate_backend(h.backend_pid)
+      FROM baton_holders h
+     WHERE h.id = $1 AND h.backend_pid <> pg_backend_pid()
+       AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = h.backend_pid AND \(Fragment.isLock("l", of: "h")))
+    """)
+
+  static let signOn = Statement(
+    "sign_on",
+    """
+    /* baton:sign_on */
+    WITH signed AS (
+      INSERT INTO baton_holders AS h (id, role, host, pid, backend_pid, answering_since)
+      VALUES ($1, $2, $3, $4, pg_backend_pid(), \(Fragment.answeringSince))
+      ON CONFLICT (id) DO UPDATE
+         SET lock_id = DEFAULT, backend_pid = EXCLUDED.backend_pid, heartbeat_at = now(),
+             answering_since = EXCLUDED.answering_since, lock_free_since = NULL
+      RETURNING h.tableoid, h.lock_id
+    )
+    SELECT pg_try_advisory_lock(s.tableoid::bigint << 32 | s.lock_id) AS is_locked,
+           -- Versions up to schema 10 look for this one; it may be taken by another schema's holder.
+           pg_try_advisory_lock(\(Fragment.olderLockClass), s.lock_id) AS is_locked_for_older
+      FROM signed s
+    """)
+
+  /// Enters the holder's row, draws a lock for it and takes that lock on this session, in one statement: at the start of each
+  /// session of the holder, and again whenever the row is gone.
+  ///
+  /// The lock is a new one each time, so that an older session of this holder that Postgres still takes for connected is not in
+  /// the way. That session is ended.
+  /// - Throws: ``HolderLockTaken``: try again soon. `PostgresError`.
+  package func signOn(_ holder: Holder, on session: PostgresConnection) async throws {
+    _ = try await session.query(Self.correctTimes, [])
+    try await endOlderSession(of: holder, on: session)
+    let rows = try await session.query(
+      Self.signOn, [holder.id.text, holder.role, holder.host, holder.processID])
+    guard try rows[0].decode("is_locked", as: Bool.self) else { throw HolderLockTaken() }
+  }
+
+  private func endOlderSession(of holder: Holder, on session: PostgresConnection) async throws {
+    do throws(PostgresError) {
+      guard try await !session.query(Self.endOlderSession, [holder.id.text]).isEmpty else { return }
+      logger.notice("an older session of this process still held its lock; that session is ended")
+    } catch {
+      guard case .server = error.kind else { throw error }
+      logger.warning(
+        "an older session of this process still holds its lock and cannot be ended; Postgres ends it when its keepalives fail",
+        metadata: ["error": "\(error)"])
+    }
+  }
+
   static let registerHolder = Statement(
     "register_holder",
     """
     /* baton:register_holder */
-    INSERT INTO baton_holders AS h (id, role, host, pid)
-    VALUES ($1, $2, $3, $4)
-    ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), lock_free_since = NULL
-    RETURNING h.lock_id
+    INSERT INTO baton_holders AS h (id, role, host, pid, answering_since)
+    VALUES ($1, $2, $3, $4, \(Fragment.answeringSince))
+    ON CONFLICT (id) DO NOTHING
     """)
 
-  static let lockHolder = Statement(
-    "lock_holder", "/* baton:lock_holder */ SELECT pg_try_advisory_lock(1111577420, $1)")
-
-  /// Registers the holder, and takes its lock on this session, for as long as the session lasts.
-  /// - Throws: ``HolderLockTaken``: try again soon. `PostgresError`.
-  package func register(_ holder: Holder, on session: PostgresConnection) async throws {
-    let rows = try await session.query(
-      Self.registerHolder, [holder.id.text, holder.role, holder.host, holder.processID])
-    let lockID = try rows[0].decode(0, as: Int32.self)
-    guard try await session.query(Self.lockHolder, [lockID])[0].decode(0, as: Bool.self) else {
-      throw HolderLockTaken()
-    }
+  /// Enters the holder's row without a lock: while its own session is away, heartbeats alone keep it alive.
+  package func register(_ holder: Holder) async throws {
+    _ = try await pool.query(Self.registerHolder, [holder.id.text, holder.role, holder.host, holder.processID])
   }
 
   static let heartbeat = Statement(
     "heartbeat",
     """
     /* baton:heartbeat */
-    UPDATE baton_holders
-       SET heartbeat_at = now(), unleased_tickets = $2, in_flight = $3, leased_up_to = $4
-     WHERE id = $1
+    WITH mine AS MATERIALIZED (
+      -- Never waits for a lock: the next heartbeat comes soon, and a holder whose row is locked is not judged.
+      SELECT b.id FROM baton_holders b WHERE b.id = $1 FOR UPDATE OF b SKIP LOCKED
+    ),
+    beat AS (
+      UPDATE baton_holders h
+         SET heartbeat_at = now(), unleased_tickets = $2, in_flight = $3, leased_up_to = $4,
+             answering_since = \(Fragment.answeringSince)
+        FROM mine m
+       WHERE h.id = m.id
+      RETURNING h.id
+    )
+    SELECT EXISTS (SELECT 1 FROM beat) AS is_written,
+           EXISTS (SELECT 1 FROM baton_holders b WHERE b.id = $1) AS is_known
     """)
 
   /// Says that the holder lives: one statement for all its leases and claims.
-  /// - Returns: false where its row is gone (pruned after a long silence): register again.
-  package func heartbeat(_ id: Holder.ID, _ report: Holder.Report) async throws -> Bool {
-    try await pool.query(
-      Self.heartbeat,
-      [id.text, Int32(report.unleasedTickets), Int32(report.inFlight), report.leasedUpTo?.instant]
-    ).affectedRows == 1
-  }
-
-  /// Enters the holder's row again after it was pruned; its lock is still held by its session.
-  package func signOn(_ holder: Holder) async throws {
-    _ = try await pool.query(Self.registerHolder, [holder.id.text, holder.role, holder.host, holder.processID])
+  /// - Parameter session: the holder's own; nil sends it through the pool.
+  /// - Returns: false if its row is gone (pruned after a long silence): sign on again.
+  /// - Throws: ``HolderRowLocked``, `PostgresError`.
+  package func heartbeat(
+    _ id: Holder.ID, _ report: Holder.Report, on session: PostgresConnection? = nil
+  ) async throws -> Bool {
+    let parameters: [any PostgresEncodable] = [
+      id.text, Int32(report.unleasedTickets), Int32(report.inFlight), report.leasedUpTo?.instant,
+    ]
+    let row: PostgresRow
+    if let session {
+      row = try await session.query(Self.heartbeat, parameters)[0]
+    } else {
+      row = try await pool.query(Self.heartbeat, parameters)[0]
+    }
+    guard try row.decode("is_known", as: Bool.self) else { return false }
+    guard try row.decode("is_written", as: Bool.self) else { throw HolderRowLocked() }
+    return true
   }
 
   static let leave = Statement("leave", "/* baton:leave */ DELETE FROM baton_holders WHERE id = $1")
@@ -101,50 +202,4 @@ extension ReviewStore {
   package func leave(_ id: Holder.ID) async throws {
     _ = try await pool.query(Self.leave, [id.text])
   }
-
-  static let lookAtHolders = Statement(
-    "look_at_holders",
-    """
-    /* baton:look_at_holders */
-    UPDATE baton_holders h
-       SET lock_free_since = CASE WHEN s.is_locked THEN NULL ELSE now() END
-      FROM (SELECT b.id, EXISTS (
-                     SELECT 1
-                       FROM pg_locks l
-                      WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
-                        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                        AND l.classid = 1111577420 AND l.objid = b.lock_id::bigint::oid) AS is_locked
-              FROM baton_holders b
-             ORDER BY b.id
-               FOR UPDATE OF b SKIP LOCKED) s
-     WHERE h.id = s.id AND s.is_locked = (h.lock_free_since IS NOT NULL)
-    """)
-
-  /// Notes which holders' locks are free: the quick sign of a killed process. Run by every reaper pass, and by consumers
-  /// while they wait for another's lease.
-  package func lookAtHolders() async throws {
-    _ = try await pool.query(Self.lookAtHolders, [])
-  }
-
-  static let suspects = Statement(
-    "suspects",
-    """
-    /* baton:suspects */
-    SELECT EXISTS (SELECT 1 FROM baton_holders h WHERE h.lock_free_since > now() - interval '2 seconds')
-    """)
-
-  /// Whether a holder's lock was seen free so recently that its holder may yet come back.
-  package func hasSuspects() async throws -> Bool {
-    try await pool.query(Self.suspects, [])[0].decode(0, as: Bool.self)
-  }
-
-  static let pruneHolders = Statement(
-    "prune_holders",
-    """
-    /* baton:prune_holders */
-    DELETE FROM baton_holders h
-     WHERE h.heartbeat_at < now() - interval '1 hour'
-       AND NOT EXISTS (SELECT 1 FROM code_reviews r
-                        WHERE r.status IN ('queued', 'running') AND (r.lease_owner = h.id OR r.claimed_by = h.id))
-    """)
 }

@@ -26,12 +26,13 @@ package struct NewIntegrationTokens: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  /// The body may take as long as a few calls of GitLab: longer than a session may otherwise be idle in a transaction.
+  /// The body may take as long as a few calls of GitLab: longer than a session may otherwise be idle in a transaction, and than
+  /// another one otherwise waits for the lock.
   static let patientTransaction = Statement(
     "patient_transaction",
     """
     /* baton:patient_transaction */
-    SELECT set_config('idle_in_transaction_session_timeout', '120s', true)
+    SELECT set_config('idle_in_transaction_session_timeout', '120s', true), set_config('lock_timeout', '30s', true)
     """)
 
   static let lockIntegrationTokens = Statement(

@@ -1,25 +1,49 @@
-internal import FoundationEssentials
+package import FoundationEssentials
 internal import PostgresClient
 package import Reviews
+
+/// One lease of a review: what every write of its holder repeats. Without its end a second lease of the same process would pass
+/// for the first.
+package struct Lease: Sendable, Hashable {
+  package var reviewID: UUID
+  package var attempt: Int
+  package var holder: Holder.ID
+  /// `lease_expires_at`, by the database's clock; no two leases of a review end at the same time.
+  package var until: Timestamp
+
+  package init(_ ticket: Ticket, holder: Holder.ID, until: Timestamp) {
+    reviewID = ticket.reviewID
+    attempt = ticket.attempt
+    self.holder = holder
+    self.until = until
+  }
+}
 
 /// What became of a ticket.
 package enum LeaseVerdict: Sendable, Equatable {
   /// This process may prepare and dispatch it now.
   case leased(LeasedReview)
+  /// This process has the lease, but its version cannot read the row, for this reason.
+  case unreadable(Lease, String)
   /// The dispatch has succeeded already: acknowledge.
   case dispatched
   /// No review has this id: poison.
   case unknown
   /// The row is pending, has ended, waits for its backoff, or has a newer attempt: reject, the row says what is next.
   case overtaken(String)
-  /// This very process has it: the work in hand adopts the delivery.
-  case mine
+  /// This very process has it, by this lease: the attempt in flight adopts the delivery.
+  case mine(Lease)
   /// Another living process has it: hold the delivery and look again.
   case held
+  /// A transaction that is not Baton's has locked the row: hold the delivery and look again.
+  case locked
 }
 
 extension ReviewStore {
   /// Takes the leases of a batch of tickets, and reads what their payloads need; the row decides, not the message.
+  ///
+  /// It never waits for a row's lock: one row that a person in psql has locked would hold up its whole batch. Of a configuration it
+  /// reads no more than may be stored.
   static let leaseTickets = Statement(
     "lease",
     """
@@ -34,22 +58,24 @@ extension ReviewStore {
         FROM code_reviews r
        WHERE r.id = ANY ($1::uuid[])
        ORDER BY r.id
-         FOR UPDATE OF r
+         FOR NO KEY UPDATE OF r SKIP LOCKED
     ),
     verdict AS MATERIALIZED (
       SELECT t.n, t.id, t.turn,
              CASE
-               WHEN h.id IS NULL THEN 'unknown'
+               WHEN h.id IS NULL THEN
+                 CASE WHEN \(Fragment.exists("t.id")) THEN 'locked' ELSE 'unknown' END
                WHEN h.attempt <> t.attempt THEN 'outdated'
                WHEN h.dispatched_at IS NOT NULL OR h.status IN ('running', 'completed') THEN 'dispatched'
                WHEN h.status <> 'queued' THEN h.status
                WHEN h.lease_owner IS NULL AND h.lease_expires_at > now() THEN 'waiting'
                WHEN h.lease_owner IS NULL THEN 'free'
-               WHEN h.lease_expires_at > now() AND NOT \(Fragment.isDead("o", lease: "$5")) THEN
+               WHEN NOT \(Fragment.leaseHasEnded("h", holder: "o", lease: "$5")) THEN
                  CASE WHEN h.lease_owner = $3 THEN 'mine' ELSE 'held' END
-               WHEN h.lease_losses + 1 >= $6 THEN 'held'    -- the reaper ends it
+               WHEN \(Fragment.isDead("o", lease: "$5")) AND h.lease_losses + 1 >= $6 THEN 'held'    -- the reaper ends it
                ELSE 'free'
-             END AS verdict
+             END AS verdict,
+             h.lease_expires_at, h.lease_owner IS NOT NULL AND \(Fragment.isDead("o", lease: "$5")) AS is_lost
         FROM ticket t
         LEFT JOIN held h ON h.id = t.id
         LEFT JOIN baton_holders o ON o.id = h.lease_owner
@@ -58,19 +84,22 @@ extension ReviewStore {
       UPDATE code_reviews r
          SET lease_owner = $3,
              lease_expires_at = now() + make_interval(secs => $4),
-             lease_losses = r.lease_losses + CASE WHEN r.lease_owner IS NULL THEN 0 ELSE 1 END,
+             lease_losses = r.lease_losses + v.is_lost::int,
+             -- Its last holder may have called the worker.
+             unclear_starts = GREATEST(r.unclear_starts, (r.lease_owner IS NOT NULL)::int),
              published_at = COALESCE(r.published_at, now()),
              updated_at = now()
         FROM verdict v
        WHERE r.id = v.id AND v.turn = 1 AND v.verdict = 'free'
-      RETURNING r.id, r.attempt, r.owner_type, r.owner_id, r.user_id, r.platform, r.platform_integration_id,
+      RETURNING r.id, r.attempt, r.lease_expires_at, r.owner_type, r.owner_id, r.user_id, r.platform, r.platform_integration_id,
                 r.platform_project_id, r.repo_full_name, r.pr_number, r.pr_url, r.pr_title, r.pr_author, r.base_ref,
                 r.head_ref, r.head_sha, r.previous_session_id, r.claimed_at, r.dispatch_failures, r.lease_losses,
-                r.republish_count
+                r.unclear_starts
     )
     SELECT CASE WHEN v.verdict = 'free' AND v.turn > 1 THEN 'mine' ELSE v.verdict END AS verdict, now() AS leased_at,
+           CASE WHEN v.verdict = 'free' THEN now() + make_interval(secs => $4) ELSE v.lease_expires_at END AS leased_until,
            l.*, COALESCE(l.previous_session_id, p.session_id) AS previous_session, p.head_sha AS previous_head_sha,
-           c.config::text AS config, i.id AS integration_id, i.installation_id, i.instance_url, i.token_ciphertext,
+           \(Fragment.boundedConfig("c")), i.id AS integration_id, i.installation_id, i.instance_url, i.token_ciphertext,
            i.metadata::text AS metadata, i.revoked_at IS NOT NULL AS is_revoked
       FROM verdict v
       LEFT JOIN leased l ON l.id = v.id AND v.turn = 1
@@ -94,7 +123,7 @@ extension ReviewStore {
 
   /// Takes the lease of each ticket's review, or says why it cannot be had.
   ///
-  /// One statement for the batch. A lease ends when its holder is dead, or after `duration`.
+  /// One statement for the batch. A lease ends when its holder is dead, or after `duration`. A row that cannot be read costs only itself.
   /// - Parameters:
   ///   - duration: BATON_PREPARE_TIMEOUT.
   ///   - holderTimeout: BATON_LEASE.
@@ -110,36 +139,46 @@ extension ReviewStore {
         tickets.map(\.reviewID), tickets.map { Int32(clamping: $0.attempt) }, holder.text, duration.inSeconds,
         holderTimeout.inSeconds, Int32(attemptMax),
       ])
-    return try rows.map { try LeaseVerdict($0) }
+    return try zip(rows, tickets).map { try LeaseVerdict($0, of: $1, holder) }
   }
 
   static let look = Statement(
     "look",
     """
     /* baton:look */
-    SELECT r.id IS NOT NULL AND r.attempt = t.attempt AND r.status = 'queued' AND r.lease_owner = $3
-      FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS t (id, attempt, n)
+    SELECT r.attempt = t.attempt AND r.status = 'queued' AND r.lease_owner = $3 AND r.lease_expires_at = t.until
+      FROM unnest($1::uuid[], $2::int[], $4::timestamptz[]) WITH ORDINALITY AS t (id, attempt, until, n)
       LEFT JOIN code_reviews r ON r.id = t.id
      ORDER BY t.n
     """)
 
-  /// Whether this holder still has each lease, and the review is still wanted: asked right before the worker is called.
-  package func stillLeased(_ tickets: [Ticket], by holder: Holder.ID) async throws -> [Bool] {
+  /// Whether the holder still has each of its leases, and the review is still wanted: asked right before the worker is called.
+  package func stillLeased(_ leases: [Lease], by holder: Holder.ID) async throws -> [Bool] {
     try await pool.query(
-      Self.look, [tickets.map(\.reviewID), tickets.map { Int32(clamping: $0.attempt) }, holder.text]
+      Self.look,
+      [
+        leases.map(\.reviewID), leases.map { Int32(clamping: $0.attempt) }, holder.text, leases.map(\.until.instant),
+      ]
     ).map { try $0.decode(0, as: Bool?.self) ?? false }
   }
 }
 
 extension LeaseVerdict {
-  init(_ row: PostgresRow) throws {
+  init(_ row: PostgresRow, of ticket: Ticket, _ holder: Holder.ID) throws {
+    func lease() throws -> Lease { Lease(ticket, holder: holder, until: try row.timestamp("leased_until")) }
     let verdict = try row.decode("verdict", as: String.self)
     switch verdict {
-    case "free": self = .leased(try LeasedReview(row))
+    case "free":
+      do {
+        self = .leased(try LeasedReview(row))
+      } catch {
+        self = .unreadable(try lease(), "\(error)")
+      }
     case "dispatched": self = .dispatched
     case "unknown": self = .unknown
-    case "mine": self = .mine
+    case "mine": self = .mine(try lease())
     case "held": self = .held
+    case "locked": self = .locked
     default: self = .overtaken(verdict)
     }
   }
@@ -174,9 +213,12 @@ extension LeasedReview {
       previousSessionId: try row.optional("previous_session", as: String.self),
       previousHeadSha: try row.optional("previous_head_sha", as: String.self),
       claimedAt: try row.timestamp("claimed_at"), leasedAt: try row.timestamp("leased_at"),
+      leasedUntil: try row.timestamp("leased_until"),
       dispatchFailures: Int(try row.decode("dispatch_failures", as: Int32.self)),
       leaseLosses: Int(try row.decode("lease_losses", as: Int32.self)),
-      republishCount: Int(try row.decode("republish_count", as: Int32.self)),
-      configuration: try row.optional("config", as: String.self), integration: integration)
+      unclearStarts: Int(try row.decode("unclear_starts", as: Int32.self)),
+      configuration: try row.optional("config", as: String.self),
+      configurationByteCount: try row.optional("config_bytes", as: Int32.self).map { Int($0) },
+      integration: integration)
   }
 }

@@ -1,30 +1,16 @@
 package import PostgresClient
 
-/// Creates and upgrades the schema: versioned, forward only, in one transaction under an advisory lock, so that it may run
-/// twice, and from many machines at once.
+/// Creates and upgrades the schema: versioned, forward only, each step in one transaction under an advisory lock, so that it may
+/// run twice, and from many machines at once.
+///
+/// The schema is that one of the session's `search_path` which has the table `baton_migrations`; before the first step, the first
+/// one that exists. A URL names another one with `?options=-csearch_path%3Dbaton`.
 package struct Migrator: Sendable {
   /// One step. Never edited once released.
   package struct Migration: Sendable {
     package var version: Int
     package var name: String
     package var sql: String
-  }
-
-  /// Why the schema is not the one that this program works with.
-  package enum SchemaFault: Error, CustomStringConvertible, Equatable {
-    case missing
-    case older(found: Int, needed: Int)
-    case newer(found: Int, known: Int)
-
-    package var description: String {
-      switch self {
-      case .missing: "the database has no Baton schema: run `baton migrate`"
-      case .older(let found, let needed):
-        "the schema is at version \(found), this program needs \(needed): run `baton migrate`"
-      case .newer(let found, let known):
-        "the schema is at version \(found), this program knows only up to \(known): upgrade this program"
-      }
-    }
   }
 
   /// All steps, in order.
@@ -45,65 +31,72 @@ package struct Migrator: Sendable {
       sql: String(decoding: PackageResources.v0008_given_up_feedback_sql, as: UTF8.self)),
     Migration(version: 9, name: "repairs", sql: String(decoding: PackageResources.v0009_repairs_sql, as: UTF8.self)),
     Migration(version: 10, name: "ended", sql: String(decoding: PackageResources.v0010_ended_sql, as: UTF8.self)),
+    Migration(
+      version: 11, name: "holders", sql: String(decoding: PackageResources.v0011_holders_sql, as: UTF8.self)),
+    Migration(
+      version: 12, name: "recovery", sql: String(decoding: PackageResources.v0012_recovery_sql, as: UTF8.self)),
+    Migration(version: 13, name: "visits", sql: String(decoding: PackageResources.v0013_visits_sql, as: UTF8.self)),
+    Migration(
+      version: 14, name: "unclear starts",
+      sql: String(decoding: PackageResources.v0014_unclear_starts_sql, as: UTF8.self)),
+    Migration(version: 15, name: "sizes", sql: String(decoding: PackageResources.v0015_sizes_sql, as: UTF8.self)),
+    Migration(version: 16, name: "bounds", sql: String(decoding: PackageResources.v0016_bounds_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.
   package static var version: Int { migrations.last?.version ?? 0 }
 
-  private let pool: PostgresPool
+  let pool: PostgresPool
+  /// How long a step tries to get its locks.
+  let patience: Duration
 
-  package init(pool: PostgresPool) { self.pool = pool }
+  package init(pool: PostgresPool, patience: Duration = .seconds(60)) {
+    self.pool = pool
+    self.patience = patience
+  }
 
-  static let lock = Statement("migrate_lock", "/* baton:migrate_lock */ SELECT pg_advisory_xact_lock(1111577421)")
-
-  static let table = Statement(
-    "migrate_table",
+  static let place = Statement(
+    "migrate_place",
     """
-    /* baton:migrate_table */
-    CREATE TABLE IF NOT EXISTS baton_migrations (
-      version    int PRIMARY KEY,
-      name       text NOT NULL,
-      applied_at timestamptz NOT NULL DEFAULT now()
-    )
+    /* baton:migrate_place */
+    SELECT COALESCE(n.nspname, current_schema()) AS schema, n.oid IS NOT NULL AS is_there, current_setting('search_path') AS path
+      FROM (SELECT to_regclass('baton_migrations') AS id) t
+      LEFT JOIN pg_class c ON c.oid = t.id
+      LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
     """)
 
   static let applied = Statement(
     "migrate_applied", "/* baton:migrate_applied */ SELECT COALESCE(max(version), 0) FROM baton_migrations")
 
-  static let record = Statement(
-    "migrate_record", "/* baton:migrate_record */ INSERT INTO baton_migrations (version, name) VALUES ($1, $2)")
-
-  /// Applies what is missing, each step as a transaction of its own: roles at work wait for one step at a time. What a failure leaves is
-  /// the schema of an earlier version, from which the next call goes on.
-  /// - Returns: the steps applied now; none where the schema was up to date.
-  /// - Throws: `SchemaFault.newer` where a newer program has been here, or `PostgresError`.
-  package func migrate() async throws -> [Migration] {
-    var applied: [Migration] = []
-    while let migration = try await applyNext() { applied.append(migration) }
-    return applied
-  }
-
-  private func applyNext() async throws -> Migration? {
-    try await pool.withTransaction { connection in
-      _ = try await connection.query(Self.lock, [])
-      _ = try await connection.query(Self.table, [])
-      let found = Int(try await connection.query(Self.applied, [])[0].decode(0, as: Int32.self))
-      guard found <= Self.version else { throw SchemaFault.newer(found: found, known: Self.version) }
-      guard let migration = Self.migrations.first(where: { $0.version > found }) else { return nil }
-      try await connection.execute(script: migration.sql)
-      _ = try await connection.query(Self.record, [Int32(migration.version), migration.name])
-      return migration
-    }
-  }
-
-  static let exists = Statement(
-    "schema_exists", "/* baton:schema_exists */ SELECT to_regclass('baton_migrations') IS NOT NULL")
+  /// A table that the search path has in another schema before Baton's.
+  static let shadowed = Statement(
+    "migrate_shadowed",
+    """
+    /* baton:migrate_shadowed */
+    SELECT c.relname, to_regclass(quote_ident(c.relname))::text AS found
+      FROM pg_class b
+      JOIN pg_class c ON c.relnamespace = b.relnamespace AND c.relkind IN ('r', 'p')
+     WHERE b.oid = to_regclass('baton_migrations')
+       AND (c.relname LIKE 'baton\\_%'
+         OR c.relname IN ('code_reviews', 'review_owners', 'review_transitions', 'agent_configs', 'platform_integrations',
+                          'webhook_deliveries'))
+       AND to_regclass(quote_ident(c.relname)) IS DISTINCT FROM c.oid
+     LIMIT 1
+    """)
 
   /// Checks that the schema is the one that this program works with; every role does it before it starts. A newer schema is
-  /// refused only by `migrate`: during a rolling upgrade the older program goes on beside it.
-  /// - Throws: `SchemaFault` or `PostgresError`.
+  /// refused only by `migrate`: during a rolling upgrade the older program goes on with it.
+  /// - Throws: `SchemaFault`, `SessionFault` or `PostgresError`.
   package func check() async throws {
-    guard try await pool.query(Self.exists, [])[0].decode(0, as: Bool.self) else { throw SchemaFault.missing }
+    try await checkSessions()
+    let place = try await pool.query(Self.place, [])[0]
+    guard try place.decode("is_there", as: Bool.self) else {
+      throw SchemaFault.missing(path: try place.decode("path", as: String.self))
+    }
+    if let row = try await pool.query(Self.shadowed, []).first {
+      throw SchemaFault.shadowed(
+        table: try row.decode("relname", as: String.self), by: try row.optional("found", as: String.self) ?? "nothing")
+    }
     let found = Int(try await pool.query(Self.applied, [])[0].decode(0, as: Int32.self))
     if found < Self.version { throw SchemaFault.older(found: found, needed: Self.version) }
   }

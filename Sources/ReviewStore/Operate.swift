@@ -25,6 +25,10 @@ package struct ReviewCursor: Sendable, Hashable, LosslessStringConvertible {
     self.id = id
   }
 
+  init(_ row: PostgresRow) throws {
+    self.init(createdAt: try row.timestamp("created_at"), id: try row.decode("id", as: UUID.self))
+  }
+
   package init?(_ text: String) {
     let parts = text.split(separator: "_")
     guard parts.count == 2, let microseconds = Int64(parts[0]), let id = UUID(uuidString: String(parts[1])) else {
@@ -56,7 +60,7 @@ extension ReviewStore {
 
   /// Those of the reviews that exist, in no order.
   package func reviews(_ ids: [UUID]) async throws -> [Review] {
-    try await pool.query(Self.find, [ids]).map { try Review($0) }
+    decodeEach(try await pool.query(Self.find, [ids]), "review") { try Review($0) }
   }
 
   static let transitions = Statement(
@@ -102,20 +106,22 @@ extension ReviewStore {
         filter.status?.rawValue, filter.owner?.type.rawValue, filter.owner?.id, filter.repository,
         cursor?.createdAt.instant, cursor?.id, Int32(clamping: limit + 1),
       ])
-    var reviews = try rows.map { try Review($0) }
-    guard reviews.count > limit else { return (reviews, nil) }
-    reviews.removeLast(reviews.count - limit)
-    return (reviews, reviews.last.map { ReviewCursor(createdAt: $0.createdAt, id: $0.id) })
+    let page = rows.prefix(limit)
+    let reviews = decodeEach(page, "review") { try Review($0) }
+    guard rows.count > limit, let last = page.last else { return (reviews, nil) }
+    return (reviews, try ReviewCursor(last))
   }
 
   static let cancel = Statement(
     "cancel",
     """
     /* baton:cancel */
-    WITH cancelled AS (
+    WITH \(Fragment.heldUnlessLocked),
+    cancelled AS (
       UPDATE code_reviews r
          SET status = 'cancelled', status_reason = $3, error_code = $2, error_message = $3
-       WHERE r.id = $1 AND \(Fragment.hasStatus("'pending'", "'queued'", "'running'"))
+        FROM held h
+       WHERE r.id = h.id AND \(Fragment.hasStatus("'pending'", "'queued'", "'running'"))
       RETURNING r.id, r.attempt, r.claimed_at
     ),
     told AS (
@@ -124,15 +130,18 @@ extension ReviewStore {
       SELECT 'worker_cancel', id, attempt FROM cancelled WHERE claimed_at IS NOT NULL
       ON CONFLICT DO NOTHING
     )
-    SELECT r.status, r.attempt, EXISTS (SELECT 1 FROM cancelled) AS is_done FROM code_reviews r WHERE r.id = $1
+    SELECT r.status, r.attempt, EXISTS (SELECT 1 FROM cancelled) AS is_done, \(Fragment.isLocked)
+      FROM (SELECT) one
+      LEFT JOIN code_reviews r ON r.id = $1
     """)
 
   /// Cancels a review: the row first, and the worker through the outbox, in one transaction.
+  /// - Throws: ``RowLocked``; `PostgresError`.
   package func cancel(
     _ id: UUID, code: ErrorCode = .cancelledByUser, reason: String = "cancelled by a user"
   ) async throws -> OperationAnswer {
-    guard let row = try await pool.query(Self.cancel, [id, code.rawValue, reason]).first else { return .unknownReview }
-    let attempt = Int(try row.decode("attempt", as: Int32.self))
+    let row = try await onceUnlocked(Self.cancel, [id, code.rawValue, reason.storable])
+    guard let attempt = try row.optional("attempt", as: Int32.self).map({ Int($0) }) else { return .unknownReview }
     if try row.decode("is_done", as: Bool.self) { return .done(.cancelled, attempt: attempt) }
     return .conflict(try row.choice("status", as: ReviewStatus.self))
   }
@@ -141,25 +150,27 @@ extension ReviewStore {
     "retry",
     """
     /* baton:retry */
-    WITH retried AS (
+    WITH \(Fragment.heldUnlessLocked),
+    retried AS (
       -- The database clears what the old attempt left, and counts the new one.
       UPDATE code_reviews r
          SET status = 'pending', status_reason = $2, available_at = now()
-       WHERE r.id = $1 AND \(Fragment.hasStatus("'failed'", "'cancelled'"))
+        FROM held h
+       WHERE r.id = h.id AND \(Fragment.hasStatus("'failed'", "'cancelled'"))
       RETURNING r.attempt
     )
     SELECT r.status, COALESCE((SELECT attempt FROM retried), r.attempt) AS attempt,
-           EXISTS (SELECT 1 FROM retried) AS is_done
-      FROM code_reviews r
-     WHERE r.id = $1
+           EXISTS (SELECT 1 FROM retried) AS is_done, \(Fragment.isLocked)
+      FROM (SELECT) one
+      LEFT JOIN code_reviews r ON r.id = $1
     """)
 
   /// Starts a failed or cancelled review again, as a new attempt.
+  /// - Throws: ``RowLocked``; `PostgresError`.
   package func retry(_ id: UUID, reason: String = "retried by a user") async throws -> OperationAnswer {
-    guard let row = try await pool.query(Self.retry, [id, reason]).first else { return .unknownReview }
-    if try row.decode("is_done", as: Bool.self) {
-      return .done(.pending, attempt: Int(try row.decode("attempt", as: Int32.self)))
-    }
+    let row = try await onceUnlocked(Self.retry, [id, reason.storable])
+    guard let attempt = try row.optional("attempt", as: Int32.self).map({ Int($0) }) else { return .unknownReview }
+    if try row.decode("is_done", as: Bool.self) { return .done(.pending, attempt: attempt) }
     return .conflict(try row.choice("status", as: ReviewStatus.self))
   }
 }

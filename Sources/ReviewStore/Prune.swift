@@ -28,10 +28,13 @@ extension ReviewStore {
        WHERE r.id = ANY (ARRAY(SELECT id FROM page))
          AND \(Fragment.hasStatus("'completed'", "'failed'", "'cancelled'"))
          AND r.completed_at < now() - make_interval(secs => $1)
-         -- Somebody is still to be told about it.
-         AND NOT EXISTS (SELECT 1 FROM baton_outbox o WHERE o.review_id = r.id)
+         -- The worker is still to be notified.
+         AND NOT EXISTS (SELECT 1 FROM baton_outbox o WHERE o.review_id = r.id AND o.given_up_at IS NULL)
        ORDER BY r.id
          FOR UPDATE OF r SKIP LOCKED
+    ),
+    given_up AS (
+      DELETE FROM baton_outbox o WHERE o.review_id = ANY (ARRAY(SELECT id FROM ended))
     ),
     deleted AS (
       DELETE FROM code_reviews r WHERE r.id = ANY (ARRAY(SELECT id FROM ended)) RETURNING r.id

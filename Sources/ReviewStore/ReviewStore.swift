@@ -10,23 +10,62 @@ package import PostgresClient
 package struct ReviewStore: Sendable {
   let pool: PostgresPool
   let logger: Logger
+  let visitedUpTo = VisitedUpTo()
 
   package init(pool: PostgresPool, logger: Logger) {
     self.pool = pool
     self.logger = logger
   }
 
-  /// Settings of each session that runs these statements.
+  /// Settings of each session that runs these statements, so that defaults of the server, the database or the account do not matter.
   ///
   /// `enable_seqscan` is off because a plan made while the tables were small, or with statistics from when nothing was
   /// queued, would be kept and read the whole history for every batch; every hot statement has an index to use. `jit` is off
   /// because the planner's penalty for the scans that remain, of tables with a handful of rows, would have each of them
-  /// compiled: seconds for what takes a millisecond.
+  /// compiled: seconds for what takes a millisecond. The other planner settings are the server's own defaults.
+  ///
+  /// `lock_timeout` bounds how long one locked row, or a trigger of the application, can hold up the statements that share its
+  /// connection. `search_path` stays the account's: it says which schema is Baton's. `synchronous_commit` stays the operator's decision, as is a
+  /// database that is made read-only: connecting waits for its end.
   package static let sessionSettings = [
-    "enable_seqscan": "off",
-    "jit": "off",
+    // Transactions: the claim needs a fresh snapshot for its second statement.
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    // Times: statements that wait for locks set their own limit.
     "statement_timeout": "30s",
+    "lock_timeout": "2s",
     "idle_in_transaction_session_timeout": "30s",
+    // Plans.
+    "enable_seqscan": "off",
+    "enable_indexscan": "on",
+    "enable_indexonlyscan": "on",
+    "enable_bitmapscan": "on",
+    "enable_nestloop": "on",
+    "enable_hashjoin": "on",
+    "enable_mergejoin": "on",
+    "enable_sort": "on",
+    "plan_cache_mode": "auto",
+    "jit": "off",
+    // How text becomes a value and a value becomes text.
     "timezone": "UTC",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "array_nulls": "on",
+    // Rows that a policy hides would be waited for; and no flood of messages.
+    "row_security": "on",
+    "client_min_messages": "notice",
+  ]
+
+  /// The same for settings that not every server knows, or not every account may change.
+  package static let optionalSessionSettings = [
+    // Of Postgres 14 and 17. An idle session is normal here.
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+    // Triggers keep the states, and notify.
+    "session_replication_role": "origin",
   ]
 }

@@ -3,13 +3,15 @@ package import PostgresClient
 extension ReviewStore {
   /// Every prepared statement, so that a test can prepare them all and look at their plans.
   package static let statements: [Statement] = [
-    lockOwners, claimDue, nextDue, published, unclaim, leaseTickets, look, recordDispatched, postpone, dropLease,
-    retryLater, fail, leaveQueued, reapAbandoned, currentTime, queueSeenEmpty, takeSilent, forgetDispatch, failLost,
-    workerAnswers, workerHasAnswered, traceOfReview, takeOutbox, deleteOutbox, failOutbox, tellWorkerCancelled,
-    registerHolder,
-    lockHolder, heartbeat, leave, lookAtHolders, suspects, pruneHolders, report, submit, find, transitions, list,
-    cancel,
-    retry, setOwnerLimit, pauseOwner, listOwners, changeConfiguration, findConfiguration, liveStats, endedCounts,
+    visitsComeDue, lockOwners, claimDue, nextDue, visitMissed, noteOwnerLimit, published, unclaim, owedClaims,
+    ownClaims, leaseTickets, look,
+    recordDispatched, postpone, dropLease, retryLater, fail, leaveQueued, reapAbandoned, currentTime, takeSilent,
+    recordAsked, silentCount, forgetDispatch, failLost, openRollCall, seeRollCalls, unansweredRollCalls,
+    answerRollCalls, pruneRollCalls, workerAnswers, workerHasAnswered, traceOfReview, takeOutbox, deleteOutbox,
+    failOutbox, outboxCount, undeliveredCancels, tellWorkerCancelled, correctTimes, endOlderSession, signOn,
+    registerHolder, heartbeat, leave, lookAtHolders, undecidedHolders, pruneHolders, report, submit, find, transitions,
+    list, cancel, retry, setOwnerLimit, pauseOwner, listOwners, changeConfiguration, findConfiguration, liveStats,
+    endedCounts,
     lockIntegrations, sameIntegration, putIntegration, listIntegrations, revokeIntegration, pruneReviews,
     webhookInstallation, webhookIntegration, storeDelivery, dueDeliveries, deferDelivery, pruneDeliveries,
     takeDelivery, settleDelivery, lockTimeout, lockPullRequest, relatedReviews, newestEvent, cancelRelated, insertPush,
@@ -18,5 +20,7 @@ extension ReviewStore {
     patientTransaction, lockIntegrationTokens, storeIntegrationTokens,
     liveOwners, oneOwner, heldUp, whyPending, flow, recentFailures, listHolders, browseLive, browse, browseEnd,
     untoldFeedback, givenUpFeedback,
+    Migrator.place, Migrator.applied, Migrator.shadowed, Migrator.blockers, Migrator.unpinnedFunctions,
+    Migrator.isOpenToAll,
   ]
 }

@@ -4,6 +4,8 @@ package import Reviews
 /// What the database knows about the load: one half of `baton queue`.
 package struct StoreStats: Sendable, Equatable {
   package var counts: [ReviewStatus: Int]
+  /// Pending reviews that are available at `infinity`: never due, until someone changes that.
+  package var held = 0
   /// The age of the oldest review whose time has come; nil where none waits.
   package var oldestPending: Duration?
   /// Since the claim of the oldest queued review that was not dispatched; nil where there is none.
@@ -24,18 +26,20 @@ extension ReviewStore {
              WHERE r.status IN ('queued', 'running') AND r.status = 'queued') AS queued,
            (SELECT count(*) FROM code_reviews r
              WHERE r.status IN ('queued', 'running') AND r.status = 'running') AS running,
-           (SELECT extract(epoch FROM now() - min(r.available_at))::float8
+           (SELECT count(*) FROM code_reviews r
+             WHERE \(Fragment.isPendingByTime) AND r.available_at = 'infinity') AS held,
+           (SELECT \(Fragment.seconds(from: "min(r.available_at)"))
               FROM code_reviews r
              WHERE \(Fragment.isPendingByTime) AND r.available_at <= now()) AS oldest_pending,
-           (SELECT extract(epoch FROM now() - min(r.claimed_at))::float8
+           (SELECT \(Fragment.seconds(from: "min(r.claimed_at)"))
               FROM code_reviews r
              WHERE r.status IN ('queued', 'running') AND r.status = 'queued'
                AND r.dispatched_at IS NULL) AS oldest_queued,
            (SELECT COALESCE(sum(h.unleased_tickets + h.in_flight), 0)::bigint
               FROM baton_holders h
-             WHERE h.role = 'consume' AND NOT \(Fragment.isDead("h", lease: "$1"))) AS unacknowledged,
+             WHERE h.role = 'consume' AND NOT \(Fragment.isAbsent("h", lease: "$1"))) AS unacknowledged,
            (SELECT count(*) FROM baton_holders h
-             WHERE h.role = 'consume' AND NOT \(Fragment.isDead("h", lease: "$1"))) AS consumers
+             WHERE h.role = 'consume' AND NOT \(Fragment.isAbsent("h", lease: "$1"))) AS consumers
     """)
 
   /// The live figures: their cost follows the live rows, so that they can be read with every scrape.
@@ -48,8 +52,9 @@ extension ReviewStore {
         .queued: Int(try row.decode("queued", as: Int64.self)),
         .running: Int(try row.decode("running", as: Int64.self)),
       ],
-      oldestPending: try row.optional("oldest_pending", as: Double.self).map { .seconds(max(0, $0)) },
-      oldestQueued: try row.optional("oldest_queued", as: Double.self).map { .seconds(max(0, $0)) },
+      held: Int(try row.decode("held", as: Int64.self)),
+      oldestPending: try row.optional("oldest_pending", as: Double.self).map { max(.zero, .seconds(saturating: $0)) },
+      oldestQueued: try row.optional("oldest_queued", as: Double.self).map { max(.zero, .seconds(saturating: $0)) },
       unacknowledged: Int(try row.decode("unacknowledged", as: Int64.self)),
       consumers: Int(try row.decode("consumers", as: Int64.self)))
   }

@@ -6,6 +6,8 @@ package import Reviews
 package enum HoldUp: String, Sendable, CaseIterable {
   /// Pending, and its time has not come: a retry's wait, or a rate limit's.
   case dueLater = "due_later"
+  /// Pending, and available at `infinity`: never due by itself.
+  case held
   /// Due, and its owner is paused.
   case paused
   /// Due, and its owner has as many queued or running as it may.
@@ -142,7 +144,7 @@ extension ReviewStore {
                    COALESCE(a.reason,
                      CASE WHEN r.published_at IS NOT NULL AND r.lease_expires_at IS NULL AND NOT EXISTS (
                             SELECT 1 FROM baton_holders h
-                             WHERE h.role = 'consume' AND NOT \(Fragment.isDead("h", lease: "$1")))
+                             WHERE h.role = 'consume' AND NOT \(Fragment.isAbsent("h", lease: "$1")))
                           THEN 'unconsumed' END)
                  WHEN \(Fragment.isSilent(since: "NULL", queued: "$3", running: "$5")) THEN 'silent'
                END AS reason
@@ -174,7 +176,8 @@ extension ReviewStore {
     "why_pending",
     """
     /* baton:why_pending */
-    SELECT CASE WHEN NOT (\(Fragment.isDue)) THEN 'due_later' ELSE
+    SELECT CASE WHEN r.available_at = 'infinity' THEN 'held'
+                WHEN NOT (\(Fragment.isDue)) THEN 'due_later' ELSE
              \(Fragment.waiting(active: "a.active", limit: "$2")) END AS reason
       FROM code_reviews r
       JOIN review_owners o ON o.owner_type = r.owner_type AND o.owner_id = r.owner_id

@@ -29,7 +29,7 @@ package enum ErrorCode: String, Sendable, CaseIterable, Codable {
     case .pullRequestMissing: "Check the repository's name, and that the integration may read it, then `baton retry`."
     case .payloadTooLarge: "Shorten the owner's custom instructions; the worker takes at most 4 MiB."
     case .platformRefused: "Check the rights of the integration on this repository, then `baton retry`."
-    case .workerRejected: "Read the worker's message: the review, or the worker's token, is not what it accepts."
+    case .workerRejected: "Read the worker's message: the review is not what it accepts."
     case .attemptsExhausted: "Read the message of the last attempt, remove its cause, then `baton retry`."
     case .workerLost: "The worker no longer knows this run: look at the worker's log, then `baton retry`."
     case .superseded: "Nothing to do: a newer commit of the same pull request is reviewed instead."

@@ -161,13 +161,17 @@ package struct LeasedReview: Sendable, Equatable {
   /// When the producer claimed it: from the database's clock, as are the two that follow.
   package var claimedAt: Timestamp
   package var leasedAt: Timestamp
+  /// When the lease ends; recognises it.
+  package var leasedUntil: Timestamp
   package var dispatchFailures: Int
   /// How many holders died while they had it: from 3 on it is prepared alone in its process.
   package var leaseLosses: Int
-  /// How often the reaper has published it again.
-  package var republishCount: Int
-  /// The text of `agent_configs.config`; nil where the owner has no enabled configuration.
+  /// How often this attempt may have been started without an answer that says so. Above 0 the worker is asked first.
+  package var unclearStarts: Int
+  /// The text of `agent_configs.config`; nil where the owner has no enabled configuration, or one that is too large to be read.
   package var configuration: String?
+  /// The size of that text; nil where the owner has no enabled configuration.
+  package var configurationByteCount: Int?
   /// nil where the review names none, or where the one it names does not exist (see ``platformIntegrationId``).
   package var integration: Integration?
 
@@ -176,8 +180,8 @@ package struct LeasedReview: Sendable, Equatable {
     platformIntegrationId: UUID? = nil, platformProjectId: Int64? = nil, repoFullName: String, prNumber: Int,
     prUrl: String, prTitle: String, prAuthor: String, baseRef: String, headRef: String, headSha: String,
     previousSessionId: String? = nil, previousHeadSha: String? = nil, claimedAt: Timestamp, leasedAt: Timestamp,
-    dispatchFailures: Int = 0, leaseLosses: Int = 0, republishCount: Int = 0, configuration: String?,
-    integration: Integration? = nil
+    leasedUntil: Timestamp? = nil, dispatchFailures: Int = 0, leaseLosses: Int = 0, unclearStarts: Int = 0,
+    configuration: String?, configurationByteCount: Int? = nil, integration: Integration? = nil
   ) {
     self.id = id
     self.attempt = attempt
@@ -198,10 +202,12 @@ package struct LeasedReview: Sendable, Equatable {
     self.previousHeadSha = previousHeadSha
     self.claimedAt = claimedAt
     self.leasedAt = leasedAt
+    self.leasedUntil = leasedUntil ?? leasedAt
     self.dispatchFailures = dispatchFailures
     self.leaseLosses = leaseLosses
-    self.republishCount = republishCount
+    self.unclearStarts = unclearStarts
     self.configuration = configuration
+    self.configurationByteCount = configurationByteCount ?? configuration?.utf8.count
     self.integration = integration
   }
 }

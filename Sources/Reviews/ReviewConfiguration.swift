@@ -33,12 +33,26 @@ package struct ReviewConfigurationFaults: Error, Sendable, Equatable, CustomStri
   package var description: String { faults.joined(separator: "; ") }
 }
 
+extension ReviewConfigurationFaults {
+  /// A configuration that is too large.
+  package init(byteCount: Int) {
+    self.init(faults: [
+      "the configuration has \(byteCount) bytes, at most \(ReviewConfiguration.byteCountMax) are allowed"
+    ])
+  }
+}
+
 extension ReviewConfiguration {
+  /// The largest configuration, in bytes of its text: room for some ten thousand selected repositories. Every lease reads one.
+  package static let byteCountMax = 262_144
   /// The longest custom instructions, in bytes.
   package static let customInstructionsByteCountMax = 20_000
 
   /// Reads and checks a configuration; unknown fields are ignored.
   package init(json: String) throws(ReviewConfigurationFaults) {
+    guard json.utf8.count <= Self.byteCountMax else {
+      throw ReviewConfigurationFaults(byteCount: json.utf8.count)
+    }
     guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(json.utf8)), case .object(let fields) = value
     else { throw ReviewConfigurationFaults(faults: ["the configuration is not a JSON object"]) }
     var faults: [String] = []

@@ -57,7 +57,8 @@ package struct Ticket: Sendable, Hashable {
       throw Fault(description: "the body is not a JSON object with a version")
     }
     guard version == Self.version else { throw Fault(description: "version \(version) is not known here") }
-    guard let wire = try? decoder.decode(Wire.self, from: data), wire.attempt >= 1 else {
+    // No row has an attempt that Postgres's `int` cannot hold.
+    guard let wire = try? decoder.decode(Wire.self, from: data), (1...Int(Int32.max)).contains(wire.attempt) else {
       throw Fault(description: "reviewId, attempt or claimedAt is missing or malformed")
     }
     self.init(reviewID: wire.reviewId, attempt: wire.attempt, claimedAt: wire.claimedAt)

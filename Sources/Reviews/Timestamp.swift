@@ -1,46 +1,72 @@
 /// An instant of the database's clock, in microseconds since 1970-01-01 UTC; as exact as Postgres's `timestamptz`, so
 /// that a claim can be recognised by its time.
+///
+/// Like a `timestamptz` it may be infinite: a review that is available at `infinity` is never due. Arithmetic saturates.
 package struct Timestamp: Sendable, Hashable, Comparable {
   package var microseconds: Int64
 
+  /// Later than every instant.
+  package static let infinity = Timestamp(microseconds: .max)
+  /// Earlier than every instant.
+  package static let negativeInfinity = Timestamp(microseconds: .min)
+
   package init(microseconds: Int64) { self.microseconds = microseconds }
+
+  package var isFinite: Bool { self != .infinity && self != .negativeInfinity }
 
   package static func < (left: Timestamp, right: Timestamp) -> Bool { left.microseconds < right.microseconds }
 
-  /// The time from an earlier instant to this one.
-  package func since(_ earlier: Timestamp) -> Duration { .microseconds(microseconds - earlier.microseconds) }
+  /// The time from an earlier instant to this one; the longest or the shortest where that is beyond what can be counted.
+  package func since(_ earlier: Timestamp) -> Duration {
+    let (difference, isBeyond) = microseconds.subtractingReportingOverflow(earlier.microseconds)
+    return .microseconds(isBeyond ? (microseconds < 0 ? .min : .max) : difference)
+  }
 }
 
 // MARK: RFC 3339
 
 extension Timestamp: CustomStringConvertible, LosslessStringConvertible {
-  /// RFC 3339 in UTC with six digits: `2026-11-23T22:18:47.000123Z`.
+  /// RFC 3339 in UTC with six digits: `2026-11-23T22:18:47.000123Z`. What it has no form for is as Postgres and ISO 8601 have it:
+  /// `infinity`, `-infinity`, and years of six digits with a sign.
   package var description: String {
-    let seconds = Int(microseconds.floored(by: 1_000_000))
-    let fraction = Int(microseconds - Int64(seconds) * 1_000_000)
-    let days = seconds.floored(by: 86_400)
-    let rest = seconds - days * 86_400
-    let (year, month, day) = Self.date(daysSinceEpoch: days)
-    return String(unsafeUninitializedCapacity: 27) { buffer in
+    guard isFinite else { return self == .infinity ? "infinity" : "-infinity" }
+    let (days, time) = microseconds.flooredDivision(by: 86_400_000_000)
+    let (second, fraction) = time.quotientAndRemainder(dividingBy: 1_000_000)
+    let (year, month, day) = Self.date(daysSinceEpoch: Int(days))
+    guard (0...9_999).contains(year) else {
+      let sign = year < 0 ? "-" : "+"
+      return "\(sign)\(Self.digits(Int(year.magnitude), 6))" + Self.tail(month, day, Int(second), Int(fraction))
+    }
+    return Self.digits(year, 4) + Self.tail(month, day, Int(second), Int(fraction))
+  }
+
+  /// From the month on.
+  private static func tail(_ month: Int, _ day: Int, _ second: Int, _ fraction: Int) -> String {
+    String(unsafeUninitializedCapacity: 23) { buffer in
       var position = 0
-      func put(_ value: Int, _ width: Int, then separator: Character) {
+      func put(_ separator: Character, _ value: Int, _ width: Int) {
+        buffer[position] = separator.asciiValue ?? 0
         var value = value
-        for offset in stride(from: width - 1, through: 0, by: -1) {
+        for offset in stride(from: width, to: 0, by: -1) {
           buffer[position + offset] = UInt8(48 + value % 10)
           value /= 10
         }
-        buffer[position + width] = separator.asciiValue ?? 0
         position += width + 1
       }
-      put(year, 4, then: "-")
-      put(month, 2, then: "-")
-      put(day, 2, then: "T")
-      put(rest / 3600, 2, then: ":")
-      put(rest / 60 % 60, 2, then: ":")
-      put(rest % 60, 2, then: ".")
-      put(fraction, 6, then: "Z")
-      return position
+      put("-", month, 2)
+      put("-", day, 2)
+      put("T", second / 3600, 2)
+      put(":", second / 60 % 60, 2)
+      put(":", second % 60, 2)
+      put(".", fraction, 6)
+      buffer[position] = UInt8(ascii: "Z")
+      return position + 1
     }
+  }
+
+  private static func digits(_ value: Int, _ width: Int) -> String {
+    let text = String(value)
+    return String(repeating: "0", count: max(0, width - text.utf8.count)) + text
   }
 
   /// Parses RFC 3339 with `Z` or an offset, and up to nine digits of fraction (the last three are dropped).
@@ -125,8 +151,11 @@ extension Timestamp: Codable {
 
 extension BinaryInteger {
   /// Division that rounds down, also below zero.
-  fileprivate func floored(by divisor: Self) -> Self {
-    let quotient = self / divisor
-    return self % divisor < 0 ? quotient - 1 : quotient
+  fileprivate func floored(by divisor: Self) -> Self { flooredDivision(by: divisor).quotient }
+
+  /// Division that rounds down, and what is left, which is never negative.
+  fileprivate func flooredDivision(by divisor: Self) -> (quotient: Self, rest: Self) {
+    let (quotient, rest) = quotientAndRemainder(dividingBy: divisor)
+    return rest < 0 ? (quotient - 1, rest + divisor) : (quotient, rest)
   }
 }

@@ -34,7 +34,9 @@ struct StandInResponder: HTTPResponder {
 
   /// A call that is answered with a status of the test's choice does nothing.
   private static func refusal(_ fault: StandInFault, _ status: Int) -> StandInAnswer {
-    StandInAnswer(status: status, headers: fault.headers ?? [:], json: fault.body ?? "{}")
+    StandInAnswer(
+      status: status, headers: fault.headers ?? [:],
+      json: fault.body ?? (status < 400 ? "{}" : #"{"message":"refused on purpose"}"#))
   }
 
   private func answer(_ call: StandInCall, _ request: Request, _ body: [UInt8]) -> StandInAnswer {

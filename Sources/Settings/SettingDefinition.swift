@@ -61,7 +61,9 @@ struct SettingDefinition: Sendable {
     .positive(
       .lease, \.lease, default: "15s",
       "a consumer without a heartbeat for this long is dead, and its leases with it"),
-    .positive(.prepareTimeout, \.prepareTimeout, default: "60s", "the longest that one lease lasts"),
+    .positive(
+      .prepareTimeout, \.prepareTimeout, default: "60s",
+      "the longest that one lease lasts: more than `BATON_WORKER_TIMEOUT`"),
     .positive(
       .publishGrace, \.publishGrace, default: "15s",
       "a claimed row whose publish was never confirmed is abandoned after this"),

@@ -1,3 +1,5 @@
+internal import AMQPClient
+internal import PostgresClient
 internal import Reviews
 
 /// URLs and hosts, checked by hand: the checks are few, and Foundation's URL accepts nearly everything.
@@ -7,36 +9,35 @@ extension SettingText {
     guard let (scheme, authority, rest) = split(text), ["http", "https"].contains(scheme) else {
       throw SettingFault("is not an http:// or https:// URL")
     }
-    guard !authority.contains("@") else { throw SettingFault("carries a user; give tokens by their own setting") }
+    // Also behind the host: a password with a raw slash ends there, and the path is shown.
+    guard !authority.contains("@"), !rest.contains("@") else {
+      throw SettingFault("carries a user, or a raw '@'; give tokens by their own setting")
+    }
     guard !rest.contains("?"), !rest.contains("#") else {
       throw SettingFault("carries a query or a fragment; a base URL ends with its path")
     }
     guard isHostAndPort(authority) else { throw SettingFault("has no well-formed host and port") }
+    guard isPercentEncoded(rest) else { throw SettingFault("has a path that is not percent-encoded") }
     return String(text.dropLast(text.hasSuffix("/") ? 1 : 0))
   }
 
   /// The URLs of a comma-separated list.
   static func amqpURLs(_ text: String) throws(SettingFault) -> [Secret] {
-    var urls: [Secret] = []
-    for part in text.split(separator: ",") {
-      let url = part.trimmed
-      guard let (scheme, authority, _) = split(url), ["amqp", "amqps"].contains(scheme) else {
-        throw SettingFault("is not an amqp:// or amqps:// URL, or a comma-separated list of them")
-      }
-      let host = authority.split(separator: "@", omittingEmptySubsequences: false).last.map { String($0) } ?? ""
-      guard isHostAndPort(host) else { throw SettingFault("has no well-formed host and port") }
-      urls.append(Secret(url))
-    }
+    let urls = text.split(separator: ",").map(\.trimmed)
     guard !urls.isEmpty else { throw SettingFault("is empty") }
-    return urls
+    for (index, url) in urls.enumerated() {
+      do throws(AMQPError) {
+        _ = try AMQPEndpoint(url: url)
+      } catch {
+        throw SettingFault((urls.count > 1 ? "URL \(index + 1) of \(urls.count): " : "") + error.text)
+      }
+    }
+    return urls.map { Secret($0) }
   }
 
-  /// A libpq URI, or pairs of `keyword=value`. libpq judges the rest when it connects.
+  /// A libpq URI, or pairs of `keyword=value`.
   static func databaseURL(_ text: String) throws(SettingFault) -> Secret {
-    let isURI = ["postgres://", "postgresql://"].contains { text.hasPrefix($0) }
-    guard isURI || text.contains("=") && !text.contains("://") else {
-      throw SettingFault("is neither a postgres:// URI nor a conninfo (host=… dbname=…)")
-    }
+    if let fault = PostgresConfiguration.fault(in: text) { throw SettingFault(fault) }
     return Secret(text)
   }
 
@@ -82,6 +83,12 @@ extension SettingText {
     }
     guard !rest.isEmpty else { return true }
     return rest.first == ":" && Int(rest.dropFirst()).map { (1...65535).contains($0) } ?? false
+  }
+
+  private static func isPercentEncoded(_ path: String) -> Bool {
+    let parts = path.split(separator: "%", omittingEmptySubsequences: false)
+    return path.allSatisfy(\.isASCII)
+      && parts.dropFirst().allSatisfy { $0.count >= 2 && $0.prefix(2).allSatisfy(\.isHexDigit) }
   }
 
   private static func isName(_ text: String) -> Bool {

@@ -18,8 +18,8 @@ enum SettingText {
 
   static func secret(_ text: String) throws(SettingFault) -> Secret {
     let text = try plain(text)
-    guard !text.contains(where: \.isNewline) else {
-      throw SettingFault("holds a line break, which no HTTP header can carry")
+    guard text.unicodeScalars.allSatisfy({ $0.value >= 32 && $0.value != 127 }) else {
+      throw SettingFault("holds a line break or a control character, which no HTTP header can carry")
     }
     return Secret(text)
   }

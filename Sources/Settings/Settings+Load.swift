@@ -1,7 +1,8 @@
 extension Settings {
   /// Reads all settings: flags win over the environment, which wins over the file, which wins over the defaults.
   ///
-  /// An empty variable counts as not given, as compose files and unit files write it. Unknown `BATON_*` variables are a
+  /// White space at the ends of a value does not count, whatever the setting and its source: files with secrets end with a line's end.
+  /// A variable without anything else counts as not given, as compose files and unit files write it. Unknown `BATON_*` variables are a
   /// warning, as they may belong to another version; unknown keys of the file and flags are faults.
   /// - Parameters:
   ///   - flags: texts by key (`database_url`).
@@ -23,7 +24,7 @@ extension Settings {
     settings.warnings = unknownVariables(environment)
     for definition in SettingDefinition.all {
       let given = given(definition.key, flags, environment, fileValues)
-      guard let text = given?.text ?? definition.defaultText else { continue }
+      guard let text = (given?.text ?? definition.defaultText)?.trimmed else { continue }
       if given != nil { settings.given.insert(definition.key) }
       do {
         try definition.read(text, &settings)
@@ -32,6 +33,7 @@ extension Settings {
       }
     }
     faults += settings.halfPairs
+    faults += settings.fitLeaseToCall()
     guard faults.isEmpty else { throw SettingsError(faults: faults) }
     settings.completeCallbackURL()
     settings.warnAboutPairs()
@@ -60,14 +62,15 @@ extension Settings {
     _ key: Key, _ flags: [String: String], _ environment: [String: String], _ file: [String: String]
   ) -> (text: String, source: String)? {
     if let text = flags[key.rawValue] { return (text, key.flag) }
-    if let text = environment[key.variable], !text.isEmpty { return (text, key.variable) }
+    if let text = environment[key.variable], !text.trimmed.isEmpty { return (text, key.variable) }
     return file[key.rawValue].map { ($0, "`\(key.rawValue)` in the configuration file") }
   }
 
   private static func message(
     _ definition: SettingDefinition, _ source: String, _ text: String, _ fault: SettingFault
   ) -> String {
-    let shown = definition.isSecret ? "" : " \"\(text.prefix(100))\""
+    // With an '@' it may be a URL with a password, also where none belongs.
+    let shown = definition.isSecret || text.contains("@") ? "" : " \"\(text.prefix(100))\""
     let name = source == definition.key.variable ? source : "\(definition.key.variable) (\(source))"
     return "\(name):\(shown) \(fault.problem); a right value is \(definition.example)"
   }
@@ -107,9 +110,32 @@ extension Settings {
     if retryMax < retryBase {
       warnings.append("BATON_RETRY_MAX is less than BATON_RETRY_BASE, so every wait has the maximum as its ceiling")
     }
-    if prepareTimeout <= workerTimeout {
-      warnings.append(
-        "BATON_PREPARE_TIMEOUT should exceed BATON_WORKER_TIMEOUT, or leases run out during the worker's call")
+  }
+
+  /// A lease has to outlast the preparation and the call of the worker. If only one of the two times is given, the other one's default
+  /// follows it.
+  /// - Returns: a fault if both are given and cannot be together.
+  private mutating func fitLeaseToCall() -> [String] {
+    guard prepareTimeout < workerTimeout * 2 else { return [] }
+    guard given.contains(.prepareTimeout) else {
+      prepareTimeout = workerTimeout + .seconds(50)
+      return []
     }
+    guard given.contains(.workerTimeout) else {
+      workerTimeout = prepareTimeout / 2
+      return []
+    }
+    guard prepareTimeout <= workerTimeout else { return [] }
+    return [
+      """
+      BATON_PREPARE_TIMEOUT (\(Self.text(prepareTimeout))) must exceed BATON_WORKER_TIMEOUT (\(Self.text(workerTimeout))), or every \
+      lease runs out while the worker is called; twice as long is right
+      """
+    ]
+  }
+
+  private static func text(_ duration: Duration) -> String {
+    let seconds = duration / .seconds(1)
+    return seconds == seconds.rounded() ? "\(Int(seconds))s" : "\(Int(seconds * 1000))ms"
   }
 }

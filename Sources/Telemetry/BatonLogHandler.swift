@@ -2,10 +2,8 @@ internal import Glibc
 package import Logging
 internal import Reviews
 
-/// Writes one line per record to standard error, in one write(2), so that lines of several processes on one pipe do not
-/// mix (up to `PIPE_BUF`, 4096 bytes). Secrets are masked by a `Redactor`, newlines and control characters escaped.
-///
-/// Where standard error cannot be written, the record is lost: a log must not stop the work.
+/// Writes one line per record to standard error, by way of ``LogWriter``, which holds up nothing. Secrets are masked by a `Redactor`,
+/// newlines and control characters escaped.
 package struct BatonLogHandler: LogHandler {
   package var logLevel: Logger.Level
   package var metadata: Logger.Metadata = [:]
@@ -21,7 +19,7 @@ package struct BatonLogHandler: LogHandler {
   package init(
     label: String, format: LogFormat, level: Logger.Level, redactor: Redactor = Redactor(),
     metadataProvider: Logger.MetadataProvider? = nil,
-    write: @escaping @Sendable (String) -> Void = BatonLogHandler.writeToStandardError
+    write: @escaping @Sendable (String) -> Void = { LogWriter.standardError.write($0) }
   ) {
     self.label = label
     self.format = format
@@ -63,20 +61,17 @@ package struct BatonLogHandler: LogHandler {
       "{\(values.sorted { $0.key < $1.key }.map { "\($0.key): \(text(of: $0.value, key: $0.key))" }.joined(separator: ", "))}"
     }
   }
-
-  /// Writes a line to file descriptor 2, again only where a signal or a full pipe cut it short.
-  package static func writeToStandardError(_ line: String) {
-    var rest = Array(line.utf8)[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
-      guard count > 0 || errno == EINTR else { return }
-      rest = rest.dropFirst(max(count, 0))
-    }
-  }
 }
 
 /// Sends all records of swift-log to standard error. Once, at the start of the process.
 package func bootstrapLogging(format: LogFormat, level: Logger.Level) {
+  LogWriter.standardError.describeDropped { count in
+    LogRecord(
+      timestamp: LogTime.now(), level: Logger.Level.warning.rawValue, label: "baton.log",
+      message: "log lines were dropped: standard error could not be written, or not fast enough",
+      metadata: [("count", "\(count)")]
+    ).line(format)
+  }
   LoggingSystem.bootstrap(
     { label, provider in
       BatonLogHandler(label: label, format: format, level: level, metadataProvider: provider)

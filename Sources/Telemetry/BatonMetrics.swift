@@ -62,12 +62,16 @@ package struct BatonMetrics: Sendable {
   package let reviewsReaped: MetricGauges<ReapReason>
   /// Silent reviews that any reaper has asked the worker about.
   package let reviewsReconciled: MetricGauges<ReconcileResult>
+  /// Cancels that the worker never accepted, whichever process gave them up.
+  package let cancelsGivenUp: MetricGauge
   /// 1 while a target's circuit is not closed.
   package let circuitOpen: MetricGauges<CircuitTarget>
   /// Connections to the broker made again.
   package let amqpReconnects: MetricCounter
   /// Connections to Postgres made again.
   package let postgresReconnects: MetricCounter
+  /// Log lines that could not be written.
+  package let logLinesDropped: MetricGauge
   private let httpRequests: HTTPRequestCounters
 
   /// Makes all handles and so all series.
@@ -99,9 +103,12 @@ package struct BatonMetrics: Sendable {
     reviewsFailed = MetricGauges(.reviewsFailed, factory)
     reviewsReaped = MetricGauges(.reviewsReaped, factory)
     reviewsReconciled = MetricGauges(.reviewsReconciled, factory)
+    cancelsGivenUp = MetricGauge(.cancelsGivenUp, factory)
     circuitOpen = MetricGauges(.circuitOpen, factory)
     amqpReconnects = MetricCounter(.amqpReconnects, factory)
     postgresReconnects = MetricCounter(.postgresReconnects, factory)
+    logLinesDropped = MetricGauge(.logLinesDropped, factory)
+    logLinesDropped.set(0)
     httpRequests = HTTPRequestCounters(.httpRequests, factory)
   }
 
@@ -230,8 +237,8 @@ extension BatonMetrics {
     .oldestQueuedSeconds, .oldestClaimableSeconds, .oldestRunningSeconds, .heldBack, .reaperLastRun, .claimed,
     .published, .publishConfirmSeconds, .deliveries, .prepareSeconds, .dispatchSeconds,
     .queueWaitSeconds, .inflightReviews, .consumerSlots, .ended, .reaped, .reconciled, .reviewsCompleted,
-    .reviewsFailed, .reviewsReaped, .reviewsReconciled, .circuitOpen, .amqpReconnects,
-    .postgresReconnects,
+    .reviewsFailed, .reviewsReaped, .reviewsReconciled, .cancelsGivenUp, .circuitOpen, .amqpReconnects,
+    .postgresReconnects, .logLinesDropped,
     .httpRequests,
   ]
 
@@ -339,6 +346,9 @@ extension MetricDefinition {
     "baton_reviews_reconciled_total", .total, unit: "reviews",
     help: "Silent reviews that the worker was asked about, by the database's count: by whichever reaper.",
     labels: ["result": values(BatonMetrics.ReconcileResult.self)])
+  static let cancelsGivenUp = MetricDefinition(
+    "baton_reviews_cancels_given_up_total", .total, unit: "cancels",
+    help: "Cancels that the worker did not accept for a day, by the database's count.")
   static let circuitOpen = MetricDefinition(
     "baton_circuit_open", .gauge, unit: "0 or 1", help: "1 while calls to a target are held back.",
     labels: ["target": values(BatonMetrics.CircuitTarget.self)])
@@ -346,6 +356,9 @@ extension MetricDefinition {
     "baton_amqp_reconnects_total", .counter, unit: "connections", help: "Connections to the broker made again.")
   static let postgresReconnects = MetricDefinition(
     "baton_postgres_reconnects_total", .counter, unit: "connections", help: "Connections to Postgres made again.")
+  static let logLinesDropped = MetricDefinition(
+    "baton_log_lines_dropped_total", .total, unit: "lines",
+    help: "Log lines that were lost, as standard error could not be written, or not fast enough.")
   static let httpRequests = MetricDefinition(
     "baton_http_requests_total", .counter, unit: "requests", help: "HTTP requests answered.",
     labels: ["route": [], "status": []])

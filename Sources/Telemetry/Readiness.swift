@@ -10,16 +10,23 @@ package final class Readiness: Sendable {
     /// What is missing, by the check's name; nil where the check is fine.
     package let checks: [String: String?]
 
-    /// Whether nothing is missing.
-    package var isReady: Bool { checks.values.allSatisfy { $0 == nil } }
+    /// The checks that only inform: what they miss is outside of this process, which is ready without it.
+    package let informing: Set<String>
 
-    package init(checks: [String: String?]) { self.checks = checks }
+    /// Whether nothing is missing that this process needs.
+    package var isReady: Bool { checks.allSatisfy { $0.value == nil || informing.contains($0.key) } }
+
+    package init(checks: [String: String?], informing: Set<String> = []) {
+      self.checks = checks
+      self.informing = informing
+    }
   }
 
   private typealias Check = @Sendable () async -> String?
 
   private struct State {
     var checks: [String: Check] = [:]
+    var informing: Set<String> = []
     var runs: [String: Task<String?, Never>] = [:]
   }
 
@@ -30,19 +37,24 @@ package final class Readiness: Sendable {
   package init(timeout: Duration = .seconds(2)) { self.timeout = timeout }
 
   /// Adds a check, or replaces the one of that name.
-  /// - Parameter check: nil where all is fine, else what is missing, as one sentence without secrets: anybody may read it.
-  package func register(_ name: String, check: @escaping @Sendable () async -> String?) {
-    state.withLock { $0.checks[name] = check }
+  /// - Parameters:
+  ///   - isRequired: false for what this process can be ready without, and an operator wants to know.
+  ///   - check: nil where all is fine, else what is missing, as one sentence without secrets: the page is public.
+  package func register(_ name: String, isRequired: Bool = true, check: @escaping @Sendable () async -> String?) {
+    state.withLock { state in
+      state.checks[name] = check
+      if !isRequired { state.informing.insert(name) }
+    }
   }
 
   /// Asks all checks. Without any, everything is ready.
   package func report() async -> Report {
-    let names = state.withLock { Array($0.checks.keys) }
+    let (names, informing) = state.withLock { (Array($0.checks.keys), $0.informing) }
     let answers = await withTaskGroup(of: (String, String?).self) { group in
       for name in names { group.addTask { (name, await self.answer(of: name)) } }
       return await group.reduce(into: [String: String?]()) { $0.updateValue($1.1, forKey: $1.0) }
     }
-    return Report(checks: answers)
+    return Report(checks: answers, informing: informing)
   }
 
   /// The answer of a check, or that there is none in time. The check itself runs on: cancelling it would not stop one that

@@ -47,6 +47,7 @@ struct Baton: AsyncParsableCommand {
 
   /// Parses, runs, and turns what was thrown into the exit status that operators rely on.
   static func main() async {
+    StandardStreams.prepare()
     do {
       var command = try await asyncParseAsRoot()
       if var command = command as? any AsyncParsableCommand {
@@ -57,6 +58,7 @@ struct Baton: AsyncParsableCommand {
     } catch {
       guard let failure = Failure(error) else { exit(withError: error) }
       if !failure.description.isEmpty { Output.note("Error: \(failure)") }
+      if failure == .outputClosed { StandardStreams.endBySIGPIPE() }
       Glibc.exit(failure.status.rawValue)
     }
   }

@@ -27,6 +27,9 @@ struct EndpointTests {
     ("amqp://u:s3cret@h:0", "port"), ("amqp://u:s3cret@h:x", "port"), ("amqp://u:s3cret@h:70000", "port"),
     ("amqp://u:s3cret%zz@h", "password"), ("amqp://u:s3cret%@h", "password"), ("amqp://u:s3cret@h/a/b", "%2F"),
     ("amqp://u:s3cret@h?heartbeat=1", "parameters"), ("amqp://:s3cret@h", "user name"),
+    ("amqp://u:x/s3cret@h", "'/'"), ("amqp://u:5672/s3cret@h", "'/'"), ("amqp://u:s3#cret@h", "'#'"),
+    ("amqp://u:s3cret@h h", "white space"), ("amqp://u:s3cret@h\n", "white space"), ("amqp://u:s3cret@h|/", "host"),
+    ("ampq://u:s3cret@h", "amqp://"),
     ("amqp://u:s3cret@[::1", "]"), ("amqp://u:s3cret@h/%ff", "virtual host"),
   ]
 

@@ -17,6 +17,16 @@ struct LimitsTests {
     #expect(fault(message, exchange: name, routingKey: name) == nil)
   }
 
+  @Test("properties and headers have to fit into one frame of the connection")
+  func frames() {
+    let message = AMQPMessage(body: [], messageID: "id", headers: ["a": .string(String(repeating: "x", count: 4_000))])
+    #expect(Limits.fault(ofPropertiesOf: message, frameByteMax: 131_072) == nil)
+    #expect(Limits.fault(ofPropertiesOf: message, frameByteMax: 4_096) == nil)
+    let longer = AMQPMessage(body: [], messageID: "id", headers: ["a": .string(String(repeating: "x", count: 4_060))])
+    #expect(Limits.fault(ofPropertiesOf: longer, frameByteMax: 4_096)?.contains("4096") == true)
+    #expect(Limits.fault(ofPropertiesOf: longer, frameByteMax: 131_072) == nil)
+  }
+
   @Test("what does not fit is found before it is written, and named")
   func exceeds() {
     let name = String(repeating: "x", count: 256)

@@ -105,6 +105,11 @@ struct DashboardPageTests {
               subject: subject, dueSince: Self.now, tries: 3, lastError: text, nextTry: Self.now,
               givenUpAt: subject == .gate ? Self.now : nil)
           },
+          undeliveredCancels: [true, false].map { isGivenUp in
+            UndeliveredCancel(
+              attempt: 1, since: Self.now, tries: 3, lastError: text, nextTry: isGivenUp ? nil : Self.now,
+              givenUpAt: isGivenUp ? Self.now : nil)
+          },
           events: .known([
             RunEvent(timestamp: Self.now, eventType: text, message: text),
             RunEvent(timestamp: Self.now, eventType: "tool", content: .object(["key": .string(text)])),
@@ -130,6 +135,43 @@ struct DashboardPageTests {
       let ids = page.elements.compactMap { $0.attributes["id"] }
       #expect(Set(ids).count == ids.count, "an id stands twice")
     }
+  }
+
+  @Test("a review with any time and any number that the database can hold has a page")
+  func extremes() throws {
+    for (time, number) in [
+      (Timestamp.infinity, Int64.max), (.negativeInfinity, .min), (Timestamp(microseconds: .max - 1), -1),
+      (Timestamp(microseconds: .min + 1), 0),
+    ] {
+      var review = Self.review(.pending, text: "acme")
+      for path: WritableKeyPath<Review, Timestamp> in [\.availableAt, \.createdAt, \.updatedAt] {
+        review[keyPath: path] = time
+      }
+      for path: WritableKeyPath<Review, Timestamp?> in [
+        \.claimedAt, \.publishedAt, \.dispatchedAt, \.startedAt, \.completedAt,
+      ] { review[keyPath: path] = path == \.completedAt ? Self.now : time }
+      (review.totalTokensIn, review.totalTokensOut, review.totalCostMicrousd) = (number, number, number)
+      let detail = ReviewDetail(
+        now: Self.now, review: review,
+        transitions: [
+          ReviewTransition(at: time, fromStatus: nil, toStatus: .pending, reason: nil, actor: nil),
+          ReviewTransition(at: Self.now, fromStatus: .pending, toStatus: .queued, reason: nil, actor: nil),
+        ], holdUp: .held, events: .known([RunEvent(timestamp: time, eventType: "x", message: nil)]))
+      #expect(try !page(ReviewPage(detail: detail).body).all("dd").isEmpty)
+      var overview = Self.overview("acme")
+      (overview.stats.oldestPending, overview.stats.oldestQueued) = (.seconds(9e12), .seconds(9e12))
+      overview.stats.held = 2
+      overview.owners[0].dueSince = time
+      overview.owners[0].nextDue = time
+      #expect(try !page("\(OverviewPage(overview: overview).sections.map(\.element))").all("dd").isEmpty)
+      #expect(overview.problems.contains { $0.title == "2 reviews held" })
+    }
+    var review = Self.review(.pending, text: "acme")
+    review.availableAt = .infinity
+    let text = ReviewPage(
+      detail: ReviewDetail(now: Self.now, review: review, transitions: [], holdUp: .held, events: .none)
+    ).body.markup
+    #expect(text.contains("held: it is never due by itself") && text.contains("<dt>Due</dt><dd>never</dd>"))
   }
 
   @Test("every button belongs to the one form with the page's token, which a stranger's page has not")

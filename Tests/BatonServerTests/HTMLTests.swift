@@ -99,9 +99,18 @@ struct HTMLTests {
     #expect(Reading.span(duration) == text)
   }
 
+  @Test("times that no calendar page has are words, and any span is a text")
+  func infinite() {
+    #expect(HTML.time(.infinity).markup == "never" && HTML.time(.negativeInfinity).markup == "always")
+    #expect(HTML.time(Timestamp(microseconds: .max - 1)).markup == "+294247-01-10T04:00:54.775806Z")
+    #expect(Reading.span(Timestamp.infinity.since(.negativeInfinity)).hasSuffix(" h"))
+    #expect(Reading.span(.seconds(Int64.max)).contains(" d"))
+  }
+
   @Test("numbers are grouped, and nouns agree with them")
   func counts() {
     #expect([0, 999, 1_000, 1_234_567, -1_000].map(Reading.grouped) == ["0", "999", "1,000", "1,234,567", "-1,000"])
+    #expect(Reading.grouped(.min) == "-9,223,372,036,854,775,808")
     #expect(Reading.count(1, "review") == "1 review")
     #expect(Reading.count(2_000, "review") == "2,000 reviews")
   }

@@ -1,5 +1,6 @@
 import AMQPClient
 import ArgumentParser
+import Foundation
 import PostgresClient
 import ReviewStore
 import Reviews
@@ -12,7 +13,7 @@ import Testing
 struct FailureTests {
   static let failures: [(any Error & Sendable, EndStatus)] = [
     (SettingsError(faults: ["BATON_DATABASE_URL is missing"]), .settings),
-    (Migrator.SchemaFault.missing, .failed),
+    (Migrator.SchemaFault.missing(path: "public"), .failed),
     (PostgresError(.connectionFailed, "refused"), .unavailable),
     (PostgresError(.connectionLost, "gone"), .unavailable),
     (PostgresError(.server("57P03"), "the database system is starting up"), .unavailable),
@@ -31,13 +32,72 @@ struct FailureTests {
     ),
     (AMQPError(operation: "read the AMQP URL", text: "no host", scope: .configuration, isPermanent: true), .settings),
     (AMQPError(operation: "look at queue 'q'", code: 404, text: "no queue", scope: .channel), .failed),
-    (OutputClosed(), .failed), (CancellationError(), .failed),
+    (OutputFault.closed, .outputClosed), (OutputFault.failed(ENOSPC), .failed), (CancellationError(), .failed),
   ]
 
   @Test("an error has the exit status that operators rely on", arguments: failures.indices)
   func status(_ index: Int) throws {
     let (error, status) = Self.failures[index]
     #expect(Failure(error)?.status == status, "\(error)")
+  }
+
+  /// What RabbitMQ 3.10 answers, with what Baton makes of it.
+  static let refusals: [(code: Int, text: String, scope: AMQPError.Scope, status: EndStatus, advice: String)] = [
+    (
+      406,
+      "PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q' in vhost '/': received '6' but current is '5'",
+      .channel, .settings, "declared otherwise"
+    ),
+    (
+      406,
+      "PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'baton' in vhost '/': received 'direct' but current is "
+        + "'fanout'", .channel, .settings, "declared otherwise"
+    ),
+    (
+      406,
+      "PRECONDITION_FAILED - invalid arg 'x-delivery-limit' for queue 'q' in vhost '/' of queue type rabbit_classic_queue",
+      .channel, .settings, "declared otherwise"
+    ),
+    (
+      406, "PRECONDITION_FAILED - cannot declare queue 'q' in vhost '/': queue limit in vhost '/' (10) is reached",
+      .channel,
+      .unavailable, "set_vhost_limits"
+    ),
+    (
+      403, "ACCESS_REFUSED - access to queue 'q' in vhost '/' refused for user 'u'", .channel, .settings,
+      "set_permissions"
+    ),
+    (
+      403, "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN", .connection, .unavailable,
+      "password"
+    ),
+    (530, "NOT_ALLOWED - vhost nope not found", .connection, .settings, "add_vhost"),
+    (530, "NOT_ALLOWED - access to vhost '/' refused for user 'u'", .connection, .settings, "set_permissions"),
+    (
+      530, "NOT_ALLOWED - access to vhost '/' refused for user 'u': connection limit (10) is reached", .connection,
+      .unavailable, "set_vhost_limits"
+    ),
+    (
+      530, "NOT_ALLOWED - connection refused for user 'u': user connection limit (1) is reached", .connection,
+      .unavailable,
+      "set_user_limits"
+    ),
+    (
+      530, "NOT_ALLOWED - number of channels opened (2) has reached the negotiated channel_max (1)", .connection,
+      .unavailable,
+      "channel_max"
+    ),
+    (506, "RESOURCE_ERROR - out of file descriptors", .connection, .unavailable, "log"),
+    (541, "INTERNAL_ERROR", .connection, .unavailable, "log"),
+  ]
+
+  @Test("a refusal's advice follows from the broker's code and its text", arguments: refusals.indices)
+  func refusal(_ index: Int) {
+    let (code, text, scope, status, advice) = Self.refusals[index]
+    let failure = Failure(AMQPError(operation: "declare queue 'q'", code: code, text: text, scope: scope))
+    #expect(failure.status == status, "\(failure)")
+    #expect(failure.description.contains(text) && failure.description.contains(advice), "\(failure)")
+    #expect(status == .settings || !failure.description.contains("Remove it at the broker"), "\(failure)")
   }
 
   @Test("messages say what to do")
@@ -50,7 +110,7 @@ struct FailureTests {
     let refused = Failure(PostgresError(.connectionFailed, "refused"), at: "postgresql://baton@db:5432/baton")
     #expect(refused.description.contains("postgresql://baton@db:5432/baton"))
     #expect(refused.description.contains("BATON_DATABASE_URL"))
-    #expect(try #require(Failure(Migrator.SchemaFault.missing)).description.contains("baton migrate"))
+    #expect(try #require(Failure(Migrator.SchemaFault.missing(path: "public"))).description.contains("baton migrate"))
   }
 
   @Test("wrong usage is left to ArgumentParser, which ends with 64")

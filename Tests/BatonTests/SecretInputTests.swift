@@ -13,7 +13,9 @@ struct SecretInputTests {
     return try SecretInput.read("token", from: url.path)
   }
 
-  @Test("line ends behind a secret do not count", arguments: ["glpat-x", "glpat-x\n", "glpat-x\r\n", "glpat-x\n\n"])
+  @Test(
+    "white space at the ends of a secret does not count",
+    arguments: ["glpat-x", "glpat-x\n", "glpat-x\r\n", "glpat-x\n\n", " glpat-x \t\n"])
   func good(text: String) throws {
     #expect(try read(Array(text.utf8)).reveal() == "glpat-x")
   }

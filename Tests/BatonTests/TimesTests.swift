@@ -31,6 +31,17 @@ struct TimesTests {
     #expect(Times.relative(time, to: now) == text)
   }
 
+  @Test("an infinite time is a word, and any other one far away a number of days")
+  func infinite() {
+    let now = Timestamp(microseconds: 1_800_000_000_000_000)
+    #expect(Times.relative(.infinity, to: now) == "never" && Times.clock(.infinity) == "infinity")
+    #expect(Times.relative(.negativeInfinity, to: now) == "always" && Times.clock(.negativeInfinity) == "-infinity")
+    #expect(Times.relative(Timestamp(microseconds: .max - 1), to: now).hasPrefix("in "))
+    #expect(Times.span(now.since(.negativeInfinity)).hasSuffix(" h"))
+    #expect(Times.span(Timestamp.negativeInfinity.since(now)).hasPrefix("-"))
+    #expect(Times.span(.seconds(Int64.max)) == Times.span(.seconds(9_000_000_000_000)))
+  }
+
   @Test("a time of day has milliseconds and no zone")
   func clock() throws {
     let time = try #require(Timestamp("2026-11-23T22:18:47.123456Z"))

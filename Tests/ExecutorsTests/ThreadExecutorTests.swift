@@ -1,6 +1,8 @@
-import Executors
 import Glibc
+import Synchronization
 import Testing
+
+@testable import Executors
 
 private actor Counter {
   nonisolated let executor: ThreadExecutor
@@ -92,6 +94,87 @@ struct ThreadExecutorTests {
     while threadNames().contains("lingers") { await Task.yield() }
     await counter.increment()
     #expect(await counter.count == 2)
+  }
+}
+
+@Suite("Thread executor without resources", .serialized)
+struct ThreadExecutorShortageTests {
+  @Test("while no thread can be started its jobs wait, the shortage is reported once, and then they run")
+  func noThread() async {
+    let failures = Mutex(3)
+    let (shortages, report) = AsyncStream.makeStream(of: String.self)
+    let executor = ThreadExecutor(name: "starved", onShortage: { report.yield($0) }) { thread, start, context in
+      let fails = failures.withLock { left in
+        left -= 1
+        return left >= 0
+      }
+      return fails ? EAGAIN : pthread_create(&thread, nil, start, context)
+    }
+    let counter = Counter(on: executor)
+    await withTaskGroup(of: Void.self) { group in
+      for _ in 0..<100 { group.addTask { await counter.increment() } }
+    }
+    #expect(await counter.count == 100)
+    #expect(await counter.threads.count == 1)
+    #expect(failures.withLock { $0 } == -1)
+    report.finish()
+    var seen: [String] = []
+    for await shortage in shortages { seen.append(shortage) }
+    #expect(seen.count == 1 && seen.first?.contains("starved") == true)
+  }
+
+  @Test("without a descriptor left it runs jobs, timers and watches all the same, and is woken again once there is one")
+  func noDescriptor() async throws {
+    var pipeEnds: [Int32] = [0, 0]
+    #expect(pipe(&pipeEnds) == 0)
+    let (readEnd, writeEnd) = (pipeEnds[0], pipeEnds[1])
+    let (shortages, report) = AsyncStream.makeStream(of: String.self)
+    let executor = ThreadExecutor(name: "poor") { report.yield($0) }
+    let counter = Counter(on: executor)
+    let (taken, limit) = takeAllDescriptors()
+    #expect(isExhausted)
+    for _ in 0..<20 { await counter.increment() }
+    await withCheckedContinuation { continuation in
+      executor.watch(readEnd, for: .read) { _ in
+        executor.unwatch(readEnd)
+        continuation.resume()
+      }
+      _ = write(writeEnd, "x", 1)
+    }
+    await withCheckedContinuation { continuation in
+      _ = executor.schedule(after: .milliseconds(1)) { continuation.resume() }
+    }
+    let shortage = await shortages.first { _ in true }
+    var restored = limit
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &restored)
+    for descriptor in taken { close(descriptor) }
+    #expect(shortage?.contains("poor") == true)
+    #expect(await counter.count == 20)
+    await counter.increment()
+    #expect(await counter.count == 21)
+    close(readEnd)
+    close(writeEnd)
+  }
+
+  private var isExhausted: Bool {
+    let descriptor = dup(0)
+    if descriptor >= 0 { close(descriptor) }
+    return descriptor < 0
+  }
+
+  /// Leaves the process no descriptor; the tests of this process run one at a time.
+  private func takeAllDescriptors() -> ([Int32], limit: rlimit) {
+    var old = rlimit()
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    getrlimit(resource, &old)
+    var low = old
+    let next = dup(0)
+    close(next)
+    low.rlim_cur = rlim_t(next + 8)
+    setrlimit(resource, &low)
+    var taken: [Int32] = []
+    while case let descriptor = dup(0), descriptor >= 0 { taken.append(descriptor) }
+    return (taken, old)
   }
 }
 

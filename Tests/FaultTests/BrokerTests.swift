@@ -56,6 +56,39 @@ struct BrokerTests {
     }
   }
 
+  @Test(
+    "a queue that refuses tickets: reviews wait without going round, the log stays short, and all go out as there is room"
+  )
+  func refusingQueue() async throws {
+    try await withBroker { broker, url in
+      try await withPlant(latency: .zero, settings: ["BATON_AMQP_URL": url, "BATON_OWNER_LIMIT": "100"]) { plant in
+        let queue = try #require(plant.settings["BATON_QUEUE"])
+        try await broker.control(
+          "set_policy", "full", "^\(queue)$", #"{"max-length":1,"overflow":"reject-publish"}"#, "--apply-to", "queues")
+        let producer = try await plant.start("produce")
+        let reaper = try await plant.start("reap", "--interval", "500ms")
+        // The broker refuses only what comes when it knows that the queue is full.
+        for number in 1...5 {
+          _ = try await plant.test.insert(10, owner: "owner-\(number)")
+          try await Task.sleep(for: .milliseconds(200))
+        }
+        try await eventually("the first refusal") { producer.output.contains("were not confirmed") }
+        // Long enough for a dozen tries.
+        try await Task.sleep(for: .seconds(8))
+        let transitions = try await plant.test.sql("SELECT count(*)::int FROM review_transitions")[0]
+        #expect(try transitions.decode(0, as: Int32.self) <= 100, "an insert and a claim each")
+        for role in [producer, reaper] {
+          #expect(role.output.split(separator: "\n").count { $0.contains("not confirmed") } <= 2, "\(role.output)")
+        }
+        let consumer = try await plant.start("consume")
+        try await eventually("all dispatched") { try await plant.dispatchedCount() == 50 }
+        #expect(plant.doubleRuns.isEmpty)
+        for process in [producer, reaper, consumer] { process.signal(SIGTERM) }
+        for process in [producer, reaper, consumer] { #expect(await process.wait() == 0, "\(process.output)") }
+      }
+    }
+  }
+
   @Test("a consumer that is connected but gets nothing notices by itself, and rebuilds")
   func silent() async throws {
     try await withBroker { broker, url in

@@ -1,3 +1,4 @@
+import AMQPClient
 import Foundation
 import PostgresClient
 import ReviewStore
@@ -45,6 +46,48 @@ struct CommandTests {
       let process = try BatonProcess(["migrate"], settings: settings)
       #expect(await process.wait() == 78, "\(process.output)")
       #expect(process.output.contains("x-"), "\(process.output)")
+    }
+  }
+
+  @Test("what the broker refuses ends with the status and the advice of its cause")
+  func refusals() async throws {
+    try await withPlant { plant in
+      let control = try postgresTestVariable("BATON_TEST_BROKER_CTL")
+      let name = uniqueName("refused")
+      let port = try #require(
+        AMQPConfiguration(urls: plant.settings["BATON_AMQP_URL"] ?? "", connectionName: "").endpoints.first
+      )
+      .port
+      var settings = plant.settings
+      func migrate(_ vhost: String) async throws -> (status: Int32, output: String) {
+        settings["BATON_AMQP_URL"] = "amqp://\(name):s3cret@127.0.0.1:\(port)/\(vhost)"
+        let process = try BatonProcess(["migrate"], settings: settings)
+        return (await process.wait(), process.output)
+      }
+      func expect(_ status: Int32, _ advice: String, _ result: (status: Int32, output: String)) {
+        #expect(result.status == status && result.output.contains(advice), "\(result)")
+        #expect(!result.output.contains("s3cret"))
+      }
+      for arguments in [["add_vhost", name], ["add_user", name, "s3cret"]] {
+        _ = try await runCommand(control, ["ctl"] + arguments)
+      }
+      expect(78, "add_vhost", try await migrate("missing-\(name)"))
+      expect(78, "set_permissions", try await migrate(name))
+      _ = try await runCommand(control, ["ctl", "set_permissions", "-p", name, name, "^$", ".*", ".*"])
+      expect(78, "configure", try await migrate(name))
+      _ = try await runCommand(control, ["ctl", "set_permissions", "-p", name, name, ".*", ".*", ".*"])
+      _ = try await runCommand(control, ["ctl", "set_vhost_limits", "-p", name, #"{"max-queues": 0}"#])
+      let limited = try await migrate(name)
+      expect(69, "set_vhost_limits", limited)
+      #expect(!limited.output.contains("Remove it"))
+      _ = try await runCommand(control, ["ctl", "clear_vhost_limits", "-p", name])
+      expect(0, "are declared", try await migrate(name))
+      // What is there is enough for an account that may not declare.
+      _ = try await runCommand(control, ["ctl", "set_permissions", "-p", name, name, "^$", ".*", ".*"])
+      expect(0, "are declared", try await migrate(name))
+      for arguments in [["delete_user", name], ["delete_vhost", name]] {
+        _ = try await runCommand(control, ["ctl"] + arguments)
+      }
     }
   }
 

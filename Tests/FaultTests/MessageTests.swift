@@ -62,6 +62,45 @@ struct MessageTests {
     }
   }
 
+  @Test("poison whose headers no dead letter can carry holds no slot: it goes without them, and the good reviews go on")
+  func largeHeaders() async throws {
+    try await withPlant(latency: .zero) { plant in
+      let queue = try #require(plant.settings["BATON_QUEUE"])
+      let url = try #require(plant.settings["BATON_AMQP_URL"])
+      let publisher = AMQPPublisher(
+        configuration: try AMQPConfiguration(urls: url, connectionName: "test"), topology: Topology(),
+        logger: .postgresTests)
+      let publishing = Task { try await publisher.run() }
+      defer { publishing.cancel() }
+      let marker = "headers-\(UUID().uuidString)"
+      // With Baton's own headers next to them they are too many bytes.
+      let headers: AMQPTable = ["big": .string(String(repeating: "x", count: 65_500))]
+      for number in 1...3 {
+        let message = AMQPMessage(body: Array("no json".utf8), messageID: "\(marker)-\(number)", headers: headers)
+        try await eventually("confirmed") {
+          await publisher.publish(message, exchange: ReviewTopology.exchange, routingKey: queue) == .confirmed
+        }
+      }
+      // No slot more than the poison could hold.
+      let consumer = try await plant.start("consume", "--prefetch", "3")
+      let producer = try await plant.start("produce")
+      _ = try await plant.test.insert(1)
+      try await eventually("the good review is dispatched") { try await plant.dispatchedCount() == 1 }
+      try await eventually("three dead letters with a note of what they lack") {
+        let letters = try await publisher.peek(ReviewTopology.deadQueue, limit: 1_000).filter {
+          $0.correlationID?.hasPrefix(marker) ?? false
+        }
+        let size = AMQPValue.int(Int64(headers.encodedByteCount))
+        return letters.count == 3
+          && letters.allSatisfy { $0.headers[ReviewTopology.deadHeaderBytesHeader] == size && $0.headers["big"] == nil }
+      }
+      for process in [consumer, producer] {
+        process.signal(SIGTERM)
+        #expect(await process.wait() == 0)
+      }
+    }
+  }
+
   @Test("a queue that was deleted with its tickets is declared again, and every review is dispatched")
   func deletedQueue() async throws {
     try await withPlant(latency: .zero) { plant in

@@ -16,8 +16,8 @@ struct Plant {
 
   /// Starts a role as a process of its own.
   /// - Returns: the process, when it has started its services.
-  func start(_ arguments: String...) async throws -> BatonProcess {
-    let process = try BatonProcess(arguments, settings: settings)
+  func start(_ arguments: String..., settings more: [String: String] = [:]) async throws -> BatonProcess {
+    let process = try BatonProcess(arguments, settings: settings.merging(more) { $1 })
     try await eventually("\(arguments) has started") { process.output.contains("started") }
     return process
   }
@@ -47,9 +47,11 @@ extension Int32 {
 }
 
 /// Runs the body with a plant.
-/// - Parameter latency: of each call of GitHub's stand-in.
+/// - Parameters:
+///   - latency: of each call of GitHub's stand-in.
+///   - server: the URL of a Postgres server of the test's own.
 func withPlant<Result>(
-  latency: Duration = .milliseconds(200), settings more: [String: String] = [:],
+  latency: Duration = .milliseconds(200), on server: String? = nil, settings more: [String: String] = [:],
   _ body: (Plant) async throws -> Result
 ) async throws -> Result {
   let token = "worker-token"
@@ -60,7 +62,7 @@ func withPlant<Result>(
   defer { serving.cancel() }
   let port = await bound.first { _ in true } ?? 0
   do {
-    let result = try await withTestStore { test in
+    let result = try await withTestStore(on: server) { test in
       let settings = [
         "BATON_DATABASE_URL": test.conninfo,
         "BATON_AMQP_URL": try postgresTestVariable("BATON_TEST_AMQP_URL"),

@@ -20,8 +20,10 @@ final class WorkerPlant {
   /// - Parameters:
   ///   - agent: run for each review, with FOLDER standing for the folder of the test.
   ///   - callbackURL: the base URL that it calls back.
+  ///   - openFileMax: the limit of open files.
+  /// - Throws: ``WorkerRefused`` if it ends by itself.
   init(
-    agent: String, callbackURL: String, concurrency: Int = 4, settings: [String: String] = [:]
+    agent: String, callbackURL: String, concurrency: Int = 4, settings: [String: String] = [:], openFileMax: Int? = nil
   ) async throws {
     folder = FileManager.default.temporaryDirectory.appendingPathComponent("baton-worker-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -31,17 +33,20 @@ final class WorkerPlant {
       "BATON_DRAIN_TIMEOUT": "10s",
     ].merging(settings) { $1 }
     arguments = ["worker", "--concurrency", "\(concurrency)"]
-    (process, url, client) = try await Self.start(arguments + ["--port", "0"], self.settings)
+    (process, url, client) = try await Self.start(arguments + ["--port", "0"], self.settings, openFileMax)
   }
 
   deinit { try? FileManager.default.removeItem(atPath: folder) }
 
   private static func start(
-    _ arguments: [String], _ settings: [String: String]
+    _ arguments: [String], _ settings: [String: String], _ openFileMax: Int? = nil
   ) async throws -> (BatonProcess, String, WorkerClient) {
-    let process = try BatonProcess(arguments, settings: settings)
+    let process = try BatonProcess(arguments, settings: settings, openFileMax: openFileMax)
     var url: String?
     try await eventually("the worker listens: \(process.output)") {
+      if process.output.contains("needs at least") {
+        throw WorkerRefused(process: process)
+      }
       url = process.output.firstMatch(of: /url=(http:[0-9.:\/]+)/).map { String($0.1) }
       return url != nil
     }
@@ -110,15 +115,26 @@ final class WorkerPlant {
   }
 }
 
+/// The worker has refused to start.
+struct WorkerRefused: Error {
+  let process: BatonProcess
+}
+
 /// Runs the body with the real worker and a sink of its callbacks.
+/// - Parameter refused: runs instead if the worker refuses to start.
 func withWorker(
-  agent: String, concurrency: Int = 4, settings: [String: String] = [:],
-  _ body: (WorkerPlant, CallbackSink) async throws -> Void
+  agent: String, concurrency: Int = 4, settings: [String: String] = [:], openFileMax: Int? = nil,
+  refused: ((BatonProcess) async -> Void)? = nil, _ body: (WorkerPlant, CallbackSink) async throws -> Void
 ) async throws {
   let sink = try await CallbackSink()
   do {
     try await body(
-      try await WorkerPlant(agent: agent, callbackURL: sink.url, concurrency: concurrency, settings: settings), sink)
+      try await WorkerPlant(
+        agent: agent, callbackURL: sink.url, concurrency: concurrency, settings: settings, openFileMax: openFileMax),
+      sink)
+    await sink.stop()
+  } catch let refusal as WorkerRefused where refused != nil {
+    await refused?(refusal.process)
     await sink.stop()
   } catch {
     await sink.stop()

@@ -10,7 +10,9 @@ import Testing
 struct APIFaultTests {
   private static let now = Date(timeIntervalSince1970: 1_700_000_000)
 
-  private static func fault(_ status: Int, _ headers: HTTPHeaders = [:], _ body: String = "{}") -> APIFault? {
+  private static func fault(_ status: Int, _ headers: HTTPHeaders = [:], _ body: String = #"{"message":"no"}"#)
+    -> APIFault?
+  {
     APIFault(status: status, headers: headers, body: Data(body.utf8), now: now)
   }
 
@@ -24,10 +26,39 @@ struct APIFaultTests {
     arguments: [
       (400, "refused"), (401, "unauthorized"), (403, "refused"), (404, "missing"), (406, "refused"), (408, "failing"),
       (410, "missing"), (422, "refused"), (429, "rateLimited"), (451, "refused"), (500, "failing"), (502, "failing"),
-      (503, "failing"), (504, "failing"), (599, "failing"), (304, "refused"),
+      (503, "failing"), (504, "failing"), (599, "failing"), (304, "failing"), (302, "failing"),
     ])
   func classes(_ status: Int, _ name: String) {
     #expect(Self.fault(status).map { String(describing: $0).hasPrefix(name) } == true)
+  }
+
+  @Test(
+    "without the API's own JSON a status decides nothing: something in front of the API has answered",
+    arguments: [400, 401, 403, 404, 406, 410, 422, 451],
+    ["", "<html>404 not found</html>", "default backend - 404", "{}", "[]", "null", #""no""#, #"{"status":404}"#])
+  func proxies(_ status: Int, _ body: String) {
+    guard case .failing(let message)? = Self.fault(status, [:], body) else {
+      Issue.record("\(status) \(body) is taken for the platform's verdict")
+      return
+    }
+    #expect(message.contains("\(status)") && message.contains("proxy"))
+  }
+
+  @Test("a success that is not JSON is no answer of the API; one of another shape is an answer that cannot be used")
+  func notJSON() {
+    struct Wire: Decodable {
+      var id: Int
+    }
+    func fault(_ body: String) -> APIFault? {
+      #expect(throws: APIFault.self) { _ = try APIClient.decode(Wire.self, from: Data(body.utf8)) }
+    }
+    for body in ["<html>sign in</html>", "", "ok"] {
+      guard case .failing? = fault(body) else { return #expect(Bool(false), "\(body)") }
+    }
+    for body in [#"{"id":"x"}"#, "[]", "{}"] {
+      guard case .malformed? = fault(body) else { return #expect(Bool(false), "\(body)") }
+    }
+    #expect(throws: Never.self) { _ = try APIClient.decode(Wire.self, from: Data(#"{"id":1}"#.utf8)) }
   }
 
   @Test("a 403 is a rate limit when a header or the text says so")
@@ -52,7 +83,7 @@ struct APIFaultTests {
     }
     #expect(message.hasPrefix("it answered 422: a b"))
     #expect(message.count < 250)
-    #expect(Self.fault(422, [:], "<html>") == .refused(message: "it answered 422"))
+    #expect(Self.fault(422, [:], #"{"message":{"name":["is taken"]}}"#) == .refused(message: "it answered 422"))
     #expect(
       Self.fault(401, [:], #"{"error":"invalid_token","error_description":"Token was revoked"}"#)
         == .unauthorized(message: "it answered 401: Token was revoked"))

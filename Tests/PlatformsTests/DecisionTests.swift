@@ -28,6 +28,18 @@ struct ConfigurationCacheTests {
     }
   }
 
+  @Test("one that is too large to be read is invalid, and its size is named")
+  func tooLarge() {
+    let error = #expect(throws: PreparationError.self) {
+      try ConfigurationCache().configuration(nil, byteCount: 6_000_027, of: owner)
+    }
+    guard case .permanent(.configInvalid, let message)? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(message.contains("6000027 bytes"))
+  }
+
   @Test("it never holds more than its capacity, and answers rightly all the same")
   func bounded() throws {
     let cache = ConfigurationCache(capacity: 4)

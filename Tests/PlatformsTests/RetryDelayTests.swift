@@ -71,6 +71,27 @@ struct RetryDelayTests {
     #expect(draws(seed: 1) == delays && draws(seed: 2) != delays)
   }
 
+  @Test("no header of a platform stops the program", arguments: numbers)
+  func anyNumber(text: String) {
+    for other in Self.numbers {
+      for date in [
+        "Sun, \(text) Nov \(other) 08:49:37 GMT", "Sun, 06 Nov 1994 \(text):\(other):00 GMT",
+        "Sun, \(text) Nov 2026 \(other):00:00 GMT", text,
+      ] {
+        let headers = HTTPHeaders([
+          ("retry-after", date), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", other),
+        ])
+        #expect((.seconds(1)...RetryDelay.max).contains(RetryDelay.of(headers, now: now)))
+        let reset = HTTPHeaders([("ratelimit-remaining", "0"), ("ratelimit-reset", text)])
+        #expect((.seconds(1)...RetryDelay.max).contains(RetryDelay.of(reset, now: now)))
+      }
+    }
+  }
+
+  private static let numbers = [
+    "9223372036854775807", "-9223372036854775808", "99999999999999999999", "0", "-1", "", "é",
+  ]
+
   @Test("a short wait is at most doubled", arguments: [0, 1, 8, 60] as [Int64])
   func shortSpread(seconds: Int64) {
     var generator = SeededGenerator(seed: 3)

@@ -83,6 +83,12 @@ struct ValueTests {
     }
   }
 
+  @Test("digits that no numeric has are refused", arguments: [[0x7F, 0xFF], [0xFF, 0xFF]] as [[UInt8]])
+  func numericDigits(digit: [UInt8]) {
+    let bytes: [UInt8] = [0, 1, 0, 0, 0, 0, 0, 0] + digit
+    #expect(throws: PostgresError.self) { try decode(bytes, 1700, as: Double.self) }
+  }
+
   @Test(
     "a numeric becomes the nearest double",
     arguments: [

@@ -2,7 +2,7 @@ import Resilience
 import Synchronization
 import Testing
 
-@Suite("Pass loop")
+@Suite("Pass loop", .timeLimit(.minutes(1)))
 struct PassLoopTests {
   private struct Fault: Error, Equatable {
     var number: Int
@@ -40,6 +40,24 @@ struct PassLoopTests {
   @Test("what fails because of the cancellation is not reported")
   func cancelled() async {
     #expect(await run([true, false]) == [])
+  }
+
+  @Test("a pass that fails is repeated soon, and one that says so is followed soon, however long the interval")
+  func soon() async {
+    let count = Mutex(0)
+    await Task {
+      await PassLoop(interval: .seconds(86_400)).runPaced(
+        {
+          let number = count.withLock { count in
+            count += 1
+            return count
+          }
+          if number == 4 { withUnsafeCurrentTask { $0?.cancel() } }
+          if number == 2 { return .milliseconds(1) }
+          throw Fault(number: number)
+        }, onFirstFailure: { _ in })
+    }.value
+    #expect(count.withLock { $0 } == 4)
   }
 
   @Test("without a wake-up the next pass comes after the interval")

@@ -106,7 +106,8 @@ struct SettingsTests {
     func key(_ text: String) throws -> String? {
       try Settings.load(flags: ["github_private_key": text], environment: [:], file: nil).githubPrivateKey?.reveal()
     }
-    #expect(try key(pem) == pem)
+    let trimmed = pem.trimmingCharacters(in: .newlines)
+    #expect(try key(pem) == trimmed)
     #expect(try key(pem.replacing("\n", with: "\\n")) == pem)
     let fromFile = try withFile(pem, suffix: "pem") { path in try key("@\(path)") }
     #expect(fromFile == pem)
@@ -132,8 +133,30 @@ struct SettingsTests {
   @Test("pairs of values that defeat each other are a warning")
   func pairs() throws {
     let settings = try Settings.load(
-      flags: ["retry_max": "1s", "prepare_timeout": "5s"], environment: [:], file: nil)
-    #expect(settings.warnings.count == 2)
+      flags: ["retry_max": "1s"], environment: [:], file: nil)
+    #expect(settings.warnings.count == 1)
+  }
+
+  @Test("a lease outlasts the call of the worker: the time that is not given follows the one that is")
+  func leaseAndCall() throws {
+    let patient = try Settings.load(flags: ["worker_timeout": "10m"], environment: [:], file: nil)
+    #expect(patient.workerTimeout == .seconds(600) && patient.prepareTimeout == .seconds(650))
+    let hasty = try Settings.load(flags: ["prepare_timeout": "5s"], environment: [:], file: nil)
+    #expect(hasty.workerTimeout == .seconds(2.5) && hasty.prepareTimeout == .seconds(5))
+    let both = try Settings.load(
+      flags: ["prepare_timeout": "9s"], environment: ["BATON_WORKER_TIMEOUT": "8s"], file: nil)
+    #expect(both.workerTimeout == .seconds(8) && both.prepareTimeout == .seconds(9))
+  }
+
+  @Test("a lease that would run out under every call of the worker is refused, with both settings named")
+  func leaseWithinCall() {
+    for call in ["60s", "2m"] {
+      let error = #expect(throws: SettingsError.self) {
+        try Settings.load(flags: ["prepare_timeout": "1m"], environment: ["BATON_WORKER_TIMEOUT": call], file: nil)
+      }
+      let fault = error?.faults.first ?? ""
+      #expect(fault.contains("BATON_PREPARE_TIMEOUT (60s)") && fault.contains("BATON_WORKER_TIMEOUT"), "\(fault)")
+    }
   }
 
   @Test("only this machine's own addresses are loopback")

@@ -10,10 +10,16 @@ package final class BatonProcess: Sendable {
   /// - Parameters:
   ///   - arguments: the subcommand first.
   ///   - settings: BATON_* variables; nothing else of the tests' environment is passed on but the path.
-  package init(_ arguments: [String], settings: [String: String]) throws {
+  ///   - wrapper: a command, found by the path, that is given the executable and its arguments.
+  ///   - openFileMax: the limit of open files, soft and hard; nil leaves that of the tests.
+  package init(
+    _ arguments: [String], settings: [String: String], through wrapper: [String] = [], openFileMax: Int? = nil
+  ) throws {
+    let wrapper = openFileMax.map { ["sh", "-c", "ulimit -n \($0) && exec \"$0\" \"$@\""] + wrapper } ?? wrapper
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: try postgresTestVariable("BATON_TEST_EXECUTABLE"))
-    process.arguments = arguments
+    let command = wrapper + [try postgresTestVariable("BATON_TEST_EXECUTABLE")] + arguments
+    process.executableURL = URL(fileURLWithPath: wrapper.isEmpty ? command[0] : "/usr/bin/env")
+    process.arguments = wrapper.isEmpty ? arguments : command
     let inherited = ProcessInfo.processInfo.environment.filter { ["PATH", "HOME", "LD_LIBRARY_PATH"].contains($0.key) }
     process.environment = inherited.merging(settings) { $1 }
     let folder = FileManager.default.temporaryDirectory

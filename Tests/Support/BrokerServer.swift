@@ -39,6 +39,12 @@ package struct BrokerServer: Sendable {
   /// Runs rabbitmqctl and gives its output.
   @discardableResult
   package func control(_ arguments: String...) async throws -> String { try await run("ctl", arguments) }
+  /// Has the channels that publish with confirms stand still; their connections answer as ever.
+  package func suspendChannels() async throws {
+    try await control(
+      "eval", "[sys:suspend(P) || P <- rabbit_channel:list(), rabbit_channel:info(P, [confirm]) =:= [{confirm, true}]]."
+    )
+  }
   /// Sends a signal to the broker's process.
   package func signal(_ number: Int32) throws {
     let text = try String(contentsOfFile: "\(folder)/rmq/pid", encoding: .utf8)

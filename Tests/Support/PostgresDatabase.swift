@@ -6,11 +6,13 @@ internal import Resilience
 /// Runs the body with a database of its own, which is dropped afterwards whoever still uses it.
 ///
 /// The server is that of `BATON_TEST_DATABASE_URL`, a superuser's URL.
-/// - Parameter body: gets the URL of the new, empty database.
+/// - Parameters:
+///   - server: another server's URL.
+///   - body: gets the URL of the new, empty database.
 package func withTestDatabase<Result>(
-  isolation: isolated (any Actor)? = #isolation, _ body: (String) async throws -> Result
+  on server: String? = nil, isolation: isolated (any Actor)? = #isolation, _ body: (String) async throws -> Result
 ) async throws -> Result {
-  let server = try postgresTestVariable("BATON_TEST_DATABASE_URL")
+  let server = try server ?? postgresTestVariable("BATON_TEST_DATABASE_URL")
   let name = "test_\(UInt64.random(in: .min ... .max))"
   try await runOnServer(server, "CREATE DATABASE \(name)")
   do {

@@ -47,8 +47,18 @@ package struct TestStore: Sendable {
     try await store.claim(limit: limit, ownerLimit: ownerLimit, by: holder ?? self.holder.id)
   }
 
-  /// Registers a holder as a living one without a session: its lock counts as held until somebody looks.
-  package func signOn(_ holder: Holder) async throws { try await store.signOn(holder) }
+  /// Registers a holder as a living one without a session: its lock counts as held until a look.
+  package func signOn(_ holder: Holder) async throws {
+    try await store.register(holder)
+    _ = try await store.heartbeat(holder.id, Holder.Report())
+  }
+
+  /// Enters a holder that is always heard, so that the database counts as one that answers: only then is a holder judged.
+  package func addWitness() async throws {
+    try await sql(
+      "INSERT INTO baton_holders (id, role, host, pid, heartbeat_at) VALUES ('witness', 'reap', 'test', 1, now() + interval '1 day')"
+    )
+  }
 
   /// Takes leases for this store's holder, with ordinary times.
   package func lease(_ tickets: [Ticket], by holder: Holder.ID? = nil, attemptMax: Int = 8) async throws
@@ -58,6 +68,15 @@ package struct TestStore: Sendable {
       tickets, by: holder ?? self.holder.id, for: .seconds(86_400), holderTimeout: .seconds(86_400),
       attemptMax: attemptMax)
   }
+
+  /// Takes the lease of a ticket that can be had.
+  package func take(_ ticket: Ticket, by holder: Holder.ID? = nil) async throws -> Lease {
+    let holder = holder ?? self.holder.id
+    guard case .leased(let review) = try await lease([ticket], by: holder)[0] else {
+      throw MissingReview(id: ticket.reviewID)
+    }
+    return Lease(ticket, holder: holder, until: review.leasedUntil)
+  }
 }
 
 /// A review that a test expected is not there.
@@ -66,12 +85,14 @@ package struct MissingReview: Error {
 }
 
 /// Runs the body with a migrated database of its own.
+/// - Parameter server: another server's URL than the test run's.
 package func withTestStore<Result>(
-  isolation: isolated (any Actor)? = #isolation, _ body: (TestStore) async throws -> Result
+  on server: String? = nil, isolation: isolated (any Actor)? = #isolation, _ body: (TestStore) async throws -> Result
 ) async throws -> Result {
-  try await withTestDatabase { conninfo in
+  try await withTestDatabase(on: server) { conninfo in
     var configuration = testConfiguration(conninfo)
     configuration.sessionSettings = ReviewStore.sessionSettings
+    configuration.optionalSessionSettings = ReviewStore.optionalSessionSettings
     let pool = PostgresPool(configuration, logger: .postgresTests)
     do {
       _ = try await Migrator(pool: pool).migrate()

@@ -26,7 +26,9 @@ package final class ScriptedWorker: Sendable {
     var cancels: [ScriptedCancel] = []
     var statusRequests: [UUID] = []
     var lacksStatusRoute = false
+    var hangsOnQuestions = false
     var events = ScriptedEvents.notKept
+    var front: ScriptedFront?
     var connections: [ObjectIdentifier: any Channel] = [:]
     var connectionCount = 0
   }
@@ -87,10 +89,22 @@ package final class ScriptedWorker: Sendable {
     set { ledger.withLock { $0.lacksStatusRoute = newValue } }
   }
 
+  /// Whether `GET /reviews/{id}` and cancels are read and never answered.
+  package var hangsOnQuestions: Bool {
+    get { ledger.withLock { $0.hangsOnQuestions } }
+    set { ledger.withLock { $0.hangsOnQuestions = newValue } }
+  }
+
   /// How `GET /reviews/{id}/events` is answered.
   package var events: ScriptedEvents {
     get { ledger.withLock { $0.events } }
     set { ledger.withLock { $0.events = newValue } }
+  }
+
+  /// What answers every request in the worker's place; nil: the worker itself does.
+  package var front: ScriptedFront? {
+    get { ledger.withLock { $0.front } }
+    set { ledger.withLock { $0.front = newValue } }
   }
 
   /// Forgets a run, as a worker does that lost its state: it is 404 then, and a start would begin it again.

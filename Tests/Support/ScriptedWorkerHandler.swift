@@ -50,7 +50,9 @@ final class ScriptedWorkerHandler: ChannelInboundHandler {
 
   private func answer(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
     let path = head.uri.split(separator: "/").map(String.init)
-    if path.last == "health" {
+    if let front = worker.front {
+      respond(front.status, front.body, context: context)
+    } else if path.last == "health" {
       respond(200, #"{"status":"ok"}"#, context: context)
     } else if !worker.isAuthorized(head.headers) {
       respond(401, #"{"error":"wrong token"}"#, context: context)
@@ -61,7 +63,8 @@ final class ScriptedWorkerHandler: ChannelInboundHandler {
     {
       let request =
         (try? JSONDecoder().decode(CancelRequest.self, from: Data(body.readableBytesView))) ?? CancelRequest()
-      respond(200, encoded(worker.cancel(id, request)), context: context)
+      let response = worker.cancel(id, request)
+      if !worker.hangsOnQuestions { respond(200, encoded(response), context: context) }
     } else if head.method == .GET, path.last == "events" {
       switch worker.events {
       case .notKept: respond(404, #"{"error":"no events are kept"}"#, context: context)
@@ -72,6 +75,7 @@ final class ScriptedWorkerHandler: ChannelInboundHandler {
       }
     } else if head.method == .GET, let id = path.last.flatMap({ UUID(uuidString: $0) }) {
       let (lacksRoute, status) = worker.status(of: id)
+      if worker.hangsOnQuestions { return }
       if lacksRoute {
         respond(405, #"{"error":"no such method"}"#, context: context)
       } else if let status {

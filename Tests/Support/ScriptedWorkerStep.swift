@@ -50,6 +50,17 @@ package enum ScriptedStep: Sendable {
   }
 }
 
+/// Something in front of a ``ScriptedWorker`` that answers in its place: an ingress, a gateway, a log-in page.
+package struct ScriptedFront: Sendable {
+  package var status: Int
+  package var body: String
+
+  package init(_ status: Int, _ body: String) {
+    self.status = status
+    self.body = body
+  }
+}
+
 /// One `POST /review` as a ``ScriptedWorker`` received it.
 package struct ScriptedStart: Sendable {
   package var reviewID: UUID

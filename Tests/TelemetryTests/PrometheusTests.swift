@@ -154,8 +154,10 @@ struct BatonMetricsTests {
     "baton_reviews_reconciled_total": [
       "result": ["alive", "completed", "failed", "cancelled", "republished", "lost", "unanswered"]
     ],
+    "baton_reviews_cancels_given_up_total": [:],
     "baton_circuit_open": ["target": ["worker", "github", "gitlab"]], "baton_amqp_reconnects_total": [:],
-    "baton_postgres_reconnects_total": [:], "baton_http_requests_total": ["route": [], "status": []],
+    "baton_postgres_reconnects_total": [:], "baton_log_lines_dropped_total": [:],
+    "baton_http_requests_total": ["route": [], "status": []],
   ]
 
   @Test("names, labels and label values are the documented ones")

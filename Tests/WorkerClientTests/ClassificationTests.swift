@@ -40,13 +40,6 @@ private let rows = [
   Row(.status(429), .throttled(nil)),
   Row(.status(429, retryAfter: "120"), .throttled(.seconds(120))),
   Row(.status(429, retryAfter: "nonsense"), .throttled(nil)),
-  Row(.status(301), .ambiguous),
-  Row(.status(400), .refused),
-  Row(.status(401), .refused),
-  Row(.status(404), .refused),
-  Row(.status(409), .refused),
-  Row(.status(413), .refused),
-  Row(.status(422), .refused),
 ]
 
 @Suite("What an answer means")

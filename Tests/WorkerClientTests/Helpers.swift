@@ -31,7 +31,7 @@ extension WorkerClient {
 
 /// The class of an outcome, without its words.
 enum OutcomeClass: Equatable {
-  case dispatched, unavailable, throttled(Duration?), ambiguous, refused
+  case dispatched, unavailable, throttled(Duration?), ambiguous, refused, again, outage
 }
 
 extension DispatchOutcome {
@@ -42,13 +42,17 @@ extension DispatchOutcome {
     case .throttled(let retryAfter, _): .throttled(retryAfter)
     case .ambiguous: .ambiguous
     case .refused: .refused
+    case .again: .again
+    case .outage: .outage
     }
   }
 
   var message: String {
     switch self {
     case .dispatched: ""
-    case .unavailable(let message), .throttled(_, let message), .refused(let message): message
+    case .unavailable(let message), .throttled(_, let message), .refused(let message), .again(let message),
+      .outage(let message):
+      message
     case .ambiguous(let message, _): message
     }
   }

@@ -22,6 +22,17 @@ struct RetryAfterTests {
   }
 
   @Test(
+    "no number in it stops the program",
+    arguments: ["9223372036854775807", "-9223372036854775808", "99999999999999999999", "0", "-1", "", "é"])
+  func anyNumber(text: String) {
+    for form in [
+      "\(text)", "Sun, \(text) Nov 1994 08:49:37 GMT", "Sun, 06 Nov \(text) 08:49:37 GMT", "Sun Nov  6 \(text) \(text)",
+    ] {
+      #expect((.zero...RetryAfter.max).contains(RetryAfter.parse(form, now: now) ?? .zero))
+    }
+  }
+
+  @Test(
     "anything else is none",
     arguments: ["", "-1", "1.5", "soon", "Sun, 06 Nov 1994", "Sun, 99 Foo 1994 08:49:37 GMT", "a b c d e"])
   func refuses(text: String) {

@@ -54,7 +54,10 @@ struct WorkerClientTests {
     worker.know(id, attempt: 2, state: .running)
     #expect(await known.status(of: id) == .known(RunStatus(reviewId: id, attempt: 2, status: .running)))
     worker.lacksStatusRoute = true
-    #expect(await known.status(of: id) == .unsupported)
+    guard case .unsupported = await known.status(of: id) else {
+      Issue.record("405 says that there is no such route")
+      return
+    }
     let stranger = try client(worker.url, token: Secret("another-4711"))
     guard case .failed(let message) = await stranger.status(of: id) else {
       Issue.record("a wrong token is no evidence about the route")

@@ -65,10 +65,15 @@ extension AMQPConnection {
   private func withChannel<Value: Sendable>(
     _ body: (UInt16) async throws(AMQPError) -> Value
   ) async throws(AMQPError) -> Value {
-    guard let number = (Self.mainChannel + 1...1_000).first(where: { channels[$0] == nil }) else {
-      throw AMQPError(operation: "open a channel", text: "999 calls are running already", scope: .channel)
-    }
     try checkCallable("open a channel")
+    let channelMax = UInt16(min(handle?.channelMax ?? 0, 1_000))
+    let number = (Self.mainChannel + 1...1_000).prefix { $0 <= channelMax }.first { channels[$0] == nil }
+    guard let number else {
+      throw AMQPError(
+        operation: "open a channel", code: 530,
+        text: "all \(channelMax) channels of the connection are in use (the broker's channel_max, at most 1000)",
+        scope: .channel)
+    }
     let channel = ChannelState()
     channels[number] = channel
     _ = try await call(.openChannel, on: number)
@@ -87,17 +92,57 @@ extension AMQPConnection {
   // MARK: Topology
 
   /// Declares exchanges, queues and bindings, in this order. What is there already stays as it is.
+  ///
+  /// An account that lacks the permission to declare can still work with what is there: each exchange and queue is then only looked for,
+  /// and a binding is taken for granted, as nothing shows it.
   /// - Throws: permanent where something is there with other arguments (406; the text names the argument), or where
-  ///   the account may not (403).
-  public func declare(_ topology: Topology) async throws(AMQPError) {
+  ///   the account may not declare it (403) and it does not exist.
+  public func declare(_ topology: Topology) async throws(AMQPError) { _ = try await declareOrFind(topology) }
+
+  /// Declares a topology, or finds it.
+  /// - Returns: whether everything was declared; false if something could only be looked for.
+  func declareOrFind(_ topology: Topology) async throws(AMQPError) -> Bool {
     let names =
       topology.exchanges.map { ($0.name, $0.arguments) } + topology.queues.map { ($0.name, $0.arguments) }
       + topology.bindings.flatMap { [($0.queue, $0.arguments), ($0.exchange, [:]), ($0.routingKey, [:])] }
     for (name, arguments) in names { try Self.check(name, arguments) }
-    try await withChannel { number throws(AMQPError) in
-      for exchange in topology.exchanges { _ = try await call(.declareExchange(exchange), on: number) }
-      for queue in topology.queues { _ = try await call(.declareQueue(queue), on: number) }
-      for binding in topology.bindings { _ = try await call(.bind(binding), on: number) }
+    let requests =
+      topology.exchanges.map { Request.declareExchange($0) } + topology.queues.map { .declareQueue($0) }
+      + topology.bindings.map { .bind($0) }
+    do {
+      try await withChannel { number throws(AMQPError) in
+        for request in requests { _ = try await call(request, on: number) }
+      }
+      return true
+    } catch {
+      guard error.cause == .permission else { throw error }
+      for request in requests { try await declareOrFind(request) }
+      return false
+    }
+  }
+
+  /// Declares one object, or looks whether it is there if the account may not declare it.
+  private func declareOrFind(_ request: Request) async throws(AMQPError) {
+    do {
+      try await withChannel { number throws(AMQPError) in _ = try await call(request, on: number) }
+    } catch {
+      let refusal = error
+      guard refusal.cause == .permission else { throw refusal }
+      let look: Request
+      switch request {
+      case .declareExchange(let exchange): look = .inspectExchange(exchange)
+      case .declareQueue(let queue): look = .inspectQueue(queue.name)
+      default: return
+      }
+      do {
+        try await withChannel { number throws(AMQPError) in _ = try await call(look, on: number) }
+      } catch {
+        guard error.cause == .notFound else { throw error }
+        throw AMQPError(
+          operation: refusal.operation, code: refusal.code,
+          text: "\(refusal.text); it does not exist, and this account lacks the 'configure' permission to declare it",
+          scope: .channel, isPermanent: true)
+      }
     }
   }
 

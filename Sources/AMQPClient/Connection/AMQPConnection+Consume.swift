@@ -48,6 +48,18 @@ extension AMQPConnection {
     _ = try await call(.cancel(consumerTag: consumption.consumerTag), on: Self.mainChannel)
   }
 
+  /// Asks the broker for something through the main channel. It answers behind all that it has sent there before, and after it has
+  /// processed all that it was sent.
+  /// - Returns: the last delivery by then; nil without a channel.
+  func catchUp(_ queue: String) async throws(AMQPError) -> AMQPConsumer.Position? {
+    guard channels[Self.mainChannel] != nil, let consumption else { return nil }
+    flushSettlements(early: true)
+    // What came in the same round as the answer is handed over before this goes on, on the same thread.
+    _ = try await call(.inspectQueue(queue), on: Self.mainChannel)
+    let position = consumption.buffer.position
+    return position?.generation == consumption.generation ? position : nil
+  }
+
   /// Closes the main channel: everything unsettled goes back to the broker.
   func closeMainChannel() async throws(AMQPError) {
     guard channels[Self.mainChannel] != nil else { return }

@@ -91,6 +91,7 @@ extension AMQPConnection {
       eventSink.yield(.blocked(reason: reason))
     case .unblocked:
       isBlocked = false
+      publishing?.progressAt = .now
       publishing?.queue.setBlocked(nil)
       eventSink.yield(.unblocked)
     default:
@@ -166,6 +167,7 @@ extension AMQPConnection {
     let error = AMQPError(operation: "keep the channel", code: code, text: text, scope: .channel)
     fail(channel, error)
     guard number == Self.mainChannel else { return }
+    if let byteMax = Limits.messageByteMax(inRefusal: error) { publishing?.queue.lowerBodyLimit(to: byteMax) }
     dropMainChannel(reason: "\(error)")
     eventSink.yield(.channelClosed(epoch: epoch, error))
   }

@@ -14,7 +14,7 @@ extension AMQPConnection {
       throw loss ?? AMQPError(operation: "select publisher confirms", text: "the channel is closed", scope: .channel)
     }
     publishing = Publishing(queue: queue)
-    queue.attach { [weak self] in self?.wakeUp() }
+    queue.attach(frameByteMax: frameByteMax) { [weak self] in self?.wakeUp() }
     if isBlocked { queue.setBlocked("an alarm is in force") }
     pump()
   }
@@ -40,9 +40,15 @@ extension AMQPConnection {
   }
 
   private func write(_ request: PublishRequest) {
+    // It was accepted before this connection agreed on its frames. Half a message on the wire would end the connection.
+    if let fault = Limits.fault(ofPropertiesOf: request.publication.message, frameByteMax: frameByteMax) {
+      return request.resume(.notSent(fault))
+    }
+    if publishing?.ledger.unsettledCount == 0 { publishing?.progressAt = .now }
     // Entered before it is written: a confirm must never come for a tag that is not known yet.
     _ = publishing?.ledger.register(request, byteCount: request.byteCount, deadline: request.deadline)
     armConfirmDeadline(request.deadline)
+    watchConfirms()
     do {
       try handle?.publish(request.publication, channel: Self.mainChannel)
     } catch {
@@ -52,6 +58,7 @@ extension AMQPConnection {
 
   /// Takes a confirm.
   func settlePublishes(_ tag: UInt64, multiple: Bool, isAcknowledged: Bool) {
+    publishing?.progressAt = .now
     publishing?.ledger.settle(tag: tag, multiple: multiple, isAcknowledged: isAcknowledged) { $0.resume($1) }
   }
 
@@ -72,6 +79,38 @@ extension AMQPConnection {
     let next = publishing?.ledger.expire(now: .now, reason: "the broker did not confirm it in time") { $0.resume($1) }
     publishing?.armed = nil
     if let next { armConfirmDeadline(next) }
+  }
+
+  // MARK: Confirms that do not come
+
+  /// Has a timer look whether confirms come, for as long as some are due.
+  private func watchConfirms() {
+    guard publishing?.isWatched == false else { return }
+    publishing?.isWatched = true
+    armConfirmWatch(after: configuration.confirmTimeout)
+  }
+
+  private func armConfirmWatch(after delay: Duration) {
+    let epoch = self.epoch
+    _ = executor.schedule(after: delay) { [weak self] in self?.assumeIsolated { $0.lookForConfirms(epoch: epoch) } }
+  }
+
+  /// Gives the connection up where confirms are due and none has come for too long: the broker is stuck, or the link carries nothing
+  /// more. The next connection publishes.
+  private func lookForConfirms(epoch: Int) {
+    guard epoch == self.epoch, let unsettledCount = publishing?.ledger.unsettledCount else { return }
+    guard unsettledCount > 0 else {
+      publishing?.isWatched = false
+      return
+    }
+    // What the broker does not read because of an alarm it confirms when that is over.
+    if isBlocked { publishing?.progressAt = .now }
+    let timeout = configuration.confirmTimeout
+    let silence = ContinuousClock.now - (publishing?.progressAt ?? .now)
+    guard silence < timeout else {
+      return lose(.lost("publish", "the broker confirmed none of the messages in flight within \(timeout)"))
+    }
+    armConfirmWatch(after: timeout - silence)
   }
 
   // MARK: Closing

@@ -37,6 +37,10 @@ public actor AMQPConnection {
   var isClosing = false
   var confirmWaiters: [CheckedContinuation<Void, Never>] = []
 
+  /// The broker's address, for logs.
+  private(set) var name = "none"
+  /// The largest frame, as agreed with the broker.
+  private(set) var frameByteMax = Limits.frameByteMax
   private var descriptor: Int32 = -1
   private var isAwaitingWritable = false
   private var turnHandler: ThreadExecutor.Token?
@@ -76,24 +80,31 @@ public actor AMQPConnection {
         operation: "connect", text: "the configuration has no endpoint", scope: .configuration, isPermanent: true)
     }
     var failures: [AMQPError] = []
-    for endpoint in configuration.endpoints where !Task.isCancelled {
+    for endpoint in configuration.preferred.ordered(configuration.endpoints) where !Task.isCancelled {
       let connection = AMQPConnection(configuration, executor: executor, logger: logger)
       do {
         try await connection.open(endpoint)
-        logger.info("connected to the broker", metadata: ["endpoint": "\(endpoint)"])
+        configuration.preferred.note(endpoint)
+        logger.debug("connected to the broker", metadata: ["endpoint": "\(endpoint)"])
         return connection
       } catch {
         failures.append(error)
       }
     }
     // One that may recover keeps the hope for all.
-    throw failures.first { !$0.isPermanent } ?? failures.first ?? .lost("connect", "the task was cancelled")
+    let first = failures.first { !$0.isPermanent } ?? failures.first ?? .lost("connect", "the task was cancelled")
+    guard failures.count > 1 else { throw first }
+    throw AMQPError(
+      operation: "connect to one of \(failures.count) brokers", code: first.code,
+      text: failures.map(\.summary).joined(separator: "; "), scope: first.scope, isPermanent: first.isPermanent)
   }
 
   private func open(_ endpoint: AMQPEndpoint) throws(AMQPError) {
     var handle = try ConnectionHandle()
     try handle.open(endpoint, configuration)
     descriptor = handle.descriptor
+    frameByteMax = handle.frameByteMax
+    name = "\(endpoint)"
     self.handle = consume handle
     channels[0] = ChannelState()
     // The turn that follows the wake-up reads.

@@ -50,6 +50,10 @@ struct Publishing {
   let queue: PublishQueue
   var ledger = ConfirmLedger<PublishRequest>()
   var armed: ContinuousClock.Instant?
+  /// When the last confirm came, or since when one is due.
+  var progressAt = ContinuousClock.now
+  /// Whether a timer looks for confirms that do not come.
+  var isWatched = false
 }
 
 /// What a connection consumes for.

@@ -1,5 +1,6 @@
 internal import Executors
 public import Logging
+internal import Resilience
 internal import Synchronization
 
 /// A consumer of one queue that reconnects for ever.
@@ -20,10 +21,40 @@ public final class AMQPConsumer: Sendable {
     case stopped(generation: UInt64)
   }
 
+  /// What deliveries come through. It changes when the channel is lost, and when the next one is there.
+  public struct Channel: Sendable, Hashable {
+    /// See `Delivery.generation`.
+    public var generation: UInt64
+    /// Whether it is there; otherwise the next one has another generation.
+    public var isOpen: Bool
+
+    /// For tests; otherwise the consumer makes them.
+    public init(generation: UInt64, isOpen: Bool) {
+      self.generation = generation
+      self.isOpen = isOpen
+    }
+  }
+
+  /// A place in the sequence of deliveries.
+  public struct Position: Sendable, Hashable {
+    /// See `Delivery.generation`.
+    public var generation: UInt64
+    /// See `Delivery.tag`; 0 before the first.
+    public var tag: UInt64
+
+    /// For tests; otherwise the consumer makes them.
+    public init(generation: UInt64, tag: UInt64) {
+      self.generation = generation
+      self.tag = tag
+    }
+  }
+
   private struct Wish {
     var isConsuming = true
     var connection: AMQPConnection?
     var connects = 0
+    var hasConsumed = false
+    var notice = FaultNotice()
   }
 
   /// The deliveries, for one reader at a time.
@@ -63,7 +94,7 @@ public final class AMQPConsumer: Sendable {
     self.prefetch = prefetch
     self.consumerTag = consumerTag ?? String("\(configuration.connectionName)-consumer".utf8.prefix(255)) ?? "consumer"
     self.logger = logger
-    executor = ThreadExecutor(name: "amqp-consume")
+    executor = ThreadExecutor(name: "amqp-consume") { logger.warning("\($0)") }
     buffer = DeliveryBuffer(prefetch: prefetch)
     (state, stateSink) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(64))
   }
@@ -84,6 +115,8 @@ public final class AMQPConsumer: Sendable {
 
   /// The last generation that began: 0 before the first, one more after every lost channel.
   public var generation: UInt64 { buffer.generation }
+  /// The present channel, or the last one.
+  public var channel: Channel { buffer.channel }
   /// Deliveries of this generation that are not settled, unread ones among them.
   public var unsettledCount: Int { buffer.inHandCount }
   /// Whether there is a connection.
@@ -140,6 +173,15 @@ public final class AMQPConsumer: Sendable {
     return try await connection.queueStatus(queue)
   }
 
+  /// Waits until everything that the broker had sent when this was called is in `deliveries`, and until the broker has processed all that
+  /// was settled before.
+  /// - Returns: the last delivery by then; nil without a channel.
+  /// - Throws: if the channel is lost by then.
+  public func catchUp() async throws(AMQPError) -> Position? {
+    guard let connection else { return nil }
+    return try await connection.catchUp(queue)
+  }
+
   // MARK: Running
 
   /// Connects, declares the topology, consumes, and does all that again whenever the connection is lost.
@@ -165,10 +207,9 @@ public final class AMQPConsumer: Sendable {
   /// Waits before the next attempt.
   /// - Returns: false where the task was cancelled.
   private func pause(_ retries: inout RetryCount, after error: AMQPError) async -> Bool {
-    let level: Logger.Level = retries.isFailing ? .debug : .warning
     let delay = retries.failed(at: .now)
     logger.log(
-      level: level, "consuming is interrupted",
+      level: wish.withLock { $0.notice.failed("\(error)") } ? .warning : .debug, "consuming is interrupted",
       metadata: ["queue": "\(queue)", "error": "\(error)", "next attempt in": "\(delay)"])
     stateSink.yield(.lost(generation: generation, error))
     return (try? await Task.sleep(for: delay)) != nil
@@ -202,6 +243,15 @@ public final class AMQPConsumer: Sendable {
         let generation = try await connection.startConsuming(
           queue, prefetch: prefetch, consumerTag: consumerTag, buffer: buffer, isWanted: isWanted)
         retries.succeeded(at: .now)
+        let isNews = wish.withLock { wish in
+          defer { wish.hasConsumed = true }
+          return wish.notice.worked() || !wish.hasConsumed
+        }
+        let endpoint = await connection.name
+        if isNews {
+          logger.info(
+            "connected to the broker, consuming", metadata: ["endpoint": "\(endpoint)", "queue": "\(queue)"])
+        }
         if let generation { stateSink.yield(.consuming(generation: generation)) }
         return
       } catch {

@@ -33,6 +33,14 @@ final class DeliveryBuffer: Sendable {
 
   /// The last generation that began; 0 before the first.
   var generation: UInt64 { state.withLock { $0.generation } }
+  /// Which channel deliveries come through, and whether it is there.
+  var channel: AMQPConsumer.Channel {
+    state.withLock { AMQPConsumer.Channel(generation: $0.generation, isOpen: $0.isLive) }
+  }
+  /// The last delivery received through the channel that is there; tag 0 before the first, nil without a channel.
+  var position: AMQPConsumer.Position? {
+    state.withLock { $0.isLive ? AMQPConsumer.Position(generation: $0.generation, tag: $0.ledger.lastTag) : nil }
+  }
   /// Deliveries that were not yet read.
   var unreadCount: Int { state.withLock { $0.unread.count } }
   /// Deliveries received and not settled, those not yet read among them.

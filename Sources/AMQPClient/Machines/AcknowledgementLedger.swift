@@ -35,6 +35,9 @@ struct AcknowledgementLedger {
   /// Deliveries received and not yet decided.
   private(set) var inHandCount = 0
 
+  /// The tag of the last delivery received; 0 before the first.
+  var lastTag: UInt64 { firstTag + UInt64(slots.count) - 1 }
+
   /// How many decisions wait for `flush`.
   var decisionCount: Int { decided.count }
 

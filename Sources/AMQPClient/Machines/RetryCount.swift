@@ -8,9 +8,6 @@ struct RetryCount {
 
   init(_ backoff: Backoff) { self.backoff = backoff }
 
-  /// Whether it has failed already and not worked since: what has been told once need not be told again.
-  var isFailing: Bool { attempt > 0 && startedAt == nil }
-
   /// It works now.
   mutating func succeeded(at now: ContinuousClock.Instant) { startedAt = now }
 

@@ -1,5 +1,6 @@
 internal import Executors
 public import Logging
+internal import Resilience
 internal import Synchronization
 
 /// A publisher that reconnects for ever, and tells of every message what became of it.
@@ -22,6 +23,8 @@ public final class AMQPPublisher: Sendable {
   private struct State {
     var connection: AMQPConnection?
     var connects = 0
+    var mayDeclare = true
+    var notice = FaultNotice()
   }
 
   /// The connection's history, for one reader; the last 64 events are kept.
@@ -44,7 +47,7 @@ public final class AMQPPublisher: Sendable {
     self.configuration = configuration
     self.topology = topology
     self.logger = logger
-    executor = ThreadExecutor(name: "amqp-publish")
+    executor = ThreadExecutor(name: "amqp-publish") { logger.warning("\($0)") }
     queue = PublishQueue(window: configuration.publishWindow, executor: executor)
     (events, eventSink) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(64))
   }
@@ -80,6 +83,13 @@ public final class AMQPPublisher: Sendable {
     await queue.publish(publications, deadline: .now + timeout)
   }
 
+  /// Why a message cannot be sent by this publisher, whatever the state of the connection; nil if it can: too long, or larger than the
+  /// broker takes, as far as that is known. Publishing it is `.notSent`.
+  public func fault(of publication: AMQPPublication) -> String? { queue.fault(of: publication) }
+
+  /// Whether the account may declare the topology, as the last declaration showed; if not, it was only looked for.
+  public var mayDeclare: Bool { state.withLock { $0.mayDeclare } }
+
   /// Whether the broker takes no publishes at present (`connection.blocked`). RabbitMQ says so only to who publishes.
   public var isBlocked: Bool { queue.isBlocked }
   /// Whether there is a connection that can publish.
@@ -97,7 +107,18 @@ public final class AMQPPublisher: Sendable {
 
   /// Declares the topology again, as every connect does: for when somebody has deleted a part of it meanwhile.
   public func declareTopology() async throws(AMQPError) {
-    try await connection("declare").declare(topology)
+    try await declareTopology(on: connection("declare"))
+  }
+
+  private func declareTopology(on connection: AMQPConnection) async throws(AMQPError) {
+    let isDeclared = try await connection.declareOrFind(topology)
+    let isNews = state.withLock { state in
+      defer { state.mayDeclare = isDeclared }
+      return state.mayDeclare && !isDeclared
+    }
+    if isNews {
+      logger.notice("this account may not declare at the broker; it works with the exchanges and queues that are there")
+    }
   }
 
   /// Removes the messages that are ready in a queue; see `AMQPConnection.purge(_:)`.
@@ -141,10 +162,10 @@ public final class AMQPPublisher: Sendable {
   /// Waits before the next attempt.
   /// - Returns: false where the task was cancelled.
   private func pause(_ retries: inout RetryCount, after error: AMQPError) async -> Bool {
-    let level: Logger.Level = retries.isFailing ? .debug : .warning
     let delay = retries.failed(at: .now)
     logger.log(
-      level: level, "publishing is interrupted", metadata: ["error": "\(error)", "next attempt in": "\(delay)"])
+      level: state.withLock { $0.notice.failed("\(error)") } ? .warning : .debug, "publishing is interrupted",
+      metadata: ["error": "\(error)", "next attempt in": "\(delay)"])
     queue.explainAbsence("\(error)")
     eventSink.yield(.lost(error))
     return (try? await Task.sleep(for: delay)) != nil
@@ -167,13 +188,17 @@ public final class AMQPPublisher: Sendable {
   }
 
   private func prepare(_ connection: AMQPConnection) async throws(AMQPError) {
-    try await connection.declare(topology)
+    try await declareTopology(on: connection)
     try await connection.startPublishing(queue)
-    let isFirst = state.withLock { state in
+    let (isFirst, isOver) = state.withLock { state in
       defer { state.connection = connection }
       let isFirst = state.connects == 0
       if state.connection == nil { state.connects += 1 }
-      return isFirst
+      return (isFirst, state.notice.worked())
+    }
+    let endpoint = await connection.name
+    if isFirst || isOver {
+      logger.info("connected to the broker, publishing", metadata: ["endpoint": "\(endpoint)"])
     }
     eventSink.yield(.connected(again: !isFirst))
   }

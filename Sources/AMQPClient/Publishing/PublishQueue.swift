@@ -18,6 +18,10 @@ final class PublishQueue: Sendable {
     var armed: ContinuousClock.Instant?
     /// The broker's reason for blocking publishers; nil while it does not.
     var blockedReason: String?
+    /// The largest frame that the last connection agreed to.
+    var frameByteMax = Limits.frameByteMax
+    /// The broker's limit on a body, where it has refused a larger one.
+    var bodyByteMax = Int.max
   }
 
   let window: PublishWindow
@@ -31,9 +35,15 @@ final class PublishQueue: Sendable {
 
   // MARK: The callers' side
 
+  /// Why a message cannot be sent, whatever the state of the connection; nil if it can.
+  func fault(of publication: AMQPPublication) -> String? {
+    let (frameByteMax, bodyByteMax) = state.withLock { ($0.frameByteMax, min($0.bodyByteMax, window.bodyByteMax)) }
+    return Limits.fault(of: publication, bodyByteMax: bodyByteMax, frameByteMax: frameByteMax)
+  }
+
   /// Publishes one message and waits for its outcome, at most until the deadline.
   func publish(_ publication: AMQPPublication, deadline: ContinuousClock.Instant) async -> PublishOutcome {
-    if let fault = Limits.fault(of: publication, bodyByteMax: window.bodyByteMax) { return .notSent(fault) }
+    if let fault = fault(of: publication) { return .notSent(fault) }
     return await withCheckedContinuation { continuation in
       enqueue(
         CollectionOfOne(PublishRequest(publication: publication, deadline: deadline, sink: .single(continuation))))
@@ -48,7 +58,7 @@ final class PublishQueue: Sendable {
       var requests: [PublishRequest] = []
       requests.reserveCapacity(publications.count)
       for (index, publication) in publications.enumerated() {
-        if let fault = Limits.fault(of: publication, bodyByteMax: window.bodyByteMax) {
+        if let fault = fault(of: publication) {
           batch.set(.notSent(fault), at: index)
         } else {
           requests.append(
@@ -103,8 +113,10 @@ final class PublishQueue: Sendable {
   // MARK: The connection's side
 
   /// Lets a connection take what waits. Its wake-up is called from any thread, once per `take` that found nothing.
-  func attach(wake: @escaping @Sendable () -> Void) {
+  /// - Parameter frameByteMax: the largest frame of the connection.
+  func attach(frameByteMax: Int = Limits.frameByteMax, wake: @escaping @Sendable () -> Void) {
     state.withLock { state in
+      state.frameByteMax = frameByteMax
       state.wake = wake
       state.isAwaited = false
       state.delayReason = "the publish window is full"
@@ -133,6 +145,9 @@ final class PublishQueue: Sendable {
 
   /// Whether the broker blocks publishers.
   var isBlocked: Bool { state.withLock { $0.blockedReason != nil } }
+
+  /// The broker has closed a channel because of a body larger than this: further ones are not sent.
+  func lowerBodyLimit(to byteMax: Int) { state.withLock { $0.bodyByteMax = min($0.bodyByteMax, byteMax) } }
 
   /// Whether something waits. Where nothing does, the next publish wakes the connection.
   var hasWaiting: Bool {

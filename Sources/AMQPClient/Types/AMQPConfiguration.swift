@@ -1,17 +1,25 @@
 public import Resilience
+internal import Synchronization
 
 /// How to reach a broker, and how patient to be with it.
 public struct AMQPConfiguration: Sendable {
-  /// The brokers, tried in this order until one accepts; the nodes of one cluster.
+  /// The brokers, tried in this order until one accepts; the nodes of one cluster. The one that accepted last comes first, so that a
+  /// silent one costs its time only once.
   public var endpoints: [AMQPEndpoint]
+  /// Shared by all copies.
+  let preferred = PreferredEndpoint()
   /// The name that the broker shows for the connection.
   public var connectionName: String
   /// After twice this time without a byte from the broker the connection counts as lost; whole seconds, at least 1 s.
   public var heartbeat: Duration = .seconds(10)
-  /// The longest wait for TCP, and then once more for TLS and login. Looking up the name comes on top.
+  /// The longest wait for TCP, for TLS and for the login, each. The addresses of a name are tried side by side, a quarter of a
+  /// second apart. Looking up the name comes on top.
   public var connectTimeout: Duration = .seconds(5)
   /// The longest wait for the answer to a declaration and the like; past it the connection is given up.
   public var rpcTimeout: Duration = .seconds(10)
+  /// The longest time without a confirm while messages are in flight; past it the connection counts as lost, and they are unknown. Does not
+  /// count while the broker blocks publishers.
+  public var confirmTimeout: Duration = .seconds(10)
   /// How `amqps` endpoints are verified.
   public var tls = AMQPTLS()
   /// The pauses between attempts to connect.
@@ -70,7 +78,7 @@ public struct AMQPTLS: Sendable, Hashable {
   public var authorityFile = "/etc/ssl/certs/ca-certificates.crt"
   /// Whether the broker's certificate must be signed by one of them. Off means no protection against an impostor.
   public var verifiesPeer = true
-  /// Whether the certificate must name the host. Needs a DNS name: librabbitmq ignores IP addresses in certificates.
+  /// Whether the certificate must name the host, by its DNS name or its IP address. Means nothing without `verifiesPeer`.
   public var verifiesHostName = true
   /// The client's own certificate, a PEM file; nil for none.
   public var certificateFile: String?
@@ -79,6 +87,18 @@ public struct AMQPTLS: Sendable, Hashable {
 
   /// The defaults: the system's certificates, everything verified, no client certificate. TLS 1.2 at least.
   public init() {}
+}
+
+/// Which broker of several accepted last.
+final class PreferredEndpoint: Sendable {
+  private let endpoint = Mutex<AMQPEndpoint?>(nil)
+
+  func note(_ accepted: AMQPEndpoint) { endpoint.withLock { $0 = accepted } }
+
+  func ordered(_ endpoints: [AMQPEndpoint]) -> [AMQPEndpoint] {
+    let last = endpoint.withLock { $0 }
+    return endpoints.filter { $0 == last } + endpoints.filter { $0 != last }
+  }
 }
 
 extension Substring {

@@ -10,8 +10,7 @@ public struct AMQPEndpoint: Sendable, Hashable {
 
   /// Whether the connection is encrypted.
   public var scheme: Scheme
-  /// A host name, or an IP address without brackets. TLS verifies DNS names only: librabbitmq ignores IP addresses in
-  /// certificates.
+  /// A host name, or an IP address without brackets.
   public var host: String
   /// The port.
   public var port: Int
@@ -58,14 +57,21 @@ extension AMQPEndpoint {
       let scheme = Scheme(rawValue: url[..<schemeEnd.lowerBound].lowercased())
     else { throw Self.fault("it must begin with amqp:// or amqps://") }
     let rest = url[schemeEnd.upperBound...]
+    guard !rest.contains(where: { $0.isWhitespace || $0.asciiValue.map { $0 < 0x20 || $0 == 0x7F } ?? false }) else {
+      throw Self.fault("it has white space or a control character inside (percent-encode them inside a password)")
+    }
     guard !rest.contains(where: { $0 == "?" || $0 == "#" }) else {
       throw Self.fault("parameters after '?' or '#' are not understood (percent-encode them inside a password)")
     }
     let pathStart = rest.firstIndex(of: "/") ?? rest.endIndex
+    let path = rest[pathStart...].dropFirst()
+    // Or the rest of a password with a raw slash would be taken for the virtual host, and shown.
+    guard !path.contains("@") else {
+      throw Self.fault("a '/' or '@' inside the user name or the password must be written %2F or %40")
+    }
+    guard !path.contains("/") else { throw Self.fault("a slash inside the virtual host must be written %2F") }
     let (user, password, address) = try Self.splitAuthority(rest[..<pathStart])
     let (host, port) = try Self.splitAddress(address)
-    let path = rest[pathStart...].dropFirst()
-    guard !path.contains("/") else { throw Self.fault("a slash inside the virtual host must be written %2F") }
     self.init(
       scheme: scheme, host: host, port: port, user: user, password: password,
       virtualHost: path.isEmpty ? "/" : try Self.percentDecoded(path, part: "virtual host"))
@@ -96,6 +102,9 @@ extension AMQPEndpoint {
       portText = address[address.index(after: colon)...]
     }
     guard !host.isEmpty else { throw fault("the host is missing") }
+    guard host.allSatisfy({ $0.isLetter || $0.isNumber || "-._:%".contains($0) }) else {
+      throw fault("the host has a character that no host name has")
+    }
     guard let portText else { return (String(host), nil) }
     guard let port = Int(portText), (1...65535).contains(port) else { throw fault("the port is not 1…65535") }
     return (String(host), port)

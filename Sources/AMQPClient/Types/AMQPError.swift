@@ -53,29 +53,91 @@ public struct AMQPError: Error, Sendable, Hashable {
 extension AMQPError {
   /// Whether a connection that is kept alive is given up: only another configuration or another topology of this program could
   /// help. Credentials, rights and a virtual host can be put right at the broker while it waits.
-  var endsReconnecting: Bool { isPermanent && ![402, 403, 530].contains(code) }
+  var endsReconnecting: Bool {
+    switch cause {
+    case .credentials, .permission, .virtualHost: false
+    default: isPermanent
+    }
+  }
 }
 
 extension AMQPError: CustomStringConvertible {
   /// One line: what failed, the broker's code and text, and for a permanent error that trying again is useless.
   public var description: String {
+    summary + (isPermanent && scope != .configuration ? " (trying again will not help)" : "")
+  }
+
+  /// What failed, and the broker's code and text.
+  var summary: String {
     let reply = code.map { text.hasPrefix(name) ? "\($0) \(text)" : "\($0) \(name) - \(text)" } ?? text
-    return "\(operation): \(reply)" + (isPermanent && scope != .configuration ? " (trying again will not help)" : "")
+    return "\(operation): \(reply)"
   }
 }
 
 extension AMQPError {
-  /// The reply codes that no retry of the same declaration, permission or credentials can change. 404 and 405 are not
-  /// among them: the missing or locked object may come and go.
-  private static let permanentCodes: Set<Int> = [402, 403, 406, 503, 540]
+  /// What the broker refused for. One reply code has several causes (406 is a queue that is declared otherwise, and also a limit on the
+  /// number of queues), so the text counts as well.
+  public enum Cause: Sendable, Hashable {
+    /// The broker does not know the account, or not with this password.
+    case credentials
+    /// The account lacks a permission on the object that the text names.
+    case permission
+    /// The virtual host is missing, or closed to the account.
+    case virtualHost
+    /// A queue or an exchange exists with other properties, or the broker does not know the properties.
+    case differentDeclaration
+    /// A limit on connections, channels or queues is reached; others may free what they use.
+    case limit
+    /// The message is larger than the broker takes.
+    case messageSize
+    /// The object does not exist.
+    case notFound
+    /// The broker lacks memory, disk space or another resource, or had a fault of its own.
+    case resources
+    /// Everything else, a lost connection among it.
+    case other
+  }
+
+  /// What the broker refused for, by its code and its text.
+  public var cause: Cause {
+    switch code {
+    case 403: scope == .connection ? .credentials : .permission
+    case 402: .virtualHost
+    case 404: .notFound
+    case 406: Self.causeOfFailedPrecondition(text)
+    case 506, 541: .resources
+    case 530:
+      if Self.namesLimit(text) { .limit } else if text.contains("vhost") { .virtualHost } else { .other }
+    default: .other
+    }
+  }
+
+  private static func causeOfFailedPrecondition(_ text: String) -> Cause {
+    // First: an argument's name may say "limit" or "max".
+    if text.contains("inequivalent arg") || text.contains("invalid arg") || text.contains("invalid property") {
+      return .differentDeclaration
+    }
+    if text.contains("message size") { return .messageSize }
+    return namesLimit(text) ? .limit : .other
+  }
+
+  private static func namesLimit(_ text: String) -> Bool {
+    ["limit", "maximum", "channel_max"].contains { text.contains($0) }
+  }
 
   /// The broker refused an operation that is always asked in the same way (login, declare, consume).
+  ///
+  /// Permanent is what no retry of the same declaration, permission or credentials can change. A missing or locked object is not: it may
+  /// come and go. Nor is a 406 about a delivery or a limit.
   static func refused(_ operation: String, code: Int, text: String, scope: Scope) -> AMQPError {
-    // 530 is a virtual host that is missing or forbidden, but also a limit on connections, which others may free.
-    let isVirtualHost = code == 530 && text.contains("vhost") && !text.contains("limit")
-    return AMQPError(
-      operation: operation, code: code, text: text, scope: scope,
-      isPermanent: permanentCodes.contains(code) || isVirtualHost)
+    let error = AMQPError(operation: operation, code: code, text: text, scope: scope)
+    let isPermanent =
+      switch error.cause {
+      case .credentials, .permission, .virtualHost, .differentDeclaration: true
+      case .limit, .messageSize, .notFound, .resources: false
+      case .other: code == 503 || code == 540
+      }
+    return AMQPError(operation: operation, code: code, text: text, scope: scope, isPermanent: isPermanent)
   }
 
   /// The connection is over for a reason that says nothing about the next one.

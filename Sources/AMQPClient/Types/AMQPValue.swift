@@ -4,7 +4,8 @@ public typealias AMQPTable = [String: AMQPValue]
 /// A field of an AMQP table.
 ///
 /// On the wire an integer is always 64 bits wide and a string always UTF-8; whatever width a peer sent is read into
-/// these. RabbitMQ compares integers by value, whatever their width, when a queue is declared again.
+/// these. RabbitMQ compares integers by value, whatever their width, when a queue is declared again. Of what a peer sent, tables and
+/// arrays that lie deeper than 32 levels are read as `.null`.
 public enum AMQPValue: Sendable, Hashable {
   /// A string (`S`); bytes that are not UTF-8 are repaired when read.
   case string(String)

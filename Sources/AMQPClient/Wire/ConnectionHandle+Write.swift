@@ -1,6 +1,15 @@
 internal import CRabbitMQ
 
 extension ConnectionHandle {
+  /// The largest frame, as agreed with the broker at the login.
+  var frameByteMax: Int { Int(amqp_get_frame_max(state)) }
+
+  /// How many channels the broker allows on the connection.
+  var channelMax: Int {
+    let agreed = Int(amqp_get_channel_max(state))
+    return agreed == 0 ? Int(UInt16.max) : agreed
+  }
+
   /// Writes a method.
   /// - Throws: where the connection is over; whether the broker got the method is then unknown.
   func send(_ request: Request, channel: UInt16) throws(AMQPError) {
@@ -32,7 +41,7 @@ extension ConnectionHandle {
       return send(AMQP_CONFIRM_SELECT_METHOD, amqp_confirm_select_t(nowait: 0), channel)
     case .setPrefetch, .consume, .cancel, .get:
       return writeConsumer(request, channel)
-    case .declareExchange, .declareQueue, .inspectQueue, .bind, .purge, .deleteQueue:
+    case .declareExchange, .inspectExchange, .declareQueue, .inspectQueue, .bind, .purge, .deleteQueue:
       return writeTopology(request, channel)
     }
   }
@@ -67,6 +76,12 @@ extension ConnectionHandle {
       method.type = arguments.bytes(exchange.kind.rawValue)
       method.durable = exchange.isDurable ? 1 : 0
       method.arguments = arguments.table(exchange.arguments)
+      return send(AMQP_EXCHANGE_DECLARE_METHOD, method, channel)
+    case .inspectExchange(let exchange):
+      var method = amqp_exchange_declare_t()
+      method.exchange = arguments.bytes(exchange.name)
+      method.type = arguments.bytes(exchange.kind.rawValue)
+      method.passive = 1
       return send(AMQP_EXCHANGE_DECLARE_METHOD, method, channel)
     case .declareQueue(let queue):
       var method = amqp_queue_declare_t()

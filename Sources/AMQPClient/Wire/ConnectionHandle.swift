@@ -46,23 +46,55 @@ struct ConnectionHandle: ~Copyable {
     return poll(&entry, 1, 0) == 1 && entry.revents & Int16(POLLOUT) != 0
   }
 
-  /// Connects, agrees on TLS and logs in. Blocks the thread for up to the connect timeout twice, plus the name look-up.
+  /// Connects to whichever address of the host accepts first, agrees on TLS and logs in. Blocks the thread for up to the connect timeout
+  /// for each of the three, plus the name look-up.
   mutating func open(_ endpoint: AMQPEndpoint, _ configuration: AMQPConfiguration) throws(AMQPError) {
     let operation = "connect to \(endpoint)"
-    guard let socket = try makeSocket(endpoint, configuration.tls) else { throw .lost(operation, "out of memory") }
     var timeout = timeval(configuration.connectTimeout)
-    let status = amqp_socket_open_noblock(socket, endpoint.host, Int32(endpoint.port), &timeout)
-    guard status == AMQP_STATUS_OK.rawValue else { throw Self.failure(operation, status, "connecting") }
+    // The library would give all addresses of a name one time together, and the first silent one all of it.
+    let race = AddressRace.run(hosts: [endpoint.host], port: endpoint.port, timeout: configuration.connectTimeout)
+    switch race {
+    case .failure(let fault): throw .lost(operation, fault.text)
+    case .success(let winner):
+      switch endpoint.scheme {
+      case .amqp:
+        guard let socket = amqp_tcp_socket_new(state) else {
+          close(winner.socket)
+          throw .lost(operation, "out of memory")
+        }
+        amqp_tcp_socket_set_sockfd(socket, winner.socket)
+      case .amqps:
+        // The library makes a TLS socket only by connecting itself.
+        close(winner.socket)
+        try openTLS(endpoint, winner.address, configuration.tls, &timeout, operation)
+      }
+    }
     amqp_set_handshake_timeout(state, &timeout)
     try logIn(endpoint, configuration, operation)
   }
 
-  private func makeSocket(_ endpoint: AMQPEndpoint, _ tls: AMQPTLS) throws(AMQPError) -> OpaquePointer? {
-    guard endpoint.scheme == .amqps else { return amqp_tcp_socket_new(state) }
+  private func openTLS(
+    _ endpoint: AMQPEndpoint, _ address: String, _ tls: AMQPTLS, _ timeout: inout timeval, _ operation: String
+  ) throws(AMQPError) {
+    guard let socket = try makeTLSSocket(tls) else { throw .lost(operation, "out of memory") }
+    let isAddress: Int32 = address == endpoint.host ? 1 : 0
+    let verifies: Int32 = tls.verifiesPeer && tls.verifiesHostName ? 1 : 0
+    let status = endpoint.host.withCString { name in
+      defer { baton_amqp_ssl_forget(socket) }
+      guard baton_amqp_ssl_expect(socket, name, isAddress, verifies) == 1 else {
+        return AMQP_STATUS_NO_MEMORY.rawValue
+      }
+      return amqp_socket_open_noblock(socket, address, Int32(endpoint.port), &timeout)
+    }
+    guard status == AMQP_STATUS_OK.rawValue else { throw Self.failure(operation, status, "connecting") }
+  }
+
+  private func makeTLSSocket(_ tls: AMQPTLS) throws(AMQPError) -> OpaquePointer? {
     _ = Self.openSSLInitialisesItself
     guard let socket = amqp_ssl_socket_new(state) else { return nil }
     amqp_ssl_socket_set_verify_peer(socket, tls.verifiesPeer ? 1 : 0)
-    amqp_ssl_socket_set_verify_hostname(socket, tls.verifiesHostName ? 1 : 0)
+    // OpenSSL does that: the library would compare with the address that it connects to.
+    amqp_ssl_socket_set_verify_hostname(socket, 0)
     amqp_ssl_socket_set_ssl_versions(socket, AMQP_TLSv1_2, AMQP_TLSvLATEST)
     if tls.verifiesPeer, amqp_ssl_socket_set_cacert(socket, tls.authorityFile) != AMQP_STATUS_OK.rawValue {
       throw Self.fileFault("the authority file '\(tls.authorityFile)' cannot be read as PEM certificates")
@@ -110,7 +142,10 @@ struct ConnectionHandle: ~Copyable {
   /// An error of the library, of a lost connection.
   static func failure(_ operation: String, _ status: Int32, _ moment: String) -> AMQPError {
     let text = amqp_error_string2(status).map { String(cString: $0) } ?? "status \(status)"
-    return .lost(operation, "\(text), while \(moment)")
+    let hint =
+      status == AMQP_STATUS_SSL_PEER_VERIFY_FAILED.rawValue
+      ? " (the certificate is not of a trusted authority, has ended, or is for another name)" : ""
+    return .lost(operation, "\(text)\(hint), while \(moment)")
   }
 }
 

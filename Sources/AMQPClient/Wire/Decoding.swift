@@ -16,22 +16,26 @@ extension [UInt8] {
 }
 
 extension AMQPValue {
-  /// Copies a table.
-  static func decodeTable(_ table: amqp_table_t) -> AMQPTable {
+  /// Tables and arrays within each other, as deep as they are read: a frame has room for twenty thousand levels, and reading or
+  /// releasing so many would overflow the thread's stack.
+  static let depthMax = 32
+
+  /// Copies a table; what lies deeper than `depthMax` is read as `.null`.
+  static func decodeTable(_ table: amqp_table_t, depth: Int = 1) -> AMQPTable {
     guard table.num_entries > 0, let entries = table.entries else { return [:] }
     var result = AMQPTable(minimumCapacity: Int(table.num_entries))
     for index in 0..<Int(table.num_entries) {
-      result[String(entries[index].key)] = decode(entries[index].value)
+      result[String(entries[index].key)] = decode(entries[index].value, depth: depth)
     }
     return result
   }
 
-  private static func decodeArray(_ array: amqp_array_t) -> [AMQPValue] {
+  private static func decodeArray(_ array: amqp_array_t, depth: Int) -> [AMQPValue] {
     guard array.num_entries > 0, let entries = array.entries else { return [] }
-    return (0..<Int(array.num_entries)).map { decode(entries[$0]) }
+    return (0..<Int(array.num_entries)).map { decode(entries[$0], depth: depth) }
   }
 
-  private static func decode(_ field: amqp_field_value_t) -> AMQPValue {
+  private static func decode(_ field: amqp_field_value_t, depth: Int) -> AMQPValue {
     let value = field.value
     switch amqp_field_value_kind_t(rawValue: UInt32(field.kind)) {
     case AMQP_FIELD_KIND_UTF8: return .string(String(value.bytes))
@@ -49,8 +53,8 @@ extension AMQPValue {
     case AMQP_FIELD_KIND_DECIMAL: return .double(decimal(value.decimal))
     case AMQP_FIELD_KIND_BYTES: return .bytes([UInt8](value.bytes))
     case AMQP_FIELD_KIND_TIMESTAMP: return .timestamp(Int64(clamping: value.u64))
-    case AMQP_FIELD_KIND_ARRAY: return .array(decodeArray(value.array))
-    case AMQP_FIELD_KIND_TABLE: return .table(decodeTable(value.table))
+    case AMQP_FIELD_KIND_ARRAY where depth < depthMax: return .array(decodeArray(value.array, depth: depth + 1))
+    case AMQP_FIELD_KIND_TABLE where depth < depthMax: return .table(decodeTable(value.table, depth: depth + 1))
     default: return .null
     }
   }

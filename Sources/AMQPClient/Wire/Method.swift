@@ -52,6 +52,7 @@ enum Request {
   case confirmChannelClosed
   case declareExchange(Exchange)
   case declareQueue(Queue)
+  case inspectExchange(Exchange)
   case inspectQueue(String)
   case bind(Binding)
   case purge(String)
@@ -71,7 +72,7 @@ enum Request {
     switch self {
     case .openChannel: AMQP_CHANNEL_OPEN_OK_METHOD
     case .closeChannel: AMQP_CHANNEL_CLOSE_OK_METHOD
-    case .declareExchange: AMQP_EXCHANGE_DECLARE_OK_METHOD
+    case .declareExchange, .inspectExchange: AMQP_EXCHANGE_DECLARE_OK_METHOD
     case .declareQueue, .inspectQueue: AMQP_QUEUE_DECLARE_OK_METHOD
     case .bind: AMQP_QUEUE_BIND_OK_METHOD
     case .purge: AMQP_QUEUE_PURGE_OK_METHOD
@@ -93,6 +94,7 @@ enum Request {
     case .closeChannel, .confirmChannelClosed: "close a channel"
     case .declareExchange(let exchange): "declare exchange '\(exchange.name)'"
     case .declareQueue(let queue): "declare queue '\(queue.name)'"
+    case .inspectExchange(let exchange): "look at exchange '\(exchange.name)'"
     case .inspectQueue(let name): "look at queue '\(name)'"
     case .bind(let binding): "bind queue '\(binding.queue)' to exchange '\(binding.exchange)'"
     case .purge(let name): "purge queue '\(name)'"

@@ -36,6 +36,8 @@ package struct StatsBody: Sendable, Codable, Equatable {
   package var queue: Queue?
   /// Rows of each status, with 0 where there is none.
   package var reviews: [String: Int]
+  /// Pending reviews that are never due by themselves: available at `infinity`.
+  package var held: Int
   /// The age of the oldest pending review that is due; nil where none waits.
   package var oldestPendingSeconds: Double?
   /// Since the claim of the oldest queued review that was not dispatched; nil where there is none.
@@ -48,6 +50,7 @@ package struct StatsBody: Sendable, Codable, Equatable {
     }
     reviews = Dictionary(
       uniqueKeysWithValues: ReviewStatus.allCases.map { ($0.rawValue, store.counts[$0] ?? 0) })
+    held = store.held
     oldestPendingSeconds = store.oldestPending.map { $0 / .seconds(1) }
     oldestQueuedSeconds = store.oldestQueued.map { $0 / .seconds(1) }
   }
@@ -57,6 +60,7 @@ package struct StatsBody: Sendable, Codable, Equatable {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(queue, forKey: .queue)
     try container.encode(reviews, forKey: .reviews)
+    try container.encode(held, forKey: .held)
     try container.encode(oldestPendingSeconds, forKey: .oldestPendingSeconds)
     try container.encode(oldestQueuedSeconds, forKey: .oldestQueuedSeconds)
   }

@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 package import Logging
+internal import Platforms
 internal import Resilience
 package import ReviewStore
 package import Reviews
@@ -18,9 +19,11 @@ package struct FeedbackDelivery: Service {
   private let send: Send
   private let interval: Duration
   private let logger: Logger
+  /// One for each host: a host that is out holds up no other's feedback.
+  private let circuits = Circuits()
 
-  /// Entries that are told at once.
-  private static let pageMax = 16
+  /// Entries that are sent at once.
+  private static let sendsAtOnce = 16
   private static let backoff = Backoff(base: .seconds(5), max: .seconds(600))
   /// A refusal is believed after this: rights are given, and installations finish, a moment late.
   private static let refusalPatience: Duration = .seconds(600)
@@ -35,37 +38,52 @@ package struct FeedbackDelivery: Service {
     self.logger = logger
   }
 
-  /// Tells what is due, until the service is shut down. What is interrupted is told again by whoever comes next.
+  /// Sends what is due, until the service is shut down. What is interrupted is sent again by the next process.
   package func run() async throws {
     await cancelWhenGracefulShutdown {
-      await PassLoop(interval: interval).run {
-        try await deliverDue()
-      } onFirstFailure: { error in
+      await feed().run { error in
         logger.error("cannot look for feedback; trying again until it works", metadata: ["error": "\(error)"])
       }
     }
   }
 
-  /// Tells everything that is due now.
-  package func deliverDue() async throws {
-    while true {
-      let entries = try await store.takeFeedback(limit: Self.pageMax)
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        for entry in entries { group.addTask { try await deliver(entry) } }
-        try await group.waitForAll()
-      }
-      guard entries.count == Self.pageMax, !Task.isCancelled else { return }
-    }
+  /// Sends everything that is due now.
+  package func deliverDue() async throws { try await feed().drain() }
+
+  private func feed() -> SlotFeed<FeedbackEntry> {
+    SlotFeed(
+      count: Self.sendsAtOnce, circuit: nil, interval: interval, take: { try await store.takeFeedback(limit: $0) },
+      work: { entry in
+        do {
+          try await deliver(entry)
+        } catch {
+          logger.warning(
+            "what came of feedback could not be written down; it is sent again in a minute",
+            metadata: entry.metadata(["error": "\(error)"]))
+        }
+        return .answered
+      })
   }
 
   private func deliver(_ entry: FeedbackEntry) async throws {
-    switch await TraceContext.$current.withValue(entry.trace, operation: { await send(entry.feedback) }) {
+    let circuit = circuits[entry.feedback.integration.instanceUrl ?? entry.feedback.platform.rawValue]
+    if case .refused(let until) = circuit.admit() {
+      let delay = max(.zero, until - .now) + Self.backoff.delay(attempt: 0)
+      return try await store.feedbackFailed(
+        entry, error: "\(circuit.name) is out: \(circuit.reason ?? "no answer")", retryAfter: delay)
+    }
+    let answer = await TraceContext.$current.withValue(entry.trace, operation: { await send(entry.feedback) })
+    if Task.isCancelled, case .later = answer { return }
+    switch answer {
     case .told(let checkRunID):
+      circuit.succeeded()
       try await store.feedbackTold(entry, checkRunID: checkRunID)
-      logger.debug("feedback told", metadata: entry.metadata([:]))
+      logger.debug("feedback sent", metadata: entry.metadata([:]))
     case .later(let message, let retryAfter):
+      if retryAfter == nil { circuit.failed(reason: message) } else { circuit.succeeded() }
       try await failed(entry, message, patience: Self.patience, retryAfter)
     case .refused(let message):
+      circuit.succeeded()
       // A check that was begun has to end, or the pull request could never be merged.
       let isBegun = entry.feedback.subject == .gate && entry.feedback.toldStatus?.isTerminal == false
       try await failed(entry, message, patience: isBegun ? Self.patience : Self.refusalPatience, nil)

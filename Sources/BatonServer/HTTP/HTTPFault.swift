@@ -55,6 +55,7 @@ extension HTTPFault {
     switch error {
     case let fault as HTTPFault: self = fault
     case let error as PostgresError: self = Self.fault(of: error)
+    case is RowLocked: self = .unavailable("another transaction has locked this review: try again")
     case let error as UnknownValue: self = HTTPFault(.internalServerError, error.description)
     case is CancellationError: self = .unavailable("this server is shutting down")
     default: self = HTTPFault(.internalServerError, "internal error: the server's log has the details")

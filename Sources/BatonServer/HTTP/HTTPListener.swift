@@ -8,12 +8,12 @@ struct HTTPListener: Sendable {
   let host: String
   /// 0 takes any free port.
   let port: Int
+  /// Connections at once; further ones wait in the kernel's backlog.
+  let connectionMax: Int
   let onBound: @Sendable (Int) async -> Void
   let responder: RouteResponder
   let logger: Logger
 
-  /// Connections at once; further ones wait in the kernel's backlog.
-  static let connectionCountMax = 1_024
   /// A connection on which nothing arrives is closed after this; longer than the 60 s that usual balancers keep one.
   static let idleTimeout = TimeAmount.seconds(75)
   /// All header fields of a request together, in bytes.
@@ -28,7 +28,7 @@ struct HTTPListener: Sendable {
       server: .http1(configuration: .init(idleTimeout: Self.idleTimeout, httpDecoderConfiguration: decoder)),
       configuration: ApplicationConfiguration(
         address: .hostname(host, port: port),
-        availableConnectionsDelegate: .maximum(Self.connectionCountMax, logger: logger)),
+        availableConnectionsDelegate: .maximum(connectionMax, logger: logger)),
       onServerRunning: { [onBound, port] channel in await onBound(channel.localAddress?.port ?? port) },
       logger: logger)
     do {

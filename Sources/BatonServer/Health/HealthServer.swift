@@ -8,14 +8,15 @@ package struct HealthServer: Service {
 
   /// - Parameters:
   ///   - port: 0 takes any free port.
+  ///   - connectionMax: how many connections are accepted at once; further ones wait in the kernel's backlog.
   ///   - onBound: gets the real port, once, when the server can be reached.
   package init(
-    host: String, port: Int, metrics: BatonMetrics, registry: PrometheusRegistry, readiness: Readiness, logger: Logger,
-    onBound: @escaping @Sendable (Int) async -> Void = { _ in }
+    host: String, port: Int, connectionMax: Int = 64, metrics: BatonMetrics, registry: PrometheusRegistry,
+    readiness: Readiness, logger: Logger, onBound: @escaping @Sendable (Int) async -> Void = { _ in }
   ) {
     let routes = HealthRoutes(registry: registry, readiness: readiness).routes
     listener = HTTPListener(
-      host: host, port: port, onBound: onBound,
+      host: host, port: port, connectionMax: connectionMax, onBound: onBound,
       responder: RouteResponder(table: RouteTable(routes), access: AccessRule(token: nil), metrics: metrics),
       logger: logger)
   }

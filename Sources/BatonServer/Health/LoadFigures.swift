@@ -114,10 +114,11 @@ extension LoadFigures {
       metrics.reviewsFailed(code).set(counts.failed[code.rawValue] ?? 0)
     }
     let other = counts.failed.filter { BatonMetrics.FailureCode(rawValue: $0.key) ?? .other == .other }
-    metrics.reviewsFailed(.other).set(other.values.reduce(0, +))
+    metrics.reviewsFailed(.other).set(other.values.reduce(0.0) { $0 + Double($1) })
     for reason in BatonMetrics.ReapReason.allCases {
       metrics.reviewsReaped(reason).set(counts.reaped[reason.rawValue] ?? 0)
     }
+    metrics.cancelsGivenUp.set(counts.cancelsGivenUp)
     for result in BatonMetrics.ReconcileResult.allCases {
       metrics.reviewsReconciled(result).set(counts.reconciled[result.rawValue] ?? 0)
     }

@@ -14,10 +14,14 @@ internal import Telemetry
 package struct WebhookIntake: Service {
   private let store: ReviewStore
   private let interval: Duration
+  private let processing: Batcher<(platform: Platform, id: String), DeliveryOutcome>
   private let logger: Logger
 
-  /// How long a request waits for another event of the same pull request; then it leaves its own to ``run()``.
-  private static let patience: Duration = .seconds(2)
+  /// How long a request waits for another event of the same pull request, or for a row of it that another transaction has locked;
+  /// then it leaves its own to ``run()``.
+  private static let patience: Duration = .milliseconds(500)
+  /// Deliveries that are processed at once. Each has a connection for itself; the callbacks need some as well.
+  private static let lanes = 2
   /// How often a delivery may fail before it is given up; with the backoff, more than an hour.
   private static let tryMax = 16
   /// Deliveries that are looked at in one pass.
@@ -32,6 +36,18 @@ package struct WebhookIntake: Service {
     self.store = store
     self.interval = interval
     self.logger = logger
+    processing = Batcher(maxBatch: 1, lanes: Self.lanes) { deliveries in
+      var results: [Result<DeliveryOutcome, any Error>] = []
+      for (platform, id) in deliveries {
+        do {
+          results.append(
+            .success(try await store.process(platform, id, patience: Self.patience) { try $0.verdict() }))
+        } catch {
+          results.append(.failure(error))
+        }
+      }
+      return results
+    }
   }
 
   /// What came of a delivery when its request is answered.
@@ -63,7 +79,7 @@ package struct WebhookIntake: Service {
   }
 
   private func process(_ platform: Platform, _ id: String) async throws -> DeliveryOutcome {
-    try await store.process(platform, id, patience: Self.patience) { try $0.verdict() }
+    try await processing.submit((platform, id))
   }
 
   /// Processes what was left behind, until the service is shut down.

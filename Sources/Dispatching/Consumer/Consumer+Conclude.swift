@@ -5,69 +5,96 @@ internal import Reviews
 internal import Telemetry
 
 extension Consumer {
+  /// Until a review that this version cannot read is claimed again, for a newer consumer: during a rolling upgrade.
+  private static let unreadableDelay: Duration = .seconds(30)
+  /// How often the wait after an unclear start doubles.
+  private static let unclearDelayMax = 1
+
   /// Writes how the dispatch ended, then settles the deliveries that stand for the review.
-  func conclude(_ ending: Ending, _ review: LeasedReview, _ ticket: Ticket, _ trace: TraceContext) async {
+  /// - Parameter review: nil if its row could not be read.
+  func conclude(_ ending: Ending, _ review: LeasedReview?, _ lease: Lease, _ trace: TraceContext) async {
     switch ending {
     case .dispatched(let agentVersion, let report, let prepared):
       let record = DispatchRecord(
-        reviewID: ticket.reviewID, attempt: ticket.attempt, agentVersion: agentVersion, prepared: prepared)
-      await write(record, report, ticket, trace)
-      logger.debug("review dispatched", metadata: metadata(ticket, trace))
+        reviewID: lease.reviewID, attempt: lease.attempt, agentVersion: agentVersion, prepared: prepared)
+      await write(record, report, lease, trace)
+      logger.debug("review dispatched", metadata: metadata(lease, trace))
       // Also where it could not be recorded: the worker has said yes, and the reaper reconciles the row.
-      settle(hand.end(ticket), .acknowledge, .dispatched)
+      settle(hand.end(lease), .acknowledge, .dispatched)
     case .overtaken:
-      settle(hand.end(ticket), .reject, .duplicate)
+      settle(hand.end(lease), .reject, .duplicate)
+    case .postponed(let reason, let delay) where (review?.unclearStarts ?? 0) > 0:
+      // The worker may be running it: its callbacks must find the review queued.
+      await leaveQueued(lease, trace, reason, for: delay, isCounted: false)
     case .postponed(let reason, let delay):
-      await write(ticket, trace, Note(.notice, "handed back", reason, .returned)) {
-        try await store.postpone(ticket, by: holder, reason: reason, for: delay) ? .pending : nil
+      await write(lease, trace, Note(.notice, "handed back", reason, .returned)) {
+        try await store.postpone(lease, reason: reason, for: delay)
       }
+    case .retry(let message) where (review?.unclearStarts ?? 0) > 0:
+      await leaveQueued(
+        lease, trace, message, for: policy.retry.delay(attempt: review?.dispatchFailures ?? 0), isCounted: true)
     case .retry(let message):
-      let delay = policy.retry.delay(attempt: review.dispatchFailures)
-      await write(ticket, trace, Note(.warning, "trying again later", message, .retry)) {
+      let delay = policy.retry.delay(attempt: review?.dispatchFailures ?? 0)
+      await write(lease, trace, Note(.warning, "trying again later", message, .retry)) {
         try await store.retryLater(
-          ticket, by: holder, message: message, after: delay, attemptMax: policy.attemptMax)
+          lease, message: message, after: delay, attemptMax: policy.attemptMax)
       }
     case .unclear(let message, let isCounted):
-      // By the republishes too: what is not counted as a failure still must not be tried as fast for ever.
-      let delay =
-        policy.retry.base / 2 + policy.retry.delay(attempt: max(review.dispatchFailures, review.republishCount))
-      await write(ticket, trace, Note(.warning, "left queued", message, .ambiguous)) {
-        try await store.leaveQueued(
-          ticket, by: holder, message: message, for: delay, isCounted: isCounted, attemptMax: policy.attemptMax)
+      // What is not counted is an outage: the circuit bounds how often it is tried, and this wait grows by its own count, to seconds.
+      let failures =
+        isCounted
+        ? review?.dispatchFailures ?? 0 : min(review?.unclearStarts ?? 0, Self.unclearDelayMax)
+      await leaveQueued(
+        lease, trace, message, for: policy.retry.base / 2 + policy.retry.delay(attempt: failures), isCounted: isCounted)
+    case .unreadable(let reason):
+      await write(lease, trace, Note(.error, "left to a version that can read it", reason, .returned)) {
+        try await store.postpone(lease, reason: reason, for: Self.unreadableDelay)
       }
     case .failed(let code, let message):
-      await write(ticket, trace, Note(failure: code, message)) {
-        try await store.fail(ticket, by: holder, code: code, message: message) ? .failed : nil
+      await write(lease, trace, Note(failure: code, message)) {
+        try await store.fail(lease, code: code, message: message)
       }
     }
   }
 
+  private func leaveQueued(
+    _ lease: Lease, _ trace: TraceContext, _ message: String, for delay: Duration, isCounted: Bool
+  ) async {
+    await write(lease, trace, Note(.warning, "left queued", message, .ambiguous)) {
+      try await store.leaveQueued(
+        lease, message: message, for: delay, isCounted: isCounted, attemptMax: policy.attemptMax)
+    }
+  }
+
   /// Records the dispatch, through an outage of Postgres if need be; what cannot be recorded is the reaper's.
-  private func write(_ record: DispatchRecord, _ report: RunReport?, _ ticket: Ticket, _ trace: TraceContext) async {
+  private func write(_ record: DispatchRecord, _ report: RunReport?, _ lease: Lease, _ trace: TraceContext) async {
     let isRecorded = await untilWritten("recording a dispatch") {
       let answer = try await records.submit(record)
-      if answer == .cancelled { try await store.tellWorkerCancelled(ticket.reviewID, attempt: ticket.attempt) }
-      if let report, try await store.report(ticket.reviewID, report) == .applied { metrics.recordEnd(report.status) }
+      if answer == .locked { throw RowLocked(reviewID: record.reviewID) }
+      if answer == .cancelled { try await store.tellWorkerCancelled(lease.reviewID, attempt: lease.attempt) }
+      if let report, try await store.report(lease.reviewID, report) == .applied { metrics.recordEnd(report.status) }
       return true
     }
     if isRecorded == nil {
       logger.error(
         "the worker has the review, but it could not be recorded; the reaper reconciles it",
-        metadata: metadata(ticket, trace))
+        metadata: metadata(lease, trace))
     }
   }
 
-  /// Repeats a statement until it succeeds, Postgres refuses it, or this process has drained for too long.
+  /// Repeats a statement until it succeeds, Postgres refuses it, this process has drained for too long, or the deliveries that wait for it
+  /// have been held for as long as they may be.
   /// - Returns: nil where it was given up.
   private func untilWritten<Result: Sendable>(
     _ what: String, _ statement: @Sendable () async throws -> Result
   ) async -> Result? {
+    let deadline = ContinuousClock.now + HeldTickets.timeMax
     let goesOn = { (error: any Error) in
       if DatabaseOutage.isRefusal(error) {
         logger.error("Postgres refuses a statement", metadata: ["while": "\(what)", "error": "\(error)"])
         return false
       }
-      return flow.drainDeadline.map { .now < $0 } ?? true
+      return .now < min(flow.drainDeadline ?? deadline, deadline)
     }
     return await outage.untilItWorks(what, while: goesOn, statement)
   }
@@ -93,29 +120,29 @@ extension Consumer {
   /// Writes what is next into the row, and rejects the deliveries after that. While Postgres is away they are held.
   /// - Parameter statement: answers the row's new status; nil where the lease was no longer ours.
   private func write(
-    _ ticket: Ticket, _ trace: TraceContext, _ note: Note, _ statement: @Sendable () async throws -> ReviewStatus?
+    _ lease: Lease, _ trace: TraceContext, _ note: Note, _ statement: @Sendable () async throws -> ReviewStatus?
   ) async {
     let written = await untilWritten("writing what became of a review", statement)
-    let deliveries = hand.end(ticket)
+    let deliveries = hand.end(lease)
     switch written {
     case .some(let status?):
       // One failure too many ends the review, however it was meant to go on.
       let isExhausted = status == .failed && note.outcome != .failed
       let note = isExhausted ? Note(failure: .attemptsExhausted, note.reason) : note
       metrics.recordEnd(status)
-      logger.log(level: note.level, "review \(note.message)", metadata: metadata(ticket, trace))
+      logger.log(level: note.level, "review \(note.message)", metadata: metadata(lease, trace))
       settle(deliveries, .reject, note.outcome)
     case .some(nil):
       // The lease was no longer ours: whoever has the row now decides.
-      logger.notice("overtaken: \(note.message)", metadata: metadata(ticket, trace))
+      logger.notice("overtaken: \(note.message)", metadata: metadata(lease, trace))
       settle(deliveries, .reject, .duplicate)
     case nil:
-      logger.error("not written, given back to the broker: \(note.message)", metadata: metadata(ticket, trace))
+      logger.error("not written, given back to the broker: \(note.message)", metadata: metadata(lease, trace))
       settle(deliveries, .giveBack, .returned)
     }
   }
 
-  private func metadata(_ ticket: Ticket, _ trace: TraceContext) -> Logger.Metadata {
-    .review(ticket.reviewID, attempt: ticket.attempt, trace)
+  private func metadata(_ lease: Lease, _ trace: TraceContext) -> Logger.Metadata {
+    .review(lease.reviewID, attempt: lease.attempt, trace)
   }
 }

@@ -11,31 +11,37 @@ extension Consumer {
   /// A review that has cost so many holders their life is prepared alone in its process: if it kills this one too, no
   /// bystander pays for it.
   private static let suspiciousLosses = 3
+  /// Until a review that has come to such a process is claimed again, for another one.
+  private static let aloneDelay: Duration = .seconds(1)
   /// A lease that is younger is as fresh as another look at the row would be.
   private static let freshness: Duration = .milliseconds(100)
   /// What a look at the row may take before another one is due.
   private static let lookTime: Duration = .milliseconds(400)
 
   /// Prepares and dispatches a leased review, writes what came of it, and settles its deliveries.
-  func dispatch(_ review: LeasedReview, _ ticket: Ticket, _ trace: TraceContext) async {
+  func dispatch(_ leasedReview: LeasedReview, _ lease: Lease, _ trace: TraceContext) async {
     let leased = ContinuousClock.now
+    var review = leasedReview
+    if review.unclearStarts > 0, let ending = await askFirst(lease, &review) {
+      return await conclude(ending, review, lease, trace)
+    }
     // Nobody waits for a suspect with a lease in hand: if it kills this process, all who have one pay for it.
     guard !gate.isWantedAlone else {
       return await conclude(
-        .postponed("another review is prepared alone here", outageDelay()), review, ticket, trace)
+        .postponed("another review is prepared alone here", Self.aloneDelay), review, lease, trace)
     }
     let ending: Ending
     do {
       if review.leaseLosses >= Self.suspiciousLosses {
-        ending = try await gate.withExclusive { await attempt(review, ticket, trace, leased: leased) }
+        ending = try await gate.withExclusive { [review] in await attempt(review, lease, trace, leased: leased) }
       } else {
-        ending = try await gate.withShared { await attempt(review, ticket, trace, leased: leased) }
+        ending = try await gate.withShared { [review] in await attempt(review, lease, trace, leased: leased) }
       }
     } catch {
       // Cancelled while it waited for its turn.
       ending = .postponed("handed back at shutdown", .zero)
     }
-    await conclude(ending, review, ticket, trace)
+    await conclude(ending, review, lease, trace)
   }
 
   /// How the attempt to dispatch a review ended.
@@ -48,31 +54,36 @@ extension Consumer {
     case retry(String)
     /// The worker may have it.
     case unclear(String, isCounted: Bool)
+    /// This version cannot read the row.
+    case unreadable(String)
     case failed(ErrorCode, String)
   }
 
   private func attempt(
-    _ review: LeasedReview, _ ticket: Ticket, _ trace: TraceContext, leased: ContinuousClock.Instant
+    _ review: LeasedReview, _ lease: Lease, _ trace: TraceContext, leased: ContinuousClock.Instant
   ) async -> Ending {
     if let wait = workerIsOut() { return .postponed(outageReason, wait) }
     let payload: PreparedPayload
-    switch await prepare(review, ticket) {
+    switch await prepare(review, lease) {
     case .success(let ready): payload = ready
     case .failure(let ending): return ending.ending
     }
     let prepared = ContinuousClock.now
-    if prepared - leased > Self.freshness, await !isStillWanted(ticket) { return .overtaken }
+    if prepared - leased > Self.freshness, await !isStillWanted(lease) { return .overtaken }
     if let wait = await waitForAdmission() { return .postponed(outageReason, wait) }
+    guard .now - leased < policy.callableTime else {
+      return .postponed("its lease would end while the worker is called", outageDelay())
+    }
     // The leave may have been long in coming, while another review probed the worker.
-    if .now - prepared > Self.freshness + Self.lookTime, await !isStillWanted(ticket) { return .overtaken }
-    return await call(payload, ticket, trace, prepared: prepared)
+    if .now - prepared > Self.freshness + Self.lookTime, await !isStillWanted(lease) { return .overtaken }
+    return await call(payload, lease, trace, prepared: prepared)
   }
 
   private struct NotPrepared: Error {
     var ending: Ending
   }
 
-  private func prepare(_ review: LeasedReview, _ ticket: Ticket) async -> Result<PreparedPayload, NotPrepared> {
+  private func prepare(_ review: LeasedReview, _ lease: Lease) async -> Result<PreparedPayload, NotPrepared> {
     let start = ContinuousClock.now
     let preparation = Task { () -> Result<PreparedPayload, PreparationError> in
       do throws(PreparationError) {
@@ -81,9 +92,9 @@ extension Consumer {
         return .failure(error)
       }
     }
-    hand.preparing(ticket, until: start + policy.preparationMax) { preparation.cancel() }
+    hand.preparing(lease, until: start + policy.preparationMax) { preparation.cancel() }
     let result = await preparation.value
-    let interruption = hand.prepared(ticket)
+    let interruption = hand.prepared(lease)
     metrics.prepareSeconds.record(seconds: .now - start)
     switch (result, interruption) {
     case (.success(let payload), _): return .success(payload)
@@ -102,23 +113,23 @@ extension Consumer {
 
   /// Whether the row still wants this dispatch: not cancelled, no newer attempt, the lease still ours. Where Postgres does not
   /// answer, the lease is trusted: the worker's start is idempotent, and the record says how the row stands.
-  private func isStillWanted(_ ticket: Ticket) async -> Bool {
-    (try? await looks.submit(ticket)) ?? true
+  private func isStillWanted(_ lease: Lease) async -> Bool {
+    (try? await looks.submit(lease)) ?? true
   }
 
   private func call(
-    _ payload: PreparedPayload, _ ticket: Ticket, _ trace: TraceContext, prepared: ContinuousClock.Instant
+    _ payload: PreparedPayload, _ lease: Lease, _ trace: TraceContext, prepared: ContinuousClock.Instant
   ) async -> Ending {
     let start = ContinuousClock.now
-    let outcome = await untilGivenUp(ticket) {
-      await worker.start(payload.body, reviewID: ticket.reviewID, attempt: ticket.attempt, trace: trace)
+    let outcome = await untilGivenUp(lease) {
+      await worker.start(payload.body, reviewID: lease.reviewID, attempt: lease.attempt, trace: trace)
     }
     metrics.dispatchSeconds.record(seconds: .now - start)
     switch outcome {
     case .dispatched(let response):
       circuit.succeeded()
       return .dispatched(
-        agentVersion: response.agentVersion ?? payload.agentVersion, report: await report(response, ticket),
+        agentVersion: response.agentVersion ?? payload.agentVersion, report: await report(response, lease),
         prepared: prepared)
     case .unavailable(let message):
       circuit.failed(reason: message)
@@ -126,52 +137,87 @@ extension Consumer {
     case .throttled(let retryAfter, let message):
       circuit.failed(retryAfter: retryAfter, reason: message)
       return .postponed("the worker throttles: \(message)", (retryAfter ?? .zero) + outageDelay())
+    case .outage(let message):
+      circuit.failed(reason: message)
+      return .postponed("not an answer of the worker's own: \(message)", outageDelay())
+    case .again(let message):
+      circuit.failed(reason: message)
+      return .postponed("the worker asks for it again: \(message)", outageDelay())
     case .refused(let message):
       circuit.succeeded()
       return .failed(.workerRejected, message)
     case .ambiguous(let message, let isAnswer):
-      return await ask(ticket, message, isAnswer: isAnswer, prepared)
+      return await ask(lease, message, isAnswer: isAnswer, prepared)
     }
   }
 
   /// A call of the worker, which the end of the drain cancels.
   private func untilGivenUp<Answer: Sendable>(
-    _ ticket: Ticket, _ call: @escaping @Sendable () async -> Answer
+    _ lease: Lease, _ call: @escaping @Sendable () async -> Answer
   ) async -> Answer {
     let calling = Task { await call() }
-    hand.calling(ticket) { calling.cancel() }
+    hand.calling(lease) { calling.cancel() }
     return await calling.value
   }
 
   /// The worker may or may not have it: asks, instead of guessing (I2).
   private func ask(
-    _ ticket: Ticket, _ message: String, isAnswer: Bool, _ prepared: ContinuousClock.Instant
+    _ lease: Lease, _ message: String, isAnswer: Bool, _ prepared: ContinuousClock.Instant
   ) async -> Ending {
     if hand.hasGivenUpCalls { return .unclear("handed back at shutdown while the worker was called", isCounted: false) }
-    switch await untilGivenUp(ticket, { await worker.status(of: ticket.reviewID) }) {
-    case .known(let run) where run.attempt == ticket.attempt:
-      circuit.succeeded()
-      await rememberWorkerAnswers()
-      return .dispatched(
-        agentVersion: nil, report: run.status.reviewStatus == .queued ? nil : RunReport(run),
-        prepared: prepared)
-    case .known:
-      circuit.succeeded()
-      await rememberWorkerAnswers()
-      return .unclear("\(message); the worker has another attempt", isCounted: true)
+    let (answer, hasAnswered) = await question(lease)
+    switch answer {
+    case .known(let run) where run.attempt == lease.attempt: return Self.dispatched(run, prepared)
+    case .known: return .unclear("\(message); the worker has another attempt", isCounted: true)
     case .unknown, .unsupported:
-      circuit.succeeded()
-      // Until it has once answered 200 there, a worker's 404 or 405 is no evidence.
-      let isEvidence = (try? await store.workerHasAnswered(workerURL)) ?? false
-      // An answer that is neither yes nor no is the start's own failure all the same: a worker that gives it for ever is not asked
-      // for ever. Silence is not.
+      // An answer that is neither yes nor no is the start's own failure: a worker that gives it each time is not asked without end.
+      // Silence is not.
       return .unclear(
-        "\(message); the worker does not know the review" + (isEvidence ? "" : ", as far as it can be asked"),
-        isCounted: isEvidence || isAnswer)
+        "\(message); the worker does not know the review" + (hasAnswered ? "" : ", as far as it can be asked"),
+        isCounted: hasAnswered || isAnswer)
     case .failed(let second):
-      circuit.failed(reason: second)
       return .unclear("\(message); asked about it, the worker failed too: \(second)", isCounted: false)
     }
+  }
+
+  /// An earlier start of this attempt may have reached the worker: asks before it is repeated (I2).
+  /// - Parameter review: its unclear starts are over if the worker says that it does not have the attempt.
+  /// - Returns: how the dispatch ends; nil if the attempt may be started.
+  private func askFirst(_ lease: Lease, _ review: inout LeasedReview) async -> Ending? {
+    if workerIsOut() != nil { return .unclear(outageReason, isCounted: false) }
+    if await waitForAdmission() != nil { return .unclear(outageReason, isCounted: false) }
+    let (answer, hasAnswered) = await question(lease)
+    switch answer {
+    case .known(let run) where run.attempt == lease.attempt: return Self.dispatched(run, .now)
+    case .known: review.unclearStarts = 0
+    case .unknown, .unsupported: if hasAnswered { review.unclearStarts = 0 }
+    case .failed(let message):
+      return .unclear(
+        "an earlier start may have succeeded, and the worker could not be asked: \(message)", isCounted: false)
+    }
+    return nil
+  }
+
+  /// Asks the worker about a review, and the circuit hears of it.
+  /// - Returns: the answer; and whether an answer that it does not have the review is evidence: until it has once answered 200, a
+  ///   worker's 404 or 405 is none.
+  private func question(_ lease: Lease) async -> (answer: StatusAnswer, isEvidence: Bool) {
+    let first = await untilGivenUp(lease) { await worker.status(of: lease.reviewID) }
+    let hasAnswered = (try? await store.workerHasAnswered(workerURL)) ?? false
+    let answer = first.judged(hasAnswered: hasAnswered)
+    if case .known = answer { await rememberWorkerAnswers() }
+    if case .failed(let message) = answer {
+      circuit.failed(reason: message)
+    } else {
+      circuit.succeeded()
+    }
+    return (answer, hasAnswered)
+  }
+
+  /// The worker has the attempt, as it answered when it was asked.
+  private static func dispatched(_ run: RunStatus, _ prepared: ContinuousClock.Instant) -> Ending {
+    .dispatched(
+      agentVersion: nil, report: run.status.reviewStatus == .queued ? nil : RunReport(run), prepared: prepared)
   }
 
   private func rememberWorkerAnswers() async {
@@ -184,22 +230,22 @@ extension Consumer {
 
   /// A start that is answered with a later state than queued counts as a callback. An end is asked for once more, because the
   /// answer of a start lacks what only the end tells: what was used up, and what was found.
-  private func report(_ response: StartResponse, _ ticket: Ticket) async -> RunReport? {
+  private func report(_ response: StartResponse, _ lease: Lease) async -> RunReport? {
     let status = response.status.reviewStatus
     guard status != .queued else { return nil }
     if status.isTerminal,
-      case .known(let run) = await untilGivenUp(ticket, { await worker.status(of: ticket.reviewID) }),
-      run.attempt == ticket.attempt, run.status.reviewStatus.isTerminal
+      case .known(let run) = await untilGivenUp(lease, { await worker.status(of: lease.reviewID) }),
+      run.attempt == lease.attempt, run.status.reviewStatus.isTerminal
     {
       await rememberWorkerAnswers()
       return RunReport(run)
     }
-    return RunReport(status: status, attempt: ticket.attempt)
+    return RunReport(status: status, attempt: lease.attempt)
   }
 
   // MARK: The worker's circuit
 
-  private var outageReason: String { "the worker is out" + (circuit.reason.map { ": \($0)" } ?? "") }
+  var outageReason: String { "the worker is out" + (circuit.reason.map { ": \($0)" } ?? "") }
 
   private func outageDelay() -> Duration {
     policy.retry.base / 2 + policy.retry.delay(attempt: 1)

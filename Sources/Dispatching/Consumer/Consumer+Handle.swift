@@ -24,6 +24,7 @@ extension Consumer {
       ticket = try Ticket(body: delivery.body)
     } catch {
       hand.decided()
+      census.decided(delivery)
       return await bury(delivery, reason: error.description)
     }
     let trace =
@@ -34,29 +35,35 @@ extension Consumer {
 
   private func decide(_ ticket: Ticket, _ delivery: Delivery, _ trace: TraceContext) async {
     var verdict = await takeLease(ticket, delivery)
-    if verdict == .held {
-      // Counts as unleased meanwhile: while it is here, the ticket is not lost.
-      verdict = await held.wait(ticket)
-    }
+    // What another process has leased is not missed. What is only locked may be: it stays undecided while it waits here.
+    if verdict == .held { census.decided(delivery) }
+    if let waiting = verdict, waiting == .held || waiting == .locked { verdict = await held.wait(ticket, waiting) }
+    // Without a verdict, the delivery stays undecided here until it is the queue's again.
     guard let verdict else { return hand.decided() }
+    census.decided(delivery)
     switch verdict {
     case .leased(let review):
-      hand.begin(ticket, delivery)
+      let lease = Lease(ticket, holder: holder, until: review.leasedUntil)
+      hand.begin(ticket, delivery, by: lease, claimedAt: review.claimedAt)
       hand.decided()
       metrics.queueWaitSeconds.record(seconds: review.leasedAt.since(review.claimedAt))
-      await dispatch(review, ticket, trace)
-    case .mine:
+      await dispatch(review, lease, trace)
+    case .unreadable(let lease, let reason):
+      hand.begin(ticket, delivery, by: lease)
       hand.decided()
-      if !hand.adopt(ticket, delivery) { await resume(ticket, delivery, trace) }
+      await conclude(.unreadable(reason), nil, lease, trace)
+    case .mine(let lease):
+      hand.decided()
+      if !hand.adopt(ticket, delivery) { await resume(ticket, lease, delivery, trace) }
     case .dispatched:
       hand.decided()
       settle([delivery], .acknowledge, .duplicate)
     case .overtaken:
       hand.decided()
       settle([delivery], .reject, .duplicate)
-    case .held:
+    case .held, .locked:
       hand.decided()
-      // Shutting down: another consumer waits for it. Otherwise too many wait already, and the reaper covers it.
+      // Shutting down: another consumer waits for it. Otherwise too many wait already, or it has for too long: the reaper covers it.
       settle([delivery], flow.isDraining ? .giveBack : .reject, .returned)
     case .unknown:
       hand.decided()
@@ -67,20 +74,70 @@ extension Consumer {
   }
 
   /// The lease is this process's own, but the work has ended without settling it: dropped, and taken again.
-  private func resume(_ ticket: Ticket, _ delivery: Delivery, _ trace: TraceContext) async {
+  private func resume(_ ticket: Ticket, _ lease: Lease, _ delivery: Delivery, _ trace: TraceContext) async {
     hand.received()
+    census.received(delivery)
     let isDropped = await outage.untilItWorks("dropping a lease", while: { _ in isCurrent(delivery) }) {
-      try await store.dropLease(ticket, by: holder)
+      try await store.drop(lease)
       return true
     }
     guard isDropped != nil else { return hand.decided() }
     await decide(ticket, delivery, trace)
   }
 
+  /// Between tries of a locked row. Mostly it is another statement of Baton's that has it, for a millisecond or two.
+  private static let lockWaits: [Duration] = [.milliseconds(5), .milliseconds(20), .milliseconds(80)]
+
   /// Takes the lease, through an outage of Postgres if need be.
-  /// - Returns: nil where the delivery is no longer this process's to settle.
+  /// - Returns: nil if the delivery is settled, or no longer this process's to settle.
   private func takeLease(_ ticket: Ticket, _ delivery: Delivery) async -> LeaseVerdict? {
-    await outage.untilItWorks("taking a lease", while: { _ in isCurrent(delivery) }) { try await leases.submit(ticket) }
+    for wait in Self.lockWaits {
+      let verdict = await tryLease(ticket, delivery)
+      guard verdict == .locked else { return verdict }
+      try? await Task.sleep(for: wait)
+    }
+    return await tryLease(ticket, delivery)
+  }
+
+  private func tryLease(_ ticket: Ticket, _ delivery: Delivery) async -> LeaseVerdict? {
+    let deadline = ContinuousClock.now + HeldTickets.timeMax
+    var isWorn = delivery.deliveryCount >= ReviewTopology.renewalLimit
+    while true {
+      var fault: (any Error)?
+      let verdict = await outage.untilItWorks("taking a lease") { error in
+        fault = error
+        return isCurrent(delivery) && !isWorn && .now < deadline && !DatabaseOutage.isAboutRow(error)
+      } _: {
+        try await leases.submit(ticket)
+      }
+      if let verdict { return verdict }
+      guard isCurrent(delivery), let fault else { return nil }
+      if DatabaseOutage.isAboutRow(fault) {
+        logger.error(
+          "the review cannot be leased; its ticket is rejected, and the reaper publishes it again later",
+          metadata: .review(
+            ticket.reviewID, attempt: ticket.attempt, TraceContext(reviewID: ticket.reviewID), ["error": "\(fault)"]))
+        settle([delivery], .reject, .returned)
+        return nil
+      }
+      if isWorn, await renew(delivery) { return nil }
+      isWorn = false
+      guard .now < deadline else {
+        settle([delivery], .giveBack, .returned)
+        return nil
+      }
+    }
+  }
+
+  /// Puts a copy of a ticket in its place, before the broker takes it for poison: what an outage has given back was not its fault.
+  /// - Returns: whether the delivery is settled with that.
+  private func renew(_ delivery: Delivery) async -> Bool {
+    guard await tickets.renew(delivery) == .confirmed else { return false }
+    logger.notice(
+      "a ticket that outages have given back too often is published anew",
+      metadata: ["message_id": "\(delivery.messageID ?? "none")", "deliveries": "\(delivery.deliveryCount)"])
+    settle([delivery], .reject, .returned)
+    return true
   }
 
   /// Whether settling the delivery still means something: after a reconnect the broker delivers it again.
@@ -90,6 +147,7 @@ extension Consumer {
 
   /// Settles deliveries that stand for the same thing, and counts them.
   func settle(_ deliveries: [Delivery], _ settling: Settling, _ outcome: BatonMetrics.DeliveryOutcome) {
+    if case .giveBack = settling { census.gaveBack() }
     for delivery in deliveries {
       switch settling {
       case .acknowledge: _ = source.acknowledge(delivery)
@@ -105,15 +163,26 @@ extension Consumer {
     logger.error(
       "not a message that can be worked on: moving it to \(ReviewTopology.deadQueue)",
       metadata: review.merging(["message_id": "\(delivery.messageID ?? "none")", "reason": "\(reason)"]) { $1 })
+    let start = ContinuousClock.now
     var attempt = 0
     while true {
       let outcome = await tickets.publishDead(delivery, reason: reason)
-      if outcome == .confirmed { break }
-      logger.warning("dead letter not confirmed; trying again", metadata: ["outcome": "\(outcome)"])
+      if outcome == .confirmed { return settle([delivery], .reject, .poison) }
+      logger.log(
+        level: attempt == 0 ? .warning : .debug, "dead letter not confirmed; trying again",
+        metadata: review.merging(["outcome": "\(outcome)"]) { $1 })
       guard isCurrent(delivery) else { return }
+      guard .now - start < Self.deadLetterTimeMax else { break }
       try? await Task.sleep(for: policy.retry.delay(attempt: min(attempt, 3)))
       attempt += 1
     }
-    settle([delivery], .reject, .poison)
+    logger.warning(
+      "dead letter not confirmed for \(Self.deadLetterTimeMax): given back to the broker, which counts its deliveries",
+      metadata: review)
+    settle([delivery], .giveBack, .returned)
   }
+
+  /// How long poison is kept here while no dead letter can be published: then others get its place, and at the delivery limit the broker
+  /// moves it to the dead letters itself.
+  private static let deadLetterTimeMax: Duration = .seconds(60)
 }

@@ -25,11 +25,13 @@ package struct Consumer: Service {
     package var worker: WorkerClient
     package var workerURL: String
     package var workerCircuit: Circuit
+    package var holderState: HolderState
     package var metrics: BatonMetrics
 
     package init(
       store: ReviewStore, deliveries: AMQPConsumer, tickets: TicketPublisher, preparer: any PayloadPreparer,
-      worker: WorkerClient, workerURL: String, workerCircuit: Circuit, metrics: BatonMetrics
+      worker: WorkerClient, workerURL: String, workerCircuit: Circuit, holderState: HolderState,
+      metrics: BatonMetrics
     ) {
       self.store = store
       self.deliveries = deliveries
@@ -38,6 +40,7 @@ package struct Consumer: Service {
       self.worker = worker
       self.workerURL = workerURL
       self.workerCircuit = workerCircuit
+      self.holderState = holderState
       self.metrics = metrics
     }
   }
@@ -49,18 +52,21 @@ package struct Consumer: Service {
   let worker: WorkerClient
   let workerURL: String
   let circuit: Circuit
+  let holderState: HolderState
   let metrics: BatonMetrics
   let holder: Holder.ID
   let policy: DispatchPolicy
   let logger: Logger
 
   let hand = WorkInHand()
+  let census = TicketCensus()
   let gate = SolitudeGate()
   let outage: DatabaseOutage
   let held: HeldTickets
   let leases: Batcher<Ticket, LeaseVerdict>
-  let looks: Batcher<Ticket, Bool>
+  let looks: Batcher<Lease, Bool>
   let records: Batcher<DispatchRecord, RecordAnswer>
+  private let lease: @Sendable ([Ticket]) async throws -> [LeaseVerdict]
   let flow: DeliveryFlow
 
   package init(_ dependencies: Dependencies, holder: Holder.ID, policy: DispatchPolicy, logger: Logger) {
@@ -71,6 +77,7 @@ package struct Consumer: Service {
     worker = dependencies.worker
     workerURL = dependencies.workerURL
     circuit = dependencies.workerCircuit
+    holderState = dependencies.holderState
     metrics = dependencies.metrics
     self.holder = holder
     self.policy = policy
@@ -83,19 +90,20 @@ package struct Consumer: Service {
         tickets, by: holder, for: policy.leaseDuration, holderTimeout: policy.holderTimeout,
         attemptMax: policy.attemptMax)
     }
-    held = HeldTickets(countMax: max(1, policy.prefetch / 4), store: store, lease: lease, logger: logger)
-    leases = Batcher(maxBatch: 256) { tickets in await results(tickets.count) { try await lease(tickets) } }
-    looks = Batcher(maxBatch: 256) { tickets in
-      await results(tickets.count) { try await store.stillLeased(tickets, by: holder) }
+    self.lease = lease
+    let leaseEach: @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>] = { tickets in
+      await results(tickets) { try await lease(Array($0)) }
     }
-    records = Batcher(maxBatch: 256) { records in
-      await results(records.count) { try await store.recordDispatched(records, by: holder) }
-    }
+    held = HeldTickets(countMax: max(1, policy.prefetch / 4), store: store, lease: leaseEach, logger: logger)
+    leases = Batcher(maxBatch: 256, run: leaseEach)
+    looks = Batcher(maxBatch: 256) { await results($0) { try await store.stillLeased(Array($0), by: holder) } }
+    records = Batcher(maxBatch: 256) { await results($0) { try await store.recordDispatched(Array($0), by: holder) } }
   }
 
   /// What the holder's heartbeat says of this consumer.
   package var report: Holder.Report {
-    Holder.Report(unleasedTickets: hand.undecidedCount, inFlight: hand.count, leasedUpTo: hand.leasedUpTo)
+    Holder.Report(
+      unleasedTickets: hand.undecidedCount, inFlight: hand.count, leasedUpTo: hand.leasedUpTo)
   }
 
   /// What keeps this consumer from consuming, for `/readyz`; nil where all is well.
@@ -104,12 +112,16 @@ package struct Consumer: Service {
     return flow.fault
   }
 
+  /// Why the worker cannot be called, for `/readyz`; nil if it can.
+  package var workerFault: String? { circuit.openFor == nil ? nil : outageReason }
+
   /// Consumes until the service is shut down, then drains: what is in hand is finished, or handed back when
   /// BATON_DRAIN_TIMEOUT is over.
   package func run() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await source.run() }
       group.addTask { await watch() }
+      group.addTask { await answerRollCalls() }
       await withGracefulShutdownHandler {
         await consume()
       } onGracefulShutdown: {
@@ -125,6 +137,7 @@ package struct Consumer: Service {
       for await delivery in source.deliveries {
         flow.received()
         hand.received()
+        census.received(delivery)
         group.addTask { await handle(delivery) }
       }
     }
@@ -146,6 +159,11 @@ package struct Consumer: Service {
     hand.giveUpCalls()
   }
 
+  private func answerRollCalls() async {
+    var answers = RollCallAnswers(store: store, source: source, census: census, holder: holder, logger: logger)
+    await answers.run()
+  }
+
   /// Looks after what no single delivery sees.
   private func watch() async {
     while !Task.isCancelled {
@@ -154,23 +172,32 @@ package struct Consumer: Service {
       metrics.inflightReviews.set(hand.count)
       metrics.circuitOpen(.worker).set(circuit.openFor == nil ? 0 : 1)
       await flow.keepFlowing(
-        inFlight: hand.count + hand.undecidedCount, isCircuitOpen: circuit.openFor != nil, outage: outage.duration,
+        inFlight: hand.count + hand.undecidedCount, isCircuitOpen: circuit.openFor != nil,
+        circuitReason: circuit.reason, isHolderAway: holderState.isAway, outage: outage.duration,
         isDatabaseBack: { await self.isDatabaseBack() })
     }
   }
 
+  /// By a lease of nothing: it needs what every lease needs. Postgres may answer, and the table be locked for a migration.
   private func isDatabaseBack() async -> Bool {
-    await outage.untilItWorks("looking for Postgres", while: { _ in false }) { try await store.now() } != nil
+    await outage.untilItWorks("looking for Postgres", while: { _ in false }) { try await lease([]) } != nil
   }
 }
 
-/// Gives each of a batch its own result, or all of them the error.
-private func results<Output: Sendable>(
-  _ count: Int, _ run: () async throws -> [Output]
+/// Gives each of a batch its own result. A batch that Postgres refuses because of a row is run again in halves: all but that row have
+/// their results.
+private func results<Input: Sendable, Output: Sendable>(
+  _ inputs: some BidirectionalCollection<Input> & Sendable,
+  _ run: @Sendable (ArraySlice<Input>) async throws -> [Output]
 ) async -> [Result<Output, any Error>] {
+  let inputs = ArraySlice(inputs)
   do {
-    return try await run().map { .success($0) }
+    return try await run(inputs).map { .success($0) }
   } catch {
-    return Array(repeating: .failure(error), count: count)
+    guard inputs.count > 1, DatabaseOutage.isAboutRow(error) else {
+      return Array(repeating: .failure(error), count: inputs.count)
+    }
+    let middle = inputs.startIndex + inputs.count / 2
+    return await results(inputs[..<middle], run) + results(inputs[middle...], run)
   }
 }

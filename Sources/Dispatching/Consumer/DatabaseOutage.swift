@@ -1,6 +1,7 @@
 internal import Logging
 internal import PostgresClient
 internal import Resilience
+internal import ReviewStore
 internal import Synchronization
 
 /// How long Postgres has not answered, as this process's statements saw it. Told once when it goes and once when it is back.
@@ -13,7 +14,10 @@ final class DatabaseOutage: Sendable {
   /// Since when no statement has succeeded; nil while all is well.
   var duration: Duration? { since.withLock { $0.map { .now - $0 } } }
 
-  /// Repeats a statement until it succeeds.
+  /// For how long a locked row is waited for before the log names it.
+  static let lockTimeMax: Duration = .seconds(5)
+
+  /// Repeats a statement until it succeeds. A locked row is waited for alone, and is no outage.
   /// - Parameter goesOn: asked after each failure, with its error; false ends it.
   /// - Returns: nil where it was given up.
   func untilItWorks<Result: Sendable>(
@@ -21,14 +25,22 @@ final class DatabaseOutage: Sendable {
   ) async -> Result? {
     let backoff = Backoff(base: .milliseconds(100), max: .seconds(3))
     var attempt = 0
+    var lock = LockWatch()
     while true {
       do {
         let result = try await statement()
         recovered()
         return result
       } catch {
-        guard goesOn(error) else { return nil }
-        failed(what, error)
+        let goes = goesOn(error)
+        if let locked = error as? RowLocked {
+          if lock.isToBeNamed() {
+            logger.warning("\(locked); it waits, and nothing else does", metadata: ["while": "\(what)"])
+          }
+        } else if goes || !Self.isRefusal(error) {
+          failed(what, error)
+        }
+        guard goes else { return nil }
         try? await Task.sleep(for: backoff.delay(attempt: attempt))
         attempt += 1
         guard goesOn(error) else { return nil }
@@ -38,12 +50,20 @@ final class DatabaseOutage: Sendable {
 
   /// Whether Postgres answers, and refuses this one statement: repeating it is no use, and no other has to wait for it.
   static func isRefusal(_ error: any Error) -> Bool {
+    if error is RowLocked { return false }
     guard let error = error as? PostgresError else { return true }
     return switch error.kind {
     case .server(let state): !error.isTransient && state != SQLState.queryCanceled
     case .encoding, .decoding: true
     case .connectionFailed, .connectionLost, .cancelled, .closed: false
     }
+  }
+
+  /// Whether the error is about the values of a row, and not about the statement or the database: data exceptions, checks, a damaged
+  /// page. Others of its batch go on without it.
+  static func isAboutRow(_ error: any Error) -> Bool {
+    guard let state = (error as? PostgresError)?.sqlState else { return error is UnknownValue }
+    return state.hasPrefix("22") || state.hasPrefix("23") || ["XX001", "XX002", "54000"].contains(state)
   }
 
   private func failed(_ what: String, _ error: any Error) {
@@ -64,5 +84,19 @@ final class DatabaseOutage: Sendable {
       return since
     }
     if let ended { logger.notice("Postgres answers again", metadata: ["after": "\(.now - ended)"]) }
+  }
+}
+
+/// Says once that a row has been locked for too long.
+struct LockWatch {
+  private let since = ContinuousClock.now
+  private var isNamed = false
+
+  var duration: Duration { .now - since }
+
+  mutating func isToBeNamed() -> Bool {
+    guard !isNamed, duration > DatabaseOutage.lockTimeMax else { return false }
+    isNamed = true
+    return true
   }
 }

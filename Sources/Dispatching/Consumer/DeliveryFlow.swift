@@ -16,6 +16,7 @@ final class DeliveryFlow: Sendable {
 
   private enum Pause: Equatable {
     case circuitOpen
+    case holderAway
     case databaseAway
   }
 
@@ -57,27 +58,34 @@ final class DeliveryFlow: Sendable {
 
   /// Called every second.
   func keepFlowing(
-    inFlight: Int, isCircuitOpen: Bool, outage: Duration?, isDatabaseBack: () async -> Bool
+    inFlight: Int, isCircuitOpen: Bool, circuitReason: String?, isHolderAway: Bool, outage: Duration?,
+    isDatabaseBack: () async -> Bool
   ) async {
     guard !isDraining else { return }
     let pause = state.withLock { $0.pause }
     switch pause {
-    case nil where outage.map({ $0 > Self.outageMax }) ?? false:
+    case _ where pause != .databaseAway && outage.map({ $0 > Self.outageMax }) ?? false:
       logger.error("Postgres has been away for a minute: all deliveries go back to the broker")
       set(.databaseAway)
       await source.stopConsuming(endsDeliveries: false)
       source.rebuildChannel()
     case nil where isCircuitOpen:
-      logger.warning("the worker is out: taking no deliveries until it answers")
+      logger.warning(
+        "the worker is out: taking no deliveries until it answers", metadata: ["reason": "\(circuitReason ?? "")"])
       set(.circuitOpen)
+      await source.stopConsuming(endsDeliveries: false)
+    case nil where isHolderAway:
+      logger.warning("this process is not signed on as a holder: taking no deliveries until it is")
+      set(.holderAway)
       await source.stopConsuming(endsDeliveries: false)
     case nil:
       await proveConsuming(inFlight: inFlight)
-    case .circuitOpen where !isCircuitOpen, .databaseAway where await isDatabaseBack():
+    case .circuitOpen where !isCircuitOpen, .holderAway where !isHolderAway,
+      .databaseAway where await isDatabaseBack():
       logger.notice("taking deliveries again")
       set(nil)
       source.resumeConsuming()
-    case .circuitOpen, .databaseAway: break
+    case .circuitOpen, .holderAway, .databaseAway: break
     }
   }
 

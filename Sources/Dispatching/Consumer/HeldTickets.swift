@@ -1,27 +1,31 @@
 internal import Logging
 internal import ReviewStore
 internal import Reviews
+internal import Telemetry
 
-/// Tickets whose reviews another process has leased, looked at again all together until each is decided.
+/// Tickets whose reviews another process has leased, or another transaction has locked, looked at again all together until each is
+/// decided. They wait for each other only, never the batches of those that can be decided at once.
 ///
 /// The broker's redelivery is the fast way back after a kill: the ticket is here within milliseconds, and the lease
 /// becomes free as soon as the dead holder's lock has been free for two seconds.
 actor HeldTickets {
   private struct Waiter {
     var ticket: Ticket
-    var since: ContinuousClock.Instant
+    var lock = LockWatch()
     var continuation: CheckedContinuation<LeaseVerdict, Never>
   }
 
   private static let interval: Duration = .milliseconds(400)
   /// RabbitMQ closes the channel of a delivery that is unacknowledged for 30 minutes.
-  private static let timeMax: Duration = .seconds(600)
+  static let timeMax: Duration = .seconds(600)
 
   private let countMax: Int
   private let store: ReviewStore
-  private let lease: @Sendable ([Ticket]) async throws -> [LeaseVerdict]
+  private let lease: @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>]
   private let logger: Logger
   private var waiters: [Waiter] = []
+  /// Those among them that are being looked at.
+  private var count = 0
   private var isLooking = false
   private var isClosed = false
 
@@ -29,8 +33,8 @@ actor HeldTickets {
   ///   - countMax: further tickets are refused; the reaper covers them.
   ///   - lease: tries the leases of a batch.
   init(
-    countMax: Int, store: ReviewStore, lease: @escaping @Sendable ([Ticket]) async throws -> [LeaseVerdict],
-    logger: Logger
+    countMax: Int, store: ReviewStore,
+    lease: @escaping @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>], logger: Logger
   ) {
     self.countMax = countMax
     self.store = store
@@ -38,12 +42,14 @@ actor HeldTickets {
     self.logger = logger
   }
 
-  /// Waits until the ticket's lease is decided otherwise than `.held`.
-  /// - Returns: the verdict; `.held` where there is no room, it takes too long, or this process is shutting down.
-  func wait(_ ticket: Ticket) async -> LeaseVerdict {
-    guard waiters.count < countMax, !isClosed else { return .held }
+  /// Waits until the ticket's lease is decided otherwise than `.held` or `.locked`.
+  /// - Parameter verdict: the present one of these two.
+  /// - Returns: the verdict; one of these two if there is no room, it takes too long, or this process is shutting down.
+  func wait(_ ticket: Ticket, _ verdict: LeaseVerdict) async -> LeaseVerdict {
+    guard count < countMax, !isClosed else { return verdict }
+    count += 1
     return await withCheckedContinuation { continuation in
-      waiters.append(Waiter(ticket: ticket, since: .now, continuation: continuation))
+      waiters.append(Waiter(ticket: ticket, continuation: continuation))
       if !isLooking {
         isLooking = true
         Task { await look() }
@@ -54,7 +60,7 @@ actor HeldTickets {
   /// Lets go of everything: this process is shutting down.
   func close() {
     isClosed = true
-    for waiter in waiters { waiter.continuation.resume(returning: .held) }
+    for waiter in waiters { resume(waiter, .held) }
     waiters = []
   }
 
@@ -65,22 +71,41 @@ actor HeldTickets {
       waiters = []
       do {
         try await store.lookAtHolders()
-        settle(looked, try await lease(looked.map(\.ticket)))
       } catch {
-        logger.debug("held tickets not looked at", metadata: ["error": "\(error)"])
-        settle(looked, looked.map { _ in .held })
+        logger.debug("holders not looked at", metadata: ["error": "\(error)"])
       }
+      let results = await lease(looked.map(\.ticket))
+      for (waiter, result) in zip(looked, results) { settle(waiter, result) }
     }
     isLooking = false
   }
 
-  private func settle(_ looked: [Waiter], _ verdicts: [LeaseVerdict]) {
-    for (waiter, verdict) in zip(looked, verdicts) {
-      if verdict == .held && !isClosed && .now - waiter.since < Self.timeMax {
-        waiters.append(waiter)
-      } else {
-        waiter.continuation.resume(returning: verdict)
-      }
+  private func settle(_ waiter: Waiter, _ result: Result<LeaseVerdict, any Error>) {
+    var waiter = waiter
+    var isDecided = isClosed || waiter.lock.duration >= Self.timeMax
+    var verdict = LeaseVerdict.held
+    switch result {
+    case .success(let found):
+      verdict = found
+      isDecided = isDecided || found != .held && found != .locked
+    case .failure(let error):
+      logger.debug("a held ticket could not be looked at", metadata: ["error": "\(error)"])
+      isDecided = isDecided || DatabaseOutage.isAboutRow(error)
     }
+    guard !isDecided else { return resume(waiter, verdict) }
+    if verdict == .locked, waiter.lock.isToBeNamed() { name(waiter) }
+    waiters.append(waiter)
+  }
+
+  private func name(_ waiter: Waiter) {
+    logger.warning(
+      "\(RowLocked(reviewID: waiter.ticket.reviewID)); it waits, and nothing else does",
+      metadata: .review(
+        waiter.ticket.reviewID, attempt: waiter.ticket.attempt, TraceContext(reviewID: waiter.ticket.reviewID)))
+  }
+
+  private func resume(_ waiter: Waiter, _ verdict: LeaseVerdict) {
+    count -= 1
+    waiter.continuation.resume(returning: verdict)
   }
 }

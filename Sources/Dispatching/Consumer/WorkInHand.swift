@@ -1,5 +1,6 @@
 internal import AMQPClient
 internal import FoundationEssentials
+internal import ReviewStore
 internal import Reviews
 internal import Synchronization
 
@@ -16,6 +17,11 @@ final class WorkInHand: Sendable {
       reviewID = ticket.reviewID
       attempt = ticket.attempt
     }
+
+    init(_ lease: Lease) {
+      reviewID = lease.reviewID
+      attempt = lease.attempt
+    }
   }
 
   /// Why a preparation was ended from outside.
@@ -25,7 +31,9 @@ final class WorkInHand: Sendable {
   }
 
   private struct Work {
-    var deliveries: [Delivery]
+    /// The newest: an attempt whose lease has run out has nothing to settle any more.
+    var lease: Lease
+    var deliveries: [Delivery] = []
     var preparation: (@Sendable () -> Void)?
     var deadline: ContinuousClock.Instant?
     var interruption: Interruption?
@@ -38,6 +46,14 @@ final class WorkInHand: Sendable {
     var isShuttingDown = false
     var hasGivenUpCalls = false
     var leasedUpTo: Timestamp?
+
+    /// Changes the work of a lease, until it ends.
+    @discardableResult
+    mutating func change<Result>(_ lease: Lease, _ change: (inout Work) -> Result) -> Result? {
+      guard var work = works[Key(lease)], work.lease == lease else { return nil }
+      defer { works[Key(lease)] = work }
+      return change(&work)
+    }
   }
 
   private let state = Mutex(State())
@@ -48,7 +64,7 @@ final class WorkInHand: Sendable {
   /// Deliveries for which no lease was decided yet.
   var undecidedCount: Int { state.withLock { $0.undecided } }
 
-  /// When the newest ticket was claimed that came here first and was leased.
+  /// When the newest review was claimed whose ticket came here first and was leased.
   var leasedUpTo: Timestamp? { state.withLock { $0.leasedUpTo } }
 
   /// A delivery has come in, and its lease is to be decided.
@@ -57,12 +73,19 @@ final class WorkInHand: Sendable {
   /// A delivery's lease was decided, or the delivery is settled or gone.
   func decided() { state.withLock { $0.undecided -= 1 } }
 
-  /// Takes a leased review into hand.
-  func begin(_ ticket: Ticket, _ delivery: Delivery) {
-    state.withLock { state in
-      state.works[Key(ticket), default: Work(deliveries: [])].deliveries.append(delivery)
-      if !delivery.isRedelivered { state.leasedUpTo = max(state.leasedUpTo ?? ticket.claimedAt, ticket.claimedAt) }
+  /// Takes a leased review. An earlier attempt of this process, whose lease has run out, leaves its deliveries to this one.
+  /// - Parameter claimedAt: the row's; nil if the row could not be read. The message's own time only says whether it is the ticket of that
+  ///   claim: an older one, which entered the queue earlier, proves nothing about what entered it since.
+  func begin(_ ticket: Ticket, _ delivery: Delivery, by lease: Lease, claimedAt: Timestamp? = nil) {
+    let overdue = state.withLock { state in
+      let earlier = state.works[Key(ticket)]
+      state.works[Key(ticket)] = Work(lease: lease, deliveries: (earlier?.deliveries ?? []) + [delivery])
+      if let claimedAt, !delivery.isRedelivered, ticket.claimedAt == claimedAt {
+        state.leasedUpTo = max(state.leasedUpTo ?? claimedAt, claimedAt)
+      }
+      return earlier?.preparation
     }
+    overdue?()
   }
 
   /// Adds a delivery to the work that stands for the same review.
@@ -75,30 +98,38 @@ final class WorkInHand: Sendable {
     }
   }
 
-  /// Ends the work.
-  /// - Returns: its deliveries, to be settled.
-  func end(_ ticket: Ticket) -> [Delivery] {
-    state.withLock { $0.works.removeValue(forKey: Key(ticket))?.deliveries ?? [] }
+  /// Ends the work of a lease.
+  /// - Returns: its deliveries, to be settled; none if a later lease of the review has taken them over.
+  func end(_ lease: Lease) -> [Delivery] {
+    state.withLock { state in
+      guard state.works[Key(lease)]?.lease == lease else { return [] }
+      return state.works.removeValue(forKey: Key(lease))?.deliveries ?? []
+    }
   }
 
   /// Registers a running preparation, so that it can be interrupted.
-  func preparing(_ ticket: Ticket, until deadline: ContinuousClock.Instant, cancel: @escaping @Sendable () -> Void) {
+  func preparing(_ lease: Lease, until deadline: ContinuousClock.Instant, cancel: @escaping @Sendable () -> Void) {
     let isTooLate = state.withLock { state in
-      state.works[Key(ticket)]?.preparation = cancel
-      state.works[Key(ticket)]?.deadline = deadline
-      if state.isShuttingDown { state.works[Key(ticket)]?.interruption = .shuttingDown }
-      return state.isShuttingDown
+      let isTooLate = state.isShuttingDown
+      state.change(lease) { work in
+        work.preparation = cancel
+        work.deadline = deadline
+        if isTooLate { work.interruption = .shuttingDown }
+      }
+      return isTooLate
     }
     if isTooLate { cancel() }
   }
 
   /// The preparation has ended.
   /// - Returns: why, where it was ended from outside.
-  func prepared(_ ticket: Ticket) -> Interruption? {
+  func prepared(_ lease: Lease) -> Interruption? {
     state.withLock { state in
-      state.works[Key(ticket)]?.preparation = nil
-      state.works[Key(ticket)]?.deadline = nil
-      return state.works[Key(ticket)]?.interruption
+      state.change(lease) { work in
+        work.preparation = nil
+        work.deadline = nil
+        return work.interruption
+      } ?? nil
     }
   }
 
@@ -114,9 +145,9 @@ final class WorkInHand: Sendable {
   }
 
   /// Registers a call of the worker, so that it can be given up.
-  func calling(_ ticket: Ticket, cancel: @escaping @Sendable () -> Void) {
+  func calling(_ lease: Lease, cancel: @escaping @Sendable () -> Void) {
     let isTooLate = state.withLock { state in
-      state.works[Key(ticket)]?.call = cancel
+      state.change(lease) { $0.call = cancel }
       return state.hasGivenUpCalls
     }
     if isTooLate { cancel() }

@@ -4,12 +4,17 @@ package import Resilience
 package import ReviewStore
 internal import ServiceLifecycle
 
-/// Keeps this process known as a holder, and hears the notifications: one session that holds the advisory lock, listens,
-/// and is made again for ever; and a heartbeat through the pool.
+/// Keeps this process known as a holder, and hears the notifications, on a session of its own.
+///
+/// Each session listens, enters the holder's row and takes its lock as one step, which is repeated with each reconnect. The session
+/// also sends the heartbeats: no slow statement and no busy pool delays them. While it is away or does not answer, the heartbeats
+/// go through the pool, so that what this process holds stays its own.
 ///
 /// Listed before the roles that claim or lease, so that it stops after them: it leaves when they have drained.
 package struct HolderSession: Service {
   package let holder: Holder
+  /// What the roles ask before they take new work.
+  package let state: HolderState
   /// Woken when reviews may have become due; also after every reconnect, because notifications may have been missed.
   package let pendingWakeup = Wakeup()
   /// Woken when something was put into the outbox.
@@ -26,21 +31,35 @@ package struct HolderSession: Service {
     package static let outbox = "baton_outbox"
   }
 
+  /// When the session has not answered for so long, the heartbeats go through the pool as well.
+  private static let poolAfter: Duration = .seconds(1)
+  /// A session that has not answered for so long is replaced: its server may be gone without a word.
+  private static let replaceAfter: Duration = .seconds(5)
+
   /// - Parameters:
+  ///   - state: kept by this session.
+  ///   - configuration: where to, as for the pool.
   ///   - interval: between heartbeats.
   ///   - report: what the heartbeat says; asked on every beat.
   package init(
-    holder: Holder, store: ReviewStore, configuration: PostgresConfiguration, interval: Duration,
+    holder: Holder, state: HolderState, store: ReviewStore, configuration: PostgresConfiguration, interval: Duration,
     report: @escaping @Sendable () -> Holder.Report = { Holder.Report() }, logger: Logger
   ) {
     self.holder = holder
+    self.state = state
     self.store = store
     self.interval = interval
     self.report = report
     self.logger = logger
+    var configuration = configuration
+    configuration.sessionSettings.merge(ReviewStore.holderSessionSettings) { $1 }
+    configuration.reconnect = Backoff(base: .milliseconds(100), max: .seconds(1))
     listener = PostgresListener(
       configuration, channels: [Channel.pending, Channel.outbox],
-      onConnect: { session in try await store.register(holder, on: session) }, logger: logger)
+      onConnect: { session in
+        try await store.signOn(holder, on: session)
+        state.signedOn(session)
+      }, logger: logger)
   }
 
   package func run() async throws {
@@ -48,11 +67,13 @@ package struct HolderSession: Service {
       await withTaskGroup(of: Void.self) { group in
         group.addTask { await listener.run() }
         group.addTask { await hear() }
-        group.addTask { await beat() }
+        group.addTask { await repeatedly { try await beatOnSession() } }
+        group.addTask { await repeatedly { try await beatThroughPool() } }
+        group.addTask { await watch() }
         await group.waitForAll()
       }
     }
-    // After the cancellation, and all the same: what this process still had is free at once.
+    // In a task of its own, which the cancellation does not reach: what this process still had is free at once.
     await Task { [store, holder, logger] in
       do {
         try await store.leave(holder.id)
@@ -76,18 +97,72 @@ package struct HolderSession: Service {
     }
   }
 
-  private func beat() async {
+  /// Runs the body, one call after another, with the interval between them.
+  private func repeatedly(_ body: () async throws -> Void) async {
     while !Task.isCancelled {
-      try? await Task.sleep(for: interval)
-      guard !Task.isCancelled else { return }
       do {
-        if try await !store.heartbeat(holder.id, report()) {
-          logger.notice("this process was taken for dead, and signs on again")
-          try await store.signOn(holder)
-        }
+        try await body()
       } catch {
         logger.debug("heartbeat failed", metadata: ["error": "\(error)"])
       }
+      try? await Task.sleep(for: interval)
+    }
+  }
+
+  private func beatOnSession() async throws {
+    guard let session = state.session else { return }
+    defer { state.sessionAnswered() }
+    if try await !store.heartbeat(holder.id, report(), on: session) {
+      logger.notice("this process's row is gone, as after a long silence; it signs on again")
+      do {
+        try await store.signOn(holder, on: session)
+      } catch {
+        // Without a row and its lock this session is none: the whole step is repeated.
+        listener.reconnect()
+        throw error
+      }
+    }
+    state.heard()
+  }
+
+  private func beatThroughPool() async throws {
+    let isAway = state.session == nil
+    guard isAway || state.sessionSilence.map({ $0 > Self.poolAfter }) ?? false else { return }
+    if try await !store.heartbeat(holder.id, report()) {
+      // A session signs on again by itself, with its lock.
+      guard isAway else { return }
+      try await store.register(holder)
+    }
+    state.heard()
+  }
+
+  /// Replaces a session that does not answer, wakes the roles when they may take work again, and reports both ends of an absence.
+  private func watch() async {
+    var wasSignedOn = false
+    var isAbsenceLogged = false
+    while !Task.isCancelled {
+      if let silence = state.sessionSilence, silence > Self.replaceAfter {
+        logger.warning(
+          "the session of this process with Postgres does not answer; it is replaced", metadata: ["for": "\(silence)"])
+        state.sessionAnswered()
+        listener.reconnect()
+      }
+      if state.isAway, !isAbsenceLogged {
+        isAbsenceLogged = true
+        logger.warning(
+          """
+          this process is not signed on as a holder: it takes nothing new and keeps what it has; it tries again until \
+          that works
+          """, metadata: ["reason": "\(state.fault ?? "it has just signed on again")"])
+      }
+      let isSignedOn = state.isSignedOn
+      if isSignedOn, !wasSignedOn {
+        if isAbsenceLogged { logger.notice("signed on as a holder again; this process takes work again") }
+        isAbsenceLogged = false
+        pendingWakeup.wake()
+      }
+      wasSignedOn = isSignedOn
+      try? await Task.sleep(for: interval)
     }
   }
 }

@@ -11,6 +11,7 @@ package struct Producer: Service {
   private let store: ReviewStore
   private let publisher: ClaimPublisher
   private let holder: Holder.ID
+  private let holderState: HolderState
   private let wakeup: Wakeup
   private let policy: DispatchPolicy
   private let metrics: BatonMetrics
@@ -26,12 +27,13 @@ package struct Producer: Service {
   private static let unaskedMax = 20
 
   package init(
-    store: ReviewStore, publisher: ClaimPublisher, holder: Holder.ID, wakeup: Wakeup, policy: DispatchPolicy,
-    metrics: BatonMetrics, logger: Logger
+    store: ReviewStore, publisher: ClaimPublisher, holder: Holder.ID, holderState: HolderState, wakeup: Wakeup,
+    policy: DispatchPolicy, metrics: BatonMetrics, logger: Logger
   ) {
     self.store = store
     self.publisher = publisher
     self.holder = holder
+    self.holderState = holderState
     self.wakeup = wakeup
     self.policy = policy
     self.metrics = metrics
@@ -46,14 +48,24 @@ package struct Producer: Service {
 
   /// Claims and publishes whenever something is due, until the service is shut down; a pass that has begun is finished.
   package func run() async throws {
+    publisher.wakeWhenReady(wakeup)
     await cancelWhenGracefulShutdown {
       var failures = 0
+      var notice = FaultNotice()
       var queue = QueueRoom()
+      var missed = MissedVisits()
       while !Task.isCancelled {
         do {
-          // Without a connection nothing is claimed; the reconnect wakes.
-          if publisher.tickets.publisher.isConnected { _ = try await runOnce(&queue) }
+          // What it claims is this holder's; without a session it claims nothing. The next sign-on wakes.
+          guard holderState.isSignedOn else {
+            try await wakeup.wait(until: .now + policy.pollInterval)
+            continue
+          }
+          try await lookForMissedVisits(&missed)
+          // Without a connection, and while tickets are owed, nothing is claimed; that they are published wakes, as the reconnect does.
+          if publisher.tickets.publisher.isConnected, publisher.room > 0 { _ = try await runOnce(&queue) }
           failures = 0
+          if notice.worked() { logger.notice("claiming again") }
           if queue.isInTheWay {
             try await wakeup.wait(until: .now + min(policy.pollInterval, Self.fullQueueInterval))
           } else {
@@ -64,7 +76,7 @@ package struct Producer: Service {
           return
         } catch {
           if Task.isCancelled { return }
-          if failures == 0 {
+          if notice.failed("\(error)") {
             logger.error("cannot claim; trying again until it works", metadata: ["error": "\(error)"])
           }
           try? await Task.sleep(for: Backoff(base: .milliseconds(100), max: .seconds(5)).delay(attempt: failures))
@@ -77,6 +89,7 @@ package struct Producer: Service {
 
   /// Claims and publishes until nothing more is due, the queue is full, or the caller is cancelled.
   package func runOnce() async throws -> Pass {
+    try await store.noteOwnerLimit(policy.ownerLimit)
     var queue = QueueRoom()
     let pass = try await runOnce(&queue)
     await publisher.finish()
@@ -91,13 +104,37 @@ package struct Producer: Service {
     var isInTheWay = false
   }
 
+  /// How far the look for missed visits has come.
+  private struct MissedVisits {
+    var isLimitNoted = false
+    var nextLook = ContinuousClock.now
+    var end: OwnerKey?
+  }
+
+  /// Notes the limit that this process claims by; then looks at a page of owners per poll interval.
+  private func lookForMissedVisits(_ missed: inout MissedVisits) async throws {
+    guard missed.nextLook <= .now else { return }
+    if !missed.isLimitNoted {
+      try await store.noteOwnerLimit(policy.ownerLimit)
+      missed.isLimitNoted = true
+    }
+    let page = try await store.visitMissed(after: missed.end, ownerLimit: policy.ownerLimit)
+    missed.end = page.end
+    missed.nextLook = .now + policy.pollInterval
+    if page.found > 0 {
+      logger.warning(
+        "owners had reviews to claim that no event had announced; were rows written without the triggers? Claiming them now",
+        metadata: ["owners": "\(page.found)"])
+    }
+  }
+
   private func runOnce(_ queue: inout QueueRoom) async throws -> Pass {
     var pass = Pass()
     try await withThrowingTaskGroup(of: Int.self) { group in
       var inFlight = 0
       // A lone review does not wait until the broker has said how full the queue is.
       async let asked = roomInQueue()
-      let unasked = max(0, min(queue.count, Self.unaskedMax))
+      let unasked = max(0, min(queue.count, Self.unaskedMax, publisher.room))
       if unasked > 0 {
         pass.claimed = try await claimAndPublish(limit: unasked, &group)
         inFlight = 1
@@ -133,9 +170,12 @@ package struct Producer: Service {
   }
 
   private func claim(limit: Int) async throws -> [Claim] {
-    // Claimed rows wait in vain while the broker takes nothing: they stay pending instead.
-    guard !publisher.tickets.publisher.isBlocked else { return [] }
-    let claims = try await store.claim(limit: limit, ownerLimit: policy.ownerLimit, by: holder)
+    // While the broker takes nothing, rows stay pending: there they can be put in order, cancelled and counted.
+    let room = min(limit, publisher.room)
+    guard room > 0, !publisher.tickets.publisher.isBlocked, holderState.isSignedOn else { return [] }
+    let claims = try await publisher.claiming(as: holder) {
+      try await store.claim(limit: room, ownerLimit: policy.ownerLimit, by: holder)
+    }
     metrics.claimed.increment(by: claims.count)
     return claims
   }

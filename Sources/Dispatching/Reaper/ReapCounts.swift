@@ -6,9 +6,9 @@ package struct ReapCounts: Sendable, Codable, Equatable, CustomStringConvertible
   package var leaseExpired = 0
   /// Published again: its message is provably gone.
   package var lost = 0
-  /// Published again: nobody has touched it for long.
+  /// Published again: untouched for long.
   package var stale = 0
-  /// Failed: it has cost too many consumers their life.
+  /// Failed: too many consumers have died of it.
   package var exhausted = 0
   /// The worker was asked, and knows it: its word was taken.
   package var reconciled = 0
@@ -18,14 +18,27 @@ package struct ReapCounts: Sendable, Codable, Equatable, CustomStringConvertible
   package var workerLost = 0
   /// The worker was asked, and gave no answer that is evidence.
   package var unanswered = 0
-  /// Cancels that the worker has accepted: those of a pass by itself. Roles that keep running tell them apart from passes.
+  /// Silent reviews that were left for a later pass: the worker was out, or the time over.
+  package var silentLeft = 0
+  /// Cancels that the worker has accepted.
   package var cancelsDelivered = 0
+  /// Cancels that were left for a later pass.
+  package var cancelsLeft = 0
   /// Whether publishing was skipped because the broker could not be reached or takes nothing.
   package var brokerUnavailable = false
 
   package init() {}
 
-  /// Whether nothing was done that is worth a line in the log. A broker that is away is told of by the connection.
+  /// Takes in what came of asking the worker.
+  mutating func take(_ asked: ReapCounts) {
+    reconciled = asked.reconciled
+    forgotten = asked.forgotten
+    workerLost = asked.workerLost
+    unanswered = asked.unanswered
+    silentLeft = asked.silentLeft
+  }
+
+  /// Whether nothing was done that is worth a line in the log. A broker that cannot be reached is reported by the connection.
   package var isQuiet: Bool { done.isEmpty }
 
   /// What was done, without the zeros: `lost 3, reconciled 1`.
@@ -37,7 +50,8 @@ package struct ReapCounts: Sendable, Codable, Equatable, CustomStringConvertible
     [
       ("unpublished", unpublished), ("lease expired", leaseExpired), ("lost", lost), ("stale", stale),
       ("exhausted", exhausted), ("reconciled", reconciled), ("forgotten", forgotten), ("worker lost", workerLost),
-      ("unanswered", unanswered), ("cancels delivered", cancelsDelivered),
+      ("unanswered", unanswered), ("silent left", silentLeft), ("cancels delivered", cancelsDelivered),
+      ("cancels left", cancelsLeft),
     ].filter { $0.1 > 0 }
   }
 }

@@ -1,122 +1,96 @@
-internal import AMQPClient
 package import Logging
-internal import Resilience
-internal import ReviewQueue
+package import PostgresClient
+package import Resilience
 package import ReviewStore
-internal import Reviews
 internal import ServiceLifecycle
 package import Telemetry
 package import WorkerClient
 
-/// Puts abandoned reviews on their way again. Any number may run: each review is taken by a conditional update.
+/// Puts abandoned reviews on their way again, and asks the worker about silent ones. Any number may run: each review is taken by a
+/// conditional update.
+///
+/// The two are loops next to each other: recovery never waits for a worker.
 package struct Reaper: Service {
-  let store: ReviewStore
-  let publisher: ClaimPublisher
-  let worker: WorkerClient?
-  let workerURL: String
-  let holder: Holder.ID
-  let policy: DispatchPolicy
-  let metrics: BatonMetrics
-  let logger: Logger
+  private let recovery: Recovery
+  private let silent: SilentReviews?
   private let interval: Duration
+  private let wakeup: Wakeup
+  private let pool: PostgresPool
 
-  /// Rows of one page: a full page is followed by the next.
-  static let pageMax = 500
-  /// How long a lock has to be seen free; see `Fragment.isDead` in the store.
-  private static let lockFreeTime: Duration = .milliseconds(2_100)
+  /// What a reaper works with.
+  package struct Dependencies: Sendable {
+    package var store: ReviewStore
+    /// Recovery's own, which nothing else uses: what is slow elsewhere in this process does not stand in front of it. Closed at the end.
+    package var recoveryPool: PostgresPool
+    package var publisher: ClaimPublisher
+    /// nil where no worker is set: silent reviews are then left alone.
+    package var worker: WorkerClient?
+    package var workerURL: String
+    /// Whether new work may be taken.
+    package var holderState: HolderState
+    package var metrics: BatonMetrics
+    /// Whether the worker's circuit here is the one that the metrics show.
+    package var showsCircuit: Bool
+
+    package init(
+      store: ReviewStore, recoveryPool: PostgresPool, publisher: ClaimPublisher, worker: WorkerClient?,
+      workerURL: String, holderState: HolderState, metrics: BatonMetrics, showsCircuit: Bool = false
+    ) {
+      self.store = store
+      self.recoveryPool = recoveryPool
+      self.publisher = publisher
+      self.worker = worker
+      self.workerURL = workerURL
+      self.holderState = holderState
+      self.metrics = metrics
+      self.showsCircuit = showsCircuit
+    }
+  }
 
   /// - Parameters:
-  ///   - worker: nil where no worker is set: silent reviews are then left alone.
-  ///   - interval: between passes of ``run()``.
+  ///   - interval: between looks of ``run()``.
+  ///   - wakeup: ends the wait between them: the broker can be reached again.
   package init(
-    store: ReviewStore, publisher: ClaimPublisher, worker: WorkerClient?, workerURL: String, holder: Holder.ID,
-    policy: DispatchPolicy, interval: Duration, metrics: BatonMetrics, logger: Logger
+    _ dependencies: Dependencies, holder: Holder.ID, policy: DispatchPolicy, interval: Duration, wakeup: Wakeup,
+    logger: Logger
   ) {
-    self.store = store
-    self.publisher = publisher
-    self.worker = worker
-    self.workerURL = workerURL
-    self.holder = holder
-    self.policy = policy
+    recovery = Recovery(dependencies, holder: holder, policy: policy, logger: logger)
+    silent = dependencies.worker.map {
+      SilentReviews(
+        dependencies, worker: $0, holder: holder, policy: policy, interval: max(interval, policy.silentInterval),
+        logger: logger)
+    }
     self.interval = interval
-    self.metrics = metrics
-    self.logger = logger
+    self.wakeup = wakeup
+    pool = dependencies.recoveryPool
   }
 
-  /// Passes, one after another, until the service is shut down; a pass that has begun is finished.
+  /// Recovers and asks until the service is shut down; what was taken to be published is published.
   package func run() async throws {
     await cancelWhenGracefulShutdown {
-      await PassLoop(interval: interval).run {
-        let counts = try await runOnce(confirmsDeaths: false)
-        if !counts.isQuiet { logger.notice("reaped", metadata: ["counts": "\(counts)"]) }
-      } onFirstFailure: { error in
-        logger.error("cannot reap; trying again until it works", metadata: ["error": "\(error)"])
+      await withDiscardingTaskGroup { group in
+        group.addTask { await recovery.run(every: interval, wakeup) }
+        if let silent { group.addTask { await silent.run() } }
       }
     }
+    await recovery.finish()
+    await pool.close()
   }
 
-  /// One pass.
-  /// - Parameter confirmsDeaths: whether to wait the two seconds that it takes to tell a dead holder from one whose session was
-  ///   cut; a pass that is followed by another need not.
-  package func runOnce(confirmsDeaths: Bool) async throws -> ReapCounts {
-    // In a task of its own: what a pass has taken it also publishes, also when the caller is cancelled meanwhile.
-    try await Task {
-      var counts = ReapCounts()
-      try await store.lookAtHolders()
-      if confirmsDeaths, try await store.hasSuspects() {
-        try await Task.sleep(for: Self.lockFreeTime)
-        try await store.lookAtHolders()
-      }
-      try await republishAbandoned(&counts)
-      try await reconcileSilent(&counts)
-      try await store.pruneHolders()
-      await publisher.finish()
-      if !counts.brokerUnavailable { try await store.recordReaperRun() }
-      return counts
-    }.value
-  }
-
-  private func republishAbandoned(_ counts: inout ReapCounts) async throws {
-    let seenAt = try await store.now()
-    guard !publisher.tickets.publisher.isBlocked, let status = try? await publisher.tickets.status() else {
-      counts.brokerUnavailable = true
-      return
-    }
-    // Before the next page is taken as proof: the consumers' next heartbeats complete it.
-    let times = policy.reapTimes
-    while true {
-      let reaped = try await store.reapAbandoned(
-        times, queue: policy.queue, limit: Self.pageMax, by: holder, attemptMax: policy.attemptMax)
-      var claims: [Claim] = []
-      for item in reaped {
-        switch item {
-        case .republish(let claim, let reason):
-          claims.append(claim)
-          counts.add(reason)
-          logger.info(
-            "abandoned review published again",
-            metadata: .review(claim.reviewID, attempt: claim.attempt, claim.trace, ["reason": "\(reason.rawValue)"]))
-          if let reason = BatonMetrics.ReapReason(rawValue: reason.rawValue) { metrics.reaped(reason).increment() }
-        case .failed(let id, let attempt, let trace):
-          counts.exhausted += 1
-          metrics.ended(.failed).increment()
-          logger.error("review failed: its consumers die", metadata: .review(id, attempt: attempt, trace))
-        }
-      }
-      _ = await publisher.publish(claims)
-      guard reaped.count == Self.pageMax else { break }
-    }
-    if status.messagesReady == 0 { try await store.recordQueueEmpty(policy.queue, since: seenAt) }
-  }
-}
-
-extension ReapCounts {
-  fileprivate mutating func add(_ reason: ReapReason) {
-    switch reason {
-    case .unpublished: unpublished += 1
-    case .leaseExpired: leaseExpired += 1
-    case .lost: lost += 1
-    case .stale: stale += 1
-    }
+  /// One pass: recovery first, then, for a limited time, the worker.
+  /// - Parameters:
+  ///   - cancels: delivered next to the questions; nil where no worker is set.
+  ///   - askingMax: for the worker's answers; what is left then is counted.
+  package func runOnce(cancels: CancelDelivery?, askingMax: Duration) async throws -> ReapCounts {
+    var counts = try await recovery.runOnce()
+    let deadline = ContinuousClock.now + askingMax
+    async let delivered = cancels?.deliverDue(until: deadline)
+    let asked = try await silent?.askDue(until: deadline)
+    if let asked { counts.take(asked) }
+    counts.cancelsDelivered = try await delivered ?? 0
+    counts.cancelsLeft = try await cancels?.countDue() ?? 0
+    await recovery.finish()
+    await pool.close()
+    return counts
   }
 }

@@ -97,9 +97,12 @@ struct APIClient: Sendable {
   }
 
   /// Reads JSON. What it holds is not quoted in the fault.
+  /// - Throws: `.failing` if the body is not JSON at all: then the API has not answered, but a page in front of it.
   static func decode<Value: Decodable>(_ type: Value.Type, from body: Data) throws(APIFault) -> Value {
     do {
       return try JSONDecoder().decode(type, from: body)
+    } catch DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty {
+      throw .failing(message: "the answer is not JSON: is a proxy in front of the API?")
     } catch {
       throw .malformed(message: "the answer is not the JSON that the API promises")
     }
@@ -155,7 +158,8 @@ extension APIClient {
       answer.headers.first(name: "location") ?? (try? JSONDecoder().decode(Moved.self, from: answer.body))?.url
     guard let location else { throw .malformed(message: "it redirected without saying where") }
     guard let target = base.sameOrigin(location, from: answer.url) else {
-      throw .refused(message: "it redirected to another host, which is not followed")
+      // A login page, or a proxy that has moved: not what the API says about this resource.
+      throw .failing(message: "it redirected to another host, which is not followed")
     }
     return target
   }

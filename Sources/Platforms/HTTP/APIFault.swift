@@ -7,11 +7,11 @@ enum APIFault: Error, Sendable, Equatable {
   case missing
   /// 401: the token is not accepted.
   case unauthorized(message: String)
-  /// 403 and other 4xx, and a redirect that leads elsewhere: it will not do this, now or later.
+  /// 403 and other 4xx: it will not do this, now or later.
   case refused(message: String)
   /// 429, or a 403 that says the limit is used up.
   case rateLimited(retryAfter: Duration)
-  /// 5xx, 408, no answer in time, a connection that was lost: it may go better the next time.
+  /// 5xx, 408, no answer in time, a lost connection, and an answer that is not the API's own: it may succeed the next time.
   case failing(message: String)
   /// No connection: DNS, refused, TLS, no connection in time.
   case unreachable(message: String)
@@ -25,42 +25,65 @@ extension APIFault {
   /// The longest part of a platform's own message that is quoted, in characters.
   static let messageLengthMax = 200
 
-  /// Decides what an answer means; nil where it is a success (2xx).
+  /// Decides what an answer means; nil for a success (2xx).
+  ///
+  /// A status alone decides nothing against a review. Both platforms send a JSON object with their reason along with every 4xx. Without
+  /// it, a proxy or a login page in front of the API has answered, and that is an outage.
   /// - Parameter now: the clock that a reset time is compared with.
   init?(status: Int, headers: HTTPHeaders, body: Data, now: Date) {
+    let answer = PlatformError(body)
     switch status {
     case 200..<300: return nil
-    case 404, 410: self = .missing
     case 429: self = .rateLimited(retryAfter: RetryDelay.of(headers, now: now))
-    case 403 where Self.isRateLimit(headers, body):
+    case 403 where Self.isRateLimit(headers, answer):
       self = .rateLimited(retryAfter: RetryDelay.of(headers, now: now))
-    case 401: self = .unauthorized(message: Self.message(status, body))
     case 408, 500...: self = .failing(message: "it answered \(status)")
-    default: self = .refused(message: Self.message(status, body))
+    case 400..<500 where answer == nil:
+      self = .failing(message: "it answered \(status) without the API's own JSON: is a proxy in front of it?")
+    case 404, 410: self = .missing
+    case 401: self = .unauthorized(message: Self.message(status, answer))
+    case 400..<500: self = .refused(message: Self.message(status, answer))
+    default: self = .failing(message: "it answered \(status)")
     }
   }
 
   /// GitHub's primary limit shows in a header, the secondary one by `Retry-After` or only in the text.
-  private static func isRateLimit(_ headers: HTTPHeaders, _ body: Data) -> Bool {
+  private static func isRateLimit(_ headers: HTTPHeaders, _ answer: PlatformError?) -> Bool {
     RetryDelay.isExhausted(headers) || headers.contains(name: "retry-after")
-      || platformMessage(body)?.lowercased().contains("rate limit") == true
+      || answer?.text.lowercased().contains("rate limit") == true
   }
 
-  private static func message(_ status: Int, _ body: Data) -> String {
-    guard let text = platformMessage(body), !text.isEmpty else { return "it answered \(status)" }
+  private static func message(_ status: Int, _ answer: PlatformError?) -> String {
+    guard let text = answer?.text, !text.isEmpty else { return "it answered \(status)" }
     return "it answered \(status): \(text)"
   }
+}
 
-  /// The API's own words, of one line and bounded; GitHub and GitLab say `message`, OAuth says `error_description`.
-  private static func platformMessage(_ body: Data) -> String? {
-    struct Wire: Decodable {
-      var message: String?
-      var error: String?
-      var error_description: String?
+/// The JSON object that GitHub and GitLab send along with a 4xx.
+private struct PlatformError: Decodable {
+  /// The API's reason, on one line and bounded; empty if it is not text.
+  let text: String
+
+  /// GitHub and GitLab say `message` (GitLab also as an object, one list for each field), OAuth says `error_description`.
+  private enum Key: String, CodingKey, CaseIterable {
+    case message, error_description, error
+  }
+
+  private struct NotOurs: Error {}
+
+  init?(_ body: Data) {
+    guard body.count <= 65_536, let error = try? JSONDecoder().decode(PlatformError.self, from: body) else {
+      return nil
     }
-    guard body.count <= 65_536, let wire = try? JSONDecoder().decode(Wire.self, from: body) else { return nil }
-    guard let text = wire.message ?? wire.error_description ?? wire.error else { return nil }
-    let line = text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : Character($0) }
-    return String(line.prefix(messageLengthMax))
+    self = error
+  }
+
+  init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: Key.self)
+    let present = Key.allCases.filter { fields.contains($0) }
+    guard !present.isEmpty else { throw NotOurs() }
+    let reason = present.lazy.compactMap { try? fields.decode(String.self, forKey: $0) }.first ?? ""
+    let line = reason.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : Character($0) }
+    text = String(line.prefix(APIFault.messageLengthMax))
   }
 }

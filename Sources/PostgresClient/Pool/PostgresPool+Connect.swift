@@ -5,6 +5,9 @@ internal import Synchronization
 
 // Getting a connection, by waiting for one or by making one.
 extension PostgresPool {
+  /// How long sessions that can only read are not reported again: the one in place of such a session may be no better.
+  private static let readOnlySilence = Duration.seconds(60)
+
   private enum Found {
     case connection(PostgresConnection)
     case nothing(Reply<PostgresConnection>)
@@ -53,13 +56,21 @@ extension PostgresPool {
   }
 
   private func acquireTimeoutError() -> PostgresError {
-    let (failure, borrowed) = state.withLock { ($0.lastFailure, $0.machine.borrowedCount) }
-    let waited = "no connection within \(configuration.acquireTimeout) (acquireTimeout)"
-    guard let failure else {
-      return PostgresError(
-        .connectionFailed, "\(waited): \(borrowed) of \(configuration.poolSize) are borrowed; raise poolSize?")
+    let (failure, open, borrowed) = state.withLock {
+      ($0.lastFailure, $0.machine.openCount, $0.machine.borrowedCount)
     }
-    return PostgresError(.connectionFailed, "\(waited): \(failure.message)", sqlState: failure.sqlState)
+    let waited = "no connection within \(configuration.acquireTimeout) (acquireTimeout)"
+    if let failure {
+      return PostgresError(.connectionFailed, "\(waited): \(failure.message)", sqlState: failure.sqlState)
+    }
+    if open == 0 {
+      return PostgresError(
+        .connectionFailed, "\(waited): connecting to \(configuration) goes on, and nothing has failed so far")
+    }
+    return PostgresError(
+      .connectionFailed,
+      "\(waited): of \(open) connections (poolSize \(configuration.poolSize)) \(borrowed) are borrowed, the others are in use"
+    )
   }
 
   func release(_ connection: PostgresConnection, _ demand: Machine.Demand) {
@@ -95,9 +106,9 @@ extension PostgresPool {
         let connection = try await connect()
         return await add(connection)
       } catch {
-        guard let attempt = noteFailure(error) else { return }
+        guard let (attempt, isNew) = noteFailure(error) else { return }
         logger.log(
-          level: attempt == 0 ? .warning : .debug, "cannot connect to Postgres; trying again until it works",
+          level: isNew ? .warning : .debug, "cannot connect to Postgres; trying again until it works",
           metadata: ["error": "\(error)", "attempt": "\(attempt + 1)"])
         do {
           try await Task.sleep(for: configuration.reconnect.delay(attempt: attempt))
@@ -112,7 +123,9 @@ extension PostgresPool {
     try await PostgresConnection.connect(
       configuration, on: executor, logger: logger,
       callbacks: .init(
-        onNotification: { _ in }, onClose: { [weak self] connection, error in self?.remove(connection, error) }))
+        onNotification: { _ in }, onClose: { [weak self] connection, error in self?.remove(connection, error) },
+        onReadOnly: { [weak self] connection in self?.retire(connection) },
+        onFault: { [weak self] error in self?.state.withLock { $0.lastFailure = error } }))
   }
 
   private func add(_ connection: PostgresConnection) async {
@@ -121,8 +134,8 @@ extension PostgresPool {
         state.machine.abandoned()
         return (true, false)
       }
-      let hadFailed = state.lastFailure != nil
-      state.lastFailure = nil
+      let hadFailed = state.loggedFailure != nil
+      (state.lastFailure, state.loggedFailure) = (nil, nil)
       if state.machine.connected(connection) { state.reconnectCount += 1 }
       serve(&state)
       startConnecting(&state)
@@ -134,21 +147,48 @@ extension PostgresPool {
     if connection.isClosed { remove(connection, nil) }
   }
 
-  /// - Returns: the number of the failed attempt from 0, if another is to follow.
-  private func noteFailure(_ error: PostgresError) -> Int? {
-    let (attempt, refused) = state.withLock { state -> (Int?, [Reply<PostgresConnection>]) in
+  /// - Returns: the number of the failed attempt from 0, if another is to follow, and whether it has failed for another reason than the
+  ///   one before.
+  private func noteFailure(_ error: PostgresError) -> (attempt: Int, isNew: Bool)? {
+    let (attempt, isNew, refused) = state.withLock { state -> (Int?, Bool, [Reply<PostgresConnection>]) in
       state.lastFailure = error
       // Waiting cannot help against a wrong password.
       let isFault = error.sqlState.map(SQLState.isConfigurationFault) ?? false
       let refused = isFault || !configuration.isPatient ? state.machine.removeAllWaiters() : []
       if state.isClosed {
         state.machine.abandoned()
-        return (nil, refused)
+        return (nil, false, refused)
       }
-      return (state.machine.failed(), refused)
+      let attempt = state.machine.failed()
+      let isNew = state.loggedFailure != error.description
+      // Of an attempt that is not repeated, the callers hear.
+      if attempt != nil { state.loggedFailure = error.description }
+      return (attempt, isNew, refused)
     }
     for waiter in refused { waiter.complete(.failure(error)) }
-    return attempt
+    return attempt.map { ($0, isNew) }
+  }
+
+  /// Replaces a connection whose session can only read: its server has become a standby, or was made read-only, and the writable one
+  /// may be another. What runs on it may end.
+  private func retire(_ connection: PostgresConnection) {
+    let now = ContinuousClock.now
+    let isNew = state.withLock { state -> Bool? in
+      guard state.machine.lost(connection), !state.isClosed else { return nil }
+      startConnecting(&state)
+      let isNew = state.loggedReadOnly.map { now - $0 > Self.readOnlySilence } ?? true
+      if isNew { state.loggedReadOnly = now }
+      return isNew
+    }
+    guard let isNew else { return }
+    logger.log(
+      level: isNew ? .warning : .debug, "a session of Postgres can only read; replacing it by one that can write")
+    // Unstructured: nobody waits for it. It ends within `closeTimeout`.
+    Task {
+      await connection.close(
+        refusingWith: PostgresError(
+          .connectionFailed, "the session could only read, and is replaced", sqlState: SQLState.readOnlyTransaction))
+    }
   }
 
   /// Takes a lost connection out and replaces it.

@@ -16,15 +16,19 @@ public final class PostgresPool: Sendable {
     var machine: Machine
     var isClosed = false
     var reconnectCount = 0
-    /// Why the last attempt to connect failed; nil after one that did not.
+    /// Why the last attempt to connect failed, or what has failed of one that goes on; nil after one that did not fail.
     var lastFailure: PostgresError?
+    /// The last failure that was logged as a warning.
+    var loggedFailure: String?
+    /// When it was last logged that a session could only read.
+    var loggedReadOnly: ContinuousClock.Instant?
     var nextConnector: UInt64 = 0
     var connectors: [UInt64: Task<Void, Never>] = [:]
   }
 
   let configuration: PostgresConfiguration
   let logger: Logger
-  let executor = ThreadExecutor(name: "postgres-pool")
+  let executor: ThreadExecutor
   let state: Mutex<State>
 
   /// Creates a pool; nothing connects yet.
@@ -34,6 +38,7 @@ public final class PostgresPool: Sendable {
   public init(_ configuration: PostgresConfiguration, logger: Logger) {
     self.configuration = configuration
     self.logger = logger
+    executor = ThreadExecutor(name: "postgres-pool") { logger.warning("\($0)") }
     state = Mutex(State(machine: Machine(sizeMax: configuration.poolSize)))
   }
 
@@ -124,6 +129,22 @@ public final class PostgresPool: Sendable {
   public func ping() async -> Bool {
     (try? await query(Statement(unprepared: "SELECT 1"))) != nil
   }
+
+  /// Why the pool is of no use at this moment; nil if a session that can write answers. Waits for a connection as any query does.
+  ///
+  /// The sentence names no host and no account: it may be shown to anybody.
+  public func fault() async -> String? {
+    do {
+      let isReadOnly = try await query(Self.readOnly)[0].decode(0, as: Bool.self)
+      return isReadOnly ? "Postgres answers, but this session can only read (a standby?)" : nil
+    } catch {
+      return error.isReadOnly
+        ? "every Postgres server that answers can only read (a standby?)" : "Postgres cannot be reached"
+    }
+  }
+
+  private static let readOnly = Statement(
+    unprepared: "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean")
 
   /// How many lost connections have been replaced.
   public var reconnects: Int { state.withLock(\.reconnectCount) }

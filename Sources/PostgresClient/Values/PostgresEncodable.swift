@@ -35,6 +35,11 @@ struct EncodedParameters: Sendable {
     types.reserveCapacity(values.count)
     ends.reserveCapacity(values.count)
     for value in values { append(value) }
+    // libpq counts a value's bytes in 32 bits, and Postgres takes no message longer than that.
+    guard bytes.count < Int32.max else {
+      throw PostgresError(
+        .encoding, "the parameters have \(bytes.count) bytes; Postgres takes at most 1 GB for a value")
+    }
     // Never empty: an empty string's pointer must not be the null pointer, which means NULL.
     bytes.append(0)
   }

@@ -1,7 +1,7 @@
 extension PostgresInstant {
   /// `2026-11-23T22:22:10.000001Z`: UTC, always six digits, so that texts sort as their instants do.
   ///
-  /// The infinities are `infinity` and `-infinity`.
+  /// The infinities are `infinity` and `-infinity`; years that RFC 3339 has no form for have six digits and a sign (ISO 8601).
   public var rfc3339: String {
     if self == .infinity { return "infinity" }
     if self == .negativeInfinity { return "-infinity" }
@@ -9,7 +9,9 @@ extension PostgresInstant {
     let (days, secondOfDay) = (seconds + Self.unixSecondsAtEpoch).flooredDivision(by: 86_400)
     let (year, month, day) = Self.civil(fromDays: days)
     let (hour, minute, second) = (secondOfDay / 3_600, secondOfDay / 60 % 60, secondOfDay % 60)
-    return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))"
+    let isPlain = (0...9_999).contains(year)
+    let yearText = isPlain ? padded(year, 4) : (year < 0 ? "-" : "+") + padded(abs(year), 6)
+    return "\(yearText)-\(padded(month, 2))-\(padded(day, 2))"
       + "T\(padded(hour, 2)):\(padded(minute, 2)):\(padded(second, 2)).\(padded(fraction, 6))Z"
   }
 

@@ -25,10 +25,14 @@ public struct PostgresInstant: Sendable, Hashable, Comparable {
     microseconds = Int64(exactly: value) ?? (value < 0 ? .min : .max)
   }
 
-  /// Since 1970-01-01 00:00 UTC.
+  /// Since 1970-01-01 00:00 UTC; the infinities stay the largest and the smallest.
   public var unixMicroseconds: Int64 {
-    microseconds.addingReportingOverflow(Self.unixSecondsAtEpoch * 1_000_000).partialValue
+    let (sum, isOver) = microseconds.addingReportingOverflow(Self.unixSecondsAtEpoch * 1_000_000)
+    return self == .negativeInfinity ? .min : isOver ? .max : sum
   }
+
+  /// Whether it is neither `infinity` nor `-infinity`.
+  public var isFinite: Bool { self != .infinity && self != .negativeInfinity }
 
   /// The nearest date, to about a microsecond.
   public var date: Date {
@@ -40,14 +44,18 @@ public struct PostgresInstant: Sendable, Hashable, Comparable {
     left.microseconds < right.microseconds
   }
 
-  /// The time from one instant to a later one; negative where it is earlier.
+  /// The time from one instant to a later one; negative where it is earlier. Beyond what 64 bits of microseconds can count, and
+  /// from or to an infinity, it is the longest or the shortest that they can.
   public static func - (left: PostgresInstant, right: PostgresInstant) -> Duration {
-    .microseconds(left.microseconds - right.microseconds)
+    let (difference, isBeyond) = left.microseconds.subtractingReportingOverflow(right.microseconds)
+    return .microseconds(isBeyond ? (left < right ? .min : .max) : difference)
   }
 
-  /// An instant later by a duration, which is cut to microseconds.
+  /// An instant later by a duration, which is cut to microseconds. An infinity stays what it is; beyond the last instant is infinity.
   public static func + (left: PostgresInstant, right: Duration) -> PostgresInstant {
-    PostgresInstant(microseconds: left.microseconds + right.microseconds)
+    guard left.isFinite else { return left }
+    let (sum, isBeyond) = left.microseconds.addingReportingOverflow(right.microseconds)
+    return isBeyond ? (right < .zero ? .negativeInfinity : .infinity) : PostgresInstant(microseconds: sum)
   }
 }
 

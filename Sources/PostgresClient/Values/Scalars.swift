@@ -130,7 +130,9 @@ extension Double: PostgresEncodable, PostgresDecodable {
     // By way of the text, which rounds once; adding digit by digit would round at each.
     var text = sign == 0x4000 ? "-" : ""
     for _ in 0..<max(count, 0) {
-      let digit = String(try reader.next(Int16.self))
+      let number: Int16 = try reader.next()
+      guard (0...9_999).contains(number) else { throw mismatch(TypeOID.numeric) }
+      let digit = String(number)
       text += String(repeating: "0", count: 4 - digit.utf8.count) + digit
     }
     if count <= 0 { text += "0" }

@@ -45,6 +45,9 @@ struct ConnectionHandle: ~Copyable {
   /// Whether the start itself has failed, for a faulty parameter or for want of a socket.
   var hasFailed: Bool { PQstatus(connection) == CONNECTION_BAD }
 
+  /// Whether TCP has no answer yet: the address may be silent.
+  var awaitsTCP: Bool { PQstatus(connection) == CONNECTION_STARTED || PQstatus(connection) == CONNECTION_NEEDED }
+
   /// Goes on with the handshake after the socket became ready. The socket may be another one afterwards.
   mutating func connect() -> Progress {
     switch PQconnectPoll(connection) {
@@ -258,34 +261,6 @@ private func serverError(_ result: OpaquePointer) -> (error: PostgresError, isFa
   error.column = field("c")
   let severity = field("V")
   return (error, severity == "FATAL" || severity == "PANIC" || state == nil)
-}
-
-/// A null-terminated array of C strings, freed at the end of its life.
-private struct CStrings: ~Copyable {
-  private let pointers: [UnsafeMutablePointer<CChar>?]
-
-  init(_ strings: [String]) { pointers = strings.map { strdup($0) } + [nil] }
-
-  deinit { for pointer in pointers { free(pointer) } }
-
-  func withPointers<Result>(_ body: (UnsafePointer<UnsafePointer<CChar>?>?) -> Result) -> Result {
-    pointers.withUnsafeBytes { body($0.baseAddress?.assumingMemoryBound(to: UnsafePointer<CChar>?.self)) }
-  }
-}
-
-/// Takes a connection string apart, both forms, without connecting; nil where libpq cannot.
-///
-/// libpq's own message is not passed on, as it may quote any part of the string.
-func parseConnectionString(_ text: String) -> [(keyword: String, value: String)]? {
-  guard let options = PQconninfoParse(text, nil) else { return nil }
-  defer { PQconninfoFree(options) }
-  var parameters: [(keyword: String, value: String)] = []
-  var option = options
-  while let keyword = option.pointee.keyword {
-    if let value = option.pointee.val { parameters.append((String(cString: keyword), String(cString: value))) }
-    option += 1
-  }
-  return parameters
 }
 
 extension String {

@@ -8,7 +8,7 @@ extension ReviewStore {
     """
     /* baton:take_delivery */
     SELECT d.event, d.payload::text AS payload, i.id AS integration_id, d.traceparent, i.owner_type, i.owner_id,
-           i.revoked_at IS NOT NULL AS is_revoked, c.config::text AS config
+           i.revoked_at IS NOT NULL AS is_revoked, \(Fragment.boundedConfig("c"))
       FROM webhook_deliveries d
       -- A delivery that somebody else has stored names none: GitHub's say themselves whose they are.
       LEFT JOIN platform_integrations i ON i.id = COALESCE(d.integration_id, (
@@ -29,8 +29,14 @@ extension ReviewStore {
      WHERE platform = $1 AND delivery_id = $2
     """)
 
+  /// The transaction locks a pull request's reviews. If this process stands still in the middle of it, Postgres rolls it back soon, and
+  /// another server processes the delivery.
   static let lockTimeout = Statement(
-    "lock_timeout", "/* baton:lock_timeout */ SELECT set_config('lock_timeout', $1, true)")
+    "lock_timeout",
+    """
+    /* baton:lock_timeout */
+    SELECT set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', '3s', true)
+    """)
 
   static let lockPullRequest = Statement(
     "lock_pull_request",
@@ -132,7 +138,9 @@ extension StoredDelivery {
       payload: try row.decode("payload", as: String.self), integrationID: id,
       owner: Owner(type: try row.choice("owner_type", as: Owner.Kind.self), id: owner),
       isRevoked: try row.decode("is_revoked", as: Bool.self),
-      configuration: try row.optional("config", as: String.self),
+      // One that is too large to be read is as good as one that is faulty.
+      configuration: try row.optional("config", as: String.self)
+        ?? row.optional("config_bytes", as: Int32.self).map { _ in "" },
       // None: stored by an older version.
       trace: try row.optional("traceparent", as: String.self).flatMap { TraceContext(traceparent: $0) }
         ?? TraceContext())

@@ -122,7 +122,7 @@ extension ReviewStore {
 
   /// Deliveries that nobody has processed in time, the longest waiting first.
   package func dueDeliveries(limit: Int) async throws -> [(platform: Platform, id: String)] {
-    try await pool.query(Self.dueDeliveries, [Int32(limit)]).map { row in
+    decodeEach(try await pool.query(Self.dueDeliveries, [Int32(limit)]), "webhook delivery") { row in
       (try row.choice("platform", as: Platform.self), try row.decode("delivery_id", as: String.self))
     }
   }

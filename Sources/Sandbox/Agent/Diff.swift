@@ -21,9 +21,9 @@ struct FileDiff: Sendable, Equatable {
       case "@": number = Self.firstLine(ofHunk: line)
       case "+":
         added.append((number, String(line.dropFirst())))
-        number += 1
+        number &+= 1
       case "-", "\\": break
-      default: number += 1
+      default: number &+= 1
       }
     }
   }

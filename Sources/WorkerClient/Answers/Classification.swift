@@ -29,11 +29,11 @@ extension WorkerClient {
         return .ambiguous(message: message(for: result), isAnswer: true)
       }
       return .throttled(retryAfter: retryAfter, message: message(for: result))
-    case 400..<500:
-      return .refused(message: message(for: result))
-    default:
-      // 5xx; and a redirect, which is not followed and which the contract does not know.
-      return .ambiguous(message: message(for: result), isAnswer: true)
+    case 408, 421, 425: return .again(message: message(for: result))
+    case 400, 409, 413, 422:
+      return answer.isError ? .refused(message: message(for: result)) : .outage(message: message(for: result))
+    case 300..<500: return .outage(message: message(for: result))
+    default: return .ambiguous(message: message(for: result), isAnswer: true)
     }
   }
 
@@ -45,9 +45,9 @@ extension WorkerClient {
         status.reviewId == reviewID
       else { return .failed(message: "\(target) answered 200 with a body that is not this review's status") }
       return .known(status)
-    case 404: return .unknown
-    case 401, 403, 408, 425, 429: return .failed(message: message(for: result))
-    case 400..<500: return .unsupported
+    case 404 where answer.isError: return .unknown
+    case 401, 403, 407, 408, 421, 425, 429: return .failed(message: message(for: result))
+    case 400..<500: return .unsupported(message: message(for: result))
     default: return .failed(message: message(for: result))
     }
   }
@@ -61,8 +61,16 @@ extension WorkerClient {
         return .failed(message: "\(target) answered \(answer.status) with a body that is not the contract's JSON")
       }
       return .done(success: response.success)
-    case 404: return .unknown
+    case 404 where answer.isError: return .unknown
     default: return .failed(message: message(for: result))
     }
+  }
+}
+
+extension Answer {
+  /// Whether this is an error as the contract has it: `{"error": "…"}`. Only the worker itself answers so; what stands in front of it
+  /// has pages and texts of its own.
+  fileprivate var isError: Bool {
+    isComplete && (try? JSONDecoder().decode(ErrorBody.self, from: Data(body))) != nil
   }
 }

@@ -19,8 +19,8 @@ struct QueueCommand: AsyncParsableCommand {
         baton queue --json | jq .oldestPendingSeconds
 
       With --json, what GET /api/stats answers: {"queue": {"name", "ready", "unacknowledged", "consumers", "dead"}, \
-      "reviews": {"pending", "queued", "running", "completed", "failed", "cancelled"}, "oldestPendingSeconds", \
-      "oldestQueuedSeconds"}; ages are null where nothing waits, queue where the broker cannot be reached (exit status 69).
+      "reviews": {"pending", "queued", "running", "completed", "failed", "cancelled"}, "held", "oldestPendingSeconds", \
+      "oldestQueuedSeconds"}; held are the pending reviews that are available at infinity, so never due; ages are null where nothing waits, queue where the broker cannot be reached (exit status 69).
       """)
 
   @Option(
@@ -162,6 +162,8 @@ extension StatsBody {
         .init(status.rawValue, status.style), .init("\(reviews[status.rawValue] ?? 0)"), .init(age ?? ""),
       ])
     }
+    let note = held > 0 ? ["", "Held: \(held) of the pending reviews are available at infinity, so never due."] : []
     return broker.lines(width: width, usesColor: usesColor) + [""] + rows.lines(width: width, usesColor: usesColor)
+      + note.map { line in width.map { DisplayText.fitted(line, to: $0) } ?? line }
   }
 }

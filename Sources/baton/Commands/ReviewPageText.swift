@@ -1,3 +1,4 @@
+internal import ReviewStore
 internal import Reviews
 internal import WorkerAPI
 
@@ -5,6 +6,8 @@ internal import WorkerAPI
 struct ReviewPageText {
   var review: Review
   var transitions: [ReviewTransition]
+  /// The cancels that the worker has not accepted.
+  var undeliveredCancels: [UndeliveredCancel] = []
   var events: [RunEvent]?
   var now: Timestamp
 
@@ -42,12 +45,23 @@ struct ReviewPageText {
       add("error message", review.errorMessage, .red)
       if let advice = review.advice { add("what to do", advice, .yellow) }
     }
+    for cancel in undeliveredCancels { add("cancel at worker", text(cancel), .yellow) }
     add("owner", "\(review.owner)")
     add("user", review.userId)
     addPullRequest(add)
     addDispatch(add)
     addRun(add)
     return lines
+  }
+
+  private func text(_ cancel: UndeliveredCancel) -> String {
+    let outlook =
+      if let givenUpAt = time(cancel.givenUpAt) {
+        "given up \(givenUpAt); the run may still be going on"
+      } else {
+        "next try \(time(cancel.nextTry) ?? "soon")"
+      }
+    return "attempt \(cancel.attempt) not accepted, tried \(cancel.tries) times, \(outlook): \(cancel.lastError)"
   }
 
   private typealias Add = (String, String?, Style?) -> Void
@@ -67,7 +81,9 @@ struct ReviewPageText {
     add("priority", "\(review.priority)", nil)
     add("attempt", "\(review.attempt)", nil)
     add("created", time(review.createdAt), nil)
-    add("available", time(review.availableAt), nil)
+    add(
+      "available", review.availableAt == .infinity ? "never, until available_at is changed" : time(review.availableAt),
+      nil)
     add("claimed", time(review.claimedAt), nil)
     add("published", time(review.publishedAt), nil)
     add("prepared", time(review.preparedAt), nil)
@@ -96,7 +112,10 @@ struct ReviewPageText {
   }
 
   private func time(_ time: Timestamp?) -> String? {
-    time.map { "\(Times.clock($0)) UTC (\(Times.relative($0, to: now)))" }
+    time.map { time in
+      guard time.isFinite else { return "\(Times.clock(time)) (\(Times.relative(time, to: now)))" }
+      return "\(Times.clock(time)) UTC (\(Times.relative(time, to: now)))"
+    }
   }
 
   private func pair(_ first: Int64?, _ second: Int64?) -> String? {

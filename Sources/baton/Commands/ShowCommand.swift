@@ -37,18 +37,22 @@ struct ShowCommand: AsyncParsableCommand {
     let session = try Session(
       "baton show", common, [database, worker],
       requiring: events ? [.databaseURL, .workerURL, .workerToken] : [.databaseURL])
-    let (review, transitions, now) = try await session.withStore { store in
+    let (review, transitions, cancels, now) = try await session.withStore { store in
       guard let review = try await store.review(id.uuid) else {
         throw Failure(
           .failed, "no review \(id.uuid.lowercase) in this database; `baton list` shows those that there are")
       }
-      return (review, try await store.transitions(of: id.uuid), try await store.now())
+      return (
+        review, try await store.transitions(of: id.uuid), try await store.undeliveredCancels(of: id.uuid),
+        try await store.now()
+      )
     }
     let runEvents = events ? try await session.events(of: id.uuid) : nil
     if json {
       try Output.json(ShowOutput(body: ReviewBody(review, transitions: transitions), events: runEvents))
     } else {
-      let page = ReviewPageText(review: review, transitions: transitions, events: runEvents, now: now)
+      let page = ReviewPageText(
+        review: review, transitions: transitions, undeliveredCancels: cancels, events: runEvents, now: now)
       let terminal = Terminal.output
       try Output.lines(page.lines(width: terminal.width, usesColor: terminal.usesColor))
     }

@@ -30,8 +30,9 @@ struct ConsumeCommand: AsyncParsableCommand {
       "consume", [database, broker, flow, dispatch, worker, callbacks, platforms, metrics],
       requiring: [.databaseURL, .amqpURL, .workerURL, .workerToken, .encryptionKey])
     let process = try DispatcherProcess(
-      "consume", role: "consume", version: Baton.version, settings: settings, logger: logger)
-    let platforms = try PlatformAssembly(process, reviewsAtOnce: settings.prefetch)
+      "consume", role: "consume", version: Baton.version, settings: settings,
+      demands: [.worker(settings), .platforms(settings, reviewsAtOnce: settings.prefetch)], logger: logger)
+    let platforms = try PlatformAssembly(process)
     let assembly = try ConsumerAssembly(process, platforms)
     let consumer = assembly.consumer
     let session = process.holderSession { consumer.report }

@@ -12,7 +12,8 @@ struct MigrateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "migrate", abstract: "Creates or upgrades the schema, and declares the queues.",
     discussion: """
-      Safe to run twice, and from many machines at once. Every role refuses a schema that is older than it needs.
+      Safe to run twice, and from many machines at once. Every role refuses a schema that is older than it needs. A step \
+      that cannot get a lock within a minute is not applied; the message says which session holds it.
 
       EXAMPLES:
         baton migrate
@@ -30,13 +31,22 @@ struct MigrateCommand: AsyncParsableCommand {
       conninfo: session.settings.databaseURL?.reveal() ?? "", applicationName: "baton migrate")
     let pool = PostgresPool(configuration, logger: session.logger)
     do {
-      let applied = try await Migrator(pool: pool).migrate()
+      let migrator = Migrator(pool: pool)
+      let applied = try await migrator.migrate { blockers in
+        Output.note("waiting for \(Migrator.Blocker.list(blockers))")
+      }
+      let open = try await migrator.schemaOpenToAll()
       await pool.close()
+      if let open {
+        Output.note(
+          "warning: every account of this database may create objects in the schema \(open), and so change what Baton's "
+            + "triggers do: REVOKE CREATE ON SCHEMA \(open) FROM PUBLIC")
+      }
       for migration in applied { Output.note("applied version \(migration.version): \(migration.name)") }
       if applied.isEmpty { Output.note("the schema is up to date (version \(Migrator.version))") }
-    } catch let error as PostgresError {
+    } catch {
       await pool.close()
-      throw Failure(error, at: configuration.description)
+      throw (error as? PostgresError).map { Failure($0, at: configuration.description) } ?? error
     }
     let queue = session.settings.queue
     try await session.withBroker { try await $0.declare(ReviewTopology.topology(queue: queue)) }

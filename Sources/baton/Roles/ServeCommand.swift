@@ -33,7 +33,8 @@ struct ServeCommand: AsyncParsableCommand {
     let (settings, logger) = try common.loadForRole(
       "serve", [database, broker, flow, worker, http, callbacks, platforms], requiring: [.databaseURL, .amqpURL])
     let process = try DispatcherProcess(
-      "serve", role: "serve", version: Baton.version, settings: settings, logger: logger)
+      "serve", role: "serve", version: Baton.version, settings: settings,
+      demands: [.clients, .workerQuestions(clients: 2), .platforms(settings)], logger: logger)
     let session = process.holderSession()
     var services: [any Service] = [session, process.publisherService(waking: session.pendingWakeup)]
     let platforms = settings.encryptionKey == nil ? nil : try PlatformAssembly(process)
@@ -56,7 +57,8 @@ extension DispatcherProcess {
   /// The HTTP server of this process.
   func server() throws -> BatonServer {
     let configuration = BatonServer.Configuration(
-      host: settings.httpHost, port: settings.httpPort, apiToken: settings.apiToken,
+      host: settings.httpHost, port: settings.httpPort,
+      connectionMax: files[.clients] ?? OpenFiles.Demand.clients.least, apiToken: settings.apiToken,
       callbackSecret: settings.callbackSecret,
       authKey: settings.revealEncryptionKey().map { AuthKey(encryptionKey: $0) }, webhooks: webhookSecrets,
       holderTimeout: settings.lease,

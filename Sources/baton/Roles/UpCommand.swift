@@ -5,6 +5,7 @@ internal import FoundationEssentials
 internal import Glibc
 internal import Logging
 internal import ReferenceWorker
+internal import Resilience
 internal import Reviews
 internal import Sandbox
 internal import ServiceLifecycle
@@ -42,6 +43,18 @@ struct UpCommand: AsyncParsableCommand {
   /// How often the reaper of this process passes.
   private static let reapInterval: Duration = .seconds(2)
 
+  /// How many agents the reference worker of the sandbox runs at once.
+  private static let sandboxConcurrency = 20
+
+  private func demands(_ settings: Settings) -> [OpenFiles.Demand] {
+    let platforms = OpenFiles.Demand.platforms(settings, reviewsAtOnce: settings.prefetch)
+    guard sandbox else { return [.clients, .worker(settings), .workerQuestions(clients: 2), platforms] }
+    return [
+      .clients, .worker(settings).withBothEnds, .workerQuestions(clients: 2).withBothEnds, platforms.withBothEnds,
+      .agents(Self.sandboxConcurrency), .callbacks,
+    ]
+  }
+
   func run() async throws {
     let standInPort = sandbox ? try freePort() : 0
     let workerPort = sandbox ? try freePort() : 0
@@ -61,20 +74,23 @@ struct UpCommand: AsyncParsableCommand {
       settings.given.formUnion([.workerURL, .workerToken, .encryptionKey])
     }
     let process = try DispatcherProcess(
-      "up", role: "consume", version: Baton.version, settings: settings, logger: logger)
-    let platforms = try PlatformAssembly(process, reviewsAtOnce: settings.prefetch)
+      "up", role: "consume", version: Baton.version, settings: settings, demands: demands(settings), logger: logger)
+    let platforms = try PlatformAssembly(process)
     let assembly = try ConsumerAssembly(process, platforms)
     let consumer = assembly.consumer
     let session = process.holderSession { consumer.report }
+    let reconnected = Wakeup()
     var services: [any Service] = [
-      session, process.publisherService(waking: session.pendingWakeup), platforms.connections,
+      session, process.publisherService(waking: session.pendingWakeup, reconnected), platforms.connections,
     ]
     if sandbox {
       services.append(
         PlatformStandIn(host: "127.0.0.1", port: standInPort, latency: Self.sandboxLatency, logger: logger))
       services.append(
         ReferenceWorker(
-          configuration: .init(settings, host: "127.0.0.1", port: workerPort, concurrency: 20, logger: logger),
+          configuration: .init(
+            settings, host: "127.0.0.1", port: workerPort, concurrency: Self.sandboxConcurrency, files: process.files,
+            logger: logger),
           logger: logger))
     }
     services += process.serverServices(platforms)
@@ -84,7 +100,7 @@ struct UpCommand: AsyncParsableCommand {
     }
     services += [
       try process.server(),
-      process.reaper(worker: workerClient, interval: Self.reapInterval),
+      process.reaper(worker: workerClient, interval: Self.reapInterval, wakeup: reconnected),
       consumer,
       process.producer(wakeup: session.pendingWakeup),
     ]

@@ -45,11 +45,15 @@ struct WorkerCommand: AsyncParsableCommand {
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
       "worker", [worker, agent, callbacks, metrics], requiring: [.workerToken])
+    let files = try OpenFiles(
+      "baton worker", connections: 0,
+      demands: [.clients, .agents(concurrency), .callbacks] + (settings.metricsPort == nil ? [] : [.probes]),
+      logger: logger)
     let readiness = Readiness()
     let isListening = Mutex(false)
     readiness.register("worker") { isListening.withLock { $0 } ? nil : "it does not listen yet" }
     var configuration = WorkerConfiguration(
-      settings, host: host, port: port, concurrency: concurrency, logger: logger)
+      settings, host: host, port: port, concurrency: concurrency, files: files, logger: logger)
     let onBound = configuration.onBound
     configuration.onBound = { port in
       isListening.withLock { $0 = true }
@@ -58,13 +62,14 @@ struct WorkerCommand: AsyncParsableCommand {
     let registry = PrometheusRegistry()
     let metrics = BatonMetrics(factory: registry)
     configuration.metrics = metrics
+    registry.onCollect { metrics.logLinesDropped.set(LogWriter.standardError.droppedCount) }
     var services: [any Service] = []
     // Its probes and metrics: not on its own port, whose every call but `/health` needs the token.
     if let port = settings.metricsPort {
       services.append(
         HealthServer(
-          host: settings.metricsHost, port: port, metrics: metrics, registry: registry, readiness: readiness,
-          logger: logger))
+          host: settings.metricsHost, port: port, connectionMax: files[.probes] ?? OpenFiles.Demand.probes.wanted,
+          metrics: metrics, registry: registry, readiness: readiness, logger: logger))
     }
     services.append(ReferenceWorker(configuration: configuration, logger: logger))
     try await ServiceRunner.run(services, drainTimeout: settings.drainTimeout, logger: logger)
@@ -72,11 +77,13 @@ struct WorkerCommand: AsyncParsableCommand {
 }
 
 extension WorkerConfiguration {
-  init(_ settings: Settings, host: String, port: Int, concurrency: Int, logger: Logger) {
+  init(_ settings: Settings, host: String, port: Int, concurrency: Int, files: OpenFiles, logger: Logger) {
     self.init(token: settings.workerToken ?? Secret(""), statePath: settings.workerState)
     self.host = host
     self.port = port
-    self.concurrency = concurrency
+    self.concurrency = min(concurrency, files[.agents] ?? concurrency)
+    connectionMax = files[.clients] ?? connectionMax
+    callbackConnectionMax = files[.callbacks] ?? callbackConnectionMax
     agentCommand = settings.agentCommand
     lostRuns = LostRuns(rawValue: settings.workerLostRuns.rawValue) ?? .fail
     environment = ProcessInfo.processInfo.environment

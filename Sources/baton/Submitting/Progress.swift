@@ -91,9 +91,9 @@ struct Progress: Sendable {
     let statusWidth = min(statusMax, width - labelWidth - 2)
     return items.map { item in
       let label = DisplayText.fitted(item.label, to: labelWidth)
-      let padding = String(repeating: " ", count: labelWidth - DisplayText.width(label))
+      let padding = String(repeating: " ", count: max(0, labelWidth - DisplayText.width(label)))
       let status = DisplayText.fitted(item.status.rawValue, to: statusWidth)
-      let statusPadding = String(repeating: " ", count: statusWidth - status.count)
+      let statusPadding = String(repeating: " ", count: max(0, statusWidth - status.count))
       var rest = item.attempt > 1 ? "attempt \(item.attempt)  " : ""
       rest += DisplayText.safe(item.note ?? "")
       let room = width - labelWidth - statusWidth - 4

@@ -1,4 +1,5 @@
 internal import AMQPClient
+internal import Glibc
 internal import Platforms
 internal import PostgresClient
 internal import ReferenceWorker
@@ -16,6 +17,8 @@ enum EndStatus: Int32, Sendable {
   case unavailable = 69
   /// A setting is missing or invalid, or the broker's objects contradict them.
   case settings = 78
+  /// The reader of the results has gone: what a shell shows of a process that SIGPIPE has ended.
+  case outputClosed = 141
 }
 
 /// Why a command ends without success: the status, and the message for standard error.
@@ -31,6 +34,8 @@ struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
 
   /// The command has printed what went wrong.
   static let reported = Failure(.failed, "")
+  /// The reader of the results has gone.
+  static let outputClosed = Failure(.outputClosed, "")
 }
 
 extension Failure {
@@ -42,9 +47,12 @@ extension Failure {
     case let faults as PlatformSettings.Faults: self.init(.settings, faults.description)
     case let fault as WorkerStateFault: self.init(.settings, fault.description)
     case let error as Migrator.SchemaFault: self.init(.failed, error.description)
+    case let error as SessionFault: self.init(.settings, error.description)
     case let error as PostgresError: self.init(error, at: nil)
     case let error as AMQPError: self.init(error)
-    case is OutputClosed: self = .reported
+    case OutputFault.closed: self = .outputClosed
+    case OutputFault.failed(let code):
+      self.init(.failed, "cannot write the results: \(String(cString: strerror(code)))")
     case is CancellationError: self.init(.failed, "interrupted before the end")
     default: return nil
     }
@@ -54,7 +62,10 @@ extension Failure {
   init(_ error: PostgresError, at target: String?) {
     let text = "\(error)"
     let place = target.map { text.contains($0) ? "" : " (\($0))" } ?? ""
-    if error.isUnreachable {
+    if error.isConnectionStringFault {
+      self.init(
+        .settings, "\(text)\nCorrect BATON_DATABASE_URL, or the service file and the variables that libpq reads.")
+    } else if error.isUnreachable {
       self.init(
         .unavailable,
         "\(text)\(place)\nCheck that Postgres runs and that BATON_DATABASE_URL is right, then try again.")
@@ -67,23 +78,44 @@ extension Failure {
   }
 
   init(_ error: AMQPError) {
-    if error.scope == .configuration {
+    guard error.scope != .configuration else {
       self.init(.settings, "\(error)\nCorrect BATON_AMQP_URL.")
-    } else if error.code == 406 {
+      return
+    }
+    switch error.cause {
+    case .differentDeclaration:
       self.init(
         .settings,
         "\(error)\nIt exists already, declared otherwise than Baton declares it. Remove it at the broker once it is empty, "
           + "or set BATON_QUEUE to another name, then run `baton migrate`.")
-    } else if error.isConnectionLost && error.code == 403 {
+    case .credentials:
       self.init(.unavailable, "\(error)\nCheck user, password and virtual host in BATON_AMQP_URL.")
-    } else if error.isConnectionLost {
+    case .permission:
+      self.init(
+        .settings,
+        "\(error)\nGive this account the permission at the broker (`rabbitmqctl set_permissions`), or run `baton migrate` once with an "
+          + "account that may declare: the others then only need 'write' on the exchanges and 'read' on the queues.")
+    case .virtualHost:
+      self.init(
+        .settings,
+        "\(error)\nCheck the virtual host at the end of BATON_AMQP_URL: it has to exist at the broker (`rabbitmqctl add_vhost`), and the "
+          + "account needs permissions in it (`rabbitmqctl set_permissions`).")
+    case .limit:
+      self.init(
+        .unavailable,
+        "\(error)\nA limit at the broker is reached. Close what is not needed, or raise the limit (`rabbitmqctl set_vhost_limits`, "
+          + "`rabbitmqctl set_user_limits`, or `channel_max` in rabbitmq.conf), then try again.")
+    case .resources:
+      self.init(
+        .unavailable, "the broker is in trouble: \(error)\nThe broker's log says more. Try again once it is well.")
+    case .notFound:
+      self.init(.failed, "\(error)\nRun `baton migrate`, which declares what is missing.")
+    case .other where error.isConnectionLost:
       self.init(
         .unavailable,
         "the broker cannot be reached: \(error)\nCheck that RabbitMQ runs and that BATON_AMQP_URL is right, then try again."
       )
-    } else if error.code == 404 {
-      self.init(.failed, "\(error)\nRun `baton migrate`, which declares what is missing.")
-    } else {
+    case .messageSize, .other:
       self.init(.failed, "the broker refused: \(error)")
     }
   }

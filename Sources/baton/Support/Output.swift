@@ -1,16 +1,24 @@
 internal import FoundationEssentials
 internal import Glibc
+internal import Telemetry
 
-/// The reader of standard output has gone (`baton list | head -1`): nothing more is to be said.
-struct OutputClosed: Error {}
+/// Why results cannot be written.
+enum OutputFault: Error, Equatable {
+  /// The reader has gone (`baton list | head -1`): nothing more is to be said.
+  case closed
+  /// An `errno`.
+  case failed(Int32)
+}
 
 /// Standard output for results, standard error for everything else; each call is written at once.
 enum Output {
   static let standardOutput: Int32 = 1
   static let standardError: Int32 = 2
+  /// So that lines of both streams are in order on a terminal.
+  private static let noteTimeout: Duration = .milliseconds(200)
 
   /// Writes all of a text.
-  static func write(_ text: String, to descriptor: Int32 = standardOutput) throws(OutputClosed) {
+  static func write(_ text: String, to descriptor: Int32 = standardOutput) throws(OutputFault) {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
@@ -21,16 +29,16 @@ enum Output {
         var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         _ = poll(&wait, 1, 1_000)
       } else if errno != EINTR {
-        throw OutputClosed()
+        throw errno == EPIPE ? .closed : .failed(errno)
       }
     }
   }
 
   /// A line of the result.
-  static func line(_ text: String = "") throws(OutputClosed) { try write(text + "\n") }
+  static func line(_ text: String = "") throws(OutputFault) { try write(text + "\n") }
 
   /// Lines of the result.
-  static func lines(_ lines: [String]) throws(OutputClosed) {
+  static func lines(_ lines: [String]) throws(OutputFault) {
     guard !lines.isEmpty else { return }
     try write(lines.joined(separator: "\n") + "\n")
   }
@@ -44,9 +52,9 @@ enum Output {
     return String(decoding: try encoder.encode(value), as: UTF8.self)
   }
 
-  /// A line beside the result, on standard error.
+  /// A line that is no result, on standard error. It is waited for only briefly: a reader that is asleep must not stop the work.
   static func note(_ text: String) {
-    // Where standard error is closed, nobody wants to read it.
-    try? write(text + "\n", to: standardError)
+    LogWriter.standardError.write(text + "\n")
+    LogWriter.standardError.flush(within: noteTimeout)
   }
 }

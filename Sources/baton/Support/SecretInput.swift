@@ -6,7 +6,7 @@ enum SecretInput {
   /// No token of GitHub or GitLab comes near it.
   static let byteCountMax = 16_384
 
-  /// Reads a secret; line ends behind it do not count.
+  /// Reads a secret; white space at its ends does not count.
   /// - Parameters:
   ///   - name: what it is, for messages: `token`.
   ///   - path: `-` is standard input; where that is a terminal, what is typed is not shown.
@@ -20,7 +20,8 @@ enum SecretInput {
     guard var text = String(validating: bytes, as: UTF8.self) else {
       throw Failure(.failed, "\(source) is not UTF-8 text, so it holds no \(name)")
     }
-    while text.last?.isNewline == true { text.removeLast() }
+    text = String(text.drop(while: \.isWhitespace))
+    while text.last?.isWhitespace == true { text.removeLast() }
     guard !text.isEmpty else { throw Failure(.failed, "\(source) is empty; give the \(name) in it") }
     guard text.unicodeScalars.allSatisfy({ $0.value > 32 && $0.value != 127 }) else {
       throw Failure(

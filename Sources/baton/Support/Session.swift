@@ -39,6 +39,7 @@ struct Session: Sendable {
     var configuration = PostgresConfiguration(
       conninfo: settings.databaseURL?.reveal() ?? "", applicationName: name)
     configuration.sessionSettings = ReviewStore.sessionSettings
+    configuration.optionalSessionSettings = ReviewStore.optionalSessionSettings
     configuration.poolSize = min(settings.databasePool, 2)
     configuration.isPatient = false
     let pool = PostgresPool(configuration, logger: logger)

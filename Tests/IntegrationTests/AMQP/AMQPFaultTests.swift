@@ -116,6 +116,48 @@ struct AMQPFaultTests {
     }
   }
 
+  @Test("a broker that answers and confirms nothing is noticed: the connection is made again, and publishing goes on")
+  func confirmsNothing() async throws {
+    let name = uniqueName("queue")
+    let topology = Topology(queues: [.quorum(name)])
+    var configuration = try broker.configuration("publisher")
+    configuration.confirmTimeout = .seconds(1)
+    try await withPublisher(topology, configuration) { publisher in
+      #expect(await publisher.publish(publications(1, to: name), timeout: .seconds(60)) == [.confirmed])
+      // The publisher's channel at the broker stands still; its connection answers, heartbeats included.
+      try await broker.suspendChannels()
+      let outcomes = await publisher.publish(publications(10, from: 1, to: name), timeout: .seconds(60))
+      for outcome in outcomes {
+        guard case .unknown(let reason) = outcome else {
+          Issue.record("\(outcome)")
+          continue
+        }
+        #expect(reason.contains("confirmed none"))
+      }
+      #expect(await publisher.publish(publications(1, to: name), timeout: .seconds(60)) == [.confirmed])
+      #expect(publisher.reconnects >= 1)
+    }
+  }
+
+  @Test("an alarm that lasts longer than confirms may take costs no connection")
+  func blockedForLong() async throws {
+    let name = uniqueName("queue")
+    let topology = Topology(queues: [.quorum(name)])
+    var configuration = try broker.configuration("publisher")
+    configuration.confirmTimeout = .milliseconds(300)
+    try await withPublisher(topology, configuration) { publisher in
+      #expect(await publisher.publish(publications(1, to: name), timeout: .seconds(60)) == [.confirmed])
+      try await broker.control("set_vm_memory_high_watermark", "0")
+      let first = Task { await publisher.publish(publications(1, from: 1, to: name), timeout: .seconds(60)) }
+      try await eventually("the broker to block") { publisher.isBlocked }
+      try await Task.sleep(for: .seconds(1))
+      #expect(publisher.isConnected && publisher.reconnects == 0)
+      try await broker.control("set_vm_memory_high_watermark", "absolute", "1GB")
+      #expect(await first.value == [.confirmed])
+      #expect(publisher.reconnects == 0)
+    }
+  }
+
   @Test("a broker that hangs is noticed by its missing heartbeats; what was in flight is unknown")
   func hangs() async throws {
     let name = uniqueName("queue")

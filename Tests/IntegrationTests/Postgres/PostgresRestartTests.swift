@@ -1,5 +1,4 @@
 import Foundation
-import Glibc
 import PostgresClient
 import Support
 import Testing
@@ -11,7 +10,7 @@ struct PostgresRestartTests {
 
   @Test("pool and listener survive a restart of the server: calls fail or succeed, and afterwards all succeed")
   func restart() async throws {
-    try await withServer { server in
+    try await withOwnPostgres { server in
       let pool = PostgresPool(testConfiguration(server.url), logger: .postgresTests)
       let listener = PostgresListener(testConfiguration(server.url), channels: ["news"], logger: .postgresTests)
       let run = Task { await listener.run() }
@@ -33,9 +32,9 @@ struct PostgresRestartTests {
           return errors
         }
       }
-      try await server.command("stop")
+      try await server.stop()
       #expect(await events.next() == .lost)
-      try await server.command("start")
+      try await server.start()
       #expect(await events.next() == .connected)
       try await eventually("an answer") { await pool.ping() }
       for caller in callers { caller.cancel() }
@@ -55,7 +54,7 @@ struct PostgresRestartTests {
 
   @Test("a wrong password is refused at once, with its SQLSTATE and without the password")
   func wrongPassword() async throws {
-    try await withServer { server in
+    try await withOwnPostgres { server in
       let admin = try await PostgresConnection.connect(testConfiguration(server.url), logger: .postgresTests)
       try await admin.execute(script: "CREATE ROLE reader LOGIN PASSWORD 'right'")
       try server.write(
@@ -80,67 +79,5 @@ struct PostgresRestartTests {
       await right.close()
       await admin.close()
     }
-  }
-
-  private func withServer(_ body: (OwnServer) async throws -> Void) async throws {
-    let server = try OwnServer()
-    try await server.command("start")
-    do {
-      try await body(server)
-    } catch {
-      try? await server.command("wipe")
-      throw error
-    }
-    try await server.command("wipe")
-    server.removeFolder()
-  }
-}
-
-/// A server of the test's own, by the script of `BATON_TEST_BROKER_SCRIPT` (`SCRIPT start DIR AMQP_PORT PG_PORT`).
-private struct OwnServer {
-  let script: String
-  let folder: String
-  let port: Int
-
-  init() throws {
-    script = try postgresTestVariable("BATON_TEST_BROKER_SCRIPT")
-    folder = "/tmp/baton-pg-\(UInt32.random(in: 0 ... .max))"
-    port = Int.random(in: 12_800..<15_600)
-    // The server has a user of its own, who must be able to enter.
-    try FileManager.default.createDirectory(
-      atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-  }
-
-  var url: String { "postgresql://postgres@127.0.0.1:\(port)/postgres" }
-
-  func write(_ text: String, to file: String) throws {
-    try text.write(toFile: "\(folder)/pg/data/\(file)", atomically: false, encoding: .utf8)
-  }
-
-  func removeFolder() { try? FileManager.default.removeItem(atPath: folder) }
-
-  /// Runs the script. Not by Foundation's `Process`: it waits until the servers that the script leaves behind have ended too.
-  func command(_ name: String) async throws {
-    let arguments = ["env", "PG_ONLY=1", script, name, folder, "5800", "\(port)"]
-    let code = await withCheckedContinuation { continuation in
-      Thread.detachNewThread { continuation.resume(returning: Self.run(arguments)) }
-    }
-    try #require(code == 0, "\(script) \(name) failed")
-  }
-
-  private static func run(_ arguments: [String]) -> Int32 {
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    for descriptor: Int32 in 0...2 {
-      posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_RDWR, 0)
-    }
-    let strings = arguments.map { strdup($0) } + [nil]
-    defer { for string in strings { free(string) } }
-    var child = pid_t()
-    guard posix_spawnp(&child, "env", &actions, nil, strings, environ) == 0 else { return -1 }
-    var status: Int32 = 0
-    while waitpid(child, &status, 0) < 0 && errno == EINTR {}
-    return status
   }
 }

@@ -55,7 +55,7 @@ struct ClaimTests {
         for claim in claims {
           #expect(claim.trace == (claim.reviewID == ids[1] ? given : TraceContext(reviewID: claim.reviewID)))
         }
-        try await test.store.unclaim(claims, reason: "a test", retryAfter: .zero)
+        try await test.store.unclaim(claims, reason: "a test")
       }
       let stored = try await test.sql("SELECT traceparent FROM code_reviews WHERE id = '\(ids[0])'")[0]
       #expect(try stored.decode(0, as: String?.self) == TraceContext(reviewID: ids[0]).traceparent)
@@ -144,15 +144,17 @@ struct ClaimTests {
       let claims = try await test.claim()
       let leased = try #require(claims.first { $0.reviewID == ids[0] })
       _ = try await test.lease([leased.ticket])
-      try await test.store.unclaim(claims, reason: "nacked", retryAfter: .zero)
+      try await test.store.unclaim(claims, reason: "nacked")
       #expect(try await test.row(ids[0]).status == .queued)
       let back = try await test.row(ids[1])
       #expect(back.status == .pending)
       #expect(back.claimedAt == nil)
+      let place = try await test.sql("SELECT available_at = created_at FROM code_reviews WHERE id = '\(ids[1])'")[0]
+      #expect(try place.decode(0, as: Bool.self), "it keeps its place among the pending ones")
       // The old claim means nothing for the new one.
       let again = try await test.claim()
       #expect(again.map(\.reviewID) == [ids[1]])
-      try await test.store.unclaim(claims, reason: "late", retryAfter: .zero)
+      try await test.store.unclaim(claims, reason: "late")
       #expect(try await test.row(ids[1]).status == .queued)
     }
   }

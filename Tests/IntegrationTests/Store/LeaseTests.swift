@@ -21,8 +21,9 @@ struct LeaseTests {
         return try await group.reduce(into: []) { $0 += $1 }
       }
       #expect(verdicts.filter { if case .leased = $0 { true } else { false } }.count == 1)
-      #expect(verdicts.filter { $0 == .mine }.count == 1)
-      #expect(verdicts.filter { $0 == .held }.count == 14)
+      #expect(verdicts.filter { if case .mine = $0 { true } else { false } }.count == 1)
+      // Locked: while the one that gets it is at it.
+      #expect(verdicts.filter { $0 == .held || $0 == .locked }.count == 14)
     }
   }
 
@@ -80,10 +81,16 @@ struct LeaseTests {
       _ = try await test.lease([ticket], by: dead.id)
       try await test.signOn(test.holder)
       #expect(try await test.lease([ticket]) == [.held])
-      // Seen free once is not enough, for two seconds is.
+      try await test.addWitness()
+      // Seen free once is not enough; for two seconds, and without a heartbeat since, is.
       try await test.store.lookAtHolders()
       #expect(try await test.lease([ticket]) == [.held])
-      try await test.sql("UPDATE baton_holders SET lock_free_since = lock_free_since - interval '3 seconds'")
+      try await test.sql(
+        """
+        UPDATE baton_holders SET lock_free_since = lock_free_since - interval '3 seconds',
+                                 heartbeat_at = heartbeat_at - interval '3 seconds'
+         WHERE id <> 'witness'
+        """)
       try await test.signOn(test.holder)
       #expect(try await test.lease([ticket], attemptMax: 1) == [.held])
       guard case .leased(let review) = try await test.lease([ticket])[0] else {
@@ -103,15 +110,15 @@ struct LeaseTests {
       try await test.signOn(test.holder)
       let ticket = try await test.claim()[0].ticket
       // Never signed on: as dead as can be.
-      _ = try await test.lease([ticket], by: zombie.id)
+      let lost = try await test.take(ticket, by: zombie.id)
       guard case .leased = try await test.lease([ticket])[0] else {
         Issue.record("not leased")
         return
       }
       let record = DispatchRecord(reviewID: id, attempt: 1, agentVersion: "v2")
       #expect(try await test.store.recordDispatched([record], by: zombie.id) == [.overtaken])
-      #expect(try await !test.store.postpone(ticket, by: zombie.id, reason: "late", for: .zero))
-      #expect(try await !test.store.fail(ticket, by: zombie.id, code: .configMissing, message: "late"))
+      #expect(try await test.store.postpone(lost, reason: "late", for: .zero) == nil)
+      #expect(try await test.store.fail(lost, code: .configMissing, message: "late") == nil)
       #expect(try await test.store.recordDispatched([record], by: test.holder.id) == [.recorded])
       let row = try await test.row(id)
       #expect(row.status == .queued)
@@ -144,10 +151,10 @@ struct LeaseTests {
       let id = try await test.insert(1)[0]
       try await test.signOn(test.holder)
       let ticket = try await test.claim()[0].ticket
-      _ = try await test.lease([ticket])
-      #expect(try await test.store.stillLeased([ticket], by: test.holder.id) == [true])
+      let lease = try await test.take(ticket)
+      #expect(try await test.store.stillLeased([lease], by: test.holder.id) == [true])
       #expect(try await test.store.cancel(id) == .done(.cancelled, attempt: 1))
-      #expect(try await test.store.stillLeased([ticket], by: test.holder.id) == [false])
+      #expect(try await test.store.stillLeased([lease], by: test.holder.id) == [false])
       let record = DispatchRecord(reviewID: id, attempt: 1, agentVersion: nil)
       #expect(try await test.store.recordDispatched([record], by: test.holder.id) == [.cancelled])
       #expect(try await test.store.takeOutbox(limit: 10, for: .seconds(15)).map(\.reviewID) == [id])
@@ -160,13 +167,10 @@ struct LeaseTests {
       let id = try await test.insert(1)[0]
       try await test.signOn(test.holder)
       for round in 1...3 {
-        var ticket = try await test.claim()[0].ticket
-        _ = try await test.lease([ticket])
-        #expect(try await test.store.postpone(ticket, by: test.holder.id, reason: "outage", for: .zero))
-        ticket = try await test.claim()[0].ticket
-        _ = try await test.lease([ticket])
-        let status = try await test.store.retryLater(
-          ticket, by: test.holder.id, message: "no", after: .zero, attemptMax: 3)
+        var lease = try await test.take(try await test.claim()[0].ticket)
+        #expect(try await test.store.postpone(lease, reason: "outage", for: .zero) == .pending)
+        lease = try await test.take(try await test.claim()[0].ticket)
+        let status = try await test.store.retryLater(lease, message: "no", after: .zero, attemptMax: 3)
         #expect(status == (round < 3 ? .pending : .failed))
       }
       let row = try await test.row(id)

@@ -30,7 +30,9 @@ struct MigrationTests {
   func missingSchema() async throws {
     try await withTestDatabase { conninfo in
       let pool = PostgresPool(testConfiguration(conninfo), logger: .postgresTests)
-      await #expect(throws: Migrator.SchemaFault.missing) { try await Migrator(pool: pool).check() }
+      await #expect(throws: Migrator.SchemaFault.missing(path: "\"$user\", public")) {
+        try await Migrator(pool: pool).check()
+      }
       await pool.close()
     }
   }
@@ -58,7 +60,8 @@ struct MigrationTests {
   func statements() async throws {
     try await withTestStore { test in
       for statement in ReviewStore.statements {
-        try await test.sql("PREPARE \"\(statement.name)\" AS \(statement.sql)")
+        // The session has those of the migration already, under their own names.
+        try await test.sql("PREPARE \"test_\(statement.name)\" AS \(statement.sql)")
       }
     }
   }

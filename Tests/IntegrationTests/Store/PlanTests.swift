@@ -6,21 +6,28 @@ import Testing
 /// A plan is made once for a connection and kept; made at the wrong moment it could read the whole history for every batch.
 @Suite("Plans", .timeLimit(.minutes(5)))
 struct PlanTests {
-  /// The indexes of `code_reviews` that each hot statement may use: none reads the table, or an index that grows with the history
+  /// The indexes of `code_reviews` and `baton_visits` that each hot statement may use: none reads the table, or an index that grows with the history
   /// other than by its key.
   private static let indexes: [String: Set<String>] = {
     let byID: Set = ["code_reviews_pkey"]
     var indexes: [String: Set<String>] = [
-      "lock_owners": ["code_reviews_pending"],
-      "claim_due": ["code_reviews_pending", "code_reviews_active", "code_reviews_pkey"],
-      "next_due": ["code_reviews_due"],
+      "visits_come_due": ["baton_visits_later"],
+      "lock_owners": ["baton_visits_now"],
+      "claim_due": ["code_reviews_pending", "code_reviews_active", "code_reviews_pkey", "baton_visits_now"],
+      "next_due": ["baton_visits_later"],
+      "visit_missed": ["code_reviews_pending", "code_reviews_active", "baton_visits_now", "baton_visits_later"],
+      "note_owner_limit": ["code_reviews_pending"],
       "reap": ["code_reviews_active", "code_reviews_pkey"],
       "take_silent": ["code_reviews_active", "code_reviews_pkey"],
-      "queue_seen_empty": ["code_reviews_active"],
+      "open_roll_call": ["code_reviews_active"],
+      "silent_count": ["code_reviews_active"],
+      "own_claims": ["code_reviews_active"],
       "related_reviews": ["code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"],
       "newest_event": ["code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"],
       "prune_holders": ["code_reviews_active"],
-      "capacity": ["code_reviews_pending", "code_reviews_active"],
+      "capacity": [
+        "code_reviews_pending", "code_reviews_active", "code_reviews_due", "baton_visits_now", "baton_visits_later",
+      ],
       "live_owners": ["code_reviews_pending", "code_reviews_active"],
       "one_owner": ["code_reviews_pending", "code_reviews_active"],
       "held_up": ["code_reviews_active", "code_reviews_pkey"],
@@ -32,9 +39,10 @@ struct PlanTests {
       "browse_end": ["code_reviews_created"],
     ]
     for name in [
-      "published", "unclaim", "lease", "look", "record", "postpone", "drop_lease", "retry_later", "fail",
+      "published", "unclaim", "owed_claims", "lease", "look", "record", "postpone", "drop_lease", "retry_later", "fail",
       "leave_queued",
-      "forget_dispatch", "fail_lost", "report", "find", "cancel_related", "restart_push", "touch_push", "take_feedback",
+      "record_asked", "forget_dispatch", "fail_lost", "report", "find", "cancel_related", "restart_push", "touch_push",
+      "take_feedback",
       "record_check_run",
     ] { indexes[name] = byID }
     // The reviews before it, by the start of the unique constraint's key: pull request and repository.
@@ -66,7 +74,9 @@ struct PlanTests {
         let plan = try await plan(of: statement, test)
         let used = Set(plan.flatMap { scannedIndex($0) })
         #expect(used.isSubset(of: allowed) && !used.isEmpty, "\(statement.name): \(plan.joined(separator: "\n"))")
-        #expect(!plan.contains { $0.contains("Seq Scan on code_reviews") }, "\(statement.name)")
+        #expect(
+          !plan.contains { $0.contains("Seq Scan on code_reviews") || $0.contains("Seq Scan on baton_visits") },
+          "\(statement.name)")
       }
     }
   }
@@ -92,6 +102,42 @@ struct PlanTests {
         deliveries.contains { $0.contains("webhook_deliveries_received") }, "\(deliveries.joined(separator: "\n"))")
       let feedback = try await plan(of: try #require(statements["given_up_feedback"]), test)
       #expect(feedback.contains { $0.contains("baton_feedback_given_up") }, "\(feedback.joined(separator: "\n"))")
+    }
+  }
+
+  @Test("a pass reads none of the owners that are at their limit, and one that is free")
+  func fullOwners() async throws {
+    try await withTestStore { test in
+      try await test.sql(
+        """
+        INSERT INTO code_reviews (owner_type, owner_id, platform, repo_full_name, pr_number, pr_url, pr_title, pr_author,
+                                  base_ref, head_ref, head_sha)
+        SELECT 'org', 'owner-' || g % 3000, 'github', 'acme/shop', g, 'u', 't', 'ada', 'main', 'f', md5(g::text)
+          FROM generate_series(1, 9000) g
+        """)
+      while try await !test.claim(1_000, ownerLimit: 1).isEmpty {}
+      try await test.sql("VACUUM baton_visits")
+      _ = try await test.insert(2, owner: "free")
+      let lines = try await test.pool.withTransaction { connection in
+        var lines: [[String]] = []
+        for (name, arguments) in [
+          ("visits_come_due", "1000"), ("lock_owners", "'', '', 1000"), ("claim_due", "1, 1000, 'a'"),
+        ] {
+          let statement = try #require(ReviewStore.statements.first { $0.name == name })
+          _ = try await connection.query(Statement(unprepared: "PREPARE looked_at AS \(statement.sql)"))
+          let rows = try await connection.query(
+            Statement(unprepared: "EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF, BUFFERS) EXECUTE looked_at(\(arguments))"))
+          lines.append(try rows.map { try $0.decode(0, as: String.self) })
+          _ = try await connection.query(Statement(unprepared: "DEALLOCATE looked_at"))
+        }
+        return lines
+      }
+      let walk = try #require(lines[1].first { $0.contains("Recursive Union") })
+      #expect(walk.contains("actual rows=1 "), "\(walk)")
+      for plan in lines {
+        let buffers = try #require(plan.first { $0.contains("Buffers: shared hit=") }?.firstMatch(of: /hit=(\d+)/))
+        #expect(try #require(Int(buffers.1)) < 300, "\(plan.joined(separator: "\n"))")
+      }
     }
   }
 
@@ -128,10 +174,12 @@ struct PlanTests {
     }
   }
 
-  /// The index of `code_reviews` that a line of a plan scans.
+  /// The index of `code_reviews` or `baton_visits` that a line of a plan scans.
   private func scannedIndex(_ line: String) -> [String] {
-    if let match = line.firstMatch(of: /using (\w+) on code_reviews\b/) { return [String(match.1)] }
-    if let match = line.firstMatch(of: /Bitmap Index Scan on (code_reviews_\w+)/) { return [String(match.1)] }
+    if let match = line.firstMatch(of: /using (\w+) on (?:code_reviews|baton_visits)\b/) { return [String(match.1)] }
+    if let match = line.firstMatch(of: /Bitmap Index Scan on ((?:code_reviews|baton_visits)_\w+)/) {
+      return [String(match.1)]
+    }
     return []
   }
 }

@@ -20,7 +20,9 @@ struct ReapTests {
     reaped.compactMap { if case .republish(_, let reason) = $0 { reason } else { nil } }
   }
 
-  @Test("a claim without a confirm is published again when its holder is dead, or after the grace, which doubles")
+  @Test(
+    "a claim without a confirm is published again when its holder is dead, or after the grace, whatever happened to it before"
+  )
   func unpublished() async throws {
     try await withTestStore { test in
       try await test.signOn(test.holder)
@@ -29,13 +31,17 @@ struct ReapTests {
       #expect(try await reap(test).isEmpty)
       try await test.sql("UPDATE code_reviews SET claimed_at = now() - interval '1500 seconds'")
       #expect(try await reasons(reap(test)) == [.unpublished])
+      // Republished for other reasons before: no reason to wait longer now.
+      try await test.sql("UPDATE code_reviews SET republish_count = 5, claimed_at = now() - interval '900 seconds'")
+      #expect(try await reap(test).isEmpty)
       try await test.sql("UPDATE code_reviews SET claimed_at = now() - interval '1500 seconds'")
+      #expect(try await reasons(reap(test)) == [.unpublished])
       #expect(try await reap(test).isEmpty)
       try await test.store.leave(test.holder.id)
       #expect(try await reasons(reap(test)) == [.unpublished])
       let row = try await test.row(claim.reviewID)
       #expect(row.status == .queued)
-      #expect(row.republishCount == 2)
+      #expect(row.republishCount == 7)
       #expect(row.claimedAt != claim.claimedAt)
     }
   }
@@ -58,12 +64,12 @@ struct ReapTests {
     }
   }
 
-  @Test("an ended lease is published again and counted, and at the last loss the review is failed")
-  func leaseExpired() async throws {
+  @Test("a dead holder's lease is published again and counted, and at the last loss the review is failed")
+  func leaseLost() async throws {
     try await withTestStore { test in
-      try await test.signOn(test.holder)
       let id = try await test.insert(1)[0]
       for loss in 1...3 {
+        try await test.signOn(test.holder)
         let ticket =
           try await loss == 1
           ? test.claim()[0].ticket
@@ -71,7 +77,7 @@ struct ReapTests {
             reviewID: id, attempt: 1, claimedAt: test.row(id).claimedAt!)
         #expect(try await test.lease([ticket]).count == 1)
         #expect(try await reap(test).isEmpty)
-        try await test.sql("UPDATE code_reviews SET lease_expires_at = now() - interval '1 second'")
+        try await test.store.leave(test.holder.id)
         let reaped = try await reap(test, attemptMax: 3)
         if loss < 3 {
           #expect(reasons(reaped) == [.leaseExpired])
@@ -86,6 +92,18 @@ struct ReapTests {
     }
   }
 
+  @Test("a lease that has run out is published again, and not counted while its holder lives")
+  func leaseExpired() async throws {
+    try await withTestStore { test in
+      try await test.signOn(test.holder)
+      let id = try await test.insert(1)[0]
+      _ = try await test.lease(try await test.claim().map(\.ticket))
+      try await test.sql("UPDATE code_reviews SET lease_expires_at = now() - interval '1 second', lease_losses = 7")
+      #expect(try await reasons(reap(test)) == [.leaseExpired])
+      #expect(try await test.row(id).leaseLosses == 7)
+    }
+  }
+
   @Test(
     "what was left queued after an unclear call is published again when its backoff is over, and leased by nobody before"
   )
@@ -94,9 +112,9 @@ struct ReapTests {
       try await test.signOn(test.holder)
       _ = try await test.insert(1)
       let ticket = try await test.claim()[0].ticket
-      _ = try await test.lease([ticket])
+      let lease = try await test.take(ticket)
       let status = try await test.store.leaveQueued(
-        ticket, by: test.holder.id, message: "no answer", for: .seconds(60), isCounted: true, attemptMax: 8)
+        lease, message: "no answer", for: .seconds(60), isCounted: true, attemptMax: 8)
       #expect(status == .queued)
       #expect(try await test.lease([ticket]) == [.overtaken("waiting")])
       #expect(try await reap(test).isEmpty)
@@ -106,39 +124,31 @@ struct ReapTests {
     }
   }
 
-  @Test("a ticket is lost when the queue was empty after it and every consumer has said that it holds none")
-  func lost() async throws {
+  @Test("a lease that was not given back, or an unclear call, makes the next holder ask first; pending clears it")
+  func unclearStarts() async throws {
     try await withTestStore { test in
+      func leased(_ ticket: Ticket) async throws -> Int? {
+        guard case .leased(let review) = try await test.lease([ticket])[0] else { return nil }
+        return review.unclearStarts
+      }
       try await test.signOn(test.holder)
-      _ = try await test.insert(1)
-      try await test.store.recordPublished(try await test.claim())
-      #expect(try await reap(test).isEmpty)
-      try await test.store.recordQueueEmpty("q", since: try await test.store.now())
-      #expect(try await reap(test).isEmpty, "the consumer has not spoken since")
-      #expect(try await test.store.heartbeat(test.holder.id, Holder.Report(unleasedTickets: 1)))
-      #expect(try await reap(test).isEmpty, "the consumer holds a ticket")
-      #expect(try await test.store.heartbeat(test.holder.id, Holder.Report()))
-      #expect(try await reasons(reap(test)) == [.lost])
-      #expect(try await reap(test).isEmpty, "it was published anew after the queue was empty")
+      let id = try await test.insert(1)[0]
+      let ticket = try await test.claim()[0].ticket
+      #expect(try await leased(ticket) == 0)
+      try await test.sql("UPDATE code_reviews SET lease_expires_at = now() - interval '1 second'")
+      #expect(try await reasons(reap(test)) == [.leaseExpired])
+      let lease = try await test.take(ticket)
+      _ = try await test.store.leaveQueued(lease, message: "no answer", for: .zero, isCounted: false, attemptMax: 8)
+      #expect(try await leased(ticket) == 2)
+      let until = try #require(try await test.row(id).leaseExpiresAt)
+      #expect(
+        try await test.store.postpone(
+          Lease(ticket, holder: test.holder.id, until: until), reason: "throttled", for: .zero) == .pending)
+      #expect(try await leased(try await test.claim()[0].ticket) == 0)
     }
   }
 
-  @Test("a ticket is lost when another that was published half a minute later has been leased first")
-  func overtaken() async throws {
-    try await withTestStore { test in
-      try await test.signOn(test.holder)
-      let ids = try await test.insert(1)
-      try await test.store.recordPublished(try await test.claim())
-      let now = try await test.store.now()
-      #expect(try await test.store.heartbeat(test.holder.id, Holder.Report(leasedUpTo: now)))
-      #expect(try await reap(test).isEmpty)
-      try await test.sql("UPDATE code_reviews SET published_at = now() - interval '90 seconds'")
-      #expect(try await reasons(reap(test)) == [.lost])
-      #expect(try await test.row(ids[0]).republishCount == 1)
-    }
-  }
-
-  @Test("a published ticket that nobody has touched is stale after its time, which doubles")
+  @Test("a published ticket that is untouched is stale after its time, which doubles")
   func stale() async throws {
     try await withTestStore { test in
       try await test.signOn(test.holder)
@@ -178,7 +188,30 @@ struct ReapTests {
     }
   }
 
-  @Test("a silent review is taken once in its time; a forgotten one is published again and can be leased")
+  @Test("rows that a foreign transaction has locked take no place of a page: those behind them are published again")
+  func lockedRows() async throws {
+    try await withTestStore { test in
+      let ids = try await test.insert(4)
+      try await test.claim()
+      for (number, id) in ids.enumerated() {
+        try await test.sql(
+          "UPDATE code_reviews SET claimed_at = now() - interval '\(100 - number) minutes' WHERE id = '\(id)'")
+      }
+      try await test.pool.withTransaction { foreign in
+        _ = try await foreign.query(
+          Statement(
+            unprepared: "SELECT FROM code_reviews WHERE id IN ('\(ids[0])', '\(ids[1])', '\(ids[2])') FOR UPDATE"))
+        let reaped = try await test.store.reapAbandoned(
+          times, queue: "q", limit: 2, by: test.holder.id, attemptMax: 8)
+        #expect(reasons(reaped) == [.unpublished])
+        #expect(try await test.row(ids[3]).republishCount == 1)
+      }
+    }
+  }
+
+  @Test(
+    "a silent review that was taken comes due again when the call must have ended; one that was answered, after the whole time"
+  )
   func silent() async throws {
     try await withTestStore { test in
       try await test.signOn(test.holder)
@@ -187,12 +220,36 @@ struct ReapTests {
       _ = try await test.lease([ticket])
       let record = DispatchRecord(reviewID: id, attempt: 1, agentVersion: nil)
       _ = try await test.store.recordDispatched([record], by: test.holder.id)
-      #expect(try await test.store.takeSilent(times, limit: 10).isEmpty)
-      try await test.sql("UPDATE code_reviews SET dispatched_at = now() - interval '3001 seconds'")
-      let silent = try await test.store.takeSilent(times, limit: 10)
-      #expect(silent.map(\.reviewID) == [id])
-      #expect(try await test.store.takeSilent(times, limit: 10).isEmpty)
-      let claim = try #require(try await test.store.forgetDispatch(silent[0], by: test.holder.id))
+      func take() async throws -> [SilentReview] {
+        try await test.store.takeSilent(times, limit: 10, for: .seconds(100))
+      }
+      func pass(_ seconds: Int) async throws {
+        try await test.sql(
+          """
+          UPDATE code_reviews SET dispatched_at = dispatched_at - interval '\(seconds) s',
+                                  reconciled_at = reconciled_at - interval '\(seconds) s'
+          """)
+      }
+      #expect(try await take().isEmpty)
+      try await pass(3_001)
+      #expect(try await test.store.silentCount(times, comingDueWithin: .zero) == 1)
+      let abandoned = try await take()
+      #expect(abandoned.map(\.reviewID) == [id])
+      #expect(try await take().isEmpty)
+      #expect(try await test.store.silentCount(times, comingDueWithin: .zero) == 0)
+      #expect(try await test.store.silentCount(times, comingDueWithin: .seconds(101)) == 1)
+      try await pass(101)
+      let answered = try await take()
+      #expect(answered.map(\.reviewID) == [id], "the one that took it has not said anything")
+      // Too late: another has taken it since.
+      try await test.store.recordAsked(abandoned[0])
+      #expect(try await test.store.forgetDispatch(abandoned[0], by: test.holder.id) == nil)
+      try await test.store.recordAsked(answered[0])
+      try await pass(2_900)
+      #expect(try await take().isEmpty)
+      try await pass(101)
+      let forgotten = try await take()
+      let claim = try #require(try await test.store.forgetDispatch(forgotten[0], by: test.holder.id))
       guard case .leased = try await test.lease([claim.ticket])[0] else {
         Issue.record("not leased")
         return
@@ -207,7 +264,7 @@ struct ReapTests {
       try await test.claim()
       _ = try await test.store.report(id, RunReport(status: .running, attempt: 1))
       try await test.sql("UPDATE code_reviews SET updated_at = now() - interval '1801 seconds'")
-      let silent = try await test.store.takeSilent(times, limit: 10)
+      let silent = try await test.store.takeSilent(times, limit: 10, for: .seconds(15))
       #expect(silent.map(\.status) == [.running])
       #expect(try await test.store.failLost(silent[0], message: "gone"))
       #expect(try await test.row(id).errorCode == "worker_lost")

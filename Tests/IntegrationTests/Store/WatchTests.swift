@@ -48,9 +48,13 @@ struct WatchTests {
       #expect(try await holdUp(test, id) == nil)
       try await test.sql("UPDATE code_reviews SET published_at = now()")
       #expect(try await holdUp(test, id) == nil)
-      try await test.sql("UPDATE baton_holders SET heartbeat_at = now() - interval '2 hours'")
+      try await test.sql(
+        """
+        UPDATE baton_holders SET heartbeat_at = now() - interval '2 hours', silent_since = now() - interval '1 hour'
+        """)
       #expect(try await holdUp(test, id) == .unconsumed)
       try await test.sql("UPDATE code_reviews SET published_at = NULL")
+      try await test.addWitness()
       #expect(try await holdUp(test, id) == .unpublished)
       try await test.sql("UPDATE code_reviews SET published_at = now() - interval '2 hours'")
       #expect(try await holdUp(test, id) == .stale)

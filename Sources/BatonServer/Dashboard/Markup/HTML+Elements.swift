@@ -12,9 +12,12 @@ extension HTML {
     return "<a href=\"\(url)\" rel=\"noopener noreferrer\">\(content)</a>"
   }
 
-  /// An instant, which the script writes as an age; without it the time of day in UTC.
+  /// An instant, which the script writes as an age; without it the time of day in UTC. Infinite ones are words.
   static func time(_ instant: Timestamp) -> HTML {
+    guard instant.isFinite else { return instant == .infinity ? "never" : "always" }
     let text = instant.description
+    // A browser cannot read a year of six digits.
+    guard text.utf8.first != UInt8(ascii: "+"), text.utf8.first != UInt8(ascii: "-") else { return "\(text)" }
     return "<time datetime=\"\(text)\">\(text.prefix(10)) \(text.dropFirst(11).prefix(8))</time>"
   }
 
@@ -70,7 +73,7 @@ enum Reading {
 
   /// With a comma for each thousand.
   static func grouped(_ number: Int) -> String {
-    let digits = Array(String(abs(number)))
+    let digits = Array(String(number.magnitude))
     var result = number < 0 ? "-" : ""
     for (index, digit) in digits.enumerated() {
       if index > 0, (digits.count - index) % 3 == 0 { result += "," }
@@ -87,7 +90,7 @@ enum Reading {
       let tenths = Int((seconds * 10).rounded())
       return tenths % 10 == 0 ? "\(tenths / 10) s" : "\(tenths / 10).\(tenths % 10) s"
     }
-    let whole = Int(seconds.rounded())
+    let whole = Int(exactly: seconds.rounded()) ?? .max
     let units = [(whole / 86_400, "d"), (whole / 3_600 % 24, "h"), (whole / 60 % 60, "min"), (whole % 60, "s")]
     guard let first = units.firstIndex(where: { $0.0 > 0 }) else { return "0 s" }
     let shown = units[first..<min(first + 2, units.count)].filter { $0.0 > 0 }

@@ -132,7 +132,7 @@ extension Overview {
             """,
           links: owners(of: .limit))
       },
-      later,
+      later, held,
     ]
   }
 
@@ -150,11 +150,18 @@ extension Overview {
   }
 
   private var later: Problem? {
-    let count = owners.reduce(0) { $0 + $1.later }
+    let count = owners.reduce(0) { $0 + $1.later } - stats.held
     guard count > 0 else { return nil }
     return Problem(
       grade: .note, title: "\(Reading.count(count, "review")) due later", time: owners.compactMap(\.nextDue).min(),
       advice: "After a failed attempt, a rate limit, or as they were submitted. The time is that of the first.",
+      links: ["<a href=\"/reviews?status=pending\">pending reviews</a>"])
+  }
+
+  private var held: Problem? {
+    guard stats.held > 0 else { return nil }
+    return Problem(
+      grade: .note, title: "\(Reading.count(stats.held, "review")) held", advice: HoldUp.held.advice,
       links: ["<a href=\"/reviews?status=pending\">pending reviews</a>"])
   }
 
@@ -172,7 +179,7 @@ extension Overview {
     case .leaseExpired: problem.title = "\(noun) whose consumer died or hung"
     case .lost: problem.title = "\(noun) whose ticket is lost"
     case .stale: problem.title = "\(noun) untouched in the queue for long"
-    case .dueLater, .paused, .limit, .unclaimed: problem.title = noun
+    case .dueLater, .held, .paused, .limit, .unclaimed: problem.title = noun
     }
     return problem
   }
@@ -183,6 +190,8 @@ extension HoldUp {
   var advice: HTML {
     switch self {
     case .dueLater: "Its time has not come: after a failed attempt, a rate limit, or as it was submitted."
+    case .held:
+      "Available at infinity: never due, until <code>available_at</code> is changed. Cancelling it is possible, too."
     case .paused: "Its owner is paused."
     case .limit: "Its owner has as many reviews under way as it may."
     case .unclaimed: "It is due. A producer claims it next: is <code>baton produce</code> running?"
@@ -199,6 +208,7 @@ extension HoldUp {
   var title: String {
     switch self {
     case .dueLater: "due later"
+    case .held: "held: it is never due by itself"
     case .paused: "its owner is paused"
     case .limit: "waits for a slot of its owner"
     case .unclaimed: "waits for a producer"

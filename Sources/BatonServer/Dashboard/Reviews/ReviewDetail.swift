@@ -21,6 +21,8 @@ struct ReviewDetail: Sendable {
   var holdUp: HoldUp?
   /// What its pull request could not be told.
   var untold: [UntoldFeedback] = []
+  /// The cancels that the worker has not accepted.
+  var undeliveredCancels: [UndeliveredCancel] = []
   var events: Events
 }
 
@@ -43,8 +45,10 @@ struct ReviewReader: Sendable {
       review.status.isTerminal
       ? nil : try await store.holdUp(of: id, policy.times, queue: policy.queue, ownerLimit: policy.ownerLimit)
     let untold = try await store.untoldFeedback(of: id)
+    let undelivered = try await store.undeliveredCancels(of: id)
     return ReviewDetail(
-      now: now, review: review, transitions: transitions, holdUp: holdUp, untold: untold, events: await events)
+      now: now, review: review, transitions: transitions, holdUp: holdUp, untold: untold,
+      undeliveredCancels: undelivered, events: await events)
   }
 
   private func events(of review: Review) async -> ReviewDetail.Events {

@@ -38,7 +38,7 @@ struct ReviewPage: Sendable {
     <h2 class="unseen">Standing</h2>
     <p class="standing">\(HTML.status(review.status)) <span data-voice="voice">\(reason)</span></p>
     \(detail.holdUp.map { "<p class=\"held\">\($0.advice)</p>" } ?? HTML.none)
-    \(failure)
+    \(failure)\(cancels)
     """
   }
 
@@ -93,6 +93,23 @@ struct ReviewPage: Sendable {
     return "<h2 class=\"unseen\">Feedback</h2>\(detail.untold.map(item))"
   }
 
+  /// Only what the worker has not accepted.
+  private var cancels: HTML { "\(detail.undeliveredCancels.map(item))" }
+
+  private func item(_ cancel: UndeliveredCancel) -> HTML {
+    let outlook: HTML =
+      if let givenUpAt = cancel.givenUpAt {
+        "given up \(HTML.time(givenUpAt)); its run may still be going on"
+      } else {
+        "next \(HTML.time(cancel.nextTry))"
+      }
+    return """
+      <div class="failure\(cancel.givenUpAt == nil ? " later" : "")"><p>The worker has not accepted the cancel of attempt \
+      \(cancel.attempt): tried \(Reading.count(cancel.tries, "time")) since \(HTML.time(cancel.since)), \(outlook).</p>
+      <p class="quote">\(HTML.foreign(cancel.lastError))</p></div>
+      """
+  }
+
   private func item(_ untold: UntoldFeedback) -> HTML {
     let outlook: HTML =
       if let givenUpAt = untold.givenUpAt {
@@ -111,7 +128,8 @@ struct ReviewPage: Sendable {
 
   private var facts: HTML {
     let cost = review.totalCostMicrousd.map { micro -> HTML in
-      "$\(micro / 1_000_000).\(String(String(1_000_000 + abs(micro % 1_000_000)).dropFirst().prefix(4)))"
+      let (whole, rest) = micro.magnitude.quotientAndRemainder(dividingBy: 1_000_000)
+      return "\(micro < 0 ? "-" : "")$\(String(whole)).\(String(String(1_000_000 + rest).dropFirst().prefix(4)))"
     }
     let all: [(HTML, HTML?)] = [
       ("Id", "<code>\(review.id.lowercase)</code>"),

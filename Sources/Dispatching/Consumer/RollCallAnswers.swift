@@ -1,0 +1,63 @@
+internal import AMQPClient
+internal import FoundationEssentials
+internal import Logging
+internal import Resilience
+internal import ReviewStore
+internal import Reviews
+
+/// Answers the reapers' roll calls for one consumer; see ``ReviewStore/ReviewStore/openRollCall(_:holderTimeout:)``.
+struct RollCallAnswers {
+  let store: ReviewStore
+  let source: AMQPConsumer
+  let census: TicketCensus
+  let holder: Holder.ID
+  let logger: Logger
+  /// No later than this a delivery last went back to the queue.
+  private var lastGivenBack: Timestamp?
+
+  private static let interval: Duration = .seconds(1)
+  /// How long deliveries that have arrived may take to be read.
+  private static let readingMax: Duration = .milliseconds(500)
+
+  init(store: ReviewStore, source: AMQPConsumer, census: TicketCensus, holder: Holder.ID, logger: Logger) {
+    self.store = store
+    self.source = source
+    self.census = census
+    self.holder = holder
+    self.logger = logger
+  }
+
+  /// Answers every second what is asked, until the task is cancelled.
+  mutating func run() async {
+    while (try? await Task.sleep(for: Self.interval)) != nil {
+      do {
+        try await answer()
+      } catch {
+        // What is not answered now is answered at the next look; a connection that is gone is reported elsewhere.
+        logger.debug("roll calls not answered", metadata: ["error": "\(error)"])
+      }
+    }
+  }
+
+  private mutating func answer() async throws {
+    let hasGivenBack = census.takeGivenBack(source.channel)
+    // What was rejected is in the queue again when the broker has answered, which is before the time that is read next.
+    if hasGivenBack { _ = try? await source.catchUp() }
+    let (now, ids) = try await store.unansweredRollCalls(of: holder, after: lastGivenBack)
+    guard !hasGivenBack else { return lastGivenBack = now }
+    guard !ids.isEmpty, let undecided = try await undecidedByNow() else { return }
+    try await store.answerRollCalls(ids, by: holder, undecided: undecided)
+  }
+
+  /// The reviews whose undecided tickets this process has, among all that the broker had sent it when this was called.
+  /// - Returns: nil where that cannot be said now.
+  private func undecidedByNow() async throws -> [UUID]? {
+    let position = try await source.catchUp()
+    let deadline = ContinuousClock.now + Self.readingMax
+    while true {
+      if let undecided = census.undecided(upTo: position, source.channel) { return undecided }
+      guard .now < deadline else { return nil }
+      try await Task.sleep(for: .milliseconds(5))
+    }
+  }
+}

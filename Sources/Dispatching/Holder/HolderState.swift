@@ -1,0 +1,79 @@
+internal import PostgresClient
+internal import Synchronization
+
+/// Whether this process is signed on as a holder: its own session holds its lock and listens, and its heartbeats arrive.
+///
+/// Every role asks before it takes new work. A process that is not signed on keeps what it has: its heartbeats go through the pool,
+/// and a holder with a fresh heartbeat is alive.
+package final class HolderState: Sendable {
+  private struct State {
+    var session: PostgresConnection?
+    var awaySince: ContinuousClock.Instant? = .now
+    var wasSignedOn = false
+    var heardAt: ContinuousClock.Instant?
+    var answeredAt: ContinuousClock.Instant?
+  }
+
+  /// For how long the session may be away before deliveries are paused: a reconnect usually takes less.
+  package static let patience: Duration = .seconds(3)
+
+  private let state = Mutex(State())
+  private let timeout: Duration
+
+  /// - Parameter timeout: BATON_LEASE: without a heartbeat for so long the others take this process for dead.
+  package init(timeout: Duration) { self.timeout = timeout }
+
+  /// Whether new work may be taken now.
+  package var isSignedOn: Bool {
+    look { state in
+      guard state.session != nil, let heardAt = state.heardAt else { return false }
+      return .now - heardAt < timeout
+    }
+  }
+
+  /// Whether this process has not been signed on for so long that deliveries should wait until it is.
+  package var isAway: Bool { !isSignedOn && awayFor.map { $0 > Self.patience } ?? true }
+
+  /// For how long there has been no session; nil while there is one.
+  private var awayFor: Duration? { look { $0.awaySince.map { .now - $0 } } }
+
+  /// What is wrong, for `/readyz`; nil if nothing is.
+  package var fault: String? {
+    let (away, wasSignedOn) = (awayFor, look(\.wasSignedOn))
+    if let away {
+      return wasSignedOn
+        ? "the session that holds this process's lock and listens was lost \(away.components.seconds) s ago; nothing new is taken"
+        : "this process has not signed on as a holder yet; nothing is taken"
+    }
+    return isSignedOn ? nil : "no heartbeat has reached Postgres for longer than BATON_LEASE; nothing new is taken"
+  }
+
+  /// The session, if it is open.
+  var session: PostgresConnection? { look(\.session) }
+
+  /// Since the last answer on the session; nil without a session.
+  var sessionSilence: Duration? { look { state in state.session == nil ? nil : state.answeredAt.map { .now - $0 } } }
+
+  func signedOn(_ session: PostgresConnection) {
+    state.withLock { state in
+      state = State(session: session, awaySince: nil, wasSignedOn: true, heardAt: .now, answeredAt: .now)
+    }
+  }
+
+  /// A heartbeat was written.
+  func heard() { state.withLock { $0.heardAt = .now } }
+
+  /// The session has answered, whatever it said.
+  func sessionAnswered() { state.withLock { $0.answeredAt = .now } }
+
+  /// Reads the state after the loss of the session was noticed.
+  private func look<Result: Sendable>(_ read: (State) -> Result) -> Result {
+    state.withLock { state in
+      if let session = state.session, session.isClosed {
+        state.session = nil
+        state.awaySince = .now
+      }
+      return read(state)
+    }
+  }
+}

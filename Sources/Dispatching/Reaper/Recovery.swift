@@ -1,0 +1,159 @@
+internal import AMQPClient
+internal import Logging
+internal import PostgresClient
+internal import Resilience
+internal import ReviewQueue
+internal import ReviewStore
+internal import Reviews
+internal import Telemetry
+
+/// Recovers what was abandoned: claims without a publish, ended leases, lost and stale tickets. Bounded in its time: it talks to Postgres,
+/// on a connection of its own with a deadline for each statement, and to the broker, and to nothing else.
+struct Recovery: Sendable {
+  private let store: ReviewStore
+  private let publisher: ClaimPublisher
+  private let publishing: ClaimPublishing
+  private let tickets: TicketPublisher
+  private let holder: Holder.ID
+  private let holderState: HolderState
+  private let policy: DispatchPolicy
+  private let metrics: BatonMetrics
+  private let logger: Logger
+
+  /// Rows of one page: a full page is followed by the next.
+  private static let pageMax = 500
+  /// How soon to look again at a holder whose lock was seen free.
+  private static let suspectInterval: Duration = .milliseconds(500)
+  /// How soon to look again at a broker that could not be reached.
+  private static let brokerInterval: Duration = .seconds(1)
+
+  init(_ dependencies: Reaper.Dependencies, holder: Holder.ID, policy: DispatchPolicy, logger: Logger) {
+    store = ReviewStore(pool: dependencies.recoveryPool, logger: logger)
+    publisher = dependencies.publisher
+    publishing = ClaimPublishing(publisher)
+    tickets = dependencies.publisher.tickets
+    self.holder = holder
+    holderState = dependencies.holderState
+    self.policy = policy
+    metrics = dependencies.metrics
+    self.logger = logger
+  }
+
+  /// Passes, one after another, until the task is cancelled; a pass that has begun is finished.
+  func run(every interval: Duration, _ wakeup: Wakeup) async {
+    await PassLoop(interval: interval, wakeup: wakeup).runPaced(
+      {
+        // What it takes is this holder's; without a session it takes nothing.
+        guard holderState.isSignedOn else { return min(interval, Self.brokerInterval) }
+        let (counts, hasSuspects) = try await Task { try await pass() }.value
+        if !counts.isQuiet { logger.notice("reaped", metadata: ["counts": "\(counts)"]) }
+        if hasSuspects { return Self.suspectInterval }
+        return counts.brokerUnavailable ? Self.brokerInterval : interval
+      },
+      onFirstFailure: { error in
+        logger.error(
+          "cannot recover abandoned reviews; trying again every second until it works",
+          metadata: ["error": "\(error)"])
+      })
+  }
+
+  /// One pass, which also waits for the few seconds that it takes to distinguish a dead holder from one whose session was cut.
+  func runOnce() async throws -> ReapCounts {
+    try await store.lookAtHolders()
+    if let wait = try await store.timeUntilDeathsAreSure(holderTimeout: policy.holderTimeout) {
+      try await Task.sleep(for: wait + .milliseconds(100))
+    }
+    return try await Task { try await pass().counts }.value
+  }
+
+  /// Returns when everything that was taken is published and recorded, or cannot be.
+  func finish() async { await publishing.finish() }
+
+  /// - Returns: what was done, and whether a holder may turn out to be dead in a moment.
+  private func pass() async throws -> (counts: ReapCounts, hasSuspects: Bool) {
+    var counts = ReapCounts()
+    var failure: (any Error)?
+    // What Postgres refuses here, for example because of a lock, ends only this step.
+    func step<Result>(_ body: () async throws -> Result) async throws -> Result? {
+      do {
+        return try await body()
+      } catch let error as PostgresError {
+        guard case .server = error.kind else { throw error }
+        failure = failure ?? error
+        return nil
+      }
+    }
+    let hasSuspects = try await step {
+      try await store.lookAtHolders()
+      return try await store.timeUntilDeathsAreSure(holderTimeout: policy.holderTimeout) != nil
+    }
+    // Before the broker is asked: an empty queue proves something about what was opened by then.
+    let calls = try await step { try await store.openRollCall(policy.queue, holderTimeout: policy.holderTimeout) }
+    if let ready = await messagesReady() {
+      _ = try await step {
+        try await store.seeRollCalls(calls ?? [], isQueueEmpty: ready == 0, holderTimeout: policy.holderTimeout)
+      }
+      try await republishAbandoned(&counts)
+      try await store.recordReaperRun()
+    } else {
+      counts.brokerUnavailable = true
+    }
+    _ = try await step {
+      try await store.pruneHolders()
+      try await store.pruneRollCalls()
+    }
+    if let failure { throw failure }
+    return (counts, hasSuspects ?? false)
+  }
+
+  /// - Returns: nil where the broker cannot be reached, or takes nothing.
+  private func messagesReady() async -> Int? {
+    guard !tickets.publisher.isBlocked else { return nil }
+    return try? await tickets.status().messagesReady
+  }
+
+  private func republishAbandoned(_ counts: inout ReapCounts) async throws {
+    while true {
+      // What is taken must be published: nothing is taken while this process still owes tickets.
+      let limit = min(Self.pageMax, publisher.room)
+      guard limit > 0 else { return }
+      let reaped = try await publisher.claiming(as: holder) {
+        try await store.reapAbandoned(
+          policy.reapTimes, queue: policy.queue, limit: limit, by: holder, attemptMax: policy.attemptMax)
+      }
+      var claims: [Claim] = []
+      for item in reaped {
+        switch item {
+        case .republish(let claim, let reason):
+          claims.append(claim)
+          note(claim, reason, &counts)
+        case .failed(let id, let attempt, let trace):
+          counts.exhausted += 1
+          metrics.ended(.failed).increment()
+          logger.error("review failed: its consumers die", metadata: .review(id, attempt: attempt, trace))
+        }
+      }
+      await publishing.begin(claims)
+      guard reaped.count == limit else { return }
+    }
+  }
+
+  private func note(_ claim: Claim, _ reason: ReapReason, _ counts: inout ReapCounts) {
+    counts.add(reason)
+    if let reason = BatonMetrics.ReapReason(rawValue: reason.rawValue) { metrics.reaped(reason).increment() }
+    logger.info(
+      "abandoned review taken; publishing it again",
+      metadata: .review(claim.reviewID, attempt: claim.attempt, claim.trace, ["reason": "\(reason.rawValue)"]))
+  }
+}
+
+extension ReapCounts {
+  fileprivate mutating func add(_ reason: ReapReason) {
+    switch reason {
+    case .unpublished: unpublished += 1
+    case .leaseExpired: leaseExpired += 1
+    case .lost: lost += 1
+    case .stale: stale += 1
+    }
+  }
+}

@@ -1,0 +1,216 @@
+internal import Logging
+internal import Resilience
+internal import ReviewStore
+internal import Reviews
+internal import Synchronization
+internal import Telemetry
+internal import WorkerAPI
+internal import WorkerClient
+
+/// Asks the worker about reviews that it should have reported on: dispatched but still queued, or running for long.
+///
+/// A few at once, each taken when it can be asked. A worker that is out is probed with one question at a time.
+struct SilentReviews: Sendable {
+  private let store: ReviewStore
+  private let worker: WorkerClient
+  private let workerURL: String
+  private let publisher: ClaimPublisher
+  private let holder: Holder.ID
+  private let holderState: HolderState
+  private let times: ReapTimes
+  private let lease: Duration
+  private let metrics: BatonMetrics
+  private let showsCircuit: Bool
+  private let interval: Duration
+  private let logger: Logger
+  private let circuit = Circuit(name: "worker")
+
+  /// Questions that are asked at once.
+  private static let questionsAtOnce = 16
+  /// What taking a review and writing its answer down may cost besides the question.
+  private static let margin: Duration = .seconds(5)
+
+  init(
+    _ dependencies: Reaper.Dependencies, worker: WorkerClient, holder: Holder.ID, policy: DispatchPolicy,
+    interval: Duration, logger: Logger
+  ) {
+    store = dependencies.store
+    self.worker = worker
+    workerURL = dependencies.workerURL
+    publisher = dependencies.publisher
+    self.holder = holder
+    holderState = dependencies.holderState
+    times = policy.reapTimes
+    lease = policy.workerTimeout + Self.margin
+    metrics = dependencies.metrics
+    showsCircuit = dependencies.showsCircuit
+    self.interval = interval
+    self.logger = logger
+  }
+
+  /// Asks until the task is cancelled; questions under way are given up then. Nothing is taken while this process is not signed on.
+  func run() async {
+    await feed(while: { holderState.isSignedOn }) { _ in }.run { error in
+      logger.error("cannot look for silent reviews; trying again until it works", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// Asks about what is silent now, until the worker is out, or the deadline has come.
+  func askDue(until deadline: ContinuousClock.Instant) async throws -> ReapCounts {
+    let counts = CountBox()
+    try await feed { result in counts.add(result) }.drain(until: deadline)
+    var total = counts.total
+    total.silentLeft = try await store.silentCount(times, comingDueWithin: lease)
+    return total
+  }
+
+  private final class CountBox: Sendable {
+    private let counts = Mutex(ReapCounts())
+    var total: ReapCounts { counts.withLock { $0 } }
+    func add(_ result: BatonMetrics.ReconcileResult) { counts.withLock { $0.add(result) } }
+  }
+
+  private func feed(
+    while mayTake: @escaping @Sendable () -> Bool = { true },
+    _ count: @escaping @Sendable (BatonMetrics.ReconcileResult) -> Void
+  ) -> SlotFeed<SilentReview> {
+    SlotFeed(
+      count: Self.questionsAtOnce, circuit: circuit, interval: interval,
+      take: { mayTake() ? try await store.takeSilent(times, limit: $0, for: lease) : [] },
+      work: { await ask($0, count) }, onCircuit: { note(isOpen: $0) })
+  }
+
+  private func note(isOpen: Bool) {
+    if showsCircuit { metrics.circuitOpen(.worker).set(isOpen ? 1 : 0) }
+    if isOpen {
+      logger.warning(
+        "the worker does not answer; asking about one silent review at a time until it does",
+        metadata: ["error": "\(circuit.reason ?? "none")"])
+    } else {
+      logger.notice("the worker answers again; asking about all silent reviews")
+    }
+  }
+
+  // MARK: One review
+
+  private func ask(
+    _ review: SilentReview, _ count: @Sendable (BatonMetrics.ReconcileResult) -> Void
+  ) async -> SlotFeed<SilentReview>.Outcome {
+    let answer = await answer(about: review)
+    if case .failed(let message) = answer {
+      // Given up because this process ends: it is asked again soon, by another.
+      if Task.isCancelled { return .unknown }
+      logger.warning(
+        "the worker could not be asked about a silent review; trying again",
+        metadata: review.metadata(["error": "\(message)"]))
+    }
+    do {
+      // A task of its own: an answer is written down, also when this process ends.
+      let result = try await Task { try await conclude(review, answer) }.value
+      count(result)
+    } catch {
+      logger.warning(
+        "the worker's answer about a silent review could not be written down; asking again soon",
+        metadata: review.metadata(["error": "\(error)"]))
+    }
+    if case .failed(let message) = answer { return .failed(message) }
+    return .answered
+  }
+
+  /// A worker that has answered this question before has not answered it now if the answer is not its own.
+  private func answer(about review: SilentReview) async -> StatusAnswer {
+    let answer = await worker.status(of: review.reviewID)
+    guard case .unsupported = answer else { return answer }
+    return answer.judged(hasAnswered: (try? await store.workerHasAnswered(workerURL)) ?? false)
+  }
+
+  private func conclude(_ review: SilentReview, _ answer: StatusAnswer) async throws -> BatonMetrics.ReconcileResult {
+    let result = try await result(of: review, answer)
+    switch result {
+    case .alive: try await store.recordAsked(review)
+    case .unanswered:
+      // Without an answer it stays due; an answer that is no evidence will not be another one soon.
+      if case .failed = answer { break }
+      try await store.recordAsked(review)
+    case .completed, .failed, .cancelled, .republished, .lost: break
+    }
+    metrics.reconciled(result).increment()
+    logger.log(
+      level: result == .lost ? .error : .info, "the worker was asked about a silent review",
+      metadata: review.metadata(["was": "\(review.status.rawValue)", "result": "\(result.rawValue)"]))
+    try await store.countReconciled([result.rawValue: 1])
+    return result
+  }
+
+  private func result(
+    of review: SilentReview, _ answer: StatusAnswer
+  ) async throws -> BatonMetrics.ReconcileResult {
+    switch answer {
+    case .known(let run) where run.attempt == review.attempt:
+      try await store.rememberWorkerAnswers(workerURL)
+      guard run.status.reviewStatus != .queued else { return .alive }
+      if try await store.report(review.reviewID, RunReport(run)) == .applied {
+        metrics.recordEnd(run.status.reviewStatus)
+      }
+      switch run.status.reviewStatus {
+      case .completed: return .completed
+      case .failed: return .failed
+      case .cancelled: return .cancelled
+      default: return .alive
+      }
+    case .known:
+      // It knows another attempt, so it answers, and does not have this one.
+      try await store.rememberWorkerAnswers(workerURL)
+      return try await forget(review)
+    case .unknown, .unsupported:
+      guard try await store.workerHasAnswered(workerURL) else {
+        // No evidence. A queued row may be started again, which an idempotent worker answers with the present status.
+        return review.status == .queued ? try await forget(review) : .unanswered
+      }
+      return try await forget(review)
+    case .failed: return .unanswered
+    }
+  }
+
+  /// The worker does not have it: a queued one is published again, a running one has been lost.
+  private func forget(_ review: SilentReview) async throws -> BatonMetrics.ReconcileResult {
+    if review.status == .running {
+      let message = "the worker no longer knows this run"
+      guard try await store.failLost(review, message: message) else { return .alive }
+      metrics.ended(.failed).increment()
+      return .lost
+    }
+    let claim = try await publisher.claiming(as: holder) { try await store.forgetDispatch(review, by: holder) }
+    guard let claim else { return .alive }
+    _ = await publisher.publish([claim])
+    return .republished
+  }
+}
+
+extension SilentReview {
+  fileprivate func metadata(_ more: Logger.Metadata) -> Logger.Metadata {
+    .review(reviewID, attempt: attempt, trace, more)
+  }
+}
+
+extension RunReport {
+  /// What a worker answered about a run, as if it had called back.
+  init(_ run: RunStatus) {
+    self.init(
+      status: run.status.reviewStatus, attempt: run.attempt, sessionId: run.sessionId, cliSessionId: run.cliSessionId,
+      errorMessage: run.errorMessage, model: run.usage?.model, totalTokensIn: run.usage?.totalTokensIn,
+      totalTokensOut: run.usage?.totalTokensOut, totalCostMicrousd: run.usage?.totalCostMicroUSD,
+      gateResult: run.gateResult?.rawValue)
+  }
+}
+
+extension ReapCounts {
+  fileprivate mutating func add(_ result: BatonMetrics.ReconcileResult) {
+    switch result {
+    case .alive, .completed, .failed, .cancelled: reconciled += 1
+    case .republished: forgotten += 1
+    case .lost: workerLost += 1
+    case .unanswered: unanswered += 1
+    }
+  }
+}

@@ -1,0 +1,164 @@
+internal import PostgresClient
+
+/// How the holders are judged: by their heartbeats and their locks, and only while the database answers.
+///
+/// A holder with a fresh heartbeat is alive, whatever its lock says. A look notes what it misses; a heartbeat after the look makes
+/// the note void; only a note of some age counts. So a holder always has time to be heard after it was missed. The database's own
+/// silence is recognised by the silence of all holders: every heartbeat looks for the last one of any holder.
+extension Fragment {
+  /// The first key of the lock that versions up to schema 10 take, in every schema alike.
+  static let olderLockClass = "1111577420"
+  /// For how long a holder has to be missed: a living one is heard several times in it.
+  private static let missedTime = "interval '2 seconds'"
+  /// No heartbeat of any holder for so long: the database did not answer, or no holder ran.
+  fileprivate static let pause = "interval '1500 milliseconds'"
+  /// After a pause the holders have so long to connect and to be heard, before any of them is judged.
+  fileprivate static let grace = "interval '3 seconds'"
+
+  /// Since when the database has answered without a pause, as a heartbeat finds it; NULL: no pause was ever seen.
+  static let answeringSince = """
+    (SELECT CASE WHEN max(b.heartbeat_at) < now() - \(pause) THEN now() ELSE max(b.answering_since) END
+                 FROM baton_holders b)
+    """
+
+  /// Whether the database has answered for long enough that a holder's silence is the holder's own.
+  static let databaseAnswers = """
+    (SELECT max(b.heartbeat_at) > now() - \(pause)
+                       AND COALESCE(max(b.answering_since) < now() - \(grace), true)
+                  FROM baton_holders b) IS TRUE
+    """
+
+  /// Whether a row of `pg_locks` is a holder's lock. Its key holds the table's number: each schema of a database has locks of its
+  /// own.
+  /// - Parameters:
+  ///   - lock: alias of `pg_locks`.
+  ///   - holder: alias of `baton_holders`.
+  static func isLock(_ lock: String, of holder: String) -> String {
+    """
+    (\(lock).locktype = 'advisory' AND \(lock).granted
+              AND \(lock).database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              AND \(lock).objid = \(holder).lock_id::bigint::oid
+              AND CASE WHEN \(holder).backend_pid IS NULL
+                       THEN \(lock).objsubid = 2 AND \(lock).classid = \(olderLockClass)
+                       ELSE \(lock).objsubid = 1 AND \(lock).classid = \(holder).tableoid END)
+    """
+  }
+
+  /// When the holder's death is sure, unless it is heard before; NULL if no look has missed it.
+  fileprivate static func deathIsSureAt(_ holder: String, lease: String) -> String {
+    """
+    CASE WHEN \(holder).lock_free_since >= \(holder).heartbeat_at THEN \(holder).lock_free_since + \(missedTime)
+              WHEN \(holder).silent_since >= \(holder).heartbeat_at
+                   AND \(holder).heartbeat_at < now() - make_interval(secs => \(lease))
+              THEN \(holder).silent_since + \(missedTime) END
+    """
+  }
+
+  /// A holder that is gone, so that what it holds is free: it has no row, or its lock was seen free, or it has been silent for
+  /// longer than BATON_LEASE; and it was not heard since, though the database answered.
+  /// - Parameters:
+  ///   - holder: alias of the outer-joined `baton_holders`.
+  ///   - lease: parameter with BATON_LEASE in seconds.
+  static func isDead(_ holder: String, lease: String) -> String {
+    """
+    (\(holder).id IS NULL
+        OR (\(deathIsSureAt(holder, lease: lease)) < now()) IS TRUE
+           AND \(databaseAnswers))
+    """
+  }
+
+  /// A lease that has ended: its holder is dead, or its time is over. After a pause of the database a living holder has
+  /// BATON_LEASE to write what it has done in the meantime.
+  /// - Parameters:
+  ///   - review: alias of `code_reviews`.
+  ///   - holder: alias of the outer-joined `baton_holders`.
+  ///   - lease: parameter with BATON_LEASE in seconds.
+  static func leaseHasEnded(_ review: String, holder: String, lease: String) -> String {
+    """
+    (\(isDead(holder, lease: lease))
+        OR GREATEST(\(review).lease_expires_at,
+                    (SELECT max(b.answering_since) FROM baton_holders b) + make_interval(secs => \(lease))) <= now())
+    """
+  }
+
+  /// A holder of which there is no sign at the moment, for people and figures. Nothing is taken from it for that: see
+  /// ``isDead(_:lease:)``.
+  /// - Parameters:
+  ///   - holder: alias of `baton_holders`.
+  ///   - lease: parameter with BATON_LEASE in seconds.
+  static func isAbsent(_ holder: String, lease: String) -> String {
+    """
+    (\(holder).heartbeat_at < now() - make_interval(secs => \(lease))
+        OR (\(holder).lock_free_since >= \(holder).heartbeat_at
+            AND \(holder).lock_free_since < now() - \(missedTime)) IS TRUE)
+    """
+  }
+}
+
+extension ReviewStore {
+  static let lookAtHolders = Statement(
+    "look_at_holders",
+    """
+    /* baton:look_at_holders */
+    WITH missed AS MATERIALIZED (
+      -- A locked row is not judged: its heartbeats wait for that lock too.
+      SELECT b.id, s.is_locked, s.is_silent
+        FROM baton_holders b
+       CROSS JOIN LATERAL (
+         SELECT EXISTS (SELECT 1 FROM pg_locks l WHERE \(Fragment.isLock("l", of: "b"))) AS is_locked,
+                b.heartbeat_at < now() - \(Fragment.pause) AS is_silent) s
+       WHERE CASE WHEN s.is_locked THEN b.lock_free_since IS NOT NULL
+                  ELSE b.lock_free_since IS NULL OR b.lock_free_since < b.heartbeat_at END
+          OR s.is_silent AND (b.silent_since IS NULL OR b.silent_since < b.heartbeat_at)
+       ORDER BY b.id
+         FOR UPDATE OF b SKIP LOCKED
+    )
+    UPDATE baton_holders h
+       SET lock_free_since = CASE WHEN m.is_locked THEN NULL
+                                  WHEN h.lock_free_since >= h.heartbeat_at THEN h.lock_free_since
+                                  ELSE now() END,
+           silent_since = CASE WHEN NOT m.is_silent OR h.silent_since >= h.heartbeat_at THEN h.silent_since
+                               ELSE now() END
+      FROM missed m
+     WHERE h.id = m.id
+    """)
+
+  /// Notes which holders are missed: a free lock is the quick sign of a killed process, silence the slow one of a lost host. Run by
+  /// every reaper pass, and by consumers while they wait for another's lease.
+  package func lookAtHolders() async throws {
+    _ = try await pool.query(Self.lookAtHolders, [])
+  }
+
+  static let undecidedHolders = Statement(
+    "undecided_holders",
+    """
+    /* baton:undecided_holders */
+    SELECT extract(epoch FROM max(GREATEST(s.sure_at, b.answering_since + \(Fragment.grace))) - now())::float8 AS wait
+      FROM baton_holders h
+     CROSS JOIN (SELECT max(answering_since) AS answering_since FROM baton_holders) b
+     CROSS JOIN LATERAL (SELECT \(Fragment.deathIsSureAt("h", lease: "$1")) AS sure_at) s
+     WHERE s.sure_at IS NOT NULL AND NOT \(Fragment.isDead("h", lease: "$1"))
+    """)
+
+  /// How long it takes until every holder that was missed is known to be dead or alive; nil if none is missed.
+  /// - Parameter holderTimeout: BATON_LEASE.
+  package func timeUntilDeathsAreSure(holderTimeout: Duration) async throws -> Duration? {
+    try await pool.query(Self.undecidedHolders, [holderTimeout.inSeconds])[0]
+      .optional("wait", as: Double.self).map { .seconds(max(0, $0)) }
+  }
+
+  static let pruneHolders = Statement(
+    "prune_holders",
+    """
+    /* baton:prune_holders */
+    DELETE FROM baton_holders h
+     WHERE h.heartbeat_at < now() - interval '1 hour' AND \(Fragment.databaseAnswers)
+       AND NOT EXISTS (SELECT 1 FROM code_reviews r
+                        WHERE r.status IN ('queued', 'running') AND (r.lease_owner = h.id OR r.claimed_by = h.id))
+    """)
+
+  /// Removes holders that have been silent for an hour and have nothing left.
+  package func pruneHolders() async throws {
+    _ = try await pool.query(Self.pruneHolders, [])
+  }
+}

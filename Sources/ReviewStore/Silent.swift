@@ -1,0 +1,140 @@
+package import FoundationEssentials
+internal import PostgresClient
+package import Reviews
+
+/// A review whose worker has been silent.
+package struct SilentReview: Sendable, Equatable {
+  package var reviewID: UUID
+  package var attempt: Int
+  package var status: ReviewStatus
+  package var trace: TraceContext
+  /// Recognises the taking: what is written about the answer holds only while no other reaper has taken the review since.
+  package var token: Timestamp
+}
+
+extension ReviewStore {
+  static let takeSilent = Statement(
+    "take_silent",
+    """
+    /* baton:take_silent */
+    WITH taken AS MATERIALIZED (
+      SELECT r.id
+        FROM code_reviews r
+       WHERE r.status IN ('queued', 'running')
+         AND \(Fragment.isSilent(since: "r.reconciled_at", queued: "$1", running: "$2"))
+       ORDER BY COALESCE(r.reconciled_at, r.updated_at)
+       LIMIT $3
+         FOR UPDATE OF r SKIP LOCKED
+    )
+    UPDATE code_reviews r
+       -- As if it had been asked so long ago that it comes due again when the call must have ended.
+       SET reconciled_at = now() - make_interval(secs => GREATEST(0, CASE r.status WHEN 'queued' THEN $1 ELSE $2 END - $4))
+      FROM taken t
+     WHERE r.id = t.id
+    RETURNING r.id, r.attempt, r.status, r.traceparent, r.reconciled_at
+    """)
+
+  /// Takes reviews whose worker should have said something: dispatched but still queued, or running for long. What is taken comes due
+  /// again after `lease`, unless ``recordAsked(_:)`` says that the worker has answered: so a reaper that ends before it could ask, or a
+  /// worker that gave no answer, delays nothing.
+  package func takeSilent(_ times: ReapTimes, limit: Int, for lease: Duration) async throws -> [SilentReview] {
+    let rows = try await pool.query(
+      Self.takeSilent,
+      [times.staleAfter.inSeconds, times.runningTimeout.inSeconds, Int32(clamping: limit), lease.inSeconds])
+    return decodeEach(rows, "silent review") { row in
+      let id = try row.decode("id", as: UUID.self)
+      return SilentReview(
+        reviewID: id, attempt: Int(try row.decode("attempt", as: Int32.self)),
+        status: try row.choice("status", as: ReviewStatus.self), trace: try row.trace(of: id),
+        token: try row.timestamp("reconciled_at"))
+    }
+  }
+
+  static let recordAsked = Statement(
+    "record_asked",
+    """
+    /* baton:record_asked */
+    UPDATE code_reviews r SET reconciled_at = now() WHERE r.id = $1 AND r.attempt = $2 AND r.reconciled_at = $3
+    """)
+
+  /// Notes that the worker has answered about a review: it is asked again after the whole time.
+  package func recordAsked(_ review: SilentReview) async throws {
+    _ = try await pool.query(Self.recordAsked, [review.reviewID, Int32(review.attempt), review.token.instant])
+  }
+
+  static let silentCount = Statement(
+    "silent_count",
+    """
+    /* baton:silent_count */
+    SELECT count(*)
+      FROM code_reviews r
+     WHERE r.status IN ('queued', 'running')
+       AND \(Fragment.isSilent(since: "r.reconciled_at", queued: "$1", running: "$2"))
+    """)
+
+  /// How many reviews the worker should be asked about now, or within a time.
+  package func silentCount(_ times: ReapTimes, comingDueWithin time: Duration) async throws -> Int {
+    let row = try await pool.query(
+      Self.silentCount,
+      [max(.zero, times.staleAfter - time).inSeconds, max(.zero, times.runningTimeout - time).inSeconds])[0]
+    return Int(try row.decode(0, as: Int64.self))
+  }
+
+  static let forgetDispatch = Statement(
+    "forget_dispatch",
+    """
+    /* baton:forget_dispatch */
+    UPDATE code_reviews r
+       SET dispatched_at = NULL, lease_owner = NULL, lease_expires_at = NULL, published_at = NULL,
+           claimed_at = clock_timestamp(), claimed_by = $3, republish_count = r.republish_count + 1,
+           status_reason = 'the worker does not know it', updated_at = now()
+     WHERE r.id = $1 AND r.attempt = $2 AND \(Fragment.hasStatus("'queued'")) AND r.dispatched_at IS NOT NULL
+       AND r.reconciled_at = $4
+    RETURNING r.id, r.attempt, r.claimed_at, r.traceparent
+    """)
+
+  /// Claims a review anew that was dispatched to a worker which does not know it: to be published again. Its dispatch is
+  /// forgotten, or each new ticket would be acknowledged as a duplicate.
+  package func forgetDispatch(_ review: SilentReview, by holder: Holder.ID) async throws -> Claim? {
+    try await pool.query(
+      Self.forgetDispatch, [review.reviewID, Int32(review.attempt), holder.text, review.token.instant]
+    ).first.map { try Claim($0) }
+  }
+
+  static let failLost = Statement(
+    "fail_lost",
+    """
+    /* baton:fail_lost */
+    UPDATE code_reviews r
+       SET status = 'failed', status_reason = 'worker_lost', error_code = 'worker_lost', error_message = $3
+     WHERE r.id = $1 AND r.attempt = $2 AND \(Fragment.hasStatus("'running'")) AND r.reconciled_at = $4
+    """)
+
+  /// Fails a running review that its worker no longer knows.
+  package func failLost(_ review: SilentReview, message: String) async throws -> Bool {
+    try await pool.query(
+      Self.failLost, [review.reviewID, Int32(review.attempt), message, review.token.instant]
+    ).affectedRows == 1
+  }
+
+  static let workerAnswers = Statement(
+    "worker_answers",
+    """
+    /* baton:worker_answers */
+    INSERT INTO baton_workers (url) VALUES ($1) ON CONFLICT (url) DO NOTHING
+    """)
+
+  static let workerHasAnswered = Statement(
+    "worker_has_answered",
+    "/* baton:worker_has_answered */ SELECT EXISTS (SELECT 1 FROM baton_workers WHERE url = $1)")
+
+  /// Remembers that this worker answers `GET /reviews/{id}`: from now on its 404 is evidence.
+  package func rememberWorkerAnswers(_ url: String) async throws {
+    _ = try await pool.query(Self.workerAnswers, [url])
+  }
+
+  /// Whether this worker has ever answered `GET /reviews/{id}` with 200.
+  package func workerHasAnswered(_ url: String) async throws -> Bool {
+    try await pool.query(Self.workerHasAnswered, [url])[0].decode(0, as: Bool.self)
+  }
+}

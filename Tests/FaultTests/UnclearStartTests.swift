@@ -1,0 +1,80 @@
+import Foundation
+import PostgresClient
+import ReviewStore
+import Reviews
+import Support
+import Testing
+
+/// A start whose outcome is not known must not be repeated before the worker was asked about it.
+@Suite("Unclear starts", .serialized, .timeLimit(.minutes(5)))
+struct UnclearStartTests {
+  private static let settings = ["BATON_WORKER_TIMEOUT": "1s", "BATON_RETRY_BASE": "200ms"]
+
+  @Test("a worker that begins a run, fails, and cannot be asked at first is asked later, and not called again")
+  func askedLater() async throws {
+    try await withPlant(latency: .zero, settings: Self.settings) { plant in
+      plant.worker.then(.status(500, starting: true))
+      plant.worker.hangsOnQuestions = true
+      let roles = try await Self.roles(plant)
+      let ids = try await plant.test.insert(1)
+      try await eventually("left queued more than once") { try await Self.unclearStarts(plant) > 1 }
+      #expect(try await plant.test.row(ids[0]).status == .queued)
+      plant.worker.hangsOnQuestions = false
+      try await eventually("dispatched") { try await plant.dispatchedCount() == 1 }
+      #expect(plant.worker.starts.count == 1)
+      try await Self.end(roles)
+    }
+  }
+
+  @Test(
+    "after an unclear start a worker that refuses connections leaves the review queued, where its callback finds it")
+  func callback() async throws {
+    try await withPlant(latency: .zero, settings: Self.settings) { plant in
+      plant.worker.then(.hangs(starting: true))
+      plant.worker.hangsOnQuestions = true
+      let roles = try await Self.roles(plant)
+      let ids = try await plant.test.insert(1)
+      try await eventually("left queued") { try await Self.unclearStarts(plant) > 0 }
+      await plant.worker.stop()
+      try await eventually("tried again, without a connection") { try await Self.unclearStarts(plant) > 2 }
+      let answer = try await plant.test.store.report(ids[0], .init(status: .completed, attempt: 1))
+      #expect(answer == .applied)
+      #expect(plant.worker.starts.count == 1)
+      try await Self.end(roles)
+    }
+  }
+
+  @Test("the review of a consumer that was killed during the call is asked about, and not started again")
+  func killed() async throws {
+    try await withPlant(latency: .zero, settings: ["BATON_RETRY_BASE": "200ms"]) { plant in
+      plant.worker.otherwise = .slow(.seconds(60))
+      let consumer = try await plant.start("consume")
+      let roles = [try await plant.start("produce"), try await plant.start("reap", "--interval", "1s")]
+      _ = try await plant.test.insert(3)
+      try await eventually("all are with the worker") { plant.worker.starts.count == 3 }
+      await consumer.die()
+      plant.worker.otherwise = .accept
+      let successor = try await plant.start("consume")
+      try await eventually("dispatched") { try await plant.dispatchedCount() == 3 }
+      #expect(plant.worker.starts.count == 3)
+      try await Self.end(roles + [successor])
+    }
+  }
+
+  private static func roles(_ plant: Plant) async throws -> [BatonProcess] {
+    [
+      try await plant.start("produce"), try await plant.start("consume"),
+      try await plant.start("reap", "--interval", "1s"),
+    ]
+  }
+
+  private static func end(_ processes: [BatonProcess]) async throws {
+    for process in processes { process.signal(SIGTERM) }
+    for process in processes { #expect(await process.wait() == 0, "\(process.output)") }
+  }
+
+  private static func unclearStarts(_ plant: Plant) async throws -> Int {
+    Int(
+      try await plant.test.sql("SELECT max(unclear_starts) FROM code_reviews")[0].decode(0, as: Int32?.self) ?? 0)
+  }
+}

@@ -1,0 +1,35 @@
+"""What deploy/prove runs once the servers are up. See README.md here."""
+import argparse
+import pathlib
+import signal
+import sys
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "bench/driver"))
+
+import random_faults  # noqa: E402
+import report  # noqa: E402
+import scenarios  # noqa: E402
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="deploy/prove")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, module in (("faults", random_faults), ("scenario", scenarios), ("report", report)):
+        command = commands.add_parser(name, description=module.__doc__)
+        module.add_arguments(command)
+        command.set_defaults(main=module.main)
+        if module is report:
+            continue
+        command.add_argument("--executable", type=lambda path: str(pathlib.Path(path).resolve()), required=True, help="the baton to prove")
+        command.add_argument("--json", help="where the result goes; otherwise into .local/prove")
+    return parser.parse_args()
+
+
+def main():
+    # An exit by exception, so that everything is stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options = arguments()
+    sys.exit(0 if options.main(options) else 1)
+
+
+main()

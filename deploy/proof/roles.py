@@ -1,0 +1,98 @@
+"""Baton's roles as processes: started, killed, ended in good order, and stopped for a while."""
+import os
+import signal
+import subprocess
+import threading
+import time
+
+DRAIN_LIMIT = 60  # seconds until a role that has to end by SIGTERM counts as hung
+
+
+class Role:
+    """One place in the system, in which one process after another runs."""
+
+    def __init__(self, name, command, settings, journal, log):
+        self.name, self.kind, self.command = name, command[1], command
+        self.settings, self.journal, self.log = settings, journal, log
+        self.lock, self.starts, self.is_paused, self.is_ending = threading.RLock(), 0, False, False
+
+    @property
+    def label(self):
+        """Names this start of the role; its worker token, by which the worker knows the caller."""
+        return f"{self.name}.{self.starts}"
+
+    def start(self):
+        with self.lock:
+            self.starts += 1
+            environment = {**os.environ, **self.settings, "BATON_WORKER_TOKEN": self.label}
+            with open(self.log, "a") as log:
+                log.write(f"=== {self.label} at {time.time():.3f}\n")
+                log.flush()
+                self.process = subprocess.Popen(self.command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.is_paused = self.is_ending = False
+            self.journal.note("start", role=self.label, pid=self.process.pid)
+
+    def has_started(self):
+        """Whether the process of now has said that it has started."""
+        text = self.log.read_text(errors="replace")
+        return "started" in text.rsplit("===", 1)[1]
+
+    def kill(self):
+        """kill -9, and a new process at once. Returns the label and the process id of the dead one, and the time."""
+        with self.lock:
+            dead, pid, at = self.label, self.process.pid, time.time()
+            self.process.kill()
+            self.process.wait()
+            self.start()
+            return dead, pid, at
+
+    def terminate(self):
+        """SIGTERM, and a new process when the old one has ended. Returns its exit status."""
+        with self.lock:
+            process, self.is_ending = self.process, True
+            process.terminate()
+        status = wait(process)
+        with self.lock:
+            if self.process is process:
+                self.start()
+        return status
+
+    def pause(self, seconds):
+        """SIGSTOP for so long, as a process that gets no processor, or whose machine sleeps."""
+        with self.lock:
+            process, self.is_paused = self.process, True
+            process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.resume(process)
+
+    def resume(self, process=None):
+        with self.lock:
+            if self.is_paused and process in (None, self.process):
+                self.process.send_signal(signal.SIGCONT)
+                self.is_paused = False
+
+    def watch(self):
+        """Starts it again if it has ended by itself, as a supervisor does. Returns the label and the status of the dead one."""
+        with self.lock:
+            if self.is_ending or (status := self.process.poll()) is None:
+                return None
+            dead = self.label
+            self.start()
+            return dead, status
+
+    def end(self):
+        """kill -9 without a new process."""
+        with self.lock:
+            self.is_ending = True
+            if hasattr(self, "process"):
+                self.process.kill()
+                self.process.wait()
+
+
+def wait(process):
+    try:
+        return process.wait(DRAIN_LIMIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return f"hung for {DRAIN_LIMIT} s"

@@ -1,0 +1,151 @@
+"""All of Baton around a proof: a database, a queue, the stand-ins, and roles with the default settings."""
+import base64
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import postgres
+import standin
+from roles import Role
+
+RESULTS = pathlib.Path(".local/prove")
+DATABASE = "prove"
+QUEUE = "baton.reviews"
+CALM = dict(run=(1, 6), lost=0, late=0, doubled=0, silent=0)
+FIELDS = "owner_type, owner_id, platform, repo_full_name, pr_number, pr_url, pr_title, pr_author, base_ref, head_ref, head_sha"
+
+
+def say(text):
+    print(f"    {text}", flush=True)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(what, check, seconds=120, every=0.1):
+    """Waits until check() gives something true, and returns that."""
+    deadline = time.monotonic() + seconds
+    while not (answer := check()):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"not within {seconds} s: {what}")
+        time.sleep(every)
+    return answer
+
+
+class Journal:
+    """What was done, with times: a line of JSON each, in memory and in a file."""
+
+    def __init__(self, path):
+        self.lock, self.entries, self.file = threading.Lock(), [], open(path, "w", buffering=1)
+
+    def note(self, what, **fields):
+        entry = dict(what=what, at=time.time(), **fields)
+        with self.lock:
+            self.entries.append(entry)
+            self.file.write(json.dumps(entry) + "\n")
+        return entry
+
+
+class System:
+    def __init__(self, name, executable, github_delay=lambda number: 0, worker=None, seed=0, servers=1):
+        """`name`: of the folder of logs; `github_delay`: seconds that a pull request's number costs; `worker`: options of the stand-in
+        worker."""
+        self.logs = RESULTS / name
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for old in self.logs.glob("*.log"):
+            old.unlink()
+        self.executable, self.seed, self.roles = executable, seed, {}
+        self.journal = Journal(self.logs / "journal.log")
+        self.ports = [free_port() for _ in range(servers)]
+        self.github = standin.SlowGitHub(github_delay)
+        self.start_worker({**CALM, **(worker or {})})
+        postgres.query(f"CREATE DATABASE {DATABASE}")
+        self.session = postgres.Session(DATABASE)
+        self.run("migrate")
+
+    def start_worker(self, options):
+        self.worker_port, self.worker_journal = free_port(), self.logs / "worker.log"
+        callbacks = ",".join(f"http://127.0.0.1:{port}" for port in self.ports)
+        command = [sys.executable, pathlib.Path(__file__).with_name("worker.py"), str(self.worker_port), str(self.seed), callbacks,
+                   self.worker_journal, json.dumps(options)]
+        self.worker = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
+        until("the stand-in worker listens", self.worker_entries)
+
+    def command_worker(self, **command):
+        self.worker.stdin.write(json.dumps(command) + "\n")
+        self.worker.stdin.flush()
+
+    def worker_entries(self):
+        """What the worker has written so far."""
+        if not self.worker_journal.exists():
+            return []
+        return [json.loads(line) for line in self.worker_journal.read_text().split("\n")[:-1]]
+
+    def settings(self):
+        """Where things are, and secrets. All times are Baton's own defaults."""
+        return dict(
+            BATON_DATABASE_URL=postgres.url(DATABASE), BATON_AMQP_URL=os.environ["AMQP_URL"], BATON_QUEUE=QUEUE,
+            BATON_WORKER_URL=f"http://127.0.0.1:{self.worker_port}", BATON_WORKER_TOKEN="t", BATON_CALLBACK_SECRET="s",
+            BATON_GITHUB_API_URL=self.github.url, BATON_ENCRYPTION_KEY=base64.b64encode(b"k" * 32).decode(), BATON_LOG_FORMAT="json")
+
+    def run(self, *arguments):
+        done = subprocess.run([self.executable, *arguments], env={**os.environ, **self.settings()}, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"baton {' '.join(arguments)} failed: {done.stderr}")
+
+    # --- roles ---
+
+    def start(self, kind, count=1, *flags, apart=0):
+        """Starts so many processes of a role, so many seconds apart; returns them once they have started."""
+        roles = []
+        for _ in range(count):
+            time.sleep(apart if roles else 0)
+            name = f"{kind}-{1 + sum(role.kind == kind for role in self.roles.values())}"
+            more = {"BATON_HTTP_PORT": str(self.ports[len(roles)])} if kind == "serve" else {}
+            role = Role(name, [self.executable, kind, *flags], {**self.settings(), **more}, self.journal, self.logs / f"{name}.log")
+            self.roles[name] = role
+            role.start()
+            roles.append(role)
+        for role in roles:
+            until(f"{role.name} has started: see {role.log}", role.has_started)
+        return roles
+
+    # --- reviews ---
+
+    def add_owners(self, limits):
+        """Owners o0, o1, … with these limits, and a configuration each."""
+        values = ", ".join(f"('org', 'o{number}', {limit})" for number, limit in enumerate(limits))
+        self.session.query(f"""INSERT INTO review_owners (owner_type, owner_id, max_concurrent) VALUES {values};
+          INSERT INTO agent_configs (owner_type, owner_id, platform) SELECT owner_type, owner_id, 'github' FROM review_owners""")
+
+    def insert(self, reviews):
+        """Inserts (number, owner) pairs as pending reviews. The id follows from seed and number, so that a seed repeats a run."""
+        values = ", ".join(f"({number}, '{owner}')" for number, owner in reviews)
+        return [row[0] for row in self.session.query(f"""INSERT INTO code_reviews (id, {FIELDS})
+          SELECT md5('{self.seed}/' || n)::uuid, 'org', o, 'github', 'acme/shop', n, 'https://github.com/acme/shop/pull/' || n, 'Title',
+                 'ann', 'main', 'feature', md5(n::text) FROM (VALUES {values}) AS v (n, o) RETURNING id""")]
+
+    def count(self, condition):
+        return int(self.session.query(f"SELECT count(*) FROM code_reviews r WHERE {condition}")[0][0])
+
+    # --- the end ---
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for role in self.roles.values():
+            role.end()
+        self.worker.kill()
+        self.worker.wait()
+        self.github.__exit__()
+        self.session.close()
+        postgres.query(f"DROP DATABASE {DATABASE} WITH (FORCE)")
