@@ -165,16 +165,15 @@ extension Consumer {
     _ lease: Lease, _ message: String, isAnswer: Bool, _ prepared: ContinuousClock.Instant
   ) async -> Ending {
     if hand.hasGivenUpCalls { return .unclear("handed back at shutdown while the worker was called", isCounted: false) }
-    let (answer, hasAnswered) = await question(lease)
-    switch answer {
+    switch await question(lease) {
     case .known(let run) where run.attempt == lease.attempt: return Self.dispatched(run, prepared)
     case .known: return .unclear("\(message); the worker has another attempt", isCounted: true)
-    case .unknown, .unsupported:
+    case .unknown(let isProven):
       // An answer that is neither yes nor no is the start's own failure: a worker that gives it each time is not asked without end.
       // Silence is not.
       return .unclear(
-        "\(message); the worker does not know the review" + (hasAnswered ? "" : ", as far as it can be asked"),
-        isCounted: hasAnswered || isAnswer)
+        "\(message); the worker does not know the review" + (isProven ? "" : ", as far as it can be asked"),
+        isCounted: isProven || isAnswer)
     case .failed(let second):
       return .unclear("\(message); asked about it, the worker failed too: \(second)", isCounted: false)
     }
@@ -186,11 +185,10 @@ extension Consumer {
   private func askFirst(_ lease: Lease, _ review: inout LeasedReview) async -> Ending? {
     if workerIsOut() != nil { return .unclear(outageReason, isCounted: false) }
     if await waitForAdmission() != nil { return .unclear(outageReason, isCounted: false) }
-    let (answer, hasAnswered) = await question(lease)
-    switch answer {
+    switch await question(lease) {
     case .known(let run) where run.attempt == lease.attempt: return Self.dispatched(run, .now)
-    case .known: review.unclearStarts = 0
-    case .unknown, .unsupported: if hasAnswered { review.unclearStarts = 0 }
+    case .known, .unknown(isProven: true): review.unclearStarts = 0
+    case .unknown(isProven: false): break
     case .failed(let message):
       return .unclear(
         "an earlier start may have succeeded, and the worker could not be asked: \(message)", isCounted: false)
@@ -199,19 +197,17 @@ extension Consumer {
   }
 
   /// Asks the worker about a review, and the circuit hears of it.
-  /// - Returns: the answer; and whether an answer that it does not have the review is evidence: until it has once answered 200, a
-  ///   worker's 404 or 405 is none.
-  private func question(_ lease: Lease) async -> (answer: StatusAnswer, isEvidence: Bool) {
-    let first = await untilGivenUp(lease) { await worker.status(of: lease.reviewID) }
-    let hasAnswered = (try? await store.workerHasAnswered(workerURL)) ?? false
-    let answer = first.judged(hasAnswered: hasAnswered)
-    if case .known = answer { await rememberWorkerAnswers() }
-    if case .failed(let message) = answer {
-      circuit.failed(reason: message)
-    } else {
+  private func question(_ lease: Lease) async -> WorkerEvidence {
+    let answer = await untilGivenUp(lease) { await worker.status(of: lease.reviewID) }
+    let evidence = (try? await store.weigh(answer, of: workerURL)) ?? .unknown(isProven: false)
+    switch evidence {
+    case .known:
       circuit.succeeded()
+      await rememberWorkerAnswers()
+    case .unknown: circuit.succeeded()
+    case .failed(let message): circuit.failed(reason: message)
     }
-    return (answer, hasAnswered)
+    return evidence
   }
 
   /// The worker has the attempt, as it answered when it was asked.

@@ -94,43 +94,45 @@ struct SilentReviews: Sendable {
   // MARK: One review
 
   private func ask(
-    _ review: SilentReview, _ count: @Sendable (BatonMetrics.ReconcileResult) -> Void
+    _ review: SilentReview, _ count: @escaping @Sendable (BatonMetrics.ReconcileResult) -> Void
   ) async -> SlotFeed<SilentReview>.Outcome {
-    let answer = await answer(about: review)
-    if case .failed(let message) = answer {
-      // Given up because this process ends: it is asked again soon, by another.
-      if Task.isCancelled { return .unknown }
-      logger.warning(
-        "the worker could not be asked about a silent review; trying again",
-        metadata: review.metadata(["error": "\(message)"]))
-    }
+    let answer = await worker.status(of: review.reviewID)
+    // Given up because this process ends: it is asked again soon, by another.
+    if case .failed = answer, Task.isCancelled { return .unknown }
+    // A task of its own: an answer is written down, also when this process ends.
+    return await Task { await conclude(review, answer, count) }.value
+  }
+
+  private func conclude(
+    _ review: SilentReview, _ answer: StatusAnswer, _ count: (BatonMetrics.ReconcileResult) -> Void
+  ) async -> SlotFeed<SilentReview>.Outcome {
+    var outcome = SlotFeed<SilentReview>.Outcome.answered
     do {
-      // A task of its own: an answer is written down, also when this process ends.
-      let result = try await Task { try await conclude(review, answer) }.value
-      count(result)
+      let evidence = try await store.weigh(answer, of: workerURL)
+      if case .failed(let message) = evidence {
+        outcome = .failed(message)
+        logger.warning(
+          "the worker could not be asked about a silent review; trying again",
+          metadata: review.metadata(["error": "\(message)"]))
+      }
+      count(try await write(evidence, of: review))
     } catch {
       logger.warning(
         "the worker's answer about a silent review could not be written down; asking again soon",
         metadata: review.metadata(["error": "\(error)"]))
     }
-    if case .failed(let message) = answer { return .failed(message) }
-    return .answered
+    return outcome
   }
 
-  /// A worker that has answered this question before has not answered it now if the answer is not its own.
-  private func answer(about review: SilentReview) async -> StatusAnswer {
-    let answer = await worker.status(of: review.reviewID)
-    guard case .unsupported = answer else { return answer }
-    return answer.judged(hasAnswered: (try? await store.workerHasAnswered(workerURL)) ?? false)
-  }
-
-  private func conclude(_ review: SilentReview, _ answer: StatusAnswer) async throws -> BatonMetrics.ReconcileResult {
-    let result = try await result(of: review, answer)
+  private func write(
+    _ evidence: WorkerEvidence, of review: SilentReview
+  ) async throws -> BatonMetrics.ReconcileResult {
+    let result = try await result(of: review, evidence)
     switch result {
     case .alive: try await store.recordAsked(review)
     case .unanswered:
       // Without an answer it stays due; an answer that is no evidence will not be another one soon.
-      if case .failed = answer { break }
+      if case .failed = evidence { break }
       try await store.recordAsked(review)
     case .completed, .failed, .cancelled, .republished, .lost: break
     }
@@ -143,9 +145,9 @@ struct SilentReviews: Sendable {
   }
 
   private func result(
-    of review: SilentReview, _ answer: StatusAnswer
+    of review: SilentReview, _ evidence: WorkerEvidence
   ) async throws -> BatonMetrics.ReconcileResult {
-    switch answer {
+    switch evidence {
     case .known(let run) where run.attempt == review.attempt:
       try await store.rememberWorkerAnswers(workerURL)
       guard run.status.reviewStatus != .queued else { return .alive }
@@ -162,12 +164,9 @@ struct SilentReviews: Sendable {
       // It knows another attempt, so it answers, and does not have this one.
       try await store.rememberWorkerAnswers(workerURL)
       return try await forget(review)
-    case .unknown, .unsupported:
-      guard try await store.workerHasAnswered(workerURL) else {
-        // No evidence. A queued row may be started again, which an idempotent worker answers with the present status.
-        return review.status == .queued ? try await forget(review) : .unanswered
-      }
-      return try await forget(review)
+    // No evidence. A queued row may be started again, which an idempotent worker answers with the present status.
+    case .unknown(isProven: false) where review.status != .queued: return .unanswered
+    case .unknown: return try await forget(review)
     case .failed: return .unanswered
     }
   }
