@@ -51,24 +51,24 @@ extension DispatcherProcess {
   }
 
   private func waitForSignOn() async throws {
-    let deadline = ContinuousClock.now + Self.connectTimeout
-    while !holderState.isSignedOn {
-      guard .now < deadline else {
-        throw PostgresError(
-          .connectionFailed,
-          "no session of its own for this command within \(Self.connectTimeout); the log says why; are there too many connections?"
-        )
-      }
-      try await Task.sleep(for: .milliseconds(10))
+    try await wait(until: { holderState.isSignedOn }) {
+      PostgresError(
+        .connectionFailed,
+        "no session of its own for this command within \(Self.connectTimeout); the log says why; are there too many connections?"
+      )
     }
   }
 
   private func waitForPublisher() async throws {
+    try await wait(until: { publisher.isConnected }) {
+      AMQPError(operation: "connect", text: "no connection within \(Self.connectTimeout)", scope: .connection)
+    }
+  }
+
+  private func wait(until isReady: () -> Bool, orThrow fault: () -> any Error) async throws {
     let deadline = ContinuousClock.now + Self.connectTimeout
-    while !publisher.isConnected {
-      guard .now < deadline else {
-        throw AMQPError(operation: "connect", text: "no connection within \(Self.connectTimeout)", scope: .connection)
-      }
+    while !isReady() {
+      guard .now < deadline else { throw fault() }
       try await Task.sleep(for: .milliseconds(10))
     }
   }

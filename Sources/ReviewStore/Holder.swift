@@ -61,8 +61,6 @@ extension ReviewStore {
   /// It has to outlive long silences, and to end soon when its peer is gone: the server's keepalives release the lock of a host
   /// that was lost without a word. A heartbeat does not wait for the disk, since a lost one does no harm.
   package static let holderSessionSettings = sessionSettings.merging([
-    "default_transaction_isolation": "read committed",
-    "idle_session_timeout": "0",
     "lock_timeout": "3s",
     "synchronous_commit": "off",
     "tcp_keepalives_idle": "10",

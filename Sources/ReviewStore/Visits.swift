@@ -134,12 +134,12 @@ extension ReviewStore {
     "next_due",
     """
     /* baton:next_due */
-    SELECT extract(epoch FROM min(v.due_at) - now())::float8 FROM baton_visits v WHERE v.due_at > now()
+    SELECT \(Fragment.seconds(from: "now()", to: "min(v.due_at)")) FROM baton_visits v WHERE v.due_at > now()
     """)
 
   /// How long until the next delayed review comes due; nil if none waits for its time.
   package func timeUntilNextDue() async throws -> Duration? {
-    try await pool.query(Self.nextDue, [])[0].decode(0, as: Double?.self).map { .seconds($0) }
+    try await pool.query(Self.nextDue, [])[0].decode(0, as: Double?.self).map { .seconds(saturating: $0) }
   }
 
   /// Each owner of the page with a free slot and a due row has a visit, unless its rows came without the triggers: a restored

@@ -13,6 +13,8 @@ extension Consumer {
   /// Writes how the dispatch ended, then settles the deliveries that stand for the review.
   /// - Parameter review: nil if its row could not be read.
   func conclude(_ ending: Ending, _ review: LeasedReview?, _ lease: Lease, _ trace: TraceContext) async {
+    let failures = review?.dispatchFailures ?? 0
+    let unclearStarts = review?.unclearStarts ?? 0
     switch ending {
     case .dispatched(let agentVersion, let report, let prepared):
       let record = DispatchRecord(
@@ -23,29 +25,26 @@ extension Consumer {
       settle(hand.end(lease), .acknowledge, .dispatched)
     case .overtaken:
       settle(hand.end(lease), .reject, .duplicate)
-    case .postponed(let reason, let delay) where (review?.unclearStarts ?? 0) > 0:
+    case .postponed(let reason, let delay) where unclearStarts > 0:
       // The worker may be running it: its callbacks must find the review queued.
       await leaveQueued(lease, trace, reason, for: delay, isCounted: false)
     case .postponed(let reason, let delay):
       await write(lease, trace, Note(.notice, "handed back", reason, .returned)) {
         try await store.postpone(lease, reason: reason, for: delay)
       }
-    case .retry(let message) where (review?.unclearStarts ?? 0) > 0:
-      await leaveQueued(
-        lease, trace, message, for: policy.retry.delay(attempt: review?.dispatchFailures ?? 0), isCounted: true)
+    case .retry(let message) where unclearStarts > 0:
+      await leaveQueued(lease, trace, message, for: policy.retry.delay(attempt: failures), isCounted: true)
     case .retry(let message):
-      let delay = policy.retry.delay(attempt: review?.dispatchFailures ?? 0)
+      let delay = policy.retry.delay(attempt: failures)
       await write(lease, trace, Note(.warning, "trying again later", message, .retry)) {
         try await store.retryLater(
           lease, message: message, after: delay, attemptMax: policy.attemptMax)
       }
     case .unclear(let message, let isCounted):
       // What is not counted is an outage: the circuit bounds how often it is tried, and this wait grows by its own count, to seconds.
-      let failures =
-        isCounted
-        ? review?.dispatchFailures ?? 0 : min(review?.unclearStarts ?? 0, Self.unclearDelayMax)
+      let attempt = isCounted ? failures : min(unclearStarts, Self.unclearDelayMax)
       await leaveQueued(
-        lease, trace, message, for: policy.retry.base / 2 + policy.retry.delay(attempt: failures), isCounted: isCounted)
+        lease, trace, message, for: policy.retry.base / 2 + policy.retry.delay(attempt: attempt), isCounted: isCounted)
     case .unreadable(let reason):
       await write(lease, trace, Note(.error, "left to a version that can read it", reason, .returned)) {
         try await store.postpone(lease, reason: reason, for: Self.unreadableDelay)

@@ -13,7 +13,6 @@ struct Recovery: Sendable {
   private let store: ReviewStore
   private let publisher: ClaimPublisher
   private let publishing: ClaimPublishing
-  private let tickets: TicketPublisher
   private let holder: Holder.ID
   private let holderState: HolderState
   private let policy: DispatchPolicy
@@ -31,7 +30,6 @@ struct Recovery: Sendable {
     store = ReviewStore(pool: dependencies.recoveryPool, logger: logger)
     publisher = dependencies.publisher
     publishing = ClaimPublishing(publisher)
-    tickets = dependencies.publisher.tickets
     self.holder = holder
     holderState = dependencies.holderState
     self.policy = policy
@@ -108,8 +106,8 @@ struct Recovery: Sendable {
 
   /// - Returns: nil where the broker cannot be reached, or takes nothing.
   private func messagesReady() async -> Int? {
-    guard !tickets.publisher.isBlocked else { return nil }
-    return try? await tickets.status().messagesReady
+    guard !publisher.tickets.publisher.isBlocked else { return nil }
+    return try? await publisher.tickets.status().messagesReady
   }
 
   private func republishAbandoned(_ counts: inout ReapCounts) async throws {

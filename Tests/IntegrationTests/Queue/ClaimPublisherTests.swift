@@ -67,17 +67,22 @@ struct ClaimPublisherTests {
     }
   }
 
+  /// Makes the queue refuse publishes: it takes a single message, and has one.
+  private func fillQueue(of claimer: Claimer) async throws {
+    try await broker.control(
+      "set_policy", "full", "^\(claimer.queue)$", #"{"max-length":1,"overflow":"reject-publish"}"#, "--apply-to",
+      "queues")
+    try await eventually("the queue is full") {
+      await claimer.publisher.publish(AMQPMessage(body: []), exchange: "", routingKey: claimer.queue) == .nacked
+    }
+  }
+
   @Test(
     "while a full queue refuses, reviews stay queued without further transitions, and the log says it once; then all go out"
   )
   func refused() async throws {
     try await withClaimer { claimer in
-      try await broker.control(
-        "set_policy", "full", "^\(claimer.queue)$", #"{"max-length":1,"overflow":"reject-publish"}"#, "--apply-to",
-        "queues")
-      try await eventually("the queue is full") {
-        await claimer.publisher.publish(AMQPMessage(body: []), exchange: "", routingKey: claimer.queue) == .nacked
-      }
+      try await fillQueue(of: claimer)
       _ = try await claimer.test.insert(30, owner: "acme")
       #expect(await claimer.claims.publish(try await claimer.test.claim(ownerLimit: 100)) == 0)
       let transitions = try await claimer.transitionCount()
@@ -178,12 +183,7 @@ struct ClaimPublisherTests {
   @Test("at its end a process gives back what the broker has not taken, and others can claim it at once")
   func givenBack() async throws {
     try await withClaimer { claimer in
-      try await broker.control(
-        "set_policy", "full", "^\(claimer.queue)$", #"{"max-length":1,"overflow":"reject-publish"}"#, "--apply-to",
-        "queues")
-      try await eventually("the queue is full") {
-        await claimer.publisher.publish(AMQPMessage(body: []), exchange: "", routingKey: claimer.queue) == .nacked
-      }
+      try await fillQueue(of: claimer)
       _ = try await claimer.test.insert(5)
       _ = await claimer.claims.publish(try await claimer.test.claim())
       await claimer.claims.close()

@@ -125,6 +125,7 @@ struct HolderSessionTests {
       }
       var configuration = testConfiguration(role.conninfo)
       configuration.sessionSettings = ReviewStore.holderSessionSettings
+      configuration.optionalSessionSettings = ReviewStore.optionalSessionSettings
       let session = try await PostgresConnection.connect(configuration, logger: .postgresTests)
       for (name, value) in [
         ("idle_session_timeout", "0"), ("default_transaction_isolation", "read committed"),
