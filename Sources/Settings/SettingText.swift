@@ -24,6 +24,22 @@ enum SettingText {
     return Secret(text)
   }
 
+  /// Secrets, the newest first, separated by commas.
+  /// - Parameter shortest: the fewest bytes that each must have.
+  static func secrets(_ text: String, shortest: Int = 1) throws(SettingFault) -> SecretList {
+    var secrets: [Secret] = []
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+      let part = part.trimmed
+      guard !part.isEmpty else { throw SettingFault("is empty, or has an empty part between its commas") }
+      guard part.utf8.count >= shortest else {
+        throw SettingFault("is shorter than \(shortest) bytes, so it can be guessed")
+      }
+      secrets.append(try secret(part))
+    }
+    guard let current = secrets.first else { throw SettingFault("is empty") }
+    return SecretList(current, former: Array(secrets.dropFirst()))
+  }
+
   static func integer(_ text: String, _ range: ClosedRange<Int>) throws(SettingFault) -> Int {
     guard let value = Int(text) else { throw SettingFault("is not a whole number") }
     guard range.contains(value) else {

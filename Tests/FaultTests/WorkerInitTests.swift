@@ -27,8 +27,10 @@ struct WorkerInitTests {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("baton-init-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
+    // It waits until its child has left the agent's process group, which is killed when the agent has ended.
     let agent = """
-      (setsid sh -c 'sleep 0.3; echo $BATON_REVIEW_ID >>\(folder)/orphans') & sleep 30 &
+      (setsid sh -c '>\(folder)/left-$BATON_REVIEW_ID; sleep 0.3; echo $BATON_REVIEW_ID >>\(folder)/orphans') & sleep 30 &
+      until [ -e \(folder)/left-$BATON_REVIEW_ID ]; do sleep 0.05; done
       if [ -e \(folder)/fail ]; then exit 7; fi
       """
     let process = try BatonProcess(
