@@ -169,16 +169,17 @@ package struct DispatcherProcess: Sendable {
     logger.info("stopped")
   }
 
-  /// Waits until Postgres answers, and says so once.
+  /// Waits until Postgres answers; the log names each reason for it once.
   /// - Throws: `Migrator.SchemaFault`; `PostgresError` where waiting would not help.
   private func waitForSchema() async throws {
     let backoff = Backoff(base: .milliseconds(200), max: .seconds(5))
     var attempt = 0
+    var notice = FaultNotice()
     while true {
       do {
         return try await Migrator(pool: pool).check()
       } catch let error as PostgresError where error.isTransient {
-        if attempt == 0 { logger.error("waiting for Postgres", metadata: ["error": "\(error)"]) }
+        if notice.failed("\(error)") { logger.error("waiting for Postgres", metadata: ["error": "\(error)"]) }
         try await Task.sleep(for: backoff.delay(attempt: attempt) + .milliseconds(50))
         attempt += 1
       }

@@ -40,7 +40,7 @@ public final class PostgresListener: Sendable {
   ///   - channels: names as in `NOTIFY "name"`: upper and lower case differ.
   ///   - onConnect: runs after `LISTEN` and before `.connected`, on each connection; if it throws, or if both together take longer
   ///     than `connectTimeout`, the connection is replaced.
-  ///   - logger: gets a warning for a failed attempt, unless the one before failed for the same reason.
+  ///   - logger: gets a warning for a failed attempt, once for each reason.
   public init(
     _ configuration: PostgresConfiguration, channels: [String],
     onConnect: @escaping @Sendable (PostgresConnection) async throws -> Void = { _ in }, logger: Logger
@@ -55,12 +55,12 @@ public final class PostgresListener: Sendable {
   /// Listens, and connects again whenever the connection is lost, until the task is cancelled.
   public func run() async {
     var attempt = 0
-    var lastFailure: String?
+    var notice = FaultNotice()
     while !Task.isCancelled {
       do {
         let connection = try await connect()
         attempt = 0
-        lastFailure = nil
+        _ = notice.worked()
         emit(.connected)
         await connection.waitUntilClosed()
         await connection.close()
@@ -69,9 +69,8 @@ public final class PostgresListener: Sendable {
         guard !Task.isCancelled else { break }
         let failure = "\(error)"
         logger.log(
-          level: failure == lastFailure ? .debug : .warning,
+          level: notice.failed(failure) ? .warning : .debug,
           "cannot listen to Postgres; trying again until it works", metadata: ["error": "\(failure)"])
-        lastFailure = failure
       }
       // Ends early with the task.
       try? await Task.sleep(for: configuration.reconnect.delay(attempt: attempt))

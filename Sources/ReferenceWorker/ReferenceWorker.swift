@@ -160,23 +160,25 @@ package struct ReferenceWorker: Service {
   /// Sends one callback after another, each until Baton has it.
   private func sendCallbacks(_ id: UUID, _ callbacks: CallbackClient, _ runs: RunKeeper) async {
     var failures = 0
+    var notice = FaultNotice()
     while !Task.isCancelled, let callback = await runs.nextCallback(id) {
       let metadata = callback.key.metadata(callback.trace).merging(["status": "\(callback.status)"]) { $1 }
       let pause: Duration
       switch await callbacks.send(callback) {
       case .accepted:
         failures = 0
+        _ = notice.worked()
         await runs.settle(callback)
         continue
       case .refused(let status):
-        if failures == 0 {
+        if notice.failed("\(status)") {
           logger.error("Baton does not want a callback", metadata: metadata.merging(["http": "\(status)"]) { $1 })
         }
         await runs.refuse(callback)
         if callback.status == "running" { continue }
         pause = Self.refusedBackoff.delay(attempt: failures)
       case .failed(let reason):
-        if failures == 0 {
+        if notice.failed(reason) {
           logger.warning(
             "callback failed, it is sent again", metadata: metadata.merging(["reason": "\(reason)"]) { $1 })
         }

@@ -231,16 +231,15 @@ actor RunKeeper {
   private func attempt<Value: Sendable>(
     _ body: @Sendable (RunStore, Int, Timestamp) async throws -> Value
   ) async -> Value? {
-    var failures = 0
+    var notice = FaultNotice()
     while true {
       do {
         return try await body(store, configuration.concurrency, now())
       } catch {
         if Task.isCancelled { return nil }
-        if failures == 0 {
+        if notice.failed("\(error)") {
           logger.error("cannot write the state; trying again until it works", metadata: ["error": "\(error)"])
         }
-        failures += 1
       }
       guard (try? await Task.sleep(for: Self.writePause)) != nil else { return nil }
     }

@@ -17,27 +17,29 @@ public struct PassLoop: Sendable {
   /// Passes, one after another.
   /// - Parameters:
   ///   - pass: what is thrown ends this pass; the next begins within a second.
-  ///   - onFirstFailure: gets the error of the first of several passes in a row that fail: the time to log it. What a pass throws
-  ///     because the task is cancelled is no failure.
-  public func run(_ pass: () async throws -> Void, onFirstFailure: (any Error) -> Void) async {
+  ///   - onNewFailure: gets an error that is worth a line in the log: one whose text is new since passes last succeeded for a while, as
+  ///     ``FaultNotice`` decides. What a pass throws because the task is cancelled is no failure.
+  public func run(_ pass: () async throws -> Void, onNewFailure: (any Error) -> Void) async {
     await runPaced(
       {
         try await pass()
         return interval
-      }, onFirstFailure: onFirstFailure)
+      }, onNewFailure: onNewFailure)
   }
 
   /// Passes, one after another, where each says how soon the next one is due.
   /// - Parameter pass: returns the time until the next; longer than the interval counts as the interval.
-  public func runPaced(_ pass: () async throws -> Duration, onFirstFailure: (any Error) -> Void) async {
+  public func runPaced(_ pass: () async throws -> Duration, onNewFailure: (any Error) -> Void) async {
     var failures = 0
+    var notice = FaultNotice()
     while !Task.isCancelled {
       let wait: Duration
       do {
         wait = try await pass()
         failures = 0
+        _ = notice.worked()
       } catch {
-        if failures == 0, !Task.isCancelled { onFirstFailure(error) }
+        if !Task.isCancelled, notice.failed("\(error)") { onNewFailure(error) }
         wait = Self.retry.delay(attempt: failures)
         failures += 1
       }

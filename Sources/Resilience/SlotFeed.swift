@@ -46,11 +46,11 @@ public struct SlotFeed<Item: Sendable>: Sendable {
   }
 
   /// Works on what is due until the task is cancelled; what is under way is cancelled then.
-  /// - Parameter onFirstFailure: gets the error of the first of several looks in a row that fail.
-  public func run(onFirstFailure: (any Error) -> Void) async {
+  /// - Parameter onNewFailure: gets the error of a look that is worth a line in the log; see ``PassLoop``.
+  public func run(onNewFailure: (any Error) -> Void) async {
     await withDiscardingTaskGroup { group in
       await PassLoop(interval: interval, wakeup: wakeup).run(
-        { _ = try await fill(&group) }, onFirstFailure: onFirstFailure)
+        { _ = try await fill(&group) }, onNewFailure: onNewFailure)
     }
   }
 

@@ -4,15 +4,16 @@ import Testing
 
 @Suite("Pass loop", .timeLimit(.minutes(1)))
 struct PassLoopTests {
-  private struct Fault: Error, Equatable {
-    var number: Int
+  private struct Fault: Error, CustomStringConvertible {
+    var description: String
   }
 
   /// Runs passes that a wake-up follows at once, until the last of them has cancelled the loop.
+  /// - Parameter passes: the reason why each fails, if it does.
   /// - Returns: the failures that were reported.
-  private func run(_ passes: [Bool]) async -> [Int] {
+  private func run(_ passes: [String?]) async -> [String] {
     let count = Mutex(0)
-    let reported = Mutex<[Int]>([])
+    let reported = Mutex<[String]>([])
     let wakeup = Wakeup()
     await Task {
       await PassLoop(interval: .seconds(86_400), wakeup: wakeup).run {
@@ -22,24 +23,25 @@ struct PassLoopTests {
         }
         wakeup.wake()
         if number == passes.count - 1 { withUnsafeCurrentTask { $0?.cancel() } }
-        if !passes[number] { throw Fault(number: number) }
-      } onFirstFailure: { error in
-        reported.withLock { $0.append((error as? Fault)?.number ?? -1) }
+        if let reason = passes[number] { throw Fault(description: reason) }
+      } onNewFailure: { error in
+        reported.withLock { $0.append("\(error)") }
       }
     }.value
     #expect(count.withLock { $0 } == passes.count)
     return reported.withLock { $0 }
   }
 
-  @Test("of passes that fail in a row the first is reported, and passing goes on until the cancellation")
+  @Test("each reason is reported once, also one that follows another, and passing goes on until the cancellation")
   func failures() async {
-    #expect(await run([true, false, false, false, true, false, true]) == [1, 5])
-    #expect(await run([true]) == [])
+    let passes = [nil, "refused", "refused", "password", "refused", nil, "refused", nil]
+    #expect(await run(passes) == ["refused", "password"])
+    #expect(await run([nil]) == [])
   }
 
   @Test("what fails because of the cancellation is not reported")
   func cancelled() async {
-    #expect(await run([true, false]) == [])
+    #expect(await run([nil, "cancelled"]) == [])
   }
 
   @Test("a pass that fails is repeated soon, and one that says so is followed soon, however long the interval")
@@ -54,8 +56,8 @@ struct PassLoopTests {
           }
           if number == 4 { withUnsafeCurrentTask { $0?.cancel() } }
           if number == 2 { return .milliseconds(1) }
-          throw Fault(number: number)
-        }, onFirstFailure: { _ in })
+          throw Fault(description: "\(number)")
+        }, onNewFailure: { _ in })
     }.value
     #expect(count.withLock { $0 } == 4)
   }
@@ -70,7 +72,7 @@ struct PassLoopTests {
           return count
         }
         if number == 3 { withUnsafeCurrentTask { $0?.cancel() } }
-      } onFirstFailure: { _ in
+      } onNewFailure: { _ in
       }
     }.value
     #expect(count.withLock { $0 } == 3)

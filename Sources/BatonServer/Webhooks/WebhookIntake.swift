@@ -91,7 +91,7 @@ package struct WebhookIntake: Service {
         guard prunes <= .now else { return }
         try await prune()
         prunes = .now + Self.pruneInterval
-      } onFirstFailure: { error in
+      } onNewFailure: { error in
         logger.error("cannot look for webhooks that were left behind", metadata: ["error": "\(error)"])
       }
     }

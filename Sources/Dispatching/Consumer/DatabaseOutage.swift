@@ -4,15 +4,20 @@ internal import Resilience
 internal import ReviewStore
 internal import Synchronization
 
-/// How long Postgres has not answered, as this process's statements saw it. Told once when it goes and once when it is back.
+/// How long Postgres has not answered, as this process's statements saw it. The log names each reason once, and says when it is over.
 final class DatabaseOutage: Sendable {
-  private let since = Mutex<ContinuousClock.Instant?>(nil)
+  private struct State {
+    var since: ContinuousClock.Instant?
+    var notice = FaultNotice()
+  }
+
+  private let state = Mutex(State())
   private let logger: Logger
 
   init(logger: Logger) { self.logger = logger }
 
   /// Since when no statement has succeeded; nil while all is well.
-  var duration: Duration? { since.withLock { $0.map { .now - $0 } } }
+  var duration: Duration? { state.withLock { $0.since.map { .now - $0 } } }
 
   /// For how long a locked row is waited for before the log names it.
   static let lockTimeMax: Duration = .seconds(5)
@@ -67,9 +72,9 @@ final class DatabaseOutage: Sendable {
   }
 
   private func failed(_ what: String, _ error: any Error) {
-    let isNew = since.withLock { since in
-      defer { since = since ?? .now }
-      return since == nil
+    let isNew = state.withLock { state in
+      state.since = state.since ?? .now
+      return state.notice.failed("\(error)")
     }
     if isNew {
       logger.error(
@@ -79,9 +84,9 @@ final class DatabaseOutage: Sendable {
   }
 
   private func recovered() {
-    let ended = since.withLock { since -> ContinuousClock.Instant? in
-      defer { since = nil }
-      return since
+    let ended = state.withLock { state -> ContinuousClock.Instant? in
+      defer { state.since = nil }
+      return state.notice.worked() ? state.since : nil
     }
     if let ended { logger.notice("Postgres answers again", metadata: ["after": "\(.now - ended)"]) }
   }

@@ -48,7 +48,7 @@ struct Recovery: Sendable {
         if hasSuspects { return Self.suspectInterval }
         return counts.brokerUnavailable ? Self.brokerInterval : interval
       },
-      onFirstFailure: { error in
+      onNewFailure: { error in
         logger.error(
           "cannot recover abandoned reviews; trying again every second until it works",
           metadata: ["error": "\(error)"])

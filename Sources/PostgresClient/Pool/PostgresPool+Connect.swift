@@ -134,8 +134,8 @@ extension PostgresPool {
         state.machine.abandoned()
         return (true, false)
       }
-      let hadFailed = state.loggedFailure != nil
-      (state.lastFailure, state.loggedFailure) = (nil, nil)
+      let hadFailed = state.notice.worked()
+      state.lastFailure = nil
       if state.machine.connected(connection) { state.reconnectCount += 1 }
       serve(&state)
       startConnecting(&state)
@@ -147,8 +147,7 @@ extension PostgresPool {
     if connection.isClosed { remove(connection, nil) }
   }
 
-  /// - Returns: the number of the failed attempt from 0, if another is to follow, and whether it has failed for another reason than the
-  ///   one before.
+  /// - Returns: the number of the failed attempt from 0, if another is to follow, and whether its reason is to be logged.
   private func noteFailure(_ error: PostgresError) -> (attempt: Int, isNew: Bool)? {
     let (attempt, isNew, refused) = state.withLock { state -> (Int?, Bool, [Reply<PostgresConnection>]) in
       state.lastFailure = error
@@ -160,10 +159,8 @@ extension PostgresPool {
         return (nil, false, refused)
       }
       let attempt = state.machine.failed()
-      let isNew = state.loggedFailure != error.description
-      // Of an attempt that is not repeated, the callers hear.
-      if attempt != nil { state.loggedFailure = error.description }
-      return (attempt, isNew, refused)
+      // An attempt that is not repeated is an error of the callers, who log it.
+      return (attempt, attempt != nil && state.notice.failed(error.description), refused)
     }
     for waiter in refused { waiter.complete(.failure(error)) }
     return attempt.map { ($0, isNew) }

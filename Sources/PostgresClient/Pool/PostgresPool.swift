@@ -1,5 +1,6 @@
 internal import Executors
 public import Logging
+internal import Resilience
 internal import Synchronization
 
 /// Connections to one database, at most `poolSize`, all on one thread.
@@ -18,8 +19,8 @@ public final class PostgresPool: Sendable {
     var reconnectCount = 0
     /// Why the last attempt to connect failed, or what has failed of one that goes on; nil after one that did not fail.
     var lastFailure: PostgresError?
-    /// The last failure that was logged as a warning.
-    var loggedFailure: String?
+    /// Which failures to connect are logged as warnings.
+    var notice = FaultNotice()
     /// When it was last logged that a session could only read.
     var loggedReadOnly: ContinuousClock.Instant?
     var nextConnector: UInt64 = 0
