@@ -105,7 +105,7 @@ let package = Package(
       [
         "Platforms", "PostgresClient", "Resilience", "Reviews", "ReviewQueue", "ReviewStore", "Telemetry", "WorkerAPI",
         "WorkerClient", crypto, httpServer, httpServerCore, httpTypes, nio, lifecycle, log,
-      ], resources: [.embedInCode("Dashboard/Assets")]),
+      ], resources: [.embedInCode("API/OpenAPI"), .embedInCode("Dashboard/Assets")]),
     .target(
       name: "Sandbox",
       dependencies: ["Reviews", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle, log],

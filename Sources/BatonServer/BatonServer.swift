@@ -79,6 +79,7 @@ package struct BatonServer: Service {
       + SubmitRoute(store: store).routes
       + ReviewRoutes(store: store).routes
       + StatsRoute(figures: figures).routes
+      + OpenAPIRoute().routes
       + CallbackRoute(store: store, authority: authority, metrics: metrics).routes
       + WebhookRoutes(
         store: store, secrets: configuration.webhooks, intake: WebhookIntake(store: store, logger: logger)

@@ -188,6 +188,7 @@ extension BatonMetrics {
     case cancel = "/api/reviews/{id}/cancel"
     case retry = "/api/reviews/{id}/retry"
     case stats = "/api/stats"
+    case openAPI = "/api/openapi.json"
     case callback = "/api/internal/code-review-status/{id}"
     case githubWebhook = "/webhooks/github"
     case gitlabWebhook = "/webhooks/gitlab/{integrationId}"
