@@ -72,6 +72,7 @@ let package = Package(
     module("Reviews"),
     module("Executors", ["CLinux"]),
     module("Resilience", [deque]),
+    module("HTTPKit", [httpServer, httpServerCore, nio, nioHTTP, log]),
     module("Telemetry", ["CLinux", "Reviews", deque, log, metrics]),
     module("AMQPClient", ["CRabbitMQ", "Executors", "Resilience", deque, log]),
     module("PostgresClient", ["CPostgres", "Executors", "Resilience", deque, log]),
@@ -95,16 +96,16 @@ let package = Package(
     module(
       "ReferenceWorker",
       [
-        "CLinux", "Resilience", "Reviews", "Telemetry", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP,
-        lifecycle, log, sqlite,
+        "CLinux", "HTTPKit", "Resilience", "Reviews", "Telemetry", "WorkerAPI", httpClient, httpServer, httpTypes, nio,
+        nioHTTP, lifecycle, log, sqlite,
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
     module(
       "BatonServer",
       [
-        "Platforms", "PostgresClient", "Resilience", "Reviews", "ReviewQueue", "ReviewStore", "Telemetry", "WorkerAPI",
-        "WorkerClient", crypto, httpServer, httpServerCore, httpTypes, nio, lifecycle, log,
+        "HTTPKit", "Platforms", "PostgresClient", "Resilience", "Reviews", "ReviewQueue", "ReviewStore", "Telemetry",
+        "WorkerAPI", "WorkerClient", crypto, httpServer, httpServerCore, httpTypes, nio, lifecycle, log,
       ], resources: [.embedInCode("Dashboard/Assets")]),
     .target(
       name: "Sandbox",
@@ -140,6 +141,7 @@ let package = Package(
       ], path: "Tests/Support", resources: [.copy("RecordedWebhooks")]),
     tests("ExecutorsTests", ["Executors"]),
     tests("ResilienceTests", ["Resilience", "Support"]),
+    tests("HTTPKitTests", ["HTTPKit", "Support", httpServer, nio, log]),
     tests("TelemetryTests", ["Reviews", "Support", "Telemetry", log, metrics, metricsTestKit]),
     tests("SettingsTests", ["Reviews", "Settings"]),
     tests("ReviewsTests", ["Reviews"]),
@@ -171,8 +173,8 @@ let package = Package(
     tests(
       "BatonServerTests",
       [
-        "AMQPClient", "BatonServer", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore", "Reviews", "Support",
-        "Telemetry", "WorkerAPI", httpServer, httpTypes, lifecycle, log, nio,
+        "AMQPClient", "BatonServer", "HTTPKit", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore", "Reviews",
+        "Support", "Telemetry", "WorkerAPI", httpServer, httpTypes, lifecycle, log, nio,
       ]),
     tests(
       "IntegrationTests",

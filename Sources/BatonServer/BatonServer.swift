@@ -1,3 +1,4 @@
+internal import HTTPKit
 package import Logging
 package import ReviewStore
 package import Reviews
@@ -51,7 +52,7 @@ package struct BatonServer: Service {
     }
   }
 
-  private let listener: HTTPListener
+  private let listener: HTTPListener<RouteResponder>
 
   /// Puts the routes together; nothing listens yet. The gauges of the load are measured with every scrape from now on.
   /// - Parameters:
@@ -85,10 +86,10 @@ package struct BatonServer: Service {
       ).routes
       + HealthRoutes(registry: registry, readiness: readiness).routes
     listener = HTTPListener(
-      host: configuration.host, port: configuration.port, connectionMax: configuration.connectionMax, onBound: onBound,
-      responder: RouteResponder(
-        table: RouteTable(routes), access: access, metrics: metrics),
-      logger: logger)
+      host: configuration.host, port: configuration.port,
+      limits: ConnectionLimits(connectionMax: configuration.connectionMax),
+      responder: RouteResponder(table: RouteTable(routes), access: access, metrics: metrics), logger: logger,
+      onBound: onBound)
   }
 
   /// Serves until graceful shutdown, then lets the requests under way end; or until cancellation.

@@ -1,4 +1,4 @@
-internal import NIOCore
+package import NIOCore
 internal import NIOPosix
 
 /// What a server answered to one request.
@@ -106,5 +106,65 @@ extension HTTPReply {
       guard let length = headers["content-length"].flatMap({ Int($0) }), body.count >= length else { return nil }
     }
     self.init(status: status, headers: headers, body: String(decoding: body, as: UTF8.self))
+  }
+}
+
+extension RawHTTPClient {
+  /// A connection that nothing is read from.
+  package func connect() async throws -> any Channel {
+    try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).channelOption(.autoRead, value: false)
+      .connect(host: host, port: port).get()
+  }
+
+  /// Sends a text and then a byte now and then, until the server closes.
+  /// - Returns: what the server sent.
+  package func dribble(_ text: String, every pause: Duration) async throws -> String {
+    try await conversation(text) { outbound in
+      while true {
+        try await Task.sleep(for: pause)
+        try await outbound.write(ByteBuffer(string: "x"))
+      }
+    }
+  }
+
+  /// Sends a text.
+  /// - Returns: all that the server sends until it closes.
+  package func collect(_ text: String) async throws -> String {
+    try await conversation(text) { _ in try await Task.sleep(for: .seconds(3_600)) }
+  }
+
+  private func conversation(
+    _ text: String, _ go: @escaping @Sendable (NIOAsyncChannelOutboundWriter<ByteBuffer>) async throws -> Void
+  ) async throws -> String {
+    let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(
+      host: host, port: port
+    ) { channel in
+      channel.eventLoop.makeCompletedFuture {
+        try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+      }
+    }
+    return try await channel.executeThenClose { inbound, outbound in
+      try await outbound.write(ByteBuffer(string: text))
+      return await withTaskGroup(of: String?.self) { group in
+        group.addTask {
+          try? await go(outbound)
+          return nil
+        }
+        group.addTask {
+          var received = ""
+          do {
+            for try await part in inbound { received += String(buffer: part) }
+          } catch {
+            // Closed while something was on its way: what came before counts.
+          }
+          return received
+        }
+        defer { group.cancelAll() }
+        while let answer = await group.next() {
+          if let answer { return answer }
+        }
+        return ""
+      }
+    }
   }
 }

@@ -1,10 +1,11 @@
+internal import HTTPKit
 package import Logging
 internal import ServiceLifecycle
 package import Telemetry
 
 /// `/metrics`, `/livez` and `/readyz` for the roles that serve nothing else (`BATON_METRICS_HOST`, `BATON_METRICS_PORT`).
 package struct HealthServer: Service {
-  private let listener: HTTPListener
+  private let listener: HTTPListener<RouteResponder>
 
   /// - Parameters:
   ///   - port: 0 takes any free port.
@@ -16,9 +17,9 @@ package struct HealthServer: Service {
   ) {
     let routes = HealthRoutes(registry: registry, readiness: readiness).routes
     listener = HTTPListener(
-      host: host, port: port, connectionMax: connectionMax, onBound: onBound,
+      host: host, port: port, limits: ConnectionLimits(connectionMax: connectionMax),
       responder: RouteResponder(table: RouteTable(routes), access: AccessRule(token: nil), metrics: metrics),
-      logger: logger)
+      logger: logger, onBound: onBound)
   }
 
   /// Serves until graceful shutdown or cancellation.
