@@ -25,6 +25,7 @@ let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let sqlite = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqliteCalls = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 
 /// A module of Baton. The targets stand in the order of their layers: a module imports only from above itself.
@@ -97,7 +98,7 @@ let package = Package(
       "ReferenceWorker",
       [
         "CLinux", "HTTPKit", "Resilience", "Reviews", "Telemetry", "WorkerAPI", httpClient, httpServer, httpTypes, nio,
-        nioHTTP, lifecycle, log, sqlite,
+        nioHTTP, lifecycle, log, sqlite, sqliteCalls,
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
@@ -121,7 +122,8 @@ let package = Package(
     .executableTarget(
       name: "baton",
       dependencies: [
-        "AMQPClient", "Assembly", "BatonServer", "Dispatching", "Platforms", "PostgresClient", "ReferenceWorker",
+        "AMQPClient", "Assembly", "BatonServer", "CLinux", "Dispatching", "Platforms", "PostgresClient",
+        "ReferenceWorker",
         "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Sandbox", "Settings", "Telemetry", "WorkerAPI",
         "WorkerClient", .product(name: "ArgumentParser", package: "swift-argument-parser"), httpClient, lifecycle, log,
       ],
@@ -154,13 +156,14 @@ let package = Package(
     tests(
       "ReferenceWorkerTests",
       [
-        "ReferenceWorker", "Resilience", "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient", httpClient,
-        httpServer, httpTypes, nio, nioHTTP, lifecycle, log, sqlite,
+        "HTTPKit", "ReferenceWorker", "Resilience", "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient",
+        httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle, log, sqlite,
       ]),
     tests(
       "BatonTests",
       [
         "baton", "AMQPClient", "PostgresClient", "ReviewStore", "Reviews", "Settings", "Telemetry",
+        .product(name: "Yams", package: "Yams"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     tests(

@@ -39,6 +39,16 @@ struct AgentLine: Sendable, Equatable {
     }
   }
 
+  /// The same line without secrets. Of what the line says, not of its text: JSON has many spellings of one text.
+  func redacted(by redact: Redactor) -> AgentLine {
+    var line = self
+    line.event = event.map { (redact($0.type), redact($0.message), $0.content.map { redact($0) }) }
+    line.sessionID = redact(sessionID)
+    line.cliSessionID = redact(cliSessionID)
+    line.usage?.model = redact(usage?.model)
+    return line
+  }
+
   static func == (left: AgentLine, right: AgentLine) -> Bool {
     left.event?.type == right.event?.type && left.event?.message == right.event?.message
       && left.event?.content == right.event?.content && left.sessionID == right.sessionID

@@ -1,3 +1,4 @@
+package import HTTPKit
 package import Reviews
 package import Telemetry
 
@@ -10,14 +11,27 @@ package struct WorkerConfiguration: Sendable {
   package var token: Secret
   /// The SQLite file of its state, of which it is the only user; the folder of the running agents' files lies beside it.
   package var statePath: String
-  /// Run by `/bin/sh -c` for every review; nil for the built-in agent, which completes every run at once.
+  /// Run by `/bin/sh -c` for every review; nil for the demonstration, which completes every run at once and passes no gate.
   package var agentCommand: String?
-  /// The environment of the agent, without what begins with `BATON_`: the worker's own secrets are none of its business.
+  /// The worker's environment, of which agents get what they need to run at all, and ``environmentNames``.
   package var environment: [String: String] = [:]
+  /// Further variables for agents; a name may end in `*`. None of Baton's own, whatever stands here.
+  package var environmentNames: [String] = []
+  /// How runs are kept apart.
+  package var isolation = AgentIsolation.off
+  /// Files that hold secrets of the worker: with namespaces, agents do not see them.
+  package var hiddenPaths: [String] = []
+  /// The secrets of the worker's process: replaced by `***` wherever an agent prints them.
+  package var secrets: [Secret] = []
   /// How many agents run at once; the rest wait in order.
   package var concurrency = 4
+  /// What HTTP connections may take: how many there are, and how long each makes the worker wait.
+  package var connections = ConnectionLimits(connectionMax: 1_024)
   /// How many HTTP connections are accepted at once; further ones wait in the kernel's backlog.
-  package var connectionMax = 1_024
+  package var connectionMax: Int {
+    get { connections.connectionMax }
+    set { connections.connectionMax = newValue }
+  }
   /// How many callbacks are on the wire at once.
   package var callbackConnectionMax = 16
   /// What becomes of a run whose agent has died with the worker.

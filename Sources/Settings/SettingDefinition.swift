@@ -96,6 +96,18 @@ struct SettingDefinition: Sendable {
       .workerLostRuns, \.workerLostRuns, default: "fail",
       "`worker`: `fail` or `restart` a run whose agent has died with the worker"
     ) { text throws(SettingFault) in try SettingText.choice(text) },
+    SettingDefinition(
+      .agentEnvironment, \.agentEnvironment, example: "JAVA_HOME,ANTHROPIC_*",
+      "`worker`: further variables that agents get of the worker's environment, comma-separated; `*` may end a name",
+      SettingText.variableNames),
+    SettingDefinition(
+      .agentIsolation, \.agentIsolation, default: "off",
+      "`worker`: how runs are kept apart: `off`, `namespaces` (works without root) or `users` (needs root)"
+    ) { text throws(SettingFault) in try SettingText.choice(text) },
+    SettingDefinition(
+      .agentUsers, \.agentUsers, example: "70000-70015",
+      "`worker`: the user ids of `BATON_AGENT_ISOLATION=users`, one for each run at once, that nothing else uses",
+      SettingText.userIDs),
   ]
 
   static let http: [SettingDefinition] = [

@@ -42,6 +42,9 @@ extension Settings {
     case agentCommand = "agent_command"
     case workerState = "worker_state"
     case workerLostRuns = "worker_lost_runs"
+    case agentEnvironment = "agent_environment"
+    case agentIsolation = "agent_isolation"
+    case agentUsers = "agent_users"
     case logFormat = "log_format"
     case logLevel = "log_level"
 

@@ -87,6 +87,12 @@ package struct Settings: Sendable {
   package var workerState = ""
   /// What becomes of the reference worker's runs whose agents have died with it.
   package var workerLostRuns = LostRuns.fail
+  /// Variables of the reference worker that its agents get as well; a name may end in `*`.
+  package var agentEnvironment: [String] = []
+  /// How the reference worker keeps its runs apart.
+  package var agentIsolation = AgentIsolation.off
+  /// The user ids that ``AgentIsolation/users`` takes.
+  package var agentUsers: ClosedRange<UInt32>?
   /// How log records are written.
   package var logFormat = LogFormat.text
   /// The least level of log records.
@@ -99,6 +105,9 @@ package struct Settings: Sendable {
 
   /// Fails such a run, or begins it again.
   package enum LostRuns: String, Sendable, CaseIterable { case fail, restart }
+
+  /// Nothing; a user, process and mount namespace for each run; or a user id for each run.
+  package enum AgentIsolation: String, Sendable, CaseIterable { case off, namespaces, users }
 
   /// The form of log records.
   package enum LogFormat: String, Sendable, CaseIterable { case text, json }

@@ -47,6 +47,8 @@ struct Baton: AsyncParsableCommand {
 
   /// Parses, runs, and turns what was thrown into the exit status that operators rely on.
   static func main() async {
+    // Before a setting is read: an agent, or whatever else runs as this user, must not find one in this process.
+    ProcessPrivacy.begin()
     StandardStreams.prepare()
     do {
       var command = try await asyncParseAsRoot()

@@ -124,13 +124,21 @@ struct CommandTests {
     }
   }
 
+  @Test("a worker without an agent is refused with status 78 and the setting's name")
+  func noAgent() async throws {
+    let process = try BatonProcess(
+      ["worker", "--port", "0"], settings: ["BATON_WORKER_TOKEN": "t", "BATON_AGENT_COMMAND": " "])
+    #expect(await process.wait() == 78)
+    #expect(process.output.contains("BATON_AGENT_COMMAND is missing") && !process.output.contains("listening"))
+  }
+
   @Test("a worker answers probes and metrics on a port of their own")
   func workerHealth() async throws {
     let state = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).sqlite").path
     defer { try? FileManager.default.removeItem(atPath: state) }
     let port = try BrokerServer.freePort()
     let process = try BatonProcess(
-      ["worker", "--port", "0"],
+      ["worker", "--port", "0", "--demo"],
       settings: [
         "BATON_WORKER_TOKEN": "t", "BATON_WORKER_STATE": state, "BATON_METRICS_PORT": "\(port)",
       ])

@@ -28,6 +28,11 @@ struct SettingsFaultTests {
       ("worker_token", " "), ("api_token", "hunter2\nx"), ("gitlab_hosts", "https://gitlab.com"), ("gitlab_hosts", ""),
       ("http_host", "http://x"), ("http_host", ""), ("log_format", "xml"), ("log_level", "loud"), ("queue", ""),
       ("queue", "amq.x"), ("queue", String(repeating: "q", count: 256)), ("agent_command", ""), ("agent_version", " "),
+      ("agent_environment", "A,,B"), ("agent_environment", "*"), ("agent_environment", "A*B"),
+      ("agent_environment", "1A"),
+      ("agent_environment", "A=B"), ("agent_environment", "BATON_WORKER_TOKEN"), ("agent_environment", "BA*"),
+      ("agent_isolation", "container"), ("agent_users", "0-9"), ("agent_users", "9"), ("agent_users", "9-8"),
+      ("agent_users", "1-4294967295"), ("agent_users", "a-b"),
       ("agent_version_percent", "101"), ("agent_version_percent", "-1"), ("agent_version_percent", "half"),
     ])
   func wrongValues(key: String, value: String) throws {
@@ -52,6 +57,8 @@ struct SettingsFaultTests {
       ("database_url", "host=db dbname=baton"), ("database_url", "postgresql:///baton?host=/run/postgresql"),
       ("amqp_url", "amqps://u:p%2F@h/%2F"), ("gitlab_hosts", "gitlab.com, git.example.com:8443"),
       ("github_app_id", "Iv1.8a61f9b3a7aba766"), ("http_host", "::"), ("log_level", "WARNING"),
+      ("agent_environment", "JAVA_HOME, ANTHROPIC_*,_x"), ("agent_isolation", "Namespaces"),
+      ("agent_users", "70000-70009"),
       ("encryption_key", key32), ("agent_version_percent", "0"), ("agent_version_percent", "100"),
     ])
   func rightValues(key: String, value: String) {
@@ -159,7 +166,8 @@ struct SettingsTableTests {
     "CALLBACK_URL": "from host and port", "ENCRYPTION_KEY": "—", "GITHUB_API_URL": "https://api.github.com",
     "GITHUB_APP_ID": "—", "GITHUB_PRIVATE_KEY": "—", "GITHUB_WEBHOOK_SECRET": "—", "GITLAB_WEBHOOK_SECRET": "—",
     "GITLAB_HOSTS": "gitlab.com", "DRAIN_TIMEOUT": "30s", "AGENT_COMMAND": "—",
-    "WORKER_STATE": "./baton-worker.sqlite", "WORKER_LOST_RUNS": "fail", "AGENT_VERSION": "—",
+    "WORKER_STATE": "./baton-worker.sqlite", "WORKER_LOST_RUNS": "fail", "AGENT_ENVIRONMENT": "—",
+    "AGENT_ISOLATION": "off", "AGENT_USERS": "—", "AGENT_VERSION": "—",
     "AGENT_VERSION_PERCENT": "100", "POSTHOG_URL": "—", "POSTHOG_KEY": "—", "LOG_FORMAT": "text", "LOG_LEVEL": "info",
   ]
 

@@ -88,7 +88,7 @@ struct UpCommand: AsyncParsableCommand {
         PlatformStandIn(host: "127.0.0.1", port: standInPort, latency: Self.sandboxLatency, logger: logger))
       services.append(
         ReferenceWorker(
-          configuration: .init(
+          configuration: try .init(
             settings, host: "127.0.0.1", port: workerPort, concurrency: Self.sandboxConcurrency, files: process.files,
             logger: logger),
           logger: logger))

@@ -46,6 +46,7 @@ extension Failure {
     case let error as SettingsError: self.init(.settings, error.description)
     case let faults as PlatformSettings.Faults: self.init(.settings, faults.description)
     case let fault as WorkerStateFault: self.init(.settings, fault.description)
+    case let fault as IsolationFault: self.init(.settings, fault.description)
     case let error as Migrator.SchemaFault: self.init(.failed, error.description)
     case let error as SessionFault: self.init(.settings, error.description)
     case let error as PostgresError: self.init(error, at: nil)

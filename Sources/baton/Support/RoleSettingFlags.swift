@@ -94,8 +94,20 @@ struct AgentOptions: ParsableArguments, SettingFlags {
   @Option(name: .setting(.workerLostRuns), help: .setting(.workerLostRuns, "fail|restart"))
   var workerLostRuns: String?
 
+  @Option(name: .setting(.agentEnvironment), help: .setting(.agentEnvironment, "names"))
+  var agentEnvironment: String?
+
+  @Option(name: .setting(.agentIsolation), help: .setting(.agentIsolation, "off|namespaces|users"))
+  var agentIsolation: String?
+
+  @Option(name: .setting(.agentUsers), help: .setting(.agentUsers, "first-last"))
+  var agentUsers: String?
+
   var given: [Settings.Key: String?] {
-    [.agentCommand: agentCommand, .workerState: workerState, .workerLostRuns: workerLostRuns]
+    [
+      .agentCommand: agentCommand, .workerState: workerState, .workerLostRuns: workerLostRuns,
+      .agentEnvironment: agentEnvironment, .agentIsolation: agentIsolation, .agentUsers: agentUsers,
+    ]
   }
 }
 
