@@ -39,7 +39,7 @@ struct HostileAgentTests {
         worker=$(cat FOLDER/worker)
         for file in environ maps mem auxv; do head -c 1 /proc/$worker/$file >/dev/null 2>&1 && echo "read $file"; done
         ls /proc/$worker/fd >/dev/null 2>&1 && echo "read fd"
-        python3 -c 'import ctypes, sys; print("ptrace", ctypes.CDLL(None).ptrace(16, int(sys.argv[1]), 0, 0))' $worker
+        /usr/bin/python3 -c 'import ctypes, sys; print("ptrace", ctypes.CDLL(None).ptrace(16, int(sys.argv[1]), 0, 0))' $worker
         ls /proc/$$/fd | tr '\\n' ' '
         """
     try await withWorker(agent: agent, settings: Self.secrets, isolation: .unprivileged) { worker, _ in
