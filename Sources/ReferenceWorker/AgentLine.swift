@@ -21,7 +21,7 @@ struct AgentLine: Sendable, Equatable {
   init(_ text: String) {
     byteCount = text.utf8.count
     guard text.utf8.first == UInt8(ascii: "{"),
-      let value = try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8)), case .object(let fields) = value
+      let value = try? JSONValue(json: text), case .object(let fields) = value
     else {
       event = ("output", text, nil)
       return

@@ -36,7 +36,7 @@ struct Routes: Sendable {
     guarded.post("/reviews/:id/cancel") { request, context in
       let id = try reviewID(context)
       let body = try await collect(request)
-      let cancel = body.isEmpty ? CancelRequest() : try? JSONDecoder().decode(CancelRequest.self, from: Data(body))
+      let cancel = body.isEmpty ? CancelRequest() : try? JSONCoding.decode(CancelRequest.self, from: body)
       guard let cancel else {
         throw HTTPError(.badRequest, message: "expected {\"reason\"?: text, \"attempt\"?: number}")
       }

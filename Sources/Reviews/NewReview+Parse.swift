@@ -7,7 +7,7 @@ extension NewReview {
 
   /// Reads a review from JSON and checks every field, so that one answer names all the faults.
   package init(json: Data) throws(NewReviewFaults) {
-    guard let value = try? JSONDecoder().decode(JSONValue.self, from: json) else {
+    guard let value = try? JSONValue(json: json) else {
       throw NewReviewFaults(isMalformed: true, faults: ["not valid JSON"])
     }
     try self.init(json: value)

@@ -54,7 +54,7 @@ package enum AuthToken {
       HMAC<SHA256>.isValidAuthenticationCode(
         code, authenticating: Array("\(parts[0]).\(parts[1])".utf8), using: key.key),
       let json = bytes(base64URL: parts[1]),
-      let claims = try? JSONDecoder().decode(Claims.self, from: Data(json)),
+      let claims = try? JSONCoding.decode(Claims.self, from: json),
       now.timeIntervalSince1970 < Double(claims.exp)
     else { return nil }
     return (claims.sub, claims.attempt)

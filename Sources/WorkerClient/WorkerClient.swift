@@ -85,7 +85,7 @@ package struct WorkerClient: Sendable {
     let result = await exchange(
       .GET, "/reviews/\(reviewID.lowercase)/events", answerByteCountMax: Self.eventsByteCountMax)
     guard case .answered(let answer) = result, answer.status == 200, answer.isComplete,
-      let events = try? JSONDecoder().decode(RunEvents.self, from: Data(answer.body))
+      let events = try? JSONCoding.decode(RunEvents.self, from: answer.body)
     else { throw WorkerClientError(description: message(for: result)) }
     return events.events
   }

@@ -41,7 +41,9 @@ struct AccessRuleTests {
     arguments: [
       ("X-Forwarded-For", "10.0.0.1"), ("Forwarded", "for=10.0.0.1"), ("Origin", "https://evil.example"),
       ("Origin", "null"),
-      ("Origin", "http://127.0.0.1.evil.example"), ("Origin", "http://localhost.evil.example:8080"),
+      ("Origin", "http://localhost:80@evil.example"), ("Origin", "http://[::1].evil.example"),
+      ("Origin", "x//localhost"), ("Origin", "http://127.0.0.1.evil.example"),
+      ("Origin", "http://localhost.evil.example:8080"),
     ])
   func forwarded(name: String, value: String) throws {
     let name = try #require(HTTPField.Name(name))
@@ -53,7 +55,8 @@ struct AccessRuleTests {
     arguments: [
       ("localhost", true), ("LOCALHOST:8080", true), ("127.0.0.1:8080", true), ("[::1]:8080", true),
       ("evil.example", false),
-      ("127.0.0.1.evil.example", false), ("127.evil", false), ("", true),
+      ("127.0.0.1.evil.example", false), ("127.evil", false), ("localhost:80@evil", false), ("[::1].evil.com", false),
+      ("[::1]x", false), ("localhost:", true), ("", true),
     ])
   func authorities(authority: String, isAdmitted: Bool) throws {
     #expect(try admits(authority: authority) == (isAdmitted ? nil : .forbidden))

@@ -1,5 +1,6 @@
 internal import Crypto
 internal import FoundationEssentials
+internal import HTTPKit
 internal import HTTPTypes
 internal import NIOCore
 internal import Reviews
@@ -27,12 +28,12 @@ struct AccessRule: Sendable {
     if headers.contains(.forwarded) || headers.contains(.xForwardedFor) {
       throw HTTPFault(.forbidden, "a proxy passes this request on: set BATON_API_TOKEN to allow that")
     }
-    let origin = headers[.origin].map { $0.split(separator: "//", maxSplits: 1).last.map(String.init) ?? "" }
-    for host in [authority, origin] {
-      guard let host, !host.isEmpty, !Self.isLoopback(host: host) else { continue }
-      throw HTTPFault(.forbidden, "a browser, or a client that calls this machine by another name: set BATON_API_TOKEN")
-    }
+    if let origin = headers[.origin], !Self.isLoopback(Authority(origin: origin)) { throw Self.strangeName }
+    if let authority, !authority.isEmpty, !Self.isLoopback(host: authority) { throw Self.strangeName }
   }
+
+  private static let strangeName = HTTPFault(
+    .forbidden, "a browser, or a client that calls this machine by another name: set BATON_API_TOKEN")
 
   /// The text behind `Bearer`.
   static func bearer(_ headers: HTTPFields) -> String? {
@@ -49,15 +50,12 @@ struct AccessRule: Sendable {
   }
 
   /// Whether `host[:port]` names this machine.
-  static func isLoopback(host authority: String) -> Bool {
-    let name: Substring
-    if authority.hasPrefix("[") {
-      name = authority.dropFirst().prefix { $0 != "]" }
-    } else {
-      name = authority.prefix { $0 != ":" }
-    }
+  static func isLoopback(host authority: String) -> Bool { isLoopback(Authority(authority)) }
+
+  private static func isLoopback(_ authority: Authority?) -> Bool {
+    guard let name = authority?.host else { return false }
     let octets = name.split(separator: ".", omittingEmptySubsequences: false)
-    return name.lowercased() == "localhost" || name == "::1"
+    return name == "localhost" || name == "::1"
       || octets.count == 4 && octets[0] == "127" && octets.allSatisfy { UInt8($0) != nil }
   }
 }

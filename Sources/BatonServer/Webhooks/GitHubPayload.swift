@@ -44,7 +44,7 @@ struct GitHubPayload: Decodable, Sendable {
   /// - Throws: `HTTPFault` 400.
   init(json: Data) throws(HTTPFault) {
     do {
-      self = try JSONDecoder().decode(GitHubPayload.self, from: json)
+      self = try JSONCoding.decode(GitHubPayload.self, from: json)
     } catch {
       throw .malformed(
         "expected a JSON object: give the webhook the content type application/json", faults: ["not a JSON object"])

@@ -51,7 +51,7 @@ struct GitLabPayload: Decodable, Sendable {
   /// - Throws: `HTTPFault` 400.
   init(json: Data) throws(HTTPFault) {
     do {
-      self = try JSONDecoder().decode(GitLabPayload.self, from: json)
+      self = try JSONCoding.decode(GitLabPayload.self, from: json)
     } catch {
       throw .malformed("expected a JSON object", faults: ["not a JSON object"])
     }

@@ -1,4 +1,5 @@
 package import FoundationEssentials
+internal import Reviews
 
 /// Where the tokens of integrations are kept, as far as they are renewed here.
 package protocol IntegrationTokenStore: Sendable {
@@ -60,7 +61,7 @@ package struct StoredTokens: Sendable, Equatable {
       var project_tokens: [String: ProjectToken]?
     }
     self.own = own
-    let wire = metadata.flatMap { try? JSONDecoder().decode(Metadata.self, from: Data($0.utf8)) }
+    let wire = metadata.flatMap { try? JSONCoding.decode(Metadata.self, from: Data($0.utf8)) }
     ofProjects = wire?.project_tokens ?? [:]
   }
 

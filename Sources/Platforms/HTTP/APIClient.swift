@@ -2,6 +2,7 @@ internal import AsyncHTTPClient
 internal import FoundationEssentials
 internal import NIOCore
 internal import NIOHTTP1
+internal import Reviews
 
 /// One successful answer, whole.
 struct APIAnswer: Sendable {
@@ -100,7 +101,7 @@ struct APIClient: Sendable {
   /// - Throws: `.failing` if the body is not JSON at all: then the API has not answered, but a page in front of it.
   static func decode<Value: Decodable>(_ type: Value.Type, from body: Data) throws(APIFault) -> Value {
     do {
-      return try JSONDecoder().decode(type, from: body)
+      return try JSONCoding.decode(type, from: body)
     } catch DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty {
       throw .failing(message: "the answer is not JSON: is a proxy in front of the API?")
     } catch {
@@ -155,7 +156,7 @@ extension APIClient {
       var url: String
     }
     let location =
-      answer.headers.first(name: "location") ?? (try? JSONDecoder().decode(Moved.self, from: answer.body))?.url
+      answer.headers.first(name: "location") ?? (try? JSONCoding.decode(Moved.self, from: answer.body))?.url
     guard let location else { throw .malformed(message: "it redirected without saying where") }
     guard let target = base.sameOrigin(location, from: answer.url) else {
       // A login page, or a proxy that has moved: not what the API says about this resource.
