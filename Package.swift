@@ -73,7 +73,7 @@ let package = Package(
     module("Executors", ["CLinux"]),
     module("Resilience", [deque]),
     module("HTTPKit", [httpServer, httpServerCore, nio, nioHTTP, log]),
-    module("Telemetry", ["CLinux", "Reviews", deque, log, metrics]),
+    module("Telemetry", ["CLinux", "Resilience", "Reviews", deque, log, metrics]),
     module("AMQPClient", ["CRabbitMQ", "Executors", "Resilience", deque, log]),
     module("PostgresClient", ["CPostgres", "Executors", "Resilience", deque, log]),
     module("Settings", ["AMQPClient", "PostgresClient", "Reviews", .product(name: "Yams", package: "Yams")]),

@@ -138,11 +138,17 @@ package struct DispatcherProcess: Sendable {
 
   /// The metrics port of roles that serve nothing else, where one is set.
   package func healthServices() -> [any Service] {
-    guard let port = settings.metricsPort else { return [] }
+    guard settings.metricsPort != nil else { return [] }
     let figures = LoadFigures(
       store: store, holderTimeout: settings.lease, ownerLimit: settings.ownerLimit, queueStats: queueFigures)
     let metrics = metrics
     registry.onCollect { await figures.measure(into: metrics) }
+    return probeServices()
+  }
+
+  /// The metrics port of a server, which has the same on its main port: there others may take all connections.
+  func probeServices() -> [any Service] {
+    guard let port = settings.metricsPort else { return [] }
     return [
       HealthServer(
         host: settings.metricsHost, port: port, connectionMax: files[.probes] ?? OpenFiles.Demand.probes.wanted,

@@ -14,16 +14,16 @@ extension DispatcherProcess {
       cipher: settings.revealEncryptionKey().map { TokenCipher(key: $0) })
   }
 
-  /// What a server does beside answering: webhooks that were left behind, and the feedback on pull requests. To be listed
-  /// before the server.
+  /// What a server does beside answering: webhooks that were left behind, the feedback on pull requests, and probes on a port of their own.
+  /// To be listed before the server.
   /// - Parameter platforms: nil where BATON_ENCRYPTION_KEY is not set.
   package func serverServices(_ platforms: PlatformAssembly?) -> [any Service] {
     let intake = WebhookIntake(store: store, logger: logger)
     guard let platforms else {
       logger.warning("BATON_ENCRYPTION_KEY is not set: this process gives no feedback on pull requests")
-      return [intake]
+      return probeServices() + [intake]
     }
     let sender = FeedbackSender(access: platforms.access)
-    return [intake, FeedbackDelivery(store: store, logger: logger) { await sender.send($0) }]
+    return probeServices() + [intake, FeedbackDelivery(store: store, logger: logger) { await sender.send($0) }]
   }
 }

@@ -88,7 +88,9 @@ package struct BatonServer: Service {
     listener = HTTPListener(
       host: configuration.host, port: configuration.port,
       limits: ConnectionLimits(connectionMax: configuration.connectionMax),
-      responder: RouteResponder(table: RouteTable(routes), access: access, metrics: metrics), logger: logger,
+      responder: RouteResponder(
+        table: RouteTable(routes), access: access, metrics: metrics, refusals: Refusals(logger: logger)),
+      logger: logger,
       onBound: onBound)
   }
 

@@ -104,11 +104,11 @@ struct SettingDefinition: Sendable {
     SettingDefinition(.httpPort, \.httpPort, default: "8080", "port that `serve` and `up` listen on", SettingText.port),
     SettingDefinition(
       .metricsHost, \.metricsHost, default: "127.0.0.1",
-      "address of `/metrics`, `/livez`, `/readyz` of `produce`, `consume`, `reap --interval` and `worker`",
+      "address of `/metrics`, `/livez`, `/readyz` on a port of their own",
       SettingText.host),
     SettingDefinition(
       .metricsPort, \.metricsPort, default: "off", example: "9464",
-      "port of the same; `serve` and `up` have them on the main port", SettingText.optionalPort),
+      "port of the same; `serve` and `up` have them on the main port too", SettingText.optionalPort),
     .secret(
       .apiToken, \.apiToken,
       "bearer token of `/api`; without it `/api` and the dashboard answer only on loopback"),

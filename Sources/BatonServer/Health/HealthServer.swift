@@ -3,7 +3,8 @@ package import Logging
 internal import ServiceLifecycle
 package import Telemetry
 
-/// `/metrics`, `/livez` and `/readyz` for the roles that serve nothing else (`BATON_METRICS_HOST`, `BATON_METRICS_PORT`).
+/// `/metrics`, `/livez` and `/readyz` on a port of their own (`BATON_METRICS_HOST`, `BATON_METRICS_PORT`): for the roles that serve nothing
+/// else, and for a server whose main port others may fill.
 package struct HealthServer: Service {
   private let listener: HTTPListener<RouteResponder>
 
@@ -18,7 +19,9 @@ package struct HealthServer: Service {
     let routes = HealthRoutes(registry: registry, readiness: readiness).routes
     listener = HTTPListener(
       host: host, port: port, limits: ConnectionLimits(connectionMax: connectionMax),
-      responder: RouteResponder(table: RouteTable(routes), access: AccessRule(token: nil), metrics: metrics),
+      responder: RouteResponder(
+        table: RouteTable(routes), access: AccessRule(token: nil), metrics: metrics,
+        refusals: Refusals(logger: logger)),
       logger: logger, onBound: onBound)
   }
 

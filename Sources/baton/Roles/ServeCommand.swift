@@ -26,12 +26,14 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup var flow: FlowOptions
   @OptionGroup var worker: WorkerOptions
   @OptionGroup var http: HTTPOptions
+  @OptionGroup var metrics: MetricsOptions
   @OptionGroup var callbacks: CallbackOptions
   @OptionGroup var platforms: PlatformOptions
 
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
-      "serve", [database, broker, flow, worker, http, callbacks, platforms], requiring: [.databaseURL, .amqpURL])
+      "serve", [database, broker, flow, worker, http, metrics, callbacks, platforms],
+      requiring: [.databaseURL, .amqpURL])
     let process = try DispatcherProcess(
       "serve", role: "serve", version: Baton.version, settings: settings,
       demands: [.clients, .workerQuestions(clients: 2), .platforms(settings)], logger: logger)

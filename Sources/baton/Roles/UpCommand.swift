@@ -32,6 +32,7 @@ struct UpCommand: AsyncParsableCommand {
   @OptionGroup var worker: WorkerOptions
   @OptionGroup var agent: AgentOptions
   @OptionGroup var http: HTTPOptions
+  @OptionGroup var metrics: MetricsOptions
   @OptionGroup var callbacks: CallbackOptions
   @OptionGroup var platforms: PlatformOptions
 
@@ -59,7 +60,7 @@ struct UpCommand: AsyncParsableCommand {
     let standInPort = sandbox ? try freePort() : 0
     let workerPort = sandbox ? try freePort() : 0
     let (settings, logger) = try common.loadForRole(
-      "up", [database, broker, flow, dispatch, worker, agent, http, callbacks, platforms],
+      "up", [database, broker, flow, dispatch, worker, agent, http, metrics, callbacks, platforms],
       requiring: [.databaseURL, .amqpURL, .workerURL, .workerToken, .encryptionKey]
     ) { settings in
       guard sandbox else { return }

@@ -72,7 +72,7 @@ struct HTTPOptions: ParsableArguments, SettingFlags {
   var given: [Settings.Key: String?] { [.httpHost: httpHost, .httpPort: httpPort, .apiToken: apiToken] }
 }
 
-/// Where the roles without a main port show their metrics.
+/// Where a role shows its metrics on a port of their own.
 struct MetricsOptions: ParsableArguments, SettingFlags {
   @Option(name: .setting(.metricsHost), help: .setting(.metricsHost, "address"))
   var metricsHost: String?
