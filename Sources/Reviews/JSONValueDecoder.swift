@@ -1,3 +1,5 @@
+internal import FoundationEssentials
+
 /// Gives the fields of a value to types that are `Decodable`.
 struct JSONValueDecoder: Decoder {
   let value: JSONValue
@@ -158,6 +160,14 @@ extension Double: JSONBasicType {
     case .number(let value): self = value
     default: return nil
     }
+  }
+}
+
+/// In base64.
+extension Data: JSONBasicType {
+  init?(json: JSONValue) {
+    guard case .string(let text) = json else { return nil }
+    self.init(base64Encoded: text)
   }
 }
 

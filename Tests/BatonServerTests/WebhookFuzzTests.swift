@@ -108,7 +108,7 @@ struct WebhookFuzzTests {
       let signature = RecordedWebhook.signature(of: [], secret: "s")
       let wide =
         #"{"installation":{"id":1},"x":["# + Array(repeating: "[]", count: 500_000).joined(separator: ",") + "]}"
-      for body in [#"{"installation":{"id":1}}"#, wide, String(repeating: "[", count: 1_000_000), "", "x"] {
+      for body in [#"{"installation":{"id":1}}"#, wide, String(repeating: "[", count: 1_000_000), "x"] {
         let reply = try await server.client.send(
           "POST", "/webhooks/github", headers: [("X-Hub-Signature-256", signature)], body: Array(body.utf8))
         #expect(reply.status == 401)

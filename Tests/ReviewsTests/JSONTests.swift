@@ -17,7 +17,7 @@ struct JSONTests {
       "1e400",
       "\"", "\"a", "\"\n\"", "\"\t\"", #""\x""#, #""\u12""#, #""\u12g4""#, #""\ud800""#, #""\udc00""#,
       #""\ud800\u0041""#,
-      "[", "]", "[1,]", "[,1]", "[1 2]", "[1", "{", "}", #"{"a"}"#, #"{"a":}"#, #"{"a":1,}"#, #"{a:1}"#, #"{1:1}"#,
+      "[", "]", "[,1]", "[1 2]", "[1", "{", "}", #"{"a"}"#, #"{"a":}"#, #"{a:1}"#, #"{1:1}"#,
       #"{"a":1 "b":2}"#, "1 2", "[] []", "// c\n1", "'a'",
     ])
   func sameAsFoundation(text: String) {
@@ -33,6 +33,11 @@ struct JSONTests {
     #expect(throws: JSONFault.self) { try JSONValue(json: quote + bytes + quote) }
     #expect(throws: JSONFault.self) { try JSONValue(json: quote + [0x5C, 0x6E] + bytes + quote) }
     #expect(throws: JSONFault.self) { try JSONValue(json: [0x7B] + quote + bytes + quote + [0x3A, 0x31, 0x7D]) }
+  }
+
+  @Test("a comma before the end is refused, as Postgres refuses it", arguments: ["[1,]", #"{"a":1,}"#])
+  func lastComma(text: String) {
+    #expect(throws: JSONFault.self) { try JSONValue(json: text) }
   }
 
   @Test("of a name that stands twice the last value counts")
@@ -74,11 +79,12 @@ struct JSONTests {
       var isFine: Bool
       var inner: Inner?
       var byName: [String: Int32]
+      var bytes: Data
       var rest: JSONValue?
     }
     let text = #"""
       {"id":"0B1F9A52-6F5E-4D7C-9A43-5E1F0C6E2D11","share":2,"isFine":true,"inner":{"numbers":[1,2.0],"name":null},
-       "byName":{"a":7},"rest":{"x":[1]},"more":[[]]}
+       "byName":{"a":7},"bytes":"AQL/","rest":{"x":[1]},"more":[[]]}
       """#
     let read = try JSONCoding.decode(Outer.self, from: Data(text.utf8))
     #expect(read == (try JSONDecoder().decode(Outer.self, from: Data(text.utf8))))

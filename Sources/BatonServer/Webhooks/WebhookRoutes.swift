@@ -20,7 +20,7 @@ struct WebhookRoutes: Sendable {
   /// Integrations by installation, for all requests that ask at the time: strangers who name installations have one connection to Postgres
   /// together.
   private let sources: Batcher<Int64, WebhookSource?>
-  /// Whether an integration has a secret of its own: otherwise a signature that is not the common secret's is nobody's.
+  /// Whether an integration has a secret of its own, for all requests that ask at the time.
   private let hasOwnSecret: Remembered<Bool>
 
   init(store: ReviewStore, secrets: WebhookSecrets, intake: WebhookIntake) {
@@ -36,7 +36,8 @@ struct WebhookRoutes: Sendable {
       }
     }
     let canOpen = secrets.cipher != nil
-    hasOwnSecret = Remembered { canOpen ? try await store.hasOwnWebhookSecret() : false }
+    // Not kept: a secret that was just stored counts at once.
+    hasOwnSecret = Remembered(for: .zero) { canOpen ? try await store.hasOwnWebhookSecret() : false }
   }
 
   /// Of a webhook whose sender is not known yet: it is in memory while it is hashed. GitHub's events of pull requests have some 30 kB. The
@@ -103,9 +104,8 @@ struct WebhookRoutes: Sendable {
   /// - Returns: the installation that it names, and the installation's integration.
   private func verified(_ body: Data, _ code: [UInt8]) async throws -> (Int64?, WebhookSource?) {
     let isCommon = secrets.isCommon(code, of: body)
-    if !isCommon {
-      guard try await hasOwnSecret.value() else { throw WebhookSecrets.wrongSignature }
-    }
+    // It can only be an integration's own, which only the key opens.
+    if !isCommon, secrets.cipher == nil { throw WebhookSecrets.wrongSignature }
     let installation = body.withUnsafeBytes { InstallationScanner.installation(in: $0) }
     var source: WebhookSource?
     if let installation { source = try await sources.submit(installation) }
