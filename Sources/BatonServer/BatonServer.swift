@@ -20,8 +20,14 @@ package struct BatonServer: Service {
     package var port: Int
     /// How many connections are accepted at once; further ones wait in the kernel's backlog.
     package var connectionMax: Int
-    /// `BATON_API_TOKEN`; without it `/api` answers only programs on this machine.
-    package var apiToken: Secret?
+    /// `BATON_API_TOKEN`, or a token that the process has made.
+    package var apiToken: SecretList
+    /// `BATON_READ_TOKEN`.
+    package var readToken: SecretList?
+    /// `BATON_TRUSTED_PROXIES` and `BATON_ACTOR_HEADER`.
+    package var proxies: TrustedProxies
+    /// How people sign in if the process has made its token.
+    package var loginLink: LoginLink?
     /// `BATON_CALLBACK_SECRET`.
     package var callbackSecret: Secret?
     /// Of `BATON_ENCRYPTION_KEY`: verifies the tokens that single runs report with.
@@ -34,7 +40,8 @@ package struct BatonServer: Service {
     package var watch: WatchPolicy
 
     package init(
-      host: String, port: Int, connectionMax: Int = 1_024, apiToken: Secret? = nil, callbackSecret: Secret? = nil,
+      host: String, port: Int, connectionMax: Int = 1_024, apiToken: SecretList, readToken: SecretList? = nil,
+      proxies: TrustedProxies = TrustedProxies(), loginLink: LoginLink? = nil, callbackSecret: Secret? = nil,
       authKey: AuthKey? = nil,
       webhooks: WebhookSecrets = WebhookSecrets(), holderTimeout: Duration = .seconds(15),
       watch: WatchPolicy = WatchPolicy()
@@ -43,6 +50,9 @@ package struct BatonServer: Service {
       self.port = port
       self.connectionMax = connectionMax
       self.apiToken = apiToken
+      self.readToken = readToken
+      self.proxies = proxies
+      self.loginLink = loginLink
       self.callbackSecret = callbackSecret
       self.authKey = authKey
       self.webhooks = webhooks
@@ -70,11 +80,12 @@ package struct BatonServer: Service {
       queueStats: queueStats)
     registry.onCollect { await figures.measure(into: metrics) }
     let authority = CallbackAuthority(secret: configuration.callbackSecret, key: configuration.authKey)
-    let access = AccessRule(token: configuration.apiToken)
+    let access = AccessRule(
+      tokens: configuration.apiToken, readTokens: configuration.readToken, proxies: configuration.proxies)
     let routes =
       DashboardRoutes(
         store: store, figures: figures, deadLetters: deadLetters, worker: worker, access: access,
-        policy: configuration.watch, logger: logger
+        link: configuration.loginLink, policy: configuration.watch, logger: logger
       ).routes
       + SubmitRoute(store: store).routes
       + ReviewRoutes(store: store).routes

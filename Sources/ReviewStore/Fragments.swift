@@ -36,6 +36,10 @@ enum Fragment {
   /// Whether the review of ``heldUnlessLocked`` exists and is locked by another transaction, as column `is_locked`.
   static let isLocked = "(NOT EXISTS (SELECT 1 FROM held) AND \(exists("$1"))) IS TRUE AS is_locked"
 
+  /// Names who acts, for the history, until the transaction's end, as column `actor`. It stands in the statement's own SELECT, which has
+  /// run before its triggers do; NULL names the program.
+  static func actor(_ name: String) -> String { "set_config('baton.actor', COALESCE(\(name), ''), true) AS actor" }
+
   /// The text of a configuration, NULL if it is larger than may be stored; and its size, NULL if there is none.
   /// - Parameter config: alias of the outer-joined `agent_configs`.
   static func boundedConfig(_ config: String) -> String {

@@ -20,6 +20,7 @@ extension ReviewStore {
     patientTransaction, lockIntegrationTokens, storeIntegrationTokens,
     liveOwners, oneOwner, heldUp, whyPending, flow, recentFailures, listHolders, browseLive, browse, browseEnd,
     untoldFeedback, givenUpFeedback,
+    beginSession, liveSessions, endSession, endSessions,
     Migrator.place, Migrator.applied, Migrator.shadowed, Migrator.blockers, Migrator.unpinnedFunctions,
     Migrator.isOpenToAll,
   ]

@@ -23,26 +23,31 @@ extension ReviewStore {
       ON CONFLICT (owner_type, owner_id, platform, repo_full_name, pr_number, head_sha) DO NOTHING
       RETURNING id, status
     )
-    SELECT id, status, true AS is_new FROM made
+    SELECT id, status, true AS is_new, \(Fragment.actor("$17")) FROM made
     UNION ALL
-    SELECT r.id, r.status, false
+    SELECT r.id, r.status, false, NULL
       FROM code_reviews r
      WHERE r.owner_type = $1 AND r.owner_id = $2 AND r.platform = $4 AND r.repo_full_name = $7 AND r.pr_number = $8
        AND r.head_sha = $14 AND NOT EXISTS (SELECT 1 FROM made)
     """)
 
-  static func parameters(of review: NewReview, trace: TraceContext) -> [any PostgresEncodable] {
+  static func parameters(
+    of review: NewReview, trace: TraceContext, actor: String? = nil
+  ) -> [any PostgresEncodable] {
     [
       review.owner.type.rawValue, review.owner.id, review.userId, review.platform.rawValue,
       review.platformIntegrationId, review.platformProjectId, review.repoFullName, Int32(review.prNumber),
       review.prUrl, review.prTitle, review.prAuthor, review.baseRef, review.headRef, review.headSha,
-      Int16(clamping: review.priority ?? 0), trace.traceparent,
+      Int16(clamping: review.priority ?? 0), trace.traceparent, actor,
     ]
   }
 
   /// Inserts one review, or finds the existing one of the same pull request and commit.
-  package func submit(_ review: NewReview, trace: TraceContext = TraceContext()) async throws -> Submission {
-    let parameters = Self.parameters(of: review, trace: trace)
+  /// - Parameter actor: as the history names who did it; nil for this program.
+  package func submit(
+    _ review: NewReview, trace: TraceContext = TraceContext(), actor: String? = nil
+  ) async throws -> Submission {
+    let parameters = Self.parameters(of: review, trace: trace, actor: actor)
     // Empty where somebody else commits the same row right now, which the statement's snapshot does not show: once more.
     for _ in 0..<3 {
       if let row = try await pool.query(Self.submit, parameters).first { return try Submission(row) }

@@ -109,9 +109,19 @@ struct SettingDefinition: Sendable {
     SettingDefinition(
       .metricsPort, \.metricsPort, default: "off", example: "9464",
       "port of the same; `serve` and `up` have them on the main port", SettingText.optionalPort),
-    .secret(
+    .tokens(
       .apiToken, \.apiToken,
-      "bearer token of `/api`; without it `/api` and the dashboard answer only on loopback"),
+      "bearer token of `/api` and the dashboard, or `new,old`; without it `serve` makes one and prints a log-in link"),
+    .tokens(
+      .readToken, \.readToken, "the same for those who only read: GET of `/api`, and the dashboard without buttons"),
+    SettingDefinition(
+      .trustedProxies, \.trustedProxies, example: "10.0.0.7,fd00::/8",
+      "addresses of proxies, comma-separated, whose `X-Forwarded-For` and `BATON_ACTOR_HEADER` count",
+      SettingText.addressRanges),
+    SettingDefinition(
+      .actorHeader, \.actorHeader, example: "X-Forwarded-User",
+      "the header in which a trusted proxy names the person, for the history; needs `BATON_TRUSTED_PROXIES`",
+      SettingText.actorHeader),
     .secret(.callbackSecret, \.callbackSecret, "value of `X-Internal-Secret` on status callbacks"),
     SettingDefinition(
       .callbackURL, \.callbackURL, note: "from host and port", example: "http://127.0.0.1:8080",
@@ -168,6 +178,15 @@ struct SettingDefinition: Sendable {
   ) -> SettingDefinition {
     SettingDefinition(
       key, path, example: "the output of `openssl rand -hex 32`", isSecret: true, meaning, SettingText.secret)
+  }
+
+  /// Tokens that strangers may try to guess.
+  private static func tokens(
+    _ key: Settings.Key, _ path: any WritableKeyPath<Settings, SecretList?> & Sendable, _ meaning: String
+  ) -> SettingDefinition {
+    SettingDefinition(
+      key, path, example: "the output of `openssl rand -hex 32`", isSecret: true, meaning
+    ) { text throws(SettingFault) in try SettingText.secrets(text, shortest: Settings.tokenByteCountMin) }
   }
 
   private static func duration(

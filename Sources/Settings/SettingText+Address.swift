@@ -58,6 +58,29 @@ extension SettingText {
     return hosts
   }
 
+  /// Addresses of proxies. A range of all addresses would let every caller name himself.
+  static func addressRanges(_ text: String) throws(SettingFault) -> [AddressRange] {
+    var ranges: [AddressRange] = []
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+      guard let range = AddressRange(part.trimmed) else {
+        throw SettingFault("is not a list of IP addresses or ranges such as 10.0.0.0/8")
+      }
+      guard range.prefixLength > 0 else { throw SettingFault("trusts every address") }
+      ranges.append(range)
+    }
+    return ranges
+  }
+
+  /// A header's name (RFC 9110, 5.6.2), but none that carries a secret: its value stands in the history.
+  static func actorHeader(_ text: String) throws(SettingFault) -> String {
+    let isToken = text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "!#$%&'*+-.^_`|~".contains($0)) }
+    guard isToken, !text.isEmpty else { throw SettingFault("is not the name of a header") }
+    guard !["authorization", "proxy-authorization", "cookie", "x-internal-secret"].contains(text.lowercased()) else {
+      throw SettingFault("names a header that carries a secret, and the history would show it")
+    }
+    return text
+  }
+
   /// Scheme in lower case, authority, and the rest from its slash on.
   private static func split(_ url: String) -> (scheme: String, authority: String, rest: String)? {
     guard let colon = url.firstRange(of: "://"), !url.contains(where: { $0.isWhitespace || $0.isNewline }) else {

@@ -1,3 +1,5 @@
+internal import Reviews
+
 extension Settings {
   /// Reads all settings: flags win over the environment, which wins over the file, which wins over the defaults.
   ///
@@ -33,6 +35,7 @@ extension Settings {
       }
     }
     faults += settings.halfPairs
+    faults += settings.sharedTokens
     faults += settings.fitLeaseToCall()
     guard faults.isEmpty else { throw SettingsError(faults: faults) }
     settings.completeCallbackURL()
@@ -99,11 +102,20 @@ extension Settings {
 
   /// What means something only together with something else that nobody gave.
   private var halfPairs: [String] {
-    switch (given.contains(.posthogURL), given.contains(.posthogKey)) {
-    case (true, false): ["BATON_POSTHOG_KEY is missing, as BATON_POSTHOG_URL is set"]
-    case (false, true): ["BATON_POSTHOG_URL is missing, as BATON_POSTHOG_KEY is set"]
-    case (true, true), (false, false): []
+    let pairs: [(given: Key, needed: Key)] = [
+      (.posthogURL, .posthogKey), (.posthogKey, .posthogURL), (.actorHeader, .trustedProxies),
+    ]
+    return pairs.filter { given.contains($0.given) && !given.contains($0.needed) }.map {
+      "\($0.needed.variable) is missing, as \($0.given.variable) is set"
     }
+  }
+
+  /// A token in both lists would act, whichever list its owner meant.
+  private var sharedTokens: [String] {
+    guard let apiToken, let readToken, !Set(apiToken.all).isDisjoint(with: readToken.all) else { return [] }
+    return [
+      "BATON_READ_TOKEN holds a token of BATON_API_TOKEN, which may do more than read; a right value is another token"
+    ]
   }
 
   private mutating func warnAboutPairs() {

@@ -51,8 +51,14 @@ package struct Settings: Sendable {
   package var metricsHost = ""
   /// Port of the metrics of the other roles; `nil` is off.
   package var metricsPort: Int?
-  /// Bearer token of `/api`.
-  package var apiToken: Secret?
+  /// Bearer tokens of `/api` and the dashboard.
+  package var apiToken: SecretList?
+  /// Bearer tokens that may only read.
+  package var readToken: SecretList?
+  /// The addresses whose headers about a request count.
+  package var trustedProxies: [AddressRange] = []
+  /// The header in which a trusted proxy names the person.
+  package var actorHeader: String?
   /// Value of `X-Internal-Secret` on status callbacks.
   package var callbackSecret: Secret?
   /// Base URL that the reference worker calls back, without a slash at its end; from host and port unless set.
@@ -113,6 +119,9 @@ package struct Settings: Sendable {
   package func revealEncryptionKey() -> [UInt8]? {
     encryptionKey.flatMap { SettingText.base64($0.reveal()) }
   }
+
+  /// The fewest bytes of a token that strangers may try to guess: 128 bits, if they are random.
+  package static let tokenByteCountMin = 16
 
   /// Whether an address listens for this machine alone.
   package static func isLoopback(_ host: String) -> Bool {

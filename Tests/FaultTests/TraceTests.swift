@@ -27,7 +27,7 @@ struct TraceTests {
     try await withPlant(latency: .zero, settings: Self.settings.merging(["BATON_HTTP_PORT": "\(port)"]) { $1 }) {
       plant in
       try await plant.addIntegration()
-      let client = RawHTTPClient(port: port)
+      let client = RawHTTPClient(port: port, bearer: Plant.apiToken)
       let server = try await plant.start("serve")
       try await eventually("it listens") { server.output.contains(#""listening""#) }
       let roles = [

@@ -25,14 +25,19 @@ struct SettingsFaultTests {
       ("github_api_url", "https://u:hunter2@h/"),
       ("database_url", "hunter2"), ("encryption_key", "hunter2"), ("encryption_key", "aHVudGVyMg=="),
       ("github_private_key", "hunter2"), ("github_private_key", "@/nowhere/key.pem"), ("github_app_id", "1 2"),
-      ("worker_token", " "), ("api_token", "hunter2\nx"), ("gitlab_hosts", "https://gitlab.com"), ("gitlab_hosts", ""),
+      ("worker_token", " "), ("api_token", "hunter2-hunter2\nhunter2"),
+      ("api_token", "hunter2"), ("api_token", "hunter2-hunter2-hunter2,hunter2"), ("read_token", "hunter2hunter2x"),
+      ("api_token", "hunter2-hunter2-hunter2,"), ("trusted_proxies", "nginx"), ("trusted_proxies", "10.0.0.1,"),
+      ("trusted_proxies", "0.0.0.0/0"), ("trusted_proxies", "::/0"), ("trusted_proxies", "10.0.0.0/33"),
+      ("trusted_proxies", "10.0.0.0/"), ("trusted_proxies", "10.0.0"),
+      ("gitlab_hosts", "https://gitlab.com"), ("gitlab_hosts", ""),
       ("http_host", "http://x"), ("http_host", ""), ("log_format", "xml"), ("log_level", "loud"), ("queue", ""),
       ("queue", "amq.x"), ("queue", String(repeating: "q", count: 256)), ("agent_command", ""), ("agent_version", " "),
       ("agent_version_percent", "101"), ("agent_version_percent", "-1"), ("agent_version_percent", "half"),
     ])
   func wrongValues(key: String, value: String) throws {
     let faults = faults(flags: [key: value])
-    #expect(faults.count == 1)
+    #expect(faults.count == 1, "\(faults)")
     let fault = try #require(faults.first)
     #expect(fault.contains("BATON_\(key.uppercased()) (--\(key.replacing("_", with: "-")))"))
     #expect(fault.contains("a right value is "))
@@ -52,7 +57,9 @@ struct SettingsFaultTests {
       ("database_url", "host=db dbname=baton"), ("database_url", "postgresql:///baton?host=/run/postgresql"),
       ("amqp_url", "amqps://u:p%2F@h/%2F"), ("gitlab_hosts", "gitlab.com, git.example.com:8443"),
       ("github_app_id", "Iv1.8a61f9b3a7aba766"), ("http_host", "::"), ("log_level", "WARNING"),
-      ("encryption_key", key32), ("agent_version_percent", "0"), ("agent_version_percent", "100"),
+      ("encryption_key", key32), ("api_token", "sixteen-bytes-ok,another-sixteen!"),
+      ("trusted_proxies", "10.0.0.7, fd00::/8,127.0.0.0/8"), ("agent_version_percent", "0"),
+      ("agent_version_percent", "100"),
     ])
   func rightValues(key: String, value: String) {
     #expect(faults(flags: [key: value]) == [])
@@ -74,6 +81,24 @@ struct SettingsFaultTests {
       #expect(settings.revealEncryptionKey()?.count == 32 && settings.prefetch == 7 && settings.queue == "reviews")
       #expect(settings.lease == .seconds(9) && settings.apiToken == nil)
     }
+  }
+
+  @Test(
+    "a header that names the person counts only with the proxies that may send it, and is none that carries a secret")
+  func actorHeader() throws {
+    let fault = try #require(faults(flags: ["actor_header": "X-Forwarded-User"]).first)
+    #expect(fault == "BATON_TRUSTED_PROXIES is missing, as BATON_ACTOR_HEADER is set")
+    #expect(faults(flags: ["actor_header": "X-Forwarded-User", "trusted_proxies": "10.0.0.7"]) == [])
+    for name in ["", "X Forwarded", "X-Forwarded-User:", "Authorization", "cookie", "X-Internal-Secret"] {
+      #expect(faults(flags: ["actor_header": name, "trusted_proxies": "10.0.0.7"]).count == 1, "\(name)")
+    }
+  }
+
+  @Test("no token stands in both lists, where it would act although it should only read")
+  func sharedToken() throws {
+    let tokens = ["api_token": "new-new-new-new-new,old-old-old-old-old", "read_token": "old-old-old-old-old"]
+    let fault = try #require(faults(flags: tokens).first)
+    #expect(fault.contains("BATON_READ_TOKEN") && !fault.contains("old-old"))
   }
 
   @Test("PostHog's address and its key are given together")
@@ -139,6 +164,8 @@ struct SettingsFaultTests {
     for name in Settings.settingNames where name.isSecret && environment[name.variable] == nil {
       environment[name.variable] = "hunter2"
     }
+    environment["BATON_API_TOKEN"] = "hunter2-hunter2-hunter2,hunter2-hunter2-former"
+    environment["BATON_READ_TOKEN"] = "hunter2-hunter2-reader"
     let settings = try Settings.load(flags: [:], environment: environment, file: nil)
     var text = "\(settings)" + String(reflecting: settings)
     dump(settings, to: &text)
@@ -155,7 +182,8 @@ struct SettingsTableTests {
     "OWNER_LIMIT": "20", "POLL_INTERVAL": "5s", "PREFETCH": "256", "LEASE": "15s", "PREPARE_TIMEOUT": "60s",
     "PUBLISH_GRACE": "15s", "STALE_AFTER": "5m", "RUNNING_TIMEOUT": "30m", "MAX_ATTEMPTS": "8", "RETRY_BASE": "2s",
     "RETRY_MAX": "5m", "WORKER_URL": "—", "WORKER_TOKEN": "—", "WORKER_TIMEOUT": "10s", "HTTP_HOST": "127.0.0.1",
-    "HTTP_PORT": "8080", "METRICS_HOST": "127.0.0.1", "METRICS_PORT": "off", "API_TOKEN": "—", "CALLBACK_SECRET": "—",
+    "HTTP_PORT": "8080", "METRICS_HOST": "127.0.0.1", "METRICS_PORT": "off", "API_TOKEN": "—",
+    "READ_TOKEN": "—", "TRUSTED_PROXIES": "—", "ACTOR_HEADER": "—", "CALLBACK_SECRET": "—",
     "CALLBACK_URL": "from host and port", "ENCRYPTION_KEY": "—", "GITHUB_API_URL": "https://api.github.com",
     "GITHUB_APP_ID": "—", "GITHUB_PRIVATE_KEY": "—", "GITHUB_WEBHOOK_SECRET": "—", "GITLAB_WEBHOOK_SECRET": "—",
     "GITLAB_HOSTS": "gitlab.com", "DRAIN_TIMEOUT": "30s", "AGENT_COMMAND": "—",

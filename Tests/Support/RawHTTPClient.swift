@@ -14,10 +14,21 @@ package struct HTTPReply: Sendable {
 package struct RawHTTPClient: Sendable {
   package var host = "127.0.0.1"
   package var port: Int
+  /// A token that is sent to the API and the dashboard with each request that brings no `Authorization` and no `Cookie` of its own.
+  package var bearer: String?
 
-  package init(host: String = "127.0.0.1", port: Int) {
+  package init(host: String = "127.0.0.1", port: Int, bearer: String? = nil) {
     self.host = host
     self.port = port
+    self.bearer = bearer
+  }
+
+  /// The same without a token.
+  package var stranger: RawHTTPClient { RawHTTPClient(host: host, port: port) }
+
+  private func takesBearer(_ target: String, _ headers: [(String, String)]) -> Bool {
+    !target.hasPrefix("/webhooks/") && !target.hasPrefix("/api/internal/") && !target.hasPrefix("/login")
+      && !headers.contains { ["authorization", "cookie"].contains($0.0.lowercased()) }
   }
 
   /// Sends a well-formed request on a connection of its own.
@@ -26,6 +37,7 @@ package struct RawHTTPClient: Sendable {
   ) async throws -> HTTPReply {
     var head = "\(method) \(target) HTTP/1.1\r\nConnection: close\r\n"
     if !headers.contains(where: { $0.0.lowercased() == "host" }) { head += "Host: 127.0.0.1:\(port)\r\n" }
+    if let bearer, takesBearer(target, headers) { head += "Authorization: Bearer \(bearer)\r\n" }
     for (name, value) in headers { head += "\(name): \(value)\r\n" }
     if let body { head += "Content-Length: \(body.count)\r\n" }
     guard let reply = try await exchange(Array((head + "\r\n").utf8) + (body ?? []), isHead: method == "HEAD") else {

@@ -13,6 +13,8 @@ struct Call: Sendable {
   /// Where the connection comes from.
   let peer: SocketAddress?
   let logger: Logger
+  /// Who calls, on a route of `/api`.
+  var caller: Caller?
 
   /// The most bytes of a body, where a route has no limit of its own.
   static let bodyByteCountMax = 1 << 20

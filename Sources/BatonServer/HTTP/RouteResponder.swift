@@ -21,7 +21,8 @@ struct Peer: InitializableFromSource {
 /// counted.
 struct RouteResponder: HTTPResponder {
   let table: RouteTable
-  let access: AccessRule
+  /// nil if no route needs one.
+  let access: AccessRule?
   let metrics: BatonMetrics
 
   func respond(to request: Request, context: Peer) async throws -> Response {
@@ -31,11 +32,13 @@ struct RouteResponder: HTTPResponder {
     do {
       let (route, id) = try find(request, path: &path)
       render = route.fault
+      var call = Call(request: request, pathID: id, peer: context.address, logger: context.logger)
       if route.access == .api {
-        try access.admit(headers: request.headers, authority: request.head.authority, peer: context.address)
+        guard let access else { throw HTTPFault.unauthorized("no token is right here") }
+        call.caller = try access.admit(
+          request.headers, authority: request.head.authority, peer: context.address, acts: route.method != .get)
       }
-      response = try await route.handle(
-        Call(request: request, pathID: id, peer: context.address, logger: context.logger))
+      response = try await route.handle(call)
     } catch {
       response = render(fault(of: error, path: path, logger: context.logger))
     }

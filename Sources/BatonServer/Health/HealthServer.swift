@@ -17,7 +17,7 @@ package struct HealthServer: Service {
     let routes = HealthRoutes(registry: registry, readiness: readiness).routes
     listener = HTTPListener(
       host: host, port: port, connectionMax: connectionMax, onBound: onBound,
-      responder: RouteResponder(table: RouteTable(routes), access: AccessRule(token: nil), metrics: metrics),
+      responder: RouteResponder(table: RouteTable(routes), access: nil, metrics: metrics),
       logger: logger)
   }
 

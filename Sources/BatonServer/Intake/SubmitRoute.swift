@@ -20,7 +20,7 @@ struct SubmitRoute: Sendable {
   @Sendable private func submit(_ call: Call) async throws -> Response {
     let review = try Self.review(from: try await call.body())
     let trace = call.trace
-    let submission = try await store.submit(review, trace: trace)
+    let submission = try await store.submit(review, trace: trace, actor: call.caller?.actor)
     if submission.isNew { call.logger.debug("review submitted", metadata: .review(submission.id, trace)) }
     return .json(
       submission.isNew ? .created : .ok, Submitted(id: submission.id.lowercase, status: submission.status))

@@ -66,11 +66,11 @@ struct UpCommand: AsyncParsableCommand {
       settings.workerURL = "http://127.0.0.1:\(workerPort)"
       settings.githubAPIURL = "http://127.0.0.1:\(standInPort)"
       settings.gitlabHosts = ["127.0.0.1:\(standInPort)"]
-      settings.workerToken = settings.workerToken ?? Self.randomSecret()
+      settings.workerToken = settings.workerToken ?? .random()
       settings.agentCommand =
         settings.agentCommand ?? SandboxAgentCommand.shellCommand(api: "http://127.0.0.1:\(standInPort)")
-      settings.callbackSecret = settings.callbackSecret ?? Self.randomSecret()
-      settings.encryptionKey = settings.encryptionKey ?? Self.randomSecret()
+      settings.callbackSecret = settings.callbackSecret ?? .random()
+      settings.encryptionKey = settings.encryptionKey ?? .random()
       settings.given.formUnion([.workerURL, .workerToken, .encryptionKey])
     }
     let process = try DispatcherProcess(
@@ -105,11 +105,6 @@ struct UpCommand: AsyncParsableCommand {
       process.producer(wakeup: session.pendingWakeup),
     ]
     try await process.run(services)
-  }
-
-  /// 32 random bytes in base64.
-  private static func randomSecret() -> Secret {
-    Secret(Data((0..<32).map { _ in UInt8.random(in: .min ... .max) }).base64EncodedString())
   }
 
   /// A port of the loopback interface that nobody uses now.

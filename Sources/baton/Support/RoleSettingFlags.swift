@@ -69,7 +69,21 @@ struct HTTPOptions: ParsableArguments, SettingFlags {
   @Option(name: .setting(.apiToken), help: .setting(.apiToken, "token"))
   var apiToken: String?
 
-  var given: [Settings.Key: String?] { [.httpHost: httpHost, .httpPort: httpPort, .apiToken: apiToken] }
+  @Option(name: .setting(.readToken), help: .setting(.readToken, "token"))
+  var readToken: String?
+
+  @Option(name: .setting(.trustedProxies), help: .setting(.trustedProxies, "addresses"))
+  var trustedProxies: String?
+
+  @Option(name: .setting(.actorHeader), help: .setting(.actorHeader, "name"))
+  var actorHeader: String?
+
+  var given: [Settings.Key: String?] {
+    [
+      .httpHost: httpHost, .httpPort: httpPort, .apiToken: apiToken, .readToken: readToken,
+      .trustedProxies: trustedProxies, .actorHeader: actorHeader,
+    ]
+  }
 }
 
 /// Where the roles without a main port show their metrics.

@@ -15,7 +15,8 @@ struct Session: Sendable {
 
   /// Reads the settings and sets up logging.
   /// - Parameters:
-  ///   - name: of the command, as servers show the connection: `baton list`.
+  ///   - name: of the command, as servers show the connection: `baton list`. Postgres, and with it the history of reviews, also shows the
+  ///     account that runs it.
   ///   - keys: settings that it cannot do without.
   init(
     _ name: String, _ common: CommonOptions, _ groups: [any SettingFlags], requiring keys: [Settings.Key]
@@ -37,7 +38,8 @@ struct Session: Sendable {
   /// - Throws: `Failure` for everything that Postgres says, with the server's name.
   func withStore<Result>(_ body: (ReviewStore) async throws -> Result) async throws -> Result {
     var configuration = PostgresConfiguration(
-      conninfo: settings.databaseURL?.reveal() ?? "", applicationName: name)
+      conninfo: settings.databaseURL?.reveal() ?? "",
+      applicationName: SystemAccount.name.map { "\(name) (\($0))" } ?? name)
     configuration.sessionSettings = ReviewStore.sessionSettings
     configuration.optionalSessionSettings = ReviewStore.optionalSessionSettings
     configuration.poolSize = min(settings.databasePool, 2)
