@@ -153,7 +153,7 @@ struct GateTests {
     #expect(try await cookie(gate, [.cookie: planted]) != planted)
   }
 
-  @Test("while Postgres is away no session counts, and nobody is asked to sign in for it")
+  @Test("while Postgres cannot be reached no session counts, and the answer does not ask for another sign-in")
   func away() async throws {
     let gate = gate()
     let cookie = try await cookie(gate)

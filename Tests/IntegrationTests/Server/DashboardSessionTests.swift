@@ -86,7 +86,7 @@ struct DashboardSessionTests {
       _ = try await stack.submit("abcdef1")
       #expect(try await visit.press("/logout").status == 303)
       _ = try await stack.store.setPaused(true, Owner(type: .org, id: "acme"))
-      // The server closes it: otherwise this waits for ever.
+      // The server closes it: otherwise this never ends.
       let body = try #require(try await stream).body
       #expect(body.contains("retry: 3000") && !body.contains("paused owners"))
     }

@@ -95,7 +95,7 @@ struct Page: Sendable {
     let name = visitor?.name.map { HTML.foreign($0) } ?? HTML.none
     let right: HTML = visitor?.right == .read ? "<small>read only</small>" : ""
     return name == .none && right == .none
-      ? .none : "<p class=\"who\">\([name, right].filter { $0 != .none }.joined(" "))</p>"
+      ? .none : "<p class=\"who\">\([name, right].filter { $0 != .none }.joined(" · "))</p>"
   }
 
   private static let signOut: HTML = """
