@@ -31,14 +31,13 @@ extension ReviewStore {
        AND r.head_sha = $14 AND NOT EXISTS (SELECT 1 FROM made)
     """)
 
-  static func parameters(
-    of review: NewReview, trace: TraceContext, actor: String? = nil
-  ) -> [any PostgresEncodable] {
+  /// Those of a new row, $1 to $16, in every statement that makes one.
+  static func parameters(of review: NewReview, trace: TraceContext) -> [any PostgresEncodable] {
     [
       review.owner.type.rawValue, review.owner.id, review.userId, review.platform.rawValue,
       review.platformIntegrationId, review.platformProjectId, review.repoFullName, Int32(review.prNumber),
       review.prUrl, review.prTitle, review.prAuthor, review.baseRef, review.headRef, review.headSha,
-      Int16(clamping: review.priority ?? 0), trace.traceparent, actor,
+      Int16(clamping: review.priority ?? 0), trace.traceparent,
     ]
   }
 
@@ -47,7 +46,7 @@ extension ReviewStore {
   package func submit(
     _ review: NewReview, trace: TraceContext = TraceContext(), actor: String? = nil
   ) async throws -> Submission {
-    let parameters = Self.parameters(of: review, trace: trace, actor: actor)
+    let parameters = Self.parameters(of: review, trace: trace) + [actor]
     // Empty where somebody else commits the same row right now, which the statement's snapshot does not show: once more.
     for _ in 0..<3 {
       if let row = try await pool.query(Self.submit, parameters).first { return try Submission(row) }
@@ -57,7 +56,7 @@ extension ReviewStore {
 
   /// Inserts reviews in one transaction; where one is refused by the database, none is inserted.
   package func submit(_ reviews: [NewReview]) async throws -> [Submission] {
-    let steps = reviews.map { (Self.submit, Self.parameters(of: $0, trace: TraceContext())) }
+    let steps = reviews.map { (Self.submit, Self.parameters(of: $0, trace: TraceContext()) + [nil as String?]) }
     var submissions: [Submission] = []
     for (review, rows) in zip(reviews, try await pool.pipeline(steps)) {
       if let row = rows.first {
