@@ -73,7 +73,9 @@ package struct PlatformPreparer: PayloadPreparer {
   private static func checkIntegration(of review: LeasedReview) throws(PreparationError) {
     guard let id = review.platformIntegrationId else { return }
     guard let integration = review.integration else {
-      throw .permanent(.integrationMissing, message: "Integration \(id.lowercase) does not exist.")
+      throw .permanent(
+        .integrationMissing, message: "Integration \(id.lowercase) does not exist, or is another owner's or platform's."
+      )
     }
     guard !integration.isRevoked else {
       throw .permanent(.integrationRevoked, message: "Integration \(id.lowercase) was revoked.")

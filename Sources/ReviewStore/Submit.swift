@@ -31,6 +31,9 @@ extension ReviewStore {
        AND r.head_sha = $14 AND NOT EXISTS (SELECT 1 FROM made)
     """)
 
+  /// What the database calls the rule that a review names an integration of its own owner and platform.
+  private static let ownIntegration = "code_reviews_integration"
+
   static func parameters(of review: NewReview, trace: TraceContext) -> [any PostgresEncodable] {
     [
       review.owner.type.rawValue, review.owner.id, review.userId, review.platform.rawValue,
@@ -41,11 +44,16 @@ extension ReviewStore {
   }
 
   /// Inserts one review, or finds the existing one of the same pull request and commit.
+  /// - Throws: `NewReviewFaults` for one that names another owner's or another platform's integration.
   package func submit(_ review: NewReview, trace: TraceContext = TraceContext()) async throws -> Submission {
     let parameters = Self.parameters(of: review, trace: trace)
     // Empty where somebody else commits the same row right now, which the statement's snapshot does not show: once more.
     for _ in 0..<3 {
-      if let row = try await pool.query(Self.submit, parameters).first { return try Submission(row) }
+      do {
+        if let row = try await pool.query(Self.submit, parameters).first { return try Submission(row) }
+      } catch let error as PostgresError where error.constraint == Self.ownIntegration {
+        throw NewReviewFaults(faults: ["platformIntegrationId: \(error.message)"])
+      }
     }
     throw UnknownValue(column: "id", value: "\(review.repoFullName)#\(review.prNumber) appears and disappears")
   }
