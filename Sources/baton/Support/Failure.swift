@@ -70,7 +70,10 @@ extension Failure {
         .unavailable,
         "\(text)\(place)\nCheck that Postgres runs and that BATON_DATABASE_URL is right, then try again.")
     } else if error.sqlState == "42501" {
-      self.init(.failed, "\(text)\(place)\nGive this account the rights of the one that ran `baton migrate`.")
+      self.init(
+        .failed,
+        "\(text)\(place)\nThis account lacks a right. `baton migrate` needs the account that owns the schema; for all else grant it a role of "
+          + "deploy/postgres/roles.sql, and run that file again after each `baton migrate` (deploy/roles.md).")
     } else {
       let advice = error.isTransient ? "\nThis passes by itself: try again." : ""
       self.init(.failed, "\(text)\(place)\(advice)")
