@@ -26,7 +26,7 @@ CREATE TEMPORARY TABLE rule (roles text[], rights text[], tables text[], only_co
 INSERT INTO pg_temp.rule VALUES
   -- Coordination and figures, without a secret: every process measures them.
   ('{produce,consume,reap}', '{SELECT}',
-   '{code_reviews,review_owners,baton_migrations,baton_counts,baton_feedback,baton_holders,baton_outbox,baton_owner_limit,baton_queues,baton_reaper,baton_roll_calls,baton_visits,baton_workers}', NULL, NULL),
+   '{code_reviews,review_owners,baton_migrations,baton_counts,baton_feedback,baton_holders,baton_outbox,baton_owner_limit,baton_queues,baton_reaper,baton_roll_calls,baton_visits,baton_workers,baton_sealing}', NULL, NULL),
   ('{produce,consume,reap}', '{INSERT,UPDATE,DELETE}', '{baton_holders}', NULL, NULL),
   -- They change how far a review is, not whose it is and with what it is read.
   ('{produce,consume,reap}', '{UPDATE}', '{code_reviews}', NULL,
@@ -57,7 +57,7 @@ INSERT INTO pg_temp.rule VALUES
 
   -- Everything but secrets, their ciphertexts, and the bodies of webhooks.
   ('{reader}', '{SELECT}',
-   '{code_reviews,review_owners,review_transitions,agent_configs,platform_integrations,webhook_deliveries,baton_%}', NULL,
+   '{code_reviews,review_owners,review_transitions,agent_configs,platform_integrations,webhook_deliveries,baton_migrations,baton_counts,baton_feedback,baton_holders,baton_outbox,baton_owner_limit,baton_queues,baton_reaper,baton_roll_calls,baton_visits,baton_workers,baton_sealing}', NULL,
    '{token_ciphertext,webhook_secret_ciphertext,metadata,payload}'),
 
   -- Gives Baton reviews, limits and configurations, and reads them and their history.
