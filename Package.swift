@@ -67,24 +67,34 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CLinux"),
 
     module("Reviews"),
+    module("Certificates", ["COpenSSL"]),
+    module("HTTPTrust", ["Certificates", nio, nioPosix, nioSSL]),
     module("Executors", ["CLinux"]),
     module("Resilience", [deque]),
     module("Telemetry", ["CLinux", "Reviews", deque, log, metrics]),
-    module("AMQPClient", ["CRabbitMQ", "Executors", "Resilience", deque, log]),
-    module("PostgresClient", ["CPostgres", "Executors", "Resilience", deque, log]),
-    module("Settings", ["AMQPClient", "PostgresClient", "Reviews", .product(name: "Yams", package: "Yams")]),
+    module("AMQPClient", ["CRabbitMQ", "Certificates", "Executors", "Resilience", deque, log]),
+    module("PostgresClient", ["CPostgres", "Certificates", "Executors", "Resilience", deque, log]),
+    module(
+      "Settings", ["AMQPClient", "Certificates", "PostgresClient", "Reviews", .product(name: "Yams", package: "Yams")]),
 
     module(
       "ReviewStore", ["PostgresClient", "Resilience", "Reviews", log], resources: [.embedInCode("Migrations")]),
     module("ReviewQueue", ["AMQPClient", "Resilience", "Reviews", log]),
     module("WorkerAPI", ["Reviews", crypto]),
     module(
-      "WorkerClient", ["Resilience", "Reviews", "WorkerAPI", deque, nio, nioHTTP, nioPosix, nioTLS, nioSSL, log]),
+      "WorkerClient",
+      ["HTTPTrust", "Resilience", "Reviews", "WorkerAPI", deque, nio, nioHTTP, nioPosix, nioTLS, nioSSL, log]),
     module(
-      "Platforms", ["Resilience", "Reviews", "WorkerAPI", crypto, cryptoExtras, httpClient, nio, nioHTTP, log],
+      "Platforms",
+      [
+        "Certificates", "HTTPTrust", "Resilience", "Reviews", "WorkerAPI", crypto, cryptoExtras, httpClient, nio,
+        nioHTTP,
+        log,
+      ],
       resources: [.embedInCode("Templates")]),
     module(
       "Dispatching",
@@ -95,8 +105,9 @@ let package = Package(
     module(
       "ReferenceWorker",
       [
-        "CLinux", "Resilience", "Reviews", "Telemetry", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP,
-        lifecycle, log, sqlite,
+        "CLinux", "HTTPTrust", "Resilience", "Reviews", "Telemetry", "WorkerAPI", httpClient, httpServer, httpTypes,
+        nio,
+        nioHTTP, lifecycle, log, sqlite,
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
@@ -113,15 +124,16 @@ let package = Package(
     module(
       "Assembly",
       [
-        "AMQPClient", "BatonServer", "Dispatching", "Platforms", "PostgresClient", "Resilience", "ReviewQueue",
-        "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI", "WorkerClient", httpClient, lifecycle, nio,
-        nioPosix, unixSignals, log,
+        "AMQPClient", "BatonServer", "Certificates", "Dispatching", "HTTPTrust", "Platforms", "PostgresClient",
+        "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI", "WorkerClient",
+        httpClient, lifecycle, nio, nioPosix, unixSignals, log,
       ]),
     .executableTarget(
       name: "baton",
       dependencies: [
-        "AMQPClient", "Assembly", "BatonServer", "Dispatching", "Platforms", "PostgresClient", "ReferenceWorker",
-        "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Sandbox", "Settings", "Telemetry", "WorkerAPI",
+        "AMQPClient", "Assembly", "BatonServer", "Dispatching", "HTTPTrust", "Platforms", "PostgresClient",
+        "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Sandbox", "Settings", "Telemetry",
+        "WorkerAPI",
         "WorkerClient", .product(name: "ArgumentParser", package: "swift-argument-parser"), httpClient, lifecycle, log,
       ],
       swiftSettings: strict),
@@ -136,24 +148,25 @@ let package = Package(
       "Support",
       [
         "AMQPClient", "PostgresClient", "Resilience", "ReviewStore", "Reviews", "WorkerAPI", crypto, nio, nioHTTP,
-        nioPosix, log,
+        nioPosix, nioSSL, log,
       ], path: "Tests/Support", resources: [.copy("RecordedWebhooks")]),
+    tests("CertificatesTests", ["Certificates", "Support"]),
     tests("ExecutorsTests", ["Executors"]),
     tests("ResilienceTests", ["Resilience", "Support"]),
     tests("TelemetryTests", ["Reviews", "Support", "Telemetry", log, metrics, metricsTestKit]),
-    tests("SettingsTests", ["Reviews", "Settings"]),
+    tests("SettingsTests", ["AMQPClient", "PostgresClient", "Reviews", "Settings", "Support"]),
     tests("ReviewsTests", ["Reviews"]),
     tests("AMQPClientTests", ["AMQPClient", "CRabbitMQ", "Executors", "Support"]),
     tests("PostgresClientTests", ["PostgresClient", "Resilience", "Support", log]),
     tests("WorkerAPITests", ["Reviews", "WorkerAPI", crypto]),
     tests(
       "WorkerClientTests",
-      ["Reviews", "Support", "WorkerAPI", "WorkerClient", httpClient, nio, nioHTTP, nioPosix, log]),
+      ["HTTPTrust", "Reviews", "Support", "WorkerAPI", "WorkerClient", httpClient, nio, nioHTTP, nioPosix, nioSSL, log]),
     tests(
       "ReferenceWorkerTests",
       [
-        "ReferenceWorker", "Resilience", "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient", httpClient,
-        httpServer, httpTypes, nio, nioHTTP, lifecycle, log, sqlite,
+        "HTTPTrust", "ReferenceWorker", "Resilience", "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient",
+        httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle, log, sqlite,
       ]),
     tests(
       "BatonTests",
@@ -164,8 +177,9 @@ let package = Package(
     tests(
       "PlatformsTests",
       [
-        "Platforms", "Resilience", "Reviews", "Sandbox", "Support", "WorkerAPI", crypto, cryptoExtras, httpClient,
-        httpServer, httpTypes, nio, nioHTTP, lifecycle, log,
+        "HTTPTrust", "Platforms", "Resilience", "Reviews", "Sandbox", "Support", "WorkerAPI", crypto, cryptoExtras,
+        httpClient,
+        httpServer, httpTypes, nio, nioHTTP, nioSSL, lifecycle, log,
       ], resources: [.copy("Fixtures")]),
     tests("SandboxTests", ["Reviews", "Sandbox", "WorkerAPI", httpClient, httpTypes, nio, nioHTTP, lifecycle, log]),
     tests(

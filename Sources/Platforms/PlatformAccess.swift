@@ -32,7 +32,7 @@ package struct PlatformAccess: Sendable {
     let cipher = TokenCipher(key: settings.encryptionKey)
     let github = APIClient(
       base: base, httpClient: httpClient, timeout: settings.callTimeout, now: now, limits: RateLimits(),
-      answers: AnswerCache())
+      answers: AnswerCache(), trust: settings.trust)
     self.settings = settings
     self.cipher = cipher
     self.github = github

@@ -1,3 +1,4 @@
+package import HTTPTrust
 package import Reviews
 
 /// What the platforms need to know about the installation.
@@ -14,10 +15,13 @@ package struct PlatformSettings: Sendable {
   package var encryptionKey: [UInt8]
   /// The deadline of one call of an API, whole.
   package var callTimeout: Duration
+  /// Which certificates the platforms may have.
+  package var trust: HTTPTrust
 
   package init(
     githubAPIURL: String = "https://api.github.com", githubAppID: String? = nil, githubPrivateKey: Secret? = nil,
-    gitlabHosts: [String] = ["gitlab.com"], encryptionKey: [UInt8], callTimeout: Duration = .seconds(10)
+    gitlabHosts: [String] = ["gitlab.com"], encryptionKey: [UInt8], callTimeout: Duration = .seconds(10),
+    trust: HTTPTrust = HTTPTrust()
   ) {
     self.githubAPIURL = githubAPIURL
     self.githubAppID = githubAppID
@@ -25,6 +29,7 @@ package struct PlatformSettings: Sendable {
     self.gitlabHosts = gitlabHosts
     self.encryptionKey = encryptionKey
     self.callTimeout = callTimeout
+    self.trust = trust
   }
 
   /// What is wrong with the settings: every fault, each with the name of its variable.
@@ -38,6 +43,9 @@ package struct PlatformSettings: Sendable {
     var faults: [String] = []
     let github = APIBase(githubAPIURL)
     if github == nil { faults.append("BATON_GITHUB_API_URL: expected an http or https URL without a user and a query") }
+    if github?.keepsSecrets == false {
+      faults.append("BATON_GITHUB_API_URL: would send tokens without encryption to another machine: give an https URL")
+    }
     if encryptionKey.count != TokenCipher.keyByteCount {
       faults.append("BATON_ENCRYPTION_KEY: expected \(TokenCipher.keyByteCount) bytes, not \(encryptionKey.count)")
     }

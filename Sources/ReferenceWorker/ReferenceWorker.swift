@@ -99,7 +99,8 @@ package struct ReferenceWorker: Service {
   /// Performs the jobs, each in a task of its own, until there will be no more.
   private func work(_ runs: RunKeeper, _ agent: Agent, _ httpClient: HTTPClient) async {
     let callbacks = configuration.callbackURL.map {
-      CallbackClient(baseURL: $0, secret: configuration.callbackSecret, httpClient: httpClient)
+      CallbackClient(
+        baseURL: $0, secret: configuration.callbackSecret, httpClient: httpClient, trust: configuration.trust)
     }
     await withDiscardingTaskGroup { group in
       for await job in runs.jobs {

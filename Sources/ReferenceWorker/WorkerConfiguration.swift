@@ -1,3 +1,4 @@
+package import HTTPTrust
 package import Reviews
 package import Telemetry
 
@@ -26,6 +27,8 @@ package struct WorkerConfiguration: Sendable {
   package var callbackURL: String?
   /// Sent as `X-Internal-Secret`; nil sends the run's own token as bearer.
   package var callbackSecret: Secret?
+  /// Which certificates Baton may have.
+  package var trust = HTTPTrust()
   /// How long a worker that is shut down waits for its agents; those that go on, and runs that wait, are left to the next start.
   package var drainTimeout: Duration = .seconds(30)
   /// From TERM to KILL.

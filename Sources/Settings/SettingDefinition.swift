@@ -124,7 +124,7 @@ struct SettingDefinition: Sendable {
   static let platforms: [SettingDefinition] = [
     SettingDefinition(
       .githubAPIURL, \.githubAPIURL, default: "https://api.github.com", "base URL of GitHub's REST API",
-      SettingText.httpURL),
+      SettingText.tokenURL),
     SettingDefinition(
       .githubAppID, \.githubAppID, example: "123456", "number or client ID of the GitHub App", SettingText.appID),
     SettingDefinition(
@@ -145,7 +145,7 @@ struct SettingDefinition: Sendable {
     SettingDefinition(
       .posthogURL, \.posthogURL, example: "https://us.i.posthog.com",
       "base URL of PostHog, whose flag `baton-agent-version` then decides in the percentage's place",
-      SettingText.httpURL),
+      SettingText.tokenURL),
     SettingDefinition(
       .posthogKey, \.posthogKey, example: "phc_… of the project's settings", isSecret: true,
       "project API key of PostHog; needed with `BATON_POSTHOG_URL`", SettingText.secret),
@@ -161,6 +161,16 @@ struct SettingDefinition: Sendable {
     SettingDefinition(
       .logLevel, \.logLevel, default: "info", "`trace`, `debug`, `info`, `notice`, `warning`, `error` or `critical`"
     ) { text throws(SettingFault) in try SettingText.choice(text) },
+    SettingDefinition(
+      .caFile, \.caFile, example: "/etc/baton/ca.pem",
+      "PEM file of certificate authorities: trusted in addition to the system's for HTTP, in place of them for RabbitMQ and Postgres",
+      SettingText.authorityFile),
+    SettingDefinition(
+      .amqpCertFile, \.amqpCertFile, example: "/etc/baton/amqp.pem",
+      "PEM file of Baton's own certificate for RabbitMQ; needs `amqps://`", SettingText.plain),
+    SettingDefinition(
+      .amqpKeyFile, \.amqpKeyFile, example: "/etc/baton/amqp.key",
+      "PEM file of its key, without a passphrase, closed to others (`chmod 600`)", SettingText.plain),
   ]
 
   private static func secret(

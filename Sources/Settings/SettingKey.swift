@@ -44,6 +44,9 @@ extension Settings {
     case workerLostRuns = "worker_lost_runs"
     case logFormat = "log_format"
     case logLevel = "log_level"
+    case caFile = "ca_file"
+    case amqpCertFile = "amqp_cert_file"
+    case amqpKeyFile = "amqp_key_file"
 
     /// The environment's name of it: `BATON_DATABASE_URL`.
     package var variable: String { "BATON_\(rawValue.uppercased())" }

@@ -1,4 +1,5 @@
 internal import AMQPClient
+internal import Certificates
 internal import PostgresClient
 internal import Reviews
 
@@ -19,6 +20,31 @@ extension SettingText {
     guard isHostAndPort(authority) else { throw SettingFault("has no well-formed host and port") }
     guard isPercentEncoded(rest) else { throw SettingFault("has a path that is not percent-encoded") }
     return String(text.dropLast(text.hasSuffix("/") ? 1 : 0))
+  }
+
+  /// An http(s) base URL that tokens are sent to: `http` only on this machine.
+  static func tokenURL(_ text: String) throws(SettingFault) -> String {
+    let url = try httpURL(text)
+    guard let (scheme, authority, _) = split(url), scheme == "https" || IPAddress.isLoopback(hostPart(of: authority))
+    else {
+      throw SettingFault("would send tokens without encryption to another machine; use https://")
+    }
+    return url
+  }
+
+  /// The host of `host`, `host:port`, `[::1]` and `[::1]:port`.
+  static func hostPart(of authority: String) -> String {
+    guard let end = authority.lastIndex(of: "]") else { return String(authority.prefix { $0 != ":" }) }
+    return String(authority[...end])
+  }
+
+  /// Host and port of an `http://` URL of another machine; nil for every other URL.
+  static func plaintextAuthority(_ url: String) -> String? {
+    guard let (scheme, authority, _) = split(url), scheme == "http", !IPAddress.isLoopback(hostPart(of: authority))
+    else {
+      return nil
+    }
+    return authority
   }
 
   /// The URLs of a comma-separated list.

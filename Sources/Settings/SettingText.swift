@@ -1,3 +1,4 @@
+internal import Certificates
 internal import FoundationEssentials
 internal import Reviews
 
@@ -82,6 +83,13 @@ enum SettingText {
       throw SettingFault("is neither an App's number nor its client ID")
     }
     return text
+  }
+
+  /// A file with at least one certificate of an authority that is valid now.
+  static func authorityFile(_ text: String) throws(SettingFault) -> String {
+    let path = try plain(text)
+    if let fault = CertificateFile.fault(inAuthorities: path) { throw SettingFault("names a file that \(fault)") }
+    return path
   }
 
   /// 32 bytes in base64.

@@ -1,3 +1,5 @@
+internal import Certificates
+
 extension Settings {
   /// Reads all settings: flags win over the environment, which wins over the file, which wins over the defaults.
   ///
@@ -47,7 +49,7 @@ extension Settings {
   /// Makes sure that what a role needs is there.
   /// - Throws: all that is missing, in one error.
   package func require(_ keys: [Key]) throws(SettingsError) {
-    let faults = SettingDefinition.all.compactMap { definition -> String? in
+    var faults = SettingDefinition.all.compactMap { definition -> String? in
       let key = definition.key
       guard keys.contains(key), !given.contains(key), definition.defaultText == nil, definition.defaultNote == nil
       else {
@@ -55,6 +57,8 @@ extension Settings {
       }
       return "\(key.variable) is missing: \(definition.meaning); for example \(definition.example)"
     }
+    // Only where they are used: an operator's machine need not have a role's certificates.
+    if keys.contains(.amqpURL) { faults += certificateFaults }
     guard faults.isEmpty else { throw SettingsError(faults: faults) }
   }
 
@@ -107,6 +111,7 @@ extension Settings {
   }
 
   private mutating func warnAboutPairs() {
+    if let caFile { warnings += CertificateFile.warnings(aboutAuthorities: caFile) }
     if retryMax < retryBase {
       warnings.append("BATON_RETRY_MAX is less than BATON_RETRY_BASE, so every wait has the maximum as its ceiling")
     }

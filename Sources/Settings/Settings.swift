@@ -1,3 +1,4 @@
+internal import Certificates
 package import Reviews
 
 /// Every setting of Baton as a typed value, parsed once at the start (`load`). What a role cannot do without is optional
@@ -92,6 +93,13 @@ package struct Settings: Sendable {
   /// The least level of log records.
   package var logLevel = LogLevel.info
 
+  /// A PEM file of authorities: trusted in addition to the system's by HTTP clients, and alone by those of Postgres and RabbitMQ.
+  package var caFile: String?
+  /// The client's certificate for RabbitMQ, a PEM file.
+  package var amqpCertFile: String?
+  /// Its key, a PEM file.
+  package var amqpKeyFile: String?
+
   /// What is odd but no fault, one sentence each; for the log.
   package var warnings: [String] = []
   /// The settings that somebody gave, rather than the defaults.
@@ -115,9 +123,5 @@ package struct Settings: Sendable {
   }
 
   /// Whether an address listens for this machine alone.
-  package static func isLoopback(_ host: String) -> Bool {
-    let host = host.lowercased()
-    return host == "localhost" || host == "::1" || host == "[::1]"
-      || host.hasPrefix("127.") && host.split(separator: ".").count == 4 && host.allSatisfy { $0 == "." || $0.isNumber }
-  }
+  package static func isLoopback(_ host: String) -> Bool { IPAddress.isLoopback(host) }
 }

@@ -19,7 +19,10 @@ struct SettingsFaultTests {
       ("database_url", "postgres://u:hunter2@h/d?sslmode=requird"), ("database_url", "postgres://u:x/hunter2@h/d"),
       ("database_url", "postgres://u:x@hunter2@h/d"), ("database_url", "postgres://u:5/hunter2@h/d"),
       ("amqp_url", "amqp://u:hunter2@h:abc"), ("amqp_url", "amqp://u:hunter2%zz@h"), ("amqp_url", "ampq://u:hunter2@h"),
-      ("amqp_url", "amqp://u:hunter2@h?heartbeat=5"), ("amqp_url", "amqp://u:5/hunter2@h"),
+      ("amqp_url", "amqp://u:hunter2@h?heartbeat=0"), ("amqp_url", "amqps://u:hunter2@h?verify=verify_none"),
+      ("amqp_url", "amqp://u:hunter2@h?colour=blue"), ("ca_file", "/nowhere/ca.pem"), ("ca_file", "/dev/null"),
+      ("github_api_url", "http://github.example.com"), ("github_api_url", "http://127.0.0.1.example.com"),
+      ("amqp_url", "amqp://u:5/hunter2@h"),
       ("amqp_url", "amqp://ok,amqp://u:x/hunter2@h"), ("worker_url", "http://u:x/hunter2@h/"),
       ("worker_url", "http://u:5/hunter2@h/"), ("callback_url", "http://h/%zz"), ("worker_token", "hunter2\u{1}x"),
       ("github_api_url", "https://u:hunter2@h/"),
@@ -50,7 +53,9 @@ struct SettingsFaultTests {
       ("http_port", "65535"), ("prefetch", "1"), ("retry_base", "0"), ("drain_timeout", "0"), ("metrics_port", "off"),
       ("worker_url", "http://worker.example:8090/a/b"), ("worker_url", "https://[::1]:8090"),
       ("database_url", "host=db dbname=baton"), ("database_url", "postgresql:///baton?host=/run/postgresql"),
-      ("amqp_url", "amqps://u:p%2F@h/%2F"), ("gitlab_hosts", "gitlab.com, git.example.com:8443"),
+      ("amqp_url", "amqps://u:p%2F@h/%2F"), ("amqp_url", "amqp://u@h?heartbeat=5&connection_timeout=10000"),
+      ("github_api_url", "http://127.0.0.1:8081"), ("github_api_url", "http://[::1]:8081"),
+      ("gitlab_hosts", "gitlab.com, git.example.com:8443"),
       ("github_app_id", "Iv1.8a61f9b3a7aba766"), ("http_host", "::"), ("log_level", "WARNING"),
       ("encryption_key", key32), ("agent_version_percent", "0"), ("agent_version_percent", "100"),
     ])
@@ -161,6 +166,7 @@ struct SettingsTableTests {
     "GITLAB_HOSTS": "gitlab.com", "DRAIN_TIMEOUT": "30s", "AGENT_COMMAND": "—",
     "WORKER_STATE": "./baton-worker.sqlite", "WORKER_LOST_RUNS": "fail", "AGENT_VERSION": "—",
     "AGENT_VERSION_PERCENT": "100", "POSTHOG_URL": "—", "POSTHOG_KEY": "—", "LOG_FORMAT": "text", "LOG_LEVEL": "info",
+    "CA_FILE": "—", "AMQP_CERT_FILE": "—", "AMQP_KEY_FILE": "—",
   ]
 
   @Test("variables and defaults are the documented ones, each once")

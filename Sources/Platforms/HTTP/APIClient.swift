@@ -1,5 +1,6 @@
 internal import AsyncHTTPClient
 internal import FoundationEssentials
+internal import HTTPTrust
 internal import NIOCore
 internal import NIOHTTP1
 
@@ -30,10 +31,13 @@ struct APIClient: Sendable {
   /// Shared by all clients of the platforms in a process, as are the answers: see ``PlatformAccess``.
   let limits: RateLimits
   let answers: AnswerCache
+  /// Which certificates a host may have.
+  let trust: HTTPTrust
 
   /// The same client for another host.
   func at(_ base: APIBase) -> APIClient {
-    APIClient(base: base, httpClient: httpClient, timeout: timeout, now: now, limits: limits, answers: answers)
+    APIClient(
+      base: base, httpClient: httpClient, timeout: timeout, now: now, limits: limits, answers: answers, trust: trust)
   }
 
   /// Gets one resource, redirects of the same host included.
@@ -208,13 +212,20 @@ extension APIClient {
     }
     switch result {
     case .success(let exchanged): return exchanged
-    case .failure(let error): throw Task.isCancelled ? .cancelled : APIFault(transport: error)
+    case .failure(let error):
+      if Task.isCancelled { throw .cancelled }
+      guard
+        let fault = await trust.fault(error, host: base.host, port: base.port ?? (base.scheme == "https" ? 443 : 80))
+      else { throw APIFault(transport: error) }
+      throw .unreachable(message: fault)
     case nil: throw Task.isCancelled ? .cancelled : .failing(message: "it did not answer within \(timeout)")
     }
   }
 
   private func perform(_ request: HTTPClientRequest) async throws -> (status: Int, answer: APIAnswer) {
     let seconds = timeout.components.seconds
+    var request = request
+    request.tlsConfiguration = trust.clientConfiguration
     let response = try await httpClient.execute(request, timeout: .seconds(max(seconds, 1)))
     let body = try await response.body.collect(upTo: Self.answerByteCountMax)
     let answer = APIAnswer(url: request.url, headers: response.headers, body: Data(body.readableBytesView))

@@ -46,6 +46,7 @@ extension WorkerClient {
     case .closed: "the connection was closed"
     case .cancelled: "the call was cancelled"
     case .tooLong: "the answer's body is too long"
+    case .tls(let text): text
     }
   }
 

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Assembly
 internal import BatonServer
 internal import FoundationEssentials
+internal import HTTPTrust
 internal import Logging
 internal import ReferenceWorker
 internal import Reviews
@@ -89,6 +90,7 @@ extension WorkerConfiguration {
     environment = ProcessInfo.processInfo.environment
     callbackURL = settings.callbackURL
     callbackSecret = settings.callbackSecret
+    trust = HTTPTrust(authorityFile: settings.caFile)
     drainTimeout = settings.drainTimeout
     onBound = { port in logger.notice("listening", metadata: ["url": "http://\(host):\(port)"]) }
   }

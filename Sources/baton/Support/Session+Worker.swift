@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import HTTPTrust
 internal import Reviews
 internal import Settings
 internal import WorkerAPI
@@ -13,7 +14,8 @@ extension Session {
     }
     do throws(WorkerClientError) {
       return try await WorkerClient(
-        baseURL: url, token: token, timeout: settings.workerTimeout, connectionMax: 1, logger: logger
+        baseURL: url, token: token, timeout: settings.workerTimeout, connectionMax: 1,
+        trust: HTTPTrust(authorityFile: settings.caFile), logger: logger
       ).events(of: review)
     } catch {
       throw Failure(
