@@ -30,7 +30,8 @@ package struct ConsumerAssembly: Sendable {
       access: platforms.access, circuits: circuits,
       flags: Self.flags(settings, httpClient: platforms.httpClient, logger: process.logger), logger: process.logger)
     let worker = try WorkerClient(
-      baseURL: settings.workerURL ?? "", token: settings.workerToken ?? Secret(""), timeout: settings.workerTimeout,
+      baseURL: settings.workerURL ?? "", token: settings.workerToken?.current ?? Secret(""),
+      timeout: settings.workerTimeout,
       connectionMax: process.files[.worker] ?? settings.prefetch, logger: process.logger)
     consumer = Consumer(
       Consumer.Dependencies(
@@ -38,7 +39,7 @@ package struct ConsumerAssembly: Sendable {
         worker: worker, workerURL: settings.workerURL ?? "",
         workerCircuit: Circuit(
           name: "worker", breaker: CircuitBreaker(probeTimeout: max(.seconds(60), settings.workerTimeout * 3))),
-        holderState: process.holderState, metrics: process.metrics),
+        keys: process.keyWatch ?? KeyWatch { nil }, holderState: process.holderState, metrics: process.metrics),
       holder: process.holder.id, policy: process.policy, logger: process.logger)
     let (consumer, metrics) = (consumer, process.metrics)
     process.readiness.register("consumer") { consumer.fault }
@@ -67,7 +68,7 @@ extension DispatcherProcess {
   /// A client of the worker for the reaper, and for the dashboard; nil where no worker is set.
   /// - Parameter timeout: of one call; nil for BATON_WORKER_TIMEOUT.
   package func workerClient(timeout: Duration? = nil) throws -> WorkerClient? {
-    guard let url = settings.workerURL, let token = settings.workerToken else { return nil }
+    guard let url = settings.workerURL, let token = settings.workerToken?.current else { return nil }
     return try WorkerClient(
       baseURL: url, token: token, timeout: timeout ?? settings.workerTimeout,
       connectionMax: files[.workerQuestions] ?? 1, logger: logger)

@@ -23,9 +23,9 @@ package struct BatonServer: Service {
     /// `BATON_API_TOKEN`; without it `/api` answers only programs on this machine.
     package var apiToken: Secret?
     /// `BATON_CALLBACK_SECRET`.
-    package var callbackSecret: Secret?
-    /// Of `BATON_ENCRYPTION_KEY`: verifies the tokens that single runs report with.
-    package var authKey: AuthKey?
+    package var callbackSecret: SecretList?
+    /// Of `BATON_ENCRYPTION_KEY`: verify the tokens that single runs report with.
+    package var authKeys: [AuthKey]
     /// What webhooks are recognised by.
     package var webhooks: WebhookSecrets
     /// `BATON_LEASE`.
@@ -34,8 +34,8 @@ package struct BatonServer: Service {
     package var watch: WatchPolicy
 
     package init(
-      host: String, port: Int, connectionMax: Int = 1_024, apiToken: Secret? = nil, callbackSecret: Secret? = nil,
-      authKey: AuthKey? = nil,
+      host: String, port: Int, connectionMax: Int = 1_024, apiToken: Secret? = nil, callbackSecret: SecretList? = nil,
+      authKeys: [AuthKey] = [],
       webhooks: WebhookSecrets = WebhookSecrets(), holderTimeout: Duration = .seconds(15),
       watch: WatchPolicy = WatchPolicy()
     ) {
@@ -44,7 +44,7 @@ package struct BatonServer: Service {
       self.connectionMax = connectionMax
       self.apiToken = apiToken
       self.callbackSecret = callbackSecret
-      self.authKey = authKey
+      self.authKeys = authKeys
       self.webhooks = webhooks
       self.holderTimeout = holderTimeout
       self.watch = watch
@@ -69,7 +69,7 @@ package struct BatonServer: Service {
       store: store, holderTimeout: configuration.holderTimeout, ownerLimit: configuration.watch.ownerLimit,
       queueStats: queueStats)
     registry.onCollect { await figures.measure(into: metrics) }
-    let authority = CallbackAuthority(secret: configuration.callbackSecret, key: configuration.authKey)
+    let authority = CallbackAuthority(secrets: configuration.callbackSecret, keys: configuration.authKeys)
     let access = AccessRule(token: configuration.apiToken)
     let routes =
       DashboardRoutes(

@@ -37,7 +37,7 @@ package struct PlatformPreparer: PayloadPreparer {
       logger: logger)
     gitlab = GitLabSource(api: access.gitlab, logger: logger)
     builder = PayloadBuilder(
-      authKey: AuthKey(encryptionKey: access.settings.encryptionKey),
+      authKey: AuthKey(encryptionKey: access.settings.encryptionKeys[0]),
       byteCountMax: payloadByteCountMax ?? StartRequest.byteCountMax, now: access.now)
     self.circuits = circuits
     self.flags = flags

@@ -34,6 +34,8 @@ enum CollectFailure: Error, Sendable, Equatable {
   case retry(message: String)
   /// To be tried again after a while; nobody's fault.
   case wait(message: String, for: Duration)
+  /// This process lacks the key of the stored token.
+  case keyMissing(message: String)
   /// A call failed in a way that is not for the source to judge.
   /// - Parameter hint: what is special about it; empty or a sentence.
   case call(APIFault, hint: String = "")

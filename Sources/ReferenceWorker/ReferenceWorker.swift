@@ -89,7 +89,7 @@ package struct ReferenceWorker: Service {
   private func makeApplication(_ runs: RunKeeper) -> some ApplicationProtocol {
     let onBound = configuration.onBound
     return Application(
-      router: Routes(runs: runs, token: configuration.token, metrics: configuration.metrics).makeRouter(),
+      router: Routes(runs: runs, tokens: configuration.tokens, metrics: configuration.metrics).makeRouter(),
       configuration: ApplicationConfiguration(
         address: .hostname(configuration.host, port: configuration.port), serverName: "baton-worker",
         availableConnectionsDelegate: .maximum(configuration.connectionMax, logger: logger)),

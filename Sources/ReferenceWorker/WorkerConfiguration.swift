@@ -6,8 +6,8 @@ package struct WorkerConfiguration: Sendable {
   package var host = "127.0.0.1"
   /// 0 takes any free port, which `onBound` then tells.
   package var port = 0
-  /// The bearer token of every call but `/health`.
-  package var token: Secret
+  /// The bearer tokens of every call but `/health`; each is accepted.
+  package var tokens: SecretList
   /// The SQLite file of its state, of which it is the only user; the folder of the running agents' files lies beside it.
   package var statePath: String
   /// Run by `/bin/sh -c` for every review; nil for the built-in agent, which completes every run at once.
@@ -43,8 +43,8 @@ package struct WorkerConfiguration: Sendable {
   /// Called once, with the bound port.
   package var onBound: @Sendable (Int) async -> Void = { _ in }
 
-  package init(token: Secret, statePath: String) {
-    self.token = token
+  package init(token: Secret, former: [Secret] = [], statePath: String) {
+    tokens = SecretList(token, former: former)
     self.statePath = statePath
   }
 }

@@ -18,6 +18,7 @@ extension ReviewStore {
     restartPush, touchPush, takeFeedback, recordCheckRun, feedbackTold, feedbackDelivered, feedbackFailed,
     capacity, reaperRan, counts, countReconciled,
     patientTransaction, lockIntegrationTokens, storeIntegrationTokens,
+    sealedSecrets, lockSealedSecrets, storeSealedSecrets, sealFormat, setSealFormat, olderReaders,
     liveOwners, oneOwner, heldUp, whyPending, flow, recentFailures, listHolders, browseLive, browse, browseEnd,
     untoldFeedback, givenUpFeedback,
     Migrator.place, Migrator.applied, Migrator.shadowed, Migrator.blockers, Migrator.unpinnedFunctions,

@@ -84,7 +84,8 @@ struct SettingDefinition: Sendable {
   static let worker: [SettingDefinition] = [
     SettingDefinition(
       .workerURL, \.workerURL, example: "http://127.0.0.1:8090", "base URL of the worker", SettingText.httpURL),
-    .secret(.workerToken, \.workerToken, "bearer token of the worker"),
+    .secrets(
+      .workerToken, \.workerToken, "bearer token of the worker; or `new,old`: the first is sent, each is accepted"),
     .positive(.workerTimeout, \.workerTimeout, default: "10s", "deadline of one call of the worker"),
     SettingDefinition(
       .agentCommand, \.agentCommand, example: "/usr/local/bin/review-agent",
@@ -112,13 +113,16 @@ struct SettingDefinition: Sendable {
     .secret(
       .apiToken, \.apiToken,
       "bearer token of `/api`; without it `/api` and the dashboard answer only on loopback"),
-    .secret(.callbackSecret, \.callbackSecret, "value of `X-Internal-Secret` on status callbacks"),
+    .secrets(
+      .callbackSecret, \.callbackSecret,
+      "value of `X-Internal-Secret` on status callbacks; or `new,old`: the first is sent, each is accepted"),
     SettingDefinition(
       .callbackURL, \.callbackURL, note: "from host and port", example: "http://127.0.0.1:8080",
       "base URL that the reference worker calls back", SettingText.httpURL),
     SettingDefinition(
       .encryptionKey, \.encryptionKey, example: "the output of `openssl rand -base64 32`", isSecret: true,
-      "32 bytes, base64: encrypts tokens stored in `platform_integrations` (AES-GCM)", SettingText.encryptionKey),
+      "32 bytes, base64: encrypts tokens stored in `platform_integrations` (AES-GCM); or `new,old`: the first encrypts, each decrypts",
+      SettingText.encryptionKeys),
   ]
 
   static let platforms: [SettingDefinition] = [
@@ -130,8 +134,12 @@ struct SettingDefinition: Sendable {
     SettingDefinition(
       .githubPrivateKey, \.githubPrivateKey, example: "@/etc/baton/github.pem", isSecret: true,
       "the GitHub App's private key as PEM text, or `@/path/to.pem`", SettingText.privateKey),
-    .secret(.githubWebhookSecret, \.githubWebhookSecret, "without it GitHub's webhook answers 503"),
-    .secret(.gitlabWebhookSecret, \.gitlabWebhookSecret, "without it GitLab's webhook answers 503"),
+    .secrets(
+      .githubWebhookSecret, \.githubWebhookSecret,
+      "without it GitHub's webhook answers 503; or `new,old`: each is accepted"),
+    .secrets(
+      .gitlabWebhookSecret, \.gitlabWebhookSecret,
+      "without it GitLab's webhook answers 503; or `new,old`: each is accepted"),
     SettingDefinition(
       .gitlabHosts, \.gitlabHosts, default: "gitlab.com", example: "gitlab.com,gitlab.example.com:8443",
       "hosts that an integration may name, comma-separated; anything else is refused", SettingText.hosts),
@@ -168,6 +176,14 @@ struct SettingDefinition: Sendable {
   ) -> SettingDefinition {
     SettingDefinition(
       key, path, example: "the output of `openssl rand -hex 32`", isSecret: true, meaning, SettingText.secret)
+  }
+
+  private static func secrets(
+    _ key: Settings.Key, _ path: any WritableKeyPath<Settings, SecretList?> & Sendable, _ meaning: String
+  ) -> SettingDefinition {
+    SettingDefinition(key, path, example: "the output of `openssl rand -hex 32`", isSecret: true, meaning) {
+      text throws(SettingFault) in try SettingText.secrets(text)
+    }
   }
 
   private static func duration(

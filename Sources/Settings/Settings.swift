@@ -39,8 +39,8 @@ package struct Settings: Sendable {
   package var retryMax = Duration.zero
   /// Base URL of the worker, without a slash at its end.
   package var workerURL: String?
-  /// Bearer token of the worker.
-  package var workerToken: Secret?
+  /// Bearer tokens of the worker: the first is sent, each is accepted.
+  package var workerToken: SecretList?
   /// Deadline of one call of the worker.
   package var workerTimeout = Duration.zero
   /// Address that `serve` and `up` listen on.
@@ -53,22 +53,22 @@ package struct Settings: Sendable {
   package var metricsPort: Int?
   /// Bearer token of `/api`.
   package var apiToken: Secret?
-  /// Value of `X-Internal-Secret` on status callbacks.
-  package var callbackSecret: Secret?
+  /// Values of `X-Internal-Secret` on status callbacks: the first is sent, each is accepted.
+  package var callbackSecret: SecretList?
   /// Base URL that the reference worker calls back, without a slash at its end; from host and port unless set.
   package var callbackURL = ""
-  /// 32 bytes in base64.
-  package var encryptionKey: Secret?
+  /// 32 bytes in base64 each: the first seals and signs, each opens and verifies.
+  package var encryptionKey: SecretList?
   /// Base URL of GitHub's REST API, without a slash at its end.
   package var githubAPIURL = ""
   /// The GitHub App's number or client ID.
   package var githubAppID: String?
   /// The GitHub App's private key as PEM text, PKCS#1 or PKCS#8.
   package var githubPrivateKey: Secret?
-  /// Key of GitHub's webhook signatures.
-  package var githubWebhookSecret: Secret?
-  /// Token of GitLab's webhooks.
-  package var gitlabWebhookSecret: Secret?
+  /// Keys of GitHub's webhook signatures.
+  package var githubWebhookSecret: SecretList?
+  /// Tokens of GitLab's webhooks.
+  package var gitlabWebhookSecret: SecretList?
   /// Hosts that an integration may name, lower case, each with a port where one was given.
   package var gitlabHosts: [String] = []
   /// The agent version of the owners that the rollout has reached.
@@ -109,9 +109,9 @@ package struct Settings: Sendable {
   /// Without values: `load` fills in the defaults.
   init() {}
 
-  /// The encryption key's 32 bytes.
-  package func revealEncryptionKey() -> [UInt8]? {
-    encryptionKey.flatMap { SettingText.base64($0.reveal()) }
+  /// The 32 bytes of each encryption key, the current one first; empty if none is set.
+  package func revealEncryptionKeys() -> [[UInt8]] {
+    (encryptionKey?.all ?? []).compactMap { SettingText.base64($0.reveal()) }
   }
 
   /// Whether an address listens for this machine alone.

@@ -56,7 +56,12 @@ struct Baton: AsyncParsableCommand {
         try command.run()
       }
     } catch {
-      guard let failure = Failure(error) else { exit(withError: error) }
+      guard let failure = Failure(error) else {
+        guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+        Output.note(
+          ArgumentRedaction.redact(fullMessage(for: error), arguments: Array(CommandLine.arguments.dropFirst())))
+        Glibc.exit(EndStatus.usage.rawValue)
+      }
       if !failure.description.isEmpty { Output.note("Error: \(failure)") }
       if failure == .outputClosed { StandardStreams.endBySIGPIPE() }
       Glibc.exit(failure.status.rawValue)

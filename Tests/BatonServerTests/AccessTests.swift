@@ -86,7 +86,7 @@ struct CallbackAuthorityTests {
 
   @Test("without anything configured callbacks are off, and the answer says what to set")
   func off() {
-    let authority = CallbackAuthority(secret: nil, key: nil)
+    let authority = CallbackAuthority(secrets: nil, keys: [])
     let error = #expect(throws: HTTPFault.self) {
       try authority.grant(headers: [.internalSecret: "x", .authorization: "Bearer \(token)"], now: now)
     }
@@ -97,7 +97,7 @@ struct CallbackAuthorityTests {
 
   @Test("the shared secret opens every run, a token its own")
   func grants() throws {
-    let authority = CallbackAuthority(secret: Secret("s3cret"), key: ServerHarness.key)
+    let authority = CallbackAuthority(secrets: SecretList(Secret("s3cret")), keys: [ServerHarness.key])
     #expect(try authority.grant(headers: [.internalSecret: "s3cret"], now: now) == .everything)
     #expect(try authority.grant(headers: [.authorization: "Bearer \(token)"], now: now) == .run(id, attempt: 3))
     // A worker may send both; the wrong one does no harm.
@@ -107,7 +107,7 @@ struct CallbackAuthorityTests {
 
   @Test("a wrong secret, the secret as a bearer, an expired or a strange token are refused")
   func refused() {
-    let authority = CallbackAuthority(secret: Secret("s3cret"), key: ServerHarness.key)
+    let authority = CallbackAuthority(secrets: SecretList(Secret("s3cret")), keys: [ServerHarness.key])
     let strange = AuthToken.sign(
       reviewID: id, attempt: 3, now: now, key: AuthKey(encryptionKey: Array(repeating: 8, count: 32)))
     let headers: [HTTPFields] = [
@@ -126,11 +126,11 @@ struct CallbackAuthorityTests {
   @Test("where only one of the two is configured, the other opens nothing")
   func onlyOne() {
     #expect(throws: HTTPFault.self) {
-      try CallbackAuthority(secret: Secret("s"), key: nil).grant(
+      try CallbackAuthority(secrets: SecretList(Secret("s")), keys: []).grant(
         headers: [.authorization: "Bearer \(token)"], now: now)
     }
     #expect(throws: HTTPFault.self) {
-      try CallbackAuthority(secret: nil, key: ServerHarness.key).grant(headers: [.internalSecret: ""], now: now)
+      try CallbackAuthority(secrets: nil, keys: [ServerHarness.key]).grant(headers: [.internalSecret: ""], now: now)
     }
   }
 }

@@ -32,7 +32,8 @@ func withServer(
   let (ports, bound) = AsyncStream.makeStream(of: Int.self)
   let server = BatonServer(
     configuration: .init(
-      host: "127.0.0.1", port: 0, apiToken: apiToken, callbackSecret: callbackSecret, authKey: authKey,
+      host: "127.0.0.1", port: 0, apiToken: apiToken, callbackSecret: callbackSecret.map { SecretList($0) },
+      authKeys: authKey.map { [$0] } ?? [],
       webhooks: webhooks),
     store: ReviewStore(pool: pool, logger: ServerHarness.silent), queueStats: { queue },
     deadLetters: { _ in [] }, metrics: BatonMetrics(factory: registry), registry: registry, readiness: readiness,

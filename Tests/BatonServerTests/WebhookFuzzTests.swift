@@ -52,7 +52,7 @@ struct WebhookFuzzTests {
   func requests(round: Int) async throws {
     let seed = SeededGenerator.seed()
     let secret = Secret(RecordedWebhook.webhookSecret)
-    try await withServer(webhooks: WebhookSecrets(github: secret, gitlab: secret)) { server in
+    try await withServer(webhooks: WebhookSecrets(github: SecretList(secret), gitlab: SecretList(secret))) { server in
       var random = SeededGenerator(seed: seed &+ UInt64(round))
       for _ in 0..<40 {
         let name = try #require(Self.recordings.randomElement(using: &random))
@@ -80,7 +80,7 @@ struct WebhookFuzzTests {
 
   @Test("without what could be a signature, or the right token, a body is not even read")
   func unread() async throws {
-    try await withServer(webhooks: WebhookSecrets(github: Secret("s"))) { server in
+    try await withServer(webhooks: WebhookSecrets(github: SecretList(Secret("s")))) { server in
       for signature in ["", "X-Hub-Signature-256: sha256=00\r\n"] {
         let head = "POST /webhooks/github HTTP/1.1\r\nHost: localhost\r\n\(signature)Content-Length: 1000\r\n\r\n"
         let reply = try await server.client.exchange(Array(head.utf8))
@@ -91,7 +91,7 @@ struct WebhookFuzzTests {
 
   @Test("a body over the limit is refused, announced or not, and a header without end")
   func limits() async throws {
-    try await withServer(webhooks: WebhookSecrets(github: Secret("s"))) { server in
+    try await withServer(webhooks: WebhookSecrets(github: SecretList(Secret("s")))) { server in
       let signature = RecordedWebhook.signature(of: [], secret: "s")
       let head = "POST /webhooks/github HTTP/1.1\r\nHost: localhost\r\nX-Hub-Signature-256: \(signature)\r\n"
       let limit = WebhookRoutes.bodyByteCountMax

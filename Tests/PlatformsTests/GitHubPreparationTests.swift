@@ -157,7 +157,7 @@ struct GitHubPreparationTests {
       let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) }
       #expect(error.map { String(describing: $0).contains("did not answer") } == true, "\(String(describing: error))")
       let access = try PlatformAccess(
-        settings: PlatformSettings(githubAPIURL: "http://127.0.0.1:1", encryptionKey: Samples.key),
+        settings: PlatformSettings(githubAPIURL: "http://127.0.0.1:1", encryptionKeys: [Samples.key]),
         httpClient: harness.client, integrationTokens: nil, logger: StandInHarness.logger)
       let other = PlatformPreparer(access: access, logger: StandInHarness.logger)
       let refused = await #expect(throws: PreparationError.self) { try await other.prepare(Samples.review()) }

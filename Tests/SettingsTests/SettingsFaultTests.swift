@@ -39,9 +39,6 @@ struct SettingsFaultTests {
     let isSecret = try #require(Settings.settingNames.first { $0.key.rawValue == key }).isSecret
     if isSecret { #expect(!fault.contains("hunter2"), "\(fault)") }
     if value.contains("@") { #expect(!fault.contains("hunter2"), "\(fault)") }
-    if !isSecret && !value.contains("@") {
-      #expect(fault.contains("\"\(value.trimmingCharacters(in: .whitespaces).prefix(100))\""))
-    }
   }
 
   @Test(
@@ -70,8 +67,9 @@ struct SettingsFaultTests {
         ], file: path)
       #expect(settings.databaseURL?.reveal() == "postgres://u@h/d")
       #expect(settings.amqpURLs.map { $0.reveal() } == ["amqp://h"])
-      #expect(settings.workerToken?.reveal() == "hunter2" && settings.workerURL == "http://h")
-      #expect(settings.revealEncryptionKey()?.count == 32 && settings.prefetch == 7 && settings.queue == "reviews")
+      #expect(settings.workerToken?.current.reveal() == "hunter2" && settings.workerURL == "http://h")
+      #expect(
+        settings.revealEncryptionKeys().first?.count == 32 && settings.prefetch == 7 && settings.queue == "reviews")
       #expect(settings.lease == .seconds(9) && settings.apiToken == nil)
     }
   }
@@ -143,7 +141,7 @@ struct SettingsFaultTests {
     var text = "\(settings)" + String(reflecting: settings)
     dump(settings, to: &text)
     #expect(!text.contains("hunter2") && !text.contains(key32))
-    #expect(settings.workerToken?.reveal() == "hunter2")
+    #expect(settings.workerToken?.current.reveal() == "hunter2")
   }
 }
 

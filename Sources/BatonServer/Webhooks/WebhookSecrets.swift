@@ -8,13 +8,13 @@ package import Reviews
 /// What webhooks are recognised by.
 package struct WebhookSecrets: Sendable {
   /// `BATON_GITHUB_WEBHOOK_SECRET`.
-  package var github: Secret?
+  package var github: SecretList?
   /// `BATON_GITLAB_WEBHOOK_SECRET`.
-  package var gitlab: Secret?
+  package var gitlab: SecretList?
   /// Opens the secrets that integrations have of their own; nil without `BATON_ENCRYPTION_KEY`.
   package var cipher: TokenCipher?
 
-  package init(github: Secret? = nil, gitlab: Secret? = nil, cipher: TokenCipher? = nil) {
+  package init(github: SecretList? = nil, gitlab: SecretList? = nil, cipher: TokenCipher? = nil) {
     self.github = github
     self.gitlab = gitlab
     self.cipher = cipher
@@ -26,10 +26,12 @@ package struct WebhookSecrets: Sendable {
   ///   - source: the integration that the body names; what it says counts only once the signature is right.
   /// - Throws: `HTTPFault`: 503 where there is nothing to compare with, 401 where the signature is wrong.
   func checkGitHub(_ signature: String?, of body: Data, from source: WebhookSource?) throws(HTTPFault) {
-    let secret = try secret(github, of: source, setting: "BATON_GITHUB_WEBHOOK_SECRET")
+    let secrets = try secrets(github, of: source, setting: "BATON_GITHUB_WEBHOOK_SECRET")
     guard let signature, let code = Self.code(signature),
-      HMAC<SHA256>.isValidAuthenticationCode(
-        code, authenticating: body, using: SymmetricKey(data: Data(secret.reveal().utf8)))
+      secrets.all.contains(where: { secret in
+        HMAC<SHA256>.isValidAuthenticationCode(
+          code, authenticating: body, using: SymmetricKey(data: Data(secret.reveal().utf8)))
+      })
     else { throw Self.wrongSignature }
   }
 
@@ -48,16 +50,20 @@ package struct WebhookSecrets: Sendable {
   /// - Parameter token: the header `X-Gitlab-Token`.
   /// - Throws: as ``checkGitHub(_:of:from:)``.
   func checkGitLab(_ token: String?, from source: WebhookSource) throws(HTTPFault) {
-    let secret = try secret(gitlab, of: source, setting: "BATON_GITLAB_WEBHOOK_SECRET")
-    guard let token, ConstantTime.equal(token, secret.reveal()) else {
+    let secrets = try secrets(gitlab, of: source, setting: "BATON_GITLAB_WEBHOOK_SECRET")
+    guard let token, ConstantTime.matches(token, secrets) else {
       throw HTTPFault(.unauthorized, "X-Gitlab-Token is not the token of this webhook")
     }
   }
 
   /// An integration's own secret wins over the setting: somebody has put it there so that no other counts.
-  private func secret(_ common: Secret?, of source: WebhookSource?, setting: String) throws(HTTPFault) -> Secret {
+  private func secrets(_ common: SecretList?, of source: WebhookSource?, setting: String) throws(HTTPFault)
+    -> SecretList
+  {
     if let source, let ciphertext = source.secretCiphertext {
-      guard let cipher, let own = try? cipher.open(ciphertext, for: source.integrationID) else {
+      guard let cipher, let own = try? cipher.open(ciphertext, in: .webhookSecret(of: source.integrationID)),
+        let own = SecretList(separated: own.reveal())
+      else {
         throw .unavailable("this webhook's own secret does not open: set the BATON_ENCRYPTION_KEY it was stored with")
       }
       return own

@@ -60,7 +60,7 @@ extension DispatcherProcess {
       host: settings.httpHost, port: settings.httpPort,
       connectionMax: files[.clients] ?? OpenFiles.Demand.clients.least, apiToken: settings.apiToken,
       callbackSecret: settings.callbackSecret,
-      authKey: settings.revealEncryptionKey().map { AuthKey(encryptionKey: $0) }, webhooks: webhookSecrets,
+      authKeys: settings.revealEncryptionKeys().map { AuthKey(encryptionKey: $0) }, webhooks: webhookSecrets,
       holderTimeout: settings.lease,
       watch: WatchPolicy(times: policy.reapTimes, ownerLimit: policy.ownerLimit, queue: policy.queue))
     let logger = logger

@@ -66,11 +66,11 @@ struct UpCommand: AsyncParsableCommand {
       settings.workerURL = "http://127.0.0.1:\(workerPort)"
       settings.githubAPIURL = "http://127.0.0.1:\(standInPort)"
       settings.gitlabHosts = ["127.0.0.1:\(standInPort)"]
-      settings.workerToken = settings.workerToken ?? Self.randomSecret()
+      settings.workerToken = settings.workerToken ?? SecretList(Self.randomSecret())
       settings.agentCommand =
         settings.agentCommand ?? SandboxAgentCommand.shellCommand(api: "http://127.0.0.1:\(standInPort)")
-      settings.callbackSecret = settings.callbackSecret ?? Self.randomSecret()
-      settings.encryptionKey = settings.encryptionKey ?? Self.randomSecret()
+      settings.callbackSecret = settings.callbackSecret ?? SecretList(Self.randomSecret())
+      settings.encryptionKey = settings.encryptionKey ?? SecretList(Self.randomSecret())
       settings.given.formUnion([.workerURL, .workerToken, .encryptionKey])
     }
     let process = try DispatcherProcess(

@@ -78,7 +78,8 @@ struct WorkerCommand: AsyncParsableCommand {
 
 extension WorkerConfiguration {
   init(_ settings: Settings, host: String, port: Int, concurrency: Int, files: OpenFiles, logger: Logger) {
-    self.init(token: settings.workerToken ?? Secret(""), statePath: settings.workerState)
+    let tokens = settings.workerToken ?? SecretList(Secret(""))
+    self.init(token: tokens.current, former: tokens.former, statePath: settings.workerState)
     self.host = host
     self.port = port
     self.concurrency = min(concurrency, files[.agents] ?? concurrency)
@@ -88,7 +89,7 @@ extension WorkerConfiguration {
     lostRuns = LostRuns(rawValue: settings.workerLostRuns.rawValue) ?? .fail
     environment = ProcessInfo.processInfo.environment
     callbackURL = settings.callbackURL
-    callbackSecret = settings.callbackSecret
+    callbackSecret = settings.callbackSecret?.current
     drainTimeout = settings.drainTimeout
     onBound = { port in logger.notice("listening", metadata: ["url": "http://\(host):\(port)"]) }
   }

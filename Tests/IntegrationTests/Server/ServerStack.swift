@@ -60,6 +60,7 @@ func withServerStack(
   queue: QueueFigures? = nil, deadLetters: [DeadLetter] = [], acquireTimeout: Duration = .seconds(20),
   worker: WorkerClient? = nil,
   apiToken: Secret? = nil, webhookSecret: Secret? = Secret(RecordedWebhook.webhookSecret),
+  webhookSecrets: SecretList? = nil, callbackSecrets: SecretList? = nil, authKeys: [AuthKey] = [ServerStack.key],
   _ body: @escaping @Sendable (ServerStack) async throws -> Void
 ) async throws {
   try await withTestDatabase { conninfo in
@@ -73,9 +74,12 @@ func withServerStack(
     let (ports, bound) = AsyncStream.makeStream(of: Int.self)
     let server = BatonServer(
       configuration: .init(
-        host: "127.0.0.1", port: 0, apiToken: apiToken, callbackSecret: Secret(ServerStack.secret),
-        authKey: ServerStack.key,
-        webhooks: WebhookSecrets(github: webhookSecret, gitlab: webhookSecret, cipher: ServerStack.cipher)),
+        host: "127.0.0.1", port: 0, apiToken: apiToken,
+        callbackSecret: callbackSecrets ?? SecretList(Secret(ServerStack.secret)), authKeys: authKeys,
+        webhooks: WebhookSecrets(
+          github: webhookSecrets ?? webhookSecret.map { SecretList($0) },
+          gitlab: webhookSecrets ?? webhookSecret.map { SecretList($0) },
+          cipher: ServerStack.cipher)),
       store: store, worker: worker, queueStats: { queue },
       deadLetters: { limit in Array(deadLetters.prefix(limit)) }, metrics: BatonMetrics(factory: registry),
       registry: registry, readiness: Readiness(), logger: ServerStack.silent, onBound: { port in bound.yield(port) })
