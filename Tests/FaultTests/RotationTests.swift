@@ -22,7 +22,9 @@ struct RotationTests {
   )
   func encryptionKey() async throws {
     let port = try BrokerServer.freePort()
-    try await withPlant(latency: .milliseconds(20), settings: ["BATON_HTTP_PORT": "\(port)"]) { plant in
+    try await withPlant(
+      latency: .milliseconds(20), settings: ["BATON_HTTP_PORT": "\(port)", "BATON_OWNER_LIMIT": "1000"]
+    ) { plant in
       // As an upgrade finds it: in the former format.
       try await plant.test.sql("UPDATE baton_sealing SET format = 1")
       let integration = try await plant.addToken(.former(7))

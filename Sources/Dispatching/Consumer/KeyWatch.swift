@@ -29,7 +29,12 @@ package final class KeyWatch: Sendable {
   package func look() async -> String? {
     let isFresh = state.withLock { $0.lookedAt.map { .now - $0 < Self.freshness } ?? false }
     guard !isFresh else { return self.fault }
-    guard let fault = try? await flight.run(0, examine) else { return self.fault }
+    let fault: String?
+    do {
+      fault = try await flight.run(0, examine)
+    } catch {
+      return self.fault
+    }
     state.withLock { state in
       state.fault = fault
       state.lookedAt = .now
