@@ -113,9 +113,9 @@ struct SecretSettingTests {
   func noPassword() {
     var texts: [String] = []
     for first in Self.separators {
-      for second in Self.separators {
+      for second in ["", "/", "@", "="] {
         let password = "hunter2\(first)hunter2\(second)hunter2"
-        for scheme in ["http", "https", "postgres", "amqp", "ftp", ""] {
+        for scheme in ["http", "postgres", "amqp", ""] {
           let start = scheme.isEmpty ? "" : "\(scheme)://"
           texts += ["\(start)u:\(password)@h:80/x", "\(start)\(password)@h", "\(start)u:\(password)@h:x/?y=1#z"]
         }
