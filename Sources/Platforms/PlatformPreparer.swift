@@ -45,6 +45,7 @@ package struct PlatformPreparer: PayloadPreparer {
   }
 
   package func prepare(_ review: LeasedReview) async throws(PreparationError) -> PreparedPayload {
+    if let fault = OutsideName.fault(of: review) { throw .permanent(.nameRefused, message: "Refused name: \(fault).") }
     let configuration = try configurations.configuration(
       review.configuration, byteCount: review.configurationByteCount, of: review.owner)
     try Self.checkIntegration(of: review)

@@ -49,6 +49,11 @@ extension PullRequestSource {
     }
   }
 
+  /// The repository's name at present, as a platform reports it; the review's own if that is no name.
+  static func repository(_ reported: String?, of review: LeasedReview) -> String {
+    reported.flatMap { OutsideName.repositoryFault($0) == nil ? $0 : nil } ?? review.repoFullName
+  }
+
   /// What it means that a pull request could not be served: where the host has meanwhile answered about the comments, it is
   /// this one pull request, which must not be tried for ever; where it has not, the host is out, and no review pays for that.
   static func failing(_ review: LeasedReview, _ message: String, othersAnswered: [Bool]) -> CollectFailure {

@@ -41,6 +41,7 @@ package struct Migrator: Sendable {
       sql: String(decoding: PackageResources.v0014_unclear_starts_sql, as: UTF8.self)),
     Migration(version: 15, name: "sizes", sql: String(decoding: PackageResources.v0015_sizes_sql, as: UTF8.self)),
     Migration(version: 16, name: "bounds", sql: String(decoding: PackageResources.v0016_bounds_sql, as: UTF8.self)),
+    Migration(version: 22, name: "names", sql: String(decoding: PackageResources.v0022_names_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

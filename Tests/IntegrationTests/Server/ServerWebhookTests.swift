@@ -138,6 +138,22 @@ struct ServerWebhookTests {
     }
   }
 
+  @Test("a branch whose name is refused is answered 200 with the reason, makes no review, and is not tried again")
+  func refusedName() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      for (field, name) in [("base", "--upload-pack=x"), ("head", "a\\nb"), ("head", "-x")] {
+        let webhook = try RecordedWebhook.github("opened", ["pull_request.\(field).ref": "\"\(name)\""])
+        let reply = try await stack.client.send(webhook)
+        #expect(reply.status == 200, "\(reply.body)")
+        #expect((reply.object["reason"] as? String)?.contains("pull_request.\(field).ref: a branch cannot") == true)
+        #expect(try await stack.client.send(webhook).object["outcome"] as? String == "repeated")
+      }
+      #expect(try await stack.count("code_reviews") == 0)
+      #expect(try await stack.count("webhook_deliveries WHERE processed_at IS NULL") == 0)
+    }
+  }
+
   @Test("a fork's branch is read under the pull request's own name", arguments: ["\"ann/Hello-World\"", "gone"])
   func fork(repository: String) async throws {
     try await withServerStack { stack in
