@@ -3,7 +3,7 @@ public struct PassLoop: Sendable {
   private let interval: Duration
   private let wakeup: Wakeup
 
-  /// Waits after passes that fail, where the interval is not shorter: what stands in the way is mostly over in a moment.
+  /// Waits after passes that fail, unless the interval is shorter: most obstacles are over in a moment.
   private static let retry = Backoff(base: .milliseconds(200), max: .seconds(1))
 
   /// - Parameters:

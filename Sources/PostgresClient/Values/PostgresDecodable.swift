@@ -23,7 +23,7 @@ extension PostgresDecodable {
   }
 }
 
-/// OIDs of `pg_type`; fixed for ever for built-in types.
+/// OIDs of `pg_type`; they never change for built-in types.
 enum TypeOID {
   static let bool: UInt32 = 16
   static let bytea: UInt32 = 17
