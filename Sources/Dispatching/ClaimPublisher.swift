@@ -22,7 +22,7 @@ package final class ClaimPublisher: Sendable {
     var inFlight: Set<Claim> = []
     /// Whether owed claims are among those in flight.
     var isRepeating = false
-    /// When the next try is due, where claims are owed.
+    /// When the next try is due, if claims are owed.
     var due = ContinuousClock.now
     /// The claims to look for, whose answer may have been lost.
     var search: ClaimSearch?

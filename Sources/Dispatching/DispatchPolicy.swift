@@ -11,7 +11,7 @@ package struct DispatchPolicy: Sendable {
   package var ownerLimit = 20
   /// BATON_POLL_INTERVAL: how often to look without a notification.
   package var pollInterval: Duration = .seconds(5)
-  /// BATON_PREFETCH: reviews in the hands of one consumer.
+  /// BATON_PREFETCH: reviews that one consumer holds at once.
   package var prefetch = 256
   /// BATON_LEASE: a holder without a heartbeat for so long is dead.
   package var holderTimeout: Duration = .seconds(15)

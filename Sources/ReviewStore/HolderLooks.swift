@@ -8,7 +8,7 @@ internal import PostgresClient
 extension Fragment {
   /// The first key of the lock that versions up to schema 10 take, in every schema alike.
   static let olderLockClass = "1111577420"
-  /// For how long a holder has to be missed: a living one is heard several times in it.
+  /// For how long a holder has to be missed: a living one sends several heartbeats in that time.
   private static let missedTime = "interval '2 seconds'"
   /// No heartbeat of any holder for so long: the database did not answer, or no holder ran.
   fileprivate static let pause = "interval '1500 milliseconds'"

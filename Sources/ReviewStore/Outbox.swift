@@ -72,7 +72,7 @@ extension ReviewStore {
 
   /// How long an entry is tried at least before it is given up. No run lasts so long, and the token of a run is valid for as long.
   package static let outboxPatience: Duration = .seconds(24 * 3_600)
-  /// And how often.
+  /// How often an entry is tried at least before it is given up.
   private static let outboxTriesMin = 10
 
   static let failOutbox = Statement(
