@@ -46,7 +46,7 @@ struct StandInPage: Sendable, Equatable {
     return elements[start..<min(start + size, elements.count)]
   }
 
-  /// The `Link` header; nil where everything is on one page.
+  /// The `Link` header; nil if everything is on one page.
   func link(url: String, count: Int) -> String? {
     let last = max((count + size - 1) / size, 1)
     guard last > 1 else { return nil }

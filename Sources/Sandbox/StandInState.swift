@@ -37,7 +37,7 @@ final class StandInState: Sendable {
 
   private let values = Mutex(Values())
 
-  /// A caller's limit after a call, which is counted with `spending`, or before it; nil where there is none.
+  /// A caller's limit after a call, which is counted with `spending`, or before it; nil if there is none.
   func rateLimit(of authorization: String, spending: Bool) -> (count: Int, used: Int, resetAt: Int)? {
     values.withLock { values in
       if spending { values.rateLimit?.used[authorization, default: 0] += 1 }

@@ -148,7 +148,7 @@ package final class LogWriter: Sendable {
     }
   }
 
-  /// Writes a line, again only where a signal cut it short, or where a shared pipe or terminal does not block.
+  /// Writes a line, again only if a signal cut it short, or if a shared pipe or terminal does not block.
   private func put(_ line: String) -> Bool {
     var rest = Array(line.utf8)[...]
     while !rest.isEmpty {

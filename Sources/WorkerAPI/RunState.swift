@@ -20,7 +20,7 @@ package enum RunState: Sendable, Hashable {
     }
   }
 
-  /// What this means for the review's row; nothing beyond its being with the worker where the word is not known.
+  /// What this means for the review's row; if the word is not known, only that the worker has it.
   package var reviewStatus: ReviewStatus {
     switch self {
     case .queued, .other: .queued

@@ -41,7 +41,7 @@ package enum StatusAnswer: Sendable, Equatable {
 
 /// What `POST /reviews/{id}/cancel` has answered.
 package enum CancelAnswer: Sendable, Equatable {
-  /// - Parameter success: false where there was nothing left to cancel.
+  /// - Parameter success: false if there was nothing left to cancel.
   case done(success: Bool)
   /// 404 with the contract's `{"error"}`: the worker does not know the review.
   case unknown

@@ -9,7 +9,7 @@ enum SecretInput {
   /// Reads a secret; white space at its ends does not count.
   /// - Parameters:
   ///   - name: what it is, for messages: `token`.
-  ///   - path: `-` is standard input; where that is a terminal, what is typed is not shown.
+  ///   - path: `-` is standard input; if that is a terminal, the input is not shown.
   static func read(_ name: String, from path: String) throws(Failure) -> Secret {
     try check(path == "-" && Terminal.canAsk ? ask(name) : bytes(of: path, name), name, path)
   }

@@ -5,13 +5,13 @@ internal import Reviews
 struct Overview: Sendable {
   var now: Timestamp
   var stats: StoreStats
-  /// nil where the broker cannot be reached.
+  /// nil if the broker cannot be reached.
   var queue: QueueFigures?
   /// The busiest, at most ``ownerCountMax``.
   var owners: [OwnerStanding] = []
   var heldUp: [HeldUpReviews] = []
   var failures: [FailureGroup] = []
-  /// nil where every pull request was told.
+  /// nil if every pull request got its feedback.
   var givenUp: GivenUpFeedback?
   /// The last hour's minutes in which something happened, and the present one.
   var flow: [FlowMinute] = []
