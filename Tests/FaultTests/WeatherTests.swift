@@ -6,7 +6,7 @@ import Reviews
 import Support
 import Testing
 
-/// The invariants under random faults: what no single fault test can be thought up for.
+/// The invariants under random faults, for the cases that no single fault test covers.
 @Suite("Random weather", .serialized, .timeLimit(.minutes(10)))
 struct WeatherTests {
   private enum Fault: CaseIterable {
@@ -23,7 +23,7 @@ struct WeatherTests {
   private static let reviewsOfOwner = 40
   private static let faultCount = 14
 
-  @Test("whatever dies, sleeps or is cut, and whenever: every review runs once, and no owner ever exceeds its limit")
+  @Test("processes die, sleep or are cut off at any time: every review runs once, and no owner ever exceeds its limit")
   func weather() async throws {
     let number = SeededGenerator.seed()
     var random = SeededGenerator(seed: number)

@@ -107,7 +107,7 @@ struct ConfigurationTests {
 
 @Suite("Postgres replies")
 struct ReplyTests {
-  @Test("the first answer counts, before or after somebody waits")
+  @Test("the first answer counts, before or after a task waits")
   func first() async throws {
     let early = Reply<Int>()
     #expect(early.complete(.success(1)))

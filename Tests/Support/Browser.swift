@@ -143,7 +143,7 @@ package struct BrowserPage: Sendable {
   }
 
   /// The value of an expression.
-  /// - Throws: ``Browser/Fault`` where it throws.
+  /// - Throws: ``Browser/Fault`` if it throws.
   package func evaluate(_ expression: String) async throws -> JSONValue {
     let answer = try await send(
       "Runtime.evaluate",
@@ -152,7 +152,7 @@ package struct BrowserPage: Sendable {
     return answer.at("result").at("value")
   }
 
-  /// The text of the first element that a selector finds; empty where there is none.
+  /// The text of the first element that a selector finds; empty if there is none.
   package func text(_ selector: String) async throws -> String {
     guard case .string(let text) = try await evaluate("document.querySelector(`\(selector)`)?.textContent ?? ''") else {
       return ""
@@ -234,6 +234,6 @@ package struct BrowserPage: Sendable {
 }
 
 extension JSONValue {
-  /// A field of an object; null where there is none.
+  /// A field of an object; null if there is none.
   package func at(_ name: String) -> JSONValue { self[name] ?? .null }
 }

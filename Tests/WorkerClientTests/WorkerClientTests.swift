@@ -40,12 +40,12 @@ struct WorkerClientTests {
     let worker = try await ScriptedWorker()
     let client = try client(worker.url)
     for _ in 0..<20 { #expect(await client.start(startRequest(UUID())).kind == .dispatched) }
-    // One, save where a busy machine leaves it idle for longer than the pool keeps it.
+    // One, unless a busy machine leaves it idle for longer than the pool keeps it.
     #expect(worker.connectionCount < 20)
     await worker.stop()
   }
 
-  @Test("the status tells known, unknown, unsupported and failed apart")
+  @Test("the status distinguishes known, unknown, unsupported and failed")
   func status() async throws {
     let worker = try await ScriptedWorker(token: token.reveal())
     let known = try client(worker.url)
