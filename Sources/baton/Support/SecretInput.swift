@@ -3,7 +3,7 @@ internal import Reviews
 
 /// A secret from a file, standard input or a terminal: never from the command line, which every process of the machine can read.
 enum SecretInput {
-  /// No token of GitHub or GitLab comes near it.
+  /// Tokens of GitHub and GitLab are far shorter.
   static let byteCountMax = 16_384
 
   /// Reads a secret; white space at its ends does not count.

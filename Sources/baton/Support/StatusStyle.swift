@@ -1,7 +1,7 @@
 internal import Reviews
 
 extension ReviewStatus {
-  /// The colour that says at a glance how it goes.
+  /// The colour that shows a status at a glance.
   var style: Style {
     switch self {
     case .pending: .dim

@@ -176,7 +176,7 @@ struct HolderSessionTests {
     }
   }
 
-  @Test("while its session cannot be had, heartbeats go through the pool, and nothing new is to be taken")
+  @Test("while its session cannot be opened, heartbeats go through the pool, and nothing new is to be taken")
   func away() async throws {
     try await withService { test, role, service in
       #expect(service.state.fault == nil)
@@ -228,7 +228,7 @@ struct HolderSessionTests {
     }
   }
 
-  @Test("a server whose clock is behind that of the one before: dead holders are not young until it has caught up")
+  @Test("a server whose clock is behind that of the one before: dead holders do not seem alive until it has caught up")
   func clockBehind() async throws {
     try await withTestStore { test in
       try await test.signOn(test.holder)
