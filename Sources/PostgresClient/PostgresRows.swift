@@ -1,6 +1,6 @@
 /// The answer to one statement: rows, or the number of rows that it changed.
 ///
-/// Holds libpq's result itself; rows are decoded when asked for. The memory goes with the last row kept.
+/// Holds libpq's result itself; rows are decoded when asked for. The memory is freed with the last row kept.
 public struct PostgresRows: Sendable, RandomAccessCollection {
   let result: ResultBox
   let columns: Columns

@@ -9,7 +9,7 @@ public struct FaultNotice: Sendable {
   /// A moment of the clock that runs while the machine sleeps.
   public typealias Instant = ContinuousClock.Instant
 
-  /// The most different texts that are logged until it works again: a text with a number that changes each time must not fill the log.
+  /// At most this many different texts are logged until it works again: a text with a number that changes each time must not fill the log.
   public static let textMax = 16
 
   private let settling: Duration

@@ -27,7 +27,7 @@ public struct PassLoop: Sendable {
       }, onNewFailure: onNewFailure)
   }
 
-  /// Passes, one after another, where each says how soon the next one is due.
+  /// Passes, one after another; each says how soon the next one is due.
   /// - Parameter pass: returns the time until the next; longer than the interval counts as the interval.
   public func runPaced(_ pass: () async throws -> Duration, onNewFailure: (any Error) -> Void) async {
     var failures = 0

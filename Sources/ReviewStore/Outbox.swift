@@ -51,7 +51,7 @@ extension ReviewStore {
               (SELECT r.traceparent FROM code_reviews r WHERE r.id = o.review_id) AS traceparent
     """)
 
-  /// Takes entries that are due, for so long that their calls must have ended; one that is not settled by then comes due again.
+  /// Takes entries that are due, for long enough that their calls must have ended; one that is not settled by then comes due again.
   package func takeOutbox(limit: Int, for lease: Duration) async throws -> [OutboxEntry] {
     decodeEach(try await pool.query(Self.takeOutbox, [Int32(limit), lease.inSeconds]), "cancel") { row in
       let review = try row.decode("review_id", as: UUID.self)

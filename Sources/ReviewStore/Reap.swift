@@ -129,7 +129,7 @@ extension ReviewStore {
   /// Takes a page of abandoned reviews: each is claimed anew for this holder, which publishes it.
   /// - Parameters:
   ///   - limit: rows of the page; a full page says that there may be more.
-  ///   - attemptMax: a review during which so many holders died is failed instead.
+  ///   - attemptMax: if this many holders have died of a review, it is failed instead.
   package func reapAbandoned(
     _ times: ReapTimes, queue: String, limit: Int, by holder: Holder.ID, attemptMax: Int
   ) async throws -> [Reaped] {

@@ -76,7 +76,7 @@ extension PlatformStandIn {
   /// How many answers said that nothing has changed since the `ETag` that was sent.
   package var notModifiedCount: Int { state.withValues { $0.notModifiedCount } }
 
-  /// Gives each caller of GitHub, identified by its token, so many calls until a time; answers of 304 are free.
+  /// Gives each caller of GitHub, identified by its token, this many calls until a time; answers of 304 are free.
   package func setRateLimit(_ count: Int, resetAt epochSeconds: Int) {
     state.withValues { $0.rateLimit = .init(count: count, resetAt: epochSeconds) }
   }

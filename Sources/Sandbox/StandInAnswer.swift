@@ -17,7 +17,7 @@ struct StandInAnswer: Sendable {
     self.init(status: status, headers: headers, body: ByteBuffer(string: json))
   }
 
-  /// A recorded exchange as it was, but for the address of the API.
+  /// A recorded exchange as it was, except for the address of the API.
   init(_ recording: Recording, api: String) {
     let template = BodyTemplate(recording.body)
     self.init(status: recording.status, headers: recording.headers, body: template.fill([.api: api]))

@@ -57,7 +57,7 @@ final class StandInState: Sendable {
     values.withLock { body(&$0) }
   }
 
-  /// Counts a call and gives what shall happen to it: how long it takes, and what goes wrong.
+  /// Counts a call and decides how long it takes and what goes wrong.
   func begin(_ route: StandInRoute, path: String) -> (latency: Duration, fault: StandInFault?) {
     values.withLock { values in
       values.callCounts[route, default: 0] += 1

@@ -61,7 +61,7 @@ struct LiveFeedTests {
     #expect(await third.next()?.sections == [Section("topic", "overview")])
   }
 
-  @Test("more than so many watchers are refused")
+  @Test("watchers above the limit are refused")
   func bounded() async throws {
     let feed = LiveFeed(interval: .seconds(3_600)) { _ in Snapshot() }
     for _ in 0..<LiveFeed.subscriberCountMax { _ = try await feed.subscribe(to: .overview) }

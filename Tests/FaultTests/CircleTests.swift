@@ -155,7 +155,7 @@ struct CircleTests {
     if case .known(let status) = await client.status(of: id) { status.status } else { nil }
   }
 
-  /// Whose running callback was lost went on without it; whose completion was lost stands as it was last heard of.
+  /// A review whose running callback was lost went on without it; one whose completion was lost has its last reported status.
   private func expectLost(_ plant: Plant) async throws {
     let rows = try await plant.test.sql(
       """

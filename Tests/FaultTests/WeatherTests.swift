@@ -7,7 +7,7 @@ import Support
 import Testing
 
 /// The invariants under random faults, for the cases that no single fault test covers.
-@Suite("Random weather", .serialized, .timeLimit(.minutes(10)))
+@Suite("Random faults", .serialized, .timeLimit(.minutes(10)))
 struct WeatherTests {
   private enum Fault: CaseIterable {
     case kill, terminate, pause, cutDatabase, purgeQueue
@@ -51,7 +51,7 @@ struct WeatherTests {
           #expect(await processes[index].wait() == 0, "\(processes[index].output)")
           processes[index] = try await Self.start(Self.roles[index], plant)
         case .pause:
-          // Longer than its lease every now and then: it wakes up as a zombie.
+          // Sometimes longer than its lease: it wakes up as a zombie.
           processes[index].signal(SIGSTOP)
           try await Task.sleep(for: .milliseconds(Int.random(in: 200...4_500, using: &random)))
           processes[index].signal(SIGCONT)

@@ -31,13 +31,13 @@ struct SettingsFlagsTests {
     for percent in [1, 10, 25, 50, 90] {
       let reached = reached(percent)
       #expect(reached.isSuperset(of: smaller))
-      // Four standard deviations at most: who is reached is fixed, so this holds always or never.
+      // Four standard deviations at most: the owners reached are fixed, so this holds always or never.
       #expect(abs(Double(reached.count) / 20 - Double(percent)) < 4.5, "\(percent): \(reached.count)")
       smaller = reached
     }
   }
 
-  @Test("who is reached is the same in every process, and others are first for another version")
+  @Test("the owners reached are the same in every process, and others are first for another version")
   func stable() {
     #expect(SettingsFlags.place(of: Owner(type: .org, id: "acme"), for: "v2") == 9_122)
     #expect(SettingsFlags.place(of: Owner(type: .user, id: "42"), for: "v2") == 5_668)

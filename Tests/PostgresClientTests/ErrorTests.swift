@@ -120,7 +120,7 @@ struct ReplyTests {
     #expect(try await value == 3)
   }
 
-  @Test("many threads may answer: one of them is heard, once")
+  @Test("many threads may answer: one answer counts, once")
   func race() async {
     for _ in 0..<200 {
       let reply = Reply<Int>()

@@ -100,7 +100,7 @@ struct WorkerClientTests {
   }
 
   @Test(
-    "a base URL that is none is refused",
+    "an invalid base URL is refused",
     arguments: ["", "worker", "ftp://worker", "http://", "http://w/?a=b", "http://w#x"])
   func badURL(url: String) {
     #expect(throws: WorkerClientError.self) { try client(url) }

@@ -21,8 +21,8 @@ final class DeliveryBuffer: Sendable {
     var due: ContinuousClock.Instant?
   }
 
-  /// How long a decision waits for others that can share its frame. The broker writes each frame down on its own, so frames, not
-  /// messages, are what it pays for; and the credit of a quarter of the prefetch, the most that waits, is hardly missed for so long.
+  /// How long a decision waits for others that can share its frame. The broker writes each frame on its own, so its cost follows the frames,
+  /// not the messages. At most a quarter of the prefetch waits, too little to hold up deliveries for that time.
   private static let gathering: Duration = .milliseconds(10)
 
   private let gatheredMax: Int

@@ -4,7 +4,7 @@ package import Resilience
 package import ReviewStore
 internal import ServiceLifecycle
 
-/// Keeps this process known as a holder, and hears the notifications, on a session of its own.
+/// Keeps this process known as a holder, and receives the notifications, on a session of its own.
 ///
 /// Each session listens, enters the holder's row and takes its lock as one step, which is repeated with each reconnect. The session
 /// also sends the heartbeats: no slow statement and no busy pool delays them. While it is disconnected or does not answer, the heartbeats
@@ -31,9 +31,9 @@ package struct HolderSession: Service {
     package static let outbox = "baton_outbox"
   }
 
-  /// When the session has not answered for so long, the heartbeats go through the pool as well.
+  /// When the session has not answered for this time, the heartbeats go through the pool as well.
   private static let poolAfter: Duration = .seconds(1)
-  /// A session that has not answered for so long is replaced: its server may be gone without closing it.
+  /// A session that has not answered for this time is replaced: its server may be gone without closing it.
   private static let replaceAfter: Duration = .seconds(5)
 
   /// - Parameters:

@@ -6,7 +6,7 @@ public protocol PostgresDecodable {
   ///   - type: the column's type as an OID of `pg_type`.
   /// - Throws: `PostgresError` of the kind `decoding`.
   static func decode(binary: UnsafeRawBufferPointer, type: UInt32) throws(PostgresError) -> Self
-  /// What NULL becomes; throws but for an `Optional`.
+  /// The value for NULL; throws except for an `Optional`.
   static func decodeNull() throws(PostgresError) -> Self
 }
 

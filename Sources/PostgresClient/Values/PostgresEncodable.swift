@@ -13,7 +13,7 @@ public protocol PostgresEncodable: Sendable {
 extension PostgresEncodable {
   /// Left to Postgres.
   public static var arrayTypeOID: UInt32 { 0 }
-  /// Never, but for an `Optional`.
+  /// Never, except for an `Optional`.
   public var isNull: Bool { false }
 }
 

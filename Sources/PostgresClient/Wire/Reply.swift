@@ -67,7 +67,7 @@ extension PostgresError {
 /// Statements that travel together, and the reply to them.
 final class Request: Sendable {
   enum Work: Sendable {
-    /// One implicit transaction; empty for a mere Sync.
+    /// One implicit transaction; empty for a Sync alone.
     case statements([Step])
     /// Text for the simple protocol.
     case script(String)

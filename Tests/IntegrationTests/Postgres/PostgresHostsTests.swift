@@ -61,7 +61,7 @@ struct PostgresHostsTests {
   }
 
   @Test(
-    "a caller whose time ends while the first host is being tried hears what goes on, not that the pool is too small")
+    "a caller whose time ends while the first host is being tried gets the reason, not that the pool is too small")
   func stillConnecting() async throws {
     let silent = try SilentAddress()
     var configuration = testConfiguration("postgresql://me@127.0.0.1:\(silent.port)/d")

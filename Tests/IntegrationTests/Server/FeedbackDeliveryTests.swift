@@ -151,7 +151,7 @@ struct FeedbackDeliveryTests {
     }
   }
 
-  @Test("feedback goes with its review")
+  @Test("feedback is deleted with its review")
   func deleted() async throws {
     try await withServerStack { stack in
       _ = try await review(stack, gate: "all")

@@ -211,7 +211,7 @@ struct HolderSessionTests {
     }
   }
 
-  @Test("a lock on the holder's row stops no heartbeat session and no pool; afterwards the holder is heard again")
+  @Test("a lock on the holder's row stops no heartbeat session and no pool; afterwards its heartbeats arrive again")
   func lockedRow() async throws {
     try await withService { test, _, service in
       let session = try await test.sql("SELECT backend_pid FROM baton_holders")[0].decode(0, as: Int32.self)

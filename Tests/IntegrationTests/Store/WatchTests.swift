@@ -75,7 +75,7 @@ struct WatchTests {
     }
   }
 
-  @Test("a minute counts what the worker accepted, heard of or not, how long it waited, and what ended")
+  @Test("a minute counts what the worker accepted, reported on or not, how long it waited, and what ended")
   func flow() async throws {
     try await withTestStore { test in
       let ids = try await test.insert(4)

@@ -4,7 +4,7 @@ package import ReviewQueue
 internal import ReviewStore
 internal import Reviews
 
-/// Looks at so many of the oldest dead letters, and leaves them where they are; throws if the broker cannot be reached.
+/// Looks at up to `limit` of the oldest dead letters, and leaves them where they are; throws if the broker cannot be reached.
 package typealias PeekDeadLetters = @Sendable (_ limit: Int) async throws -> [DeadLetter]
 
 /// What one look at the dead-letter queue has found.

@@ -38,7 +38,7 @@ actor LiveFeed {
   static let subscriberCountMax = 256
   /// How often a topic is asked for, at most.
   static let interval = Duration.seconds(2)
-  /// A loop rests for so many times as long as it has worked: what watching costs stays a tenth of one connection.
+  /// A loop rests this many times as long as it has worked, so that watching costs at most a tenth of one connection.
   private static let restFactor = 9
 
   init(interval: Duration = LiveFeed.interval, render: @escaping @Sendable (Topic) async -> Snapshot) {

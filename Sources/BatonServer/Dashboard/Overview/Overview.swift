@@ -65,7 +65,7 @@ actor OverviewReader {
   private func readHistory(_ now: Timestamp) async throws {
     let age = readAt.map { now.since($0) } ?? Self.hour
     guard age >= Self.historyInterval else { return }
-    // Two more than have passed: a minute's figures change until those who began in it are done.
+    // Two more than have passed: a minute's figures change until the transactions that began in it are done.
     let count = Int(min(age, Self.hour) / .seconds(60)) + 2
     let fresh = try await store.flow(minutes: count)
     failures = try await store.recentFailures()
