@@ -25,7 +25,19 @@ let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let sqlite = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqliteCalls = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+
+/// What only other packages import, and has an exact version here. On a platform that Baton does not run on: without a target that names
+/// it, each build would warn of a package that nothing uses.
+let pinned = [
+  ("Algorithms", "swift-algorithms"), ("SwiftASN1", "swift-asn1"), ("AsyncAlgorithms", "swift-async-algorithms"),
+  ("Atomics", "swift-atomics"), ("X509", "swift-certificates"), ("Configuration", "swift-configuration"),
+  ("Tracing", "swift-distributed-tracing"), ("StructuredFieldValues", "swift-http-structured-headers"),
+  ("NIOExtras", "swift-nio-extras"), ("NIOHTTP2", "swift-nio-http2"),
+  ("NIOTransportServices", "swift-nio-transport-services"), ("Numerics", "swift-numerics"),
+  ("ServiceContextModule", "swift-service-context"), ("SymbolKit", "swift-docc-symbolkit"),
+].map { Target.Dependency.product(name: $0, package: $1, condition: .when(platforms: [.wasi])) }
 
 /// A module of Baton. The targets stand in the order of their layers: a module imports only from above itself.
 func module(
@@ -46,45 +58,74 @@ let package = Package(
     .library(name: "AMQPClient", targets: ["AMQPClient"]),
     .library(name: "PostgresClient", targets: ["PostgresClient"]),
   ],
+  // Exact versions, also of what these packages need themselves, so that a build today and one in a year are made of the same. Package.resolved
+  // is not tracked: it names commits, and a machine that reads its packages from a mirror has other commits for the same versions.
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
-    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
-    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
-    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
-    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
-    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
-    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
-    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", exact: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
+    .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+    .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", exact: "1.5.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2"),
+
+    // Needed by the packages above; no target of Baton imports them.
+    .package(url: "https://github.com/apple/swift-algorithms", exact: "1.2.1"),
+    .package(url: "https://github.com/apple/swift-asn1", exact: "1.7.4"),
+    .package(url: "https://github.com/apple/swift-async-algorithms", exact: "1.1.4"),
+    .package(url: "https://github.com/apple/swift-atomics", exact: "1.3.0"),
+    .package(url: "https://github.com/apple/swift-certificates", exact: "1.21.1"),
+    .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0"),
+    .package(url: "https://github.com/apple/swift-distributed-tracing", exact: "1.7.3"),
+    .package(url: "https://github.com/apple/swift-http-structured-headers", exact: "1.7.0"),
+    .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
+    .package(url: "https://github.com/apple/swift-nio-http2", exact: "1.46.0"),
+    .package(url: "https://github.com/apple/swift-nio-transport-services", exact: "1.28.0"),
+    .package(url: "https://github.com/apple/swift-numerics", exact: "1.1.1"),
+    .package(url: "https://github.com/apple/swift-service-context", exact: "1.5.1"),
+    .package(url: "https://github.com/swiftlang/swift-docc-symbolkit", exact: "1.0.0"),
   ],
   targets: [
     .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CLinux"),
 
     module("Reviews"),
+    module("Certificates", ["COpenSSL"]),
+    module("HTTPTrust", ["Certificates", nio, nioPosix, nioSSL]),
     module("Executors", ["CLinux"]),
     module("Resilience", [deque]),
-    module("Telemetry", ["CLinux", "Reviews", deque, log, metrics]),
-    module("AMQPClient", ["CRabbitMQ", "Executors", "Resilience", deque, log]),
-    module("PostgresClient", ["CPostgres", "Executors", "Resilience", deque, log]),
-    module("Settings", ["AMQPClient", "PostgresClient", "Reviews", .product(name: "Yams", package: "Yams")]),
+    module("HTTPKit", [httpServer, httpServerCore, nio, nioHTTP, log]),
+    module("Telemetry", ["CLinux", "Resilience", "Reviews", deque, log, metrics]),
+    module("AMQPClient", ["CRabbitMQ", "Certificates", "Executors", "Resilience", deque, log]),
+    module("PostgresClient", ["CPostgres", "Certificates", "Executors", "Resilience", deque, log]),
+    module(
+      "Settings", ["AMQPClient", "Certificates", "PostgresClient", "Reviews", .product(name: "Yams", package: "Yams")]),
 
     module(
       "ReviewStore", ["PostgresClient", "Resilience", "Reviews", log], resources: [.embedInCode("Migrations")]),
     module("ReviewQueue", ["AMQPClient", "Resilience", "Reviews", log]),
     module("WorkerAPI", ["Reviews", crypto]),
     module(
-      "WorkerClient", ["Resilience", "Reviews", "WorkerAPI", deque, nio, nioHTTP, nioPosix, nioTLS, nioSSL, log]),
+      "WorkerClient",
+      ["HTTPTrust", "Resilience", "Reviews", "WorkerAPI", deque, nio, nioHTTP, nioPosix, nioTLS, nioSSL, log]),
     module(
-      "Platforms", ["Resilience", "Reviews", "WorkerAPI", crypto, cryptoExtras, httpClient, nio, nioHTTP, log],
+      "Platforms",
+      [
+        "Certificates", "HTTPTrust", "Resilience", "Reviews", "WorkerAPI", crypto, cryptoExtras, httpClient, nio,
+        nioHTTP,
+        log,
+      ],
       resources: [.embedInCode("Templates")]),
     module(
       "Dispatching",
@@ -95,16 +136,16 @@ let package = Package(
     module(
       "ReferenceWorker",
       [
-        "CLinux", "Resilience", "Reviews", "Telemetry", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP,
-        lifecycle, log, sqlite,
+        "CLinux", "HTTPKit", "HTTPTrust", "Resilience", "Reviews", "Telemetry", "WorkerAPI", httpClient, httpServer,
+        httpTypes, nio, nioHTTP, lifecycle, log, sqlite, sqliteCalls,
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
     module(
       "BatonServer",
       [
-        "Platforms", "PostgresClient", "Resilience", "Reviews", "ReviewQueue", "ReviewStore", "Telemetry", "WorkerAPI",
-        "WorkerClient", crypto, httpServer, httpServerCore, httpTypes, nio, lifecycle, log,
+        "HTTPKit", "Platforms", "PostgresClient", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Telemetry",
+        "WorkerAPI", "WorkerClient", crypto, httpServer, httpServerCore, httpTypes, nio, lifecycle, log,
       ], resources: [.embedInCode("API/OpenAPI"), .embedInCode("Dashboard/Assets")]),
     .target(
       name: "Sandbox",
@@ -113,15 +154,16 @@ let package = Package(
     module(
       "Assembly",
       [
-        "AMQPClient", "BatonServer", "Dispatching", "Platforms", "PostgresClient", "Resilience", "ReviewQueue",
-        "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI", "WorkerClient", httpClient, lifecycle, nio,
-        nioPosix, unixSignals, log,
+        "AMQPClient", "BatonServer", "Certificates", "Dispatching", "HTTPTrust", "Platforms", "PostgresClient",
+        "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI", "WorkerClient",
+        httpClient, lifecycle, nio, nioPosix, unixSignals, log,
       ]),
     .executableTarget(
       name: "baton",
       dependencies: [
-        "AMQPClient", "Assembly", "BatonServer", "Dispatching", "Platforms", "PostgresClient", "ReferenceWorker",
-        "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Sandbox", "Settings", "Telemetry", "WorkerAPI",
+        "AMQPClient", "Assembly", "BatonServer", "CLinux", "Dispatching", "HTTPTrust", "Platforms", "PostgresClient",
+        "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Sandbox", "Settings", "Telemetry",
+        "WorkerAPI",
         "WorkerClient", .product(name: "ArgumentParser", package: "swift-argument-parser"), httpClient, lifecycle, log,
       ],
       swiftSettings: strict),
@@ -129,50 +171,54 @@ let package = Package(
       name: "baton-bench",
       dependencies: [
         "Assembly", "Dispatching", "Platforms", "Reviews", "Settings", "Telemetry", "WorkerAPI", log,
-      ],
+      ] + pinned,
       swiftSettings: strict),
 
     module(
       "Support",
       [
         "AMQPClient", "PostgresClient", "Resilience", "ReviewStore", "Reviews", "WorkerAPI", crypto, nio, nioHTTP,
-        nioPosix, log,
+        nioPosix, nioSSL, log,
       ], path: "Tests/Support", resources: [.copy("RecordedWebhooks")]),
+    tests("CertificatesTests", ["Certificates", "Support"]),
     tests("ExecutorsTests", ["Executors"]),
     tests("ResilienceTests", ["Resilience", "Support"]),
+    tests("HTTPKitTests", ["HTTPKit", "Support", httpServer, nio, log]),
     tests("TelemetryTests", ["Reviews", "Support", "Telemetry", log, metrics, metricsTestKit]),
-    tests("SettingsTests", ["Reviews", "Settings"]),
+    tests("SettingsTests", ["AMQPClient", "PostgresClient", "Reviews", "Settings", "Support"]),
     tests("ReviewsTests", ["Reviews"]),
     tests("AMQPClientTests", ["AMQPClient", "CRabbitMQ", "Executors", "Support"]),
     tests("PostgresClientTests", ["PostgresClient", "Resilience", "Support", log]),
     tests("WorkerAPITests", ["Reviews", "WorkerAPI", crypto]),
     tests(
       "WorkerClientTests",
-      ["Reviews", "Support", "WorkerAPI", "WorkerClient", httpClient, nio, nioHTTP, nioPosix, log]),
+      ["HTTPTrust", "Reviews", "Support", "WorkerAPI", "WorkerClient", httpClient, nio, nioHTTP, nioPosix, nioSSL, log]),
     tests(
       "ReferenceWorkerTests",
       [
-        "ReferenceWorker", "Resilience", "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient", httpClient,
-        httpServer, httpTypes, nio, nioHTTP, lifecycle, log, sqlite,
+        "HTTPKit", "HTTPTrust", "ReferenceWorker", "Resilience", "Reviews", "Support", "Telemetry", "WorkerAPI",
+        "WorkerClient", httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle, log, sqlite,
       ]),
     tests(
       "BatonTests",
       [
         "baton", "AMQPClient", "PostgresClient", "ReviewStore", "Reviews", "Settings", "Telemetry",
+        .product(name: "Yams", package: "Yams"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     tests(
       "PlatformsTests",
       [
-        "Platforms", "Resilience", "Reviews", "Sandbox", "Support", "WorkerAPI", crypto, cryptoExtras, httpClient,
-        httpServer, httpTypes, nio, nioHTTP, lifecycle, log,
+        "HTTPTrust", "Platforms", "Resilience", "Reviews", "Sandbox", "Support", "WorkerAPI", crypto, cryptoExtras,
+        httpClient,
+        httpServer, httpTypes, nio, nioHTTP, nioSSL, lifecycle, log,
       ], resources: [.copy("Fixtures")]),
     tests("SandboxTests", ["Reviews", "Sandbox", "WorkerAPI", httpClient, httpTypes, nio, nioHTTP, lifecycle, log]),
     tests(
       "BatonServerTests",
       [
-        "AMQPClient", "BatonServer", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore", "Reviews", "Support",
-        "Telemetry", "WorkerAPI", httpServer, httpTypes, lifecycle, log, nio,
+        "AMQPClient", "BatonServer", "HTTPKit", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore", "Reviews",
+        "Support", "Telemetry", "WorkerAPI", httpServer, httpTypes, lifecycle, log, nio,
       ]),
     tests(
       "IntegrationTests",

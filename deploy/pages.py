@@ -132,7 +132,7 @@ def check_commands():
 
 
 def check_links():
-    for path, text in [*texts(".md"), (ROOT / "README.md", (ROOT / "README.md").read_text())]:
+    for path, text in [*texts(".md"), *((path, path.read_text()) for path in sorted(ROOT.glob("*.md")))]:
         for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
             if "://" not in link and not (path.parent / link).exists():
                 yield f"{path}: leads to {link}, which is not there"
@@ -143,9 +143,36 @@ def check_links():
             yield f"{path} is not in deploy/README.md"
 
 
+def check_images():
+    """Every image that is built from or run has its tag in container/images, so that container/pin finds its digest."""
+    known = set((DEPLOY / "container/images").read_text().split())
+    for name in ("Dockerfile", "compose.yaml"):
+        text = (DEPLOY / "container" / name).read_text()
+        named = {f"{n}={tag}" for n, tag in re.findall(r"\$\{(\w+_IMAGE):-([^}]+)\}", text)}
+        named |= {f"{n}={tag}" for n, tag in re.findall(r"^ARG (\w+_IMAGE)=(\S+)", text, re.M)}
+        yield from (f"container/{name}: {image} is not in container/images" for image in sorted(named - known))
+        plain = re.findall(r"^\s+image: ([^$\s]+)|^FROM (?!\$|scratch|build|runtime)(\S+)", text, re.M)
+        yield from (f"container/{name}: {a or b} cannot be pinned" for a, b in plain if (a or b) != "baton")
+
+
+def check_bill():
+    """container/sbom.py lists every pinned Swift package and every installed Debian package, each with its version."""
+    sys.path.insert(0, str(DEPLOY / "container"))
+    import sbom
+    resolved = json.dumps({"pins": [{"location": "https://github.com/apple/swift-nio.git", "state": {"version": "2.1.0", "revision": "c0"}}]})
+    status = "Package: libpq5\nStatus: install ok installed\nArchitecture: amd64\nVersion: 15.18-0+deb12u1\n\n" \
+        "Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 1\n"
+    made = sbom.bill(resolved, status, "1.0.0")
+    listed = [part["purl"] for part in made["components"]]
+    if listed != ["pkg:deb/debian/libpq5@15.18-0%2Bdeb12u1?arch=amd64&distro=debian-12", "pkg:swift/github.com/apple/swift-nio@2.1.0"]:
+        yield f"container/sbom.py lists {listed}"
+    if made["bomFormat"] != "CycloneDX" or made != sbom.bill(resolved, status, "1.0.0"):
+        yield "container/sbom.py does not give the same list for the same input"
+
+
 def main():
     write = "--write" in sys.argv
-    found = [*check_operator_rules(write), *check_alerts(), *check_metrics(), *check_settings(), *check_commands(), *check_links()]
+    found = [*check_operator_rules(write), *check_alerts(), *check_metrics(), *check_settings(), *check_commands(), *check_links(), *check_images(), *check_bill()]
     print("\n".join(found) or f"    {len(alerts())} alerts with runbooks and tests; all names and links lead somewhere")
     sys.exit(bool(found))
 

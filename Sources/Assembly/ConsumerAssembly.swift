@@ -1,6 +1,7 @@
 internal import AMQPClient
 internal import AsyncHTTPClient
 package import Dispatching
+internal import HTTPTrust
 internal import Logging
 package import Platforms
 internal import PostgresClient
@@ -28,17 +29,18 @@ package struct ConsumerAssembly: Sendable {
     let circuits = Circuits()
     let platform = PlatformPreparer(
       access: platforms.access, circuits: circuits,
-      flags: Self.flags(settings, httpClient: platforms.httpClient, logger: process.logger), logger: process.logger)
+      flags: Self.flags(process, httpClient: platforms.httpClient), logger: process.logger)
     let worker = try WorkerClient(
-      baseURL: settings.workerURL ?? "", token: settings.workerToken ?? Secret(""), timeout: settings.workerTimeout,
-      connectionMax: process.files[.worker] ?? settings.prefetch, logger: process.logger)
+      baseURL: settings.workerURL ?? "", token: settings.workerToken?.current ?? Secret(""),
+      timeout: settings.workerTimeout, connectionMax: process.files[.worker] ?? settings.prefetch,
+      trust: process.trust, logger: process.logger)
     consumer = Consumer(
       Consumer.Dependencies(
         store: process.store, deliveries: source, tickets: process.tickets, preparer: preparer ?? platform,
         worker: worker, workerURL: settings.workerURL ?? "",
         workerCircuit: Circuit(
           name: "worker", breaker: CircuitBreaker(probeTimeout: max(.seconds(60), settings.workerTimeout * 3))),
-        holderState: process.holderState, metrics: process.metrics),
+        keys: process.keyWatch ?? KeyWatch { nil }, holderState: process.holderState, metrics: process.metrics),
       holder: process.holder.id, policy: process.policy, logger: process.logger)
     let (consumer, metrics) = (consumer, process.metrics)
     process.readiness.register("consumer") { consumer.fault }
@@ -56,10 +58,12 @@ package struct ConsumerAssembly: Sendable {
   }
 
   /// PostHog's flags where it is set, else those of the settings.
-  private static func flags(_ settings: Settings, httpClient: HTTPClient, logger: Logger) -> any FeatureFlags {
+  private static func flags(_ process: DispatcherProcess, httpClient: HTTPClient) -> any FeatureFlags {
+    let settings = process.settings
     let own = SettingsFlags(version: settings.agentVersion, percent: settings.agentVersionPercent)
     guard let url = settings.posthogURL, let key = settings.posthogKey else { return own }
-    return PostHogFlags(url: url, key: key, fallback: own, httpClient: httpClient, logger: logger) ?? own
+    return PostHogFlags(
+      url: url, key: key, fallback: own, httpClient: httpClient, trust: process.trust, logger: process.logger) ?? own
   }
 }
 
@@ -67,10 +71,10 @@ extension DispatcherProcess {
   /// A client of the worker for the reaper, and for the dashboard; nil where no worker is set.
   /// - Parameter timeout: of one call; nil for BATON_WORKER_TIMEOUT.
   package func workerClient(timeout: Duration? = nil) throws -> WorkerClient? {
-    guard let url = settings.workerURL, let token = settings.workerToken else { return nil }
+    guard let url = settings.workerURL, let token = settings.workerToken?.current else { return nil }
     return try WorkerClient(
       baseURL: url, token: token, timeout: timeout ?? settings.workerTimeout,
-      connectionMax: files[.workerQuestions] ?? 1, logger: logger)
+      connectionMax: files[.workerQuestions] ?? 1, trust: trust, logger: logger)
   }
 
   /// The reaper of this process.

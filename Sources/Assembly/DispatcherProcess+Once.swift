@@ -11,7 +11,7 @@ extension DispatcherProcess {
   /// How long a one-shot command waits for the broker.
   private static let connectTimeout: Duration = .seconds(10)
 
-  /// Runs a pass of a role as a one-shot command: nothing is waited for that cannot be had now.
+  /// Runs a pass of a role as a one-shot command, which does not wait for what is unavailable now.
   /// - Throws: `PostgresError`, `AMQPError` or `Migrator.SchemaFault`.
   package func runOnce(_ body: @escaping @Sendable (DispatcherProcess, HolderSession) async throws -> Void) async throws
   {
@@ -37,9 +37,9 @@ extension DispatcherProcess {
     await pool.close()
   }
 
-  /// Says at once, and with the reason, where the broker cannot be reached, or has a queue that is not Baton's.
+  /// Fails at once, with the reason, if the broker cannot be reached or has a queue that is not Baton's.
   private func checkBroker() async throws {
-    // The publisher's connection is the one to tell of.
+    // The publisher's connection is the one to report.
     let connection = try await AMQPConnection.connect(broker, logger: logger.quiet(below: .notice))
     do {
       try await connection.declare(ReviewTopology.topology(queue: settings.queue))

@@ -2,6 +2,7 @@ package import AMQPClient
 package import BatonServer
 package import Dispatching
 internal import Glibc
+package import HTTPTrust
 package import Logging
 package import PostgresClient
 package import Resilience
@@ -32,6 +33,8 @@ package struct DispatcherProcess: Sendable {
   package let claims: ClaimPublisher
   package let holder: Holder
   package let holderState: HolderState
+  /// Which certificates the worker and the platforms may have.
+  package let trust: HTTPTrust
   /// How many connections each part may have.
   package let files: OpenFiles
 
@@ -54,8 +57,8 @@ package struct DispatcherProcess: Sendable {
     self.logger = logger
     metrics = BatonMetrics(factory: registry)
     policy = DispatchPolicy(settings)
-    var database = PostgresConfiguration(
-      conninfo: settings.databaseURL?.reveal() ?? "", applicationName: "baton \(name)")
+    trust = HTTPTrust(authorityFile: settings.caFile)
+    var database = settings.databaseConfiguration("baton \(name)")
     database.sessionSettings = ReviewStore.sessionSettings
     database.optionalSessionSettings = ReviewStore.optionalSessionSettings
     database.poolSize = settings.databasePool
@@ -63,8 +66,7 @@ package struct DispatcherProcess: Sendable {
     self.database = database
     pool = PostgresPool(database, logger: logger)
     store = ReviewStore(pool: pool, logger: logger)
-    broker = try AMQPConfiguration(
-      urls: settings.amqpURLs.map { $0.reveal() }.joined(separator: ","), connectionName: "baton \(name)")
+    broker = try settings.amqpConfiguration("baton \(name)")
     publisher = AMQPPublisher(
       configuration: broker, topology: ReviewTopology.topology(queue: settings.queue), logger: logger)
     tickets = TicketPublisher(publisher: publisher, queue: settings.queue, logger: logger)
@@ -138,11 +140,17 @@ package struct DispatcherProcess: Sendable {
 
   /// The metrics port of roles that serve nothing else, where one is set.
   package func healthServices() -> [any Service] {
-    guard let port = settings.metricsPort else { return [] }
+    guard settings.metricsPort != nil else { return [] }
     let figures = LoadFigures(
       store: store, holderTimeout: settings.lease, ownerLimit: settings.ownerLimit, queueStats: queueFigures)
     let metrics = metrics
     registry.onCollect { await figures.measure(into: metrics) }
+    return probeServices()
+  }
+
+  /// The metrics port of a server, which has the same on its main port: there others may take all connections.
+  func probeServices() -> [any Service] {
+    guard let port = settings.metricsPort else { return [] }
     return [
       HealthServer(
         host: settings.metricsHost, port: port, connectionMax: files[.probes] ?? OpenFiles.Demand.probes.wanted,

@@ -2,7 +2,7 @@ package import Settings
 
 // What the parts of the roles ask for.
 extension OpenFiles.Demand {
-  /// Of a server that anybody may connect to.
+  /// Of a server that any client may connect to.
   package static let clients = Self(.clients, wanted: 1_024, least: 8)
   /// Of the metrics port.
   package static let probes = Self(.probes, wanted: 64, least: 4)
@@ -12,7 +12,7 @@ extension OpenFiles.Demand {
   }
 
   /// Of a consumer, and of feedback; a review makes three calls at once.
-  /// - Parameter reviewsAtOnce: 0 where none are prepared.
+  /// - Parameter reviewsAtOnce: 0 if none are prepared.
   package static func platforms(_ settings: Settings, reviewsAtOnce: Int = 0) -> Self {
     let hostCount = 1 + settings.gitlabHosts.count + (settings.posthogURL == nil ? 0 : 1)
     return Self(.platforms, wanted: 3 * reviewsAtOnce + 16, least: 2, cost: hostCount)

@@ -2,10 +2,10 @@ internal import Glibc
 internal import Settings
 
 extension OpenFiles {
-  /// Threads of the clients of Postgres and the broker, of the runtime, and of libraries that start one now and then.
+  /// Threads of the clients of Postgres and the broker, of the runtime, and of libraries that sometimes start one.
   static let threadCount = 14
 
-  /// Starts so many threads and ends them again: event loops end the process if they cannot have theirs.
+  /// Starts so many threads and ends them again: event loops end the process if they cannot start theirs.
   static func checkThreads(_ role: String, count: Int) throws(SettingsError) {
     let gate = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     pthread_mutex_init(gate, nil)

@@ -24,7 +24,7 @@ package struct OpenFiles: Sendable {
   package struct Demand: Sendable {
     package var use: Use
     package var wanted: Int
-    /// Without so many the role could not work.
+    /// The least that the role needs to work.
     package var least: Int
     /// Descriptors that one of them takes.
     package var cost: Int

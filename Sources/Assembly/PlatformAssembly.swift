@@ -17,7 +17,7 @@ package struct PlatformAssembly: Sendable {
       settings: PlatformSettings(
         githubAPIURL: settings.githubAPIURL, githubAppID: settings.githubAppID,
         githubPrivateKey: settings.githubPrivateKey, gitlabHosts: settings.gitlabHosts,
-        encryptionKey: settings.revealEncryptionKey() ?? []),
+        encryptionKeys: settings.revealEncryptionKeys(), trust: process.trust),
       httpClient: httpClient, integrationTokens: StoredIntegrationTokens(store: process.store), logger: process.logger)
   }
 

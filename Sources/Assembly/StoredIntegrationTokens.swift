@@ -11,7 +11,9 @@ struct StoredIntegrationTokens: IntegrationTokenStore {
   ) async throws -> StoredTokens? {
     let result = Box()
     let exists = try await store.changeIntegrationTokens(of: integration) { row in
-      let present = StoredTokens(own: row.tokenCiphertext, metadata: row.metadata)
+      let present = StoredTokens(
+        own: row.tokenCiphertext, metadata: row.metadata,
+        format: TokenCipher.Format(rawValue: row.sealFormat) ?? .keyed)
       let changed = try await body(present)
       await result.set(changed ?? present)
       guard let changed else { return nil }

@@ -1,3 +1,4 @@
+internal import HTTPKit
 package import Logging
 package import ReviewStore
 package import Reviews
@@ -20,12 +21,18 @@ package struct BatonServer: Service {
     package var port: Int
     /// How many connections are accepted at once; further ones wait in the kernel's backlog.
     package var connectionMax: Int
-    /// `BATON_API_TOKEN`; without it `/api` answers only programs on this machine.
-    package var apiToken: Secret?
+    /// `BATON_API_TOKEN`, or a token that the process has made.
+    package var apiToken: SecretList
+    /// `BATON_READ_TOKEN`.
+    package var readToken: SecretList?
+    /// `BATON_TRUSTED_PROXIES` and `BATON_ACTOR_HEADER`.
+    package var proxies: TrustedProxies
+    /// How people sign in if the process has made its token.
+    package var loginLink: LoginLink?
     /// `BATON_CALLBACK_SECRET`.
-    package var callbackSecret: Secret?
-    /// Of `BATON_ENCRYPTION_KEY`: verifies the tokens that single runs report with.
-    package var authKey: AuthKey?
+    package var callbackSecret: SecretList?
+    /// Of `BATON_ENCRYPTION_KEY`: verify the tokens that single runs report with.
+    package var authKeys: [AuthKey]
     /// What webhooks are recognised by.
     package var webhooks: WebhookSecrets
     /// `BATON_LEASE`.
@@ -34,8 +41,9 @@ package struct BatonServer: Service {
     package var watch: WatchPolicy
 
     package init(
-      host: String, port: Int, connectionMax: Int = 1_024, apiToken: Secret? = nil, callbackSecret: Secret? = nil,
-      authKey: AuthKey? = nil,
+      host: String, port: Int, connectionMax: Int = 1_024, apiToken: SecretList, readToken: SecretList? = nil,
+      proxies: TrustedProxies = TrustedProxies(), loginLink: LoginLink? = nil, callbackSecret: SecretList? = nil,
+      authKeys: [AuthKey] = [],
       webhooks: WebhookSecrets = WebhookSecrets(), holderTimeout: Duration = .seconds(15),
       watch: WatchPolicy = WatchPolicy()
     ) {
@@ -43,15 +51,18 @@ package struct BatonServer: Service {
       self.port = port
       self.connectionMax = connectionMax
       self.apiToken = apiToken
+      self.readToken = readToken
+      self.proxies = proxies
+      self.loginLink = loginLink
       self.callbackSecret = callbackSecret
-      self.authKey = authKey
+      self.authKeys = authKeys
       self.webhooks = webhooks
       self.holderTimeout = holderTimeout
       self.watch = watch
     }
   }
 
-  private let listener: HTTPListener
+  private let listener: HTTPListener<RouteResponder>
 
   /// Puts the routes together; nothing listens yet. The gauges of the load are measured with every scrape from now on.
   /// - Parameters:
@@ -69,12 +80,13 @@ package struct BatonServer: Service {
       store: store, holderTimeout: configuration.holderTimeout, ownerLimit: configuration.watch.ownerLimit,
       queueStats: queueStats)
     registry.onCollect { await figures.measure(into: metrics) }
-    let authority = CallbackAuthority(secret: configuration.callbackSecret, key: configuration.authKey)
-    let access = AccessRule(token: configuration.apiToken)
+    let authority = CallbackAuthority(secrets: configuration.callbackSecret, keys: configuration.authKeys)
+    let access = AccessRule(
+      tokens: configuration.apiToken, readTokens: configuration.readToken, proxies: configuration.proxies)
     let routes =
       DashboardRoutes(
         store: store, figures: figures, deadLetters: deadLetters, worker: worker, access: access,
-        policy: configuration.watch, logger: logger
+        link: configuration.loginLink, policy: configuration.watch, logger: logger
       ).routes
       + SubmitRoute(store: store).routes
       + ReviewRoutes(store: store).routes
@@ -86,10 +98,12 @@ package struct BatonServer: Service {
       ).routes
       + HealthRoutes(registry: registry, readiness: readiness).routes
     listener = HTTPListener(
-      host: configuration.host, port: configuration.port, connectionMax: configuration.connectionMax, onBound: onBound,
+      host: configuration.host, port: configuration.port,
+      limits: ConnectionLimits(connectionMax: configuration.connectionMax),
       responder: RouteResponder(
-        table: RouteTable(routes), access: access, metrics: metrics),
-      logger: logger)
+        table: RouteTable(routes), access: access, metrics: metrics, refusals: Refusals(logger: logger)),
+      logger: logger,
+      onBound: onBound)
   }
 
   /// Serves until graceful shutdown, then lets the requests under way end; or until cancellation.

@@ -20,6 +20,14 @@ static inline amqp_rpc_reply_t baton_amqp_login_plain(
                                     AMQP_SASL_METHOD_PLAIN, user, password);
 }
 
+// The same for SASL EXTERNAL: the broker takes the account from the client's certificate.
+static inline amqp_rpc_reply_t baton_amqp_login_external(
+    amqp_connection_state_t connection, const char *vhost, int channel_max, int frame_max, int heartbeat,
+    const amqp_table_t *properties, const char *identity) {
+  return amqp_login_with_properties(connection, vhost, channel_max, frame_max, heartbeat, properties,
+                                    AMQP_SASL_METHOD_EXTERNAL, identity);
+}
+
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 

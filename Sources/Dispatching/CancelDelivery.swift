@@ -9,7 +9,7 @@ package import WorkerClient
 
 /// Notifies the worker which attempts were cancelled, out of the outbox that is written with each cancel.
 ///
-/// Part of `serve`, which always runs, woken by the notification of the outbox, and of the reaper, for where no server knows the
+/// Part of `serve`, which always runs, woken by the notification of the outbox, and of the reaper, in case no server knows the
 /// worker. Any number may run: an entry that one has taken is not taken by another until its call must have ended. What the worker does
 /// not accept comes due again, holds up nothing else, and is given up after a day.
 package struct CancelDelivery: Service {

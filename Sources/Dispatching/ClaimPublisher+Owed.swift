@@ -132,7 +132,7 @@ extension ClaimPublisher {
         let lost = found.filter { !noted.contains($0) && !state.inFlight.contains($0) && !state.owed.contains($0) }
         if state.owed.isEmpty { state.due = .now }
         state.owed += lost
-        // Unless another answer was lost meanwhile, which begins a new search.
+        // Unless another answer was lost in the meantime, which begins a new search.
         if state.search?.due == search.due { state.search = search.next(isDone: true) }
         return lost
       }

@@ -11,7 +11,7 @@ package import Telemetry
 ///
 /// A ticket without a confirm is owed: it was refused, or its connection was lost and nothing says whether it is in the queue. Owed tickets
 /// are published again, by this process and as soon as the broker takes them; the row decides, so that a second ticket does no harm. Their
-/// reviews stay queued meanwhile: what the broker does not take needs no change of the row, and nothing new is claimed before it is taken.
+/// reviews stay queued until then: a refused ticket needs no change of the row, and nothing new is claimed before the broker has taken it.
 package final class ClaimPublisher: Sendable {
   struct State {
     var pace = SlowStart(ClaimPublisher.waits)
@@ -22,7 +22,7 @@ package final class ClaimPublisher: Sendable {
     var inFlight: Set<Claim> = []
     /// Whether owed claims are among those in flight.
     var isRepeating = false
-    /// When the next try is due, where claims are owed.
+    /// When the next try is due, if claims are owed.
     var due = ContinuousClock.now
     /// The claims to look for, whose answer may have been lost.
     var search: ClaimSearch?

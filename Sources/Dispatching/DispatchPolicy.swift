@@ -5,15 +5,15 @@ package import ReviewStore
 package struct DispatchPolicy: Sendable {
   /// BATON_QUEUE
   package var queue = "baton.reviews"
-  /// BATON_MAX_QUEUE_DEPTH: the producer stops claiming while so many messages are ready.
+  /// BATON_MAX_QUEUE_DEPTH: the producer stops claiming while this many messages are ready.
   package var queueDepthMax = 1_000
   /// BATON_OWNER_LIMIT: reviews of an owner that are queued or running at once.
   package var ownerLimit = 20
   /// BATON_POLL_INTERVAL: how often to look without a notification.
   package var pollInterval: Duration = .seconds(5)
-  /// BATON_PREFETCH: reviews in the hands of one consumer.
+  /// BATON_PREFETCH: reviews that one consumer holds at once.
   package var prefetch = 256
-  /// BATON_LEASE: a holder without a heartbeat for so long is dead.
+  /// BATON_LEASE: a holder without a heartbeat for this time is dead.
   package var holderTimeout: Duration = .seconds(15)
   /// BATON_PREPARE_TIMEOUT: the longest that a lease lasts.
   package var leaseDuration: Duration = .seconds(60)

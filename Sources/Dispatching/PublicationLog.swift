@@ -5,9 +5,9 @@ internal import Synchronization
 
 /// Records confirmed publications, all of a moment in one statement.
 ///
-/// A moment later than they are confirmed: a lease that is taken meanwhile records the publication itself, and would otherwise have to
-/// wait for the row. Mostly nothing is left to record then. What is not recorded when a process dies is published once more, which
-/// does no harm.
+/// The record is written a moment after the confirm: a lease that is taken in between records the publication itself, and would otherwise
+/// have to wait for the row. Mostly nothing is left to record then. What is not recorded when a process dies is published once more,
+/// which does no harm.
 final class PublicationLog: Sendable {
   private struct State {
     var claims: [Claim] = []
@@ -39,7 +39,7 @@ final class PublicationLog: Sendable {
     guard !claims.isEmpty else { return }
     state.withLock { state in
       state.claims += claims
-      // A task of its own: it ends its work whatever happens to the caller.
+      // A task of its own: it finishes its work whatever happens to the caller.
       if state.recording == nil { state.recording = Task { await record() } }
     }
   }
@@ -76,8 +76,8 @@ final class PublicationLog: Sendable {
     }
   }
 
-  /// Keeps what could not be recorded for the next try, unless the end of all recording is awaited. What is not kept harms nothing: its tickets
-  /// are in the queue, a lease records the publication too, and the reaper's second ticket is one too many at worst.
+  /// Keeps what could not be recorded for the next try, unless the end of all recording is awaited. Dropping the rest is harmless: its
+  /// tickets are in the queue, a lease records the publication too, and at worst the reaper publishes a second ticket.
   private func keep(_ claims: [Claim], _ error: any Error) {
     let isNews = state.withLock { state in
       state.inFlight = []

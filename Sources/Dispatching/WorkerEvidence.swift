@@ -14,7 +14,7 @@ enum WorkerEvidence: Sendable {
 }
 
 extension ReviewStore {
-  /// Weighs an answer by what this worker has answered before. Only an answer that it does not have the review needs a look at that.
+  /// Weighs an answer by what this worker has answered before, which matters only if it answers that it does not have the review.
   /// - Throws: `PostgresError`.
   func weigh(_ answer: StatusAnswer, of workerURL: String) async throws -> WorkerEvidence {
     switch answer {

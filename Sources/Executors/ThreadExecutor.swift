@@ -13,7 +13,7 @@ internal import Synchronization
 /// while there was neither a job, nor a watch, nor a timer; a later job starts another. So nothing has to stop it, and an
 /// executor that is no longer referenced leaves nothing behind.
 ///
-/// It never fails for want of a resource. While no thread can be started, its work waits, and the start is tried again. While the
+/// It never fails because a resource is missing. While no thread can be started, its work waits, and the start is tried again. While the
 /// process has no descriptor left, the thread cannot be woken from poll(2): it looks for work every few milliseconds instead.
 ///
 /// Known weakness: one slow job delays everything on the same executor. Give each blocking client one of its own.
@@ -53,7 +53,7 @@ public final class ThreadExecutor: SerialExecutor {
     var jobs: [UnownedJob] = []
     var isWaiting = false
     var thread: pthread_t?
-    /// Wakes the thread from poll(2); -1 until a descriptor could be had. Stays open until the executor goes.
+    /// Wakes the thread from poll(2); -1 until a descriptor is available. Stays open until the executor goes.
     var wakeDescriptor: Int32 = -1
     /// What is missing at present, if anything is.
     var shortage: String?
@@ -81,7 +81,7 @@ public final class ThreadExecutor: SerialExecutor {
   /// Creates an executor; its thread starts with the first job.
   /// - Parameters:
   ///   - name: shown by `top -H` and debuggers; the first 15 bytes count.
-  ///   - onShortage: gets a sentence, for a log, when a thread or a descriptor cannot be had; once for each shortage.
+  ///   - onShortage: gets a sentence, for a log, when no thread or descriptor is available; once for each shortage.
   public convenience init(name: String, onShortage: @escaping @Sendable (String) -> Void = { _ in }) {
     self.init(name: name, onShortage: onShortage, makeThread: { pthread_create(&$0, nil, $1, $2) })
   }
@@ -106,7 +106,7 @@ public final class ThreadExecutor: SerialExecutor {
 
   // MARK: SerialExecutor
 
-  /// Queues a job and wakes the thread where it waits.
+  /// Queues a job and wakes the thread if it waits.
   public func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
     let mustWake = state.withLock { state in
@@ -126,7 +126,7 @@ public final class ThreadExecutor: SerialExecutor {
     isOnThread
   }
 
-  /// Traps where the caller is not on this executor's thread.
+  /// Traps if the caller is not on this executor's thread.
   public func checkIsolated() {
     precondition(isOnThread, "not on the thread of executor \(name)")
   }
@@ -205,7 +205,7 @@ public final class ThreadExecutor: SerialExecutor {
 
   // MARK: The thread
 
-  /// Sees to it that a thread takes in what has changed.
+  /// Ensures that a thread takes in what has changed.
   /// - Returns: the descriptor to write to, so that the thread leaves poll(2); nil if it does not wait there.
   private func startOrWake(_ state: inout State) -> Int32? {
     guard state.thread != nil else {

@@ -17,7 +17,7 @@ final class ConfigurationCache: Sendable {
 
   /// The configuration of a review.
   /// - Parameters:
-  ///   - text: nil where the owner has none that is enabled, or one that is too large to be read.
+  ///   - text: nil if the owner has none that is enabled, or one that is too large to be read.
   ///   - byteCount: the size of one that is too large to be read.
   /// - Throws: `.permanent` with `config_missing` or `config_invalid`, the latter naming every fault.
   func configuration(

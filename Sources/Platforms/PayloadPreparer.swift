@@ -16,7 +16,7 @@ package protocol PayloadPreparer: Sendable {
 package struct PreparedPayload: Sendable, Equatable {
   /// The encoded start request. It holds tokens and the prompt: not for a log.
   package var body: [UInt8]
-  /// The pull request's newest commit while preparing, which may be newer than the review's; nil where nobody asked.
+  /// The pull request's newest commit while preparing, which may be newer than the review's; nil if not asked for.
   package var headSha: String?
   /// The agent version that the owner asks for.
   package var agentVersion: String?

@@ -29,10 +29,10 @@ package struct PlatformAccess: Sendable {
     now: @escaping @Sendable () -> Date = { Date() }, logger: Logger
   ) throws(PlatformSettings.Faults) {
     let (base, app) = try settings.checked()
-    let cipher = TokenCipher(key: settings.encryptionKey)
+    let cipher = TokenCipher(keys: settings.encryptionKeys)
     let github = APIClient(
       base: base, httpClient: httpClient, timeout: settings.callTimeout, now: now, limits: RateLimits(),
-      answers: AnswerCache())
+      answers: AnswerCache(), trust: settings.trust)
     self.settings = settings
     self.cipher = cipher
     self.github = github

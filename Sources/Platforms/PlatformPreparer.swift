@@ -37,7 +37,7 @@ package struct PlatformPreparer: PayloadPreparer {
       logger: logger)
     gitlab = GitLabSource(api: access.gitlab, logger: logger)
     builder = PayloadBuilder(
-      authKey: AuthKey(encryptionKey: access.settings.encryptionKey),
+      authKey: AuthKey(encryptionKey: access.settings.encryptionKeys[0]),
       byteCountMax: payloadByteCountMax ?? StartRequest.byteCountMax, now: access.now)
     self.circuits = circuits
     self.flags = flags
@@ -45,6 +45,7 @@ package struct PlatformPreparer: PayloadPreparer {
   }
 
   package func prepare(_ review: LeasedReview) async throws(PreparationError) -> PreparedPayload {
+    if let fault = OutsideName.fault(of: review) { throw .permanent(.nameRefused, message: "Refused name: \(fault).") }
     let configuration = try configurations.configuration(
       review.configuration, byteCount: review.configurationByteCount, of: review.owner)
     try Self.checkIntegration(of: review)
@@ -73,7 +74,9 @@ package struct PlatformPreparer: PayloadPreparer {
   private static func checkIntegration(of review: LeasedReview) throws(PreparationError) {
     guard let id = review.platformIntegrationId else { return }
     guard let integration = review.integration else {
-      throw .permanent(.integrationMissing, message: "Integration \(id.lowercase) does not exist.")
+      throw .permanent(
+        .integrationMissing, message: "Integration \(id.lowercase) does not exist, or is another owner's or platform's."
+      )
     }
     guard !integration.isRevoked else {
       throw .permanent(.integrationRevoked, message: "Integration \(id.lowercase) was revoked.")

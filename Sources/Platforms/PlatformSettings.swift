@@ -1,3 +1,4 @@
+package import HTTPTrust
 package import Reviews
 
 /// What the platforms need to know about the installation.
@@ -10,21 +11,25 @@ package struct PlatformSettings: Sendable {
   package var githubPrivateKey: Secret?
   /// The GitLab hosts that may be called, with a port or for all ports.
   package var gitlabHosts: [String]
-  /// The 32 bytes that encrypt stored tokens and from which callback tokens are signed.
-  package var encryptionKey: [UInt8]
+  /// The keys of stored tokens, 32 bytes each; the first seals, and signs the tokens of callbacks.
+  package var encryptionKeys: [[UInt8]]
   /// The deadline of one call of an API, whole.
   package var callTimeout: Duration
+  /// Which certificates the platforms may have.
+  package var trust: HTTPTrust
 
   package init(
     githubAPIURL: String = "https://api.github.com", githubAppID: String? = nil, githubPrivateKey: Secret? = nil,
-    gitlabHosts: [String] = ["gitlab.com"], encryptionKey: [UInt8], callTimeout: Duration = .seconds(10)
+    gitlabHosts: [String] = ["gitlab.com"], encryptionKeys: [[UInt8]], callTimeout: Duration = .seconds(10),
+    trust: HTTPTrust = HTTPTrust()
   ) {
     self.githubAPIURL = githubAPIURL
     self.githubAppID = githubAppID
     self.githubPrivateKey = githubPrivateKey
     self.gitlabHosts = gitlabHosts
-    self.encryptionKey = encryptionKey
+    self.encryptionKeys = encryptionKeys
     self.callTimeout = callTimeout
+    self.trust = trust
   }
 
   /// What is wrong with the settings: every fault, each with the name of its variable.
@@ -38,8 +43,12 @@ package struct PlatformSettings: Sendable {
     var faults: [String] = []
     let github = APIBase(githubAPIURL)
     if github == nil { faults.append("BATON_GITHUB_API_URL: expected an http or https URL without a user and a query") }
-    if encryptionKey.count != TokenCipher.keyByteCount {
-      faults.append("BATON_ENCRYPTION_KEY: expected \(TokenCipher.keyByteCount) bytes, not \(encryptionKey.count)")
+    if github?.keepsSecrets == false {
+      faults.append("BATON_GITHUB_API_URL: would send tokens without encryption to another machine: give an https URL")
+    }
+    if encryptionKeys.isEmpty || encryptionKeys.contains(where: { $0.count != TokenCipher.keyByteCount }) {
+      faults.append(
+        "BATON_ENCRYPTION_KEY: expected \(TokenCipher.keyByteCount) bytes, or several times that with commas between")
     }
     var app: GitHubApp?
     switch (githubAppID, githubPrivateKey) {

@@ -34,6 +34,8 @@ enum CollectFailure: Error, Sendable, Equatable {
   case retry(message: String)
   /// To be tried again after a while; nobody's fault.
   case wait(message: String, for: Duration)
+  /// This process lacks the key of the stored token.
+  case keyMissing(message: String)
   /// A call failed in a way that is not for the source to judge.
   /// - Parameter hint: what is special about it; empty or a sentence.
   case call(APIFault, hint: String = "")
@@ -47,6 +49,11 @@ extension PullRequestSource {
     case .failure(.rateLimited(let delay)): throw .call(.rateLimited(retryAfter: delay))
     case .failure: return nil
     }
+  }
+
+  /// The repository's name at present, as a platform reports it; the review's own if that is no name.
+  static func repository(_ reported: String?, of review: LeasedReview) -> String {
+    reported.flatMap { OutsideName.repositoryFault($0) == nil ? $0 : nil } ?? review.repoFullName
   }
 
   /// What it means that a pull request could not be served: where the host has meanwhile answered about the comments, it is

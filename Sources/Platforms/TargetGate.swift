@@ -37,6 +37,8 @@ struct TargetGate: Sendable {
       answered()
       return .transient(message: message, retryAfter: nil)
     case .wait(let message, let delay): return .transient(message: message, retryAfter: delay)
+    // Not a word about the host: it was not called.
+    case .keyMissing(let message): return .keyMissing(message: message)
     case .call(let fault, let hint):
       return judge(fault, hint.isEmpty ? "" : " \(hint)", of: review)
     }

@@ -1,3 +1,4 @@
+internal import Certificates
 internal import Executors
 internal import Logging
 
@@ -104,12 +105,43 @@ struct ConnectAttempt {
     let reply = Reply<Void>()
     await connection.start(
       parameters, tcpTimeout: plan.tcpTimeout(addressCount: addressCount), loginTimeout: plan.timeout, reply)
-    try await reply.value { [executor] in
-      executor.enqueueOnce { connection.assumeIsolated { $0.end(.cancelled) } }
+    do {
+      try await reply.value { [executor] in
+        executor.enqueueOnce { connection.assumeIsolated { $0.end(.cancelled) } }
+      }
+    } catch {
+      throw await explained(error, target, plan)
     }
+    await warnIfOpen(connection, target, plan)
     await applyOptionalSettings(to: connection)
     configuration.preferred.note(target)
     return connection
+  }
+
+  /// libpq says only "certificate verify failed": a look at the server's certificate says why.
+  private func explained(
+    _ error: PostgresError, _ target: ConnectPlan.Target, _ plan: ConnectPlan
+  ) async -> PostgresError {
+    guard error.kind == .connectionFailed, TLSPlan.isFault(error.message), let look = plan.tls.look(at: target) else {
+      return error
+    }
+    let fault = await blocking.tlsFault(look)
+    guard let fault = fault ?? TLSPlan.advice(error.message, look) else { return error }
+    var error = error
+    error.message += "; TLS: \(fault)"
+    return error
+  }
+
+  /// Says once what others on the way to another machine can read or forge.
+  private func warnIfOpen(_ connection: PostgresConnection, _ target: ConnectPlan.Target, _ plan: ConnectPlan) async {
+    let isHere = PostgresConfiguration.isHere(target.host.name.isEmpty ? target.address : target.host.name)
+    let isEncrypted = await connection.isEncrypted
+    guard !isHere, !plan.tls.verifies || !isEncrypted else { return }
+    let what = isEncrypted ? "is encrypted, but the server is not verified" : "is not encrypted"
+    guard configuration.notices.isFirst("\(target.label) \(what)") else { return }
+    logger.warning(
+      "the session with Postgres \(what): others on the way can read and change it; set sslmode=verify-full and sslrootcert in the connection string",
+      metadata: ["server": "\(target.label)"])
   }
 
   private static let settings = Statement(

@@ -46,6 +46,8 @@ struct ConnectPlan: Sendable {
   let rounds: [String]
   /// For TCP, of each address; then once more for TLS and log-in.
   let timeout: Duration
+  /// How the server's certificate is verified.
+  let tls: TLSPlan
   /// Whether the time was asked for by the connection string: then each address gets all of it.
   private let isTimeoutGiven: Bool
 
@@ -63,6 +65,7 @@ struct ConnectPlan: Sendable {
     let sessions = effective["target_session_attrs"] ?? "any"
     // libpq's own rule: first all hosts for a standby, then all for any server.
     rounds = sessions == "prefer-standby" ? ["standby", "any"] : [sessions]
+    tls = TLSPlan(effective)
     let given = effective["connect_timeout"].flatMap { Int64($0.trimmed) }.flatMap { $0 > 0 ? $0 : nil }
     isTimeoutGiven = given != nil
     // Not below two seconds, as libpq has it: a slow start of the handshake is no silence.

@@ -108,9 +108,14 @@ struct ConnectionString: Sendable {
     let parts = message.split(separator: "\"", omittingEmptySubsequences: false)
     let isURI = afterScheme(text) != nil
     guard parts.count > 2, parts[1].allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }),
-      isURI ? !query.contains("@") : !text.contains("password")
+      isURI ? !query.contains("@") : Self.looksLikePairs(text)
     else { return "(name not shown)" }
     return "'\(parts[1].prefix(40))'"
+  }
+
+  /// Whether a text without a scheme is meant as pairs, and has no password among them. Otherwise its first word may be one.
+  private static func looksLikePairs(_ text: String) -> Bool {
+    !text.contains("password") && ["host=", "dbname=", "service="].contains { text.contains($0) }
   }
 
   // MARK: Values

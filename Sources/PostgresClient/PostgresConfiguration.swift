@@ -1,3 +1,4 @@
+internal import Certificates
 internal import Glibc
 public import Resilience
 
@@ -22,6 +23,8 @@ public struct PostgresConfiguration: Sendable {
   private let connectionString: Result<ConnectionString, ConnectionString.Fault>
   /// Which server accepted last; shared by all copies of this configuration.
   let preferred = PreferredTarget()
+  /// What has been said once; shared by all copies of this configuration.
+  let notices = Notices()
   /// Shown by `pg_stat_activity`.
   public let applicationName: String
 
@@ -44,6 +47,10 @@ public struct PostgresConfiguration: Sendable {
   public var optionalSessionSettings: [String: String] = [:]
   /// When a silent peer is taken for dead.
   public var keepalives = Keepalives()
+  /// A PEM file of authorities that a server's certificate is verified against (libpq's `sslrootcert`), where neither the connection
+  /// string, nor a service, nor PGSSLROOTCERT names one. Then `sslmode` is `verify-full` for servers on other machines, unless it is
+  /// given too.
+  public var authorityFile: String?
 
   /// Reads a connection string.
   /// - Parameters:
@@ -90,11 +97,32 @@ public struct PostgresConfiguration: Sendable {
       ("tcp_user_timeout", "\(keepalives.userTimeout.microseconds / 1_000)"),
       ("target_session_attrs", Self.defaultSessions),
     ]
+    parameters += authorityParameters
     parameters += target
     parameters.append(("application_name", applicationName))
     parameters.append(("client_encoding", "UTF8"))
     if !sessionSettings.isEmpty { parameters.append(("options", options(target))) }
     return parameters
+  }
+
+  /// libpq's TLS parameters of `authorityFile`; those of the connection string, which follow, win.
+  private var authorityParameters: [(keyword: String, value: String)] {
+    guard let authorityFile, let target, target["service"] == nil, getenv("PGSERVICE") == nil,
+      getenv("PGSSLROOTCERT") == nil
+    else { return [] }
+    let file = [(keyword: "sslrootcert", value: authorityFile)]
+    return isElsewhere && getenv("PGSSLMODE") == nil ? file + [("sslmode", "verify-full")] : file
+  }
+
+  /// Whether one of the servers may be on another machine; a socket's folder and a loopback address are not.
+  private var isElsewhere: Bool {
+    let hosts = target?["host"] ?? target?["hostaddr"] ?? getenv("PGHOST").map { String(cString: $0) } ?? ""
+    return hosts.split(separator: ",").contains { !Self.isHere($0) }
+  }
+
+  /// Whether a host of a connection string is this machine.
+  static func isHere(_ host: some StringProtocol) -> Bool {
+    host.isEmpty || host.first == "/" || host.first == "@" || IPAddress.isLoopback(String(host))
   }
 
   /// The session settings as command line options of the backend, behind those of the connection string.

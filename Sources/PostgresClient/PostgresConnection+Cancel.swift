@@ -1,15 +1,15 @@
 internal import Executors
 internal import Logging
 
-// Cancelling a task ends its wait at once. The statement itself is cancelled at the server only when nobody waits for
+// Cancelling a task ends its wait at once. The statement itself is cancelled at the server only when no task waits for
 // anything else in flight, as Postgres cancels "whatever runs now" and must not hit a neighbour. Until then nothing new is
 // sent: it would have to wait behind the cancelled statement, and would keep it from being cancelled.
 extension PostgresConnection {
   /// How far the cancelling of what is in flight is.
   enum CancellationProgress {
-    /// Nobody has been cancelled since nothing was in flight.
+    /// No task was cancelled since nothing was in flight.
     case none
-    /// Somebody was cancelled whose statement is in flight, beside those of others.
+    /// A task was cancelled whose statement is in flight, along with those of others.
     case wanted
     /// The request to cancel is on its way.
     case underWay
@@ -26,7 +26,7 @@ extension PostgresConnection {
     }
   }
 
-  /// How long after a request to cancel the next one follows, where it had no effect.
+  /// How long after a request to cancel the next one follows, if it had no effect.
   private static let cancelInterval = Duration.milliseconds(250)
 
   func noteCancellation() {
@@ -34,7 +34,7 @@ extension PostgresConnection {
     cancelAbandoned()
   }
 
-  /// Cancels at the server where nobody waits for anything in flight any more.
+  /// Cancels at the server if no task waits for anything in flight any more.
   func cancelAbandoned() {
     guard case .wanted = cancellation else { return }
     let inFlight = script.map { [$0.request] } ?? []

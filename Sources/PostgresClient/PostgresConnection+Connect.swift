@@ -42,6 +42,9 @@ extension PostgresConnection {
     watch(for: .write)
   }
 
+  /// Whether the session is encrypted.
+  var isEncrypted: Bool { handle?.isEncrypted ?? false }
+
   /// Goes on with the handshake; the socket may have become another one.
   func continueConnecting() {
     unwatch()

@@ -91,7 +91,7 @@ extension PostgresConnection {
     guard connecting == nil else { return continueConnecting() }
     guard handle != nil else { return }
     let isOpen = handle?.consumeInput() == true
-    // Even of a lost connection: what came before the loss is an answer all the same.
+    // Even of a lost connection: what came before the loss is still an answer.
     readAnswers()
     readNotifications()
     logNotices()
@@ -111,7 +111,7 @@ extension PostgresConnection {
     }
   }
 
-  /// Gives an answer to its request; false where no more is to be read now.
+  /// Gives an answer to its request; false if no more is to be read now.
   private func take(_ answer: Answer) -> Bool {
     switch answer {
     case .end: return ledger.end()
@@ -130,7 +130,7 @@ extension PostgresConnection {
     }
   }
 
-  /// Ends the connection where an answer came that nothing was asked for.
+  /// Ends the connection if an answer came that no request asked for.
   private func expect(_ isExpected: Bool) -> Bool {
     if !isExpected { lose(PostgresError(.connectionLost, "the server answered out of order")) }
     return isExpected
@@ -144,7 +144,7 @@ extension PostgresConnection {
     }
   }
 
-  /// libpq tells the state of the session only while nothing is in flight; the commands' tags tell it meanwhile.
+  /// libpq reports the state of the session only while nothing is in flight; until then the commands' tags show it.
   private func noteTransactionBlock(_ result: ResultBox) {
     guard result.columnCount == 0 else { return }
     switch result.commandTag {

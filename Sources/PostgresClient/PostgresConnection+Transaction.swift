@@ -11,11 +11,11 @@ public enum PostgresIsolation: String, Sendable, Hashable {
 }
 
 extension PostgresConnection {
-  /// Runs the body in a transaction: commits where it returns, rolls back where it throws or the task is cancelled.
+  /// Runs the body in a transaction: commits if it returns, rolls back if it throws or the task is cancelled.
   ///
-  /// Nobody else may use the connection meanwhile, as their statements would become part of the transaction. The
+  /// No other caller may use the connection during that time, as its statements would become part of the transaction. The
   /// COMMIT is not interrupted by a cancellation: its answer is waited for.
-  /// - Throws: what the body throws; `PostgresError` of BEGIN or COMMIT. Where `isConnectionLost` comes from the
+  /// - Throws: what the body throws; `PostgresError` of BEGIN or COMMIT. If `isConnectionLost` comes from the
   ///   COMMIT, the transaction may have been committed. A body that swallows an error of a statement gets 25P02 here.
   @discardableResult
   public func withTransaction<Result>(
@@ -40,7 +40,7 @@ extension PostgresConnection {
     return result
   }
 
-  /// Rolls back, whatever the state of the task; a connection that cannot is of no use any more.
+  /// Rolls back, whatever the state of the task; a connection that cannot is unusable.
   private nonisolated func rollBack() async {
     do throws(PostgresError) {
       _ = try await runShielded(Request([.command("ROLLBACK")]))
@@ -49,9 +49,9 @@ extension PostgresConnection {
     }
   }
 
-  /// Brings the session back to where anybody can use it, after a borrower is done with it: waits for what is in flight
+  /// Makes the session usable by any caller again after a borrower has returned it: waits for what is in flight
   /// and rolls back what was left open.
-  /// - Returns: false where the connection is over.
+  /// - Returns: false if the connection is over.
   nonisolated func settle() async -> Bool {
     guard let status = await statusWhenIdle() else { return false }
     if status == .idle { return true }

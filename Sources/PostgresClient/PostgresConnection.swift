@@ -9,8 +9,8 @@ internal import Logging
 /// its own; the failure of one does not touch its neighbours. All that arrives within one turn of the thread leaves in one
 /// packet.
 ///
-/// A transaction (`withTransaction`) belongs to the session: while it is open, nobody else may use the connection. The
-/// pool's `withTransaction` sees to that.
+/// A transaction (`withTransaction`) belongs to the session: while it is open, no other caller may use the connection. The
+/// pool's `withTransaction` ensures that.
 public actor PostgresConnection {
   nonisolated let executor: ThreadExecutor
   /// The thread of the connection, where libpq is called.
@@ -33,7 +33,7 @@ public actor PostgresConnection {
   var ledger = PipelineLedger<Request, PostgresRows>()
   var prepared = PreparedStatements()
   var script: ScriptProgress?
-  /// Whether somebody has a transaction block open, as far as the answers that were read tell.
+  /// Whether a caller has a transaction block open, according to the answers read so far.
   var isInTransactionBlock = false
   /// Whether the socket takes no more at the moment: nothing is sent until it does.
   var isBlocked = false
@@ -41,9 +41,9 @@ public actor PostgresConnection {
   var isClosing = false
   let blocking: BlockingCalls
 
-  /// What the owner of a connection is told, on the connection's thread.
+  /// Notifications for the owner of a connection, on the connection's thread.
   struct Callbacks: Sendable {
-    /// Where it is missing, `notifications` gets them.
+    /// If it is missing, `notifications` gets them.
     var onNotification: (@Sendable (PostgresNotification) -> Void)?
     var onClose: @Sendable (PostgresConnection, PostgresError) -> Void = { _, _ in }
     /// A statement was refused as the session can only read (25006).
@@ -63,7 +63,7 @@ public actor PostgresConnection {
 
   /// What this session was notified of, after a `LISTEN`; ends with the connection. For one reader.
   ///
-  /// Where more than `notificationCountMax` wait, the oldest are dropped: prefer `PostgresListener`, which tells so.
+  /// If more than `notificationCountMax` wait, the oldest are dropped: prefer `PostgresListener`, which reports that.
   public nonisolated let notifications: AsyncStream<PostgresNotification>
 
   init(
@@ -91,9 +91,9 @@ public actor PostgresConnection {
 
   /// Runs one statement as a transaction of its own, unless `withTransaction` has one open.
   ///
-  /// Where the prepared statement is gone from the server or outdated, the statement is run once more, without it;
+  /// If the prepared statement is gone from the server or outdated, the statement is run once more, without it;
   /// the next use prepares it again.
-  /// - Throws: `PostgresError`; where `isConnectionLost` or `cancelled`, it may have been run.
+  /// - Throws: `PostgresError`; if `isConnectionLost` or `cancelled`, it may have been run.
   @discardableResult
   public nonisolated func query(
     _ statement: Statement, _ parameters: [any PostgresEncodable] = []
@@ -177,13 +177,13 @@ public actor PostgresConnection {
   /// Whether the connection was lost or closed.
   public nonisolated var isClosed: Bool { closed.isOpen }
 
-  /// The server's process for this session, as in `pg_stat_activity`; 0 where the connection is closed.
+  /// The server's process for this session, as in `pg_stat_activity`; 0 if the connection is closed.
   public var backendPID: Int32 { handle?.backendPID ?? 0 }
-  /// The server's version, such as 150018 for 15.18; 0 where the connection is closed.
+  /// The server's version, such as 150018 for 15.18; 0 if the connection is closed.
   public var serverVersion: Int32 { handle?.serverVersion ?? 0 }
 
-  /// Ends the session now and answers everybody who waits.
-  /// - Parameter error: of the kind `closed` or `connectionLost`; tells later callers why.
+  /// Ends the session now and answers all waiting callers.
+  /// - Parameter error: of the kind `closed` or `connectionLost`; later callers get it as the reason.
   func end(_ error: PostgresError) {
     guard !closed.isOpen else { return }
     unwatch()
@@ -199,7 +199,7 @@ public actor PostgresConnection {
     onClose(self, error)
   }
 
-  /// What was sent has an unknown outcome; what was not, has none.
+  /// What was sent has an unknown outcome; what was not sent was not run.
   private func answerAll(_ error: PostgresError) {
     var lost = error
     lost.kind = .connectionLost

@@ -5,7 +5,7 @@
 public struct PostgresError: Error, Sendable {
   /// Which side failed, and what is known about the outcome.
   public enum Kind: Sendable, Hashable {
-    /// No connection could be had, or it was lost before the statement was sent: nothing was run.
+    /// No connection could be made, or it was lost before the statement was sent: nothing was run.
     case connectionFailed
     /// The connection was lost with the statement in flight: it may have been run and committed, or not.
     case connectionLost
@@ -25,7 +25,7 @@ public struct PostgresError: Error, Sendable {
   public var kind: Kind
   /// What Postgres, libpq or this library said, without parameters.
   public var message: String
-  /// The SQLSTATE as it came, five characters; nil where Postgres said nothing.
+  /// The SQLSTATE as it came, five characters; nil if Postgres sent none.
   public var sqlState: String?
   /// Postgres's second line; may quote the values of a row.
   public var detail: String?
@@ -48,14 +48,14 @@ public struct PostgresError: Error, Sendable {
     if case .server(let state) = kind { self.sqlState = state } else { self.sqlState = sqlState }
   }
 
-  /// The SQLSTATE's name in Postgres's documentation (appendix A), such as `unique_violation`; that of its class where
+  /// The SQLSTATE's name in Postgres's documentation (appendix A), such as `unique_violation`; that of its class if
   /// the code itself has no name here.
   public var conditionName: String? { sqlState.flatMap(SQLState.name(of:)) }
 
   /// Whether the statement was in flight when the connection was lost: its outcome is unknown.
   public var isConnectionLost: Bool { kind == .connectionLost }
 
-  /// Whether the same call may succeed later, without anybody's help.
+  /// Whether the same call may succeed later, without intervention.
   ///
   /// It says nothing about whether a repetition is harmless: after `connectionLost` the first one may have committed.
   public var isTransient: Bool {

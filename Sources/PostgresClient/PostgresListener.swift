@@ -12,7 +12,7 @@ public final class PostgresListener: Sendable {
   public enum Event: Sendable, Hashable {
     /// All channels are being listened to; earlier notifications may have been missed: look at the tables.
     ///
-    /// Also sent where the reader was so slow that events had to be dropped.
+    /// Also sent if the reader was so slow that events had to be dropped.
     case connected
     /// A session sent a `NOTIFY`, and committed.
     case notified(channel: String, payload: String)

@@ -2,7 +2,7 @@
 public struct PostgresNotification: Sendable, Hashable {
   /// The channel as it was named in the `LISTEN`.
   public let channel: String
-  /// Empty where the `NOTIFY` gave none.
+  /// Empty if the `NOTIFY` gave none.
   public let payload: String
   /// The process of the session that notified.
   public let backendPID: Int32

@@ -1,6 +1,6 @@
 /// The answer to one statement: rows, or the number of rows that it changed.
 ///
-/// Holds libpq's result itself; rows are decoded when asked for. The memory goes with the last row kept.
+/// Holds libpq's result itself; rows are decoded when asked for. The memory is freed with the last row kept.
 public struct PostgresRows: Sendable, RandomAccessCollection {
   let result: ResultBox
   let columns: Columns
@@ -22,7 +22,7 @@ public struct PostgresRows: Sendable, RandomAccessCollection {
   /// The names of the columns, in order.
   public var columnNames: [String] { columns.names }
 
-  /// The only row; throws where there is none, or more.
+  /// The only row; throws if there is none, or more than one.
   public func one() throws(PostgresError) -> PostgresRow {
     guard count == 1 else {
       throw PostgresError(.decoding, "\(count) rows where one is expected", statement: columns.statement)
@@ -73,7 +73,7 @@ public struct PostgresRow: Sendable {
     }
   }
 
-  /// Decodes a column by its name; the first one where several have it.
+  /// Decodes a column by its name; the first one if several have it.
   public func decode<Value: PostgresDecodable>(
     _ column: String, as type: Value.Type = Value.self
   ) throws(PostgresError) -> Value {
@@ -86,7 +86,7 @@ public struct PostgresRow: Sendable {
 
   /// Decodes all columns from the first on: `let (id, name) = try row.decode((UUID, String?).self)`.
   ///
-  /// Throws where the row has more or fewer columns than values are asked for.
+  /// Throws if the row has more or fewer columns than values are asked for.
   public func decode<each Value: PostgresDecodable>(
     _: (repeat each Value).Type = (repeat each Value).self
   ) throws(PostgresError) -> (repeat each Value) {

@@ -10,7 +10,7 @@ public enum SQLState {
   public static let serializationFailure = "40001"
   /// The transaction was chosen as a deadlock's victim: run it again.
   public static let deadlockDetected = "40P01"
-  /// A lock was not to be had in time, or at once (`NOWAIT`).
+  /// A lock could not be taken in time, or at once (`NOWAIT`).
   public static let lockNotAvailable = "55P03"
   /// The statement was cancelled, or ran into `statement_timeout`.
   public static let queryCanceled = "57014"

@@ -4,9 +4,9 @@
 /// says what runs. The number of different statements is the number of plans that each connection keeps at the server.
 ///
 /// Parameters are sent in binary, with the types of the Swift values given at the call: `Int` is `bigint`, `String` is
-/// `text`. Where the SQL needs another type, cast: `$1::jsonb`, `$2::review_status`.
+/// `text`. If the SQL needs another type, cast: `$1::jsonb`, `$2::review_status`.
 public struct Statement: Sendable {
-  /// At most 40 bytes; empty where the statement is not prepared.
+  /// At most 40 bytes; empty if the statement is not prepared.
   public let name: String
   /// One SQL command with parameters `$1`, `$2`, ….
   public let sql: String

@@ -12,8 +12,8 @@ enum AgentExit: Sendable, Equatable {
   /// The worker was gone before the agent had begun, or the run was stopped before.
   case neverBegan
 
-  /// Whether somebody else has ended it: those who end all processes of a service or a machine end the worker with them. The worker's
-  /// own TERM stands beside the run as the reason of its end.
+  /// Whether something other than the worker has ended it: what ends all processes of a service or a machine also ends the worker.
+  /// The worker's own TERM is recorded with the run as the reason of its end.
   var isLoss: Bool {
     switch self {
     case .lost, .killed(signal: SIGTERM, _): true

@@ -10,6 +10,8 @@ internal import SystemPackage
 /// - `process`: who it is. Made by the agent's shell before the command begins, or by a worker that wants to know that it never
 ///   will; only one of them can make it, so that there is no moment at which an agent runs and nobody knows.
 /// - `exit`: the exit status of the command, as a line. Without it, and without the process, the agent has been killed.
+/// - `tmp`: its temporary folder, with an isolation.
+/// - `user`: its user id, where it has one of its own.
 struct AgentFolder: Sendable {
   let path: String
 
@@ -20,38 +22,79 @@ struct AgentFolder: Sendable {
     path = "\(base)/\(key.reviewID.lowercase)-\(key.attempt)-\(launch)"
   }
 
+  init(path: String) { self.path = path }
+
   var outputPath: String { path + "/out" }
   var errorPath: String { path + "/err" }
   private var processPath: String { path + "/process" }
   private var exitPath: String { path + "/exit" }
+  private var userPath: String { path + "/user" }
+  var temporaryPath: String { path + "/tmp" }
 
-  /// Run by `/bin/sh`, with the folder and the command as arguments. Builtins only, so that nothing else has to be installed. The
-  /// trap keeps the shell alive while the command handles a TERM; the command itself has the default again.
+  /// Run by `/bin/sh`, with the folder and the words of the command as arguments. It is never isolated: no agent can write what it
+  /// writes, or end it. Builtins only, so that nothing else has to be installed. The trap keeps the shell alive while the command handles a TERM; the command itself has the default again.
   static let script = """
     set -C
+    folder=$1
+    shift
     { read -r stat </proc/$$/stat && read -r boot </proc/sys/kernel/random/boot_id &&
-      printf '%s\\n%s\\n' "$stat" "$boot" >"$1/process"; } || exit 125
+      printf '%s\\n%s\\n' "$stat" "$boot" >"$folder/process"; } || exit 125
     set +C
     trap : TERM INT HUP
-    /bin/sh -c "$2"
+    "$@"
     status=$?
-    printf '%s\\n' "$status" >"$1/exit"
+    printf '%s\\n' "$status" >"$folder/exit"
     exit "$status"
     """
 
   /// Makes the folder, for the worker's user alone.
+  /// - Parameter user: the run's own; it can pass to its temporary folder, and see nothing on the way.
   /// - Throws: `Errno`.
-  func create() throws {
-    guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw Errno(rawValue: errno) }
+  func create(for user: UInt32? = nil) throws {
+    try make(path, 0o700)
+    try make(temporaryPath, 0o700)
+    guard let user else { return }
+    guard FileManager.default.createFile(atPath: userPath, contents: Data("\(user)\n".utf8)),
+      chown(temporaryPath, user, user) == 0, chmod(path, 0o711) == 0
+    else { throw Errno(rawValue: errno) }
   }
 
-  /// Deletes the folder and all that is in it.
-  func remove() { try? FileManager.default.removeItem(atPath: path) }
+  private func make(_ path: String, _ mode: mode_t) throws {
+    guard mkdir(path, mode) == 0 || errno == EEXIST else { throw Errno(rawValue: errno) }
+  }
+
+  /// The run's own user id; nil if it has none.
+  var user: UInt32? {
+    FileManager.default.contents(atPath: userPath).flatMap { UInt32(String(decoding: $0.dropLast(), as: UTF8.self)) }
+  }
+
+  /// Deletes the folder and all that is in it, also what the agent has protected against that.
+  func remove() {
+    guard (try? FileManager.default.removeItem(atPath: path)) == nil else { return }
+    Self.openFolders(path)
+    try? FileManager.default.removeItem(atPath: path)
+  }
+
+  /// Nothing can be deleted from a folder that cannot be written.
+  private static func openFolders(_ path: String) {
+    chmod(path, 0o700)
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] {
+      let inner = "\(path)/\(name)"
+      var status = stat()
+      if lstat(inner, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { openFolders(inner) }
+    }
+  }
 
   /// Opens a file of the agent's output for it to append to.
-  func openForAgent(_ path: String) throws -> FileDescriptor {
-    try FileDescriptor.open(
+  /// - Parameter user: the run's own, who may open it again as `/dev/stdout`.
+  func openForAgent(_ path: String, user: UInt32?) throws -> FileDescriptor {
+    let file = try FileDescriptor.open(
       FilePath(path), .writeOnly, options: [.create, .append, .closeOnExec], permissions: [.ownerRead, .ownerWrite])
+    if let user, fchown(file.rawValue, user, user) != 0 {
+      try? file.close()
+      throw Errno(rawValue: errno)
+    }
+    return file
   }
 
   /// What a worker finds that did not start the agent.

@@ -21,7 +21,7 @@ struct AgentLine: Sendable, Equatable {
   init(_ text: String) {
     byteCount = text.utf8.count
     guard text.utf8.first == UInt8(ascii: "{"),
-      let value = try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8)), case .object(let fields) = value
+      let value = try? JSONValue(json: text), case .object(let fields) = value
     else {
       event = ("output", text, nil)
       return
@@ -37,6 +37,16 @@ struct AgentLine: Sendable, Equatable {
     } else if sessionID == nil, cliSessionID == nil, gateResult == nil, usage == nil {
       event = ("output", nil, value)
     }
+  }
+
+  /// The same line without secrets. Of what the line says, not of its text: JSON has many spellings of one text.
+  func redacted(by redact: Redactor) -> AgentLine {
+    var line = self
+    line.event = event.map { (redact($0.type), redact($0.message), $0.content.map { redact($0) }) }
+    line.sessionID = redact(sessionID)
+    line.cliSessionID = redact(cliSessionID)
+    line.usage?.model = redact(usage?.model)
+    return line
   }
 
   static func == (left: AgentLine, right: AgentLine) -> Bool {

@@ -6,13 +6,16 @@ internal import SystemPackage
 
 /// One agent: a shell command in a session of its own, so that its whole process group can be ended, and which outlives the worker.
 ///
-/// Known weakness: a process that makes a session of its own escapes.
+/// Known weakness: without an isolation, a process that makes a session of its own escapes.
 struct AgentProcess: Sendable {
-  let command: String
+  /// The words of the command, see ``AgentLaunch``.
+  let words: [String]
   let environment: [String: String]
   /// All of its standard input.
   let input: [UInt8]
   let folder: AgentFolder
+  /// The run's own; nil for the worker's.
+  let user: UInt32?
 
   /// Starts the command, and follows it to its end; cancelled, leaves it alone, see ``AgentWatch``.
   func run(_ watch: AgentWatch, stop: Wakeup) async -> AgentExit {
@@ -46,19 +49,19 @@ struct AgentProcess: Sendable {
   ///   is not reaped before.
   /// - Returns: how it has ended.
   private func spawn(_ body: @Sendable (ProcessIdentity?) async -> Void) async throws -> TerminationStatus {
-    try folder.create()
+    try folder.create(for: user)
     var options = PlatformOptions()
     options.createSession = true
     let input = try inputFile()
     defer { try? input.close() }
-    let output = try folder.openForAgent(folder.outputPath)
+    let output = try folder.openForAgent(folder.outputPath, user: user)
     defer { try? output.close() }
-    let error = try folder.openForAgent(folder.errorPath)
+    let error = try folder.openForAgent(folder.errorPath, user: user)
     defer { try? error.close() }
     let start = OrphanReaper.shared.begin()
     defer { start.ended() }
     return try await Subprocess.run(
-      .path("/bin/sh"), arguments: ["-c", AgentFolder.script, "baton-agent", folder.path, command],
+      .path("/bin/sh"), arguments: Arguments(["-c", AgentFolder.script, "baton-agent", folder.path] + words),
       environment: .custom(variables), platformOptions: options,
       input: .fileDescriptor(input, closeAfterSpawningProcess: false),
       output: .fileDescriptor(output, closeAfterSpawningProcess: false),

@@ -62,13 +62,15 @@ struct AgentWatch: Sendable {
       var hasRead = false
       while !Task.isCancelled, !hasPrintedTooMuch, let lines = tail.read(Self.readByteCount) {
         hasRead = true
-        if !lines.isEmpty { await onLines(lines.map { AgentLine(redact($0)) }, tail.lineOffset) }
+        if !lines.isEmpty { await onLines(lines.map { AgentLine($0).redacted(by: redact) }, tail.lineOffset) }
       }
       if hasEnded { break }
       pause = hasRead ? Self.pauses.lowerBound : min(pause * 2, Self.pauses.upperBound)
       try? await Task.sleep(for: pause)
     }
-    if !Task.isCancelled, let line = tail.finish() { await onLines([AgentLine(redact(line))], tail.readOffset) }
+    if !Task.isCancelled, let line = tail.finish() {
+      await onLines([AgentLine(line).redacted(by: redact)], tail.readOffset)
+    }
   }
 
   /// By what is in the files, not by what has been read: reading may be slower than printing.

@@ -1,5 +1,6 @@
 internal import AsyncHTTPClient
 internal import FoundationEssentials
+internal import HTTPTrust
 internal import NIOCore
 internal import NIOHTTP1
 internal import Reviews
@@ -18,14 +19,16 @@ struct CallbackClient: Sendable {
   private let base: String
   private let secret: Secret?
   private let httpClient: HTTPClient
+  private let trust: HTTPTrust
   private static let timeout: TimeAmount = .seconds(10)
 
-  init(baseURL: String, secret: Secret?, httpClient: HTTPClient) {
+  init(baseURL: String, secret: Secret?, httpClient: HTTPClient, trust: HTTPTrust) {
     var base = baseURL
     while base.hasSuffix("/") { base.removeLast() }
     self.base = base
     self.secret = secret
     self.httpClient = httpClient
+    self.trust = trust
   }
 
   static func makeHTTPClient(maxConnections: Int) -> HTTPClient {
@@ -44,6 +47,7 @@ struct CallbackClient: Sendable {
     do {
       var request = HTTPClientRequest(url: base + StatusCallback.path + callback.key.reviewID.lowercase)
       request.method = .POST
+      request.tlsConfiguration = trust.clientConfiguration
       request.headers.add(name: "content-type", value: "application/json")
       if let secret {
         request.headers.add(name: StatusCallback.secretHeader, value: secret.reveal())
@@ -57,9 +61,12 @@ struct CallbackClient: Sendable {
       for try await _ in response.body {}
       return answer(Int(response.status.code))
     } catch {
-      return .failed("\(error)")
+      return .failed(await trust.fault(error, host: host, port: port) ?? "\(error)")
     }
   }
+
+  private var host: String { URLComponents(string: base)?.percentEncodedHost ?? "" }
+  private var port: Int { URLComponents(string: base)?.port ?? (base.lowercased().hasPrefix("https:") ? 443 : 80) }
 
   private func answer(_ status: Int) -> Answer {
     switch status {

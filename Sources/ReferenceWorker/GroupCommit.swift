@@ -5,8 +5,8 @@ internal import Synchronization
 /// the disk's latency is paid once for all of them. No timer: a lone write commits at once.
 ///
 /// A write that fails takes back what it did and leaves the others alone. Everything runs on the database's own queue; neither an
-/// event loop nor the cooperative pool waits for the disk. A write that was asked for takes place, also when its caller has been
-/// cancelled meanwhile: what an agent has said must not depend on who was listening.
+/// event loop nor the cooperative pool waits for the disk. A write that was requested takes place even if its caller was
+/// cancelled before: an agent's output must not depend on a caller that still waits.
 final class GroupCommit: Sendable {
   private struct Entry: Sendable {
     /// Runs in the transaction.
@@ -29,7 +29,7 @@ final class GroupCommit: Sendable {
 
   /// Performs a write.
   /// - Returns: what the body gave, once it is on the disk.
-  /// - Throws: the body's error, or `DatabaseError` where the transaction could not be committed.
+  /// - Throws: the body's error, or `DatabaseError` if the transaction could not be committed.
   func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
     try await withCheckedThrowingContinuation { continuation in
       enqueue(

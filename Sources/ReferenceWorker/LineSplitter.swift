@@ -18,7 +18,7 @@ struct LineSplitter {
     return lines
   }
 
-  /// The last line, where the stream did not end with a line feed.
+  /// The last line, if the stream did not end with a line feed.
   mutating func finish() -> String? { line.isEmpty ? nil : take() }
 
   private mutating func take() -> String {

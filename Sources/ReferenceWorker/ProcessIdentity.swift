@@ -1,7 +1,7 @@
 internal import FoundationEssentials
 internal import Glibc
 
-/// A process that leads a session of its own, told from any later one that is given the same number: by its start time, and by
+/// A process that leads a session of its own, distinguished from any later one with the same number by its start time and
 /// the boot of the machine.
 struct ProcessIdentity: Sendable, Equatable {
   let id: pid_t
@@ -18,7 +18,7 @@ struct ProcessIdentity: Sendable, Equatable {
     self.bootID = bootID
   }
 
-  /// The process with this number now; nil where there is none.
+  /// The process with this number now; nil if there is none.
   init?(_ id: pid_t) {
     guard let stat = ProcessStat.read(id) else { return nil }
     self.id = id
@@ -74,14 +74,14 @@ struct ProcessStat: Sendable, Equatable {
 
   var isDead: Bool { state == "Z" || state == "X" }
 
-  /// nil where there is no such process.
+  /// nil if there is no such process.
   static func read(_ id: pid_t) -> ProcessStat? {
     FileManager.default.contents(atPath: "/proc/\(id)/stat").flatMap {
       ProcessStat(String(decoding: $0, as: UTF8.self))
     }
   }
 
-  /// The name, in parentheses, may hold anything, blanks and parentheses too: what counts stands after the last one.
+  /// The name, in parentheses, may hold anything, blanks and parentheses too: the fields to read come after the last one.
   init?(_ line: String) {
     guard let opening = line.firstIndex(of: "("), let closing = line.lastIndex(of: ")"),
       let id = pid_t(line[..<opening].filter { $0 != " " })

@@ -1,5 +1,6 @@
 internal import AsyncHTTPClient
 internal import FoundationEssentials
+internal import HTTPKit
 internal import Hummingbird
 package import Logging
 internal import NIOCore
@@ -12,7 +13,7 @@ internal import WorkerAPI
 /// The other side of the worker contract: takes starts over HTTP, runs a command per review, and calls Baton back.
 ///
 /// Starts are idempotent by review and attempt, also over restarts. Agents run at most so many at once, the rest wait in order. See
-/// ``WorkerConfiguration`` for what the agent is given, and for the built-in agent of demonstrations and tests.
+/// ``WorkerConfiguration`` for what the agent is given, and for the demonstration.
 package struct ReferenceWorker: Service {
   private let configuration: WorkerConfiguration
   private let logger: Logger
@@ -31,12 +32,13 @@ package struct ReferenceWorker: Service {
   /// Serves until shut down: then nothing new is taken on, agents that run may end within the drain timeout, their callbacks are sent,
   /// and calls are answered until then. Agents that still run go on without the worker, as they do at once when the task is cancelled:
   /// the next worker follows them.
-  /// - Throws: ``WorkerStateFault`` where its state cannot be used.
+  /// - Throws: ``WorkerStateFault`` where its state cannot be used, ``IsolationFault`` where runs cannot be kept apart as it is set.
   package func run() async throws {
     let store = RunStore(database: try WorkerDatabase(path: configuration.statePath), limits: limits)
     let agent = try Agent(configuration)
+    try await agent.checkIsolation()
     let runs = RunKeeper(store: store, configuration: configuration, logger: logger)
-    agent.removeFolders(except: try await runs.resume())
+    agent.takeOver(try await runs.resume())
     let httpClient = CallbackClient.makeHTTPClient(maxConnections: configuration.callbackConnectionMax)
     let result: Result<Void, any Error>
     do {
@@ -67,7 +69,9 @@ package struct ReferenceWorker: Service {
       group.addTask { await OrphanReaper.shared.run() }
       defer { group.cancelAll() }
       // Stopped from the last to the first: what is being drained can still be asked about, and cancelled.
-      let services: [any Service] = [makeApplication(runs), Draining(runs: runs, timeout: configuration.drainTimeout)]
+      let services: [any Service] = [
+        Listening(listener: makeListener(runs)), Draining(runs: runs, timeout: configuration.drainTimeout),
+      ]
       try await ServiceGroup(
         // At debug level the group prints every property of every service.
         configuration: .init(services: services.map { .init(service: $0) }, logger: logger.quiet(below: .info))
@@ -86,20 +90,28 @@ package struct ReferenceWorker: Service {
     }
   }
 
-  private func makeApplication(_ runs: RunKeeper) -> some ApplicationProtocol {
-    let onBound = configuration.onBound
-    return Application(
-      router: Routes(runs: runs, token: configuration.token, metrics: configuration.metrics).makeRouter(),
-      configuration: ApplicationConfiguration(
-        address: .hostname(configuration.host, port: configuration.port), serverName: "baton-worker",
-        availableConnectionsDelegate: .maximum(configuration.connectionMax, logger: logger)),
-      onServerRunning: { channel in await onBound(channel.localAddress?.port ?? 0) }, logger: logger)
+  /// The port, until the worker is shut down.
+  private struct Listening<Responder: HTTPResponder>: Service
+  where Responder.Context: InitializableFromSource<ApplicationRequestContextSource> {
+    let listener: HTTPListener<Responder>
+
+    func run() async throws { try await listener.run() }
+  }
+
+  /// With the limits of every port of Baton.
+  private func makeListener(_ runs: RunKeeper) -> HTTPListener<RouterResponder<BasicRequestContext>> {
+    HTTPListener(
+      host: configuration.host, port: configuration.port, serverName: "baton-worker", limits: configuration.connections,
+      responder: Routes(runs: runs, tokens: configuration.tokens, metrics: configuration.metrics).makeRouter()
+        .buildResponder(),
+      logger: logger, onBound: configuration.onBound)
   }
 
   /// Performs the jobs, each in a task of its own, until there will be no more.
   private func work(_ runs: RunKeeper, _ agent: Agent, _ httpClient: HTTPClient) async {
     let callbacks = configuration.callbackURL.map {
-      CallbackClient(baseURL: $0, secret: configuration.callbackSecret, httpClient: httpClient)
+      CallbackClient(
+        baseURL: $0, secret: configuration.callbackSecret, httpClient: httpClient, trust: configuration.trust)
     }
     await withDiscardingTaskGroup { group in
       for await job in runs.jobs {

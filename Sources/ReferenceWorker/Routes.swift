@@ -10,7 +10,7 @@ internal import WorkerAPI
 /// The routes of the worker contract.
 struct Routes: Sendable {
   let runs: RunKeeper
-  let token: Secret
+  let tokens: SecretList
   let metrics: BatonMetrics?
 
   /// In seconds: about what a restart takes once the agents have ended.
@@ -21,7 +21,7 @@ struct Routes: Sendable {
     if let metrics { router.add(middleware: RequestCount(metrics: metrics)) }
     router.add(middleware: ErrorAnswers())
     router.get("/health") { _, _ in try json(.ok, ["status": "ok"]) }
-    let guarded = router.group().add(middleware: BearerGate(token: token))
+    let guarded = router.group().add(middleware: BearerGate(tokens: tokens))
     guarded.post("/review") { request, _ in try await start(request) }
     guarded.get("/reviews/:id") { _, context in
       let id = try reviewID(context)
@@ -36,7 +36,7 @@ struct Routes: Sendable {
     guarded.post("/reviews/:id/cancel") { request, context in
       let id = try reviewID(context)
       let body = try await collect(request)
-      let cancel = body.isEmpty ? CancelRequest() : try? JSONDecoder().decode(CancelRequest.self, from: Data(body))
+      let cancel = body.isEmpty ? CancelRequest() : try? JSONCoding.decode(CancelRequest.self, from: body)
       guard let cancel else {
         throw HTTPError(.badRequest, message: "expected {\"reason\"?: text, \"attempt\"?: number}")
       }
@@ -122,16 +122,18 @@ private struct ErrorAnswers: RouterMiddleware {
   }
 }
 
-/// Lets only the bearer of the worker's token pass.
+/// Lets only the bearer of one of the worker's tokens pass.
 private struct BearerGate: RouterMiddleware {
   typealias Context = BasicRequestContext
-  let token: Secret
+  let tokens: SecretList
 
   func handle(
     _ request: Request, context: Context, next: (Request, Context) async throws -> Response
   ) async throws -> Response {
     let given = Array((request.headers[.authorization] ?? "").utf8)
-    guard isEqual(given, Array("Bearer \(token.reveal())".utf8)) else {
+    // All are compared, so that the time does not show which one it was.
+    let isKnown = tokens.all.reduce(false) { isEqual(given, Array("Bearer \($1.reveal())".utf8)) || $0 }
+    guard isKnown else {
       throw HTTPError(.unauthorized, message: "the bearer token is missing or wrong")
     }
     return try await next(request, context)

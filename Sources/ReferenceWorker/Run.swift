@@ -14,11 +14,11 @@ struct RunOrder: Sendable {
   var startedAt: Timestamp
   /// How much of the agent's output has become events already, in bytes.
   var outputOffset: Int64
-  /// Its own span; nil where the start named no trace.
+  /// Its own span; nil if the start named no trace.
   var trace: TraceContext?
 }
 
-/// What became of a start.
+/// The outcome of a start.
 enum StartVerdict: Sendable, Equatable {
   case accepted(RunState, agentVersion: String?)
   /// A newer attempt is known already.
@@ -31,7 +31,7 @@ enum StartVerdict: Sendable, Equatable {
 struct Consequences: Sendable, Equatable {
   /// Runs whose agents are to be ended.
   var stops: [RunKey] = []
-  /// Whether Baton has to be told.
+  /// Whether Baton has to be notified.
   var reports = false
   /// Whether a run may begin now.
   var makesRoom = false
@@ -48,7 +48,7 @@ enum StopReason: String, Sendable {
   case overflow
 }
 
-/// What becomes of a run whose agent has died with the worker.
+/// What happens to a run whose agent has died with the worker.
 package enum LostRuns: String, Sendable, CaseIterable {
   /// It fails: nothing is run twice.
   case fail

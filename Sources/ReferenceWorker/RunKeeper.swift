@@ -43,7 +43,7 @@ actor RunKeeper {
 
   /// How long a failed write of what an agent did waits before it is tried again.
   private static let writePause: Duration = .seconds(1)
-  /// At most so often is the log emptied of secrets, and looked for what is too old.
+  /// How often, at most, secrets are wiped from the log and old data is looked for.
   private static let wipePause: Duration = .seconds(1)
   private static let prunePause: Duration = .seconds(600)
 
@@ -130,7 +130,7 @@ actor RunKeeper {
 
   // MARK: For the agents
 
-  /// What ends a run's agent; woken already where that was asked for before anybody listened.
+  /// What ends a run's agent; woken already if the stop was requested before a listener existed.
   func stop(_ key: RunKey) async -> Wakeup {
     let stop = running[key]?.stop ?? Wakeup()
     if case .some(.some) = await attempt({ store, _, _ in try await store.stopReason(key) }) { stop.wake() }
@@ -224,9 +224,9 @@ actor RunKeeper {
     if sending.updateValue(true, forKey: reviewID) == nil { newJob.yield(.sendCallbacks(reviewID)) }
   }
 
-  /// Does what must not be given up because the disk is full for a while.
+  /// Repeats what must not be given up because the disk is full for a while.
   /// - Parameter body: is given the store, the limit of running runs and the time.
-  /// - Returns: nil where the task has been cancelled.
+  /// - Returns: nil if the task was cancelled.
   @discardableResult
   private func attempt<Value: Sendable>(
     _ body: @Sendable (RunStore, Int, Timestamp) async throws -> Value

@@ -227,7 +227,7 @@ extension RunOrder {
   /// Reads a row of `runs` that has a payload.
   init(row: Row) throws {
     body = Array(row["payload"] as Data)
-    request = try JSONDecoder().decode(StartRequest.self, from: Data(body))
+    request = try JSONCoding.decode(StartRequest.self, from: body)
     key = RunKey(reviewID: request.reviewId, attempt: request.attempt)
     launch = row["launch"]
     startedAt = Timestamp(microseconds: row["started_at"])

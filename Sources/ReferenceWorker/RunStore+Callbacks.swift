@@ -45,7 +45,7 @@ extension RunStore {
     let payload = try Data.fetchOne(
       database, sql: "SELECT payload FROM runs WHERE review_id = ? AND attempt = ? AND payload IS NOT NULL",
       arguments: [key.reviewID.lowercase, key.attempt])
-    return try payload.map { try JSONDecoder().decode(StartRequest.self, from: $0).authToken }
+    return try payload.map { try JSONCoding.decode(StartRequest.self, from: $0).authToken }
   }
 
   /// The reviews that Baton has to be told about.

@@ -165,8 +165,7 @@ struct RunStore: Sendable {
       return try Data.fetchAll(
         database, sql: "SELECT event FROM events WHERE run = ? ORDER BY number", arguments: [run.number])
     }
-    let decoder = JSONDecoder()
-    return try events?.map { try decoder.decode(RunEvent.self, from: $0) }
+    return try events?.map { try JSONCoding.decode(RunEvent.self, from: $0) }
   }
 
   /// The newest attempt of a review.
@@ -205,6 +204,6 @@ extension RunStatus {
       sessionId: row["session_id"], cliSessionId: row["cli_session_id"], startedAt: time("started_at"),
       completedAt: time("completed_at"), errorMessage: row["error_message"],
       gateResult: (row["gate_result"] as String?).flatMap { GateResult(rawValue: $0) },
-      usage: (row["usage"] as Data?).flatMap { try? JSONDecoder().decode(Usage.self, from: $0) })
+      usage: (row["usage"] as Data?).flatMap { try? JSONCoding.decode(Usage.self, from: $0) })
   }
 }

@@ -15,8 +15,8 @@ struct StartFaults: Error, Equatable, CustomStringConvertible {
   /// - Parameter idempotencyKey: the header's value; where it is there, it has to name the body's review and attempt.
   static func parse(_ body: [UInt8], idempotencyKey: String?) throws(StartFaults) -> StartRequest {
     let data = Data(body)
-    guard let request = try? JSONDecoder().decode(StartRequest.self, from: data) else {
-      guard let value = try? JSONDecoder().decode(JSONValue.self, from: data), case .object(let fields) = value else {
+    guard let request = try? JSONCoding.decode(StartRequest.self, from: data) else {
+      guard let value = try? JSONValue(json: data), case .object(let fields) = value else {
         throw StartFaults(faults: ["not a JSON object"])
       }
       throw StartFaults(faults: shapeFaults(fields))

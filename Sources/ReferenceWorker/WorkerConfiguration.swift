@@ -1,3 +1,5 @@
+package import HTTPKit
+package import HTTPTrust
 package import Reviews
 package import Telemetry
 
@@ -6,18 +8,31 @@ package struct WorkerConfiguration: Sendable {
   package var host = "127.0.0.1"
   /// 0 takes any free port, which `onBound` then tells.
   package var port = 0
-  /// The bearer token of every call but `/health`.
-  package var token: Secret
+  /// The bearer tokens of every call but `/health`; each is accepted.
+  package var tokens: SecretList
   /// The SQLite file of its state, of which it is the only user; the folder of the running agents' files lies beside it.
   package var statePath: String
-  /// Run by `/bin/sh -c` for every review; nil for the built-in agent, which completes every run at once.
+  /// Run by `/bin/sh -c` for every review; nil for the demonstration, which completes every run at once and passes no gate.
   package var agentCommand: String?
-  /// The environment of the agent, without what begins with `BATON_`: the worker's own secrets are none of its business.
+  /// The worker's environment, of which agents get what they need to run at all, and ``environmentNames``.
   package var environment: [String: String] = [:]
+  /// Further variables for agents; a name may end in `*`. None of Baton's own, whatever stands here.
+  package var environmentNames: [String] = []
+  /// How runs are kept apart.
+  package var isolation = AgentIsolation.off
+  /// Files that hold secrets of the worker: with namespaces, agents do not see them.
+  package var hiddenPaths: [String] = []
+  /// The secrets of the worker's process: replaced by `***` wherever an agent prints them.
+  package var secrets: [Secret] = []
   /// How many agents run at once; the rest wait in order.
   package var concurrency = 4
+  /// What HTTP connections may take: how many there are, and how long each makes the worker wait.
+  package var connections = ConnectionLimits(connectionMax: 1_024)
   /// How many HTTP connections are accepted at once; further ones wait in the kernel's backlog.
-  package var connectionMax = 1_024
+  package var connectionMax: Int {
+    get { connections.connectionMax }
+    set { connections.connectionMax = newValue }
+  }
   /// How many callbacks are on the wire at once.
   package var callbackConnectionMax = 16
   /// What becomes of a run whose agent has died with the worker.
@@ -26,6 +41,8 @@ package struct WorkerConfiguration: Sendable {
   package var callbackURL: String?
   /// Sent as `X-Internal-Secret`; nil sends the run's own token as bearer.
   package var callbackSecret: Secret?
+  /// Which certificates Baton may have.
+  package var trust = HTTPTrust()
   /// How long a worker that is shut down waits for its agents; those that go on, and runs that wait, are left to the next start.
   package var drainTimeout: Duration = .seconds(30)
   /// From TERM to KILL.
@@ -43,8 +60,8 @@ package struct WorkerConfiguration: Sendable {
   /// Called once, with the bound port.
   package var onBound: @Sendable (Int) async -> Void = { _ in }
 
-  package init(token: Secret, statePath: String) {
-    self.token = token
+  package init(token: Secret, former: [Secret] = [], statePath: String) {
+    tokens = SecretList(token, former: former)
     self.statePath = statePath
   }
 }

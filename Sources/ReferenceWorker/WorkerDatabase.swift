@@ -1,4 +1,5 @@
 internal import GRDB
+internal import GRDBSQLite
 internal import Glibc
 
 /// The worker's state on disk: SQLite, in one file that one worker at a time may open.
@@ -31,6 +32,9 @@ struct WorkerDatabase: Sendable {
             PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
             PRAGMA secure_delete = ON
             """)
+        // The log stays the same file also over an end of the worker: agents that go on have it covered, see ``AgentLaunch``.
+        var isPersistent: Int32 = 1
+        sqlite3_file_control(database.sqliteConnection, nil, SQLITE_FCNTL_PERSIST_WAL, &isPersistent)
       }
       queue = try DatabaseQueue(path: path, configuration: configuration)
       commits = GroupCommit(queue)

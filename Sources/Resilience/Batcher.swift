@@ -7,7 +7,7 @@ internal import Synchronization
 /// Inputs go out first in, first out; with more than one lane, batches may overtake each other on their way. Results come
 /// back by position. A class with a lock and not an actor: a cancelled caller's input is then withdrawn at once, before its
 /// batch can leave. The continuations are unsafe ones, as checked ones would be most of a submit's cost: an entry is taken out of
-/// the queue, under the lock, by whoever resumes it, so that each is resumed once.
+/// the queue, under the lock, by the code that resumes it, so that each is resumed once.
 ///
 /// Bound: every waiting input is a suspended caller, so the callers' own limit (the prefetch) bounds the queue.
 public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
@@ -39,7 +39,7 @@ public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
   /// - Parameters:
   ///   - maxBatch: the most inputs in one call of `run`, at least 1.
   ///   - lanes: how many calls of `run` may be in flight, at least 1.
-  ///   - run: gives one result for each input, in the same order; runs in a task of its own that nobody cancels.
+  ///   - run: gives one result for each input, in the same order; runs in a task of its own that is never cancelled.
   public init(
     maxBatch: Int, lanes: Int = 1, run: @escaping @Sendable ([Input]) async -> [Result<Output, any Error>]
   ) {
@@ -70,7 +70,7 @@ public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
     }
   }
 
-  /// Queues an entry and starts a lane where one is free. The task's flag is read under the lock: a cancellation either
+  /// Queues an entry and starts a lane if one is free. The task's flag is read under the lock: a cancellation either
   /// finds the entry or is seen here.
   private func enqueue(_ entry: Entry, _ place: Place) {
     let step = state.withLock { state -> Step in
@@ -83,7 +83,7 @@ public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
     }
     switch step {
     case .refuse: entry.continuation.resume(throwing: CancellationError())
-    // Detached: the batch belongs to nobody, so it must not carry the first caller's task-local values.
+    // Detached: the batch belongs to no single caller, so it must not carry the first caller's task-local values.
     case .startLane: Task.detached { await self.runLane() }
     case .wait: break
     }
@@ -124,7 +124,7 @@ public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
   }
 }
 
-/// A batch gave another number of results than it had inputs, so no result can be trusted to be anybody's.
+/// A batch gave another number of results than it had inputs, so no result can be assigned to an input with certainty.
 public struct BatchResultMissing: Error, CustomStringConvertible {
   /// How many inputs the batch had.
   public let inputCount: Int

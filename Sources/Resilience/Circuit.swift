@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// The circuit breaker of one target, for many tasks at once.
 ///
-/// A call asks `admit()`, and reports with `succeeded()` or `failed(retryAfter:reason:)`. Whoever has to stop while the target is
+/// A call asks `admit()`, and reports with `succeeded()` or `failed(retryAfter:reason:)`. A task that has to stop while the target is
 /// out waits with `waitUntilClosedOrProbe()`. A probe that was cancelled need not report: after the breaker's
 /// `probeTimeout` another call becomes the probe.
 public final class Circuit: Sendable {
@@ -42,7 +42,7 @@ public final class Circuit: Sendable {
   /// What the last outage was, in the caller's words; nil since the target has answered.
   public var reason: String? { shared.withLock(\.reason) }
 
-  /// Asks for one call, and takes the probe where it is free.
+  /// Asks for one call, and takes the probe if it is free.
   public func admit() -> Admission {
     change { $0.breaker.admit(at: .now) }
   }
@@ -60,7 +60,7 @@ public final class Circuit: Sendable {
   /// The target was out.
   /// - Parameters:
   ///   - retryAfter: how long it asked to be left alone; opens the circuit at once.
-  ///   - reason: what happened, for those who are refused meanwhile.
+  ///   - reason: what happened, for the callers that are refused until then.
   /// - Returns: whether this opened the circuit: the time to log it.
   @discardableResult
   public func failed(retryAfter: Duration? = nil, reason: String? = nil) -> Bool {
@@ -94,7 +94,7 @@ public final class Circuit: Sendable {
     }
   }
 
-  /// Changes the breaker and what is told with it and, where the breaker's state is another one then, lets everybody who waits look again.
+  /// Changes the breaker and what is reported with it; if that changes the breaker's state, wakes all waiting tasks to look again.
   private func change<Answer: Sendable>(_ body: (inout Shared) -> Answer) -> Answer {
     let (answer, wakeups) = shared.withLock { shared in
       let before = shared.breaker.state

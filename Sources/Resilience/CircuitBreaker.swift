@@ -1,4 +1,4 @@
-/// Decides whether a target may be called, from how the calls before have gone. A pure machine: time comes in, answers
+/// Decides whether a target may be called, from the results of the calls before. A pure machine: time comes in, answers
 /// come out; `Circuit` is the same for many tasks at once.
 ///
 /// *Closed*: every call is admitted. After `threshold` outages in a row, or at once by `trip`, it is *open*: every call is
@@ -26,9 +26,9 @@ public struct CircuitBreaker: Sendable {
 
   /// The answer to a call that wants to be made.
   public enum Admission: Sendable, Hashable {
-    /// Make the call, and report how it went.
+    /// Make the call, and report its result.
     case admitted
-    /// Make the call, and report how it went: this one decides for all others.
+    /// Make the call, and report its result: this one decides for all others.
     case probe
     /// Do not make the call; asking again makes sense at that time, or when the probe has reported.
     case refused(until: Instant)
@@ -64,7 +64,7 @@ public struct CircuitBreaker: Sendable {
     self.tripMax = tripMax
   }
 
-  /// Asks for one call, and takes the probe where it is free.
+  /// Asks for one call, and takes the probe if it is free.
   public mutating func admit(at now: Instant) -> Admission {
     if let until = refusedUntil(at: now) { return .refused(until: until) }
     if case .closed = state { return .admitted }

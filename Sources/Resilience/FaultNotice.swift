@@ -1,6 +1,6 @@
 /// Decides which failures of one thing are worth a line in the log: each reason once, until the thing has worked for a while.
 ///
-/// What fails again and again mostly fails for the same reason, and one line says it. But the reason can change: first a connection is
+/// Repeated failures mostly have the same reason, and one line is enough. But the reason can change: first a connection is
 /// closed, then the new password is refused. So what counts is the text, not the state: a new text is a line of its own.
 ///
 ///     if notice.failed("\(error)") { logger.warning("publishing is interrupted", …) }
@@ -9,21 +9,21 @@ public struct FaultNotice: Sendable {
   /// A moment of the clock that runs while the machine sleeps.
   public typealias Instant = ContinuousClock.Instant
 
-  /// Different texts that are said until it works again: a text with a number that changes each time must not fill the log.
+  /// At most this many different texts are logged until it works again: a text with a number that changes each time must not fill the log.
   public static let textMax = 16
 
   private let settling: Duration
   private var texts: Set<String> = []
   private var worksSince: Instant?
-  /// Whether a failure was said whose end was not.
+  /// Whether a failure was logged and its end was not.
   private var isOpen = false
 
-  /// - Parameter settling: how long it has to work before a reason is said once more.
+  /// - Parameter settling: how long it has to work before a reason is logged once more.
   public init(settling: Duration = .seconds(60)) { self.settling = settling }
 
   /// It failed.
   /// - Parameter text: the reason, without what changes from failure to failure.
-  /// - Returns: whether to say it.
+  /// - Returns: whether to log it.
   public mutating func failed(_ text: String, at now: Instant = .now) -> Bool {
     if let worksSince, now - worksSince >= settling { texts = [] }
     worksSince = nil
@@ -33,7 +33,7 @@ public struct FaultNotice: Sendable {
   }
 
   /// It works.
-  /// - Returns: whether this ends a failure that was said: the time to say that it is over.
+  /// - Returns: whether this ends a failure that was logged: then log that it is over.
   public mutating func worked(at now: Instant = .now) -> Bool {
     if worksSince == nil { worksSince = now }
     defer { isOpen = false }

@@ -3,7 +3,7 @@ public struct PassLoop: Sendable {
   private let interval: Duration
   private let wakeup: Wakeup
 
-  /// Waits after passes that fail, where the interval is not shorter: what stands in the way is mostly over in a moment.
+  /// Waits after passes that fail, unless the interval is shorter: most obstacles are over in a moment.
   private static let retry = Backoff(base: .milliseconds(200), max: .seconds(1))
 
   /// - Parameters:
@@ -27,7 +27,7 @@ public struct PassLoop: Sendable {
       }, onNewFailure: onNewFailure)
   }
 
-  /// Passes, one after another, where each says how soon the next one is due.
+  /// Passes, one after another; each says how soon the next one is due.
   /// - Parameter pass: returns the time until the next; longer than the interval counts as the interval.
   public func runPaced(_ pass: () async throws -> Duration, onNewFailure: (any Error) -> Void) async {
     var failures = 0

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// One call for many callers: whoever asks for a key while a call for it is in flight gets that call's answer.
+/// One call for many callers: a caller that asks for a key while a call for it is in flight gets that call's answer.
 ///
 /// Nothing is cached: an answer or an error goes to all who wait, and the next caller starts a new call. A caller that is
 /// cancelled leaves the others their call; when the last one has left, the call is cancelled as well.

@@ -11,7 +11,7 @@ public struct SlotFeed<Item: Sendable>: Sendable {
     case answered
     /// It was out, with the reason.
     case failed(String)
-    /// It cannot be said: the work was given up.
+    /// Unknown: the work was given up.
     case unknown
   }
 
@@ -90,7 +90,7 @@ public struct SlotFeed<Item: Sendable>: Sendable {
   /// - Returns: nil if nothing is due, or nothing may begin.
   private func takeItems() async throws -> [Item]? {
     guard !Task.isCancelled, let room = slots.room(isProbing: isOut) else { return nil }
-    // A task of its own: what is taken is begun, also when the caller is cancelled meanwhile.
+    // A task of its own: what is taken is begun, even if the caller is cancelled in the meantime.
     let items = try await Task { try await take(room) }.value
     slots.began(items.count, isAll: items.count < room)
     guard !items.isEmpty else { return nil }

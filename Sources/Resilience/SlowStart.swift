@@ -1,7 +1,7 @@
 /// How much to send at once to a target that may refuse, and how long to wait after a refusal.
 ///
 /// At first there is no limit. When all of a try was refused, the next try is a single one, after a wait that grows from refusal to refusal.
-/// Each try that is taken whole doubles the limit, until there is none again. Of a try that is taken in part, as much fits as was taken.
+/// Each try that is taken whole doubles the limit, until there is none again. If a try is taken in part, the taken part becomes the limit.
 public struct SlowStart: Sendable {
   /// The most that a try may be.
   public private(set) var limit = Int.max
@@ -15,7 +15,7 @@ public struct SlowStart: Sendable {
   /// - Parameter backoff: the waits after refusals; at least half of each ceiling is waited.
   public init(_ backoff: Backoff) { self.backoff = backoff }
 
-  /// Takes note of how a try went.
+  /// Takes note of the result of a try.
   /// - Parameters:
   ///   - count: how much was tried, at least 1.
   ///   - accepted: how much of it was taken.
@@ -25,7 +25,7 @@ public struct SlowStart: Sendable {
     return tried(count, accepted: accepted, using: &generator)
   }
 
-  /// Takes note of how a try went, with a given source of chance.
+  /// Takes note of the result of a try, with a given source of chance.
   public mutating func tried(
     _ count: Int, accepted: Int, using generator: inout some RandomNumberGenerator
   ) -> Duration {

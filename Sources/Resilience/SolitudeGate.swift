@@ -1,12 +1,12 @@
 internal import DequeModule
 internal import Synchronization
 
-/// Lets many work side by side, or one alone: a shared and exclusive lock for tasks.
+/// A shared and exclusive lock for tasks: many work side by side, or one alone.
 ///
-/// Who has to wait stands in one line, first come, first served: an exclusive one at its head holds back the shared ones
+/// All waiters are in one line, first come, first served: an exclusive one at its head holds back the shared ones
 /// behind it, and the shared ones behind it go in together once it has left. So neither starves.
 ///
-/// Not reentrant: asking again inside a body waits for oneself. Bound: the line is as long as there are callers.
+/// Not reentrant: asking again inside a body is a deadlock. Bound: the line is as long as there are callers.
 public final class SolitudeGate: Sendable {
   private enum Kind { case shared, exclusive }
 
@@ -22,7 +22,7 @@ public final class SolitudeGate: Sendable {
     var nextID: UInt64 = 0
     var line: Deque<Waiter> = []
 
-    /// Takes a place inside where there is one now.
+    /// Takes a place inside if there is one now.
     mutating func enter(_ kind: Kind) -> Bool {
       switch kind {
       case .shared where !isExclusive: sharedCount += 1
@@ -45,7 +45,7 @@ public final class SolitudeGate: Sendable {
   /// Creates an open gate.
   public init() {}
 
-  /// Whether somebody is inside alone, or waits to be: whoever comes now would have to wait for it.
+  /// Whether an exclusive body runs or waits: a caller that comes now would have to wait for it.
   public var isWantedAlone: Bool {
     state.withLock { state in state.isExclusive || state.line.contains { $0.kind == .exclusive } }
   }
@@ -63,7 +63,7 @@ public final class SolitudeGate: Sendable {
     return try await body()
   }
 
-  /// Runs a body alone: all who are inside have left, and whoever comes waits until it has ended.
+  /// Runs a body alone: all who are inside have left, and later callers wait until it has ended.
   /// - Throws: what the body throws, or `CancellationError` while waiting; the body has not run then.
   public func withExclusive<Output>(
     isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Output

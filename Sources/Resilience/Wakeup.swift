@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// A wake-up that coalesces: however often it is called while nobody waits, the next wait returns once, at once.
+/// A wake-up that coalesces: however often it is called while no task waits, the next wait returns once, immediately.
 ///
 /// Made for a loop that looks at everything there is whenever it is woken, or when its deadline has come:
 ///
@@ -20,10 +20,10 @@ public final class Wakeup: Sendable {
 
   private let state = Mutex(State())
 
-  /// Creates one that nobody has woken yet.
+  /// Creates one that was not woken yet.
   public init() {}
 
-  /// Resumes whoever waits, or else lets the next wait return at once.
+  /// Resumes all waiting tasks; if there are none, the next wait returns at once.
   public func wake() {
     let woken = state.withLock { state in
       guard !state.waiters.isEmpty else {
@@ -37,7 +37,7 @@ public final class Wakeup: Sendable {
   }
 
   /// Waits for a wake, or for a deadline.
-  /// - Parameter deadline: when to give up; `nil` waits for ever. A wake remembered from before wins over a deadline that
+  /// - Parameter deadline: when to give up; `nil` waits indefinitely. A wake remembered from before wins over a deadline that
   ///   has passed.
   /// - Returns: whether it was woken; false when the deadline came first.
   /// - Throws: `CancellationError`; a wake remembered from before stays remembered.

@@ -9,12 +9,12 @@ package struct DeadLetter: Sendable, Codable, Equatable {
   package var messageId: String?
   /// When it died, as the broker or the publisher of the dead letter says.
   package var diedAt: Timestamp?
-  /// nil where the body is no ticket.
+  /// nil if the body is not a ticket.
   package var reviewId: UUID?
   package var attempt: Int?
   /// The body, at most 2,000 bytes of it, with anything that is not UTF-8 replaced.
   package var body: String
-  /// How often it has come back to the queue since it died: somebody looked at it.
+  /// How often it has come back to the queue since it died, because a process looked at it.
   package var returns: Int
 
   /// Whether the broker gave up delivering it; otherwise ``reason`` is what Baton found wrong with it.
@@ -53,7 +53,7 @@ package struct DeadLetter: Sendable, Codable, Equatable {
     return time(seconds)
   }
 
-  /// Seconds since 1970; nil for what anybody may have written there, and no calendar has.
+  /// Seconds since 1970; nil if the value, which any publisher can set, is outside of the calendar.
   private static func time(_ seconds: Int64) -> Timestamp? {
     (0...yearMax).contains(seconds) ? Timestamp(microseconds: seconds * 1_000_000) : nil
   }

@@ -24,7 +24,7 @@ enum DeadLetterForm: CaseIterable {
         type: delivery.type?.prefix(utf8: Self.nameByteMax), messageID: UUID().lowercase,
         // Bytes that are not UTF-8 were repaired, which has made it longer.
         correlationID: delivery.messageID?.prefix(utf8: Self.nameByteMax),
-        // By this machine's clock: of what it has not rejected itself the broker keeps no time.
+        // By this machine's clock: the broker records a time only for messages that it has rejected itself.
         timestamp: Int64(Date().timeIntervalSince1970), headers: headers(of: delivery, reason: reason)),
       exchange: ReviewTopology.deadExchange, routingKey: queue)
   }

@@ -20,7 +20,7 @@ package enum ReviewTopology {
   /// a deploy costs; a review's own attempts are counted in Postgres.
   package static let deliveryLimit: Int64 = 20
 
-  /// From so many deliveries on, a consumer that cannot decide a ticket because of an outage publishes it anew.
+  /// From this many deliveries on, a consumer that cannot decide a ticket because of an outage publishes it anew.
   package static let renewalLimit = Int(deliveryLimit) / 2
 
   /// All of it, for one work queue. Declared by every process at every connect.

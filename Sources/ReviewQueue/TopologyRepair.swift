@@ -27,7 +27,7 @@ final class TopologyRepair: Sendable {
     self.logger = logger
   }
 
-  /// Declares the topology, unless the last repair was a moment ago: what a repair did not help, the next one helps hardly more.
+  /// Declares the topology, unless the last repair was a moment ago: if a repair did not help, another one right after it will hardly help.
   /// - Returns: whether it was declared, as far as the account may.
   func declare(because reason: String) async -> Bool {
     let isDue = state.withLock { state in

@@ -3,13 +3,13 @@ package import Reviews
 
 /// A row of `agent_configs`: how an owner's reviews of a platform are done.
 package struct StoredConfiguration: Sendable, Equatable {
-  /// The text of `config`: a JSON object where nobody has written something else by SQL.
+  /// The text of `config`: a JSON object, unless something else was written by SQL.
   package var json: String
   package var isEnabled: Bool
 }
 
-/// What to change of an owner's configuration. What it does not name stays as it is, fields that this version does not know
-/// among it.
+/// What to change of an owner's configuration. What it does not name stays as it is, including fields that this version
+/// does not know.
 package struct ConfigurationChange: Sendable, Equatable {
   /// The whole configuration in place of the present one: a JSON object.
   package var replacement: String?
@@ -17,7 +17,7 @@ package struct ConfigurationChange: Sendable, Equatable {
   package var fields: String
   /// Fields to take away.
   package var removed: [String]
-  /// nil: as it is; enabled where the row is new.
+  /// nil: as it is; enabled if the row is new.
   package var isEnabled: Bool?
 
   package init(
@@ -52,7 +52,7 @@ extension ReviewStore {
     ]
   }
 
-  /// Changes an owner's configuration, and checks what comes out of it; two changes at once follow each other.
+  /// Changes an owner's configuration, and checks the result; concurrent changes run one after another.
   /// - Returns: the configuration as it is now.
   /// - Throws: `ReviewConfigurationFaults` with every fault of the whole; nothing is changed then.
   package func change(
@@ -82,7 +82,7 @@ extension ReviewStore {
      WHERE owner_type = $1 AND owner_id = $2 AND platform = $3
     """)
 
-  /// An owner's configuration for a platform, enabled or not; nil where it has none.
+  /// An owner's configuration for a platform, enabled or not; nil if it has none.
   package func configuration(of owner: Owner, platform: Platform) async throws -> StoredConfiguration? {
     try await pool.query(Self.findConfiguration, [owner.type.rawValue, owner.id, platform.rawValue]).first
       .map { try StoredConfiguration($0) }

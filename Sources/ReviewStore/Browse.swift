@@ -12,7 +12,7 @@ package struct BrowsedPage: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  /// So many reviews one look for a page reads at most: a filter that matches little would read the whole history.
+  /// The most reviews that one look for a page reads: a filter that matches little would read the whole history.
   package static let browseSpan = 20_000
 
   private static let matches = """

@@ -72,8 +72,8 @@ extension ReviewStore {
        WHERE r.id = h.id AND \(Fragment.hasStatus("'queued'", "'running'"))
          AND CASE
                WHEN $3::int IS NOT NULL THEN r.attempt = $3
-               -- Without an attempt the session tells: the row's, or while it has none, one that no earlier attempt had. A callback may
-               -- well come before its dispatch is recorded.
+               -- Without an attempt the session decides: the row's, or while it has none, one that no earlier attempt had. A callback may
+               -- come before its dispatch is recorded.
                WHEN $4::text IS NOT NULL THEN COALESCE(r.session_id = $4, $4 <> ALL (r.past_session_ids))
                -- With neither, it may be about an earlier attempt, unless there is none, or this one is known to be the worker's.
                ELSE r.attempt = 1 OR r.dispatched_at IS NOT NULL
@@ -88,7 +88,7 @@ extension ReviewStore {
   static let traceOfReview = Statement(
     "trace", "/* baton:trace */ SELECT r.traceparent FROM code_reviews r WHERE r.id = $1")
 
-  /// A review's trace; nil where there is no such review.
+  /// A review's trace; nil if there is no such review.
   package func trace(of id: UUID) async throws -> TraceContext? {
     try await pool.query(Self.traceOfReview, [id]).first.map { try $0.trace(of: id) }
   }
@@ -99,7 +99,7 @@ extension ReviewStore {
   }
 
   /// Applies what a worker reports: running, or an end. Anything else changes nothing.
-  /// - Returns: also the review's trace, for who logs it.
+  /// - Returns: also the review's trace, for the caller's log.
   /// - Throws: ``RowLocked``: the worker has to report it again; `PostgresError`.
   package func apply(_ report: RunReport, to id: UUID) async throws -> (answer: ReportAnswer, trace: TraceContext) {
     guard report.status == .running || report.status.isTerminal else {

@@ -2,9 +2,9 @@ internal import PostgresClient
 
 /// What the database knows about what keeps reviews waiting: for alerts.
 package struct CapacityStats: Sendable, Equatable {
-  /// The age of the oldest due review that a producer may claim now; nil where there is none.
+  /// The age of the oldest due review that a producer may claim now; nil if there is none.
   package var oldestClaimable: Duration?
-  /// Since the start of the oldest running review; nil where none runs.
+  /// Since the start of the oldest running review; nil if none runs.
   package var oldestRunning: Duration?
   /// Due reviews whose owner has as many queued and running as it may.
   package var heldByLimit: Int

@@ -114,7 +114,7 @@ extension ReviewStore {
   ///   - limit: rows of one pass.
   ///   - ownerLimit: for owners that have none of their own.
   ///   - holder: this process, which owes the publishes.
-  /// - Throws: `PostgresError`. Where the connection was lost the rows may be claimed: the reaper publishes them.
+  /// - Throws: `PostgresError`. If the connection was lost, the rows may be claimed: the reaper publishes them.
   package func claim(limit: Int, ownerLimit: Int, by holder: Holder.ID) async throws -> [Claim] {
     // Once to the end; from a page in the middle, once more from the start.
     var endsLeft = visitedUpTo.owner == nil ? 1 : 2

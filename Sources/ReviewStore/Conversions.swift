@@ -44,7 +44,7 @@ extension PostgresRow {
     try decode(column, as: Value?.self)
   }
 
-  /// The trace of a review, from the column `traceparent`; where that has none, or what somebody has made up, the one of its id.
+  /// The trace of a review, from the column `traceparent`; if that holds none, or an invalid one, the one made from its id.
   func trace(of id: UUID) throws -> TraceContext {
     try optional("traceparent", as: String.self).flatMap { TraceContext(traceparent: $0) } ?? TraceContext(reviewID: id)
   }

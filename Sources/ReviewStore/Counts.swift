@@ -2,15 +2,15 @@ internal import PostgresClient
 internal import Reviews
 
 /// What has happened to reviews since the schema counts it, whichever process did it; each count only grows. Reapers of an older
-/// version, beside newer ones during an upgrade, count nothing of theirs.
+/// version, which run with newer ones during an upgrade, do not count.
 package struct ReviewCounts: Sendable, Equatable {
   /// Reviews that completed.
   package var completed: Int
-  /// Reviews that failed, by `error_code`; "" where it is NULL.
+  /// Reviews that failed, by `error_code`; "" if it is NULL.
   package var failed: [String: Int]
   /// Abandoned reviews that a reaper has published again, by `ReapReason`.
   package var reaped: [String: Int] = [:]
-  /// Silent reviews that the worker was asked about, by what came of it.
+  /// Silent reviews that the worker was asked about, by result.
   package var reconciled: [String: Int] = [:]
   /// Cancels that the worker never accepted.
   package var cancelsGivenUp = 0
@@ -52,7 +52,7 @@ extension ReviewStore {
     ON CONFLICT (what, label, shard) DO UPDATE SET count = c.count + EXCLUDED.count
     """)
 
-  /// Adds what came of asking the worker, by result.
+  /// Adds the results of asking the worker.
   package func countReconciled(_ results: [String: Int]) async throws {
     guard !results.isEmpty else { return }
     let ordered = results.sorted { $0.key < $1.key }

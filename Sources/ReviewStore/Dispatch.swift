@@ -31,8 +31,8 @@ package enum RecordAnswer: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  /// Repeats the holder and not the lease: what the worker took on for an earlier lease of this process it has, and a later lease of
-  /// the same process must not make it start again.
+  /// Repeats the holder and not the lease: the worker already has what it took on for an earlier lease of this process, and a later lease
+  /// of the same process must not make it start again.
   static let recordDispatched = Statement(
     "record",
     """

@@ -39,10 +39,10 @@ extension ReviewStore {
            \(Fragment.seconds(from: "m.due_since")) AS age, r.attempt, r.status, r.platform,
            r.platform_project_id, r.repo_full_name, r.pr_number, r.pr_url, r.head_sha, r.error_code, r.gate_result, r.traceparent,
            i.id AS integration_id, i.installation_id, i.instance_url, i.token_ciphertext,
-           i.metadata::text AS metadata, COALESCE(i.revoked_at IS NOT NULL, true) AS is_revoked
+           i.metadata::text AS metadata, i.id IS NULL OR i.revoked_at IS NOT NULL AS is_revoked
       FROM mine m
       JOIN code_reviews r ON r.id = m.review_id
-      LEFT JOIN platform_integrations i ON i.id = r.platform_integration_id
+      LEFT JOIN platform_integrations i ON \(Fragment.isIntegration("i", of: "r"))
     """)
 
   /// Takes entries that are due, with their reviews as they are now; one that is not settled in a minute comes due again.

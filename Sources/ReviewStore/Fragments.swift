@@ -36,6 +36,10 @@ enum Fragment {
   /// Whether the review of ``heldUnlessLocked`` exists and is locked by another transaction, as column `is_locked`.
   static let isLocked = "(NOT EXISTS (SELECT 1 FROM held) AND \(exists("$1"))) IS TRUE AS is_locked"
 
+  /// Names who acts, for the history, until the transaction's end, as column `actor`. It stands in the statement's own SELECT, which has
+  /// run before its triggers do; NULL names the program.
+  static func actor(_ name: String) -> String { "set_config('baton.actor', COALESCE(\(name), ''), true) AS actor" }
+
   /// The text of a configuration, NULL if it is larger than may be stored; and its size, NULL if there is none.
   /// - Parameter config: alias of the outer-joined `agent_configs`.
   static func boundedConfig(_ config: String) -> String {
@@ -51,6 +55,29 @@ enum Fragment {
     COALESCE(r.traceparent,
                     '00-' || replace(r.id::text, '-', '') || '-' || replace(substr(r.id::text, 20), '-', '') || '-01')
     """
+
+  /// The integration that a review names, if it is one of the review's owner and platform: the database refuses others, but not rows that
+  /// are older than this rule, nor an integration that comes later.
+  /// - Parameters:
+  ///   - integration: alias of `platform_integrations`.
+  ///   - review: alias of `code_reviews`, or of what has its columns.
+  static func isIntegration(_ integration: String, of review: String) -> String {
+    """
+    \(integration).id = \(review).platform_integration_id AND \(integration).owner_type = \(review).owner_type
+           AND \(integration).owner_id = \(review).owner_id AND \(integration).platform = \(review).platform
+    """
+  }
+
+  /// Whether the session that a review is to continue is known, and of other owners' reviews only.
+  /// - Parameter review: alias of `code_reviews`, or of what has its columns.
+  static func isForeignSession(_ review: String) -> String {
+    """
+    COALESCE((
+                  SELECT bool_and(s.owner_type <> \(review).owner_type OR s.owner_id <> \(review).owner_id)
+                    FROM code_reviews s
+                   WHERE s.session_id = \(review).previous_session_id), false)
+    """
+  }
 
   /// The integration of a GitHub installation, at most one row: a living one before revoked ones, then the newest. For `FROM`.
   /// - Parameters:

@@ -8,7 +8,7 @@ package struct FlowMinute: Sendable, Equatable {
   package var start: Timestamp
   /// Reviews that the worker accepted.
   package var dispatched: Int
-  /// How long those had been due: half of them at most so long, and 95 of 100; nil where there was none.
+  /// How long those had been due: the median and the 95th percentile; nil if there was none.
   package var waitMedian: Duration?
   package var waitP95: Duration?
   package var completed: Int
@@ -31,7 +31,7 @@ package struct FlowMinute: Sendable, Equatable {
 
 /// The failures of one kind.
 package struct FailureGroup: Sendable, Equatable {
-  /// nil where the row has none.
+  /// nil if the row has none.
   package var code: String?
   package var count: Int
   package var lastAt: Timestamp
@@ -62,7 +62,7 @@ extension ReviewStore {
        WHERE t.at >= date_trunc('minute', now()) - make_interval(mins => $1) AND isfinite(t.at)
     ),
     accepted AS (
-      -- Those that have left the queue since, and those of which the worker has not told anything yet.
+      -- Those that have left the queue since, and those that the worker has not reported on yet.
       SELECT r.id, r.dispatched_at, r.available_at
         FROM code_reviews r
        WHERE r.id IN (SELECT m.review_id FROM moved m WHERE m.from_status = 'queued' AND m.to_status <> 'pending')

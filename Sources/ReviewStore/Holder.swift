@@ -100,8 +100,8 @@ extension ReviewStore {
     """
     /* baton:sign_on */
     WITH signed AS (
-      INSERT INTO baton_holders AS h (id, role, host, pid, backend_pid, answering_since)
-      VALUES ($1, $2, $3, $4, pg_backend_pid(), \(Fragment.answeringSince))
+      INSERT INTO baton_holders AS h (id, role, host, pid, backend_pid, answering_since, seal_format)
+      VALUES ($1, $2, $3, $4, pg_backend_pid(), \(Fragment.answeringSince), \(sealFormatMax))
       ON CONFLICT (id) DO UPDATE
          SET lock_id = DEFAULT, backend_pid = EXCLUDED.backend_pid, heartbeat_at = now(),
              answering_since = EXCLUDED.answering_since, lock_free_since = NULL
@@ -143,8 +143,8 @@ extension ReviewStore {
     "register_holder",
     """
     /* baton:register_holder */
-    INSERT INTO baton_holders AS h (id, role, host, pid, answering_since)
-    VALUES ($1, $2, $3, $4, \(Fragment.answeringSince))
+    INSERT INTO baton_holders AS h (id, role, host, pid, answering_since, seal_format)
+    VALUES ($1, $2, $3, $4, \(Fragment.answeringSince), \(sealFormatMax))
     ON CONFLICT (id) DO NOTHING
     """)
 

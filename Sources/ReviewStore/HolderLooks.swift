@@ -3,16 +3,16 @@ internal import PostgresClient
 /// How the holders are judged: by their heartbeats and their locks, and only while the database answers.
 ///
 /// A holder with a fresh heartbeat is alive, whatever its lock says. A look notes what it misses; a heartbeat after the look makes
-/// the note void; only a note of some age counts. So a holder always has time to be heard after it was missed. The database's own
+/// the note void; only a note of some age counts. So a holder always has time for a heartbeat after it was missed. The database's own
 /// silence is recognised by the silence of all holders: every heartbeat looks for the last one of any holder.
 extension Fragment {
   /// The first key of the lock that versions up to schema 10 take, in every schema alike.
   static let olderLockClass = "1111577420"
-  /// For how long a holder has to be missed: a living one is heard several times in it.
+  /// For how long a holder has to be missed: a living one sends several heartbeats in that time.
   private static let missedTime = "interval '2 seconds'"
-  /// No heartbeat of any holder for so long: the database did not answer, or no holder ran.
+  /// If no holder has sent a heartbeat for this time, the database did not answer, or no holder ran.
   fileprivate static let pause = "interval '1500 milliseconds'"
-  /// After a pause the holders have so long to connect and to be heard, before any of them is judged.
+  /// After a pause the holders have this time to connect and send a heartbeat, before any of them is judged.
   fileprivate static let grace = "interval '3 seconds'"
 
   /// Since when the database has answered without a pause, as a heartbeat finds it; NULL: no pause was ever seen.
@@ -44,7 +44,7 @@ extension Fragment {
     """
   }
 
-  /// When the holder's death is sure, unless it is heard before; NULL if no look has missed it.
+  /// When the holder's death is certain, unless a heartbeat comes before; NULL if no look has missed it.
   fileprivate static func deathIsSureAt(_ holder: String, lease: String) -> String {
     """
     CASE WHEN \(holder).lock_free_since >= \(holder).heartbeat_at THEN \(holder).lock_free_since + \(missedTime)
@@ -55,7 +55,7 @@ extension Fragment {
   }
 
   /// A holder that is gone, so that what it holds is free: it has no row, or its lock was seen free, or it has been silent for
-  /// longer than BATON_LEASE; and it was not heard since, though the database answered.
+  /// longer than BATON_LEASE; and it sent no heartbeat since, although the database answered.
   /// - Parameters:
   ///   - holder: alias of the outer-joined `baton_holders`.
   ///   - lease: parameter with BATON_LEASE in seconds.

@@ -6,10 +6,13 @@ package struct IntegrationTokens: Sendable, Equatable {
   package var tokenCiphertext: [UInt8]?
   /// The text of `metadata`.
   package var metadata: String
+  /// The format in which a new token is to be sealed.
+  package var sealFormat: Int
 
-  package init(tokenCiphertext: [UInt8]?, metadata: String) {
+  package init(tokenCiphertext: [UInt8]?, metadata: String, sealFormat: Int = ReviewStore.sealFormatMax) {
     self.tokenCiphertext = tokenCiphertext
     self.metadata = metadata
+    self.sealFormat = sealFormat
   }
 }
 
@@ -39,7 +42,10 @@ extension ReviewStore {
     "lock_integration_tokens",
     """
     /* baton:lock_integration_tokens */
-    SELECT token_ciphertext, metadata::text AS metadata FROM platform_integrations WHERE id = $1 FOR NO KEY UPDATE
+    SELECT token_ciphertext, metadata::text AS metadata, (SELECT s.format::int FROM baton_sealing s) AS seal_format
+      FROM platform_integrations
+     WHERE id = $1
+       FOR NO KEY UPDATE
     """)
 
   static let storeIntegrationTokens = Statement(
@@ -65,7 +71,8 @@ extension ReviewStore {
       guard let row = try await connection.query(Self.lockIntegrationTokens, [id]).first else { return false }
       let present = IntegrationTokens(
         tokenCiphertext: try row.optional("token_ciphertext", as: [UInt8].self),
-        metadata: try row.decode("metadata", as: String.self))
+        metadata: try row.decode("metadata", as: String.self),
+        sealFormat: Int(try row.decode("seal_format", as: Int32.self)))
       if let new = try await body(present) {
         _ = try await connection.query(
           Self.storeIntegrationTokens, [id, new.tokenCiphertext, new.projectTokens])

@@ -8,7 +8,7 @@ package struct NewIntegration: Sendable, Equatable {
   package var owner: Owner
   package var platform: Platform
   package var installationId: String?
-  /// Checked by the caller, and written in one way only, as it tells integrations apart.
+  /// Checked by the caller, and written in one form only, as it distinguishes integrations.
   package var instanceUrl: String?
 
   package init(owner: Owner, platform: Platform, installationId: String? = nil, instanceUrl: String? = nil) {
@@ -43,10 +43,10 @@ package struct IntegrationRow: Sendable, Equatable {
   package var revokedAt: Timestamp?
 }
 
-/// What became of an integration that was to be added.
+/// The outcome of adding an integration.
 package enum IntegrationAnswer: Sendable, Equatable {
   case added(UUID)
-  /// The owner had it already: its secrets are the given ones now, and where it was revoked it counts again.
+  /// The owner had it already: its secrets are the given ones now, and if it was revoked, it is valid again.
   case updated(UUID, wasRevoked: Bool)
   /// Another owner has this installation.
   case taken(by: Owner, UUID)
@@ -69,7 +69,7 @@ extension ReviewStore {
       FROM platform_integrations i
      WHERE i.platform = $3
        AND CASE
-             -- An installation belongs to one owner: its webhooks carry nothing else to tell owners by.
+             -- An installation belongs to one owner: its webhooks carry nothing else that identifies the owner.
              WHEN $4::text IS NOT NULL THEN
                i.installation_id = $4 AND (i.revoked_at IS NULL OR i.owner_type = $1 AND i.owner_id = $2)
              ELSE
@@ -102,7 +102,7 @@ extension ReviewStore {
     _ new: NewIntegration, sealing seal: (UUID) throws -> IntegrationSecrets
   ) async throws -> IntegrationAnswer {
     try await pool.withTransaction { connection in
-      // Two that add the same at once would both find nothing.
+      // Two callers that add the same integration at once would both find nothing.
       let place = "\(new.platform.rawValue) \(new.installationId ?? new.instanceUrl ?? "")"
       _ = try await connection.query(Self.lockIntegrations, [place])
       let found = try await connection.query(
@@ -166,7 +166,7 @@ extension ReviewStore {
     """)
 
   /// Revokes an integration: reviews that name it fail from now on, and its webhooks make none.
-  /// - Returns: whether it counted until now; nil where there is no such integration.
+  /// - Returns: whether it was valid until now; nil if there is no such integration.
   package func revokeIntegration(_ id: UUID) async throws -> Bool? {
     try await pool.query(Self.revokeIntegration, [id]).first?.decode("is_new", as: Bool.self)
   }

@@ -98,14 +98,16 @@ extension ReviewStore {
     )
     SELECT CASE WHEN v.verdict = 'free' AND v.turn > 1 THEN 'mine' ELSE v.verdict END AS verdict, now() AS leased_at,
            CASE WHEN v.verdict = 'free' THEN now() + make_interval(secs => $4) ELSE v.lease_expires_at END AS leased_until,
-           l.*, COALESCE(l.previous_session_id, p.session_id) AS previous_session, p.head_sha AS previous_head_sha,
+           l.*, p.head_sha AS previous_head_sha,
+           CASE WHEN p.session_id IS NOT NULL OR NOT \(Fragment.isForeignSession("l"))
+                THEN COALESCE(l.previous_session_id, p.session_id) END AS previous_session,
            \(Fragment.boundedConfig("c")), i.id AS integration_id, i.installation_id, i.instance_url, i.token_ciphertext,
            i.metadata::text AS metadata, i.revoked_at IS NOT NULL AS is_revoked
       FROM verdict v
       LEFT JOIN leased l ON l.id = v.id AND v.turn = 1
       LEFT JOIN agent_configs c
         ON c.owner_type = l.owner_type AND c.owner_id = l.owner_id AND c.platform = l.platform AND c.is_enabled
-      LEFT JOIN platform_integrations i ON i.id = l.platform_integration_id
+      LEFT JOIN platform_integrations i ON \(Fragment.isIntegration("i", of: "l"))
       LEFT JOIN LATERAL (
         -- The review of this pull request that completed last, at another commit; where the row names a session, that session's.
         -- By the start of the unique index: it reads the rows of one pull request, and nothing but the index where it has no others.

@@ -38,7 +38,7 @@ extension Migrator {
     package var processID: Int
     package var application: String
     package var user: String
-    /// Since its transaction began; nil where this account may not see it.
+    /// Since its transaction began; nil if this account may not see it.
     package var age: Duration?
 
     package var description: String {

@@ -35,7 +35,7 @@ extension Migrator {
      WHERE c.oid = to_regclass('baton_migrations') AND has_schema_privilege('public', n.oid, 'CREATE')
     """)
 
-  /// The schema's name where every account of the database may create objects in it, as in `public` before Postgres 15: such an
+  /// The schema's name if every account of the database may create objects in it, as in `public` before Postgres 15: such an
   /// object could come in the way of what the trigger functions call.
   package func schemaOpenToAll() async throws -> String? {
     try await pool.query(Self.isOpenToAll, []).first?.decode(0, as: String.self)

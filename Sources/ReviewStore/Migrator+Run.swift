@@ -51,8 +51,8 @@ extension Migrator {
   /// Applies what is missing, each step as a transaction of its own: roles at work wait for one step at a time. What a failure leaves is
   /// the schema of an earlier version, from which the next call goes on. A schema that is up to date is only read.
   /// - Parameter onBlocked: is given the sessions that hold a lock which a step waits for, whenever they change.
-  /// - Returns: the steps applied now; none where the schema was up to date.
-  /// - Throws: `SchemaFault.newer` where a newer program has been here, `SchemaFault.blocked`, or `PostgresError`.
+  /// - Returns: the steps applied now; none if the schema was up to date.
+  /// - Throws: `SchemaFault.newer` if a newer program has migrated the schema, `SchemaFault.blocked`, or `PostgresError`.
   package func migrate(onBlocked: @escaping @Sendable ([Blocker]) -> Void = { _ in }) async throws -> [Migration] {
     var applied: [Migration] = []
     while let (schema, version) = try await unfinishedSchema() {

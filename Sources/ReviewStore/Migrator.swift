@@ -41,6 +41,13 @@ package struct Migrator: Sendable {
       sql: String(decoding: PackageResources.v0014_unclear_starts_sql, as: UTF8.self)),
     Migration(version: 15, name: "sizes", sql: String(decoding: PackageResources.v0015_sizes_sql, as: UTF8.self)),
     Migration(version: 16, name: "bounds", sql: String(decoding: PackageResources.v0016_bounds_sql, as: UTF8.self)),
+    Migration(version: 17, name: "access", sql: String(decoding: PackageResources.v0017_access_sql, as: UTF8.self)),
+    Migration(version: 18, name: "tenants", sql: String(decoding: PackageResources.v0018_tenants_sql, as: UTF8.self)),
+    Migration(
+      version: 19, name: "sessions apart",
+      sql: String(decoding: PackageResources.v0019_sessions_apart_sql, as: UTF8.self)),
+    Migration(version: 20, name: "sealing", sql: String(decoding: PackageResources.v0020_sealing_sql, as: UTF8.self)),
+    Migration(version: 21, name: "names", sql: String(decoding: PackageResources.v0021_names_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

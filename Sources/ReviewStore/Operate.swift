@@ -130,17 +130,18 @@ extension ReviewStore {
       SELECT 'worker_cancel', id, attempt FROM cancelled WHERE claimed_at IS NOT NULL
       ON CONFLICT DO NOTHING
     )
-    SELECT r.status, r.attempt, EXISTS (SELECT 1 FROM cancelled) AS is_done, \(Fragment.isLocked)
+    SELECT r.status, r.attempt, EXISTS (SELECT 1 FROM cancelled) AS is_done, \(Fragment.isLocked), \(Fragment.actor("$4"))
       FROM (SELECT) one
       LEFT JOIN code_reviews r ON r.id = $1
     """)
 
   /// Cancels a review: the row first, and the worker through the outbox, in one transaction.
+  /// - Parameter actor: as the history names who did it; nil for this program.
   /// - Throws: ``RowLocked``; `PostgresError`.
   package func cancel(
-    _ id: UUID, code: ErrorCode = .cancelledByUser, reason: String = "cancelled by a user"
+    _ id: UUID, code: ErrorCode = .cancelledByUser, reason: String = "cancelled by a user", actor: String? = nil
   ) async throws -> OperationAnswer {
-    let row = try await onceUnlocked(Self.cancel, [id, code.rawValue, reason.storable])
+    let row = try await onceUnlocked(Self.cancel, [id, code.rawValue, reason.storable, actor])
     guard let attempt = try row.optional("attempt", as: Int32.self).map({ Int($0) }) else { return .unknownReview }
     if try row.decode("is_done", as: Bool.self) { return .done(.cancelled, attempt: attempt) }
     return .conflict(try row.choice("status", as: ReviewStatus.self))
@@ -160,15 +161,18 @@ extension ReviewStore {
       RETURNING r.attempt
     )
     SELECT r.status, COALESCE((SELECT attempt FROM retried), r.attempt) AS attempt,
-           EXISTS (SELECT 1 FROM retried) AS is_done, \(Fragment.isLocked)
+           EXISTS (SELECT 1 FROM retried) AS is_done, \(Fragment.isLocked), \(Fragment.actor("$3"))
       FROM (SELECT) one
       LEFT JOIN code_reviews r ON r.id = $1
     """)
 
   /// Starts a failed or cancelled review again, as a new attempt.
+  /// - Parameter actor: as the history names who did it; nil for this program.
   /// - Throws: ``RowLocked``; `PostgresError`.
-  package func retry(_ id: UUID, reason: String = "retried by a user") async throws -> OperationAnswer {
-    let row = try await onceUnlocked(Self.retry, [id, reason.storable])
+  package func retry(
+    _ id: UUID, reason: String = "retried by a user", actor: String? = nil
+  ) async throws -> OperationAnswer {
+    let row = try await onceUnlocked(Self.retry, [id, reason.storable, actor])
     guard let attempt = try row.optional("attempt", as: Int32.self).map({ Int($0) }) else { return .unknownReview }
     if try row.decode("is_done", as: Bool.self) { return .done(.pending, attempt: attempt) }
     return .conflict(try row.choice("status", as: ReviewStatus.self))

@@ -51,7 +51,7 @@ extension ReviewStore {
               (SELECT r.traceparent FROM code_reviews r WHERE r.id = o.review_id) AS traceparent
     """)
 
-  /// Takes entries that are due, for so long that their calls must have ended; one that is not settled by then comes due again.
+  /// Takes entries that are due, for long enough that their calls must have ended; one that is not settled by then comes due again.
   package func takeOutbox(limit: Int, for lease: Duration) async throws -> [OutboxEntry] {
     decodeEach(try await pool.query(Self.takeOutbox, [Int32(limit), lease.inSeconds]), "cancel") { row in
       let review = try row.decode("review_id", as: UUID.self)
@@ -72,7 +72,7 @@ extension ReviewStore {
 
   /// How long an entry is tried at least before it is given up. No run lasts so long, and the token of a run is valid for as long.
   package static let outboxPatience: Duration = .seconds(24 * 3_600)
-  /// And how often.
+  /// How often an entry is tried at least before it is given up.
   private static let outboxTriesMin = 10
 
   static let failOutbox = Statement(

@@ -21,7 +21,7 @@ extension ReviewStore {
     ON CONFLICT (owner_type, owner_id) DO UPDATE SET max_concurrent = EXCLUDED.max_concurrent
     """)
 
-  /// Sets how many reviews an owner may have queued or running at once; makes the owner where it is new.
+  /// Sets how many reviews an owner may have queued or running at once; creates the owner if it is new.
   /// - Parameter limit: nil for BATON_OWNER_LIMIT.
   package func setLimit(of owner: Owner, to limit: Int?) async throws {
     _ = try await pool.query(Self.setOwnerLimit, [owner.type.rawValue, owner.id, limit.map { Int32(clamping: $0) }])
@@ -35,7 +35,7 @@ extension ReviewStore {
     """)
 
   /// Pauses or resumes claims of an owner's reviews; what is queued already goes on.
-  /// - Returns: false where there is no such owner.
+  /// - Returns: false if there is no such owner.
   package func setPaused(_ isPaused: Bool, _ owner: Owner) async throws -> Bool {
     try await pool.query(Self.pauseOwner, [owner.type.rawValue, owner.id, isPaused]).affectedRows == 1
   }

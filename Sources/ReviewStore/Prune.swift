@@ -48,16 +48,16 @@ extension ReviewStore {
   /// RFC 9562, section 5.9.
   private static let nilID: uuid_t = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
-  /// Deletes reviews that ended long ago, of one page: a short transaction, so that nobody waits for it.
+  /// Deletes reviews that ended long ago, of one page: a short transaction, so that it holds up no other.
   /// - Parameters:
   ///   - age: since their end.
   ///   - mark: where the last page ended; nil starts with the oldest.
-  ///   - limit: of the page, in which reviews that somebody has yet to be told about stay.
+  ///   - limit: of the page; its reviews with an undelivered cancel are not deleted.
   /// - Returns: how many were deleted, and where the next page starts; nil at the end.
   package func pruneReviews(
     endedFor age: Duration, after mark: PruneMark?, limit: Int
   ) async throws -> (deleted: Int, next: PruneMark?) {
-    // Before all that there are.
+    // Before every existing row.
     let start = mark ?? PruneMark(completedAt: Timestamp(microseconds: .min), id: UUID(uuid: Self.nilID))
     let row = try await pool.query(
       Self.pruneReviews, [age.inSeconds, start.completedAt.instant, start.id, Int32(clamping: limit)]

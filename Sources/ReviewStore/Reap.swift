@@ -33,12 +33,12 @@ package struct ReapTimes: Sendable {
 package enum Reaped: Sendable {
   /// Claimed anew: to be published.
   case republish(Claim, ReapReason)
-  /// It has cost too many holders their life, and was failed.
+  /// Too many holders died while they had it, and it was failed.
   case failed(UUID, attempt: Int, TraceContext)
 }
 
 extension ReviewStore {
-  /// Why a row counts as abandoned, each kind by its own condition; NULL where it does not. For `FROM`, behind `code_reviews r`.
+  /// Why a row counts as abandoned, each kind by its own condition; NULL if it does not. For `FROM`, behind `code_reviews r`.
   ///
   /// $1 BATON_LEASE, $2 BATON_PUBLISH_GRACE, $3 BATON_STALE_AFTER, all in seconds; $4 the queue.
   static let abandonment = """
@@ -129,7 +129,7 @@ extension ReviewStore {
   /// Takes a page of abandoned reviews: each is claimed anew for this holder, which publishes it.
   /// - Parameters:
   ///   - limit: rows of the page; a full page says that there may be more.
-  ///   - attemptMax: a review that has cost so many holders their life is failed instead.
+  ///   - attemptMax: if this many holders have died of a review, it is failed instead.
   package func reapAbandoned(
     _ times: ReapTimes, queue: String, limit: Int, by holder: Holder.ID, attemptMax: Int
   ) async throws -> [Reaped] {

@@ -4,7 +4,7 @@ package import PostgresClient
 /// The truth: every statement that Baton runs against its tables, one file for each part of a review's path.
 ///
 /// Each write repeats in its `WHERE` what its caller holds (status, attempt, claim, lease). A write that matches no
-/// row means that somebody else has moved on: that is an answer, not an error, and is never repeated blindly.
+/// row means that another process has moved the row on: that is an answer, not an error, and is never repeated blindly.
 /// Batched statements lock their rows in the order of their ids, or skip locked ones, so that no two of them deadlock.
 /// All times come from Postgres's `now()`.
 package struct ReviewStore: Sendable {

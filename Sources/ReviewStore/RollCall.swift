@@ -11,7 +11,7 @@ package import Reviews
 /// 3. Each consumer *answers* after that, when it has received all that the broker had sent it: with the reviews whose tickets it still
 ///    has to decide on. It answers nothing that was opened before it last gave a delivery back to the queue.
 ///
-/// A ticket that was published before a completed roll call and that stands in no answer is neither in the queue nor with any consumer. A consumer that dies, or gives something back, leaves the roll calls of that moment without an answer, and the next ones
+/// A ticket that was published before a completed roll call and that is in no answer is neither in the queue nor with any consumer. A consumer that dies, or gives something back, leaves the roll calls of that moment without an answer, and the next ones
 /// complete. None disturbs another.
 extension ReviewStore {
   /// The consumers that live; a scalar array. $2 is BATON_LEASE in seconds.
@@ -117,6 +117,6 @@ extension ReviewStore {
      WHERE id IN (SELECT id FROM baton_roll_calls WHERE started_at < now() - interval '10 minutes' FOR UPDATE SKIP LOCKED)
     """)
 
-  /// Removes roll calls that are of no more use.
+  /// Removes roll calls that are no longer needed.
   package func pruneRollCalls() async throws { _ = try await pool.query(Self.pruneRollCalls, []) }
 }

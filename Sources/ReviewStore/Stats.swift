@@ -4,13 +4,13 @@ package import Reviews
 /// What the database knows about the load: one half of `baton queue`.
 package struct StoreStats: Sendable, Equatable {
   package var counts: [ReviewStatus: Int]
-  /// Pending reviews that are available at `infinity`: never due, until someone changes that.
+  /// Pending reviews that are available at `infinity`: never due, until that is changed.
   package var held = 0
-  /// The age of the oldest review whose time has come; nil where none waits.
+  /// The age of the oldest review whose time has come; nil if none waits.
   package var oldestPending: Duration?
-  /// Since the claim of the oldest queued review that was not dispatched; nil where there is none.
+  /// Since the claim of the oldest queued review that was not dispatched; nil if there is none.
   package var oldestQueued: Duration?
-  /// Deliveries in the hands of living consumers.
+  /// Deliveries that living consumers hold.
   package var unacknowledged: Int
   /// Living consumers.
   package var consumers: Int

@@ -1,7 +1,7 @@
 extension String {
   /// As Postgres can store it: without NUL, which it refuses (SQLSTATE 22021), and at most 8 KiB.
   ///
-  /// For what workers and platforms say. One bad answer would otherwise fail its whole batch, again and again.
+  /// For texts of workers and platforms. One bad answer would otherwise fail its whole batch, again and again.
   var storable: String {
     let byteCountMax = 8_192
     // Looked at first: nearly every text is stored as it is.

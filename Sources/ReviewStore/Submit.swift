@@ -23,14 +23,18 @@ extension ReviewStore {
       ON CONFLICT (owner_type, owner_id, platform, repo_full_name, pr_number, head_sha) DO NOTHING
       RETURNING id, status
     )
-    SELECT id, status, true AS is_new FROM made
+    SELECT id, status, true AS is_new, \(Fragment.actor("$17")) FROM made
     UNION ALL
-    SELECT r.id, r.status, false
+    SELECT r.id, r.status, false, NULL
       FROM code_reviews r
      WHERE r.owner_type = $1 AND r.owner_id = $2 AND r.platform = $4 AND r.repo_full_name = $7 AND r.pr_number = $8
        AND r.head_sha = $14 AND NOT EXISTS (SELECT 1 FROM made)
     """)
 
+  /// What the database calls the rule that a review names an integration of its own owner and platform.
+  private static let ownIntegration = "code_reviews_integration"
+
+  /// Those of a new row, $1 to $16, in every statement that makes one.
   static func parameters(of review: NewReview, trace: TraceContext) -> [any PostgresEncodable] {
     [
       review.owner.type.rawValue, review.owner.id, review.userId, review.platform.rawValue,
@@ -41,18 +45,26 @@ extension ReviewStore {
   }
 
   /// Inserts one review, or finds the existing one of the same pull request and commit.
-  package func submit(_ review: NewReview, trace: TraceContext = TraceContext()) async throws -> Submission {
-    let parameters = Self.parameters(of: review, trace: trace)
+  /// - Parameter actor: as the history names who did it; nil for this program.
+  /// - Throws: `NewReviewFaults` for one that names another owner's or another platform's integration.
+  package func submit(
+    _ review: NewReview, trace: TraceContext = TraceContext(), actor: String? = nil
+  ) async throws -> Submission {
+    let parameters = Self.parameters(of: review, trace: trace) + [actor]
     // Empty where somebody else commits the same row right now, which the statement's snapshot does not show: once more.
     for _ in 0..<3 {
-      if let row = try await pool.query(Self.submit, parameters).first { return try Submission(row) }
+      do {
+        if let row = try await pool.query(Self.submit, parameters).first { return try Submission(row) }
+      } catch let error as PostgresError where error.constraint == Self.ownIntegration {
+        throw NewReviewFaults(faults: ["platformIntegrationId: \(error.message)"])
+      }
     }
     throw UnknownValue(column: "id", value: "\(review.repoFullName)#\(review.prNumber) appears and disappears")
   }
 
   /// Inserts reviews in one transaction; where one is refused by the database, none is inserted.
   package func submit(_ reviews: [NewReview]) async throws -> [Submission] {
-    let steps = reviews.map { (Self.submit, Self.parameters(of: $0, trace: TraceContext())) }
+    let steps = reviews.map { (Self.submit, Self.parameters(of: $0, trace: TraceContext()) + [nil as String?]) }
     var submissions: [Submission] = []
     for (review, rows) in zip(reviews, try await pool.pipeline(steps)) {
       if let row = rows.first {

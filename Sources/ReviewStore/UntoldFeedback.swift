@@ -2,14 +2,14 @@ package import FoundationEssentials
 internal import PostgresClient
 package import Reviews
 
-/// Feedback on one review that could not be told yet, or was given up.
+/// Feedback on one review that could not be delivered yet, or was given up.
 package struct UntoldFeedback: Sendable, Equatable {
   package var subject: PullRequestFeedback.Subject
   /// Since when the pull request should show it.
   package var dueSince: Timestamp
   package var tries: Int
   package var lastError: String
-  /// When it is tried again; nil where it was given up.
+  /// When it is tried again; nil if it was given up.
   package var nextTry: Timestamp?
   package var givenUpAt: Timestamp?
 
@@ -26,7 +26,7 @@ package struct UntoldFeedback: Sendable, Equatable {
   }
 }
 
-/// The reviews whose pull requests were not told in the last 24 hours, and will not be.
+/// The reviews whose feedback was given up in the last 24 hours.
 package struct GivenUpFeedback: Sendable, Equatable {
   package var reviewCount: Int
   /// Of the newest.
@@ -55,7 +55,7 @@ extension ReviewStore {
      ORDER BY f.subject
     """)
 
-  /// What the review's pull request could not be told so far.
+  /// The feedback that could not be delivered to the review's pull request so far.
   package func untoldFeedback(of id: UUID) async throws -> [UntoldFeedback] {
     try await pool.query(Self.untoldFeedback, [id]).map { row in
       UntoldFeedback(
@@ -86,7 +86,7 @@ extension ReviewStore {
     HAVING count(*) > 0
     """)
 
-  /// The feedback that was given up in the last 24 hours; nil where there is none.
+  /// The feedback that was given up in the last 24 hours; nil if there is none.
   package func givenUpFeedback() async throws -> GivenUpFeedback? {
     try await pool.query(Self.givenUpFeedback, []).first.map { row in
       GivenUpFeedback(

@@ -10,7 +10,7 @@ package enum HoldUp: String, Sendable, CaseIterable {
   case held
   /// Due, and its owner is paused.
   case paused
-  /// Due, and its owner has as many queued or running as it may.
+  /// Due, and its owner has as many queued or running as its limit allows.
   case limit
   /// Due, and a producer may claim it.
   case unclaimed
@@ -19,7 +19,7 @@ package enum HoldUp: String, Sendable, CaseIterable {
   /// See ``ReapReason``.
   case unpublished, lost, stale
   case leaseExpired = "lease_expired"
-  /// In the hands of a worker that has said nothing for too long.
+  /// Accepted by a worker that has reported nothing for too long.
   case silent
 }
 
@@ -122,7 +122,7 @@ extension ReviewStore {
      WHERE o.owner_type = $1 AND o.owner_id = $2
     """)
 
-  /// One owner, also without live reviews; nil where there is no such owner.
+  /// One owner, also without live reviews; nil if there is no such owner.
   package func standing(of owner: Owner, ownerLimit: Int) async throws -> OwnerStanding? {
     try await pool.query(
       Self.oneOwner, [owner.type.rawValue, owner.id, Int32(clamping: ownerLimit)]
@@ -188,7 +188,7 @@ extension ReviewStore {
      WHERE r.id = $1 AND \(Fragment.hasStatus("'pending'"))
     """)
 
-  /// Why a review is held up; nil where it is on its way, has ended, or does not exist.
+  /// Why a review is held up; nil if it is on its way, has ended, or does not exist.
   package func holdUp(of id: UUID, _ times: ReapTimes, queue: String, ownerLimit: Int) async throws -> HoldUp? {
     if let row = try await pool.query(Self.whyPending, [id, Int32(clamping: ownerLimit)]).first {
       return try row.choice("reason", as: HoldUp.self)

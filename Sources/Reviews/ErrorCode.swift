@@ -7,6 +7,7 @@ package enum ErrorCode: String, Sendable, CaseIterable, Codable {
   case pullRequestClosed = "pull_request_closed"
   case pullRequestMissing = "pull_request_missing"
   case payloadTooLarge = "payload_too_large"
+  case nameRefused = "name_refused"
   case platformRefused = "platform_refused"
   case workerRejected = "worker_rejected"
   case attemptsExhausted = "attempts_exhausted"
@@ -28,6 +29,8 @@ package enum ErrorCode: String, Sendable, CaseIterable, Codable {
     case .pullRequestClosed: "Nothing to do: reopening the pull request starts a new attempt."
     case .pullRequestMissing: "Check the repository's name, and that the integration may read it, then `baton retry`."
     case .payloadTooLarge: "Shorten the owner's custom instructions; the worker takes at most 4 MiB."
+    case .nameRefused:
+      "The row has a branch, commit or repository that could be read as a part of a command: correct the row, then `baton retry`."
     case .platformRefused: "Check the rights of the integration on this repository, then `baton retry`."
     case .workerRejected: "Read the worker's message: the review is not what it accepts."
     case .attemptsExhausted: "Read the message of the last attempt, remove its cause, then `baton retry`."

@@ -7,7 +7,7 @@ extension NewReview {
 
   /// Reads a review from JSON and checks every field, so that one answer names all the faults.
   package init(json: Data) throws(NewReviewFaults) {
-    guard let value = try? JSONDecoder().decode(JSONValue.self, from: json) else {
+    guard let value = try? JSONValue(json: json) else {
       throw NewReviewFaults(isMalformed: true, faults: ["not valid JSON"])
     }
     try self.init(json: value)
@@ -25,37 +25,22 @@ extension NewReview {
     let priority = reader.integer("priority", in: Int64(Int16.min)...Int64(Int16.max), isOptional: true)
     let projectID = reader.integer("platformProjectId", in: 1...Int64.max, isOptional: true)
     let integrationID = reader.uuid("platformIntegrationId")
-    let repository = reader.text("repoFullName", max: Self.byteCountMax)
-    if let repository, !Self.isRepositoryName(repository) {
-      reader.faults.append("repoFullName: expected owner/name, as in \"acme/shop\"")
-    }
-    let url = reader.text("prUrl", max: 2_048)
-    if let url, !url.hasPrefix("https://") && !url.hasPrefix("http://") {
-      reader.faults.append("prUrl: expected an http or https URL")
-    }
+    let repository = reader.name("repoFullName", max: Self.byteCountMax, OutsideName.repositoryFault)
+    let url = reader.name("prUrl", max: 2_048, OutsideName.addressFault)
     let title = reader.text("prTitle", max: Self.titleByteCountMax, mayBeEmpty: true)
-    let author = reader.text("prAuthor", max: Self.byteCountMax)
-    let baseRef = reader.text("baseRef", max: Self.byteCountMax)
-    let headRef = reader.text("headRef", max: Self.byteCountMax)
-    let sha = reader.text("headSha", max: 64)
-    if let sha, !sha.utf8.allSatisfy(\.isInCommitID) {
-      reader.faults.append("headSha: expected a commit, of letters, digits and hyphens, as in \"6dcb09b5\"")
-    }
+    let author = reader.name("prAuthor", max: Self.byteCountMax, OutsideName.authorFault)
+    let baseRef = reader.name("baseRef", max: Self.byteCountMax, OutsideName.refFault)
+    let headRef = reader.name("headRef", max: Self.byteCountMax, OutsideName.refFault)
+    let sha = reader.name("headSha", max: 64, OutsideName.commitFault)
     let userID = reader.text("userId", max: Self.byteCountMax, isOptional: true)
     guard reader.faults.isEmpty, let owner, let platform, let prNumber, let repository, let url, let title, let author,
       let baseRef, let headRef, let sha
-    else { throw NewReviewFaults(faults: reader.faults) }
+    else { throw NewReviewFaults(isNameRefused: reader.areNamesAtFault, faults: reader.faults) }
     self.init(
       owner: owner, userId: userID, platform: platform, platformIntegrationId: integrationID,
       platformProjectId: projectID, repoFullName: repository, prNumber: Int(prNumber), prUrl: url, prTitle: title,
       prAuthor: author, baseRef: baseRef, headRef: headRef, headSha: sha.lowercased(),
       priority: priority.map { Int($0) })
-  }
-
-  private static func isRepositoryName(_ name: String) -> Bool {
-    let parts = name.split(separator: "/", omittingEmptySubsequences: false)
-    return parts.count >= 2 && parts.allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." }
-      && name.unicodeScalars.allSatisfy { $0.value > 32 && $0 != "?" && $0 != "#" && $0 != "\\" && $0.value != 127 }
   }
 }
 
@@ -63,8 +48,20 @@ extension NewReview {
 private struct FieldReader {
   let fields: [String: JSONValue]
   var faults: [String] = []
+  /// Whether all that is wrong are names that are refused.
+  var areNamesAtFault: Bool { !faults.isEmpty && refusedNameCount == faults.count }
+  private var refusedNameCount = 0
 
   init(fields: [String: JSONValue]) { self.fields = fields }
+
+  /// A text that has to be a name.
+  mutating func name(_ name: String, max byteCountMax: Int, _ fault: (String) -> String?) -> String? {
+    guard let text = text(name, max: byteCountMax) else { return nil }
+    guard let fault = fault(text) else { return text }
+    faults.append("\(name): \(fault)")
+    refusedNameCount += 1
+    return nil
+  }
 
   mutating func text(
     _ name: String, max byteCountMax: Int, isOptional: Bool = false, mayBeEmpty: Bool = false
@@ -133,12 +130,5 @@ private struct FieldReader {
     faults += reader.faults.map { "owner.\($0)" }
     guard let kind, let id else { return nil }
     return Owner(type: kind, id: id)
-  }
-}
-
-extension UInt8 {
-  /// Postgres takes any text, and hexadecimal digits are only what the platforms of today use: this tells a commit from a sentence.
-  fileprivate var isInCommitID: Bool {
-    (48...57).contains(self) || (97...122).contains(self) || (65...90).contains(self) || self == UInt8(ascii: "-")
   }
 }

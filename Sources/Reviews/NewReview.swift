@@ -43,10 +43,13 @@ package struct NewReview: Sendable, Codable, Equatable {
 package struct NewReviewFaults: Error, Sendable, Equatable, CustomStringConvertible {
   /// Whether the text was no JSON object at all (400), or one with faulty fields (422).
   package var isMalformed: Bool
+  /// Whether nothing is wrong but names that are refused: the sender reports what is there, and cannot help it.
+  package var isNameRefused: Bool
   package var faults: [String]
 
-  package init(isMalformed: Bool = false, faults: [String]) {
+  package init(isMalformed: Bool = false, isNameRefused: Bool = false, faults: [String]) {
     self.isMalformed = isMalformed
+    self.isNameRefused = isNameRefused
     self.faults = faults
   }
 

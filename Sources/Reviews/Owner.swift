@@ -14,7 +14,7 @@ package struct Owner: Sendable, Hashable, Codable, CustomStringConvertible {
     self.id = id
   }
 
-  /// Parses `org:acme` or `user:42`; nil where the text is neither.
+  /// Parses `org:acme` or `user:42`; nil if the text is neither.
   package init?(_ text: String) {
     guard let colon = text.firstIndex(of: ":"), let type = Kind(rawValue: String(text[..<colon])) else { return nil }
     let id = String(text[text.index(after: colon)...])

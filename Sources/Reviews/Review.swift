@@ -156,7 +156,7 @@ package struct LeasedReview: Sendable, Equatable {
   /// The session of the review before this one: the row's own, or else of the same pull request's newest completed review at
   /// another commit.
   package var previousSessionId: String?
-  /// The commit that was reviewed in that session; nil where no completed review of this pull request had it.
+  /// The commit that was reviewed in that session; nil if no completed review of this pull request had it.
   package var previousHeadSha: String?
   /// When the producer claimed it: from the database's clock, as are the two that follow.
   package var claimedAt: Timestamp
@@ -168,11 +168,11 @@ package struct LeasedReview: Sendable, Equatable {
   package var leaseLosses: Int
   /// How often this attempt may have been started without an answer that says so. Above 0 the worker is asked first.
   package var unclearStarts: Int
-  /// The text of `agent_configs.config`; nil where the owner has no enabled configuration, or one that is too large to be read.
+  /// The text of `agent_configs.config`; nil if the owner has no enabled configuration, or one that is too large to be read.
   package var configuration: String?
-  /// The size of that text; nil where the owner has no enabled configuration.
+  /// The size of that text; nil if the owner has no enabled configuration.
   package var configurationByteCount: Int?
-  /// nil where the review names none, or where the one it names does not exist (see ``platformIntegrationId``).
+  /// nil if the review names none, or if the one it names does not exist (see ``platformIntegrationId``).
   package var integration: Integration?
 
   package init(

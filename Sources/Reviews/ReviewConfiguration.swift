@@ -53,7 +53,7 @@ extension ReviewConfiguration {
     guard json.utf8.count <= Self.byteCountMax else {
       throw ReviewConfigurationFaults(byteCount: json.utf8.count)
     }
-    guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(json.utf8)), case .object(let fields) = value
+    guard let value = try? JSONValue(json: json), case .object(let fields) = value
     else { throw ReviewConfigurationFaults(faults: ["the configuration is not a JSON object"]) }
     var faults: [String] = []
 

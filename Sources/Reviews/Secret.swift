@@ -1,6 +1,6 @@
 /// A text that never shows itself: printed, interpolated, dumped or mirrored, it is `***`.
 ///
-/// It is neither `Encodable` nor `Decodable`, so it cannot slip into JSON. Where the text itself is needed, at the moment of
+/// It is neither `Encodable` nor `Decodable`, so it cannot slip into JSON. If the text itself is needed, at the moment of
 /// sending it, say `reveal()`.
 package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
   private let text: String

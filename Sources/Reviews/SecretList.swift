@@ -13,6 +13,15 @@ package struct SecretList: Sendable, Hashable {
     self.former = former
   }
 
+  /// Reads `new,old`; nil if one of them is empty.
+  package init?(separated text: String) {
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+      String(part.drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed())
+    }
+    guard parts.allSatisfy({ !$0.isEmpty }) else { return nil }
+    self.init(Secret(parts[0]), former: parts.dropFirst().map { Secret($0) })
+  }
+
   /// All of them, the current one first.
   package var all: [Secret] { [current] + former }
 }

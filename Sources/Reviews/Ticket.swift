@@ -51,14 +51,12 @@ package struct Ticket: Sendable, Hashable {
       return
     }
     guard body.count <= Self.bodyByteCountMax else { throw Fault(description: "the body has \(body.count) bytes") }
-    let decoder = JSONDecoder()
-    let data = Data(body)
-    guard let version = try? decoder.decode(Version.self, from: data).version else {
+    guard let version = try? JSONCoding.decode(Version.self, from: body).version else {
       throw Fault(description: "the body is not a JSON object with a version")
     }
     guard version == Self.version else { throw Fault(description: "version \(version) is not known here") }
     // No row has an attempt that Postgres's `int` cannot hold.
-    guard let wire = try? decoder.decode(Wire.self, from: data), (1...Int(Int32.max)).contains(wire.attempt) else {
+    guard let wire = try? JSONCoding.decode(Wire.self, from: body), (1...Int(Int32.max)).contains(wire.attempt) else {
       throw Fault(description: "reviewId, attempt or claimedAt is missing or malformed")
     }
     self.init(reviewID: wire.reviewId, attempt: wire.attempt, claimedAt: wire.claimedAt)

@@ -16,7 +16,7 @@ package struct Timestamp: Sendable, Hashable, Comparable {
 
   package static func < (left: Timestamp, right: Timestamp) -> Bool { left.microseconds < right.microseconds }
 
-  /// The time from an earlier instant to this one; the longest or the shortest where that is beyond what can be counted.
+  /// The time from an earlier instant to this one; the longest or the shortest if that is beyond what can be counted.
   package func since(_ earlier: Timestamp) -> Duration {
     let (difference, isBeyond) = microseconds.subtractingReportingOverflow(earlier.microseconds)
     return .microseconds(isBeyond ? (microseconds < 0 ? .min : .max) : difference)

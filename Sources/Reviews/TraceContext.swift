@@ -3,16 +3,16 @@ package import FoundationEssentials
 /// The identity of one review's path through the system: W3C Trace Context, version 00.
 ///
 /// https://www.w3.org/TR/trace-context/#traceparent-header. Each review has one trace, whichever attempt, claim or process it is
-/// about: that of the request which it came with; or, where it was inserted by SQL, one that its id gives.
+/// about: that of the request that created it; or, if it was inserted by SQL, one made from its id.
 package struct TraceContext: Sendable, Hashable {
   /// 32 lower-case hexadecimal digits, not all zero.
   package var traceID: String
   /// 16 lower-case hexadecimal digits, not all zero.
   package var spanID: String
-  /// Whether who began it records it: the flag `sampled`, passed on as it came.
+  /// Whether its first service records it: the flag `sampled`, passed on as it came.
   package var isSampled = true
 
-  /// What the present task works on, for log lines of code that is not told: a line that names a review gets this trace.
+  /// What the present task works on, for log lines of code that does not get the trace: a line that names a review gets this one.
   @TaskLocal package static var current: TraceContext?
 
   private init(traceID: String, spanID: String) { (self.traceID, self.spanID) = (traceID, spanID) }
@@ -23,7 +23,7 @@ package struct TraceContext: Sendable, Hashable {
     spanID = Self.hex(UInt64.random(in: 1...UInt64.max))
   }
 
-  /// The trace of a review whose row has none: the same one whoever asks, and the same that a claim stores.
+  /// The trace of a review whose row has none: the same in every process, and the same that a claim stores.
   package init(reviewID: UUID) {
     let digits = reviewID.lowercase.filter { $0 != "-" }
     // Neither may be all zero, whatever ids an application makes up.
@@ -35,7 +35,7 @@ package struct TraceContext: Sendable, Hashable {
     self = TraceContext(traceID: digits, spanID: span)
   }
 
-  /// Reads a `traceparent` header; nil where it is malformed, so that a new trace starts.
+  /// Reads a `traceparent` header; nil if it is malformed, so that a new trace starts.
   package init?(traceparent: String) {
     // Version, trace, span and flags; a later version may have more behind them.
     var text = traceparent

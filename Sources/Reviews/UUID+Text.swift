@@ -1,6 +1,6 @@
 package import FoundationEssentials
 
-// Foundation's own conversions go through scanf and printf, which a dispatch would feel.
+// Foundation's own conversions go through scanf and printf, which would slow down a dispatch noticeably.
 extension UUID {
   /// The canonical text form, lower case, as Postgres prints it (RFC 9562, section 4).
   package var lowercase: String {

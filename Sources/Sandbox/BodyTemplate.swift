@@ -15,7 +15,7 @@ struct BodyTemplate: Sendable {
 
   private let pieces: [Piece]
 
-  /// A text that is replaced by a value, but for what stands before and after it in the gap's own text.
+  /// A text that is replaced by a value, except what comes before and after it in the gap's own text.
   struct Gap: Sendable {
     fileprivate let needle: [UInt8]
     fileprivate let prefix: [UInt8]

@@ -30,7 +30,7 @@ struct FeedbackStandIn: Sendable {
     case (.gitlabAwardEmoji, .get): return awarded(call)
     default: break
     }
-    guard let fields = try? JSONDecoder().decode(JSONValue.self, from: Data(body)) else {
+    guard let fields = try? JSONValue(json: body) else {
       return StandInAnswer(status: 422, json: #"{"message":"Problems parsing JSON"}"#)
     }
     switch call.route {

@@ -2,7 +2,7 @@ internal import NIOCore
 
 /// GitLab's side of the stand-in: the recorded merge request, and others made up out of it.
 struct GitLabStandIn: Sendable {
-  /// Whom a token belongs to that nobody has set.
+  /// The user of a token that no test has set.
   static let userID = 2_453
 
   let state: StandInState

@@ -85,7 +85,7 @@ struct GitLabTokenStandIn: Sendable {
 
   /// The day that was asked for; GitLab's own of a week where none was.
   private static func expiry(_ body: [UInt8]) -> String {
-    let wanted = (try? JSONDecoder().decode(JSONValue.self, from: Data(body)))?["expires_at"]?.string
+    let wanted = (try? JSONValue(json: body))?["expires_at"]?.string
     return wanted ?? String(Date(timeIntervalSinceNow: 7 * 86_400).formatted(.iso8601).prefix(10))
   }
 }

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import Reviews
 
 /// The tokens of GitHub App installations: 201 with a token for an hour, or one of the recorded refusals.
 struct InstallationStandIn: Sendable {
@@ -49,7 +50,7 @@ struct InstallationStandIn: Sendable {
     guard parts.count == 3 else { return false }
     var base64 = String(parts[1]).replacing("-", with: "+").replacing("_", with: "/")
     while base64.count % 4 != 0 { base64 += "=" }
-    guard let json = Data(base64Encoded: base64), let claims = try? JSONDecoder().decode(Claims.self, from: json)
+    guard let json = Data(base64Encoded: base64), let claims = try? JSONCoding.decode(Claims.self, from: json)
     else { return false }
     return claims.exp > Date().timeIntervalSince1970
   }

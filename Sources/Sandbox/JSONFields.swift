@@ -6,11 +6,11 @@ internal import Reviews
 enum JSONFields {
   /// - Parameter fields: the new values as JSON text, by name; a dot leads into an object, as in `head.sha`.
   static func replacing(_ fields: [String: String], in body: ByteBuffer) -> ByteBuffer {
-    guard var object = try? JSONDecoder().decode(JSONValue.self, from: Data(body.readableBytesView)) else {
+    guard var object = try? JSONValue(json: Data(body.readableBytesView)) else {
       return body
     }
     for (path, text) in fields {
-      guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8)) else { continue }
+      guard let value = try? JSONValue(json: text) else { continue }
       object = set(path.split(separator: ".").map(String.init)[...], to: value, in: object)
     }
     return (try? JSONEncoder().encode(object)).map { ByteBuffer(bytes: $0) } ?? body

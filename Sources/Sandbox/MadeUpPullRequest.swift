@@ -1,4 +1,4 @@
-/// A pull request that nobody has recorded: the same repository and number always give the same one.
+/// A pull request that was not recorded: the same repository and number always give the same one.
 struct MadeUpPullRequest: Sendable, Equatable {
   let repository: String
   let number: Int

@@ -17,7 +17,7 @@ package struct PlatformStandIn: Service {
   /// - Parameters:
   ///   - port: 0 for any that is free.
   ///   - latency: of every call, drawn evenly.
-  ///   - onBound: is told the port once calls are taken.
+  ///   - onBound: gets the port once calls are accepted.
   package init(
     host: String = "127.0.0.1", port: Int = 0, latency: ClosedRange<Duration> = .zero ... .zero, logger: Logger,
     onBound: @escaping @Sendable (Int) async -> Void = { _ in }
@@ -76,7 +76,7 @@ extension PlatformStandIn {
   /// How many answers said that nothing has changed since the `ETag` that was sent.
   package var notModifiedCount: Int { state.withValues { $0.notModifiedCount } }
 
-  /// Gives each caller of GitHub, told apart by its token, so many calls until a time; answers of 304 are free.
+  /// Gives each caller of GitHub, identified by its token, this many calls until a time; answers of 304 are free.
   package func setRateLimit(_ count: Int, resetAt epochSeconds: Int) {
     state.withValues { $0.rateLimit = .init(count: count, resetAt: epochSeconds) }
   }

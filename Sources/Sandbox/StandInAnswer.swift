@@ -17,7 +17,7 @@ struct StandInAnswer: Sendable {
     self.init(status: status, headers: headers, body: ByteBuffer(string: json))
   }
 
-  /// A recorded exchange as it was, but for the address of the API.
+  /// A recorded exchange as it was, except for the address of the API.
   init(_ recording: Recording, api: String) {
     let template = BodyTemplate(recording.body)
     self.init(status: recording.status, headers: recording.headers, body: template.fill([.api: api]))
@@ -46,7 +46,7 @@ struct StandInPage: Sendable, Equatable {
     return elements[start..<min(start + size, elements.count)]
   }
 
-  /// The `Link` header; nil where everything is on one page.
+  /// The `Link` header; nil if everything is on one page.
   func link(url: String, count: Int) -> String? {
     let last = max((count + size - 1) / size, 1)
     guard last > 1 else { return nil }

@@ -70,7 +70,7 @@ struct StandInControl: Sendable {
 
   private func apply(_ body: [UInt8]) -> StandInAnswer {
     do {
-      let request = try JSONDecoder().decode(Request.self, from: Data(body))
+      let request = try JSONCoding.decode(Request.self, from: body)
       state.withValues { values in
         if request.clear == true { values = StandInState.Values() }
         if let latency = request.latencyMs { values.latency = latency.range }

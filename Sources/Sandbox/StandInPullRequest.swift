@@ -48,7 +48,7 @@ package struct StandInPullRequest: Sendable, Equatable {
   }
 
   private static func github(_ recording: Recording) -> StandInPullRequest? {
-    guard let pull = try? JSONDecoder().decode(JSONValue.self, from: Data(recording.body.utf8)),
+    guard let pull = try? JSONValue(json: recording.body),
       case .integer(let number)? = pull["number"], let url = pull["html_url"]?.string,
       let title = pull["title"]?.string,
       let author = pull["user"]?["login"]?.string, let base = pull["base"]?["ref"]?.string,
@@ -62,7 +62,7 @@ package struct StandInPullRequest: Sendable, Equatable {
 
   private static let gitlab: StandInPullRequest? = {
     let recording = Recording.mergeRequest14656
-    guard let request = try? JSONDecoder().decode(JSONValue.self, from: Data(recording.body.utf8)),
+    guard let request = try? JSONValue(json: recording.body),
       case .integer(let number)? = request["iid"], case .integer(let project)? = request["project_id"],
       let url = request["web_url"]?.string, let title = request["title"]?.string,
       let author = request["author"]?["username"]?.string, let base = request["target_branch"]?.string,

@@ -63,7 +63,7 @@ struct StandInResponder: HTTPResponder {
     }
   }
 
-  /// GitLab takes a token in a header of its own, or as everybody does.
+  /// GitLab takes a token in a header of its own, or in the usual one.
   private static func token(_ request: Request) -> String {
     if let name = HTTPField.Name("private-token"), let token = request.headers[name] { return token }
     return request.headers[.authorization].map { String($0.dropFirst("Bearer ".count)) } ?? ""
@@ -84,7 +84,7 @@ struct StandInResponder: HTTPResponder {
     return answer
   }
 
-  /// For ever, but for the stand-in's own end.
+  /// Never returns, except at the stand-in's own end.
   private static func hang() async throws {
     try await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(86_400)) }
   }

@@ -54,7 +54,7 @@ struct StandInCall: Sendable, Equatable {
     }
   }
 
-  /// A number that is none makes the call unknown.
+  /// An invalid number makes the call unknown.
   private init(_ route: StandInRoute, _ repository: String = "", number: Int? = 0) {
     self.route = number == nil ? .unknown : route
     self.repository = repository

@@ -37,7 +37,7 @@ final class StandInState: Sendable {
 
   private let values = Mutex(Values())
 
-  /// A caller's limit after a call, which is counted with `spending`, or before it; nil where there is none.
+  /// A caller's limit after a call, which is counted with `spending`, or before it; nil if there is none.
   func rateLimit(of authorization: String, spending: Bool) -> (count: Int, used: Int, resetAt: Int)? {
     values.withLock { values in
       if spending { values.rateLimit?.used[authorization, default: 0] += 1 }
@@ -57,7 +57,7 @@ final class StandInState: Sendable {
     values.withLock { body(&$0) }
   }
 
-  /// Counts a call and gives what shall happen to it: how long it takes, and what goes wrong.
+  /// Counts a call and decides how long it takes and what goes wrong.
   func begin(_ route: StandInRoute, path: String) -> (latency: Duration, fault: StandInFault?) {
     values.withLock { values in
       values.callCounts[route, default: 0] += 1

@@ -6,7 +6,7 @@ package struct StandInToken: Sendable, Equatable {
   package var userID: Int
   /// `project_7_bot` for a project's token; any other name is a person's.
   package var username: String
-  /// The day on which it ends, `2027-01-31`; nil where it does not.
+  /// The day on which it ends, `2027-01-31`; nil if it does not.
   package var expiresAt: String?
   /// Whether its user is a maintainer, who may make and rotate tokens of projects.
   package var isMaintainer: Bool

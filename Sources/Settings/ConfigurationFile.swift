@@ -38,7 +38,8 @@ enum ConfigurationFile {
       if let value = scalar(node) {
         values[key] = value
       } else if node.null == nil {
-        faults.append("configuration file \(path): `\(key)` must be one value, or a list of plain values")
+        faults.append(
+          "configuration file \(path): `\(ShownValue.name(key))` must be one value, or a list of plain values")
       }
     }
     guard faults.isEmpty else { throw SettingsError(faults: faults) }
@@ -60,7 +61,7 @@ enum ConfigurationFile {
     case .scanner(_, _, let mark, _), .parser(_, _, let mark, _), .composer(_, _, let mark, _):
       " (line \(mark.line), column \(mark.column))"
     case .duplicatedKeysInMapping(let duplicates, _):
-      " (twice there: \(duplicates.sorted().joined(separator: ", ")))"
+      " (twice there: \(duplicates.map(ShownValue.name).sorted().joined(separator: ", ")))"
     default: ""
     }
   }

@@ -4,6 +4,15 @@ func nearest(_ word: String, _ known: [String]) -> String {
   return known.min { distance(word, $0.lowercased()) < distance(word, $1.lowercased()) } ?? ""
 }
 
+extension Settings {
+  /// Whether a flag may have been meant for a setting that is a secret: it differs by a few letters.
+  package static func isNearSecret(flag: String) -> Bool {
+    settingNames.contains { name in
+      name.isSecret && distance(flag.lowercased(), name.key.flag) <= min(3, name.key.flag.utf8.count / 4)
+    }
+  }
+}
+
 /// Levenshtein's distance, by rows.
 private func distance(_ first: String, _ second: String) -> Int {
   let (first, second) = (Array(first.utf8.prefix(100)), Array(second.utf8))

@@ -84,7 +84,8 @@ struct SettingDefinition: Sendable {
   static let worker: [SettingDefinition] = [
     SettingDefinition(
       .workerURL, \.workerURL, example: "http://127.0.0.1:8090", "base URL of the worker", SettingText.httpURL),
-    .secret(.workerToken, \.workerToken, "bearer token of the worker"),
+    .secrets(
+      .workerToken, \.workerToken, "bearer token of the worker; or `new,old`: the first is sent, each is accepted"),
     .positive(.workerTimeout, \.workerTimeout, default: "10s", "deadline of one call of the worker"),
     SettingDefinition(
       .agentCommand, \.agentCommand, example: "/usr/local/bin/review-agent",
@@ -96,6 +97,18 @@ struct SettingDefinition: Sendable {
       .workerLostRuns, \.workerLostRuns, default: "fail",
       "`worker`: `fail` or `restart` a run whose agent has died with the worker"
     ) { text throws(SettingFault) in try SettingText.choice(text) },
+    SettingDefinition(
+      .agentEnvironment, \.agentEnvironment, example: "JAVA_HOME,ANTHROPIC_*",
+      "`worker`: further variables that agents get of the worker's environment, comma-separated; `*` may end a name",
+      SettingText.variableNames),
+    SettingDefinition(
+      .agentIsolation, \.agentIsolation, default: "off",
+      "`worker`: how runs are kept apart: `off`, `namespaces` (works without root) or `users` (needs root)"
+    ) { text throws(SettingFault) in try SettingText.choice(text) },
+    SettingDefinition(
+      .agentUsers, \.agentUsers, example: "70000-70015",
+      "`worker`: the user ids of `BATON_AGENT_ISOLATION=users`, one for each run at once, that nothing else uses",
+      SettingText.userIDs),
   ]
 
   static let http: [SettingDefinition] = [
@@ -104,34 +117,51 @@ struct SettingDefinition: Sendable {
     SettingDefinition(.httpPort, \.httpPort, default: "8080", "port that `serve` and `up` listen on", SettingText.port),
     SettingDefinition(
       .metricsHost, \.metricsHost, default: "127.0.0.1",
-      "address of `/metrics`, `/livez`, `/readyz` of `produce`, `consume`, `reap --interval` and `worker`",
+      "address of `/metrics`, `/livez`, `/readyz` on a port of their own",
       SettingText.host),
     SettingDefinition(
       .metricsPort, \.metricsPort, default: "off", example: "9464",
-      "port of the same; `serve` and `up` have them on the main port", SettingText.optionalPort),
-    .secret(
+      "port of the same; `serve` and `up` have them on the main port too", SettingText.optionalPort),
+    .tokens(
       .apiToken, \.apiToken,
-      "bearer token of `/api`; without it `/api` and the dashboard answer only on loopback"),
-    .secret(.callbackSecret, \.callbackSecret, "value of `X-Internal-Secret` on status callbacks"),
+      "bearer token of `/api` and the dashboard, or `new,old`; without it `serve` makes one and prints a log-in link"),
+    .tokens(
+      .readToken, \.readToken, "the same for those who only read: GET of `/api`, and the dashboard without buttons"),
+    SettingDefinition(
+      .trustedProxies, \.trustedProxies, example: "10.0.0.7,fd00::/8",
+      "addresses of proxies, comma-separated, whose `X-Forwarded-For` and `BATON_ACTOR_HEADER` count",
+      SettingText.addressRanges),
+    SettingDefinition(
+      .actorHeader, \.actorHeader, example: "X-Forwarded-User",
+      "the header in which a trusted proxy names the person, for the history; needs `BATON_TRUSTED_PROXIES`",
+      SettingText.actorHeader),
+    .secrets(
+      .callbackSecret, \.callbackSecret,
+      "value of `X-Internal-Secret` on status callbacks; or `new,old`: the first is sent, each is accepted"),
     SettingDefinition(
       .callbackURL, \.callbackURL, note: "from host and port", example: "http://127.0.0.1:8080",
       "base URL that the reference worker calls back", SettingText.httpURL),
     SettingDefinition(
       .encryptionKey, \.encryptionKey, example: "the output of `openssl rand -base64 32`", isSecret: true,
-      "32 bytes, base64: encrypts tokens stored in `platform_integrations` (AES-GCM)", SettingText.encryptionKey),
+      "32 bytes, base64: encrypts tokens stored in `platform_integrations` (AES-GCM); or `new,old`: the first encrypts, each decrypts",
+      SettingText.encryptionKeys),
   ]
 
   static let platforms: [SettingDefinition] = [
     SettingDefinition(
       .githubAPIURL, \.githubAPIURL, default: "https://api.github.com", "base URL of GitHub's REST API",
-      SettingText.httpURL),
+      SettingText.tokenURL),
     SettingDefinition(
       .githubAppID, \.githubAppID, example: "123456", "number or client ID of the GitHub App", SettingText.appID),
     SettingDefinition(
       .githubPrivateKey, \.githubPrivateKey, example: "@/etc/baton/github.pem", isSecret: true,
       "the GitHub App's private key as PEM text, or `@/path/to.pem`", SettingText.privateKey),
-    .secret(.githubWebhookSecret, \.githubWebhookSecret, "without it GitHub's webhook answers 503"),
-    .secret(.gitlabWebhookSecret, \.gitlabWebhookSecret, "without it GitLab's webhook answers 503"),
+    .secrets(
+      .githubWebhookSecret, \.githubWebhookSecret,
+      "without it GitHub's webhook answers 503; or `new,old`: each is accepted"),
+    .secrets(
+      .gitlabWebhookSecret, \.gitlabWebhookSecret,
+      "without it GitLab's webhook answers 503; or `new,old`: each is accepted"),
     SettingDefinition(
       .gitlabHosts, \.gitlabHosts, default: "gitlab.com", example: "gitlab.com,gitlab.example.com:8443",
       "hosts that an integration may name, comma-separated; anything else is refused", SettingText.hosts),
@@ -145,7 +175,7 @@ struct SettingDefinition: Sendable {
     SettingDefinition(
       .posthogURL, \.posthogURL, example: "https://us.i.posthog.com",
       "base URL of PostHog, whose flag `baton-agent-version` then decides in the percentage's place",
-      SettingText.httpURL),
+      SettingText.tokenURL),
     SettingDefinition(
       .posthogKey, \.posthogKey, example: "phc_… of the project's settings", isSecret: true,
       "project API key of PostHog; needed with `BATON_POSTHOG_URL`", SettingText.secret),
@@ -161,6 +191,16 @@ struct SettingDefinition: Sendable {
     SettingDefinition(
       .logLevel, \.logLevel, default: "info", "`trace`, `debug`, `info`, `notice`, `warning`, `error` or `critical`"
     ) { text throws(SettingFault) in try SettingText.choice(text) },
+    SettingDefinition(
+      .caFile, \.caFile, example: "/etc/baton/ca.pem",
+      "PEM file of certificate authorities: trusted in addition to the system's for HTTP, in place of them for RabbitMQ and Postgres",
+      SettingText.authorityFile),
+    SettingDefinition(
+      .amqpCertFile, \.amqpCertFile, example: "/etc/baton/amqp.pem",
+      "PEM file of Baton's own certificate for RabbitMQ; needs `amqps://`", SettingText.plain),
+    SettingDefinition(
+      .amqpKeyFile, \.amqpKeyFile, example: "/etc/baton/amqp.key",
+      "PEM file of its key, without a passphrase, closed to others (`chmod 600`)", SettingText.plain),
   ]
 
   private static func secret(
@@ -168,6 +208,23 @@ struct SettingDefinition: Sendable {
   ) -> SettingDefinition {
     SettingDefinition(
       key, path, example: "the output of `openssl rand -hex 32`", isSecret: true, meaning, SettingText.secret)
+  }
+
+  /// Tokens that strangers may try to guess.
+  private static func tokens(
+    _ key: Settings.Key, _ path: any WritableKeyPath<Settings, SecretList?> & Sendable, _ meaning: String
+  ) -> SettingDefinition {
+    SettingDefinition(
+      key, path, example: "the output of `openssl rand -hex 32`", isSecret: true, meaning
+    ) { text throws(SettingFault) in try SettingText.secrets(text, shortest: Settings.tokenByteCountMin) }
+  }
+
+  private static func secrets(
+    _ key: Settings.Key, _ path: any WritableKeyPath<Settings, SecretList?> & Sendable, _ meaning: String
+  ) -> SettingDefinition {
+    SettingDefinition(key, path, example: "the output of `openssl rand -hex 32`", isSecret: true, meaning) {
+      text throws(SettingFault) in try SettingText.secrets(text)
+    }
   }
 
   private static func duration(

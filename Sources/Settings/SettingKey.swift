@@ -25,6 +25,9 @@ extension Settings {
     case metricsHost = "metrics_host"
     case metricsPort = "metrics_port"
     case apiToken = "api_token"
+    case readToken = "read_token"
+    case trustedProxies = "trusted_proxies"
+    case actorHeader = "actor_header"
     case callbackSecret = "callback_secret"
     case callbackURL = "callback_url"
     case encryptionKey = "encryption_key"
@@ -42,8 +45,14 @@ extension Settings {
     case agentCommand = "agent_command"
     case workerState = "worker_state"
     case workerLostRuns = "worker_lost_runs"
+    case agentEnvironment = "agent_environment"
+    case agentIsolation = "agent_isolation"
+    case agentUsers = "agent_users"
     case logFormat = "log_format"
     case logLevel = "log_level"
+    case caFile = "ca_file"
+    case amqpCertFile = "amqp_cert_file"
+    case amqpKeyFile = "amqp_key_file"
 
     /// The environment's name of it: `BATON_DATABASE_URL`.
     package var variable: String { "BATON_\(rawValue.uppercased())" }

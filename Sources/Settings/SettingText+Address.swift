@@ -1,4 +1,5 @@
 internal import AMQPClient
+internal import Certificates
 internal import PostgresClient
 internal import Reviews
 
@@ -19,6 +20,31 @@ extension SettingText {
     guard isHostAndPort(authority) else { throw SettingFault("has no well-formed host and port") }
     guard isPercentEncoded(rest) else { throw SettingFault("has a path that is not percent-encoded") }
     return String(text.dropLast(text.hasSuffix("/") ? 1 : 0))
+  }
+
+  /// An http(s) base URL that tokens are sent to: `http` only on this machine.
+  static func tokenURL(_ text: String) throws(SettingFault) -> String {
+    let url = try httpURL(text)
+    guard let (scheme, authority, _) = split(url), scheme == "https" || IPAddress.isLoopback(hostPart(of: authority))
+    else {
+      throw SettingFault("would send tokens without encryption to another machine; use https://")
+    }
+    return url
+  }
+
+  /// The host of `host`, `host:port`, `[::1]` and `[::1]:port`.
+  static func hostPart(of authority: String) -> String {
+    guard let end = authority.lastIndex(of: "]") else { return String(authority.prefix { $0 != ":" }) }
+    return String(authority[...end])
+  }
+
+  /// Host and port of an `http://` URL of another machine; nil for every other URL.
+  static func plaintextAuthority(_ url: String) -> String? {
+    guard let (scheme, authority, _) = split(url), scheme == "http", !IPAddress.isLoopback(hostPart(of: authority))
+    else {
+      return nil
+    }
+    return authority
   }
 
   /// The URLs of a comma-separated list.
@@ -56,6 +82,29 @@ extension SettingText {
       throw SettingFault("is not a list of host names (without https://)")
     }
     return hosts
+  }
+
+  /// Addresses of proxies. A range of all addresses would let every caller name himself.
+  static func addressRanges(_ text: String) throws(SettingFault) -> [AddressRange] {
+    var ranges: [AddressRange] = []
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+      guard let range = AddressRange(part.trimmed) else {
+        throw SettingFault("is not a list of IP addresses or ranges such as 10.0.0.0/8")
+      }
+      guard range.prefixLength > 0 else { throw SettingFault("trusts every address") }
+      ranges.append(range)
+    }
+    return ranges
+  }
+
+  /// A header's name (RFC 9110, 5.6.2), but none that carries a secret: its value stands in the history.
+  static func actorHeader(_ text: String) throws(SettingFault) -> String {
+    let isToken = text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "!#$%&'*+-.^_`|~".contains($0)) }
+    guard isToken, !text.isEmpty else { throw SettingFault("is not the name of a header") }
+    guard !["authorization", "proxy-authorization", "cookie", "x-internal-secret"].contains(text.lowercased()) else {
+      throw SettingFault("names a header that carries a secret, and the history would show it")
+    }
+    return text
   }
 
   /// Scheme in lower case, authority, and the rest from its slash on.

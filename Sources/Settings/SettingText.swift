@@ -1,3 +1,4 @@
+internal import Certificates
 internal import FoundationEssentials
 internal import Reviews
 
@@ -84,27 +85,28 @@ enum SettingText {
     return text
   }
 
-  /// 32 bytes in base64.
-  static func encryptionKey(_ text: String) throws(SettingFault) -> Secret {
-    guard let bytes = base64(text) else { throw SettingFault("is not base64") }
-    guard bytes.count == 32 else { throw SettingFault("is \(bytes.count) bytes long, not 32") }
-    return Secret(text)
+  /// A file with at least one certificate of an authority that is valid now.
+  static func authorityFile(_ text: String) throws(SettingFault) -> String {
+    let path = try plain(text)
+    if let fault = CertificateFile.fault(inAuthorities: path) { throw SettingFault("names a file that \(fault)") }
+    return path
+  }
+
+  /// 32 bytes in base64 each, separated by commas.
+  static func encryptionKeys(_ text: String) throws(SettingFault) -> SecretList {
+    let keys = try secrets(text)
+    for key in keys.all {
+      guard let bytes = base64(key.reveal()) else { throw SettingFault("is not base64") }
+      guard bytes.count == 32 else { throw SettingFault("is \(bytes.count) bytes long, not 32") }
+    }
+    return keys
   }
 
   static func base64(_ text: String) -> [UInt8]? { Data(base64Encoded: text).map { Array($0) } }
 
-  /// PEM text, where `\n` may stand for a line's end as some environments cannot hold one; or `@` and a file's path.
+  /// PEM text, where `\n` may stand for a line's end as some environments cannot hold one.
   static func privateKey(_ text: String) throws(SettingFault) -> Secret {
-    var text = text
-    if text.hasPrefix("@") {
-      let path = String(text.dropFirst())
-      do {
-        text = try String(contentsOf: URL(fileURLWithPath: path), encoding: .utf8)
-      } catch {
-        throw SettingFault("names the file \(path), which cannot be read")
-      }
-    }
-    text = text.replacing("\\n", with: "\n")
+    let text = text.replacing("\\n", with: "\n")
     guard text.contains("-----BEGIN "), text.contains("PRIVATE KEY-----"), text.contains("-----END ") else {
       throw SettingFault("is not a private key in PEM (-----BEGIN … PRIVATE KEY-----)")
     }

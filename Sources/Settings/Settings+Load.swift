@@ -1,9 +1,13 @@
+internal import Certificates
+internal import Reviews
+
 extension Settings {
   /// Reads all settings: flags win over the environment, which wins over the file, which wins over the defaults.
   ///
   /// White space at the ends of a value does not count, whatever the setting and its source: files with secrets end with a line's end.
   /// A variable without anything else counts as not given, as compose files and unit files write it. Unknown `BATON_*` variables are a
-  /// warning, as they may belong to another version; unknown keys of the file and flags are faults.
+  /// warning, as they may belong to another version; unknown keys of the file and flags are faults. A secret that begins with `@` is the
+  /// path of the file that holds it.
   /// - Parameters:
   ///   - flags: texts by key (`database_url`).
   ///   - environment: all of it; only `BATON_*` is looked at.
@@ -27,12 +31,14 @@ extension Settings {
       guard let text = (given?.text ?? definition.defaultText)?.trimmed else { continue }
       if given != nil { settings.given.insert(definition.key) }
       do {
-        try definition.read(text, &settings)
+        if let given { settings.warnings += exposures(definition, given, file: file) }
+        try definition.read(try contents(text, of: definition, &settings.warnings), &settings)
       } catch {
-        faults.append(message(definition, given?.source ?? "default", text, error))
+        faults.append(message(definition, given?.source.name(of: definition.key) ?? "default", text, error))
       }
     }
     faults += settings.halfPairs
+    faults += settings.sharedTokens
     faults += settings.fitLeaseToCall()
     guard faults.isEmpty else { throw SettingsError(faults: faults) }
     settings.completeCallbackURL()
@@ -47,7 +53,7 @@ extension Settings {
   /// Makes sure that what a role needs is there.
   /// - Throws: all that is missing, in one error.
   package func require(_ keys: [Key]) throws(SettingsError) {
-    let faults = SettingDefinition.all.compactMap { definition -> String? in
+    var faults = SettingDefinition.all.compactMap { definition -> String? in
       let key = definition.key
       guard keys.contains(key), !given.contains(key), definition.defaultText == nil, definition.defaultNote == nil
       else {
@@ -55,29 +61,82 @@ extension Settings {
       }
       return "\(key.variable) is missing: \(definition.meaning); for example \(definition.example)"
     }
+    // Only where they are used: an operator's machine need not have a role's certificates.
+    if keys.contains(.amqpURL) { faults += certificateFaults }
     guard faults.isEmpty else { throw SettingsError(faults: faults) }
+  }
+
+  /// A value, and where it was found.
+  private struct Given {
+    enum Source {
+      case flag, variable, file
+
+      func name(of key: Key) -> String {
+        switch self {
+        case .flag: key.flag
+        case .variable: key.variable
+        case .file: "`\(key.rawValue)` in the configuration file"
+        }
+      }
+    }
+
+    var text: String
+    var source: Source
   }
 
   private static func given(
     _ key: Key, _ flags: [String: String], _ environment: [String: String], _ file: [String: String]
-  ) -> (text: String, source: String)? {
-    if let text = flags[key.rawValue] { return (text, key.flag) }
-    if let text = environment[key.variable], !text.trimmed.isEmpty { return (text, key.variable) }
-    return file[key.rawValue].map { ($0, "`\(key.rawValue)` in the configuration file") }
+  ) -> Given? {
+    if let text = flags[key.rawValue] { return Given(text: text, source: .flag) }
+    if let text = environment[key.variable], !text.trimmed.isEmpty { return Given(text: text, source: .variable) }
+    return file[key.rawValue].map { Given(text: $0, source: .file) }
+  }
+
+  /// Whether others on this machine can read a secret where it was given.
+  private static func exposures(_ definition: SettingDefinition, _ given: Given, file: String?) -> [String] {
+    let key = definition.key
+    guard definition.isSecret, !given.text.trimmed.hasPrefix("@"), ShownValue.mayHoldSecret(given.text, of: key) else {
+      return []
+    }
+    switch given.source {
+    case .flag:
+      return [
+        "\(key.flag) holds a secret, which every user of this machine can read in the list of processes: give \(key.variable), "
+          + "or the path of a file as \(key.flag) @/path"
+      ]
+    case .file where file.map(SecretFile.isReadableByAll) == true:
+      return [
+        "the configuration file holds `\(key.rawValue)`, and every user of this machine can read it: chmod 600 \(file ?? "")"
+      ]
+    case .variable, .file: return []
+    }
+  }
+
+  /// The text of the file that a secret names, or the text itself.
+  private static func contents(
+    _ text: String, of definition: SettingDefinition, _ warnings: inout [String]
+  ) throws(SettingFault) -> String {
+    guard definition.isSecret, text.hasPrefix("@") else { return text }
+    let path = String(text.dropFirst())
+    let contents = try SecretFile.read(path)
+    if SecretFile.isReadableByAll(path) {
+      warnings.append(
+        "the file of \(definition.key.variable) can be read by every user of this machine: chmod 600 \(path)")
+    }
+    return contents.trimmed
   }
 
   private static func message(
     _ definition: SettingDefinition, _ source: String, _ text: String, _ fault: SettingFault
   ) -> String {
-    // With an '@' it may be a URL with a password, also where none belongs.
-    let shown = definition.isSecret || text.contains("@") ? "" : " \"\(text.prefix(100))\""
+    let shown = definition.isSecret ? "" : ShownValue.quoted(text)
     let name = source == definition.key.variable ? source : "\(definition.key.variable) (\(source))"
     return "\(name):\(shown) \(fault.problem); a right value is \(definition.example)"
   }
 
   private static func unknown(_ keys: some Sequence<String>, in place: String) -> [String] {
     keys.filter { Key(rawValue: $0) == nil }.map { key in
-      "unknown \(place): \(key.prefix(100)); the nearest known one is \(nearest(key, Key.allCases.map(\.rawValue)))"
+      "unknown \(place): \(ShownValue.name(key)); the nearest known one is \(nearest(key, Key.allCases.map(\.rawValue)))"
     }
   }
 
@@ -99,14 +158,24 @@ extension Settings {
 
   /// What means something only together with something else that nobody gave.
   private var halfPairs: [String] {
-    switch (given.contains(.posthogURL), given.contains(.posthogKey)) {
-    case (true, false): ["BATON_POSTHOG_KEY is missing, as BATON_POSTHOG_URL is set"]
-    case (false, true): ["BATON_POSTHOG_URL is missing, as BATON_POSTHOG_KEY is set"]
-    case (true, true), (false, false): []
+    let pairs: [(given: Key, needed: Key)] = [
+      (.posthogURL, .posthogKey), (.posthogKey, .posthogURL), (.actorHeader, .trustedProxies),
+    ]
+    return pairs.filter { given.contains($0.given) && !given.contains($0.needed) }.map {
+      "\($0.needed.variable) is missing, as \($0.given.variable) is set"
     }
   }
 
+  /// A token in both lists would act, whichever list its owner meant.
+  private var sharedTokens: [String] {
+    guard let apiToken, let readToken, !Set(apiToken.all).isDisjoint(with: readToken.all) else { return [] }
+    return [
+      "BATON_READ_TOKEN holds a token of BATON_API_TOKEN, which may do more than read; a right value is another token"
+    ]
+  }
+
   private mutating func warnAboutPairs() {
+    if let caFile { warnings += CertificateFile.warnings(aboutAuthorities: caFile) }
     if retryMax < retryBase {
       warnings.append("BATON_RETRY_MAX is less than BATON_RETRY_BASE, so every wait has the maximum as its ceiling")
     }

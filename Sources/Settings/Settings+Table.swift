@@ -5,7 +5,7 @@ extension Settings {
     package let key: Key
     /// The environment's name of it.
     package var variable: String { key.variable }
-    /// As a text, or "—" where there is none.
+    /// As a text, or "—" if there is none.
     package let `default`: String
     /// Half a sentence.
     package let meaning: String

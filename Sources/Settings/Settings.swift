@@ -1,3 +1,4 @@
+internal import Certificates
 package import Reviews
 
 /// Every setting of Baton as a typed value, parsed once at the start (`load`). What a role cannot do without is optional
@@ -39,8 +40,8 @@ package struct Settings: Sendable {
   package var retryMax = Duration.zero
   /// Base URL of the worker, without a slash at its end.
   package var workerURL: String?
-  /// Bearer token of the worker.
-  package var workerToken: Secret?
+  /// Bearer tokens of the worker: the first is sent, each is accepted.
+  package var workerToken: SecretList?
   /// Deadline of one call of the worker.
   package var workerTimeout = Duration.zero
   /// Address that `serve` and `up` listen on.
@@ -51,24 +52,30 @@ package struct Settings: Sendable {
   package var metricsHost = ""
   /// Port of the metrics of the other roles; `nil` is off.
   package var metricsPort: Int?
-  /// Bearer token of `/api`.
-  package var apiToken: Secret?
-  /// Value of `X-Internal-Secret` on status callbacks.
-  package var callbackSecret: Secret?
+  /// Bearer tokens of `/api` and the dashboard.
+  package var apiToken: SecretList?
+  /// Bearer tokens that may only read.
+  package var readToken: SecretList?
+  /// The addresses whose headers about a request count.
+  package var trustedProxies: [AddressRange] = []
+  /// The header in which a trusted proxy names the person.
+  package var actorHeader: String?
+  /// Values of `X-Internal-Secret` on status callbacks: the first is sent, each is accepted.
+  package var callbackSecret: SecretList?
   /// Base URL that the reference worker calls back, without a slash at its end; from host and port unless set.
   package var callbackURL = ""
-  /// 32 bytes in base64.
-  package var encryptionKey: Secret?
+  /// 32 bytes in base64 each: the first seals and signs, each opens and verifies.
+  package var encryptionKey: SecretList?
   /// Base URL of GitHub's REST API, without a slash at its end.
   package var githubAPIURL = ""
   /// The GitHub App's number or client ID.
   package var githubAppID: String?
   /// The GitHub App's private key as PEM text, PKCS#1 or PKCS#8.
   package var githubPrivateKey: Secret?
-  /// Key of GitHub's webhook signatures.
-  package var githubWebhookSecret: Secret?
-  /// Token of GitLab's webhooks.
-  package var gitlabWebhookSecret: Secret?
+  /// Keys of GitHub's webhook signatures.
+  package var githubWebhookSecret: SecretList?
+  /// Tokens of GitLab's webhooks.
+  package var gitlabWebhookSecret: SecretList?
   /// Hosts that an integration may name, lower case, each with a port where one was given.
   package var gitlabHosts: [String] = []
   /// The agent version of the owners that the rollout has reached.
@@ -87,10 +94,23 @@ package struct Settings: Sendable {
   package var workerState = ""
   /// What becomes of the reference worker's runs whose agents have died with it.
   package var workerLostRuns = LostRuns.fail
+  /// Variables of the reference worker that its agents get as well; a name may end in `*`.
+  package var agentEnvironment: [String] = []
+  /// How the reference worker keeps its runs apart.
+  package var agentIsolation = AgentIsolation.off
+  /// The user ids that ``AgentIsolation/users`` takes.
+  package var agentUsers: ClosedRange<UInt32>?
   /// How log records are written.
   package var logFormat = LogFormat.text
   /// The least level of log records.
   package var logLevel = LogLevel.info
+
+  /// A PEM file of authorities: trusted in addition to the system's by HTTP clients, and alone by those of Postgres and RabbitMQ.
+  package var caFile: String?
+  /// The client's certificate for RabbitMQ, a PEM file.
+  package var amqpCertFile: String?
+  /// Its key, a PEM file.
+  package var amqpKeyFile: String?
 
   /// What is odd but no fault, one sentence each; for the log.
   package var warnings: [String] = []
@@ -99,6 +119,9 @@ package struct Settings: Sendable {
 
   /// Fails such a run, or begins it again.
   package enum LostRuns: String, Sendable, CaseIterable { case fail, restart }
+
+  /// Nothing; a user, process and mount namespace for each run; or a user id for each run.
+  package enum AgentIsolation: String, Sendable, CaseIterable { case off, namespaces, users }
 
   /// The form of log records.
   package enum LogFormat: String, Sendable, CaseIterable { case text, json }
@@ -109,15 +132,14 @@ package struct Settings: Sendable {
   /// Without values: `load` fills in the defaults.
   init() {}
 
-  /// The encryption key's 32 bytes.
-  package func revealEncryptionKey() -> [UInt8]? {
-    encryptionKey.flatMap { SettingText.base64($0.reveal()) }
+  /// The 32 bytes of each encryption key, the current one first; empty if none is set.
+  package func revealEncryptionKeys() -> [[UInt8]] {
+    (encryptionKey?.all ?? []).compactMap { SettingText.base64($0.reveal()) }
   }
 
+  /// The fewest bytes of a token that strangers may try to guess: 128 bits, if they are random.
+  package static let tokenByteCountMin = 16
+
   /// Whether an address listens for this machine alone.
-  package static func isLoopback(_ host: String) -> Bool {
-    let host = host.lowercased()
-    return host == "localhost" || host == "::1" || host == "[::1]"
-      || host.hasPrefix("127.") && host.split(separator: ".").count == 4 && host.allSatisfy { $0 == "." || $0.isNumber }
-  }
+  package static func isLoopback(_ host: String) -> Bool { IPAddress.isLoopback(host) }
 }

@@ -2,7 +2,7 @@ internal import Glibc
 package import Logging
 internal import Reviews
 
-/// Writes one line per record to standard error, by way of ``LogWriter``, which holds up nothing. Secrets are masked by a `Redactor`,
+/// Writes one line per record to standard error, by way of ``LogWriter``, which never blocks. Secrets are masked by a `Redactor`,
 /// newlines and control characters escaped.
 package struct BatonLogHandler: LogHandler {
   package var logLevel: Logger.Level
@@ -15,7 +15,7 @@ package struct BatonLogHandler: LogHandler {
   private let write: @Sendable (String) -> Void
 
   /// - Parameters:
-  ///   - write: takes one line with its newline; standard error unless a test looks on.
+  ///   - write: takes one line with its newline; standard error, except in tests.
   package init(
     label: String, format: LogFormat, level: Logger.Level, redactor: Redactor = Redactor(),
     metadataProvider: Logger.MetadataProvider? = nil,
@@ -39,7 +39,7 @@ package struct BatonLogHandler: LogHandler {
     merged.merge(metadata) { $1 }
     merged.merge(event.metadata ?? [:]) { $1 }
     if let error = event.error, merged["error"] == nil { merged["error"] = "\(error)" }
-    // Also where the code that writes the line was not told the trace: a platform's, say.
+    // Also if the code that writes the line does not have the trace, for example a platform's.
     if merged["review"] != nil, merged["trace"] == nil, let trace = TraceContext.current {
       merged["trace"] = "\(trace.traceID)"
     }
@@ -50,7 +50,7 @@ package struct BatonLogHandler: LogHandler {
     write(record.line(format))
   }
 
-  /// A value as text; where the key, or a key inside of the value, names a secret, its mask.
+  /// A value as text; its mask if the key, or a key inside of the value, names a secret.
   private func text(of value: Logger.Metadata.Value, key: String) -> String {
     guard !redactor.isSecret(key: key) else { return Redactor.mask }
     return switch value {

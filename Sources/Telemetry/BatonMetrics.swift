@@ -2,7 +2,7 @@ package import CoreMetrics
 internal import Reviews
 internal import Synchronization
 
-/// Every metric of Baton: its name, unit, labels and buckets, and the handle that writes it. The one place where they stand.
+/// Every metric of Baton: its name, unit, labels and buckets, and the handle that writes it. The only place that defines them.
 ///
 /// All series exist from the start with 0, so that a rate over the first event is not lost; only what is measured outside
 /// of the process is absent until it has been measured (`MetricDefinition.Kind.measured`). Labels never hold an owner,
@@ -32,11 +32,11 @@ package struct BatonMetrics: Sendable {
   package let reaperLastRun: MetricGauge
   /// Reviews claimed.
   package let claimed: MetricCounter
-  /// Tickets published, by what came of it.
+  /// Tickets published, by outcome.
   package let published: MetricCounters<PublishResult>
   /// From publish to confirm.
   package let publishConfirmSeconds: MetricTimer
-  /// Deliveries, by what came of them.
+  /// Deliveries, by outcome.
   package let deliveries: MetricCounters<DeliveryOutcome>
   /// From lease to payload.
   package let prepareSeconds: MetricTimer
@@ -162,7 +162,7 @@ extension BatonMetrics {
   package struct FailureCode: RawRepresentable, CaseIterable, Hashable, Sendable {
     package let rawValue: String
 
-    /// What somebody has written with SQL, or a newer version.
+    /// What an operator has written with SQL, or a newer version.
     package static let other = FailureCode("other")
     /// Those with which a review fails; the others belong to cancelled ones.
     package static let allCases =
@@ -216,7 +216,7 @@ extension BatonMetrics {
     package static let reviewPage = HTTPRoute.workerReview
     package static let cancelPage = HTTPRoute.workerCancel
 
-    /// The statuses whose series exist from the start: what the route says when all is well, and 500.
+    /// The statuses whose series exist from the start: what the route answers without a fault, and 500.
     var expectedStatuses: [Int] {
       switch self {
       case .reviews: [200, 201, 500]

@@ -1,4 +1,5 @@
 internal import Logging
+internal import Reviews
 
 /// How a log record is written.
 package enum LogFormat: String, Sendable, CaseIterable {
@@ -69,10 +70,8 @@ enum LogEscaping {
       case "\n": result.append(contentsOf: "\\n".unicodeScalars)
       case "\r": result.append(contentsOf: "\\r".unicodeScalars)
       case "\t": result.append(contentsOf: "\\t".unicodeScalars)
-      // C0, delete, C1 (a terminal obeys 0x9B as an escape), and Unicode's own line ends.
-      case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{2028}", "\u{2029}":
-        let digits = String(scalar.value, radix: 16)
-        result.append(contentsOf: ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).unicodeScalars)
+      // What a terminal obeys, or a reader does not see.
+      case _ where scalar.isHidden: result.append(contentsOf: JSONCoding.escaped(scalar).unicodeScalars)
       default: result.append(scalar)
       }
     }

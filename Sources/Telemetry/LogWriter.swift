@@ -4,7 +4,7 @@ internal import Glibc
 internal import Synchronization
 
 /// Writes lines to a file descriptor by a thread of its own, so that a log never holds up the work: not when a pipe is full
-/// because its reader is asleep, not when the disk is full, not when the reader has gone.
+/// because its reader is stopped, not when the disk is full, not when the reader has gone.
 ///
 /// Lines wait in memory, up to a bound; those that find no room, or cannot be written, are dropped and counted, and the count is
 /// written once lines flow again. Each line is one write(2), so that lines of several processes on one pipe do not mix (up to
@@ -148,7 +148,7 @@ package final class LogWriter: Sendable {
     }
   }
 
-  /// Writes a line, again only where a signal cut it short, or where a shared pipe or terminal does not block.
+  /// Writes a line, again only if a signal cut it short, or if a shared pipe or terminal does not block.
   private func put(_ line: String) -> Bool {
     var rest = Array(line.utf8)[...]
     while !rest.isEmpty {

@@ -1,7 +1,7 @@
 package import Logging
 
 extension Logger {
-  /// The same logger without what is below a level, for something that says more than anybody wants to read.
+  /// The same logger without what is below a level, for code that logs more than a reader needs.
   package func quiet(below level: Level) -> Logger {
     var logger = self
     logger.logLevel = max(logLevel, level)

@@ -6,8 +6,8 @@ package struct MetricDefinition: Sendable {
     case counter
     /// Goes up and down, from 0 at the start of the process.
     case gauge
-    /// A gauge that tells of something outside of the process: absent until it has been measured, and again while it is
-    /// set to NaN, as a 0 nobody measured would be a lie.
+    /// A gauge of something outside of the process: absent until it has been measured, and again while it is
+    /// set to NaN, as a 0 that was not measured would be false.
     case measured
     /// A counter that is kept outside of the process, in the database: whole, absent until it has been read.
     case total

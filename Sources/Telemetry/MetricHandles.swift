@@ -45,7 +45,7 @@ package struct MetricTimer: Sendable {
 
   /// Counts one duration; a negative one, which clocks of two machines can give, counts as zero.
   package func record(seconds duration: Duration) {
-    // 292 years is what nanoseconds can say; 270 keep clear of the edge.
+    // Nanoseconds in 64 bits reach 292 years; 270 is safely below that.
     let (seconds, attoseconds) = min(max(duration, .zero), .seconds(8_500_000_000)).components
     timer.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
   }

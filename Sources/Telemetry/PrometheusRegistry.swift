@@ -1,4 +1,5 @@
 package import CoreMetrics
+internal import Resilience
 internal import Synchronization
 
 /// Keeps the time series that swift-metrics' handles write to, and renders them for a scrape.
@@ -23,25 +24,32 @@ package final class PrometheusRegistry: MetricsFactory {
 
   private let definitions: [String: MetricDefinition]
   private let families = Mutex<[String: Family]>([:])
-  private let hooks = Mutex<[@Sendable () async -> Void]>([])
+  private let hooks: Hooks
+  private let measured: Remembered<Void>
 
   /// - Parameter definitions: help, kind and buckets of the metrics known by name.
   package init(definitions: [MetricDefinition] = BatonMetrics.definitions) {
     self.definitions = Dictionary(definitions.map { ($0.name, $0) }) { first, _ in first }
+    let hooks = Hooks()
+    self.hooks = hooks
+    measured = Remembered { await hooks.run() }
   }
 
   /// Adds something to run before every `collect()`: it sets the gauges of what is asked for rather than counted. Hooks run
   /// side by side and bound their own time.
   package func onCollect(_ hook: @escaping @Sendable () async -> Void) {
-    hooks.withLock { $0.append(hook) }
+    hooks.add(hook)
   }
 
   /// Runs the hooks, then renders.
   package func collect() async -> String {
-    let hooks = hooks.withLock { $0 }
-    await withDiscardingTaskGroup { group in
-      for hook in hooks { group.addTask(operation: hook) }
-    }
+    await hooks.run()
+    return exposition()
+  }
+
+  /// Renders what the hooks have measured within the last second, and has them measure it where nobody has: for a port that is open to all.
+  package func scrape() async -> String {
+    try? await measured.value()
     return exposition()
   }
 
@@ -134,4 +142,18 @@ extension PrometheusRegistry {
   package func destroyMeter(_ handler: any MeterHandler) { remove(handler) }
   package func destroyRecorder(_ handler: any RecorderHandler) { remove(handler) }
   package func destroyTimer(_ handler: any TimerHandler) { remove(handler) }
+}
+
+/// What is done before a scrape.
+private final class Hooks: Sendable {
+  private let hooks = Mutex<[@Sendable () async -> Void]>([])
+
+  func add(_ hook: @escaping @Sendable () async -> Void) { hooks.withLock { $0.append(hook) } }
+
+  func run() async {
+    let hooks = hooks.withLock { $0 }
+    await withDiscardingTaskGroup { group in
+      for hook in hooks { group.addTask(operation: hook) }
+    }
+  }
 }

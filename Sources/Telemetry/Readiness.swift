@@ -2,12 +2,12 @@ internal import Synchronization
 
 /// The checks behind `/readyz`: each says what is missing, or nothing.
 ///
-/// Checks run side by side and only when somebody asks; askers that come while a check runs share its answer, so that probes
+/// Checks run side by side and only on request; callers that come while a check runs share its answer, so that probes
 /// never pile up on something that hangs. A check that does not answer in time counts as missing.
 package final class Readiness: Sendable {
   /// What the checks said.
   package struct Report: Sendable, Equatable {
-    /// What is missing, by the check's name; nil where the check is fine.
+    /// What is missing, by the check's name; nil if the check is fine.
     package let checks: [String: String?]
 
     /// The checks that only inform: what they miss is outside of this process, which is ready without it.
@@ -33,13 +33,13 @@ package final class Readiness: Sendable {
   private let state = Mutex(State())
   private let timeout: Duration
 
-  /// - Parameter timeout: how long an asker waits for one check; below the patience of the usual probes.
+  /// - Parameter timeout: how long a caller waits for one check; below the patience of the usual probes.
   package init(timeout: Duration = .seconds(2)) { self.timeout = timeout }
 
   /// Adds a check, or replaces the one of that name.
   /// - Parameters:
   ///   - isRequired: false for what this process can be ready without, and an operator wants to know.
-  ///   - check: nil where all is fine, else what is missing, as one sentence without secrets: the page is public.
+  ///   - check: nil if all is fine, else what is missing, as one sentence without secrets: the page is public.
   package func register(_ name: String, isRequired: Bool = true, check: @escaping @Sendable () async -> String?) {
     state.withLock { state in
       state.checks[name] = check

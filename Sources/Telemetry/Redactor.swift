@@ -1,5 +1,5 @@
-/// Masks what must not stand in a log line: the values of metadata keys that name a secret, and, anywhere in a text, what
-/// has the looks of one: passwords in URLs and connection strings, bearer tokens, platform tokens, private keys.
+/// Masks what must not appear in a log line: the values of metadata keys that name a secret, and, anywhere in a text, what
+/// looks like one: passwords in URLs and connection strings, bearer tokens, platform tokens, private keys.
 ///
 /// Known weakness: a secret without a mark, such as a bare random word in a message, cannot be known as one. Code keeps
 /// secrets in `Secret`, which does not print; this is the second line.
@@ -51,7 +51,7 @@ package struct Redactor: Sendable {
     return words.filter { !$0.isEmpty }
   }
 
-  /// `scheme://user:password@` keeps the user. A user without a password keeps its place too, except in http, where it is
+  /// `scheme://user:password@` keeps the user. A user without a password stays too, except in http, because there it is
   /// a token (`https://<token>@github.com/…`).
   private func maskURLPasswords(_ bytes: inout [UInt8]) {
     var index = 0

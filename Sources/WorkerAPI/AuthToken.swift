@@ -45,19 +45,23 @@ package enum AuthToken {
     return signed + "." + base64URL(Array(code))
   }
 
-  /// The review and the attempt that a token is for; nil where it was not signed with this key, or has expired.
+  /// The review and the attempt that a token is for; nil if it was signed with none of these keys, or has expired.
   /// The signature is compared in constant time, and before anything else is read.
-  package static func verify(_ token: String, key: AuthKey, now: Date) -> (UUID, Int)? {
+  /// - Parameter keys: of all encryption keys, the former ones too: a run outlives the exchange of a key.
+  package static func verify(_ token: String, keys: [AuthKey], now: Date) -> (UUID, Int)? {
     guard token.utf8.count <= byteCountMax else { return nil }
     let parts = token.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count == 3, parts[0] == header, let code = bytes(base64URL: parts[2]),
-      HMAC<SHA256>.isValidAuthenticationCode(
-        code, authenticating: Array("\(parts[0]).\(parts[1])".utf8), using: key.key),
+      isSigned(Array("\(parts[0]).\(parts[1])".utf8), code, keys),
       let json = bytes(base64URL: parts[1]),
-      let claims = try? JSONDecoder().decode(Claims.self, from: Data(json)),
+      let claims = try? JSONCoding.decode(Claims.self, from: json),
       now.timeIntervalSince1970 < Double(claims.exp)
     else { return nil }
     return (claims.sub, claims.attempt)
+  }
+
+  private static func isSigned(_ text: [UInt8], _ code: [UInt8], _ keys: [AuthKey]) -> Bool {
+    keys.contains { HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: text, using: $0.key) }
   }
 
   private static func base64URL(_ bytes: [UInt8]) -> String {

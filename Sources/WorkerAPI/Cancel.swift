@@ -15,7 +15,7 @@ package struct CancelRequest: Sendable, Codable, Equatable {
 
 /// The answer of `POST /reviews/{id}/cancel`.
 package struct CancelResponse: Sendable, Codable, Equatable {
-  /// Whether the attempt will not go on: false where there was nothing left to cancel.
+  /// Whether the attempt will not go on: false if there was nothing left to cancel.
   package var success: Bool
   package var reviewId: UUID
 

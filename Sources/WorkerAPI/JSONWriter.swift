@@ -1,4 +1,4 @@
-/// Writes JSON text piece by piece; the caller keeps to the grammar, the writer puts the commas.
+/// Writes JSON text piece by piece; the caller follows the grammar, the writer adds the commas.
 struct JSONWriter {
   private(set) var bytes: [UInt8] = []
   private var needsComma = false

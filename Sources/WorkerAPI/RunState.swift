@@ -1,6 +1,6 @@
 package import Reviews
 
-/// Where a run stands at the worker. A word that this version does not know is kept: its run goes on, and the review's row stays as it is.
+/// Where a run stands at the worker. A status that this version does not know is kept: its run goes on, and the review's row stays as it is.
 package enum RunState: Sendable, Hashable {
   /// Accepted, not begun: the worker is at its limit.
   case queued
@@ -20,7 +20,7 @@ package enum RunState: Sendable, Hashable {
     }
   }
 
-  /// What this means for the review's row; nothing beyond its being with the worker where the word is not known.
+  /// What this means for the review's row; if the status is not known, only that the worker has the run.
   package var reviewStatus: ReviewStatus {
     switch self {
     case .queued, .other: .queued

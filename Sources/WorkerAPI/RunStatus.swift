@@ -3,7 +3,7 @@ package import Reviews
 
 /// The answer of `GET /reviews/{id}`: the newest attempt that the worker knows, and where it stands.
 ///
-/// `cliSessionId`, `gateResult` and `usage` are there so that whoever missed the last callback can still learn its details.
+/// `cliSessionId`, `gateResult` and `usage` are there so that a caller that missed the last callback can still learn its details.
 package struct RunStatus: Sendable, Codable, Equatable {
   package var reviewId: UUID
   package var attempt: Int

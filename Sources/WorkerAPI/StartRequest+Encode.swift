@@ -2,7 +2,7 @@ internal import Reviews
 
 extension StartRequest {
   /// The JSON text, in UTF-8. Written by hand: a start is encoded for every dispatch, and this takes a tenth of
-  /// `JSONEncoder`'s time. It means the same, which a test holds it to.
+  /// `JSONEncoder`'s time. A test checks that it means the same.
   package func encode() -> [UInt8] {
     var json = JSONWriter(capacity: sessionInput.prompt.utf8.count + sessionInput.prompt.utf8.count / 16 + 2_048)
     json.beginObject()

@@ -76,7 +76,7 @@ package struct SessionInput: Sendable, Codable, Equatable {
   }
 }
 
-/// The owner of a run, as the worker is told: `userId` is always there, and null where no user is known.
+/// The owner of a run, as the worker gets it: `userId` is always there, and null if no user is known.
 package struct RunOwner: Sendable, Codable, Equatable {
   package var type: Owner.Kind
   package var id: String

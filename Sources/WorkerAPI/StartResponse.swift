@@ -18,7 +18,7 @@ package struct StartResponse: Sendable, Codable, Equatable {
   package init?(json: [UInt8]) {
     if let response = StartResponse(ownForm: json) {
       self = response
-    } else if let response = try? JSONDecoder().decode(StartResponse.self, from: Data(json)) {
+    } else if let response = try? JSONCoding.decode(StartResponse.self, from: json) {
       self = response
     } else {
       return nil

@@ -1,6 +1,6 @@
 package import Reviews
 
-/// The body of `POST /api/internal/code-review-status/{id}`: what a worker tells Baton about a run.
+/// The body of `POST /api/internal/code-review-status/{id}`: what a worker reports to Baton about a run.
 package struct StatusCallback: Sendable, Codable, Equatable {
   /// What a callback may say.
   package enum Status: String, Sendable, Codable, CaseIterable {
@@ -21,7 +21,7 @@ package struct StatusCallback: Sendable, Codable, Equatable {
   }
 
   package var status: Status
-  /// Without it, the session tells an older run's callback from the present one's.
+  /// Without it, the session distinguishes an older run's callback from the present one's.
   package var attempt: Int?
   package var sessionId: String?
   package var cliSessionId: String?
@@ -44,7 +44,7 @@ package struct StatusCallback: Sendable, Codable, Equatable {
 
   /// The path below the callback's base URL, less the review's id.
   package static let path = "/api/internal/code-review-status/"
-  /// The header of the shared secret; `Authorization: Bearer` with an ``AuthToken`` stands in its place.
+  /// The header of the shared secret; `Authorization: Bearer` with an ``AuthToken`` can replace it.
   package static let secretHeader = "X-Internal-Secret"
 }
 

@@ -1,4 +1,5 @@
 package import FoundationEssentials
+package import HTTPTrust
 package import Logging
 internal import NIOCore
 internal import NIOHTTP1
@@ -14,6 +15,7 @@ package import WorkerAPI
 package struct WorkerClient: Sendable {
   private let connections: WorkerConnections
   private let headers: HTTPHeaders
+  private let trust: HTTPTrust
   private let logger: Logger
   /// Of one call, for messages.
   let timeout: Duration
@@ -24,15 +26,18 @@ package struct WorkerClient: Sendable {
   ///   - baseURL: `http` or `https`; it may carry a path, below which the contract's routes lie.
   ///   - timeout: of one whole exchange, to the last byte of the answer.
   ///   - connectionMax: how many calls may be under way at once; more wait, against their own deadline.
+  ///   - trust: which certificates an `https` worker may have.
   /// - Throws: ``WorkerClientError`` where the URL is not one, or the system's certificates cannot be read.
   package init(
-    baseURL: String, token: Secret, timeout: Duration, connectionMax: Int, logger: Logger
+    baseURL: String, token: Secret, timeout: Duration, connectionMax: Int, trust: HTTPTrust = HTTPTrust(),
+    logger: Logger
   ) throws(WorkerClientError) {
     guard let endpoint = Endpoint(url: baseURL) else {
       throw WorkerClientError(description: "the worker's URL is not one: expected http(s)://host[:port][/path]")
     }
     do {
-      connections = try WorkerConnections(endpoint: endpoint, connectionMax: connectionMax, timeout: timeout)
+      connections = try WorkerConnections(
+        endpoint: endpoint, connectionMax: connectionMax, timeout: timeout, trust: trust)
     } catch {
       throw WorkerClientError(description: "TLS cannot be used: \(error)")
     }
@@ -40,7 +45,7 @@ package struct WorkerClient: Sendable {
       "host": endpoint.authority, "authorization": "Bearer \(token.reveal())", "content-type": "application/json",
       "accept": "application/json",
     ]
-    (self.timeout, self.token, self.logger) = (timeout, token, logger)
+    (self.timeout, self.token, self.trust, self.logger) = (timeout, token, trust, logger)
   }
 
   /// Host and port, for messages.
@@ -85,7 +90,7 @@ package struct WorkerClient: Sendable {
     let result = await exchange(
       .GET, "/reviews/\(reviewID.lowercase)/events", answerByteCountMax: Self.eventsByteCountMax)
     guard case .answered(let answer) = result, answer.status == 200, answer.isComplete,
-      let events = try? JSONDecoder().decode(RunEvents.self, from: Data(answer.body))
+      let events = try? JSONCoding.decode(RunEvents.self, from: answer.body)
     else { throw WorkerClientError(description: message(for: result)) }
     return events.events
   }
@@ -104,6 +109,16 @@ package struct WorkerClient: Sendable {
     headers.add(contentsOf: extra)
     let head = HTTPRequestHead(
       version: .http1_1, method: method, uri: connections.endpoint.path + route, headers: headers)
-    return await connections.run(head, body: body.map { ByteBuffer(bytes: $0) }, byteCountMax: answerByteCountMax)
+    let result = await connections.run(
+      head, body: body.map { ByteBuffer(bytes: $0) }, byteCountMax: answerByteCountMax)
+    return await explained(result)
+  }
+
+  /// A failure of TLS with its reason. A server that has refused the handshake has read nothing.
+  private func explained(_ result: ExchangeResult) async -> ExchangeResult {
+    guard case .failed(let error, let wasSent) = result,
+      let fault = await trust.fault(error, host: connections.endpoint.host, port: connections.endpoint.port)
+    else { return result }
+    return .failed(ExchangeFailure.tls(fault), wasSent: wasSent && !HTTPTrust.isRefusedHandshake(error))
   }
 }

@@ -35,7 +35,7 @@ struct BatonBench {
   }
 }
 
-/// Makes the payload of the row alone, with a prompt of 1.2 kB and a constant for the token: nobody is asked, nothing is signed.
+/// Makes the payload of the row alone, with a prompt of 1.2 kB and a constant for the token: no call is made, nothing is signed.
 struct ConstantPreparer: PayloadPreparer {
   private let authToken = String(repeating: "t", count: 240)
   private let prompt = String(repeating: "Review this pull request. ", count: 46)

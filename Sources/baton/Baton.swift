@@ -47,6 +47,8 @@ struct Baton: AsyncParsableCommand {
 
   /// Parses, runs, and turns what was thrown into the exit status that operators rely on.
   static func main() async {
+    // Before a setting is read: an agent, or whatever else runs as this user, must not find one in this process.
+    ProcessPrivacy.begin()
     StandardStreams.prepare()
     do {
       var command = try await asyncParseAsRoot()
@@ -56,7 +58,12 @@ struct Baton: AsyncParsableCommand {
         try command.run()
       }
     } catch {
-      guard let failure = Failure(error) else { exit(withError: error) }
+      guard let failure = Failure(error) else {
+        guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+        Output.note(
+          ArgumentRedaction.redact(fullMessage(for: error), arguments: Array(CommandLine.arguments.dropFirst())))
+        Glibc.exit(EndStatus.usage.rawValue)
+      }
       if !failure.description.isEmpty { Output.note("Error: \(failure)") }
       if failure == .outputClosed { StandardStreams.endBySIGPIPE() }
       Glibc.exit(failure.status.rawValue)

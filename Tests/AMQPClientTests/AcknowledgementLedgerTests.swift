@@ -27,7 +27,7 @@ struct AcknowledgementLedgerTests {
     #expect(ledger.flush() == [.acknowledge(1, multiple: false)])
   }
 
-  @Test("behind a delivery in hand every acknowledgement goes alone")
+  @Test("behind an undecided delivery every acknowledgement goes alone")
   func gaps() {
     var ledger = ledger(6)
     for tag in [1, 3, 5] as [UInt64] { #expect(ledger.decide(tag, .acknowledge) == true) }
@@ -41,7 +41,7 @@ struct AcknowledgementLedgerTests {
     #expect(ledger.flush() == [.acknowledge(4, multiple: true)])
   }
 
-  @Test("an acknowledgement that would go alone is kept once, and shares a frame where the gap closes")
+  @Test("an acknowledgement that would go alone is kept once, and shares a frame if the gap closes")
   func kept() {
     var ledger = ledger(6)
     for tag in [1, 3, 5] as [UInt64] { #expect(ledger.decide(tag, .acknowledge) == true) }

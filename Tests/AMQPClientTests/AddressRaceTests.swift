@@ -32,7 +32,7 @@ struct AddressRaceTests {
     withExtendedLifetime(open) {}
   }
 
-  @Test("where no address accepts, each is named with its own fault")
+  @Test("if no address accepts, each is named with its own fault")
   func none() throws {
     let silent = try SilentAddress(host: "127.0.0.2")
     let result = AddressRace.run(

@@ -68,7 +68,7 @@ struct DeliveryBufferTests {
     #expect(buffer.takeActions(early: true) == [.acknowledge(1, multiple: false)])
   }
 
-  @Test("the connection is woken later for the first acknowledgement, and at once where enough has gathered")
+  @Test("the connection is woken later for the first acknowledgement, and at once if enough has gathered")
   func wakes() {
     let buffer = DeliveryBuffer(prefetch: 12)
     let wakes = Wakes()

@@ -9,72 +9,126 @@ import WorkerAPI
 
 @Suite("Who may use the API")
 struct AccessRuleTests {
+  private let rule = AccessRule(
+    tokens: SecretList(Secret("new t0ken"), former: [Secret("old t0ken")]), readTokens: SecretList(Secret("r3ader")))
+
   private func admits(
-    token: String? = nil, headers: HTTPFields = [:], authority: String? = "localhost:8080", peer: String? = "127.0.0.1"
-  ) throws -> HTTPResponse.Status? {
-    let address = try peer.map { try SocketAddress(ipAddress: $0, port: 4711) }
-    do throws(HTTPFault) {
-      try AccessRule(token: token.map { Secret($0) }).admit(headers: headers, authority: authority, peer: address)
-      return nil
-    } catch {
-      return error.status
+    _ headers: HTTPFields, authority: String? = "localhost:8080", peer: String = "127.0.0.1", acts: Bool = false
+  ) throws -> Result<Caller, HTTPFault> {
+    let address = try SocketAddress(ipAddress: peer, port: 4711)
+    return Result { () throws(HTTPFault) in
+      try rule.admit(headers, authority: authority, peer: address, acts: acts)
     }
   }
 
   @Test(
-    "without a token the peer's address decides",
-    arguments: [
-      ("127.0.0.1", true), ("127.8.9.1", true), ("::1", true), ("::ffff:127.0.0.1", true), ("10.0.0.1", false),
-      ("192.168.1.127", false), ("::ffff:10.0.0.1", false), ("fe80::1", false), ("::2", false),
-    ])
-  func peers(address: String, isAdmitted: Bool) throws {
-    #expect(try admits(peer: address) == (isAdmitted ? nil : .forbidden))
-  }
-
-  @Test("a peer without an address is nobody of this machine")
-  func unknownPeer() throws {
-    #expect(try admits(peer: nil) == .forbidden)
+    "no address opens anything: a stranger, a proxy on this machine and its own programs all need the token",
+    arguments: ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1", "10.0.0.1"])
+  func strangers(peer: String) throws {
+    for acts in [false, true] {
+      #expect(throws: HTTPFault.self) { try admits([:], authority: "127.0.0.1:8080", peer: peer, acts: acts).get() }
+      let admitted = try admits(
+        [.authorization: "Bearer new t0ken"], authority: "baton.example", peer: peer, acts: acts)
+      #expect(admitted == .success(Caller(right: .act, actor: "api")))
+    }
   }
 
   @Test(
-    "without a token a proxy's and a strange page's requests are refused",
+    "only the bearer of a listed token is admitted: the new one and the old one",
     arguments: [
-      ("X-Forwarded-For", "10.0.0.1"), ("Forwarded", "for=10.0.0.1"), ("Origin", "https://evil.example"),
-      ("Origin", "null"),
-      ("Origin", "http://127.0.0.1.evil.example"), ("Origin", "http://localhost.evil.example:8080"),
-    ])
-  func forwarded(name: String, value: String) throws {
-    let name = try #require(HTTPField.Name(name))
-    #expect(try admits(headers: [name: value]) == .forbidden)
-  }
-
-  @Test(
-    "without a token this machine may be called only by its own names",
-    arguments: [
-      ("localhost", true), ("LOCALHOST:8080", true), ("127.0.0.1:8080", true), ("[::1]:8080", true),
-      ("evil.example", false),
-      ("127.0.0.1.evil.example", false), ("127.evil", false), ("", true),
-    ])
-  func authorities(authority: String, isAdmitted: Bool) throws {
-    #expect(try admits(authority: authority) == (isAdmitted ? nil : .forbidden))
-    guard !authority.isEmpty else { return }
-    #expect(try admits(headers: [.origin: "http://\(authority)"]) == (isAdmitted ? nil : .forbidden))
-  }
-
-  @Test(
-    "with a token only its bearer is admitted, from wherever and through whatever",
-    arguments: [
-      ("Bearer s3cret", true), ("bearer s3cret", true), ("Bearer s3cre", false), ("Bearer s3cret2", false),
-      ("Bearer ", false), ("Bearer", false), ("s3cret", false), ("Basic s3cret", false), ("", false),
+      ("Bearer new t0ken", true), ("bearer old t0ken", true), ("Bearer new t0ke", false), ("Bearer new t0ken2", false),
+      ("Bearer new t0ken,old t0ken", false), ("Bearer ", false), ("Bearer", false), ("new t0ken", false),
+      ("Basic new t0ken", false), ("", false),
     ])
   func bearer(value: String, isAdmitted: Bool) throws {
-    for peer in ["127.0.0.1", "10.0.0.1"] {
-      let status = try admits(
-        token: "s3cret", headers: [.authorization: value, .origin: "https://shop.example"], authority: "baton.example",
-        peer: peer)
-      #expect(status == (isAdmitted ? nil : .unauthorized))
+    switch try admits([.authorization: value], acts: true) {
+    case .success: #expect(isAdmitted)
+    case .failure(let fault): #expect(!isAdmitted && fault.status == .unauthorized)
     }
-    #expect(try admits(token: "s3cret") == .unauthorized)
+  }
+
+  @Test("a reader's token reads, and changes nothing")
+  func reader() throws {
+    let headers: HTTPFields = [.authorization: "Bearer r3ader"]
+    #expect(try admits(headers) == .success(Caller(right: .read, actor: "api (read)")))
+    let error = #expect(throws: HTTPFault.self) { try admits(headers, acts: true).get() }
+    #expect(error?.status == .forbidden && error?.message.contains("BATON_READ_TOKEN only reads") == true)
+  }
+
+  @Test("a page of another site acts through no proxy that adds the token; a program without these headers does")
+  func foreignPage() throws {
+    let token: HTTPFields = [.authorization: "Bearer new t0ken"]
+    for (name, value) in [
+      ("Origin", "https://evil.example"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site"),
+      ("Sec-Fetch-Site", "same-site"), ("Sec-Fetch-Site", "none"),
+    ] {
+      var headers = token
+      headers[try #require(HTTPField.Name(name))] = value
+      let error = #expect(throws: HTTPFault.self, "\(name): \(value)") { try admits(headers, acts: true).get() }
+      #expect(error?.status == .forbidden)
+      #expect(throws: Never.self) { try admits(headers).get() }
+    }
+    #expect(throws: Never.self) { try admits(token, acts: true).get() }
+  }
+}
+
+@Suite("Whose word a proxy's headers are")
+struct TrustedProxyTests {
+  private let proxies = TrustedProxies(
+    ranges: ["10.0.0.7", "fd00::/8"].compactMap { AddressRange($0) }, actorHeader: "X-Forwarded-User")
+  private let user = HTTPField.Name(known: "X-Forwarded-User")
+
+  private func peer(_ address: String) throws -> SocketAddress { try SocketAddress(ipAddress: address, port: 4711) }
+
+  @Test(
+    "a name counts from a trusted proxy alone",
+    arguments: [
+      ("10.0.0.7", true), ("::ffff:10.0.0.7", true), ("fd00::1", true), ("10.0.0.8", false), ("127.0.0.1", false),
+      ("::1", false), ("fe80::1", false),
+    ])
+  func names(address: String, isTrusted: Bool) throws {
+    let headers: HTTPFields = [user: "ann@bank.example", .xForwardedFor: "10.0.0.7"]
+    #expect(try proxies.name(headers, peer(address)) == (isTrusted ? "ann@bank.example" : nil))
+    #expect(try proxies.name([:], peer(address)) == nil)
+    #expect(try TrustedProxies().name(headers, peer(address)) == nil)
+  }
+
+  @Test("a connection without an address is no proxy")
+  func nameless() throws {
+    #expect(try proxies.name([user: "ann"], nil) == nil)
+    #expect(try proxies.name([user: "ann"], SocketAddress(unixDomainSocketPath: "/tmp/x")) == nil)
+  }
+
+  @Test("a name that cannot stand in the history is refused, and so are two")
+  func badNames() throws {
+    // Other control characters do not come so far: HTTPField puts spaces in their place.
+    let long = String(repeating: "n", count: 129)
+    for name in [
+      "a\u{85}b", "a\u{202E}b", "a\u{200B}", "a\u{2028}b", "a\tb", "a\u{FFFD}", "a\u{A0}b", long,
+    ] {
+      let error = #expect(throws: HTTPFault.self, "\(name.debugDescription)") {
+        try proxies.name([user: name], peer("10.0.0.7"))
+      }
+      #expect(error?.status == .badRequest && error?.message.contains(name) == false)
+    }
+    var two = HTTPFields()
+    two.append(HTTPField(name: user, value: "root"))
+    two.append(HTTPField(name: user, value: "ann"))
+    #expect(throws: HTTPFault.self) { try proxies.name(two, peer("10.0.0.7")) }
+    for name in ["Åsa Öberg", "李", "o'neil", "DOMAIN\\ann", String(repeating: "n", count: 128)] {
+      #expect(try proxies.name([user: name], peer("10.0.0.7")) == name)
+    }
+  }
+
+  @Test(
+    "the client is the last address that no trusted proxy has, and never what an untrusted one says",
+    arguments: [
+      ("192.0.2.1", "10.0.0.7", "192.0.2.1"), ("1.1.1.1, 192.0.2.1", "10.0.0.7", "192.0.2.1"),
+      ("192.0.2.1, fd00::2", "10.0.0.7", "192.0.2.1"), ("192.0.2.1", "192.0.2.9", "192.0.2.9"),
+      ("", "10.0.0.7", "10.0.0.7"), ("192.0.2.1, nonsense", "10.0.0.7", "10.0.0.7"), ("fd00::3", "10.0.0.7", "fd00::3"),
+    ])
+  func clients(forwarded: String, address: String, expected: String) throws {
+    #expect(proxies.client([.xForwardedFor: forwarded], try peer(address)) == expected)
   }
 }
 
@@ -86,7 +140,7 @@ struct CallbackAuthorityTests {
 
   @Test("without anything configured callbacks are off, and the answer says what to set")
   func off() {
-    let authority = CallbackAuthority(secret: nil, key: nil)
+    let authority = CallbackAuthority(secrets: nil, keys: [])
     let error = #expect(throws: HTTPFault.self) {
       try authority.grant(headers: [.internalSecret: "x", .authorization: "Bearer \(token)"], now: now)
     }
@@ -97,7 +151,7 @@ struct CallbackAuthorityTests {
 
   @Test("the shared secret opens every run, a token its own")
   func grants() throws {
-    let authority = CallbackAuthority(secret: Secret("s3cret"), key: ServerHarness.key)
+    let authority = CallbackAuthority(secrets: SecretList(Secret("s3cret")), keys: [ServerHarness.key])
     #expect(try authority.grant(headers: [.internalSecret: "s3cret"], now: now) == .everything)
     #expect(try authority.grant(headers: [.authorization: "Bearer \(token)"], now: now) == .run(id, attempt: 3))
     // A worker may send both; the wrong one does no harm.
@@ -107,7 +161,7 @@ struct CallbackAuthorityTests {
 
   @Test("a wrong secret, the secret as a bearer, an expired or a strange token are refused")
   func refused() {
-    let authority = CallbackAuthority(secret: Secret("s3cret"), key: ServerHarness.key)
+    let authority = CallbackAuthority(secrets: SecretList(Secret("s3cret")), keys: [ServerHarness.key])
     let strange = AuthToken.sign(
       reviewID: id, attempt: 3, now: now, key: AuthKey(encryptionKey: Array(repeating: 8, count: 32)))
     let headers: [HTTPFields] = [
@@ -126,11 +180,11 @@ struct CallbackAuthorityTests {
   @Test("where only one of the two is configured, the other opens nothing")
   func onlyOne() {
     #expect(throws: HTTPFault.self) {
-      try CallbackAuthority(secret: Secret("s"), key: nil).grant(
+      try CallbackAuthority(secrets: SecretList(Secret("s")), keys: []).grant(
         headers: [.authorization: "Bearer \(token)"], now: now)
     }
     #expect(throws: HTTPFault.self) {
-      try CallbackAuthority(secret: nil, key: ServerHarness.key).grant(headers: [.internalSecret: ""], now: now)
+      try CallbackAuthority(secrets: nil, keys: [ServerHarness.key]).grant(headers: [.internalSecret: ""], now: now)
     }
   }
 }

@@ -1,4 +1,6 @@
+import HTTPKit
 import HTTPTypes
+import NIOCore
 import Support
 import Synchronization
 import Testing
@@ -46,6 +48,23 @@ struct BodyRoomTests {
     await #expect(throws: HTTPFault.self) { try await room.hold(100) { throw HTTPFault.tooLarge(1) } }
     let passed = try await room.hold(60) { try await room.hold(40) { true } }
     #expect(passed)
+  }
+
+  @Test("one address has half of the room, and leaves the rest to others; a large body has room whatever its size")
+  func shares() async throws {
+    let room = BodyRoom(byteCountMax: 100)
+    let (one, two) = (
+      PeerAddress(try SocketAddress(ipAddress: "192.0.2.1", port: 1)),
+      PeerAddress(try SocketAddress(ipAddress: "192.0.2.2", port: 1))
+    )
+    let fault = try await room.hold(40, for: one) {
+      let other = try await room.hold(60, for: two) { true }
+      #expect(other)
+      return await #expect(throws: HTTPFault.self) { try await room.hold(20, for: one) {} }
+    }
+    #expect(fault?.status == .serviceUnavailable)
+    let whole = try await room.hold(100, for: one) { true }
+    #expect(whole)
   }
 
   @Test("who finds no room in time is told to come again")

@@ -12,7 +12,7 @@ import WorkerAPI
 @Suite("Dashboard pages")
 struct DashboardPageTests {
   private static let now = Timestamp(microseconds: 1_795_000_000_000_000)
-  private static let visitor = Visitor(csrfToken: "c5rf", canSignOut: true)
+  private static let visitor = Visitor(right: .act, actor: "dashboard", csrfToken: "c5rf")
 
   private static func review(_ status: ReviewStatus, text: String) -> Review {
     Review(
@@ -323,8 +323,8 @@ struct DashboardHTTPTests {
     }
   }
 
-  @Test("a stranger gets the form, the token opens the pages, and signing out closes them")
-  func signIn() async throws {
+  @Test("a stranger gets the form, and another site's page or a wrong token opens nothing")
+  func strangers() async throws {
     try await withServer(apiToken: Secret("s3cret")) { server in
       let client = server.client
       let origin = ("Origin", "http://127.0.0.1:\(client.port)")
@@ -343,20 +343,67 @@ struct DashboardHTTPTests {
       let strange = try await client.send(
         "POST", "/login", headers: [("Origin", "http://evil.example")], body: Array("token=s3cret".utf8))
       #expect(strange.status == 403)
-      let reply = try await client.send(
-        "POST", "/login", headers: [origin], body: Array("token=s3cret&next=%2F%2Fevil.example".utf8))
-      #expect(reply.status == 303)
-      #expect(reply.headers["location"] == "/")
-      let cookie = String(try #require(reply.headers["set-cookie"]).prefix { $0 != ";" })
-      let page = try await client.send("GET", "/", headers: [("Cookie", cookie)])
-      #expect(page.status == 200)
-      // The API keeps to its bearer: no cookie opens it, so no page of another site can use it.
-      #expect(try await client.send("GET", "/api/stats", headers: [("Cookie", cookie)]).status == 401)
-      let token = try #require(page.body.firstMatch(of: /name="csrf" value="(\w+)"/))
-      let out = try await client.send(
-        "POST", "/logout", headers: [("Cookie", cookie), origin], body: Array("csrf=\(token.1)".utf8))
-      #expect(out.status == 303)
-      #expect(out.headers["set-cookie"]?.contains("Max-Age=0") == true)
+      // Without Postgres a session cannot begin, and nothing pretends that it has.
+      let away = try await client.send("POST", "/login", headers: [origin], body: Array("token=s3cret".utf8))
+      #expect(away.status == 503 && away.headers["set-cookie"] == nil)
+      // A stranger's buttons do nothing.
+      for path in ["/logout", "/owners/pause", "/reviews/x/cancel"] {
+        #expect(try await client.send("POST", path, headers: [origin], body: []).status == 401)
+      }
+    }
+  }
+
+  @Test("a server that has made its token names the link instead, and its form has a place of its own")
+  func link() async throws {
+    let link = LoginLink { _ in }
+    try await withServer(apiToken: Secret("s3cret"), loginLink: link) { server in
+      let page = try await server.client.send("GET", "/")
+      #expect(page.status == 401 && page.body.contains("Open the log-in link"))
+      let form = try await server.client.send("GET", "/login")
+      #expect(form.status == 200 && form.body.contains("Code of the log-in link"))
+      #expect(form.headers["cache-control"] == "no-store")
+    }
+    try await withServer { server in
+      let form = try await server.client.send("GET", "/login")
+      #expect(form.body.contains("API token"))
+    }
+  }
+
+  @Test("what a reader is shown has no button that acts, and everything else")
+  func reader() throws {
+    let filter: HTML = "<button type=\"submit\">Filter</button>"
+    let body: HTML =
+      "<p>one</p>\(HTML.button("<b>Go</b>", path: "/x", subject: "</button>"))<p>two</p><button type=\"submit\">Filter</button>"
+    #expect(
+      (filter + body).withoutButtons.markup.hasPrefix("<button type=\"submit\">Filter</button><p>one</p><p>two</p>"))
+    #expect(body.withoutButtons.markup == "<p>one</p><p>two</p><button type=\"submit\">Filter</button>")
+    #expect(HTML.none.withoutButtons == .none)
+    let visitor = Visitor(right: .read, actor: "ann", name: "ann")
+    let page = Page(title: "t", body: body, visitor: visitor).html.markup
+    #expect(!page.contains("form=\"act\"") && page.contains("read only") && page.contains("<bdi>ann</bdi>"))
+    let session = try #require(SessionCookie([(Secret("t"), .read)]).begin(with: Secret("t")))
+    let signedIn = Page(title: "t", body: body, visitor: Visitor(right: .read, actor: "x", session: session)).html
+      .markup
+    #expect(signedIn.contains("Sign out<") && !signedIn.contains("Sign out everywhere") && !signedIn.contains(">Go<"))
+  }
+
+  @Test("a reader's token reads over HTTP, and every write with it is refused before anything is read")
+  func readOnly() async throws {
+    try await withServer(apiToken: Secret("s3cret"), readToken: Secret("r3ader")) { server in
+      let bearer = ("Authorization", "Bearer r3ader")
+      // Without Postgres the rest is a 503, which says that it was admitted.
+      for path in ["/api/reviews", "/api/stats", "/reviews"] {
+        let status = try await server.client.send("GET", path, headers: [bearer]).status
+        #expect(status == 503 || status == 200, "\(path)")
+      }
+      let id = UUID().uuidString
+      for path in [
+        "/api/reviews", "/api/reviews/\(id)/cancel", "/api/reviews/\(id)/retry", "/reviews/\(id)/cancel",
+        "/reviews/\(id)/retry", "/owners/pause", "/owners/resume",
+      ] {
+        let reply = try await server.client.send("POST", path, headers: [bearer], body: [])
+        #expect(reply.status == 403 && reply.body.contains("BATON_READ_TOKEN"), "\(path): \(reply.status)")
+      }
     }
   }
 

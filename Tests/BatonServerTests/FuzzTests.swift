@@ -4,7 +4,7 @@ import Reviews
 import Support
 import Testing
 
-@Suite("Server against whatever comes")
+@Suite("Server with faulty requests")
 struct FuzzTests {
   /// Whole requests that no client sends.
   static let requests: [String] = [

@@ -66,7 +66,7 @@ struct HTMLTests {
   }
 
   @Test(
-    "an address of others becomes a link only where it is one of the web",
+    "an address that others wrote becomes a link only if it is a web address",
     arguments: [
       ("https://github.com/acme/shop/pull/7", true), ("http://a", true), ("HTTPS://a", true),
       ("javascript:alert(1)", false),
@@ -87,7 +87,7 @@ struct HTMLTests {
   }
 
   @Test(
-    "times are told in their two most telling units",
+    "times are shown in their two largest units",
     arguments: [
       (Duration.milliseconds(480), "480 ms"), (.milliseconds(2_440), "2.4 s"), (.seconds(9), "9 s"),
       (.seconds(59), "59 s"),

@@ -38,14 +38,14 @@ struct LiveFeedTests {
     for watcher in watchers { await feed.unsubscribe(watcher.id, from: .overview) }
     #expect(await feed.subscriberCount == 0)
     await feed.refresh()
-    // Its successor begins anew, and nobody else has asked in between.
+    // Its successor begins anew, and no other watcher has asked in between.
     let next = try await feed.subscribe(to: .overview)
     var fresh = next.snapshots.makeAsyncIterator()
     #expect(await fresh.next()?.sections == [Section("count", "3")])
     await feed.unsubscribe(next.id, from: .overview)
   }
 
-  @Test("topics are apart, and who is there already is what a new watcher is told first")
+  @Test("topics are separate, and a new watcher first gets the newest snapshot")
   func topics() async throws {
     let feed = LiveFeed(interval: .seconds(3_600)) { topic in
       Snapshot(sections: [Section("topic", topic == .overview ? "overview" : "other")])
@@ -61,7 +61,7 @@ struct LiveFeedTests {
     #expect(await third.next()?.sections == [Section("topic", "overview")])
   }
 
-  @Test("more than so many watchers are refused")
+  @Test("watchers above the limit are refused")
   func bounded() async throws {
     let feed = LiveFeed(interval: .seconds(3_600)) { _ in Snapshot() }
     for _ in 0..<LiveFeed.subscriberCountMax { _ = try await feed.subscribe(to: .overview) }

@@ -1,5 +1,6 @@
 import BatonServer
 import Foundation
+import HTTPKit
 import ServiceLifecycle
 import Support
 import Telemetry
@@ -46,6 +47,29 @@ private actor Count {
   private(set) var value = 0
 
   func increment() { value += 1 }
+}
+
+@Suite("Scrapes")
+struct ScrapeTests {
+  @Test(
+    "however many scrape and probe, what is measured is measured once a second", arguments: ["/metrics", "/readyz"])
+  func flood(path: String) async throws {
+    try await withServer { server in
+      let count = Count()
+      server.registry.onCollect { await count.increment() }
+      server.readiness.register("slow") {
+        await count.increment()
+        return nil
+      }
+      let start = ContinuousClock.now
+      try await withThrowingTaskGroup(of: Int.self) { group in
+        for _ in 0..<100 { group.addTask { try await server.client.send("GET", path).status } }
+        for try await status in group { #expect(status == 200) }
+      }
+      let seconds = Int((ContinuousClock.now - start).components.seconds)
+      #expect(await count.value <= seconds + 1)
+    }
+  }
 }
 
 @Suite("Server of the other roles")

@@ -14,13 +14,17 @@ struct ServerHarness {
   let registry: PrometheusRegistry
   let readiness: Readiness
 
+  /// What its client sends, unless a test has a token of its own.
+  static let token = "the token of the tests"
   static let key = AuthKey(encryptionKey: Array(repeating: 7, count: 32))
   static let silent = Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() }
 }
 
 /// Runs the body with a server, and stops it afterwards.
+/// - Parameter apiToken: of the test's own; then the client sends none by itself.
 func withServer(
-  apiToken: Secret? = nil, callbackSecret: Secret? = nil, authKey: AuthKey? = nil,
+  apiToken: Secret? = nil, readToken: Secret? = nil, proxies: TrustedProxies = TrustedProxies(),
+  loginLink: LoginLink? = nil, callbackSecret: Secret? = nil, authKey: AuthKey? = nil,
   queue: QueueFigures? = nil, webhooks: WebhookSecrets = WebhookSecrets(),
   _ body: @Sendable (ServerHarness) async throws -> Void
 ) async throws {
@@ -32,7 +36,9 @@ func withServer(
   let (ports, bound) = AsyncStream.makeStream(of: Int.self)
   let server = BatonServer(
     configuration: .init(
-      host: "127.0.0.1", port: 0, apiToken: apiToken, callbackSecret: callbackSecret, authKey: authKey,
+      host: "127.0.0.1", port: 0, apiToken: SecretList(apiToken ?? Secret(ServerHarness.token)),
+      readToken: readToken.map { SecretList($0) }, proxies: proxies, loginLink: loginLink,
+      callbackSecret: callbackSecret.map { SecretList($0) }, authKeys: authKey.map { [$0] } ?? [],
       webhooks: webhooks),
     store: ReviewStore(pool: pool, logger: ServerHarness.silent), queueStats: { queue },
     deadLetters: { _ in [] }, metrics: BatonMetrics(factory: registry), registry: registry, readiness: readiness,
@@ -44,7 +50,9 @@ func withServer(
     }
     var iterator = ports.makeAsyncIterator()
     guard let port = await iterator.next() else { throw NoReply(request: "the server's start") }
-    let harness = ServerHarness(client: RawHTTPClient(port: port), registry: registry, readiness: readiness)
+    let harness = ServerHarness(
+      client: RawHTTPClient(port: port, bearer: apiToken == nil ? ServerHarness.token : nil), registry: registry,
+      readiness: readiness)
     try await body(harness)
     group.cancelAll()
     while let ended = await group.nextResult() { _ = ended }

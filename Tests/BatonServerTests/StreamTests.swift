@@ -19,7 +19,8 @@ struct StreamTests {
     let registry = PrometheusRegistry()
     let (ports, bound) = AsyncStream.makeStream(of: Int.self)
     let server = BatonServer(
-      configuration: .init(host: "127.0.0.1", port: 0), store: ReviewStore(pool: pool, logger: ServerHarness.silent),
+      configuration: .init(host: "127.0.0.1", port: 0, apiToken: SecretList(Secret("t0ken"))),
+      store: ReviewStore(pool: pool, logger: ServerHarness.silent),
       queueStats: { nil }, deadLetters: { _ in [] }, metrics: BatonMetrics(factory: registry), registry: registry,
       readiness: Readiness(), logger: ServerHarness.silent, onBound: { port in bound.yield(port) })
     let services = ServiceGroup(services: [server], logger: ServerHarness.silent)
@@ -28,7 +29,7 @@ struct StreamTests {
       var iterator = ports.makeAsyncIterator()
       let client = RawHTTPClient(port: try #require(await iterator.next()))
       group.addTask {
-        let head = "GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        let head = "GET /live HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer t0ken\r\n\r\n"
         let reply = try await client.exchange(Array(head.utf8))
         #expect(reply?.headers["content-type"] == "text/event-stream; charset=utf-8")
         #expect(reply?.body.contains("retry: 3000") == true)

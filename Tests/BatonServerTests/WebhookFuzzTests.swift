@@ -52,7 +52,7 @@ struct WebhookFuzzTests {
   func requests(round: Int) async throws {
     let seed = SeededGenerator.seed()
     let secret = Secret(RecordedWebhook.webhookSecret)
-    try await withServer(webhooks: WebhookSecrets(github: secret, gitlab: secret)) { server in
+    try await withServer(webhooks: WebhookSecrets(github: SecretList(secret), gitlab: SecretList(secret))) { server in
       var random = SeededGenerator(seed: seed &+ UInt64(round))
       for _ in 0..<40 {
         let name = try #require(Self.recordings.randomElement(using: &random))
@@ -80,7 +80,7 @@ struct WebhookFuzzTests {
 
   @Test("without what could be a signature, or the right token, a body is not even read")
   func unread() async throws {
-    try await withServer(webhooks: WebhookSecrets(github: Secret("s"))) { server in
+    try await withServer(webhooks: WebhookSecrets(github: SecretList(Secret("s")))) { server in
       for signature in ["", "X-Hub-Signature-256: sha256=00\r\n"] {
         let head = "POST /webhooks/github HTTP/1.1\r\nHost: localhost\r\n\(signature)Content-Length: 1000\r\n\r\n"
         let reply = try await server.client.exchange(Array(head.utf8))
@@ -89,9 +89,49 @@ struct WebhookFuzzTests {
     }
   }
 
+  @Test("where there is no secret at all, a body is not even read, whatever its signature")
+  func off() async throws {
+    try await withServer { server in
+      let signature = RecordedWebhook.signature(of: [], secret: "s")
+      let head =
+        "POST /webhooks/github HTTP/1.1\r\nHost: a\r\nX-Hub-Signature-256: \(signature)\r\nContent-Length: 1000\r\n\r\n"
+      let reply = try await server.client.exchange(Array(head.utf8))
+      #expect(reply?.status == 503)
+      #expect(reply?.body.contains("BATON_GITHUB_WEBHOOK_SECRET") == true)
+    }
+  }
+
+  @Test("a forged body is refused without a question to the database, whatever installation it names")
+  func forged() async throws {
+    // There is no database: a question would be a 503.
+    try await withServer(webhooks: WebhookSecrets(github: SecretList(Secret("s")))) { server in
+      let signature = RecordedWebhook.signature(of: [], secret: "s")
+      let wide =
+        #"{"installation":{"id":1},"x":["# + Array(repeating: "[]", count: 500_000).joined(separator: ",") + "]}"
+      for body in [#"{"installation":{"id":1}}"#, wide, String(repeating: "[", count: 1_000_000), "x"] {
+        let reply = try await server.client.send(
+          "POST", "/webhooks/github", headers: [("X-Hub-Signature-256", signature)], body: Array(body.utf8))
+        #expect(reply.status == 401)
+      }
+    }
+  }
+
+  @Test("an event of another kind that is too large to be read is no fault of its sender")
+  func otherEvent() async throws {
+    try await withServer(webhooks: WebhookSecrets(github: SecretList(Secret("s")))) { server in
+      let signature = RecordedWebhook.signature(of: [], secret: "s")
+      for (event, status) in [("push", 200), ("pull_request", 413)] {
+        let head =
+          "POST /webhooks/github HTTP/1.1\r\nHost: a\r\nX-GitHub-Event: \(event)\r\nX-Hub-Signature-256: \(signature)\r\n"
+        let reply = try await server.client.exchange(Array("\(head)Content-Length: 20000000\r\n\r\n".utf8))
+        #expect(reply?.status == status)
+      }
+    }
+  }
+
   @Test("a body over the limit is refused, announced or not, and a header without end")
   func limits() async throws {
-    try await withServer(webhooks: WebhookSecrets(github: Secret("s"))) { server in
+    try await withServer(webhooks: WebhookSecrets(github: SecretList(Secret("s")))) { server in
       let signature = RecordedWebhook.signature(of: [], secret: "s")
       let head = "POST /webhooks/github HTTP/1.1\r\nHost: localhost\r\nX-Hub-Signature-256: \(signature)\r\n"
       let limit = WebhookRoutes.bodyByteCountMax

@@ -106,7 +106,7 @@ struct HelpTests {
 }
 
 extension String {
-  /// What follows the first appearance of a word; empty where there is none.
+  /// What follows the first appearance of a word; empty if there is none.
   fileprivate func components(after word: String) -> Substring {
     firstRange(of: word).map { self[$0.upperBound...] } ?? ""
   }

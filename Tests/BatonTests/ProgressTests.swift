@@ -22,7 +22,7 @@ struct ProgressTests {
       ])
   }
 
-  @Test("a summary with a bar where they do not fit")
+  @Test("a summary with a bar if they do not fit")
   func many() {
     var items = items(100)
     for index in 0..<25 { items[index].status = .completed }

@@ -123,7 +123,7 @@ struct ThreadExecutorShortageTests {
     #expect(seen.count == 1 && seen.first?.contains("starved") == true)
   }
 
-  @Test("without a descriptor left it runs jobs, timers and watches all the same, and is woken again once there is one")
+  @Test("without a descriptor left it still runs jobs, timers and watches, and is woken again once there is one")
   func noDescriptor() async throws {
     var pipeEnds: [Int32] = [0, 0]
     #expect(pipe(&pipeEnds) == 0)

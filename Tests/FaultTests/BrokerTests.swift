@@ -34,7 +34,7 @@ struct BrokerTests {
     }
   }
 
-  @Test("an outage longer than the broker's patience with a delivery: the work in hand adopts what is delivered again")
+  @Test("an outage longer than the broker's delivery timeout: the work in flight adopts what is delivered again")
   func consumerTimeout() async throws {
     try await withBroker { broker, url in
       // Two seconds, looked at every half second; the stand-in takes four for each call.

@@ -55,7 +55,7 @@ struct CancelTests {
         serving.settings["BATON_HTTP_PORT"] = "\(port)"
         servers.append(try await serving.listen("serve").process)
       }
-      let client = RawHTTPClient(port: port)
+      let client = RawHTTPClient(port: port, bearer: Plant.apiToken)
       for id in ids {
         let reply = try await client.send("POST", "/api/reviews/\(id.lowercase)/cancel")
         #expect(reply.status == 202, "\(reply.body)")

@@ -109,6 +109,30 @@ struct CommandTests {
     }
   }
 
+  @Test(
+    "a line that names another owner's integration is refused by its number and field, and the others are submitted")
+  func foreignIntegration() async throws {
+    try await withPlant { plant in
+      try await plant.addIntegration()
+      let id = try await plant.test.sql("SELECT id FROM platform_integrations")[0].decode(0, as: UUID.self).lowercase
+      func line(_ owner: String) -> String {
+        #"{"owner":{"type":"org","id":"\#(owner)"},"platform":"github","platformIntegrationId":"\#(id)","#
+          + #""repoFullName":"acme/shop","prNumber":1,"prUrl":"https://github.com/acme/shop/pull/1","prTitle":"T","#
+          + #""prAuthor":"ada","baseRef":"main","headRef":"f","headSha":"0123abcd"}"#
+      }
+      let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).jsonl").path
+      defer { try? FileManager.default.removeItem(atPath: file) }
+      try "\(line("acme"))\n\(line("evil"))".write(toFile: file, atomically: true, encoding: .utf8)
+      let result = try await plant.run("submit", "--file", file)
+      #expect(result.status == 1)
+      #expect(
+        result.output.contains(
+          "line 2: platformIntegrationId: review names integration \(id), which belongs to another owner"),
+        "\(result.output)")
+      #expect(try await plant.count("code_reviews") == 1)
+    }
+  }
+
   @Test("produce --once publishes what is due, and reap prints one line of counts")
   func once() async throws {
     try await withPlant { plant in
@@ -124,13 +148,21 @@ struct CommandTests {
     }
   }
 
+  @Test("a worker without an agent is refused with status 78 and the setting's name")
+  func noAgent() async throws {
+    let process = try BatonProcess(
+      ["worker", "--port", "0"], settings: ["BATON_WORKER_TOKEN": "t", "BATON_AGENT_COMMAND": " "])
+    #expect(await process.wait() == 78)
+    #expect(process.output.contains("BATON_AGENT_COMMAND is missing") && !process.output.contains("listening"))
+  }
+
   @Test("a worker answers probes and metrics on a port of their own")
   func workerHealth() async throws {
     let state = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).sqlite").path
     defer { try? FileManager.default.removeItem(atPath: state) }
     let port = try BrokerServer.freePort()
     let process = try BatonProcess(
-      ["worker", "--port", "0"],
+      ["worker", "--port", "0", "--demo"],
       settings: [
         "BATON_WORKER_TOKEN": "t", "BATON_WORKER_STATE": state, "BATON_METRICS_PORT": "\(port)",
       ])

@@ -44,7 +44,7 @@ struct DescriptorTests {
     }
   }
 
-  @Test("more clients than the limit allows wait at the door: the server keeps what it needs for Postgres")
+  @Test("more clients than the limit allows wait to be accepted: the server keeps what it needs for Postgres")
   func crowd() async throws {
     let port = try BrokerServer.freePort()
     try await withPlant(settings: ["BATON_HTTP_PORT": "\(port)"]) { plant in
@@ -109,7 +109,7 @@ struct DescriptorTests {
   }
 }
 
-/// Connections that say nothing.
+/// Connections that send nothing.
 private struct Crowd {
   private let descriptors: [Int32]
 

@@ -37,7 +37,7 @@ struct FeedbackTokenTests {
             """), [integration])
       try await eventually("the merge request is told") { plant.standIn.feedback.map(\.state) == ["eyes"] }
       let row = try await plant.test.sql("SELECT token_ciphertext FROM platform_integrations")[0]
-      let stored = try cipher.open(try row.decode(0, as: [UInt8].self), for: integration).reveal()
+      let stored = try cipher.open(try row.decode(0, as: [UInt8].self), in: .token(of: integration)).reveal()
       #expect(stored.hasPrefix("glpat-made-") && plant.standIn.token(stored)?.isRevoked == false)
       #expect(plant.standIn.token("glpat-own")?.isRevoked == true)
       server.signal(SIGTERM)

@@ -5,7 +5,7 @@ import Reviews
 import Support
 import Testing
 
-/// Who is taken for dead, and who is not.
+/// Which holders are considered dead, and which are not.
 @Suite("Signs of life", .serialized, .timeLimit(.minutes(5)))
 struct HolderTests {
   /// Times after which nothing is taken away within a test: only the lock of a dead process frees what it has.
@@ -29,7 +29,7 @@ struct HolderTests {
     for process in processes { #expect(await process.wait() == 0, "\(process.output)") }
   }
 
-  @Test("a consumer that cannot have its session back keeps what it has, takes nothing new, and says so in /readyz")
+  @Test("a consumer that cannot open its session again keeps what it has, takes nothing new, and says so in /readyz")
   func connectionLimit() async throws {
     try await withPlant(latency: .seconds(5), settings: ["BATON_OWNER_LIMIT": "100"]) { plant in
       let role = try await plant.test.addRole(connectionLimit: 20)
@@ -41,7 +41,7 @@ struct HolderTests {
       let others = [try await plant.start("produce"), try await plant.start("reap", "--interval", "1s")]
       _ = try await plant.test.insert(10)
       try await eventually("it has all leases") { try await leasedCount(plant) == 10 }
-      // Its pool keeps what it has; whatever is lost cannot be had again.
+      // Its pool keeps its connections; a lost one cannot be replaced.
       try await role.limit(to: 1)
       try await plant.test.sql(
         "SELECT pg_terminate_backend(backend_pid) FROM baton_holders WHERE role = 'consume'")

@@ -33,7 +33,7 @@ struct IsolationTests {
     await person.close()
   }
 
-  /// Has the broker deliver a ticket so many times: as consumers do that give back what they cannot decide.
+  /// Has the broker deliver a ticket so many times, as if consumers gave back what they cannot decide.
   private func deliver(_ count: Int, from queue: String) async throws {
     try await withConsumer(ReviewTopology.topology(queue: queue), queue: queue, prefetch: 1) { consumer in
       var left = count
@@ -105,7 +105,7 @@ struct IsolationTests {
   func brokenRow() async throws {
     try await withPlant(latency: .zero, settings: ["BATON_OWNER_LIMIT": "100"]) { plant in
       let ids = try await publish(20, plant)
-      // By hand, past the constraint: one more loss is more than the column can hold.
+      // By hand, without the constraint: one more loss is more than the column can hold.
       try await plant.test.sql("ALTER TABLE code_reviews DROP CONSTRAINT code_reviews_small_counters")
       try await plant.test.sql(
         """

@@ -12,7 +12,7 @@ struct KillTests {
 
   /// Serialised, because each run measures how soon the others take over, which another run on the same two processors would blur.
   @Test(
-    "what a killed process had in hand is on its way again within 15 s, nothing is lost and nothing runs twice",
+    "the work of a killed process is on its way again within 15 s, nothing is lost and nothing runs twice",
     arguments: Victim.allCases)
   func kill(_ victim: Victim) async throws {
     try await withPlant { plant in
@@ -22,7 +22,7 @@ struct KillTests {
       ]
       var reaper = try await plant.start("reap", "--interval", "2s")
       let ids = try await plant.test.insert(20)
-      // In the middle: some are with the worker, others in the consumers' hands, the rest in the queue.
+      // In the middle: some are with the worker, others with the consumers, the rest in the queue.
       try await eventually("five dispatched") { try await plant.dispatchedCount() >= 5 }
 
       let killedAt = ContinuousClock.now
@@ -49,7 +49,7 @@ struct KillTests {
     }
   }
 
-  @Test("SIGTERM under load: what is in hand is finished, nothing is delivered again")
+  @Test("SIGTERM under load: work in flight is finished, nothing is delivered again")
   func drain() async throws {
     let before = try await redeliveredCount()
     try await withPlant { plant in
@@ -75,7 +75,7 @@ struct KillTests {
     }
   }
 
-  @Test("SIGTERM while the worker says nothing: when the drain is over the review is handed back, as one that may run")
+  @Test("SIGTERM while the worker is silent: when the drain is over the review is handed back, as one that may run")
   func drainInCall() async throws {
     try await withPlant(settings: ["BATON_DRAIN_TIMEOUT": "1s", "BATON_WORKER_TIMEOUT": "1h"]) { plant in
       plant.worker.then(.hang)

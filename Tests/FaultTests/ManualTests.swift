@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// `deploy/local/manual`, over the very executable.
+/// `deploy/local/manual`, with the executable under test.
 @Suite("Manual pages and completions", .timeLimit(.minutes(2)))
 struct ManualTests {
   private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -50,7 +50,7 @@ struct MessageTests {
       let port = try BrokerServer.freePort()
       plant.settings["BATON_HTTP_PORT"] = "\(port)"
       let (server, _) = try await plant.listen("serve")
-      let client = RawHTTPClient(port: port)
+      let client = RawHTTPClient(port: port, bearer: Plant.apiToken)
       try await eventually("the page of dead letters") {
         try await client.send("GET", "/dead-letters").body.contains(marker)
       }

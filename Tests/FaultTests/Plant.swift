@@ -24,8 +24,10 @@ struct Plant {
 
   /// Runs a one-shot command.
   /// - Returns: its exit status and all that it printed.
-  func run(_ arguments: String...) async throws -> (status: Int32, output: String) {
-    let process = try BatonProcess(arguments, settings: settings)
+  func run(
+    _ arguments: String..., settings more: [String: String] = [:]
+  ) async throws -> (status: Int32, output: String) {
+    let process = try BatonProcess(arguments, settings: settings.merging(more) { $1 })
     let status = await process.wait()
     return (status, process.output)
   }
@@ -37,6 +39,9 @@ struct Plant {
     )
     .asInt
   }
+
+  /// `BATON_API_TOKEN` of every server.
+  static let apiToken = "the-token-of-the-tests"
 
   /// Reviews that the worker has begun more than once for the same attempt, or with an attempt other than the first.
   var doubleRuns: [String] { worker.runCounts.filter { $0.value != 1 || !$0.key.hasSuffix("/1") }.map(\.key) }
@@ -71,6 +76,7 @@ func withPlant<Result>(
         "BATON_WORKER_TOKEN": token,
         "BATON_GITHUB_API_URL": "http://127.0.0.1:\(port)",
         "BATON_ENCRYPTION_KEY": Data(repeating: 7, count: 32).base64EncodedString(),
+        "BATON_API_TOKEN": Plant.apiToken,
       ].merging(more) { $1 }
       let plant = Plant(test: test, worker: worker, standIn: standIn, settings: settings)
       let migrated = try await plant.run("migrate")

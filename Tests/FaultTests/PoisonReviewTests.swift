@@ -5,11 +5,11 @@ import Testing
 
 @Suite("A review that kills consumers", .serialized, .timeLimit(.minutes(5)))
 struct PoisonReviewTests {
-  @Test("suspects are prepared one at a time, and those who are not their like wait as pending, uncharged")
+  @Test("suspects are prepared one at a time, and other reviews wait as pending, uncharged")
   func suspects() async throws {
     try await withPlant(settings: ["BATON_OWNER_LIMIT": "100", "BATON_RETRY_BASE": "100ms"]) { plant in
       let ids = try await plant.test.insert(12)
-      // As after three consumers that died with all of them in hand.
+      // As after three consumers that died while they held all of them.
       try await plant.test.sql("UPDATE code_reviews SET lease_losses = 3 WHERE pr_number <= 6")
       let processes = [try await plant.start("produce"), try await plant.start("consume")]
       try await eventually("all dispatched") { try await plant.dispatchedCount() == ids.count }

@@ -6,7 +6,7 @@ import Support
 import Testing
 import WorkerAPI
 
-/// The real roles over the real worker, whose callbacks are lost: it is told that they have arrived, and Baton never hears of them.
+/// The real roles over the real worker, whose callbacks are lost: it gets an answer as if they had arrived, and Baton never receives them.
 @Suite("Reconciliation", .timeLimit(.minutes(5)))
 struct ReconcileTests {
   private static let times = [
@@ -52,7 +52,7 @@ struct ReconcileTests {
     }
   }
 
-  @Test("a lost completion callback: the reaper asks, and the row has what the callback would have told")
+  @Test("a lost completion callback: the reaper asks, and the row has what the callback would have reported")
   func lostCompletion() async throws {
     try await withRoles(agent: Self.waiting) { plant, worker in
       worker.touch("go")

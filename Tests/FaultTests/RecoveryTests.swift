@@ -8,7 +8,7 @@ import Support
 import Synchronization
 import Testing
 
-/// What stands in the way of recovery, and must not.
+/// What must not hold up recovery.
 @Suite("Recovery", .timeLimit(.minutes(5)))
 struct RecoveryTests {
   private static let silentCount = 400
@@ -52,7 +52,7 @@ struct RecoveryTests {
     }
   }
 
-  @Test("a hung worker is left alone but for single probes; when it answers again, all are asked")
+  @Test("a hung worker gets only single probes; when it answers again, all are asked")
   func circuit() async throws {
     try await withPlant(settings: ["BATON_WORKER_TIMEOUT": "100ms"]) { plant in
       plant.worker.hangsOnQuestions = true

@@ -32,7 +32,7 @@ struct SetUpCommandTests {
       #expect(added.output.contains("/webhooks/gitlab/\(id.lowercase)"))
       let row = try await plant.test.sql("SELECT token_ciphertext, instance_url FROM platform_integrations")[0]
       #expect(try row.decode(1, as: String.self) == "https://gitlab.com")
-      let token = try TokenCipher(key: Self.key).open(try row.decode(0, as: [UInt8].self), for: id)
+      let token = try TokenCipher(key: Self.key).open(try row.decode(0, as: [UInt8].self), in: .token(of: id))
       #expect(token.reveal() == "glpat-hush")
       let listed = try await plant.run("integration", "list", "--json")
       #expect(listed.output.contains(#""hasToken":true"#) && listed.output.contains(#""revokedAt":null"#))

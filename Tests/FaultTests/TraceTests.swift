@@ -27,7 +27,7 @@ struct TraceTests {
     try await withPlant(latency: .zero, settings: Self.settings.merging(["BATON_HTTP_PORT": "\(port)"]) { $1 }) {
       plant in
       try await plant.addIntegration()
-      let client = RawHTTPClient(port: port)
+      let client = RawHTTPClient(port: port, bearer: Plant.apiToken)
       let server = try await plant.start("serve")
       try await eventually("it listens") { server.output.contains(#""listening""#) }
       let roles = [
@@ -37,7 +37,7 @@ struct TraceTests {
       var webhook = try RecordedWebhook.github("opened")
       webhook.headers.append(("traceparent", "00-\(Self.given)-00f067aa0ba902b7-01"))
       let sent = try await client.send(webhook)
-      #expect(sent.status == 202, "\(sent.body)")
+      try #require(sent.status == 202, "\(sent.status) \(sent.body)")
       let fromWebhook = try #require(
         try await plant.test.sql("SELECT id FROM code_reviews")[0].decode(0, as: UUID?.self))
       let fromSQL = try await plant.test.insert(1)[0]

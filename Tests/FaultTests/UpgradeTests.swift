@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Upgrades", .timeLimit(.minutes(5)))
 struct UpgradeTests {
-  /// What the next version's `baton migrate` may do, beside roles that have the old tables' statements prepared.
+  /// What the next version's `baton migrate` may do, while roles run that have the old tables' statements prepared.
   /// Each by itself: in one transaction the first two could wait for the roles' statements while these wait for it.
   private static let futureMigrations = [
     "ALTER TABLE code_reviews ADD COLUMN future text",
@@ -28,7 +28,7 @@ struct UpgradeTests {
       try await eventually("three dispatched") { try await plant.dispatchedCount() >= 3 }
       for sql in Self.futureMigrations { try await plant.test.sql(sql) }
       try await publishFutureTicket(of: ids[19], plant)
-      // Beside the old ones, as a rolling deploy starts them; then the old ones go.
+      // Along with the old ones, as a rolling deploy starts them; then the old ones are stopped.
       let new = [
         try await plant.start("produce"), try await plant.start("consume", "--prefetch", "5"),
         try await plant.start("reap", "--interval", "1s"),

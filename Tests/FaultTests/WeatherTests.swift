@@ -6,8 +6,8 @@ import Reviews
 import Support
 import Testing
 
-/// The invariants under random faults: what no single fault test can be thought up for.
-@Suite("Random weather", .serialized, .timeLimit(.minutes(10)))
+/// The invariants under random faults, for the cases that no single fault test covers.
+@Suite("Random faults", .serialized, .timeLimit(.minutes(10)))
 struct WeatherTests {
   private enum Fault: CaseIterable {
     case kill, terminate, pause, cutDatabase, purgeQueue
@@ -23,7 +23,7 @@ struct WeatherTests {
   private static let reviewsOfOwner = 40
   private static let faultCount = 14
 
-  @Test("whatever dies, sleeps or is cut, and whenever: every review runs once, and no owner ever exceeds its limit")
+  @Test("processes die, sleep or are cut off at any time: every review runs once, and no owner ever exceeds its limit")
   func weather() async throws {
     let number = SeededGenerator.seed()
     var random = SeededGenerator(seed: number)
@@ -51,7 +51,7 @@ struct WeatherTests {
           #expect(await processes[index].wait() == 0, "\(processes[index].output)")
           processes[index] = try await Self.start(Self.roles[index], plant)
         case .pause:
-          // Longer than its lease every now and then: it wakes up as a zombie.
+          // Sometimes longer than its lease: it wakes up as a zombie.
           processes[index].signal(SIGSTOP)
           try await Task.sleep(for: .milliseconds(Int.random(in: 200...4_500, using: &random)))
           processes[index].signal(SIGCONT)

@@ -22,7 +22,7 @@ struct WorkerKillTests {
       try await eventually("two run") { worker.lines("begun").count == 2 }
       try await eventually("events") { try await worker.messages(ids[0]).count > 5 }
       await worker.process.die()
-      // The agents go on meanwhile.
+      // The agents go on in the meantime.
       try await worker.restart()
       for (id, state) in zip(ids, [RunState.running, .running, .queued, .queued]) {
         #expect(await worker.state(id) == state)
@@ -129,7 +129,7 @@ struct WorkerKillTests {
     }
   }
 
-  @Test("callbacks that nobody took are sent after a kill, in order, and then no secret is left in the state")
+  @Test("callbacks that no server accepted are sent after a kill, in order, and then no secret is left in the state")
   func callbacks() async throws {
     try await withWorker(agent: "echo '{\"sessionId\":\"s\"}'; cat >/dev/null") { worker, sink in
       sink.isRefusing = true

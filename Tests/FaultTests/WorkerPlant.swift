@@ -13,6 +13,41 @@ final class WorkerPlant {
   private(set) var client: WorkerClient
   private(set) var url: String
   private let arguments: [String]
+  private let wrapper: [String]
+
+  /// How a test's worker keeps its runs apart, and as whom it runs.
+  enum Isolation: String, CaseIterable {
+    /// As the tests' user.
+    case off
+    /// Without any right.
+    case unprivileged
+    /// Without any right, in namespaces.
+    case namespaces
+    /// As root, which the tests have to be.
+    case users
+
+    /// Those that keep runs apart and can be tried here.
+    static let real: [Isolation] = getuid() == 0 ? [.namespaces, .users] : [.namespaces]
+
+    var settings: [String: String] {
+      switch self {
+      case .off, .unprivileged: [:]
+      case .namespaces: ["BATON_AGENT_ISOLATION": rawValue]
+      case .users: ["BATON_AGENT_ISOLATION": rawValue, "BATON_AGENT_USERS": "70000-70009"]
+      }
+    }
+
+    /// What starts the worker as that user.
+    var wrapper: [String] {
+      guard self == .namespaces || self == .unprivileged, getuid() == 0 else { return [] }
+      return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
+    }
+
+    /// A run's own /tmp hides the one of the tests.
+    var parent: String {
+      self == .off ? FileManager.default.temporaryDirectory.path : FileManager.default.currentDirectoryPath + "/.local"
+    }
+  }
 
   static let token = Secret("worker-token")
 
@@ -23,25 +58,29 @@ final class WorkerPlant {
   ///   - openFileMax: the limit of open files.
   /// - Throws: ``WorkerRefused`` if it ends by itself.
   init(
-    agent: String, callbackURL: String, concurrency: Int = 4, settings: [String: String] = [:], openFileMax: Int? = nil
+    agent: String, callbackURL: String, concurrency: Int = 4, settings: [String: String] = [:], openFileMax: Int? = nil,
+    isolation: Isolation = .off
   ) async throws {
-    folder = FileManager.default.temporaryDirectory.appendingPathComponent("baton-worker-\(UUID().uuidString)").path
+    folder = isolation.parent + "/baton-worker-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    // For the worker's user and the agents'; nobody can delete what is another's.
+    chmod(folder, 0o1777)
+    wrapper = isolation.wrapper
     self.settings = [
       "BATON_WORKER_TOKEN": Self.token.reveal(), "BATON_WORKER_STATE": "\(folder)/state.sqlite",
       "BATON_AGENT_COMMAND": agent.replacing("FOLDER", with: folder), "BATON_CALLBACK_URL": callbackURL,
       "BATON_DRAIN_TIMEOUT": "10s",
-    ].merging(settings) { $1 }
+    ].merging(isolation.settings) { $1 }.merging(settings) { $1 }
     arguments = ["worker", "--concurrency", "\(concurrency)"]
-    (process, url, client) = try await Self.start(arguments + ["--port", "0"], self.settings, openFileMax)
+    (process, url, client) = try await Self.start(arguments + ["--port", "0"], self.settings, wrapper, openFileMax)
   }
 
   deinit { try? FileManager.default.removeItem(atPath: folder) }
 
   private static func start(
-    _ arguments: [String], _ settings: [String: String], _ openFileMax: Int? = nil
+    _ arguments: [String], _ settings: [String: String], _ wrapper: [String], _ openFileMax: Int? = nil
   ) async throws -> (BatonProcess, String, WorkerClient) {
-    let process = try BatonProcess(arguments, settings: settings, openFileMax: openFileMax)
+    let process = try BatonProcess(arguments, settings: settings, through: wrapper, openFileMax: openFileMax)
     var url: String?
     try await eventually("the worker listens: \(process.output)") {
       if process.output.contains("needs at least") {
@@ -59,7 +98,7 @@ final class WorkerPlant {
   /// Starts it again, at the same address.
   func restart() async throws {
     let port = url.split(separator: ":").last.map(String.init) ?? "0"
-    (process, url, client) = try await Self.start(arguments + ["--port", port], settings)
+    (process, url, client) = try await Self.start(arguments + ["--port", port], settings, wrapper)
   }
 
   /// Ends it as a deploy would.
@@ -68,8 +107,10 @@ final class WorkerPlant {
     return await process.wait()
   }
 
-  func start(_ id: UUID, attempt: Int = 1, trace: TraceContext? = nil) async -> StartResponse? {
-    let request = Self.request(id, attempt: attempt)
+  func start(
+    _ id: UUID, attempt: Int = 1, prompt: String = "a private prompt", trace: TraceContext? = nil
+  ) async -> StartResponse? {
+    let request = Self.request(id, attempt: attempt, prompt: prompt)
     let outcome = await client.start(request.encode(), reviewID: id, attempt: attempt, trace: trace)
     return if case .dispatched(let response) = outcome { response } else { nil }
   }
@@ -103,6 +144,15 @@ final class WorkerPlant {
     return !String(decoding: stat, as: UTF8.self).contains(") Z ")
   }
 
+  /// The processes of a run that are alive, by the machine's numbers.
+  static func processes(of id: UUID) -> [Int32] {
+    let mark = Data("BATON_REVIEW_ID=\(id.uuidString.lowercased())\0".utf8)
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    return names.compactMap { Int32($0) }.filter { pid in
+      FileManager.default.contents(atPath: "/proc/\(pid)/environ")?.range(of: mark) != nil && isAlive(pid)
+    }
+  }
+
   /// Lets agents go on that wait for a file.
   func touch(_ name: String) { _ = FileManager.default.createFile(atPath: "\(folder)/\(name)", contents: nil) }
 
@@ -124,13 +174,15 @@ struct WorkerRefused: Error {
 /// - Parameter refused: runs instead if the worker refuses to start.
 func withWorker(
   agent: String, concurrency: Int = 4, settings: [String: String] = [:], openFileMax: Int? = nil,
-  refused: ((BatonProcess) async -> Void)? = nil, _ body: (WorkerPlant, CallbackSink) async throws -> Void
+  isolation: WorkerPlant.Isolation = .off, refused: ((BatonProcess) async -> Void)? = nil,
+  _ body: (WorkerPlant, CallbackSink) async throws -> Void
 ) async throws {
   let sink = try await CallbackSink()
   do {
     try await body(
       try await WorkerPlant(
-        agent: agent, callbackURL: sink.url, concurrency: concurrency, settings: settings, openFileMax: openFileMax),
+        agent: agent, callbackURL: sink.url, concurrency: concurrency, settings: settings, openFileMax: openFileMax,
+        isolation: isolation),
       sink)
     await sink.stop()
   } catch let refusal as WorkerRefused where refused != nil {

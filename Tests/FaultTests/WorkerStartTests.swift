@@ -46,7 +46,7 @@ struct WorkerStartTests {
     }
   }
 
-  /// Fifty starts of a run that runs, ten at once; as a dispatcher would that has prepared it again, with another payload.
+  /// Fifty starts of a run that runs, ten at once, each with another payload, as from a dispatcher that has prepared it again.
   private func startAgain(_ id: UUID, _ worker: WorkerPlant) async {
     let client = worker.client
     let body = WorkerPlant.request(id, prompt: "another prompt").encode()

@@ -9,7 +9,7 @@ struct OpenFilesTests {
     .init(.callbacks, wanted: 16, least: 1),
   ]
 
-  @Test("with enough, everybody has what is wanted")
+  @Test("with enough, every use gets what it wants")
   func enough() {
     let shares = OpenFiles.divide(2_000, among: demands)
     #expect(shares == [.clients: 1_000, .agents: 4, .callbacks: 16])
@@ -21,7 +21,7 @@ struct OpenFilesTests {
     #expect(shares == [.clients: 110, .agents: 4, .callbacks: 16])
   }
 
-  @Test("everybody has the least, and the sum is never more than there is", arguments: 15...200)
+  @Test("every use has the least, and the sum is never more than there is", arguments: 15...200)
   func bounded(spare: Int) throws {
     let shares = OpenFiles.divide(spare, among: demands)
     var sum = 0

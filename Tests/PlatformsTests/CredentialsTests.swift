@@ -8,32 +8,101 @@ import Testing
 
 @Suite("Token cipher")
 struct TokenCipherTests {
+  private static let otherKey = [UInt8](repeating: 7, count: 32)
   private let cipher = TokenCipher(key: Samples.key)
+  private let place = SealedPlace.token(of: Samples.integrationID)
 
-  @Test("a sealed token opens for its own integration, and looks different each time")
-  func roundTrip() throws {
-    let sealed = try cipher.seal(Secret("glpat-ä"), for: Samples.integrationID)
-    #expect(try cipher.open(sealed, for: Samples.integrationID) == Secret("glpat-ä"))
-    #expect(try cipher.seal(Secret("glpat-ä"), for: Samples.integrationID) != sealed)
-    #expect(sealed.count == 12 + "glpat-ä".utf8.count + 16)
+  @Test("a sealed token opens in its own place, and looks different each time", arguments: TokenCipher.Format.allCases)
+  func roundTrip(format: TokenCipher.Format) throws {
+    let sealed = try cipher.seal(Secret("glpat-ä"), in: place, format: format)
+    #expect(try cipher.open(sealed, in: place) == Secret("glpat-ä"))
+    #expect(try cipher.seal(Secret("glpat-ä"), in: place, format: format) != sealed)
+    #expect(sealed.count == (format == .keyed ? 12 : 0) + 12 + "glpat-ä".utf8.count + 16)
   }
 
-  @Test("another integration, another key or any changed byte does not open")
-  func refused() throws {
-    let sealed = try cipher.seal(Secret("t"), for: Samples.integrationID)
-    #expect(throws: TokenCipher.Fault.self) { try cipher.open(sealed, for: UUID()) }
-    let other = TokenCipher(key: [UInt8](repeating: 7, count: 32))
-    #expect(throws: TokenCipher.Fault.self) { try other.open(sealed, for: Samples.integrationID) }
+  @Test("a ciphertext that was copied to another row, column or project is damage there, and opens nowhere else")
+  func places() throws {
+    let id = Samples.integrationID
+    let places: [SealedPlace] = [
+      .token(of: id), .webhookSecret(of: id), .projectToken("1", of: id), .projectToken("12", of: id),
+      .token(of: UUID()),
+    ]
+    for own in places {
+      let sealed = try cipher.seal(Secret("t"), in: own)
+      for other in places {
+        if other == own {
+          #expect(try cipher.open(sealed, in: other) == Secret("t"))
+        } else {
+          #expect(throws: TokenCipher.Fault.damaged) { try cipher.open(sealed, in: other) }
+        }
+      }
+    }
+  }
+
+  @Test("a missing key is told from a changed byte: the first is the operator's, the second the row's")
+  func faults() throws {
+    let sealed = try cipher.seal(Secret("t"), in: place)
+    let other = TokenCipher(key: Self.otherKey)
+    #expect(throws: TokenCipher.Fault.keyMissing(cipher.currentKeyID)) { try other.open(sealed, in: place) }
     for index in sealed.indices {
       var changed = sealed
       changed[index] ^= 1
-      #expect(throws: TokenCipher.Fault.self) { try cipher.open(changed, for: Samples.integrationID) }
+      let fault = #expect(throws: TokenCipher.Fault.self) { try cipher.open(changed, in: place) }
+      // Mark and key id are the first twelve bytes.
+      #expect(index < 12 || fault == .damaged, "byte \(index): \(fault as Any)")
+    }
+    for count in 0..<sealed.count {
+      #expect(throws: TokenCipher.Fault.self) { try cipher.open(Array(sealed.prefix(count)), in: place) }
+    }
+  }
+
+  @Test("a former ciphertext does not open for another integration, with another key, or with a changed byte")
+  func former() throws {
+    let sealed = try cipher.seal(Secret("t"), for: Samples.integrationID)
+    #expect(throws: TokenCipher.Fault.self) { try cipher.open(sealed, in: .token(of: UUID())) }
+    #expect(throws: TokenCipher.Fault.keyMissing(nil)) {
+      try TokenCipher(key: Self.otherKey).open(sealed, in: place)
+    }
+    for index in sealed.indices {
+      var changed = sealed
+      changed[index] ^= 1
+      #expect(throws: TokenCipher.Fault.self) { try cipher.open(changed, in: place) }
     }
     for count in 0..<28 {
-      #expect(throws: TokenCipher.Fault.self) {
-        try cipher.open(Array(sealed.prefix(count)), for: Samples.integrationID)
-      }
+      #expect(throws: TokenCipher.Fault.self) { try cipher.open(Array(sealed.prefix(count)), in: place) }
     }
+  }
+
+  @Test("with a list of keys the first seals and each opens", arguments: TokenCipher.Format.allCases)
+  func list(format: TokenCipher.Format) throws {
+    let both = TokenCipher(keys: [Self.otherKey, Samples.key])
+    let old = try cipher.seal(Secret("t"), in: place, format: format)
+    #expect(try both.open(old, in: place) == Secret("t"))
+    let new = try both.seal(Secret("t"), in: place, format: format)
+    #expect(try TokenCipher(key: Self.otherKey).open(new, in: place) == Secret("t"))
+    #expect(throws: TokenCipher.Fault.self) { try cipher.open(new, in: place) }
+  }
+
+  @Test("sealing again changes every secret once, says what does not open, and leaves that as it is")
+  func reseal() throws {
+    let id = Samples.integrationID
+    let both = TokenCipher(keys: [Self.otherKey, Samples.key])
+    var tokens = StoredTokens(own: nil, metadata: nil)
+    tokens.ofProjects["7"] = .init(id: 1, expiresAt: nil, ciphertext: try cipher.seal(Secret("p"), for: id))
+    let lost = try TokenCipher(key: [UInt8](repeating: 9, count: 32)).seal(Secret("x"), in: .webhookSecret(of: id))
+    let first = both.reseal(
+      id, token: try cipher.seal(Secret("t"), for: id), webhookSecret: lost,
+      metadata: #"{"project_tokens":\#(try tokens.projectTokensJSON())}"#, format: .keyed)
+    #expect(first.resealedCount == 2 && first.currentCount == 0 && first.webhookSecret == lost)
+    #expect(first.faults.count == 1 && first.faults[0].hasPrefix("webhook_secret_ciphertext: "))
+    let new = TokenCipher(key: Self.otherKey)
+    #expect(try new.open(try #require(first.token), in: .token(of: id)) == Secret("t"))
+    let metadata = #"{"project_tokens":\#(try #require(first.projectTokensJSON))}"#
+    let kept = try #require(StoredTokens(own: nil, metadata: metadata).ofProjects["7"])
+    #expect(try new.open(kept.ciphertext, in: .projectToken("7", of: id)) == Secret("p") && kept.id == 1)
+    let second = both.reseal(id, token: first.token, webhookSecret: nil, metadata: metadata, format: .keyed)
+    #expect(second.resealedCount == 0 && second.currentCount == 2 && second.token == first.token)
+    #expect(second.projectTokensJSON == nil)
   }
 
   @Test("nothing of the key shows")
@@ -97,12 +166,12 @@ struct PlatformSettingsTests {
   @Test("all faults are named at once, and none shows a secret")
   func faults() {
     let settings = PlatformSettings(
-      githubAPIURL: "ftp://x", githubAppID: "1", githubPrivateKey: Secret("hush"), encryptionKey: [1, 2])
+      githubAPIURL: "ftp://x", githubAppID: "1", githubPrivateKey: Secret("hush"), encryptionKeys: [[1, 2]])
     let faults = #expect(throws: PlatformSettings.Faults.self) { _ = try settings.checked() }
     #expect(faults?.faults.count == 3)
     #expect(faults.map { "\($0)".contains("hush") } == false)
     let half = #expect(throws: PlatformSettings.Faults.self) {
-      _ = try PlatformSettings(githubAppID: "1", encryptionKey: Samples.key).checked()
+      _ = try PlatformSettings(githubAppID: "1", encryptionKeys: [Samples.key]).checked()
     }
     #expect(half?.faults.first?.hasPrefix("BATON_GITHUB_PRIVATE_KEY") == true)
   }

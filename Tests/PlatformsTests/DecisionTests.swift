@@ -40,7 +40,7 @@ struct ConfigurationCacheTests {
     #expect(message.contains("6000027 bytes"))
   }
 
-  @Test("it never holds more than its capacity, and answers rightly all the same")
+  @Test("it never holds more than its capacity, and still answers correctly")
   func bounded() throws {
     let cache = ConfigurationCache(capacity: 4)
     for minutes in 5...30 {

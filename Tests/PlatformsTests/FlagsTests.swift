@@ -18,7 +18,7 @@ struct SettingsFlagsTests {
     return Set(owners.filter { flags.agentVersion(for: $0) == version })
   }
 
-  @Test("no version is for nobody, none of a hundred is nobody, a hundred is everybody")
+  @Test("without a version or with 0 percent no owner gets one, with 100 percent every owner does")
   func edges() {
     #expect(owners.allSatisfy { SettingsFlags().agentVersion(for: $0) == nil })
     #expect(reached(0).isEmpty)
@@ -31,13 +31,13 @@ struct SettingsFlagsTests {
     for percent in [1, 10, 25, 50, 90] {
       let reached = reached(percent)
       #expect(reached.isSuperset(of: smaller))
-      // Four standard deviations at most: who is reached is fixed, so this holds for ever or never.
+      // Four standard deviations at most: the owners reached are fixed, so this holds always or never.
       #expect(abs(Double(reached.count) / 20 - Double(percent)) < 4.5, "\(percent): \(reached.count)")
       smaller = reached
     }
   }
 
-  @Test("who is reached is the same in every process, and others are first for another version")
+  @Test("the owners reached are the same in every process, and others are first for another version")
   func stable() {
     #expect(SettingsFlags.place(of: Owner(type: .org, id: "acme"), for: "v2") == 9_122)
     #expect(SettingsFlags.place(of: Owner(type: .user, id: "42"), for: "v2") == 5_668)
@@ -96,7 +96,7 @@ struct PostHogFlagsTests {
     }
   }
 
-  @Test("who does not answer in time is not waited for, and after two such is not asked again at once")
+  @Test("PostHog is not waited for beyond its time, and is not asked again at once after two time-outs")
   func silence() async throws {
     try await PostHogStandIn.run { standIn, address, client in
       standIn.answer(with: .silence)
@@ -139,7 +139,7 @@ struct PostHogFlagsTests {
     }
   }
 
-  @Test("an address that is none makes none")
+  @Test("an invalid address makes no client")
   func address() throws {
     #expect(
       PostHogFlags(

@@ -50,6 +50,38 @@ struct GitHubPreparationTests {
     }
   }
 
+  @Test("a stored name that is refused fails the review before any call, and names its column")
+  func refusedName() async throws {
+    try await StandInHarness.run { harness in
+      let preparer = try harness.preparer()
+      var (base, head, sha, repository) = (Samples.review(), Samples.review(), Samples.review(), Samples.review())
+      base.baseRef = "--upload-pack=x"
+      head.headRef = "main\nINJECTED"
+      sha.headSha = "--output=x"
+      repository.repoFullName = "acme/../x"
+      for (review, column) in [
+        (base, "base_ref"), (head, "head_ref"), (sha, "head_sha"), (repository, "repo_full_name"),
+      ] {
+        let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
+        guard case .permanent(.nameRefused, let message)? = error else {
+          Issue.record("\(column): \(error as Any)")
+          continue
+        }
+        #expect(message.contains(column))
+      }
+      #expect(harness.standIn.callCounts.isEmpty)
+    }
+  }
+
+  @Test("a repository's name that a platform reports and that is none is not used")
+  func reportedName() {
+    let review = Samples.review()
+    #expect(GitHubSource.repository("acme/till", of: review) == "acme/till")
+    for name in ["acme/$(x)", "../x", "-a/b", "acme/shop\nx", ""] {
+      #expect(GitHubSource.repository(name, of: review) == "acme/shop")
+    }
+  }
+
   @Test("configuration and integration are judged before anybody is called")
   func judgedFirst() async throws {
     try await StandInHarness.run { harness in
@@ -61,7 +93,7 @@ struct GitHubPreparationTests {
       for (review, code) in [
         (Samples.review(configuration: nil), ErrorCode.configMissing),
         (Samples.review(configuration: "[]"), .configInvalid), (missing, .integrationMissing),
-        (revoked, .integrationRevoked), (Samples.review(repository: "shop"), .pullRequestMissing),
+        (revoked, .integrationRevoked), (Samples.review(repository: "shop"), .nameRefused),
       ] {
         let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
         guard case .permanent(code, _)? = error else {
@@ -157,7 +189,7 @@ struct GitHubPreparationTests {
       let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) }
       #expect(error.map { String(describing: $0).contains("did not answer") } == true, "\(String(describing: error))")
       let access = try PlatformAccess(
-        settings: PlatformSettings(githubAPIURL: "http://127.0.0.1:1", encryptionKey: Samples.key),
+        settings: PlatformSettings(githubAPIURL: "http://127.0.0.1:1", encryptionKeys: [Samples.key]),
         httpClient: harness.client, integrationTokens: nil, logger: StandInHarness.logger)
       let other = PlatformPreparer(access: access, logger: StandInHarness.logger)
       let refused = await #expect(throws: PreparationError.self) { try await other.prepare(Samples.review()) }

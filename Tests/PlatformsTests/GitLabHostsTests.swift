@@ -52,7 +52,7 @@ struct GitLabHostsTests {
   private static let named: [(String?, String, GitLabHosts.Fault)] = refusals.map {
     ($0.address, "https://gitlab.com/acme/shop/-/merge_requests/17", $0.fault)
   }
-  /// Where the integration names no instance, the merge request's own address decides.
+  /// If the integration names no instance, the merge request's own address decides.
   private static let origins: [(String?, String, GitLabHosts.Fault)] = [
     (nil, "https://evil.example/acme/shop/-/merge_requests/17", other("evil.example")),
     (nil, "http://gitlab.com/acme/shop/-/merge_requests/17", .withoutTLS(authority: "gitlab.com")),

@@ -62,7 +62,7 @@ struct GitLabPreparationTests {
     }
   }
 
-  @Test("a host that is not allowed, or one without TLS, is called by nobody")
+  @Test("a host that is not allowed, or one without TLS, is never called")
   func hosts() async throws {
     try await StandInHarness.run { harness in
       let preparer = try harness.preparer()

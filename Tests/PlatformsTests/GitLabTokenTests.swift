@@ -15,13 +15,18 @@ final class MemoryTokenStore: IntegrationTokenStore {
   private let gate = SolitudeGate()
   private let tokens: Mutex<StoredTokens>
   private let failures = Mutex(0)
+  private let substitute = Mutex<StoredTokens?>(nil)
 
   init(_ tokens: StoredTokens) { self.tokens = Mutex(tokens) }
 
   var stored: StoredTokens { tokens.withLock { $0 } }
 
   /// The next writes fail after the body has run.
-  func failNextWrites(_ count: Int) { failures.withLock { $0 = count } }
+  /// - Parameter stored: what another process has stored by then; nil leaves it.
+  func failNextWrites(_ count: Int, storing stored: StoredTokens? = nil) {
+    failures.withLock { $0 = count }
+    substitute.withLock { $0 = stored }
+  }
 
   func changeTokens(
     of integration: UUID, _ body: @escaping @Sendable (StoredTokens) async throws -> StoredTokens?
@@ -31,6 +36,7 @@ final class MemoryTokenStore: IntegrationTokenStore {
       try failures.withLock { count in
         guard count == 0 else {
           count -= 1
+          if let stored = substitute.withLock({ $0 }) { tokens.withLock { $0 = stored } }
           throw Away()
         }
       }
@@ -62,9 +68,14 @@ struct GitLabTokenTests {
     try JSONDecoder().decode(StartRequest.self, from: Data(payload.body)).sessionInput.gitToken
   }
 
-  private static func open(_ ciphertext: [UInt8]?) throws -> String {
-    try cipher.open(try #require(ciphertext), for: Samples.integrationID).reveal()
+  private static func open(
+    _ ciphertext: [UInt8]?, in place: SealedPlace = .token(of: Samples.integrationID)
+  ) throws -> String {
+    try cipher.open(try #require(ciphertext), in: place).reveal()
   }
+
+  /// Where the token of the recorded project is stored.
+  private static let project = SealedPlace.projectToken("278964", of: Samples.integrationID)
 
   private static func day(in days: Double) -> String { GitLabTokenCalls.day(Date().addingTimeInterval(days * 86_400)) }
 
@@ -121,14 +132,14 @@ struct GitLabTokenTests {
       let first = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
       #expect(first?.hasPrefix("glpat-made-") == true)
       let kept = try #require(store.stored.ofProjects["278964"])
-      #expect(try Self.open(kept.ciphertext) == first && kept.expiresAt == Self.day(in: 365))
+      #expect(try Self.open(kept.ciphertext, in: Self.project) == first && kept.expiresAt == Self.day(in: 365))
       #expect(try Self.open(store.stored.own) == "glpat-person")
       #expect(try Self.token(try await preparer.prepare(try Self.review(harness, store))) == first)
       #expect(harness.standIn.callCounts[.gitlabProjectToken] == 1)
       clock.advance(by: 359 * 86_400)
       let second = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
       #expect(second != first && harness.standIn.callCounts[.gitlabTokenRotation] == 1)
-      #expect(try Self.open(store.stored.ofProjects["278964"]?.ciphertext) == second)
+      #expect(try Self.open(store.stored.ofProjects["278964"]?.ciphertext, in: Self.project) == second)
       // Somebody revokes it: the next review has another made.
       harness.standIn.setToken(second ?? "", Self.revoked(harness.standIn.token(second ?? "")))
       let third = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
@@ -195,6 +206,48 @@ struct GitLabTokenTests {
     }
   }
 
+  @Test("a new token that could not be written replaces the old one also if that was sealed again since")
+  func resealed() async throws {
+    try await StandInHarness.run { harness in
+      let store = try Self.store(own: "glpat-own")
+      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 2)))
+      let preparer = try harness.preparer(tokens: store)
+      let review = try Self.review(harness, store)
+      let again = try Self.cipher.seal(Secret("glpat-own"), in: .token(of: Samples.integrationID))
+      store.failNextWrites(1, storing: StoredTokens(own: again, metadata: nil))
+      let made = try Self.token(try await preparer.prepare(review))
+      while try Self.open(store.stored.own) != made { try await Task.sleep(for: .milliseconds(5)) }
+      #expect(harness.standIn.callCounts[.gitlabTokenRotation] == 1)
+    }
+  }
+
+  @Test("a lease from before the token was sealed again renews the same token, once")
+  func resealedBefore() async throws {
+    try await StandInHarness.run { harness in
+      let store = try Self.store(own: "glpat-own")
+      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 2)))
+      let preparer = try harness.preparer(tokens: store)
+      let review = try Self.review(harness, store)
+      let again = try Self.cipher.seal(Secret("glpat-own"), in: .token(of: Samples.integrationID))
+      _ = try await store.changeTokens(of: Samples.integrationID) { _ in StoredTokens(own: again, metadata: nil) }
+      let made = try Self.token(try await preparer.prepare(review))
+      #expect(made?.hasPrefix("glpat-made-") == true)
+      #expect(try Self.open(store.stored.own) == made)
+    }
+  }
+
+  @Test("a new token is sealed in the format that the store asks for", arguments: TokenCipher.Format.allCases)
+  func format(_ format: TokenCipher.Format) async throws {
+    try await StandInHarness.run { harness in
+      let own = try Self.cipher.seal(Secret("glpat-own"), for: Samples.integrationID)
+      let store = MemoryTokenStore(.init(own: own, metadata: nil, format: format))
+      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 2)))
+      _ = try await harness.preparer(tokens: store).prepare(try Self.review(harness, store))
+      let stored = try #require(store.stored.own)
+      #expect(stored != own && (TokenCipher.keyID(of: stored) != nil) == (format == .keyed))
+    }
+  }
+
   @Test("a new token that cannot be written is used all the same, and written as soon as that works")
   func unwritten() async throws {
     try await StandInHarness.run { harness in
@@ -236,7 +289,7 @@ struct GitLabTokenTests {
       let sender = FeedbackSender(access: try harness.access(tokens: store))
       #expect(await sender.send(try Self.feedback(harness, store)) == .told(checkRunID: nil))
       #expect(harness.standIn.feedback.map(\.state) == ["eyes"])
-      let made = try Self.open(store.stored.ofProjects["278964"]?.ciphertext)
+      let made = try Self.open(store.stored.ofProjects["278964"]?.ciphertext, in: Self.project)
       #expect(made.hasPrefix("glpat-made-") && harness.standIn.token(made)?.hasEnded == false)
       #expect(try Self.open(store.stored.own) == "glpat-person")
     }
@@ -278,7 +331,7 @@ struct GitLabTokenTests {
       let token = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
       let kept = try #require(store.stored.ofProjects["278964"])
       #expect(token == "00000000000000000000" && kept.id == 1876 && kept.expiresAt == nil)
-      #expect(try Self.open(kept.ciphertext) == token)
+      #expect(try Self.open(kept.ciphertext, in: Self.project) == token)
     }
   }
 

@@ -36,7 +36,7 @@ struct PayloadBuilderTests {
     #expect(request.agentVersion == nil && request.previousCloudAgentSessionId == nil)
     #expect(request.maxReviewTimeMinutes == 10)
     let (id, attempt) = try #require(
-      AuthToken.verify(request.authToken, key: AuthKey(encryptionKey: Samples.key), now: now))
+      AuthToken.verify(request.authToken, keys: [AuthKey(encryptionKey: Samples.key)], now: now))
     #expect(id == Samples.reviewID && attempt == 2)
   }
 

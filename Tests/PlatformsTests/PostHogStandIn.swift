@@ -31,7 +31,7 @@ final class PostHogStandIn: Sendable {
 
   func answer(with answer: Answer) { state.withLock { $0.answer = answer } }
 
-  /// A variant of the flag, as PostHog answers; nil where it is on without one.
+  /// A variant of the flag, as PostHog answers; nil if it is on without one.
   func answer(isEnabled: Bool, variant: String? = nil) {
     let text = variant.map { "\"\($0)\"" } ?? "null"
     answer(

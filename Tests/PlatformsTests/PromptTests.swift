@@ -106,7 +106,52 @@ struct PromptTests {
     var review = Samples.review()
     review.baseRef = name
     let text = Prompt(review: review, facts: Samples.facts(), configuration: ReviewConfiguration()).text
-    #expect(text.contains("git fetch origin \(word)`"))
+    #expect(text.contains("git diff origin/\(word)...\(review.headSha) --`"))
+    #expect(text.contains("git fetch -- origin \("refs/heads/\(name)".shellWord)`"))
+  }
+
+  @Test(
+    "a branch is fetched by its whole name, and compared by its short one", arguments: ["+main", "refs/heads/+main"])
+  func wholeName(_ name: String) throws {
+    var review = Samples.review()
+    review.baseRef = name
+    let text = Prompt(review: review, facts: Samples.facts(), configuration: ReviewConfiguration()).text
+    #expect(
+      text.contains("`git fetch -- origin refs/heads/+main`")
+        && text.contains("`git diff origin/+main...\(review.headSha) --`"))
+  }
+
+  @Test("an earlier commit that is no name is not made a word of a command")
+  func previousCommit() throws {
+    var facts = Samples.facts()
+    facts.summary = .comment(id: 1, body: "")
+    #expect(try !prompt(facts, previousHead: "--output=/tmp/x").contains("--output"))
+  }
+
+  @Test("what a page does not show reaches no prompt, wherever it stands, and each place has a mark")
+  func hiddenText() throws {
+    let attack = "seen <!-- HIDDEN --> \u{200B}\u{E0041}"
+    var facts = Samples.facts()
+    (facts.title, facts.author) = ("a\u{202E}\u{3164}b", "ada\u{FE0F}")
+    facts.description = attack
+    facts.summary = .comment(id: 1, body: "\(SummaryComment.marker)\nold [//]: # (x)\n\n[//]: # (HIDDEN)")
+    var comments = InlineComments()
+    comments.add(path: "a\u{2060}.swift", line: 1, text: "<!-- HIDDEN", isOutdated: false)
+    facts.inlineComments = comments
+    var review = Samples.review(headRef: "f\u{200B}")
+    review.baseRef = "m\u{E0041}"
+    let text = Prompt(review: review, facts: facts, configuration: ReviewConfiguration()).text
+    #expect(!text.contains("HIDDEN"))
+    #expect(UntrustedText(text, byteCountMax: .max).hiddenCharacterCount == 0)
+    for mark in [
+      "Title: ab (2 hidden characters removed)", "Author: ada (1 hidden character removed)",
+      "seen (hidden comment removed)",
+      "as their author wrote them (2 hidden characters removed; 1 hidden part removed):",
+      "The earlier summary (1 hidden part removed):",
+      "| a.swift (1 hidden character removed) | 1 | (hidden comment removed) |",
+      "From `f (1 hidden character removed)` into `m (1 hidden",
+      #"origin/"$(printf 'm\363\240\201\201')"...\#(review.headSha)"#,
+    ] { #expect(text.contains(mark), "\(mark)") }
   }
 
   @Test("a name with a placeholder or a backtick changes nothing around it")

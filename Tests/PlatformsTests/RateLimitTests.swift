@@ -125,7 +125,7 @@ struct RateLimitTests {
     }
   }
 
-  @Test("a longer wait that is known stays, and a clock that was set back holds nobody for long")
+  @Test("a longer wait that is known stays, and a clock that was set back holds up no caller for long")
   func bounds() {
     let limits = RateLimits()
     let now = Date(timeIntervalSince1970: 1_000_000)

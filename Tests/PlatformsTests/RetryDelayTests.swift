@@ -56,7 +56,7 @@ struct RetryDelayTests {
     }
   }
 
-  @Test("those who wait for the same limit come back evenly over the minute after it, none before it")
+  @Test("all that wait for the same limit come back evenly over the minute after it, none before it")
   func spread() {
     let (count, slotCount) = (6_000, 60)
     func draws(seed: UInt64) -> [Duration] {

@@ -23,7 +23,7 @@ struct StandInHarness {
     try PlatformAccess(
       settings: PlatformSettings(
         githubAPIURL: address, githubAppID: app?.id, githubPrivateKey: app?.key, gitlabHosts: gitlabHosts,
-        encryptionKey: Samples.key, callTimeout: timeout),
+        encryptionKeys: [Samples.key], callTimeout: timeout),
       httpClient: client, integrationTokens: tokens, now: now, logger: Self.logger)
   }
 

@@ -107,7 +107,7 @@ struct ConfigurationTests {
 
 @Suite("Postgres replies")
 struct ReplyTests {
-  @Test("the first answer counts, before or after somebody waits")
+  @Test("the first answer counts, before or after a task waits")
   func first() async throws {
     let early = Reply<Int>()
     #expect(early.complete(.success(1)))
@@ -120,7 +120,7 @@ struct ReplyTests {
     #expect(try await value == 3)
   }
 
-  @Test("many threads may answer: one of them is heard, once")
+  @Test("many threads may answer: one answer counts, once")
   func race() async {
     for _ in 0..<200 {
       let reply = Reply<Int>()

@@ -21,7 +21,7 @@ struct PipelineLedgerTests {
     check(ledger.isEmpty)
   }
 
-  @Test("answers go to the requests in the order of their sending; the result of a preparation is nobody's rows")
+  @Test("answers go to the requests in the order of their sending; the result of a preparation is not a request's rows")
   func order() throws {
     var ledger = Ledger()
     ledger.append("a", [.prepare(entry), .execute(entry, label: "find")])

@@ -20,7 +20,7 @@ struct PoolMachineTests {
     return (machine, wires)
   }
 
-  @Test("nothing connects until somebody needs it, and never more than the size")
+  @Test("nothing connects until a caller needs it, and never more than the size")
   func lazy() {
     var machine = Machine(sizeMax: 2)
     check(!machine.beginConnecting())
@@ -45,7 +45,7 @@ struct PoolMachineTests {
     check(machine.inFlightCount == 2)
   }
 
-  @Test("a borrowed connection is nobody else's; who comes then waits and is served in order")
+  @Test("a borrowed connection has one user; later callers wait and are served in order")
   func borrowing() {
     var (machine, wires) = machine(sizeMax: 1, open: 1)
     check(machine.acquire(.exclusive) === wires[0])
@@ -62,7 +62,7 @@ struct PoolMachineTests {
     }
     machine.release(wires[0], .exclusive)
     serve()
-    // The borrower of before is gone: one shares, and the next waits for its end, although it shares with others.
+    // The previous borrower is gone: one shares, and the next waits for its end, although it shares with others.
     check(granted == [1])
     check(machine.acquire(.shared) == nil)
     machine.release(wires[0], .shared)
@@ -132,7 +132,7 @@ struct PoolMachineTests {
     check(machine.inFlightCount == 0)
   }
 
-  @Test("while attempts fail there is one at a time, and it is repeated as long as somebody needs it")
+  @Test("while attempts fail there is one at a time, and it is repeated as long as a caller needs it")
   func failures() {
     var machine = Machine(sizeMax: 4)
     for waiter in 1...3 { machine.wait(.exclusive, waiter) }

@@ -6,6 +6,24 @@ import WorkerAPI
 
 @Suite("Agent output")
 struct AgentLineTests {
+  @Test("a secret is taken out of what a line says, however JSON spells it, and of each of its parts")
+  func redacted() {
+    let redact = Redactor(
+      startRequest(), ofWorker: [Secret("worker-secret"), Secret("worker-secret-longer"), Secret("short")])
+    func shown(_ text: String) -> AgentLine { AgentLine(text).redacted(by: redact) }
+    #expect(
+      shown("a worker-secret, worker-secret-longer, ghs_0123456789 short").event?.message == "a ***, ***, *** short")
+    #expect(shown(#"{"message":"gh\u0073_0123456789"}"#).event?.message == "***")
+    let line = shown(
+      #"{"event":"worker-secret","content":{"worker\u002dsecret":[{"a":"worker-secret"},1]},"sessionId":"worker-secret"}"#
+    )
+    #expect(line.event?.type == "***" && line.sessionID == "***")
+    #expect(line.event?.content == .object(["***": .array([.object(["a": .string("***")]), .integer(1)])]))
+    #expect(shown(#"{"cliSessionId":"worker-secret","usage":{"model":"worker-secret"}}"#).cliSessionID == "***")
+    #expect(shown(#"{"usage":{"model":"worker-secret","totalTokensIn":7}}"#).usage?.model == "***")
+    #expect(shown("nothing of it: worker-secre").event?.message == "nothing of it: worker-secre")
+  }
+
   @Test("a plain line is an event, and so is JSON that carries nothing known")
   func plain() {
     #expect(AgentLine("hello").event?.message == "hello")

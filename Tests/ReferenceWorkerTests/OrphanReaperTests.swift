@@ -23,7 +23,7 @@ struct OrphanReaperTests {
     #expect(ProcessStat.read(process) == nil)
   }
 
-  @Test("an agent's exit status is left to who started it")
+  @Test("an agent's exit status is left to the code that started it")
   func agent() async throws {
     let reaper = OrphanReaper()
     let start = reaper.begin()

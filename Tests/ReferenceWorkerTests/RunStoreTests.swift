@@ -41,7 +41,7 @@ private struct Stored {
     try await store.record(lines.map { AgentLine($0) }, of: key, upTo: offset, at: now)
   }
 
-  /// The statuses that wait to be told, in order.
+  /// The statuses that wait to be reported, in order.
   func callbacks() async throws -> [String] {
     var statuses: [String] = []
     while let callback = try await store.nextCallback(id) {
@@ -54,7 +54,7 @@ private struct Stored {
 
 @Suite("Run store")
 struct RunStoreTests {
-  @Test("the same attempt again changes nothing, whatever has become of it")
+  @Test("the same attempt again changes nothing, whatever its status")
   func sameAttemptAgain() async throws {
     let stored = try Stored()
     let other = UUID()
@@ -82,7 +82,7 @@ struct RunStoreTests {
     #expect(try await stored.store.status(stored.id)?.attempt == 3)
   }
 
-  @Test("a newer attempt ends the older run, begins when its agent has ended, and is all that Baton is told of")
+  @Test("a newer attempt ends the older run, begins when its agent has ended, and is the only one reported to Baton")
   func newerAttempt() async throws {
     let stored = try Stored()
     _ = try await stored.start()
@@ -211,7 +211,7 @@ struct RunStoreTests {
     #expect(try await stored.callbacks() == ["running", "failed"])
   }
 
-  @Test("lines become events, session, usage and gate; a new session is told, once")
+  @Test("lines become events, session, usage and gate; a new session is reported, once")
   func recordsLines() async throws {
     let stored = try Stored()
     _ = try await stored.start()
@@ -275,8 +275,8 @@ struct RunStoreTests {
   @Test("the file belongs to its owner alone, and to one worker at a time")
   func ownsFile() async throws {
     let stored = try Stored()
-    var status = stat()
-    #expect(stat(stored.path, &status) == 0 && status.st_mode & 0o777 == 0o600)
+    let mode = try FileManager.default.attributesOfItem(atPath: stored.path)[.posixPermissions] as? Int
+    #expect(mode == 0o600)
     #expect(throws: WorkerStateFault.self) { try WorkerDatabase(path: stored.path) }
     #expect(throws: WorkerStateFault.self) { try WorkerDatabase(path: "/nowhere/state.sqlite") }
     let other = try makeFolder() + "/text.sqlite"
@@ -303,7 +303,7 @@ struct RunStoreTests {
     #expect(try await store.agentEnded(stored.key, success, lost: .fail, at: now).0 == .completed)
   }
 
-  @Test("what has ended is forgotten after its time, but not before Baton has taken its last word")
+  @Test("what has ended is forgotten after its time, but not before Baton has accepted its last callback")
   func prunes() async throws {
     let stored = try Stored { $0.retention = .seconds(10) }
     let other = UUID()

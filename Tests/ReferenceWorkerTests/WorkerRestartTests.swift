@@ -114,7 +114,7 @@ struct WorkerRestartTests {
     }
   }
 
-  @Test("callbacks that nobody took are sent by the next worker, in order")
+  @Test("callbacks that no server accepted are sent by the next worker, in order")
   func callbacksSurvive() async throws {
     let folder = try makeFolder()
     let request = startRequest()
@@ -149,7 +149,7 @@ struct WorkerRestartTests {
     }
   }
 
-  @Test("nothing of an ended run is left beside the state, and no secret in it")
+  @Test("nothing of an ended run is left next to the state, and no secret in it")
   func leavesNothing() async throws {
     let folder = try makeFolder()
     try await TestWorker.run({

@@ -9,7 +9,7 @@ import WorkerClient
 
 @Suite("Routes of the reference worker")
 struct WorkerRouteTests {
-  @Test("every call but /health wants the token")
+  @Test("every call except /health needs the token")
   func token() async throws {
     try await TestWorker.run { worker in
       #expect(try await worker.raw("GET", "/health", token: nil).status == 200)

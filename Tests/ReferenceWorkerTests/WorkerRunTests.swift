@@ -26,10 +26,14 @@ private func isAlive(_ pid: String?) -> Bool {
 
 @Suite("Runs of the reference worker")
 struct WorkerRunTests {
-  @Test("without an agent command a run completes at once, and says so")
-  func builtIn() async throws {
+  @Test(
+    "a demonstration completes a run at once, says that nothing was reviewed, and passes no gate",
+    arguments: [nil, "off", "all", "warning", "critical"])
+  func demonstration(_ threshold: String?) async throws {
+    // Without a result, both platforms would let the pull request pass.
+    let gate: GateResult? = threshold == nil || threshold == "off" ? nil : .fail
+    let request = gated(threshold)
     try await TestWorker.run { worker in
-      let request = startRequest()
       guard case .dispatched(let response) = await worker.start(request) else {
         Issue.record("not dispatched")
         return
@@ -40,8 +44,16 @@ struct WorkerRunTests {
       let status = try await worker.status(of: request.reviewId)
       #expect(
         status.state == .completed && status.sessionId != nil && status.startedAt != nil && status.completedAt != nil)
-      #expect(try await worker.client.events(of: request.reviewId).count == 1)
+      let events = try await worker.client.events(of: request.reviewId)
+      #expect(events.count == 1 && events[0].message?.contains("nothing was reviewed") == true)
+      #expect(worker.callbacks.received.last?.callback.gateResult == gate)
     }
+  }
+
+  private func gated(_ threshold: String?) -> StartRequest {
+    var request = startRequest()
+    request.sessionInput.gateThreshold = threshold
+    return request
   }
 
   @Test("the agent gets the payload, its tokens, and none of the worker's secrets")

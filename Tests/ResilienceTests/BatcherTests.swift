@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Batcher")
 struct BatcherTests {
-  @Test("a lone input starts at once; what comes meanwhile collects into the next batch, first in, first out")
+  @Test("a lone input starts at once; later inputs collect into the next batch, first in, first out")
   func collects() async throws {
     let (latch, batches) = (Latch(), Recorder<[Int]>())
     let batcher = Batcher<Int, Int>(maxBatch: 100) { inputs in

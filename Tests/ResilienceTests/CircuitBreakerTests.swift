@@ -109,7 +109,7 @@ struct CircuitBreakerTests {
     #expect(breaker.state == state)
   }
 
-  @Test("a peer that asks to be left alone is, at once, but not for ever")
+  @Test("a peer that asks to be left alone is left alone at once, but not indefinitely")
   func retryAfter() {
     let breaker = self.breaker()
     #expect(breaker.failed(at: start, retryAfter: .seconds(30)))

@@ -5,7 +5,7 @@ import Testing
 struct FaultNoticeTests {
   private let start = ContinuousClock.now
 
-  @Test("a reason is said once, and another reason is said as well, however often both come back")
+  @Test("a reason is reported once, and another reason as well, however often both come back")
   func eachReasonOnce() {
     var notice = FaultNotice()
     #expect(notice.failed("closed by the operator", at: start) == true)
@@ -15,7 +15,7 @@ struct FaultNoticeTests {
     #expect(notice.failed("the password is refused", at: start + .seconds(4)) == false)
   }
 
-  @Test("the end of a failure is said once, and only if its beginning was")
+  @Test("the end of a failure is reported once, and only if its beginning was")
   func end() {
     var notice = FaultNotice()
     #expect(notice.worked(at: start) == false)
@@ -26,7 +26,7 @@ struct FaultNoticeTests {
     #expect(notice.worked(at: start + .seconds(4)) == false)
   }
 
-  @Test("a reason is said again when it has worked for a while in between, and not when it only flickers")
+  @Test("a reason is reported again when it has worked for a while in between, and not when it only flickers")
   func settling() {
     var notice = FaultNotice(settling: .seconds(10))
     #expect(notice.failed("a", at: start) == true)
@@ -37,7 +37,7 @@ struct FaultNoticeTests {
     #expect(notice.failed("a", at: start + .seconds(13)) == true)
   }
 
-  @Test("texts that never repeat end in silence, and begin anew when it has worked")
+  @Test("texts that never repeat are no longer reported after a while, and again when it has worked")
   func bounded() {
     var notice = FaultNotice(settling: .seconds(10))
     let said = (0..<1_000).count { notice.failed("number \($0)", at: start) }

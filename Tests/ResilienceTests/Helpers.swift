@@ -17,7 +17,7 @@ func eventually(_ condition: @Sendable () async -> Bool) async -> Bool {
 
 struct TestError: Error, Equatable { var number = 0 }
 
-/// Lets tasks through once it is open, and counts who has come.
+/// Lets tasks through once it is open, and counts the tasks that have come.
 actor Latch {
   private var isOpen = false
   private(set) var arrivals = 0

@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Wakeup")
 struct WakeupTests {
-  @Test("wakes that nobody waited for are remembered once")
+  @Test("wakes that no task waited for are remembered once")
   func coalesces() async throws {
     let wakeup = Wakeup()
     for _ in 0..<5 { wakeup.wake() }

@@ -38,7 +38,7 @@ struct TextFormTests {
     #expect(TraceContext(traceparent: "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-later") != nil)
   }
 
-  @Test("who does not record a trace is not made to: its flag is passed on")
+  @Test("a trace that is not recorded stays so: its flag is passed on")
   func unsampled() throws {
     let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
     #expect(try #require(TraceContext(traceparent: header)).child().traceparent.hasSuffix("-00"))

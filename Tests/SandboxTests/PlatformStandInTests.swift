@@ -56,7 +56,7 @@ struct PlatformStandInTests {
     }
   }
 
-  @Test("a recorded pull request is played as it was, but for the API's address")
+  @Test("a recorded pull request is played as it was, except for the API's address")
   func recorded() async throws {
     try await Self.run { caller in
       let answer = try await caller.call("/repos/PyGithub/PyGithub/pulls/1171")

@@ -43,7 +43,7 @@ package final class BatonProcess: Sendable {
   package func signal(_ signal: Int32) { kill(processID, signal) }
 
   /// Waits until the process has ended.
-  /// - Returns: its exit status; a signal's number, negated, where one ended it.
+  /// - Returns: its exit status; a signal's number, negated, if one ended it.
   package func wait() async -> Int32 { await exit.value }
 
   /// Ends the process at once, as the machine's death would.

@@ -15,7 +15,7 @@ package func uniqueName(_ prefix: String) -> String { "\(prefix)-\(uniqueNumber(
 
 private func uniqueNumber() -> String { String(UInt64.random(in: 0...UInt64.max), radix: 36) }
 
-/// Runs a publisher beside the body, and stops it.
+/// Runs a publisher during the body, and stops it.
 package func withPublisher<Result>(
   _ topology: Topology, _ configuration: AMQPConfiguration? = nil, isolation: isolated (any Actor)? = #isolation,
   _ body: (AMQPPublisher) async throws -> Result
@@ -35,7 +35,7 @@ package func withPublisher<Result>(
   }
 }
 
-/// Runs a consumer beside the body, and stops it.
+/// Runs a consumer during the body, and stops it.
 package func withConsumer<Result>(
   _ topology: Topology, queue: String, prefetch: Int = 10, _ configuration: AMQPConfiguration? = nil,
   isolation: isolated (any Actor)? = #isolation, _ body: (AMQPConsumer) async throws -> Result
@@ -92,6 +92,6 @@ package func withTestQueue<Result>(
 }
 
 extension Logger {
-  /// Says nothing: a test's promise is in its expectations.
+  /// Logs nothing: a test's promise is in its expectations.
   package static var brokerTests: Logger { Logger(label: "broker-tests") { _ in SwiftLogNoOpLogHandler() } }
 }

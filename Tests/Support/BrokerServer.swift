@@ -8,10 +8,14 @@ package struct BrokerServer: Sendable {
   private let script: String
   private let folder: String
   private let extraConfiguration: String?
+  private let plugins: [String]
 
   /// Prepares a broker on free ports; `start()` starts it.
-  /// - Parameter extraConfiguration: lines for rabbitmq.conf, given the port.
-  package init(extraConfiguration: ((Int) -> String)? = nil) throws {
+  /// - Parameters:
+  ///   - extraConfiguration: lines for rabbitmq.conf, given the port.
+  ///   - plugins: enabled in addition to those of every test.
+  package init(plugins: [String] = [], extraConfiguration: ((Int) -> String)? = nil) throws {
+    self.plugins = plugins
     script = try postgresTestVariable("BATON_TEST_BROKER_SCRIPT")
     port = try Self.freePort()
     folder = "/tmp/\(uniqueName("broker"))"
@@ -57,6 +61,7 @@ package struct BrokerServer: Sendable {
   private func run(_ command: String, _ arguments: [String] = []) async throws -> String {
     var environment = ProcessInfo.processInfo.environment
     environment["BROKER_ONLY"] = "1"
+    if !plugins.isEmpty { environment["RMQ_EXTRA_PLUGINS"] = plugins.joined(separator: ",") }
     if let extraConfiguration {
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
       let file = "\(folder)/extra.conf"

@@ -16,6 +16,11 @@ package final class Browser: Sendable {
   /// The browser refused a command, or is gone.
   package struct Fault: Error, CustomStringConvertible {
     package let description: String
+
+    /// Whether the page has gone elsewhere during the command.
+    var isNavigation: Bool {
+      description.contains("navigated or closed") || description.contains("context was destroyed")
+    }
   }
 
   private let state = Mutex(State())
@@ -143,7 +148,7 @@ package struct BrowserPage: Sendable {
   }
 
   /// The value of an expression.
-  /// - Throws: ``Browser/Fault`` where it throws.
+  /// - Throws: ``Browser/Fault`` if it throws.
   package func evaluate(_ expression: String) async throws -> JSONValue {
     let answer = try await send(
       "Runtime.evaluate",
@@ -152,12 +157,21 @@ package struct BrowserPage: Sendable {
     return answer.at("result").at("value")
   }
 
-  /// The text of the first element that a selector finds; empty where there is none.
+  /// The text of the first element that a selector finds; empty if there is none, or if the page is just being replaced by another.
   package func text(_ selector: String) async throws -> String {
-    guard case .string(let text) = try await evaluate("document.querySelector(`\(selector)`)?.textContent ?? ''") else {
+    do {
+      let value = try await evaluate("document.querySelector(`\(selector)`)?.textContent ?? ''")
+      return if case .string(let text) = value { text } else { "" }
+    } catch let fault as Browser.Fault where fault.isNavigation {
       return ""
     }
-    return text
+  }
+
+  /// Has the page go elsewhere by an expression, whose value is lost with the page.
+  package func leave(by expression: String) async throws {
+    do {
+      _ = try await evaluate(expression)
+    } catch let fault as Browser.Fault where fault.isNavigation {}
   }
 
   /// Waits until an element holds a text.
@@ -234,6 +248,6 @@ package struct BrowserPage: Sendable {
 }
 
 extension JSONValue {
-  /// A field of an object; null where there is none.
+  /// A field of an object; null if there is none.
   package func at(_ name: String) -> JSONValue { self[name] ?? .null }
 }

@@ -5,7 +5,7 @@ internal import NIOPosix
 internal import Synchronization
 package import WorkerAPI
 
-/// Takes a worker's status callbacks in Baton's place, says yes, and keeps a list: Baton never hears of them, but of those that are
+/// Takes a worker's status callbacks in Baton's place, accepts them, and keeps a list: Baton receives only those that are
 /// sent on.
 package final class CallbackSink: Sendable {
   /// One callback that was received.
@@ -100,7 +100,7 @@ private final class CallbackSinkHandler: ChannelInboundHandler {
     case .end:
       guard let head else { return }
       let (sink, received, channel) = (sink, body, context.channel)
-      // The next request of the connection waits for this answer: the pipeline's own handler sees to that.
+      // The next request of the connection waits for this answer: the pipeline's own handler ensures that.
       context.eventLoop.makeFutureWithTask { await sink.take(head, received) }
         .whenSuccess { Self.answer($0, on: channel) }
     }

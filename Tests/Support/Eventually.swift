@@ -1,4 +1,4 @@
-/// Polls until a condition holds, and fails after a minute: for what only a look at a server can tell.
+/// Polls until a condition holds, and fails after a minute: for what only a query of a server can show.
 package func eventually(
   _ what: String, isolation: isolated (any Actor)? = #isolation, _ condition: () async throws -> Bool
 ) async throws {
@@ -9,7 +9,7 @@ package func eventually(
   }
 }
 
-/// What a test waited for in vain.
+/// What a test waited for and did not get.
 package struct NeverHappened: Error, CustomStringConvertible {
   package let what: String
 

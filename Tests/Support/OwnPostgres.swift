@@ -17,6 +17,9 @@ package struct OwnPostgres: Sendable {
       atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
   }
 
+  /// The port that it listens on, of 127.0.0.1.
+  package var listeningPort: Int { port }
+
   /// A superuser's URL.
   package var url: String { "postgresql://postgres@127.0.0.1:\(port)/postgres" }
 
@@ -33,6 +36,37 @@ package struct OwnPostgres: Sendable {
   /// Replaces a file of its data directory.
   package func write(_ text: String, to file: String) throws {
     try text.write(toFile: "\(folder)/pg/data/\(file)", atomically: false, encoding: .utf8)
+  }
+
+  /// Turns TLS on with a certificate, and has it read anew what of its settings needs no restart.
+  /// - Parameters:
+  ///   - clientAuthority: a PEM file; certificates of clients are verified with it.
+  ///   - access: the lines of pg_hba.conf; nil leaves them.
+  package func useTLS(
+    certificate: String, key: String, clientAuthority: String? = nil, access: String? = nil
+  ) async throws {
+    let authority = clientAuthority == nil ? "" : "ssl_ca_file = 'tls-ca.pem'\n"
+    try await useTLS(
+      settings: "ssl = on\nssl_cert_file = 'tls.pem'\nssl_key_file = 'tls.key'\n\(authority)",
+      files: ["tls.pem": certificate, "tls.key": key, "tls-ca.pem": clientAuthority ?? certificate], access: access)
+  }
+
+  /// The same with settings of the test's own.
+  /// - Parameter files: by their names in the server's data folder.
+  package func useTLS(settings: String, files: [String: String], access: String?) async throws {
+    try write(settings, to: "tls.conf")
+    if let access { try write(access, to: "pg_hba.conf") }
+    let copies = files.map { name, path in
+      "rm -f '\(name)'; cp '\(path)' '\(name)'; chmod 600 '\(name)'; chown --reference=PG_VERSION '\(name)'"
+    }
+    let commands = """
+      set -e; cd '\(folder)/pg/data'
+      \(copies.joined(separator: "\n"))
+      chown --reference=PG_VERSION tls.conf
+      grep -q tls.conf postgresql.conf || echo "include 'tls.conf'" >>postgresql.conf
+      kill -HUP "$(head -n 1 postmaster.pid)"
+      """
+    _ = try await runCommand("/bin/sh", ["-c", commands])
   }
 
   /// Sends a signal to the server and to all its processes: with SIGSTOP it accepts bytes and answers nothing.

@@ -3,7 +3,7 @@ package import Logging
 package import PostgresClient
 internal import Resilience
 
-/// Runs the body with a database of its own, which is dropped afterwards whoever still uses it.
+/// Runs the body with a database of its own, which is dropped afterwards even if it is still in use.
 ///
 /// The server is that of `BATON_TEST_DATABASE_URL`, a superuser's URL.
 /// - Parameters:
@@ -20,7 +20,7 @@ package func withTestDatabase<Result>(
     try await runOnServer(server, "DROP DATABASE \(name) WITH (FORCE)")
     return result
   } catch {
-    // The body's error tells more than that of the tidying up.
+    // The body's error says more than that of the clean-up.
     try? await runOnServer(server, "DROP DATABASE \(name) WITH (FORCE)")
     throw error
   }
@@ -91,6 +91,6 @@ private func runOnServer(_ server: String, _ sql: String) async throws {
 }
 
 extension Logger {
-  /// Says nothing: a test's promise is in its expectations.
+  /// Logs nothing: a test's promise is in its expectations.
   package static var postgresTests: Logger { Logger(label: "postgres-tests") { _ in SwiftLogNoOpLogHandler() } }
 }

@@ -1,4 +1,4 @@
-internal import NIOCore
+package import NIOCore
 internal import NIOPosix
 
 /// What a server answered to one request.
@@ -14,10 +14,21 @@ package struct HTTPReply: Sendable {
 package struct RawHTTPClient: Sendable {
   package var host = "127.0.0.1"
   package var port: Int
+  /// A token that is sent to the API and the dashboard with each request that brings no `Authorization` and no `Cookie` of its own.
+  package var bearer: String?
 
-  package init(host: String = "127.0.0.1", port: Int) {
+  package init(host: String = "127.0.0.1", port: Int, bearer: String? = nil) {
     self.host = host
     self.port = port
+    self.bearer = bearer
+  }
+
+  /// The same without a token.
+  package var stranger: RawHTTPClient { RawHTTPClient(host: host, port: port) }
+
+  private func takesBearer(_ target: String, _ headers: [(String, String)]) -> Bool {
+    !target.hasPrefix("/webhooks/") && !target.hasPrefix("/api/internal/") && !target.hasPrefix("/login")
+      && !headers.contains { ["authorization", "cookie"].contains($0.0.lowercased()) }
   }
 
   /// Sends a well-formed request on a connection of its own.
@@ -26,6 +37,7 @@ package struct RawHTTPClient: Sendable {
   ) async throws -> HTTPReply {
     var head = "\(method) \(target) HTTP/1.1\r\nConnection: close\r\n"
     if !headers.contains(where: { $0.0.lowercased() == "host" }) { head += "Host: 127.0.0.1:\(port)\r\n" }
+    if let bearer, takesBearer(target, headers) { head += "Authorization: Bearer \(bearer)\r\n" }
     for (name, value) in headers { head += "\(name): \(value)\r\n" }
     if let body { head += "Content-Length: \(body.count)\r\n" }
     guard let reply = try await exchange(Array((head + "\r\n").utf8) + (body ?? []), isHead: method == "HEAD") else {
@@ -106,5 +118,65 @@ extension HTTPReply {
       guard let length = headers["content-length"].flatMap({ Int($0) }), body.count >= length else { return nil }
     }
     self.init(status: status, headers: headers, body: String(decoding: body, as: UTF8.self))
+  }
+}
+
+extension RawHTTPClient {
+  /// A connection that nothing is read from.
+  package func connect() async throws -> any Channel {
+    try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).channelOption(.autoRead, value: false)
+      .connect(host: host, port: port).get()
+  }
+
+  /// Sends a text and then a byte now and then, until the server closes.
+  /// - Returns: what the server sent.
+  package func dribble(_ text: String, every pause: Duration) async throws -> String {
+    try await conversation(text) { outbound in
+      while true {
+        try await Task.sleep(for: pause)
+        try await outbound.write(ByteBuffer(string: "x"))
+      }
+    }
+  }
+
+  /// Sends a text.
+  /// - Returns: all that the server sends until it closes.
+  package func collect(_ text: String) async throws -> String {
+    try await conversation(text) { _ in try await Task.sleep(for: .seconds(3_600)) }
+  }
+
+  private func conversation(
+    _ text: String, _ go: @escaping @Sendable (NIOAsyncChannelOutboundWriter<ByteBuffer>) async throws -> Void
+  ) async throws -> String {
+    let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(
+      host: host, port: port
+    ) { channel in
+      channel.eventLoop.makeCompletedFuture {
+        try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+      }
+    }
+    return try await channel.executeThenClose { inbound, outbound in
+      try await outbound.write(ByteBuffer(string: text))
+      return await withTaskGroup(of: String?.self) { group in
+        group.addTask {
+          try? await go(outbound)
+          return nil
+        }
+        group.addTask {
+          var received = ""
+          do {
+            for try await part in inbound { received += String(buffer: part) }
+          } catch {
+            // Closed while something was on its way: what came before counts.
+          }
+          return received
+        }
+        defer { group.cancelAll() }
+        while let answer = await group.next() {
+          if let answer { return answer }
+        }
+        return ""
+      }
+    }
   }
 }

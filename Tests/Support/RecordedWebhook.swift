@@ -58,7 +58,7 @@ package struct RecordedWebhook: Sendable {
       let field = try JSONSerialization.jsonObject(with: Data(text.utf8), options: .fragmentsAllowed)
       value = replacing(path.split(separator: ".")[...], in: value, with: field)
     }
-    return Array(try JSONSerialization.data(withJSONObject: value, options: .withoutEscapingSlashes))
+    return Array(try JSONSerialization.data(withJSONObject: value, options: [.sortedKeys, .withoutEscapingSlashes]))
   }
 
   private static func replacing(_ path: ArraySlice<Substring>, in value: Any, with field: Any) -> Any {

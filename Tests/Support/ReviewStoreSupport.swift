@@ -11,6 +11,13 @@ package struct TestStore: Sendable {
   package let store: ReviewStore
   package let holder = Holder(role: "consume", host: "test", processID: 1)
 
+  /// A store on a database that the caller migrates.
+  package init(conninfo: String, pool: PostgresPool) {
+    self.conninfo = conninfo
+    self.pool = pool
+    store = ReviewStore(pool: pool, logger: .postgresTests)
+  }
+
   /// Runs SQL that no statement of the store has, as a person in psql would.
   @discardableResult
   package func sql(_ text: String) async throws -> PostgresRows {
@@ -96,8 +103,7 @@ package func withTestStore<Result>(
     let pool = PostgresPool(configuration, logger: .postgresTests)
     do {
       _ = try await Migrator(pool: pool).migrate()
-      let test = TestStore(conninfo: conninfo, pool: pool, store: ReviewStore(pool: pool, logger: .postgresTests))
-      let result = try await body(test)
+      let result = try await body(TestStore(conninfo: conninfo, pool: pool))
       await pool.close()
       return result
     } catch {

@@ -9,7 +9,7 @@ package import WorkerAPI
 /// A worker over real HTTP whose answers a test scripts, and which keeps a ledger of what it received.
 ///
 /// Steps are taken in order, first from the review's own script, then from the common one; after that ``otherwise``. Like a
-/// real worker it starts a review's attempt once, however often it is asked, until it is told to forget.
+/// real worker it starts a review's attempt once, however often it is asked, until a test makes it forget.
 package final class ScriptedWorker: Sendable {
   fileprivate struct Run {
     var attempt: Int
@@ -40,7 +40,7 @@ package final class ScriptedWorker: Sendable {
   /// Listens on a free port of 127.0.0.1 when it returns.
   /// - Parameters:
   ///   - script: the steps for starts, in order.
-  ///   - token: where there is one, calls with another are answered with 401.
+  ///   - token: if there is one, calls with another are answered with 401.
   package init(_ script: [ScriptedStep] = [], token: String? = nil) async throws {
     self.token = token
     ledger.withLock { $0.script = script }
@@ -67,7 +67,7 @@ package final class ScriptedWorker: Sendable {
     for channel in channels { try? await channel.close().get() }
   }
 
-  // MARK: What it shall do
+  // MARK: What it does
 
   /// Appends steps to the common script.
   package func then(_ steps: ScriptedStep...) { ledger.withLock { $0.script += steps } }
@@ -228,6 +228,6 @@ package enum ScriptedEvents: Sendable {
   case notKept
   /// 200.
   case known([RunEvent])
-  /// Nothing, for ever.
+  /// No answer at all.
   case hangs
 }

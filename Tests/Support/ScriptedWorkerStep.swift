@@ -8,21 +8,21 @@ package enum ScriptedStep: Sendable {
   /// Starts the run, and answers 202 after a while.
   case slow(Duration)
   /// Reads the request and never answers.
-  /// - Parameter starting: whether the run starts all the same.
+  /// - Parameter starting: whether the run starts anyway.
   case hangs(starting: Bool)
   /// Reads the request, then closes the connection.
-  /// - Parameter starting: whether the run starts all the same.
+  /// - Parameter starting: whether the run starts anyway.
   case cutsAfterReading(starting: Bool)
-  /// Closes the connection without reading: at accept, or at the head where the connection was there already.
+  /// Closes the connection without reading: at accept, or at the head if the connection was there already.
   case cutBeforeReading
   /// Answers with a status and an error body.
   /// - Parameters:
   ///   - retryAfter: the value of `Retry-After`.
   ///   - error: the text in `{"error": …}`.
-  ///   - starting: whether the run starts all the same.
+  ///   - starting: whether the run starts anyway.
   case status(Int, retryAfter: String? = nil, error: String = "scripted", starting: Bool = false)
   /// Answers 200 with a body that is no JSON.
-  /// - Parameter starting: whether the run starts all the same.
+  /// - Parameter starting: whether the run starts anyway.
   case answersGarbage(starting: Bool)
   /// Starts the run, and answers 202 with the id of another review.
   case acceptAsAnother
@@ -69,7 +69,7 @@ package struct ScriptedStart: Sendable {
   package var authorization: String?
   package var traceparent: String?
   package var request: StartRequest
-  /// Whether this start began a run; false where the run was there already, or the step starts none.
+  /// Whether this start began a run; false if the run was there already, or the step starts none.
   package var beganRun: Bool
 }
 

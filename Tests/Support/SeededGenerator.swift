@@ -4,7 +4,7 @@ internal import Foundation
 package struct SeededGenerator: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
-  /// - Parameter seed: printed where a test fails, it starts the same run again, see ``seed()``.
+  /// - Parameter seed: printed if a test fails; it starts the same run again, see ``seed()``.
   package init(seed: UInt64) { state = seed }
 
   /// The seed of a run: BATON_TEST_SEED, or another one each time.

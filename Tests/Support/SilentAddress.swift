@@ -30,7 +30,7 @@ package final class SilentAddress: Sendable {
   deinit { for descriptor in descriptors { close(descriptor) } }
 }
 
-/// An address that accepts connections and says nothing.
+/// An address that accepts connections and sends nothing.
 package final class ListeningAddress: Sendable {
   package let port: Int
   private let descriptor: Int32

@@ -79,7 +79,7 @@ struct PrometheusTests {
     #expect(!text.contains("http_server_requests_total 5"))
   }
 
-  @Test("a label gone wild does not fill the memory")
+  @Test("a label with endless values does not fill the memory")
   func seriesCap() {
     let registry = registry()
     for number in 0..<(PrometheusRegistry.seriesMax + 500) {

@@ -51,7 +51,7 @@ struct AnswerTests {
     }
   }
 
-  @Test("an unknown word says that the run goes on, and nothing that could be recorded")
+  @Test("an unknown status means that the run goes on, and changes nothing in the row")
   func unknownState() {
     #expect(RunState(rawValue: "warming").reviewStatus == .queued)
     #expect(!RunState(rawValue: "warming").isTerminal)

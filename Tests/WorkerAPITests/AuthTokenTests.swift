@@ -13,21 +13,21 @@ struct AuthTokenTests {
   @Test("a token names the review and the attempt that it was signed for")
   func roundTrip() throws {
     let token = AuthToken.sign(reviewID: id, attempt: 4, now: now, key: key)
-    let claims = try #require(AuthToken.verify(token, key: key, now: now))
+    let claims = try #require(AuthToken.verify(token, keys: [key], now: now))
     #expect(claims == (id, 4))
   }
 
   @Test("a token ends after 24 hours")
   func expires() {
     let token = AuthToken.sign(reviewID: id, attempt: 1, now: now, key: key)
-    #expect(AuthToken.verify(token, key: key, now: now.addingTimeInterval(86_399)) != nil)
-    #expect(AuthToken.verify(token, key: key, now: now.addingTimeInterval(86_400)) == nil)
+    #expect(AuthToken.verify(token, keys: [key], now: now.addingTimeInterval(86_399)) != nil)
+    #expect(AuthToken.verify(token, keys: [key], now: now.addingTimeInterval(86_400)) == nil)
   }
 
   @Test("another key's token is refused")
   func otherKey() {
     let token = AuthToken.sign(reviewID: id, attempt: 1, now: now, key: AuthKey(encryptionKey: Array(1..<33)))
-    #expect(AuthToken.verify(token, key: key, now: now) == nil)
+    #expect(AuthToken.verify(token, keys: [key], now: now) == nil)
   }
 
   @Test("no character of a token can be changed")
@@ -38,7 +38,7 @@ struct AuthTokenTests {
       where token[index] != replacement {
         var other = token
         other[index] = replacement
-        #expect(AuthToken.verify(String(decoding: other, as: UTF8.self), key: key, now: now) == nil)
+        #expect(AuthToken.verify(String(decoding: other, as: UTF8.self), keys: [key], now: now) == nil)
       }
     }
   }
@@ -47,7 +47,7 @@ struct AuthTokenTests {
     "what is no token is refused",
     arguments: ["", ".", "..", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", String(repeating: "a", count: 100_000), "ü.ü.ü"])
   func rubbish(text: String) {
-    #expect(AuthToken.verify(text, key: key, now: now) == nil)
+    #expect(AuthToken.verify(text, keys: [key], now: now) == nil)
   }
 
   @Test("the token is a JWT that other libraries read")

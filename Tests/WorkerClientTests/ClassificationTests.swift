@@ -47,7 +47,7 @@ struct ClassificationTests {
   @Test("the answer decides the class", arguments: rows)
   func answerDecides(row: Row) async throws {
     let worker = try await ScriptedWorker([row.step], token: token.reveal())
-    // Long enough for any answer on a busy machine, short where the step is to have none.
+    // Long enough for any answer on a busy machine, short if the step has none.
     let client = try client(worker.url, timeout: row.endsByDeadline ? .seconds(1) : .seconds(30))
     let id = UUID()
     let outcome = await client.start(startRequest(id))
@@ -117,7 +117,7 @@ struct ClassificationTests {
     await worker.stop()
   }
 
-  @Test("where every connection is refused, all who wait hear of it")
+  @Test("if every connection is refused, all waiting calls fail")
   func refusedInLine() async throws {
     let client = try client("http://127.0.0.1:\(try await unusedPort())", connectionMax: 2)
     let outcomes = await withTaskGroup(of: OutcomeClass.self) { group in

@@ -58,7 +58,7 @@ extension DispatchOutcome {
   }
 }
 
-/// A port of 127.0.0.1 on which nobody listens.
+/// A port of 127.0.0.1 without a listener.
 func unusedPort() async throws -> Int {
   let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
     .bind(host: "127.0.0.1", port: 0).get()

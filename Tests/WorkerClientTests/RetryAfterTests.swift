@@ -33,7 +33,7 @@ struct RetryAfterTests {
   }
 
   @Test(
-    "anything else is none",
+    "anything else gives no wait",
     arguments: ["", "-1", "1.5", "soon", "Sun, 06 Nov 1994", "Sun, 99 Foo 1994 08:49:37 GMT", "a b c d e"])
   func refuses(text: String) {
     #expect(RetryAfter.parse(text, now: now) == nil)

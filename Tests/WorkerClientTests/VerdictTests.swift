@@ -46,7 +46,7 @@ private let starts = [
   Expectation(599, .ambiguous),
 ]
 
-@Suite("The worker's verdict, and answers that are none")
+@Suite("The worker's verdict, and answers that are not one")
 struct VerdictTests {
   @Test("only the worker's own words with 400, 409, 413 or 422 refuse a start", arguments: Body.allCases)
   func start(body: Body) async throws {

@@ -16,7 +16,7 @@ func eventually(_ condition: () async throws -> Bool, sourceLocation: SourceLoca
   }
 }
 
-/// A port that takes no further connection: its backlog is full, and nobody accepts.
+/// A port that takes no further connection: its backlog is full, and no process accepts.
 struct FullListener {
   let port: Int
   private let descriptors: [Int32]

@@ -40,12 +40,12 @@ struct WorkerClientTests {
     let worker = try await ScriptedWorker()
     let client = try client(worker.url)
     for _ in 0..<20 { #expect(await client.start(startRequest(UUID())).kind == .dispatched) }
-    // One, save where a busy machine leaves it idle for longer than the pool keeps it.
+    // One, unless a busy machine leaves it idle for longer than the pool keeps it.
     #expect(worker.connectionCount < 20)
     await worker.stop()
   }
 
-  @Test("the status tells known, unknown, unsupported and failed apart")
+  @Test("the status distinguishes known, unknown, unsupported and failed")
   func status() async throws {
     let worker = try await ScriptedWorker(token: token.reveal())
     let known = try client(worker.url)
@@ -100,7 +100,7 @@ struct WorkerClientTests {
   }
 
   @Test(
-    "a base URL that is none is refused",
+    "an invalid base URL is refused",
     arguments: ["", "worker", "ftp://worker", "http://", "http://w/?a=b", "http://w#x"])
   func badURL(url: String) {
     #expect(throws: WorkerClientError.self) { try client(url) }

@@ -1,4 +1,4 @@
--- What Baton needs beside the reviews: each of the hundred owners has a configuration and an integration.
+-- What Baton needs in addition to the reviews: each of the hundred owners has a configuration and an integration.
 INSERT INTO agent_configs (owner_type, owner_id, platform, is_enabled, config)
 SELECT 'org', 'o' || g, 'github', true, '{"review_style": "balanced", "model_slug": "m"}'
 FROM generate_series(0, 99) g

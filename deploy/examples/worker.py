@@ -102,7 +102,7 @@ class Worker:
     def __init__(self, runs, command, callback_url):
         self.runs, self.command, self.callback_url = runs, command, callback_url.rstrip("/")
         self.processes = {}
-        # Runs of an earlier process: their commands have ended with it, or nobody waits for them.
+        # Runs of an earlier process: their commands have ended with it, or no process waits for them.
         for review, attempt, status, token, _ in runs.unreported():
             if status not in ENDED:
                 runs.end(review, attempt, "failed", "the worker was restarted during the run")

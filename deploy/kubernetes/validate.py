@@ -4,6 +4,7 @@ Custom resources are held against schemas.yaml; every container is hardened and 
 references to settings meet what they name. (As files of one rendering: `kubectl kustomize FOLDER`.)
 """
 import pathlib
+import re
 import sys
 
 import jsonschema
@@ -11,7 +12,7 @@ import yaml
 
 SCHEMAS = yaml.safe_load((pathlib.Path(__file__).parent / "schemas.yaml").read_text())
 # Made by hand or by an operator, not by these manifests.
-SECRETS = {"baton", "baton-user-credentials"}
+SECRETS = {"baton", "baton-tls", "baton-user-credentials"}
 
 
 def pods(document):
@@ -34,6 +35,8 @@ def faults(documents):
         if schema := SCHEMAS.get(kind):
             for error in jsonschema.Draft202012Validator(schema).iter_errors(document):
                 yield f"{name}: {error.json_path}: {error.message}"
+        if "BATON_CA_FILE" in str(documents) and (port := re.search(r"amqp://|'port': 5672\b", str(document))):
+            yield f"{name} has {port[0]}: with components/tls nothing goes without TLS"
         for pod in pods(document):
             yield from (f"{name}: {fault}" for fault in pod_faults(pod["spec"], settings))
         selector = document.get("spec", {}).get("selector")
@@ -50,7 +53,13 @@ def faults(documents):
 def pod_faults(spec, settings):
     if not spec["securityContext"].get("runAsNonRoot"):
         yield "may run as root"
+    volumes = {volume["name"] for volume in spec.get("volumes", [])}
+    for volume in spec.get("volumes", []):
+        if "secret" in volume and volume["secret"]["secretName"] not in SECRETS:
+            yield f"no Secret {volume['secret']['secretName']}"
     for container in spec["containers"]:
+        if missing := {mount["name"] for mount in container.get("volumeMounts", [])} - volumes:
+            yield f"it mounts {missing}, which are no volumes"
         context = container["securityContext"]
         if not context.get("readOnlyRootFilesystem") or context.get("allowPrivilegeEscalation") is not False:
             yield "its root can be written, or privileges gained"

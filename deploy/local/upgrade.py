@@ -50,7 +50,7 @@ def sql(text, database=DATABASE):
 
 
 class Worker:
-    """A worker that counts what it is given, and calls back until somebody takes it."""
+    """A worker that counts what it is given, and repeats a callback until a server accepts it."""
 
     def __init__(self):
         self.posts, self.lock, self.servers = collections.Counter(), threading.Lock(), []

@@ -222,7 +222,7 @@ class Faults:
     def __init__(self, processes):
         self.processes, self.seen, self.number = processes, set(), 0
         self.ports = {name: free_port() for name in ("serve", "produce", "consume", "reap")}
-        # Long enough for a process that waits three seconds for a server that is away.
+        # Long enough for a process that waits three seconds for a server that is unreachable.
         self.prometheus = Prometheus(processes, "prometheus-faults", rules(shortened), self.ports.values(), scrape="5s")
 
     def expect(self, fault, *alerts):

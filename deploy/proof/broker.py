@@ -63,7 +63,7 @@ def control(*arguments):
 
 
 def restart_application(seconds):
-    """Stops RabbitMQ's application and starts it again: connections are closed and refused for so long."""
+    """Stops RabbitMQ's application and starts it again: connections are closed and refused during that time."""
     try:
         control("stop_app")
         time.sleep(seconds)

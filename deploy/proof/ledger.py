@@ -1,4 +1,4 @@
-"""Decides what the run was worth: lost, started twice, over capacity, ended by itself, and the times of recovery."""
+"""Evaluates a run: lost, started twice, over capacity, ended by itself, and the times of recovery."""
 import collections
 import math
 

@@ -1,4 +1,4 @@
-"""`deploy/prove faults`: random faults on all roles while reviews keep coming; then a healed world; then the ledger's decision."""
+"""`deploy/prove faults`: random faults on all roles while reviews keep coming; then a time without faults; then the ledger's decision."""
 import json
 import os
 import random
@@ -116,7 +116,7 @@ def run(options):
 
 
 def storm(system, watched, limits, options):
-    """Runs arrivals and faults; then heals the world and waits. Returns the faults, and the seconds until all had ended."""
+    """Runs arrivals and faults; then ends all faults and waits. Returns the faults, and the seconds until all had ended."""
     arrivals = Arrivals(system, limits, options)
     sky = weather.Weather(system, watched, options.seed, chosen(options))
     began, half = time.monotonic(), False
@@ -124,7 +124,7 @@ def storm(system, watched, limits, options):
     def goes_on():
         nonlocal half
         if not half and time.monotonic() - began > options.minutes * 30:
-            # Baton asks about a run that was never reported after five minutes: none may be left for the very end.
+            # Baton asks about a run that was never reported after five minutes: none may be left at the end.
             half = True
             system.command_worker(options=dict(silent=0))
         return time.monotonic() - began < options.minutes * 60

@@ -1,11 +1,11 @@
-"""What was in a process's hands when it was killed, and how long each of these reviews needed to be on its way again."""
+"""What a process held when it was killed, and how long each of these reviews needed to be on its way again."""
 import threading
 import time
 
 import postgres
 from system import DATABASE
 
-# Read right after the kill. A lease is in its holder's hands until its dispatch is recorded, a claim until its publish is.
+# Read right after the kill. A holder has a lease until its dispatch is recorded, and a claim until its publish is.
 HANDS = """
   SELECT r.id, r.attempt, CASE WHEN r.lease_owner = h.id THEN 'lease' ELSE 'claim' END, h.id, r.claimed_at
     FROM baton_holders h

@@ -1,4 +1,4 @@
-"""Baton's roles as processes: started, killed, ended in good order, and stopped for a while."""
+"""Baton's roles as processes: started, killed, terminated, and paused."""
 import os
 import signal
 import subprocess
@@ -33,7 +33,7 @@ class Role:
             self.journal.note("start", role=self.label, pid=self.process.pid)
 
     def has_started(self):
-        """Whether the process of now has said that it has started."""
+        """Whether the present process has reported that it has started."""
         text = self.log.read_text(errors="replace")
         return "started" in text.rsplit("===", 1)[1]
 

@@ -90,7 +90,7 @@ class System:
         return [json.loads(line) for line in self.worker_journal.read_text().split("\n")[:-1]]
 
     def settings(self):
-        """Where things are, and secrets. All times are Baton's own defaults."""
+        """Addresses and secrets. All times are Baton's own defaults."""
         return dict(
             BATON_DATABASE_URL=postgres.url(DATABASE), BATON_AMQP_URL=os.environ["AMQP_URL"], BATON_QUEUE=QUEUE,
             BATON_WORKER_URL=f"http://127.0.0.1:{self.worker_port}", BATON_WORKER_TOKEN="t", BATON_CALLBACK_SECRET="s",

@@ -34,7 +34,7 @@ class Weather:
     def run(self, goes_on):
         """Faults for as long as goes_on() says so; then waits until each has ended."""
         while goes_on():
-            # Always as many draws, whatever comes of them: the order of faults must not depend on how long things take.
+            # Always the same number of draws, whatever their result: the order of faults must not depend on how long things take.
             gap, where, strength = self.random.uniform(0.3, 2), self.random.random(), self.random.random()
             name = self.random.choices(self.classes, self.weights)[0]
             time.sleep(gap)
@@ -70,10 +70,10 @@ class Weather:
                  if not role.is_ending and (may_be_paused or not role.is_paused) and kind in (None, role.kind)]
         return roles[int(where * len(roles))] if roles else None
 
-    # --- the classes; each returns what is worth noting ---
+    # --- the classes; each returns what to record ---
 
     def kill(self, where, _):
-        # Half of the kills hit a consumer: they have most in their hands.
+        # Half of the kills hit a consumer: consumers hold most of the work.
         kind, where = ("consume", where * 2) if where < 0.5 else (None, where * 2 - 1)
         role = self.one_role(where, may_be_paused=True, kind=kind) or self.one_role(where, may_be_paused=True)
         dead, pid, at = role.kill()
@@ -104,7 +104,7 @@ class Weather:
 
     def pause(self, where, strength):
         role = self.one_role(where)
-        # One of each kind goes on, or nothing could be promised.
+        # One of each kind goes on; otherwise no promise could hold.
         others = [r for r in self.system.roles.values() if r.kind == role.kind and r is not role]
         if not any(not r.is_paused and not r.is_ending for r in others):
             return dict(skipped=True)

@@ -110,7 +110,7 @@ class Worker:
         return 200, {"reviewId": review, "attempt": attempt, "status": status}
 
     async def disturb(self, mode, writer):
-        """What the mode makes of a request: None, or an answer."""
+        """How the mode answers a request; None if it does not."""
         if mode == "error":
             return 500, {"error": "the worker has a fault"}
         if mode == "reset" or mode == "refuse":
@@ -124,7 +124,7 @@ class Worker:
         review, attempt, mode = request["reviewId"], request["attempt"], self.mode
         self.number += 1
         number = self.number
-        # A worker in trouble may have started the run before the trouble shows.
+        # A failing worker may have started the run before the failure shows.
         starts = mode == "fine" or self.random.random() < 0.5
         self.note("post", post=number, review=review, attempt=attempt, sender=sender, mode=mode, starts=starts)
         if starts:

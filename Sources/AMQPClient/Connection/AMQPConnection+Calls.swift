@@ -39,7 +39,7 @@ extension AMQPConnection {
     }
   }
 
-  /// Gives the connection up where a call has no answer in time, except while an alarm keeps the broker from reading
+  /// Gives the connection up if a call has no answer in time, except while an alarm keeps the broker from reading
   /// it.
   private func armTimeout(_ call: PendingCall, on number: UInt16) {
     let timeout = configuration.rpcTimeout
@@ -54,7 +54,7 @@ extension AMQPConnection {
     }
   }
 
-  /// Opens the main channel where it is not open.
+  /// Opens the main channel if it is not open.
   func openMainChannel() async throws(AMQPError) {
     guard channels[Self.mainChannel] == nil else { return }
     epoch += 1
@@ -81,7 +81,7 @@ extension AMQPConnection {
     do {
       value = try await body(number)
     } catch {
-      // Where the broker has closed the channel, its number may be another call's by now.
+      // If the broker has closed the channel, its number may be another call's by now.
       if channels[number] === channel, !isBlocked { _ = try await call(.closeChannel, on: number) }
       throw error
     }
@@ -95,7 +95,7 @@ extension AMQPConnection {
   ///
   /// An account that lacks the permission to declare can still work with what is there: each exchange and queue is then only looked for,
   /// and a binding is taken for granted, as nothing shows it.
-  /// - Throws: permanent where something is there with other arguments (406; the text names the argument), or where
+  /// - Throws: permanent if something is there with other arguments (406; the text names the argument), or if
   ///   the account may not declare it (403) and it does not exist.
   public func declare(_ topology: Topology) async throws(AMQPError) { _ = try await declareOrFind(topology) }
 
@@ -153,7 +153,7 @@ extension AMQPConnection {
   }
 
   /// Looks at a queue without changing it.
-  /// - Throws: code 404 where it does not exist.
+  /// - Throws: code 404 if it does not exist.
   public func queueStatus(_ queue: String) async throws(AMQPError) -> QueueStatus {
     try Self.check(queue)
     return try await withChannel { number throws(AMQPError) in
@@ -191,8 +191,8 @@ extension AMQPConnection {
   /// Looks at the first messages of a queue and puts them back to its head.
   ///
   /// The broker counts a look as a delivery: `isRedelivered` is then true, and on a quorum queue `x-delivery-count` is
-  /// one higher. So do not look at a queue with a delivery limit. While one looks, the messages are away from the
-  /// queue. At most `limit` messages are taken, and held in memory at once, fewer where they reach `byteMax` bytes.
+  /// one higher. So do not look at a queue with a delivery limit. While they are looked at, the messages are not in the
+  /// queue. At most `limit` messages are taken, and held in memory at once, fewer if they reach `byteMax` bytes.
   ///
   /// They keep their place before the rest of the queue; among themselves they come back in their order up to nine, and more
   /// of them by their numbers' text: 1, 10, 2 (seen with RabbitMQ 3.10).

@@ -1,8 +1,8 @@
 // Consuming: deliveries into a buffer, decisions about them out of it.
 extension AMQPConnection {
-  /// Opens the main channel where it is not open, and consumes. A new channel begins a new generation.
-  /// - Parameter isWanted: asked right before the method is sent: the owner may have changed its mind meanwhile.
-  /// - Returns: the channel's epoch, or nil where consuming is not wanted.
+  /// Opens the main channel if it is not open, and consumes. A new channel begins a new generation.
+  /// - Parameter isWanted: asked right before the method is sent: the owner may have changed its mind.
+  /// - Returns: the channel's epoch, or nil if consuming is not wanted.
   func startConsuming(
     _ queue: String, prefetch: Int, consumerTag: String, buffer: DeliveryBuffer,
     isWanted: @Sendable () -> Bool
@@ -31,9 +31,10 @@ extension AMQPConnection {
 
   /// Ends the consumer and keeps the channel, so that what was delivered can be settled.
   ///
-  /// An acknowledgement makes room for another delivery; one that is on its way when the broker reads the cancel is taken back there, and
-  /// delivered once more to somebody else. So decisions wait for the cancel's answer, and the cancel for what earlier ones made room for.
-  /// - Parameter isWanted: asked right before the method is sent: the owner may have changed its mind meanwhile.
+  /// An acknowledgement makes room for another delivery. If that delivery is on its way when the broker reads the cancel, the broker
+  /// takes it back and delivers it again, to another consumer. So decisions wait for the cancel's answer, and the cancel waits for the
+  /// deliveries that earlier decisions made room for.
+  /// - Parameter isWanted: asked right before the method is sent: the owner may have changed its mind.
   func stopConsuming(isWanted: @Sendable () -> Bool) async throws(AMQPError) {
     guard handle != nil, consumption?.isActive == true else { return }
     consumption?.holdsDecisions = true
@@ -69,7 +70,7 @@ extension AMQPConnection {
   }
 
   /// Sends the decisions taken.
-  /// - Parameter early: also where more could be gathered.
+  /// - Parameter early: also if more could be gathered.
   func flushSettlements(early: Bool = false) {
     guard let buffer = consumption?.buffer, early || buffer.isDue, canWrite() else { return }
     if consumption?.holdsDecisions == true, !isClosing { return }

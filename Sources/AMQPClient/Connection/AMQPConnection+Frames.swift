@@ -189,7 +189,7 @@ extension AMQPConnection {
     }
   }
 
-  /// The main channel is gone: publishes in flight are unknown, deliveries in hand are void.
+  /// The main channel is gone: publishes in flight are unknown, unsettled deliveries are void.
   func dropMainChannel(reason: String) {
     received.removeAll()
     if var publishing {

@@ -26,7 +26,7 @@ extension AMQPConnection {
     defer { handle?.holdBack(false) }
     let window = queue.window
     var unchecked = Self.writeStep
-    // The counts, never the ledger: a second reference to it would have every registration copy it.
+    // The counts, never the ledger: with a second reference, every registration would copy it.
     while let count = publishing?.ledger.unsettledCount, count < window.messageMax {
       if unchecked >= Self.writeStep {
         guard canWrite() else { return }
@@ -95,7 +95,7 @@ extension AMQPConnection {
     _ = executor.schedule(after: delay) { [weak self] in self?.assumeIsolated { $0.lookForConfirms(epoch: epoch) } }
   }
 
-  /// Gives the connection up where confirms are due and none has come for too long: the broker is stuck, or the link carries nothing
+  /// Gives the connection up if confirms are due and none has come for too long: the broker is stuck, or the link carries nothing
   /// more. The next connection publishes.
   private func lookForConfirms(epoch: Int) {
     guard epoch == self.epoch, let unsettledCount = publishing?.ledger.unsettledCount else { return }
@@ -103,7 +103,7 @@ extension AMQPConnection {
       publishing?.isWatched = false
       return
     }
-    // What the broker does not read because of an alarm it confirms when that is over.
+    // During an alarm the broker reads nothing; it confirms when the alarm is over.
     if isBlocked { publishing?.progressAt = .now }
     let timeout = configuration.confirmTimeout
     let silence = ContinuousClock.now - (publishing?.progressAt ?? .now)

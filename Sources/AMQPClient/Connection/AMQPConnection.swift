@@ -81,7 +81,8 @@ public actor AMQPConnection {
     }
     var failures: [AMQPError] = []
     for endpoint in configuration.preferred.ordered(configuration.endpoints) where !Task.isCancelled {
-      let connection = AMQPConnection(configuration, executor: executor, logger: logger)
+      let connection = AMQPConnection(
+        configuration.applying(endpoint.parameters), executor: executor, logger: logger)
       do {
         try await connection.open(endpoint)
         configuration.preferred.note(endpoint)

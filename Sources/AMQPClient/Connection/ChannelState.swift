@@ -30,7 +30,7 @@ enum Reply: Sendable {
   case message(FrameAssembler.Content)
 }
 
-/// What a connection tells the loop that keeps it: an event stream that ends with `.lost`.
+/// What a connection reports to the loop that keeps it: an event stream that ends with `.lost`.
 enum ConnectionEvent: Sendable {
   /// The main channel is gone. An `epoch` that is not the connection's current one was dealt with already.
   case channelClosed(epoch: Int, AMQPError)

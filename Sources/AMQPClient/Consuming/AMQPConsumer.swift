@@ -3,9 +3,9 @@ public import Logging
 internal import Resilience
 internal import Synchronization
 
-/// A consumer of one queue that reconnects for ever.
+/// A consumer of one queue that reconnects indefinitely.
 ///
-/// Run `run()` beside one reader of `deliveries`, and settle each delivery once, from any task. What is unsettled when
+/// Run `run()` concurrently with one reader of `deliveries`, and settle each delivery once, from any task. What is unsettled when
 /// a channel is lost goes back to the broker and is delivered again: settling the old delivery then answers `.stale`.
 public final class AMQPConsumer: Sendable {
   /// What happens to the consumer.
@@ -17,7 +17,7 @@ public final class AMQPConsumer: Sendable {
     /// The broker has ended the consumer (its queue was deleted, or moved); it is being started again, in the same
     /// generation.
     case cancelledByBroker(generation: UInt64)
-    /// Stopped at the owner's wish; what is in hand can be settled.
+    /// Stopped at the owner's request; unsettled deliveries can still be settled.
     case stopped(generation: UInt64)
   }
 
@@ -81,8 +81,8 @@ public final class AMQPConsumer: Sendable {
   ///   - topology: declared at every connect and whenever the broker cancels the consumer; should include the queue.
   ///   - queue: the queue to consume.
   ///   - prefetch: the most deliveries unsettled at once, 1…65535.
-  ///   - consumerTag: shown by the broker; made from the connection's name where nil.
-  ///   - logger: told of interruptions.
+  ///   - consumerTag: shown by the broker; made from the connection's name if nil.
+  ///   - logger: logs interruptions.
   public init(
     configuration: AMQPConfiguration, topology: Topology, queue: String, prefetch: Int, consumerTag: String? = nil,
     logger: Logger
@@ -102,7 +102,7 @@ public final class AMQPConsumer: Sendable {
   // MARK: Settling
 
   /// The message is done with; the broker forgets it. Returns at once; the connection sends it within 10 ms, several in
-  /// one frame where they are contiguous.
+  /// one frame if they are contiguous.
   @discardableResult
   public func acknowledge(_ delivery: Delivery) -> Settlement { buffer.settle(delivery, .acknowledge) }
 
@@ -128,7 +128,7 @@ public final class AMQPConsumer: Sendable {
 
   // MARK: Stopping and starting
 
-  /// Takes no more deliveries, and keeps the channel so that what is in hand can be settled.
+  /// Takes no more deliveries, and keeps the channel so that unsettled deliveries can be settled.
   ///
   /// Returns when the broker has confirmed: no further delivery comes then. Stays in force across reconnects until
   /// `resumeConsuming()`.
@@ -149,7 +149,7 @@ public final class AMQPConsumer: Sendable {
     stateSink.yield(.stopped(generation: generation))
   }
 
-  /// Takes deliveries again. Where `deliveries` has ended, iterate it anew.
+  /// Takes deliveries again. If `deliveries` has ended, iterate it anew.
   public func resumeConsuming() {
     buffer.reopen()
     let connection = wish.withLock { wish in
@@ -167,7 +167,7 @@ public final class AMQPConsumer: Sendable {
   public func rebuildConnection() { connection?.eventSink.yield(.rebuildConnection) }
 
   /// Looks at a queue, on a second channel of the same connection.
-  /// - Throws: code 404 where it does not exist; `isConnectionLost` where there is no connection now.
+  /// - Throws: code 404 if it does not exist; `isConnectionLost` if there is no connection now.
   public func queueStatus(_ queue: String) async throws(AMQPError) -> QueueStatus {
     guard let connection else { throw .notConnected("look at queue '\(queue)'") }
     return try await connection.queueStatus(queue)
@@ -187,7 +187,7 @@ public final class AMQPConsumer: Sendable {
   /// Connects, declares the topology, consumes, and does all that again whenever the connection is lost.
   ///
   /// Returns when the task is cancelled: decisions taken by then are sent, the connection is closed, what is unsettled
-  /// goes back to the broker, and `deliveries` ends. To drain first, call `stopConsuming()` and settle what is in hand.
+  /// goes back to the broker, and `deliveries` ends. To drain first, call `stopConsuming()` and settle every delivery.
   /// - Throws: only what no reconnect can cure: a configuration that cannot be used, a topology that is there
   ///   with other arguments.
   public func run() async throws {
@@ -205,7 +205,7 @@ public final class AMQPConsumer: Sendable {
   }
 
   /// Waits before the next attempt.
-  /// - Returns: false where the task was cancelled.
+  /// - Returns: false if the task was cancelled.
   private func pause(_ retries: inout RetryCount, after error: AMQPError) async -> Bool {
     let delay = retries.failed(at: .now)
     logger.log(
@@ -215,7 +215,7 @@ public final class AMQPConsumer: Sendable {
     return (try? await Task.sleep(for: delay)) != nil
   }
 
-  /// Returns on cancellation and where the owner wants another connection, throws when the connection is lost.
+  /// Returns on cancellation and if the owner wants another connection, throws when the connection is lost.
   private func serveOneConnection(_ retries: inout RetryCount) async throws(AMQPError) {
     let connection = try await AMQPConnection.connect(configuration, executor: executor, logger: logger)
     wish.withLock { wish in
@@ -234,7 +234,7 @@ public final class AMQPConsumer: Sendable {
     await connection.close()
   }
 
-  /// Declares and consumes; where the channel is refused for a reason that may pass, again and again.
+  /// Declares and consumes; repeats that while the channel is refused for a reason that may pass.
   private func prepare(_ connection: AMQPConnection, _ retries: inout RetryCount) async throws(AMQPError) {
     while !Task.isCancelled {
       do throws(AMQPError) {

@@ -18,12 +18,12 @@ public struct Deliveries: AsyncSequence, Sendable {
   public struct AsyncIterator: AsyncIteratorProtocol {
     let buffer: DeliveryBuffer
 
-    /// The next delivery; nil at the end, and at once where the task is cancelled and nothing is buffered.
+    /// The next delivery; nil at the end, and at once if the task is cancelled and nothing is buffered.
     public mutating func next() async -> Delivery? {
       await buffer.take(isolation: nil)
     }
 
-    /// The next delivery, without leaving the caller's isolation where one is buffered.
+    /// The next delivery, without leaving the caller's isolation if one is buffered.
     public mutating func next(isolation actor: isolated (any Actor)?) async -> Delivery? {
       await buffer.take(isolation: actor)
     }

@@ -17,18 +17,18 @@ final class DeliveryBuffer: Sendable {
     var nextReaderID: UInt64 = 1
     var isEnded = false
     var wake: (@Sendable (Duration) -> Void)?
-    /// When the decisions taken are to be sent; nil where there are none.
+    /// When the decisions taken are to be sent; nil if there are none.
     var due: ContinuousClock.Instant?
   }
 
-  /// How long a decision waits for others that can share its frame. The broker writes each frame down on its own, so frames, not
-  /// messages, are what it pays for; and the credit of a quarter of the prefetch, the most that waits, is hardly missed for so long.
+  /// How long a decision waits for others that can share its frame. The broker writes each frame on its own, so its cost follows the frames,
+  /// not the messages. At most a quarter of the prefetch waits, too little to hold up deliveries for that time.
   private static let gathering: Duration = .milliseconds(10)
 
   private let gatheredMax: Int
   private let state = Mutex(State())
 
-  /// - Parameter prefetch: the most deliveries in hand.
+  /// - Parameter prefetch: the most unsettled deliveries.
   init(prefetch: Int) { gatheredMax = max(1, prefetch / 4) }
 
   /// The last generation that began; 0 before the first.
@@ -49,7 +49,7 @@ final class DeliveryBuffer: Sendable {
   // MARK: The reader's side
 
   /// The next delivery, without waiting.
-  /// - Returns: nil where one must wait; `.some(nil)` at the end.
+  /// - Returns: nil if the reader must wait; `.some(nil)` at the end.
   func takeNow() -> Delivery?? {
     state.withLock { state in
       if let delivery = state.unread.popFirst() { return .some(delivery) }
@@ -57,7 +57,7 @@ final class DeliveryBuffer: Sendable {
     }
   }
 
-  /// The next delivery; nil at the end and where the task is cancelled.
+  /// The next delivery; nil at the end and if the task is cancelled.
   func take(isolation: isolated (any Actor)? = #isolation) async -> Delivery? {
     if let answer = takeNow() { return answer }
     let id = state.withLock { state in
@@ -128,7 +128,7 @@ final class DeliveryBuffer: Sendable {
   }
 
   /// Hands over the deliveries of one round.
-  /// - Returns: false where the broker's tags do not follow each other.
+  /// - Returns: false if the broker's tags do not follow each other.
   func push(_ deliveries: [Delivery]) -> Bool {
     let (isInOrder, reader, first) = state.withLock { state in
       for delivery in deliveries {

@@ -2,7 +2,7 @@ internal import DequeModule
 
 /// The deliveries of one channel and what was decided about each: decisions in, the fewest frames out.
 ///
-/// Tags count up from 1. `multiple` acknowledges every unsettled tag up to its own, so it is only used where all of
+/// Tags count up from 1. `multiple` acknowledges every unsettled tag up to its own, so it is only used if all of
 /// them were acknowledged; a rejection is sent first, and then counts as settled. Each delivery is settled once.
 struct AcknowledgementLedger {
   /// What was decided about a delivery.
@@ -42,7 +42,7 @@ struct AcknowledgementLedger {
   var decisionCount: Int { decided.count }
 
   /// Enters a delivery.
-  /// - Returns: false where the tag does not follow the ones before.
+  /// - Returns: false if the tag does not follow the ones before.
   mutating func deliver(_ tag: UInt64) -> Bool {
     let expected = firstTag + UInt64(slots.count)
     guard tag >= expected, tag - expected <= Self.gapMax else { return false }
@@ -53,7 +53,7 @@ struct AcknowledgementLedger {
   }
 
   /// Takes a decision; `flush` makes frames of it.
-  /// - Returns: false where the tag is unknown or was decided before.
+  /// - Returns: false if the tag is unknown or was decided before.
   mutating func decide(_ tag: UInt64, _ verdict: Verdict) -> Bool {
     guard tag >= firstTag, tag - firstTag < UInt64(slots.count) else { return false }
     let index = Int(tag - firstTag)
@@ -65,7 +65,7 @@ struct AcknowledgementLedger {
   }
 
   /// The frames for the decisions taken, in the order to send them. An acknowledgement that would go alone, as an earlier delivery is
-  /// still in hand, is kept for the next flush: by then it may share a frame.
+  /// still undecided, is kept for the next flush: by then it may share a frame.
   /// - Parameter early: keeps nothing.
   mutating func flush(early: Bool = true) -> [Action] {
     guard !decided.isEmpty else { return [] }
@@ -88,7 +88,7 @@ struct AcknowledgementLedger {
     return actions
   }
 
-  /// Drops the oldest slots up to the first in hand, and acknowledges those of them that wait for it in one frame.
+  /// Drops the oldest slots up to the first undecided one, and acknowledges those of them that wait for it in one frame.
   private mutating func takeAcknowledgedPrefix() -> Action? {
     var last: UInt64?
     var count = 0

@@ -6,8 +6,8 @@ internal import DequeModule
 /// tag but comes before its own confirm: the oldest matching message not yet returned is marked, and settles as
 /// returned when its confirm arrives.
 ///
-/// Known weakness: messages in flight that share message id, exchange and routing key cannot be told apart. That is
-/// harmless where one return means that all of them have no route.
+/// Known weakness: messages in flight that share message id, exchange and routing key cannot be distinguished. That is
+/// harmless if one return means that all of them have no route.
 struct ConfirmLedger<Payload> {
   private struct Entry {
     /// Nil once settled or given up; the slot remains until it is the oldest.
@@ -35,7 +35,7 @@ struct ConfirmLedger<Payload> {
 
   /// Takes a basic.ack or basic.nack.
   /// - Parameter multiple: settles every older tag too; a tag of 0 then means all.
-  /// - Returns: false where the tag was never given out or is settled already.
+  /// - Returns: false if the tag was never given out or is settled already.
   @discardableResult
   mutating func settle(
     tag: UInt64, multiple: Bool, isAcknowledged: Bool, _ resume: (Payload, PublishOutcome) -> Void
@@ -69,7 +69,7 @@ struct ConfirmLedger<Payload> {
 
   /// Takes a basic.return.
   /// - Parameter matches: whether it may be this message that came back.
-  /// - Returns: false where no message in flight matches.
+  /// - Returns: false if no message in flight matches.
   @discardableResult
   mutating func markReturned(code: Int, text: String, _ matches: (Payload) -> Bool) -> Bool {
     let index = entries.firstIndex { $0.returned == nil && $0.payload.map(matches) == true }

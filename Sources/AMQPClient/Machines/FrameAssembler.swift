@@ -27,7 +27,7 @@ struct FrameAssembler {
 
   /// RabbitMQ's own limit is 128 MiB, or lower (`max_message_size`).
   static let byteMax = 512 << 20
-  /// What is reserved on the word of a header; more must first arrive.
+  /// How much memory is reserved because of a header alone; more is reserved as data arrives.
   private static let reservedByteMax = 1 << 20
 
   private var state = State.idle

@@ -44,7 +44,7 @@ enum Limits {
     return "properties and headers take \(byteCount) bytes; a frame of this connection has \(frameByteMax)"
   }
 
-  /// The broker's own limit on a message, where it has closed a channel because of a larger one; its text names the limit last.
+  /// The broker's own limit on a message, if it has closed a channel because of a larger one; its text names the limit last.
   static func messageByteMax(inRefusal error: AMQPError) -> Int? {
     guard error.cause == .messageSize else { return nil }
     return error.text.split { !("0"..."9").contains($0) }.last.flatMap { Int($0) }

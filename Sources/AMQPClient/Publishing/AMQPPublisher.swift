@@ -3,14 +3,14 @@ public import Logging
 internal import Resilience
 internal import Synchronization
 
-/// A publisher that reconnects for ever, and tells of every message what became of it.
+/// A publisher that reconnects indefinitely and reports the outcome of every message.
 ///
 /// Run `run()` for as long as messages are published. A publish before the first connection, or between two, waits for
 /// the next one.
 public final class AMQPPublisher: Sendable {
   /// What happens to the connection.
   public enum Event: Sendable, Hashable {
-    /// Connected and ready to publish; true where it is not the first time.
+    /// Connected and ready to publish; `again` is true if it is not the first time.
     case connected(again: Bool)
     /// The connection or its channel was lost; it is being repaired.
     case lost(AMQPError)
@@ -42,7 +42,7 @@ public final class AMQPPublisher: Sendable {
   /// - Parameters:
   ///   - configuration: where to connect; its name is what the broker shows.
   ///   - topology: declared at every connect, before the first publish.
-  ///   - logger: told of interruptions.
+  ///   - logger: logs interruptions.
   public init(configuration: AMQPConfiguration, topology: Topology, logger: Logger) {
     self.configuration = configuration
     self.topology = topology
@@ -54,7 +54,7 @@ public final class AMQPPublisher: Sendable {
 
   // MARK: Publishing
 
-  /// Publishes a message and waits for what becomes of it. Never throws.
+  /// Publishes a message and waits for its outcome. Never throws.
   ///
   /// Calls from many tasks share the connection: up to `PublishWindow` messages are in flight at once. Cancellation
   /// does not end the wait, since it could not take a written message back.
@@ -63,7 +63,7 @@ public final class AMQPPublisher: Sendable {
   ///   - exchange: the exchange; the empty name is the default exchange.
   ///   - routingKey: the routing key, for the default exchange a queue's name.
   ///   - mandatory: whether a message that no queue takes comes back as `.returned`.
-  ///   - timeout: for connection and confirm together. Past it: `.notSent` where it was never written, else `.unknown`.
+  ///   - timeout: for connection and confirm together. Past it: `.notSent` if it was never written, else `.unknown`.
   public func publish(
     _ message: AMQPMessage, exchange: String, routingKey: String, mandatory: Bool = true,
     timeout: Duration = .seconds(10)
@@ -90,7 +90,7 @@ public final class AMQPPublisher: Sendable {
   /// Whether the account may declare the topology, as the last declaration showed; if not, it was only looked for.
   public var mayDeclare: Bool { state.withLock { $0.mayDeclare } }
 
-  /// Whether the broker takes no publishes at present (`connection.blocked`). RabbitMQ says so only to who publishes.
+  /// Whether the broker takes no publishes at present (`connection.blocked`). RabbitMQ reports it only to connections that publish.
   public var isBlocked: Bool { queue.isBlocked }
   /// Whether there is a connection that can publish.
   public var isConnected: Bool { state.withLock { $0.connection != nil } }
@@ -100,12 +100,12 @@ public final class AMQPPublisher: Sendable {
   // MARK: Queues
 
   /// Looks at a queue, on a channel of its own: a queue that is missing does not disturb publishing.
-  /// - Throws: code 404 where it does not exist; `isConnectionLost` where there is no connection now.
+  /// - Throws: code 404 if it does not exist; `isConnectionLost` if there is no connection now.
   public func queueStatus(_ queue: String) async throws(AMQPError) -> QueueStatus {
     try await connection("look at queue '\(queue)'").queueStatus(queue)
   }
 
-  /// Declares the topology again, as every connect does: for when somebody has deleted a part of it meanwhile.
+  /// Declares the topology again, as every connect does: for use after a part of it was deleted.
   public func declareTopology() async throws(AMQPError) {
     try await declareTopology(on: connection("declare"))
   }
@@ -160,7 +160,7 @@ public final class AMQPPublisher: Sendable {
   }
 
   /// Waits before the next attempt.
-  /// - Returns: false where the task was cancelled.
+  /// - Returns: false if the task was cancelled.
   private func pause(_ retries: inout RetryCount, after error: AMQPError) async -> Bool {
     let delay = retries.failed(at: .now)
     logger.log(

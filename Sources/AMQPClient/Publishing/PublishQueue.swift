@@ -20,7 +20,7 @@ final class PublishQueue: Sendable {
     var blockedReason: String?
     /// The largest frame that the last connection agreed to.
     var frameByteMax = Limits.frameByteMax
-    /// The broker's limit on a body, where it has refused a larger one.
+    /// The broker's limit on a body, if it has refused a larger one.
     var bodyByteMax = Int.max
   }
 
@@ -133,7 +133,7 @@ final class PublishQueue: Sendable {
     }
   }
 
-  /// Says why there is no connection, for the outcome of what waits in vain.
+  /// Says why there is no connection, for the outcome of messages that time out.
   func explainAbsence(_ reason: String) {
     state.withLock { state in
       if state.wake == nil { state.delayReason = "there is no connection to the broker (\(reason))" }
@@ -149,7 +149,7 @@ final class PublishQueue: Sendable {
   /// The broker has closed a channel because of a body larger than this: further ones are not sent.
   func lowerBodyLimit(to byteMax: Int) { state.withLock { $0.bodyByteMax = min($0.bodyByteMax, byteMax) } }
 
-  /// Whether something waits. Where nothing does, the next publish wakes the connection.
+  /// Whether something waits. If nothing does, the next publish wakes the connection.
   var hasWaiting: Bool {
     state.withLock { state in
       if state.waiting.isEmpty { state.isAwaited = false }
@@ -160,7 +160,7 @@ final class PublishQueue: Sendable {
   /// Whether the connection was woken and has not looked yet, or left something behind.
   var isAwaited: Bool { state.withLock { $0.isAwaited } }
 
-  /// The oldest request, if its body fits; one that is larger than the whole window fits where all of the window is free.
+  /// The oldest request, if its body fits; one that is larger than the whole window fits if all of the window is free.
   func take(byteMax: Int) -> PublishRequest? {
     state.withLock { state in
       guard let first = state.waiting.first else {

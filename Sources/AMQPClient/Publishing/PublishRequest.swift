@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// A publish on its way, and who waits for its outcome. A class, since it moves from queue to ledger and is large.
+/// A publish on its way, and the caller that waits for its outcome. A class, since it moves from queue to ledger and is large.
 final class PublishRequest: Sendable {
   let publication: AMQPPublication
   let deadline: ContinuousClock.Instant

@@ -1,3 +1,4 @@
+internal import Certificates
 public import Resilience
 internal import Synchronization
 
@@ -72,10 +73,10 @@ public struct PublishWindow: Sendable, Hashable {
   public init() {}
 }
 
-/// How an `amqps` endpoint is verified.
+/// How an `amqps` endpoint is verified. All files are read anew for each connection.
 public struct AMQPTLS: Sendable, Hashable {
-  /// The certificates to trust, a PEM file.
-  public var authorityFile = "/etc/ssl/certs/ca-certificates.crt"
+  /// The certificates to trust, a PEM file: what SSL_CERT_FILE names, or the system's, unless set.
+  public var authorityFile = SystemCertificates.file
   /// Whether the broker's certificate must be signed by one of them. Off means no protection against an impostor.
   public var verifiesPeer = true
   /// Whether the certificate must name the host, by its DNS name or its IP address. Means nothing without `verifiesPeer`.

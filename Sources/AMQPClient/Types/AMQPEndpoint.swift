@@ -20,6 +20,8 @@ public struct AMQPEndpoint: Sendable, Hashable {
   public var password: String
   /// The virtual host, `/` by default.
   public var virtualHost: String
+  /// What the URL's query says in place of the configuration.
+  public var parameters = AMQPParameters()
 
   /// Creates an endpoint; its port is the scheme's own where nil.
   public init(
@@ -35,10 +37,15 @@ public struct AMQPEndpoint: Sendable, Hashable {
   }
 }
 
+extension AMQPEndpoint {
+  /// The name, or the IP address, that the broker's certificate must have.
+  var certificateName: String { parameters.serverName ?? host }
+}
+
 extension AMQPEndpoint: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
   /// `amqp://user@host:port/vhost`, without the password.
   public var description: String {
-    "\(scheme.rawValue)://\(user)@\(host.contains(":") ? "[\(host)]" : host):\(port)/"
+    "\(scheme.rawValue)://\(user.isEmpty ? "" : "\(user)@")\(host.contains(":") ? "[\(host)]" : host):\(port)/"
       + (virtualHost == "/" ? "" : virtualHost)
   }
   /// The same as `description`, for a debugger's and a test's output.
@@ -60,21 +67,38 @@ extension AMQPEndpoint {
     guard !rest.contains(where: { $0.isWhitespace || $0.asciiValue.map { $0 < 0x20 || $0 == 0x7F } ?? false }) else {
       throw Self.fault("it has white space or a control character inside (percent-encode them inside a password)")
     }
-    guard !rest.contains(where: { $0 == "?" || $0 == "#" }) else {
-      throw Self.fault("parameters after '?' or '#' are not understood (percent-encode them inside a password)")
+    guard !rest.contains("#") else {
+      throw Self.fault("a '#' is not understood (write %23 inside a password)")
     }
-    let pathStart = rest.firstIndex(of: "/") ?? rest.endIndex
-    let path = rest[pathStart...].dropFirst()
+    let (address, query) = try Self.splitQuery(rest)
+    let pathStart = address.firstIndex(of: "/") ?? address.endIndex
+    let path = address[pathStart...].dropFirst()
     // Or the rest of a password with a raw slash would be taken for the virtual host, and shown.
     guard !path.contains("@") else {
       throw Self.fault("a '/' or '@' inside the user name or the password must be written %2F or %40")
     }
     guard !path.contains("/") else { throw Self.fault("a slash inside the virtual host must be written %2F") }
-    let (user, password, address) = try Self.splitAuthority(rest[..<pathStart])
-    let (host, port) = try Self.splitAddress(address)
+    let (user, password, server) = try Self.splitAuthority(address[..<pathStart])
+    let (host, port) = try Self.splitAddress(server)
     self.init(
       scheme: scheme, host: host, port: port, user: user, password: password,
       virtualHost: path.isEmpty ? "/" : try Self.percentDecoded(path, part: "virtual host"))
+    parameters = try AMQPParameters(query: query)
+    try parameters.check(scheme)
+    // The broker takes the account from the certificate.
+    if parameters.mechanism == .external && !address.contains("@") { (self.user, self.password) = ("", "") }
+  }
+
+  /// What follows the '?': all of it, or a password with a raw '?' would be cut in two, and the rest taken for a parameter.
+  private static func splitQuery(_ rest: Substring) throws(AMQPError) -> (address: Substring, query: Substring) {
+    guard let mark = rest.firstIndex(of: "?") else { return (rest, "") }
+    let query = rest[rest.index(after: mark)...]
+    guard !query.contains("@") else {
+      throw fault(
+        "parameters after '?' hold an '@': write %3F for a '?' inside a password, and %40 for an '@' inside a parameter"
+      )
+    }
+    return (rest[..<mark], query)
   }
 
   private static func splitAuthority(
@@ -110,7 +134,7 @@ extension AMQPEndpoint {
     return (String(host), port)
   }
 
-  private static func percentDecoded(_ text: Substring, part: String) throws(AMQPError) -> String {
+  static func percentDecoded(_ text: Substring, part: String) throws(AMQPError) -> String {
     var bytes: [UInt8] = []
     var rest = text.utf8[...]
     while let byte = rest.popFirst() {
@@ -131,7 +155,7 @@ extension AMQPEndpoint {
     return decoded
   }
 
-  private static func fault(_ text: String) -> AMQPError {
+  static func fault(_ text: String) -> AMQPError {
     AMQPError(operation: "read the AMQP URL", text: text, scope: .configuration, isPermanent: true)
   }
 }

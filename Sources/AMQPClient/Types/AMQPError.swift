@@ -7,7 +7,7 @@ public struct AMQPError: Error, Sendable, Hashable {
   public enum Scope: Sendable, Hashable {
     /// The settings are wrong; nothing was tried.
     case configuration
-    /// The connection is over, or could not be had.
+    /// The connection is over, or could not be made.
     case connection
     /// The broker closed the channel; the connection lives on.
     case channel
@@ -15,13 +15,13 @@ public struct AMQPError: Error, Sendable, Hashable {
 
   /// What was tried, for example `declare queue 'jobs'`.
   public let operation: String
-  /// AMQP's reply code (404, 406, …), where the broker gave one.
+  /// AMQP's reply code (404, 406, …), if the broker gave one.
   public let code: Int?
   /// The broker's text, or the library's.
   public let text: String
   /// What the failure leaves behind.
   public let scope: Scope
-  /// Whether trying again without a change of settings, permissions or topology must fail the same way.
+  /// Whether a retry fails the same way until settings, permissions or the topology change.
   public let isPermanent: Bool
 
   /// Creates an error.
@@ -33,11 +33,11 @@ public struct AMQPError: Error, Sendable, Hashable {
     self.isPermanent = isPermanent
   }
 
-  /// Whether the connection is over (or was never there): deliveries in hand go back to the broker, and a publish
+  /// Whether the connection is over (or was never there): unsettled deliveries go back to the broker, and a publish
   /// without a confirm may or may not have happened.
   public var isConnectionLost: Bool { scope == .connection }
 
-  /// AMQP's name of the reply code, for example `PRECONDITION_FAILED`; `CLIENT` where there is no code.
+  /// AMQP's name of the reply code, for example `PRECONDITION_FAILED`; `CLIENT` if there is no code.
   public var name: String {
     code.map { Self.names[$0] ?? "REPLY_\($0)" } ?? "CLIENT"
   }

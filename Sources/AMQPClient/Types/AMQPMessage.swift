@@ -53,9 +53,9 @@ public struct AMQPPublication: Sendable, Hashable {
   }
 }
 
-/// What became of a publish.
+/// The outcome of a publish.
 public enum PublishOutcome: Sendable, Hashable {
-  /// The broker has taken responsibility: every queue that the message was routed to has it, on disk where it is
+  /// The broker has taken responsibility: every queue that the message was routed to has it, on disk if it is
   /// persistent.
   case confirmed
   /// The broker refused it: a queue is full (`reject-publish`) or failed. The message is in none, or in some of several

@@ -28,27 +28,27 @@ public enum AMQPValue: Sendable, Hashable {
 }
 
 extension AMQPValue {
-  /// The integer, where it is one.
+  /// The integer, if it is one.
   public var intValue: Int64? {
     if case .int(let value) = self { value } else { nil }
   }
 
-  /// The string, where it is one.
+  /// The string, if it is one.
   public var stringValue: String? {
     if case .string(let value) = self { value } else { nil }
   }
 
-  /// The truth value, where it is one.
+  /// The truth value, if it is one.
   public var boolValue: Bool? {
     if case .bool(let value) = self { value } else { nil }
   }
 
-  /// The array, where it is one.
+  /// The array, if it is one.
   public var arrayValue: [AMQPValue]? {
     if case .array(let value) = self { value } else { nil }
   }
 
-  /// The table, where it is one.
+  /// The table, if it is one.
   public var tableValue: AMQPTable? {
     if case .table(let value) = self { value } else { nil }
   }

@@ -51,9 +51,9 @@ public struct Delivery: Sendable, Hashable {
   public var deliveryCount: Int { Int(headers["x-delivery-count"]?.intValue ?? 0) }
 }
 
-/// What became of an acknowledgement or a rejection.
+/// The outcome of an acknowledgement or a rejection.
 public enum Settlement: Sendable, Hashable {
-  /// It goes to the broker in this turn of the connection. A connection that breaks meanwhile may lose it, and the
+  /// It goes to the broker in this turn of the connection. A connection that breaks before that may lose it, and the
   /// message is then delivered again.
   case sent
   /// Nothing was sent: the channel that it was delivered through is gone (the broker delivers it again), or it was

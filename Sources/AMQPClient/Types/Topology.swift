@@ -84,7 +84,7 @@ public struct Topology: Sendable, Hashable {
   /// Declared last. A binding that is no longer listed stays at the broker.
   public var bindings: [Binding]
 
-  /// Creates a topology; empty where nothing needs to be declared.
+  /// Creates a topology; empty if nothing needs to be declared.
   public init(exchanges: [Exchange] = [], queues: [Queue] = [], bindings: [Binding] = []) {
     self.exchanges = exchanges
     self.queues = queues
@@ -92,7 +92,7 @@ public struct Topology: Sendable, Hashable {
   }
 }
 
-/// What a passive declaration tells of a queue.
+/// What a passive declaration reports about a queue.
 public struct QueueStatus: Sendable, Hashable {
   /// Messages ready for delivery; those delivered and not settled do not count.
   public var messagesReady: Int

@@ -2,7 +2,7 @@ internal import CRabbitMQ
 internal import Glibc
 
 extension ConnectionHandle {
-  /// Reads one frame without waiting, and copies it out. Also sends a heartbeat where one is due, and notices a silent
+  /// Reads one frame without waiting, and copies it out. Also sends a heartbeat if one is due, and notices a silent
   /// peer.
   mutating func next() -> Inbound {
     var frame = amqp_frame_t()

@@ -11,7 +11,7 @@ extension ConnectionHandle {
   }
 
   /// Writes a method.
-  /// - Throws: where the connection is over; whether the broker got the method is then unknown.
+  /// - Throws: if the connection is over; whether the broker got the method is then unknown.
   func send(_ request: Request, channel: UInt16) throws(AMQPError) {
     let status = write(request, channel)
     arguments.recycle()
@@ -119,7 +119,7 @@ extension ConnectionHandle {
   }
 
   /// Writes a message.
-  /// - Throws: where the connection is over; whether the broker got the message is then unknown.
+  /// - Throws: if the connection is over; whether the broker got the message is then unknown.
   func publish(_ publication: AMQPPublication, channel: UInt16) throws(AMQPError) {
     let message = publication.message
     var properties = encodeProperties(message)

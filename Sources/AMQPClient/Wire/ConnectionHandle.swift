@@ -1,4 +1,5 @@
 internal import CRabbitMQ
+internal import Certificates
 internal import Glibc
 
 /// librabbitmq's connection, and the only code that touches its pointer. Not thread-safe: it belongs to one actor.
@@ -66,27 +67,50 @@ struct ConnectionHandle: ~Copyable {
       case .amqps:
         // The library makes a TLS socket only by connecting itself.
         close(winner.socket)
-        try openTLS(endpoint, winner.address, configuration.tls, &timeout, operation)
+        try openTLS(endpoint, winner.address, configuration, &timeout, operation)
       }
+      amqp_set_handshake_timeout(state, &timeout)
+      try logIn(endpoint, winner.address, configuration, operation)
     }
-    amqp_set_handshake_timeout(state, &timeout)
-    try logIn(endpoint, configuration, operation)
+  }
+
+  /// An error of connecting, with what a look at the server's certificate finds, of an endpoint with TLS.
+  private static func connectFailure(
+    _ endpoint: AMQPEndpoint, _ address: String, _ configuration: AMQPConfiguration, _ operation: String,
+    _ status: Int32, _ moment: String
+  ) -> AMQPError {
+    let error = failure(operation, status, moment)
+    guard endpoint.scheme == .amqps else { return error }
+    let tls = configuration.tls
+    var look = TLSLook(
+      address: address, port: endpoint.port, name: endpoint.certificateName,
+      authorities: tls.verifiesPeer ? [tls.authorityFile] : [],
+      authoritySetting: "BATON_CA_FILE (or cacertfile in the URL)")
+    look.certificateSetting = "BATON_AMQP_CERT_FILE and BATON_AMQP_KEY_FILE (or certfile and keyfile in the URL)"
+    look.ownCertificate = tls.certificateFile.map { .init(file: $0, keyFile: tls.keyFile ?? $0) }
+    look.timeout = configuration.connectTimeout
+    guard let fault = look.fault() else { return error }
+    return .lost(operation, "TLS: \(fault)")
   }
 
   private func openTLS(
-    _ endpoint: AMQPEndpoint, _ address: String, _ tls: AMQPTLS, _ timeout: inout timeval, _ operation: String
+    _ endpoint: AMQPEndpoint, _ address: String, _ configuration: AMQPConfiguration, _ timeout: inout timeval,
+    _ operation: String
   ) throws(AMQPError) {
+    let tls = configuration.tls
     guard let socket = try makeTLSSocket(tls) else { throw .lost(operation, "out of memory") }
-    let isAddress: Int32 = address == endpoint.host ? 1 : 0
+    let isAddress: Int32 = IPAddress.isOne(endpoint.certificateName) ? 1 : 0
     let verifies: Int32 = tls.verifiesPeer && tls.verifiesHostName ? 1 : 0
-    let status = endpoint.host.withCString { name in
+    let status = endpoint.certificateName.withCString { name in
       defer { baton_amqp_ssl_forget(socket) }
       guard baton_amqp_ssl_expect(socket, name, isAddress, verifies) == 1 else {
         return AMQP_STATUS_NO_MEMORY.rawValue
       }
       return amqp_socket_open_noblock(socket, address, Int32(endpoint.port), &timeout)
     }
-    guard status == AMQP_STATUS_OK.rawValue else { throw Self.failure(operation, status, "connecting") }
+    guard status == AMQP_STATUS_OK.rawValue else {
+      throw Self.connectFailure(endpoint, address, configuration, operation, status, "connecting")
+    }
   }
 
   private func makeTLSSocket(_ tls: AMQPTLS) throws(AMQPError) -> OpaquePointer? {
@@ -110,12 +134,11 @@ struct ConnectionHandle: ~Copyable {
   /// OpenSSL 1.1 and later need no initialisation, and other libraries of the process use it too.
   private static let openSSLInitialisesItself: Void = amqp_set_initialize_ssl_library(0)
 
-  private static func fileFault(_ text: String) -> AMQPError {
-    AMQPError(operation: "set up TLS", text: text, scope: .configuration, isPermanent: true)
-  }
+  /// Not permanent: a file that is being replaced can be read again a moment later.
+  private static func fileFault(_ text: String) -> AMQPError { .lost("set up TLS", text) }
 
   private func logIn(
-    _ endpoint: AMQPEndpoint, _ configuration: AMQPConfiguration, _ operation: String
+    _ endpoint: AMQPEndpoint, _ address: String, _ configuration: AMQPConfiguration, _ operation: String
   ) throws(AMQPError) {
     // Without these capabilities the broker would not tell of a deleted queue nor of an alarm.
     var properties = arguments.table([
@@ -125,8 +148,15 @@ struct ConnectionHandle: ~Copyable {
       ],
     ])
     let heartbeat = Int32(clamping: max(1, configuration.heartbeat.components.seconds))
-    let reply = baton_amqp_login_plain(
-      state, endpoint.virtualHost, 0, 131_072, heartbeat, &properties, endpoint.user, endpoint.password)
+    let channelMax = Int32(clamping: endpoint.parameters.channelMax ?? 0)
+    let reply =
+      endpoint.parameters.mechanism == .external
+      ? baton_amqp_login_external(
+        state, endpoint.virtualHost, channelMax, 131_072, heartbeat, &properties,
+        // RabbitMQ does not look at it, and the library takes an empty one for a lack of memory.
+        endpoint.user.isEmpty ? "certificate" : endpoint.user)
+      : baton_amqp_login_plain(
+        state, endpoint.virtualHost, channelMax, 131_072, heartbeat, &properties, endpoint.user, endpoint.password)
     arguments.recycle()
     guard reply.reply_type != AMQP_RESPONSE_NORMAL else { return }
     if reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION, reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD,
@@ -136,16 +166,13 @@ struct ConnectionHandle: ~Copyable {
       throw .refused(
         operation, code: Int(close.reply_code), text: String(close.reply_text), scope: .connection)
     }
-    throw Self.failure(operation, reply.library_error, "logging in")
+    throw Self.connectFailure(endpoint, address, configuration, operation, reply.library_error, "logging in")
   }
 
   /// An error of the library, of a lost connection.
   static func failure(_ operation: String, _ status: Int32, _ moment: String) -> AMQPError {
     let text = amqp_error_string2(status).map { String(cString: $0) } ?? "status \(status)"
-    let hint =
-      status == AMQP_STATUS_SSL_PEER_VERIFY_FAILED.rawValue
-      ? " (the certificate is not of a trusted authority, has ended, or is for another name)" : ""
-    return .lost(operation, "\(text)\(hint), while \(moment)")
+    return .lost(operation, "\(text), while \(moment)")
   }
 }
 

@@ -18,7 +18,7 @@ enum Method: Equatable, Sendable {
   /// A method that a client does not expect, by its number.
   case unexpected(UInt32)
 
-  /// The number of the request's `answer` that this is, or nil where it answers nothing.
+  /// The number of the request's `answer` that this is, or nil if it answers nothing.
   var answer: UInt32? {
     switch self {
     case .done(let id): id
@@ -67,7 +67,7 @@ enum Request {
   case closeConnection
   case confirmConnectionClosed
 
-  /// The number of the method that answers; nil where none does.
+  /// The number of the method that answers; nil if none does.
   var answer: UInt32? {
     switch self {
     case .openChannel: AMQP_CHANNEL_OPEN_OK_METHOD

@@ -52,12 +52,12 @@ struct ReviewRoutes: Sendable {
 
   @Sendable private func cancel(_ call: Call) async throws -> Response {
     let id = try call.reviewID()
-    return try answer(id, try await store.cancel(id), verb: "cancelled")
+    return try answer(id, try await store.cancel(id, actor: call.caller?.actor), verb: "cancelled")
   }
 
   @Sendable private func retry(_ call: Call) async throws -> Response {
     let id = try call.reviewID()
-    return try answer(id, try await store.retry(id), verb: "retried")
+    return try answer(id, try await store.retry(id, actor: call.caller?.actor), verb: "retried")
   }
 
   private func answer(_ id: UUID, _ answer: OperationAnswer, verb: String) throws -> Response {

@@ -26,21 +26,21 @@ package struct StatsBody: Sendable, Codable, Equatable {
   package struct Queue: Sendable, Codable, Equatable {
     package var name: String
     package var ready: Int
-    /// Deliveries in the hands of living consumers, by their own reports.
+    /// Deliveries that living consumers hold, by their own reports.
     package var unacknowledged: Int
     package var consumers: Int
     package var dead: Int
   }
 
-  /// nil where the broker cannot be reached.
+  /// nil if the broker cannot be reached.
   package var queue: Queue?
-  /// Rows of each status, with 0 where there is none.
+  /// Rows of each status, with 0 if there is none.
   package var reviews: [String: Int]
   /// Pending reviews that are never due by themselves: available at `infinity`.
   package var held: Int
-  /// The age of the oldest pending review that is due; nil where none waits.
+  /// The age of the oldest pending review that is due; nil if none waits.
   package var oldestPendingSeconds: Double?
-  /// Since the claim of the oldest queued review that was not dispatched; nil where there is none.
+  /// Since the claim of the oldest queued review that was not dispatched; nil if there is none.
   package var oldestQueuedSeconds: Double?
 
   package init(store: StoreStats, queue: QueueFigures?) {

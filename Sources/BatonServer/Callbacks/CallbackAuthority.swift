@@ -11,19 +11,18 @@ struct CallbackAuthority: Sendable {
     case run(UUID, attempt: Int)
   }
 
-  let secret: Secret?
-  let key: AuthKey?
+  let secrets: SecretList?
+  let keys: [AuthKey]
 
   /// - Throws: `HTTPFault`: 503 where nothing is configured to compare with, 401 where nothing sent is right.
   func grant(headers: HTTPFields, now: Date) throws(HTTPFault) -> Grant {
-    guard secret != nil || key != nil else {
+    guard secrets != nil || !keys.isEmpty else {
       throw HTTPFault(
         .serviceUnavailable,
         "callbacks are off: set BATON_CALLBACK_SECRET, or BATON_ENCRYPTION_KEY for tokens of single runs")
     }
-    if let secret, let sent = headers[.internalSecret], ConstantTime.equal(sent, secret.reveal()) { return .everything }
-    if let key, let token = AccessRule.bearer(headers), let (id, attempt) = AuthToken.verify(token, key: key, now: now)
-    {
+    if let secrets, let sent = headers[.internalSecret], ConstantTime.matches(sent, secrets) { return .everything }
+    if let token = AccessRule.bearer(headers), let (id, attempt) = AuthToken.verify(token, keys: keys, now: now) {
       return .run(id, attempt: attempt)
     }
     throw .unauthorized("expected \(StatusCallback.secretHeader), or the run's token in the header Authorization")

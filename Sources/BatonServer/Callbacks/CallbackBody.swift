@@ -14,7 +14,7 @@ enum CallbackBody {
 
   /// - Throws: `HTTPFault`: 400 for what is no JSON object, 422 for one with faulty fields.
   static func report(from body: Data) throws(HTTPFault) -> RunReport {
-    guard case .object(let fields)? = try? JSONDecoder().decode(JSONValue.self, from: body) else {
+    guard case .object(let fields)? = try? JSONValue(json: body) else {
       throw .malformed("expected a JSON object", faults: ["not a JSON object"])
     }
     var reader = Reader(fields: fields)

@@ -7,7 +7,7 @@ internal import Reviews
 internal import Telemetry
 internal import WorkerAPI
 
-/// `POST /api/internal/code-review-status/{id}`: what a worker tells about a run.
+/// `POST /api/internal/code-review-status/{id}`: what a worker reports about a run.
 ///
 /// Whatever comes too late, twice or for an older attempt answers 200 and changes nothing, so that a worker may repeat a
 /// callback until it is accepted.

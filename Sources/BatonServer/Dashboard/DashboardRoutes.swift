@@ -12,6 +12,7 @@ internal import WorkerClient
 struct DashboardRoutes: Sendable {
   private let store: ReviewStore
   private let gate: Gate
+  private let proxies: TrustedProxies
   private let reader: TopicReader
   private let feed: LiveFeed
 
@@ -23,10 +24,11 @@ struct DashboardRoutes: Sendable {
   /// - Parameter worker: whose timeout bounds how long a review's page waits for it; nil where none is set.
   init(
     store: ReviewStore, figures: LoadFigures, deadLetters: @escaping PeekDeadLetters, worker: WorkerClient?,
-    access: AccessRule, policy: WatchPolicy, logger: Logger
+    access: AccessRule, link: LoginLink?, policy: WatchPolicy, logger: Logger
   ) {
     self.store = store
-    gate = Gate(access: access)
+    gate = Gate(access: access, book: StoredSessions(store), link: link)
+    proxies = access.proxies
     let reader = TopicReader(
       store: store, overview: OverviewReader(store: store, figures: figures, policy: policy),
       reviews: ReviewReader(store: store, worker: worker, policy: policy),
@@ -47,8 +49,10 @@ struct DashboardRoutes: Sendable {
       Route(.get, .live, access: .open, handle: live),
       action(.cancelPage, cancel), action(.retryPage, retry), action(.pauseOwner, pause), action(.resumeOwner, resume),
       Route(.post, .login, access: .open, fault: FaultPage.response, handle: signIn),
-      Route(.get, .login, access: .open, fault: FaultPage.response) { _ in .found("/") },
-      action(.logout) { _, _ in "" },
+      Route(.get, .login, access: .open, fault: FaultPage.response) { [gate] _ in
+        LoginPage.response(byLink: gate.hasLink)
+      },
+      Route(.post, .logout, access: .open, fault: FaultPage.response, handle: signOut),
       Route(.get, .asset, access: .open, handle: asset),
     ]
   }
@@ -59,33 +63,51 @@ struct DashboardRoutes: Sendable {
     _ path: BatonMetrics.HTTPRoute, _ handle: @escaping @Sendable (Call, Visitor) async throws -> Response
   ) -> Route {
     Route(.get, path, access: .open, fault: FaultPage.response) { call in
-      switch try gate.admit(call) {
+      switch try await admit(call) {
       case .visitor(let visitor): return try await handle(call, visitor)
-      case .stranger: return LoginPage.response(next: call.request.uri.string)
+      case .stranger: return LoginPage.response(next: call.request.uri.string, byLink: gate.hasLink)
       case .arrival: return LoginPage.arrival(at: call.request.uri.string)
       }
     }
   }
 
-  /// A button: the handler gets the button's subject and gives what was done, in a few words.
+  /// As the gate does, for a page: one that waits for Postgres loads itself again.
+  private func admit(_ call: Call) async throws(HTTPFault) -> Gate.Answer {
+    do {
+      return try await gate.admit(call)
+    } catch {
+      var fault = error
+      if fault.status == .serviceUnavailable { fault.headers[.refresh] = "\(HTTPFault.retryAfterSeconds)" }
+      throw fault
+    }
+  }
+
+  /// A button: the handler gets the button's subject and who pressed it, and gives what was done, in a few words.
   private func action(
-    _ path: BatonMetrics.HTTPRoute, _ handle: @escaping @Sendable (Call, _ subject: String) async throws -> String
+    _ path: BatonMetrics.HTTPRoute,
+    _ handle: @escaping @Sendable (Call, _ subject: String, _ actor: String) async throws -> String
   ) -> Route {
     Route(.post, path, access: .open, fault: FaultPage.response) { call in
-      guard case .visitor(let visitor) = try gate.admit(call) else {
-        throw HTTPFault(.unauthorized, "your session has ended: sign in again")
-      }
-      let form = try await form(call, knowing: ["csrf", "back", "subject"])
-      try gate.confirm(call, visitor, csrf: form["csrf"])
-      let done = try await handle(call, form["subject"] ?? "")
+      let (visitor, form) = try await press(call)
+      guard visitor.right == .act else { throw HTTPFault.readOnly }
+      let done = try await handle(call, form["subject"] ?? "", visitor.actor)
       await feed.refresh()
-      if path == .logout { return .found("/", cookie: Gate.signedOutCookie) }
       // The script stays on its page, and only wants to know.
       if call.request.headers[.accept] == "text/plain" {
         return .content(.ok, type: "text/plain; charset=utf-8", ByteBuffer(string: done), headers: Page.headers)
       }
       return .found(LoginPage.local(form["back"] ?? "/"))
     }
+  }
+
+  /// Who has pressed a button of ours, and what it sends.
+  private func press(_ call: Call) async throws -> (Visitor, form: [String: String]) {
+    guard case .visitor(let visitor) = try await gate.admit(call) else {
+      throw HTTPFault(.unauthorized, "your session has ended: sign in again")
+    }
+    let form = try await form(call, knowing: ["csrf", "back", "subject"])
+    try gate.confirm(call, visitor, csrf: form["csrf"])
+    return (visitor, form)
   }
 
   private func form(_ call: Call, knowing names: [String]) async throws -> [String: String] {
@@ -99,10 +121,33 @@ struct DashboardRoutes: Sendable {
     try Gate.confirmOrigin(call)
     let form = try await form(call, knowing: ["token", "next"])
     let next = LoginPage.local(form["next"] ?? "/")
-    guard let cookie = gate.signIn(form["token"] ?? "", headers: call.request.headers) else {
-      return LoginPage.response(next: next, isWrong: true)
+    guard let session = try await gate.signIn(form["token"] ?? "", call.request.headers) else {
+      return LoginPage.response(next: next, byLink: gate.hasLink, isWrong: true)
     }
-    return .found(next, cookie: cookie)
+    log("signed in to the dashboard", call, ["right": session.right == .act ? "act" : "read"])
+    return .found(next, headers: [.setCookie: session.cookie])
+  }
+
+  /// Ends the visitor's session, or everyone's. What the browser has stored of these pages goes too; its other cookies of this domain
+  /// are not ours.
+  @Sendable private func signOut(_ call: Call) async throws -> Response {
+    let (visitor, form) = try await press(call)
+    let isEveryone = form["subject"] == "everyone"
+    if isEveryone {
+      guard visitor.right == .act else { throw HTTPFault.readOnly }
+      try await gate.signOutEveryone()
+    } else if let session = visitor.session {
+      try await gate.signOut(session)
+    }
+    log("signed out of the dashboard", call, ["actor": "\(visitor.actor)", "sessions": isEveryone ? "all" : "one"])
+    await feed.refresh()
+    return .found(
+      "/", headers: [.setCookie: SessionCookie.removing(call.request.headers), .clearSiteData: "\"cache\""])
+  }
+
+  private func log(_ message: Logger.Message, _ call: Call, _ metadata: Logger.Metadata) {
+    let client = proxies.client(call.request.headers, call.peer) ?? "unknown"
+    call.logger.notice(message, metadata: metadata.merging(["client": "\(client)"]) { $1 })
   }
 
   // MARK: Pages
@@ -158,27 +203,35 @@ struct DashboardRoutes: Sendable {
   // MARK: The stream
 
   @Sendable private func live(_ call: Call) async throws -> Response {
-    guard case .visitor = try gate.admit(call) else { throw HTTPFault.unauthorized("sign in on the dashboard") }
+    guard case .visitor(let visitor) = try await gate.admit(call) else {
+      throw HTTPFault.unauthorized("sign in on the dashboard")
+    }
+    return EventStream(feed: feed, topic: try topic(call), isReadOnly: visitor.right == .read) {
+      try await gate.stillAdmits(visitor)
+    }.response()
+  }
+
+  private func topic(_ call: Call) throws -> Topic {
     var values = try call.query(knowing: ["review", "list", "status", "owner", "repo"])
     if let text = values["review"] {
       guard let id = UUID(uuidString: text) else { throw HTTPFault.unknownReview }
-      return EventStream(feed: feed, topic: .review(id)).response()
+      return .review(id)
     }
     switch values.removeValue(forKey: "list") {
-    case nil: return EventStream(feed: feed, topic: .overview).response()
-    case "dead-letters": return EventStream(feed: feed, topic: .deadLetters).response()
-    default: return EventStream(feed: feed, topic: .list(try ListQuery(values))).response()
+    case nil: return .overview
+    case "dead-letters": return .deadLetters
+    default: return .list(try ListQuery(values))
     }
   }
 
   // MARK: Buttons
 
-  @Sendable private func cancel(_ call: Call, _ subject: String) async throws -> String {
-    try done(try await store.cancel(try call.reviewID()), "cancelled")
+  @Sendable private func cancel(_ call: Call, _ subject: String, _ actor: String) async throws -> String {
+    try done(try await store.cancel(try call.reviewID(), actor: actor), "cancelled")
   }
 
-  @Sendable private func retry(_ call: Call, _ subject: String) async throws -> String {
-    try done(try await store.retry(try call.reviewID()), "retried")
+  @Sendable private func retry(_ call: Call, _ subject: String, _ actor: String) async throws -> String {
+    try done(try await store.retry(try call.reviewID(), actor: actor), "retried")
   }
 
   private func done(_ answer: OperationAnswer, _ verb: String) throws -> String {
@@ -189,13 +242,15 @@ struct DashboardRoutes: Sendable {
     }
   }
 
-  @Sendable private func pause(_ call: Call, _ subject: String) async throws -> String {
+  @Sendable private func pause(_ call: Call, _ subject: String, _ actor: String) async throws -> String {
     try await set(subject, isPaused: true)
+    log("an owner is paused", call, ["owner": "\(subject)", "actor": "\(actor)"])
     return "\(subject) is paused; what is queued goes on."
   }
 
-  @Sendable private func resume(_ call: Call, _ subject: String) async throws -> String {
+  @Sendable private func resume(_ call: Call, _ subject: String, _ actor: String) async throws -> String {
     try await set(subject, isPaused: false)
+    log("an owner is resumed", call, ["owner": "\(subject)", "actor": "\(actor)"])
     return "\(subject) is resumed."
   }
 
@@ -215,11 +270,16 @@ struct DashboardRoutes: Sendable {
 
 extension Response {
   /// Leads to another page of this server by `GET`.
-  static func found(_ path: String, cookie: String? = nil) -> Response {
+  static func found(_ path: String, headers more: HTTPFields = [:]) -> Response {
     var headers = Page.headers
     headers[.location] = path
     headers[.cacheControl] = "no-store"
-    if let cookie { headers[.setCookie] = cookie }
+    for field in more { headers.append(field) }
     return Response(status: .seeOther, headers: headers)
   }
+}
+
+extension HTTPField.Name {
+  /// Clear Site Data, 3.1.
+  static let clearSiteData = HTTPField.Name(known: "Clear-Site-Data")
 }

@@ -27,6 +27,8 @@ package struct FeedbackDelivery: Service {
   private static let backoff = Backoff(base: .seconds(5), max: .seconds(600))
   /// A refusal is believed after this: rights are given, and installations finish, a moment late.
   private static let refusalPatience: Duration = .seconds(600)
+  /// Until what waits for the operator is tried again.
+  private static let blockedDelay: Duration = .seconds(60)
   /// What might still go well is tried for so long: a check that never ends holds up a pull request.
   private static let patience: Duration = .seconds(7 * 86_400)
 
@@ -82,6 +84,9 @@ package struct FeedbackDelivery: Service {
     case .later(let message, let retryAfter):
       if retryAfter == nil { circuit.failed(reason: message) } else { circuit.succeeded() }
       try await failed(entry, message, patience: Self.patience, retryAfter)
+    case .blocked(let message):
+      circuit.succeeded()
+      try await failed(entry, message, patience: .seconds(Int64.max), Self.blockedDelay)
     case .refused(let message):
       circuit.succeeded()
       // A check that was begun has to end, or the pull request could never be merged.

@@ -1,37 +1,62 @@
 internal import Crypto
 internal import FoundationEssentials
+internal import HTTPKit
 internal import HTTPTypes
 internal import NIOCore
 internal import Reviews
 internal import WorkerAPI
 
-/// Who may use `/api` and the front page: the bearer of the token; without a token, programs of this machine.
-///
-/// Without a token the peer's address decides, never a header. Two headers can only take the permission away: a proxy
-/// on this machine forwards strangers (`X-Forwarded-For`, `Forwarded`), and so does a browser that a strange page or a
-/// rebound name has sent here (`Origin`, `Host`).
-struct AccessRule: Sendable {
-  let token: Secret?
+/// What the owner of a token may do.
+enum Right: Sendable, Equatable {
+  /// Everything.
+  case act
+  /// Look, without changing anything.
+  case read
+}
 
-  /// - Throws: `HTTPFault` 401 or 403.
-  func admit(headers: HTTPFields, authority: String?, peer: SocketAddress?) throws(HTTPFault) {
-    if let token {
-      guard let sent = Self.bearer(headers), ConstantTime.equal(sent, token.reveal()) else {
-        throw .unauthorized("expected the bearer token of BATON_API_TOKEN in the header Authorization")
-      }
-      return
+/// Who calls, as far as the token and a trusted proxy tell.
+struct Caller: Sendable, Equatable {
+  var right: Right
+  /// As the history names the caller.
+  var actor: String
+}
+
+/// Who may use `/api` and the dashboard: the owner of a token, from wherever and through whatever.
+struct AccessRule: Sendable {
+  /// `BATON_API_TOKEN`, or the one that this process has made.
+  let tokens: SecretList
+  /// `BATON_READ_TOKEN`.
+  var readTokens: SecretList?
+  var proxies = TrustedProxies()
+
+  /// Admits a program by its bearer token.
+  /// - Parameter acts: whether the request changes something.
+  /// - Throws: `HTTPFault` 401 without a right token; 403 if the token only reads, or if a page of another site sends the request
+  ///   through a proxy that adds the token.
+  func admit(
+    _ headers: HTTPFields, authority: String?, peer: SocketAddress?, acts: Bool
+  ) throws(HTTPFault) -> Caller {
+    guard let right = Self.bearer(headers).flatMap({ credential($0)?.right }) else {
+      throw .unauthorized("expected the bearer token of BATON_API_TOKEN in the header Authorization")
     }
-    guard let peer, Self.isLoopback(peer) else {
-      throw HTTPFault(.forbidden, "without BATON_API_TOKEN only programs on this machine are answered: set it")
+    if acts {
+      guard right == .act else { throw .readOnly }
+      guard OwnPage.isSender(headers, authority: authority) != false else { throw .foreignPage }
     }
-    if headers.contains(.forwarded) || headers.contains(.xForwardedFor) {
-      throw HTTPFault(.forbidden, "a proxy passes this request on: set BATON_API_TOKEN to allow that")
+    let name = try proxies.name(headers, peer)
+    return Caller(right: right, actor: name ?? (right == .act ? "api" : "api (read)"))
+  }
+
+  /// The token that a text is, and what it may do. All are compared, so that the time does not show which one it was.
+  func credential(_ sent: String) -> (token: Secret, right: Right)? {
+    credentials.reduce(nil) { found, one in
+      ConstantTime.equal(sent, one.token.reveal()) ? found ?? one : found
     }
-    let origin = headers[.origin].map { $0.split(separator: "//", maxSplits: 1).last.map(String.init) ?? "" }
-    for host in [authority, origin] {
-      guard let host, !host.isEmpty, !Self.isLoopback(host: host) else { continue }
-      throw HTTPFault(.forbidden, "a browser, or a client that calls this machine by another name: set BATON_API_TOKEN")
-    }
+  }
+
+  /// Every token that is right now.
+  var credentials: [(token: Secret, right: Right)] {
+    tokens.all.map { ($0, .act) } + (readTokens?.all ?? []).map { ($0, .read) }
   }
 
   /// The text behind `Bearer`.
@@ -41,24 +66,16 @@ struct AccessRule: Sendable {
     guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
     return String(parts[1])
   }
+}
 
-  /// Also an IPv4 address that a socket of both families shows as IPv6 (RFC 4291, 2.5.5.2).
-  static func isLoopback(_ peer: SocketAddress) -> Bool {
-    guard let address = peer.ipAddress else { return false }
-    return address == "::1" || address.hasPrefix("127.") || address.lowercased().hasPrefix("::ffff:127.")
-  }
-
-  /// Whether `host[:port]` names this machine.
-  static func isLoopback(host authority: String) -> Bool {
-    let name: Substring
-    if authority.hasPrefix("[") {
-      name = authority.dropFirst().prefix { $0 != "]" }
-    } else {
-      name = authority.prefix { $0 != ":" }
-    }
-    let octets = name.split(separator: ".", omittingEmptySubsequences: false)
-    return name.lowercased() == "localhost" || name == "::1"
-      || octets.count == 4 && octets[0] == "127" && octets.allSatisfy { UInt8($0) != nil }
+/// Whether a page of this server sends a request.
+enum OwnPage {
+  /// - Returns: nil if nothing says that a page sends it at all: browsers say so, programs do not.
+  static func isSender(_ headers: HTTPFields, authority: String?) -> Bool? {
+    // Set by the browser; a page cannot change it (Fetch Metadata, 2.1.4).
+    if let site = headers[.fetchSite] { return site == "same-origin" }
+    guard let origin = headers[.origin] else { return nil }
+    return authority.map { origin == "http://\($0)" || origin == "https://\($0)" } ?? false
   }
 }
 
@@ -66,11 +83,17 @@ extension HTTPFault {
   static func unauthorized(_ message: String) -> HTTPFault {
     HTTPFault(.unauthorized, message, headers: [.wwwAuthenticate: "Bearer"])
   }
+
+  static let readOnly = HTTPFault(
+    .forbidden, "a token of BATON_READ_TOKEN only reads: use one of BATON_API_TOKEN to change something")
+
+  static let foreignPage = HTTPFault(.forbidden, "only the dashboard's own pages may send this")
 }
 
 extension HTTPField.Name {
-  /// RFC 7239.
-  static let forwarded = HTTPField.Name(known: "Forwarded")
+  /// Fetch Metadata Request Headers, 2.1.
+  static let fetchSite = HTTPField.Name(known: "Sec-Fetch-Site")
+  static let xForwardedProto = HTTPField.Name(known: "X-Forwarded-Proto")
   static let xForwardedFor = HTTPField.Name(known: "X-Forwarded-For")
   /// W3C Trace Context, 3.2.
   static let traceparent = HTTPField.Name(known: "traceparent")

@@ -13,6 +13,8 @@ struct Call: Sendable {
   /// Where the connection comes from.
   let peer: SocketAddress?
   let logger: Logger
+  /// Who calls, on a route of `/api`.
+  var caller: Caller?
 
   /// The most bytes of a body, where a route has no limit of its own.
   static let bodyByteCountMax = 1 << 20
@@ -20,14 +22,19 @@ struct Call: Sendable {
   /// The whole body.
   /// - Parameter time: how long it may take to arrive.
   /// - Throws: `HTTPFault`: 413 where it is longer, 408 where it takes longer, 400 where it does not arrive.
-  func body(upTo byteCountMax: Int = bodyByteCountMax, within time: Duration = .seconds(60)) async throws -> Data {
-    _ = try announcedByteCount(upTo: byteCountMax)
+  func body(upTo byteCountMax: Int = bodyByteCountMax, within time: Duration = .seconds(30)) async throws -> Data {
+    let isAnnounced = request.headers.contains(.contentLength)
+    let announced = try announcedByteCount(upTo: byteCountMax)
     let body = request.body
     let read = await within(time) { () -> Result<Data, HTTPFault>? in
+      // Once as long as it will be: a text that grows is in memory twice while it does.
+      var bytes = Data(capacity: isAnnounced ? announced : 0)
       do {
-        return .success(Data(try await body.collect(upTo: byteCountMax).readableBytesView))
-      } catch is NIOTooManyBytesError {
-        return .failure(.tooLarge(byteCountMax))
+        for try await part in body {
+          guard bytes.count + part.readableBytes <= byteCountMax else { return .failure(.tooLarge(byteCountMax)) }
+          bytes.append(contentsOf: part.readableBytesView)
+        }
+        return .success(bytes)
       } catch {
         return .failure(.malformed("the body could not be read to its end"))
       }

@@ -11,10 +11,13 @@ struct HTTPFault: Error, Sendable, Equatable {
   var faults: [String]
   var headers: HTTPFields
 
+  /// Of one answer: more of them help no reader, and an answer must not grow with what was sent.
+  private static let faultCountMax = 50
+
   init(_ status: HTTPResponse.Status, _ message: String, faults: [String] = [], headers: HTTPFields = [:]) {
     self.status = status
     self.message = message
-    self.faults = faults
+    self.faults = Array(faults.prefix(Self.faultCountMax))
     self.headers = headers
   }
 
@@ -44,6 +47,13 @@ struct HTTPFault: Error, Sendable, Equatable {
   /// A request whose text cannot be read, or that breaks a rule of the contract's parameters.
   static func malformed(_ message: String, faults: [String] = []) -> HTTPFault {
     HTTPFault(.badRequest, message, faults: faults)
+  }
+
+  /// Too many wrong tokens from where this request comes from.
+  static func tooMany(seconds: Int) -> HTTPFault {
+    HTTPFault(
+      .tooManyRequests, "too many refused log-ins from this address: try again in \(seconds) s",
+      headers: [.retryAfter: String(seconds)])
   }
 
   static let unknownReview = HTTPFault(.notFound, "no review has this id")

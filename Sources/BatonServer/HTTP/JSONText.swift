@@ -2,15 +2,14 @@ package import FoundationEssentials
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
+internal import Reviews
 
 /// JSON as this server writes it: keys sorted, slashes plain, so that the same value has the same text.
 package enum JSONText {
   /// One line, without a newline.
   /// - Throws: `EncodingError`, for a number that JSON does not have.
   package static func encode(_ value: some Encodable) throws -> Data {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return try encoder.encode(value)
+    try JSONCoding.encode(value)
   }
 }
 

@@ -6,8 +6,13 @@ struct QueryText: Sendable, Equatable {
   private(set) var values: [String: String] = [:]
   private(set) var faults: [String] = []
 
+  /// More parameters than any route knows: what comes behind them is one fault, however much it is.
+  private static let pairCountMax = 32
+
   init(_ text: String, knowing names: [String]) {
-    for pair in text.split(separator: "&") {
+    let pairs = text.split(separator: "&", maxSplits: Self.pairCountMax)
+    if pairs.count > Self.pairCountMax { faults.append("expected at most \(Self.pairCountMax) parameters") }
+    for pair in pairs.prefix(Self.pairCountMax) {
       let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       guard let name = Self.decode(parts[0]), names.contains(name) else {
         faults.append("unknown parameter \"\(Self.shown(parts[0]))\": expected \(names.joined(separator: ", "))")

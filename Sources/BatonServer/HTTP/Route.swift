@@ -8,7 +8,7 @@ struct Route: Sendable {
   enum Access: Sendable {
     /// Anybody who reaches the port; the handler may have a rule of its own.
     case open
-    /// The bearer of `BATON_API_TOKEN`, or this machine where no token is set.
+    /// The bearer of a token of `BATON_API_TOKEN`; one of `BATON_READ_TOKEN` for what only reads.
     case api
   }
 

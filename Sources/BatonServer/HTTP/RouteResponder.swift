@@ -1,3 +1,4 @@
+internal import HTTPKit
 internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
@@ -18,26 +19,41 @@ struct Peer: InitializableFromSource {
 }
 
 /// From a request to its answer: route, permission, handler; whatever goes wrong becomes a fault as its route shows it, and every answer is
-/// counted.
+/// counted. Refusals are counted by their sender as well, here for all routes.
 struct RouteResponder: HTTPResponder {
   let table: RouteTable
-  let access: AccessRule
+  /// nil if no route needs one.
+  let access: AccessRule?
   let metrics: BatonMetrics
+  let refusals: Refusals
 
   func respond(to request: Request, context: Peer) async throws -> Response {
     var path = BatonMetrics.HTTPRoute.other
     var response: Response
     var render: @Sendable (HTTPFault) -> Response = { $0.response }
+    let source = Refusals.Source(peer: PeerAddress(context.address), headers: request.headers)
     do {
       let (route, id) = try find(request, path: &path)
       render = route.fault
-      if route.access == .api {
-        try access.admit(headers: request.headers, authority: request.head.authority, peer: context.address)
+      var call = Call(request: request, pathID: id, peer: context.address, logger: context.logger)
+      // A log-in brings a token in its body, or in its address.
+      if path == .login, request.method == .post || request.uri.query != nil, let wait = refusals.wait(of: source) {
+        throw HTTPFault.tooMany(seconds: wait)
       }
-      response = try await route.handle(
-        Call(request: request, pathID: id, peer: context.address, logger: context.logger))
+      if route.access == .api {
+        guard let access else { throw HTTPFault.unauthorized("no token is right here") }
+        call.caller = try access.admit(
+          request.headers, authority: request.head.authority, peer: context.address, acts: route.method != .get)
+      }
+      response = try await route.handle(call)
     } catch {
       response = render(fault(of: error, path: path, logger: context.logger))
+    }
+    if let kind = Refusals.Kind(refusing: path, request.headers, status: response.status) {
+      if kind == .bearer, let wait = refusals.wait(of: source) {
+        response = render(.tooMany(seconds: wait))
+      }
+      refusals.note(kind, from: source)
     }
     metrics.httpRequest(path, status: response.status.code).increment()
     return request.method == .head ? response.createHeadResponse() : response

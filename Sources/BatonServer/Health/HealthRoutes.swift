@@ -1,21 +1,28 @@
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
+internal import Resilience
 internal import Telemetry
 
-/// What probes and Prometheus ask for, the same in every role.
+/// What probes and Prometheus ask for, the same in every role. It is open to all, so however many ask, the database and the broker are asked
+/// once a second.
 struct HealthRoutes: Sendable {
-  let registry: PrometheusRegistry
-  let readiness: Readiness
+  private let registry: PrometheusRegistry
+  private let readiness: Remembered<Readiness.Report>
+
+  init(registry: PrometheusRegistry, readiness: Readiness) {
+    self.registry = registry
+    self.readiness = Remembered { await readiness.report() }
+  }
 
   var routes: [Route] {
     [
       Route(.get, .metrics, access: .open) { _ in
-        .content(.ok, type: "text/plain; version=0.0.4; charset=utf-8", ByteBuffer(string: await registry.collect()))
+        .content(.ok, type: "text/plain; version=0.0.4; charset=utf-8", ByteBuffer(string: await registry.scrape()))
       },
       Route(.get, .livez, access: .open) { _ in .json(.ok, ["status": "alive"]) },
       Route(.get, .readyz, access: .open) { _ in
-        let report = await readiness.report()
+        let report = try await readiness.value()
         return .json(report.isReady ? .ok : .serviceUnavailable, ReadinessBody(report))
       },
     ]

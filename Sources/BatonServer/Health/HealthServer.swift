@@ -1,10 +1,12 @@
+internal import HTTPKit
 package import Logging
 internal import ServiceLifecycle
 package import Telemetry
 
-/// `/metrics`, `/livez` and `/readyz` for the roles that serve nothing else (`BATON_METRICS_HOST`, `BATON_METRICS_PORT`).
+/// `/metrics`, `/livez` and `/readyz` on a port of their own (`BATON_METRICS_HOST`, `BATON_METRICS_PORT`): for the roles that serve nothing
+/// else, and for a server whose main port others may fill.
 package struct HealthServer: Service {
-  private let listener: HTTPListener
+  private let listener: HTTPListener<RouteResponder>
 
   /// - Parameters:
   ///   - port: 0 takes any free port.
@@ -16,9 +18,10 @@ package struct HealthServer: Service {
   ) {
     let routes = HealthRoutes(registry: registry, readiness: readiness).routes
     listener = HTTPListener(
-      host: host, port: port, connectionMax: connectionMax, onBound: onBound,
-      responder: RouteResponder(table: RouteTable(routes), access: AccessRule(token: nil), metrics: metrics),
-      logger: logger)
+      host: host, port: port, limits: ConnectionLimits(connectionMax: connectionMax),
+      responder: RouteResponder(
+        table: RouteTable(routes), access: nil, metrics: metrics, refusals: Refusals(logger: logger)),
+      logger: logger, onBound: onBound)
   }
 
   /// Serves until graceful shutdown or cancellation.

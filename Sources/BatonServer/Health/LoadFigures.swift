@@ -3,7 +3,7 @@ package import ReviewStore
 internal import Reviews
 package import Telemetry
 
-/// Where `/api/stats` and the gauges of the load have their figures from: the database, and the broker where it answers.
+/// The source of the figures of `/api/stats` and of the load's gauges: the database, and the broker if it answers.
 package struct LoadFigures: Sendable {
   private let store: ReviewStore
   private let holderTimeout: Duration
@@ -16,7 +16,7 @@ package struct LoadFigures: Sendable {
   /// - Parameters:
   ///   - holderTimeout: `BATON_LEASE`.
   ///   - ownerLimit: `BATON_OWNER_LIMIT`.
-  ///   - queueStats: nil where the broker cannot be reached; bounds its own time.
+  ///   - queueStats: nil if the broker cannot be reached; bounds its own time.
   package init(
     store: ReviewStore, holderTimeout: Duration, ownerLimit: Int,
     queueStats: @escaping @Sendable () async -> QueueFigures?
@@ -35,7 +35,7 @@ package struct LoadFigures: Sendable {
     return StatsBody(store: stored, queue: await queue)
   }
 
-  /// What the live rows say, and the broker where it answers: the cost does not follow the history.
+  /// What the live rows say, and the broker if it answers: the cost does not follow the history.
   /// - Throws: `PostgresError`.
   func live() async throws -> (store: StoreStats, queue: QueueFigures?) {
     async let queue = queue()
@@ -43,7 +43,7 @@ package struct LoadFigures: Sendable {
     return (stored, await queue)
   }
 
-  /// What the broker says; nil where it does not answer.
+  /// What the broker says; nil if it does not answer.
   func queue() async -> QueueFigures? { await within(Self.scrapeTimeout) { await queueStats() } }
 
   /// Sets the gauges; what cannot be asked now is not shown until it can. For `PrometheusRegistry.onCollect`.
@@ -125,7 +125,7 @@ extension LoadFigures {
   }
 }
 
-/// The body's value, or nil where it has none in time; the body is cancelled then, and has to heed it.
+/// The body's value, or nil if it has none in time; the body is cancelled then, and has to react to that.
 func within<Value: Sendable>(
   _ timeout: Duration, _ body: @escaping @Sendable () async -> Value?
 ) async -> Value? {

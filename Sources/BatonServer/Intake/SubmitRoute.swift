@@ -20,10 +20,18 @@ struct SubmitRoute: Sendable {
   @Sendable private func submit(_ call: Call) async throws -> Response {
     let review = try Self.review(from: try await call.body())
     let trace = call.trace
-    let submission = try await store.submit(review, trace: trace)
+    let submission = try await submit(review, trace, actor: call.caller?.actor)
     if submission.isNew { call.logger.debug("review submitted", metadata: .review(submission.id, trace)) }
     return .json(
       submission.isNew ? .created : .ok, Submitted(id: submission.id.lowercase, status: submission.status))
+  }
+
+  private func submit(_ review: NewReview, _ trace: TraceContext, actor: String?) async throws -> Submission {
+    do {
+      return try await store.submit(review, trace: trace, actor: actor)
+    } catch let error as NewReviewFaults {
+      throw HTTPFault(error)
+    }
   }
 
   /// - Throws: `HTTPFault`: 400 for what is no JSON object, 422 for one with faulty fields.
@@ -31,9 +39,15 @@ struct SubmitRoute: Sendable {
     do {
       return try NewReview(json: body)
     } catch {
-      throw HTTPFault(
-        error.isMalformed ? .badRequest : .unprocessableContent, "not a review: \(error.description)",
-        faults: error.faults)
+      throw HTTPFault(error)
     }
+  }
+}
+
+extension HTTPFault {
+  fileprivate init(_ faults: NewReviewFaults) {
+    self.init(
+      faults.isMalformed ? .badRequest : .unprocessableContent, "not a review: \(faults.description)",
+      faults: faults.faults)
   }
 }

@@ -44,7 +44,7 @@ struct GitHubPayload: Decodable, Sendable {
   /// - Throws: `HTTPFault` 400.
   init(json: Data) throws(HTTPFault) {
     do {
-      self = try JSONDecoder().decode(GitHubPayload.self, from: json)
+      self = try JSONCoding.decode(GitHubPayload.self, from: json)
     } catch {
       throw .malformed(
         "expected a JSON object: give the webhook the content type application/json", faults: ["not a JSON object"])
@@ -60,9 +60,9 @@ struct GitHubPayload: Decodable, Sendable {
     guard name == "pull_request" else { return .ignored("nothing is done for the event \(name)") }
     switch action?.string {
     case "opened", "synchronize", "reopened", "ready_for_review":
-      return .pushed(
-        try fields.push(owner: owner, platform: .github, integrationID: integrationID),
-        repositoryID: repository?.fields?.id?.idText, isDraft: pull_request?.fields?.draft?.bool ?? false)
+      return try fields.push(
+        owner: owner, platform: .github, integrationID: integrationID, repositoryID: repository?.fields?.id?.idText,
+        isDraft: pull_request?.fields?.draft?.bool ?? false)
     case "closed":
       let (key, updatedAt) = try fields.key(owner: owner, platform: .github)
       return .closed(key, updatedAt: updatedAt)

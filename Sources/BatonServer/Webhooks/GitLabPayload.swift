@@ -51,7 +51,7 @@ struct GitLabPayload: Decodable, Sendable {
   /// - Throws: `HTTPFault` 400.
   init(json: Data) throws(HTTPFault) {
     do {
-      self = try JSONDecoder().decode(GitLabPayload.self, from: json)
+      self = try JSONCoding.decode(GitLabPayload.self, from: json)
     } catch {
       throw .malformed("expected a JSON object", faults: ["not a JSON object"])
     }
@@ -72,9 +72,8 @@ struct GitLabPayload: Decodable, Sendable {
       return .closed(key, updatedAt: updatedAt)
     case let other: return .ignored("nothing is done for merge_request \(other?.prefix(40) ?? "without an action")")
     }
-    return .pushed(
-      try fields.push(owner: owner, platform: .gitlab, integrationID: integrationID),
-      repositoryID: project?.fields?.id?.idText,
+    return try fields.push(
+      owner: owner, platform: .gitlab, integrationID: integrationID, repositoryID: project?.fields?.id?.idText,
       isDraft: request?.draft?.bool ?? request?.work_in_progress?.bool ?? false)
   }
 

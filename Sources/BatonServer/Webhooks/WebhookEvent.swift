@@ -73,7 +73,12 @@ struct PullRequestFields {
   var previousSha: String?
 
   /// Checks them, and names all faults by the payload's own names.
-  func push(owner: Owner, platform: Platform, integrationID: UUID) throws(HTTPFault) -> PullRequestPush {
+  ///
+  /// A name that `OutsideName` refuses is no fault of the sender, which reports what a person has called a branch: the event is ignored, with the
+  /// reason. Platforms switch a hook off after some answers that say no.
+  func push(
+    owner: Owner, platform: Platform, integrationID: UUID, repositoryID: String?, isDraft: Bool
+  ) throws(HTTPFault) -> WebhookEvent {
     var values = values
     values["owner"] = .object(["type": .string(owner.type.rawValue), "id": .string(owner.id)])
     values["platform"] = .string(platform.rawValue)
@@ -83,9 +88,13 @@ struct PullRequestFields {
     do {
       let review = try NewReview(json: .object(values))
       if let updatedAt {
-        return PullRequestPush(review: review, updatedAt: updatedAt, previousSha: previousSha?.lowercased())
+        let push = PullRequestPush(review: review, updatedAt: updatedAt, previousSha: previousSha?.lowercased())
+        return .pushed(push, repositoryID: repositoryID, isDraft: isDraft)
       }
     } catch {
+      if error.isNameRefused && faults.isEmpty {
+        return .ignored("a name is refused: \(error.faults.map(renamed).joined(separator: "; "))")
+      }
       faults = error.faults.map(renamed) + faults
     }
     throw Self.fault(faults)

@@ -8,8 +8,8 @@ internal import Telemetry
 
 /// Takes deliveries: stored first, then processed, each exactly once.
 ///
-/// The receiver processes what it has stored. Where it dies before it could, or has to wait for too long, ``run()`` of any
-/// server does so: it looks for stored deliveries that nobody has processed. What a delivery does and that it was done are one
+/// The receiver processes what it has stored. If it dies before that, or has to wait for too long, ``run()`` of any
+/// server does so: it looks for stored deliveries that are not processed yet. What a delivery does and that it was done are one
 /// transaction, so it does not matter how many try.
 package struct WebhookIntake: Service {
   private let store: ReviewStore
@@ -50,7 +50,7 @@ package struct WebhookIntake: Service {
     }
   }
 
-  /// What came of a delivery when its request is answered.
+  /// The outcome of a delivery when its request is answered.
   enum Answer: Sendable {
     case processed(DeliveryOutcome)
     /// It is stored, and will be processed.
@@ -58,7 +58,7 @@ package struct WebhookIntake: Service {
   }
 
   /// Stores a delivery and processes it.
-  /// - Throws: `PostgresError` where it could not be stored: the platform has to send it again; `HTTPFault` where it cannot be
+  /// - Throws: `PostgresError` if it could not be stored: the platform has to send it again; `HTTPFault` if it cannot be
   ///   understood.
   func take(_ delivery: WebhookDelivery) async throws -> Answer {
     _ = try await store.store(delivery)

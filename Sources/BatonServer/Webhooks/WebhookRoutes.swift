@@ -1,32 +1,61 @@
 internal import Crypto
 internal import FoundationEssentials
+internal import HTTPKit
 internal import HTTPTypes
 internal import Hummingbird
+internal import Logging
+internal import Resilience
 internal import ReviewStore
 internal import Reviews
 internal import Telemetry
 
 /// `POST /webhooks/github` and `POST /webhooks/gitlab/{integrationId}`.
 ///
-/// Who sent it is decided first, on the body as it came; then it is stored; then anything else happens. What can be refused without the
-/// body is refused before it is read: GitLab's sender is known by its token, GitHub's by a signature of the body alone.
+/// Who sent it is decided first, on the bytes as they came; then they are decoded and stored; then anything else happens. What can be refused
+/// without the body is refused before it is read: GitLab's sender is known by its token, GitHub's by a signature of the body alone.
 struct WebhookRoutes: Sendable {
-  let store: ReviewStore
-  let secrets: WebhookSecrets
-  let intake: WebhookIntake
+  private let store: ReviewStore
+  private let secrets: WebhookSecrets
+  private let intake: WebhookIntake
+  /// Integrations by installation, for all requests that ask at the time: strangers who name installations have one connection to Postgres
+  /// together.
+  private let sources: Batcher<Int64, WebhookSource?>
+  /// Whether an integration has a secret of its own, for all requests that ask at the time.
+  private let hasOwnSecret: Remembered<Bool>
 
-  /// What GitHub sends at most, 25 MB; events of pull requests have some 30 kB.
-  static let bodyByteCountMax = 25 << 20
-  /// Up to here a body waits for no room: so many of these as there may be connections (`HTTPListener`) are 128 MiB. Whoever fills the
-  /// rooms with longer ones does not keep out what platforms usually send.
+  init(store: ReviewStore, secrets: WebhookSecrets, intake: WebhookIntake) {
+    self.store = store
+    self.secrets = secrets
+    self.intake = intake
+    sources = Batcher(maxBatch: 256) { installations in
+      do {
+        let sources = try await store.webhookSources(installations: installations)
+        return installations.map { .success(sources[$0]) }
+      } catch {
+        return installations.map { _ in .failure(error) }
+      }
+    }
+    let canOpen = secrets.cipher != nil
+    // Not kept: a secret that was just stored counts at once.
+    hasOwnSecret = Remembered(for: .zero) { canOpen ? try await store.hasOwnWebhookSecret() : false }
+  }
+
+  /// Of a webhook whose sender is not known yet: it is in memory while it is hashed. GitHub's events of pull requests have some 30 kB. The
+  /// largest that there can be have 65,536 characters of description at up to six bytes, and a hundred labels: below 1 MiB.
+  static let bodyByteCountMax = 5 << 19
+  /// What GitLab sends at most, 25 MB.
+  private static let knownByteCountMax = 25 << 20
+
+  /// Up to here a body waits for no room: so many of these as there may be connections (`ConnectionLimits`) are 128 MiB. Longer ones of
+  /// strangers do not keep out what platforms usually send.
   private static let smallByteCountMax = 128 << 10
-  private let middleRoom = BodyRoom(byteCountMax: 32 << 20)
-  private static let middleByteCountMax = 1 << 20
-  /// A large body takes several times its length while it is read and stored: no more at once than one of the longest. Its sender waits,
-  /// and others pass.
-  private let largeRoom = BodyRoom(byteCountMax: bodyByteCountMax)
+  /// While it is read, stored and decoded, a body takes several times its length.
+  private static let weight = 4
+  private let strangersRoom = BodyRoom(byteCountMax: 64 << 20)
+  /// One of the longest at a time. Its sender waits, and others pass.
+  private let largeRoom = BodyRoom(byteCountMax: weight * knownByteCountMax)
   /// GitHub and GitLab give up after ten seconds.
-  private static let arrivalTime: Duration = .seconds(15)
+  private static let arrivalTime: Duration = .seconds(10)
 
   var routes: [Route] {
     [
@@ -36,51 +65,92 @@ struct WebhookRoutes: Sendable {
   }
 
   /// Reads a body when there is room for it, and has that until the answer.
-  private func withBody(_ call: Call, _ handle: (Data) async throws -> Response) async throws -> Response {
-    let byteCount = try call.announcedByteCount(upTo: Self.bodyByteCountMax)
+  private func withBody(
+    _ call: Call, upTo byteCountMax: Int, in room: BodyRoom, for peer: PeerAddress?,
+    _ handle: (Data) async throws -> Response
+  ) async throws -> Response {
+    let byteCount = try call.announcedByteCount(upTo: byteCountMax)
     func answer() async throws -> Response {
-      try await handle(try await call.body(upTo: Self.bodyByteCountMax, within: Self.arrivalTime))
+      try await handle(try await call.body(upTo: byteCountMax, within: Self.arrivalTime))
     }
     guard byteCount > Self.smallByteCountMax else { return try await answer() }
-    return try await (byteCount > Self.middleByteCountMax ? largeRoom : middleRoom).hold(byteCount, answer)
+    return try await room.hold(Self.weight * byteCount, for: peer, answer)
   }
+
+  // MARK: GitHub
 
   @Sendable private func github(_ call: Call) async throws -> Response {
-    try secrets.checkForm(ofGitHub: call.request.headers[.hubSignature])
-    return try await withBody(call) { body in try await github(call, body) }
+    let headers = call.request.headers
+    let code = try secrets.code(ofGitHub: headers[.hubSignature])
+    if secrets.github == nil {
+      guard try await hasOwnSecret.value() else { throw WebhookSecrets.isOff("BATON_GITHUB_WEBHOOK_SECRET") }
+    }
+    // Events of pull requests are never so large, others may be: nothing would be done for them.
+    if let length = headers[.contentLength].flatMap({ Int($0) }), length > Self.bodyByteCountMax,
+      let name = headers[.githubEvent], name != "pull_request"
+    {
+      return Self.response(
+        .processed(.unchanged("nothing is done for this event, and it is too large to be read", nil)))
+    }
+    return try await withBody(
+      call, upTo: Self.bodyByteCountMax, in: strangersRoom, for: PeerAddress(call.peer)
+    ) { body in
+      let (installation, source) = try await verified(body, code)
+      return try await github(call, body, installation, source)
+    }
   }
 
-  private func github(_ call: Call, _ body: Data) async throws -> Response {
-    let headers = call.request.headers
-    // Not believed yet: it only tells with which secret the signature has to be compared.
-    let payload = try? GitHubPayload(json: body)
-    let installation = payload?.installationID
+  /// Makes sure that GitHub has sent a body, without decoding it.
+  /// - Returns: the installation that it names, and the installation's integration.
+  private func verified(_ body: Data, _ code: [UInt8]) async throws -> (Int64?, WebhookSource?) {
+    let isCommon = secrets.isCommon(code, of: body)
+    // It can only be an integration's own, which only the key opens.
+    if !isCommon, secrets.cipher == nil { throw WebhookSecrets.wrongSignature }
+    let installation = body.withUnsafeBytes { InstallationScanner.installation(in: $0) }
     var source: WebhookSource?
-    if let installation { source = try await store.webhookSource(installation: installation) }
-    try secrets.checkGitHub(headers[.hubSignature], of: body, from: source)
+    if let installation { source = try await sources.submit(installation) }
+    try secrets.checkGitHub(code, of: body, isCommon: isCommon, from: source)
+    return (installation, source)
+  }
 
+  private func github(
+    _ call: Call, _ body: Data, _ installation: Int64?, _ source: WebhookSource?
+  ) async throws -> Response {
+    let headers = call.request.headers
+    let payload = try? GitHubPayload(json: body)
     var faults: [String] = []
     let name = Self.name(headers[.githubEvent], "X-GitHub-Event", &faults)
-    let id = Self.name(headers[.githubDelivery], "X-GitHub-Delivery", &faults)
+    let sentID = Self.name(headers[.githubDelivery], "X-GitHub-Delivery", &faults)
     if payload == nil { faults.append("the body is not a JSON object: use the content type application/json") }
-    if payload != nil, installation == nil, name == "pull_request" { faults.append("installation.id: missing") }
-    guard faults.isEmpty, let name, let id else { throw Self.malformed(faults) }
+    if let payload, payload.installationID != installation {
+      // Whose it is was decided by one of them.
+      faults.append("installation.id: stands there more than once, or in a form that GitHub does not use")
+    } else if payload != nil, installation == nil, name == "pull_request" {
+      faults.append("installation.id: missing")
+    }
+    guard faults.isEmpty, let name, let sentID else { throw Self.malformed(faults) }
     guard installation != nil else {
       return Self.response(.processed(.unchanged("nothing is done for the event \(name)", nil)))
     }
     guard let source else { throw HTTPFault(.notFound, "no integration has this installation") }
+    let id = Self.id(of: body, source)
+    call.logger.debug("a webhook has come", metadata: ["delivery": "\(id)", "sent": "\(sentID)"])
     return try await take(
       WebhookDelivery(
         platform: .github, id: id, event: name, payload: String(decoding: body, as: UTF8.self),
         integrationID: source.integrationID, trace: call.trace), body, source)
   }
 
+  // MARK: GitLab
+
   @Sendable private func gitlab(_ call: Call) async throws -> Response {
     guard let id = call.pathID.flatMap({ UUID(uuidString: $0) }),
       let source = try await store.webhookSource(integration: id)
     else { throw HTTPFault(.notFound, "no GitLab integration has this id") }
     try secrets.checkGitLab(call.request.headers[.gitlabToken], from: source)
-    return try await withBody(call) { body in try await gitlab(call, body, source) }
+    return try await withBody(call, upTo: Self.knownByteCountMax, in: largeRoom, for: nil) { body in
+      try await gitlab(call, body, source)
+    }
   }
 
   private func gitlab(_ call: Call, _ body: Data, _ source: WebhookSource) async throws -> Response {
@@ -103,15 +173,23 @@ struct WebhookRoutes: Sendable {
     return Self.response(try await intake.take(delivery))
   }
 
-  /// GitLab's event id is the same for several hooks, and for events that follow from each other; its idempotency key is not sent
-  /// by all versions. Together with the integration and the body it is one delivery's.
-  private static func gitlabID(_ headers: HTTPFields, _ body: Data, _ source: WebhookSource) -> String {
+  // MARK: What is common
+
+  /// What a delivery is known by: the integration, and what was signed. GitHub's own id is a header, and not signed: whoever has a body and
+  /// its signature could send it again under any other. The name is the integration's own, so that no owner can take another's.
+  private static func id(of body: Data, _ source: WebhookSource, _ sent: String? = nil) -> String {
     let digest = SHA256.hash(data: body).prefix(16).map { byte in
       String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
     }
+    return ([source.integrationID.lowercase, sent].compactMap { $0 } + [digest.joined()]).joined(separator: "/")
+  }
+
+  /// GitLab's event id is the same for several hooks, and for events that follow from each other; its idempotency key is not sent
+  /// by all versions. Together with the integration and the body it is one delivery's. Whoever sends it has the token, and could sign anything.
+  private static func gitlabID(_ headers: HTTPFields, _ body: Data, _ source: WebhookSource) -> String {
     var ignored: [String] = []
     let sent = name(headers[.idempotencyKey] ?? headers[.gitlabEventID] ?? "-", "", &ignored) ?? "-"
-    return "\(source.integrationID.lowercase)/\(sent)/\(digest.joined())"
+    return id(of: body, source, sent)
   }
 
   /// A header's value that is stored: short, and printable.

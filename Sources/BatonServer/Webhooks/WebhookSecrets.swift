@@ -8,64 +8,85 @@ package import Reviews
 /// What webhooks are recognised by.
 package struct WebhookSecrets: Sendable {
   /// `BATON_GITHUB_WEBHOOK_SECRET`.
-  package var github: Secret?
+  package var github: SecretList?
   /// `BATON_GITLAB_WEBHOOK_SECRET`.
-  package var gitlab: Secret?
+  package var gitlab: SecretList?
   /// Opens the secrets that integrations have of their own; nil without `BATON_ENCRYPTION_KEY`.
   package var cipher: TokenCipher?
 
-  package init(github: Secret? = nil, gitlab: Secret? = nil, cipher: TokenCipher? = nil) {
+  package init(github: SecretList? = nil, gitlab: SecretList? = nil, cipher: TokenCipher? = nil) {
     self.github = github
     self.gitlab = gitlab
     self.cipher = cipher
   }
 
-  /// Checks GitHub's signature of the body as it came.
+  /// The code of the header `X-Hub-Signature-256`: what cannot be GitHub's signature of anything is refused before the body is read.
+  /// - Throws: `HTTPFault` 401.
+  func code(ofGitHub signature: String?) throws(HTTPFault) -> [UInt8] {
+    guard let code = signature.flatMap(Self.code) else { throw Self.wrongSignature }
+    return code
+  }
+
+  /// Whether the code is the common secret's of the body. What that is worth depends on the integration.
+  func isCommon(_ code: [UInt8], of body: Data) -> Bool {
+    github.map { Self.isCode(code, of: body, with: $0) } ?? false
+  }
+
+  /// Checks the code of a body.
   /// - Parameters:
-  ///   - signature: the header `X-Hub-Signature-256`.
+  ///   - isCommon: as ``isCommon(_:of:)`` says.
   ///   - source: the integration that the body names; what it says counts only once the signature is right.
   /// - Throws: `HTTPFault`: 503 where there is nothing to compare with, 401 where the signature is wrong.
-  func checkGitHub(_ signature: String?, of body: Data, from source: WebhookSource?) throws(HTTPFault) {
-    let secret = try secret(github, of: source, setting: "BATON_GITHUB_WEBHOOK_SECRET")
-    guard let signature, let code = Self.code(signature),
+  func checkGitHub(_ code: [UInt8], of body: Data, isCommon: Bool, from source: WebhookSource?) throws(HTTPFault) {
+    if let own = try ownSecret(of: source) {
+      guard Self.isCode(code, of: body, with: own) else { throw Self.wrongSignature }
+    } else {
+      guard github != nil else { throw Self.isOff("BATON_GITHUB_WEBHOOK_SECRET") }
+      guard isCommon else { throw Self.wrongSignature }
+    }
+  }
+
+  static let wrongSignature = HTTPFault(.unauthorized, "X-Hub-Signature-256 is not the signature of this body")
+
+  /// Over the bytes as they came; compared in constant time.
+  private static func isCode(_ code: [UInt8], of body: Data, with secrets: SecretList) -> Bool {
+    secrets.all.contains { secret in
       HMAC<SHA256>.isValidAuthenticationCode(
         code, authenticating: body, using: SymmetricKey(data: Data(secret.reveal().utf8)))
-    else { throw Self.wrongSignature }
+    }
   }
-
-  /// Refuses what cannot be GitHub's signature of anything, before the body is read.
-  /// - Throws: `HTTPFault` 401.
-  func checkForm(ofGitHub signature: String?) throws(HTTPFault) {
-    // Without a common secret it depends on the body what the signature is compared with, and whether there is anything.
-    guard github != nil, signature.flatMap(Self.code) == nil else { return }
-    throw Self.wrongSignature
-  }
-
-  private static let wrongSignature = HTTPFault(
-    .unauthorized, "X-Hub-Signature-256 is not the signature of this body")
 
   /// Checks GitLab's token.
   /// - Parameter token: the header `X-Gitlab-Token`.
-  /// - Throws: as ``checkGitHub(_:of:from:)``.
+  /// - Throws: as ``checkGitHub(_:of:isCommon:from:)``.
   func checkGitLab(_ token: String?, from source: WebhookSource) throws(HTTPFault) {
-    let secret = try secret(gitlab, of: source, setting: "BATON_GITLAB_WEBHOOK_SECRET")
-    guard let token, ConstantTime.equal(token, secret.reveal()) else {
+    let secrets = try secrets(gitlab, of: source, setting: "BATON_GITLAB_WEBHOOK_SECRET")
+    guard let token, ConstantTime.matches(token, secrets) else {
       throw HTTPFault(.unauthorized, "X-Gitlab-Token is not the token of this webhook")
     }
   }
 
-  /// An integration's own secret wins over the setting: somebody has put it there so that no other counts.
-  private func secret(_ common: Secret?, of source: WebhookSource?, setting: String) throws(HTTPFault) -> Secret {
-    if let source, let ciphertext = source.secretCiphertext {
-      guard let cipher, let own = try? cipher.open(ciphertext, for: source.integrationID) else {
-        throw .unavailable("this webhook's own secret does not open: set the BATON_ENCRYPTION_KEY it was stored with")
-      }
-      return own
-    }
-    guard let common else {
-      throw .unavailable("this webhook is off: set \(setting), or give the integration a secret of its own")
-    }
+  private func secrets(_ common: SecretList?, of source: WebhookSource?, setting: String) throws(HTTPFault)
+    -> SecretList
+  {
+    if let own = try ownSecret(of: source) { return own }
+    guard let common else { throw Self.isOff(setting) }
     return common
+  }
+
+  /// An integration's own secret wins over the setting: it was put there so that no other counts.
+  private func ownSecret(of source: WebhookSource?) throws(HTTPFault) -> SecretList? {
+    guard let source, let ciphertext = source.secretCiphertext else { return nil }
+    guard let cipher, let text = try? cipher.open(ciphertext, in: .webhookSecret(of: source.integrationID)),
+      let own = SecretList(separated: text.reveal())
+    else {
+      throw .unavailable("this webhook's own secret does not open: set the BATON_ENCRYPTION_KEY it was stored with")
+    }
+    return own
+  }
+
+  static func isOff(_ setting: String) -> HTTPFault {
+    .unavailable("this webhook is off: set \(setting), or give the integration a secret of its own")
   }
 
   /// The 32 bytes of `sha256=<hex>`.

@@ -21,7 +21,7 @@ extension Consumer {
         reviewID: lease.reviewID, attempt: lease.attempt, agentVersion: agentVersion, prepared: prepared)
       await write(record, report, lease, trace)
       logger.debug("review dispatched", metadata: metadata(lease, trace))
-      // Also where it could not be recorded: the worker has said yes, and the reaper reconciles the row.
+      // Also if it could not be recorded: the worker has said yes, and the reaper reconciles the row.
       settle(hand.end(lease), .acknowledge, .dispatched)
     case .overtaken:
       settle(hand.end(lease), .reject, .duplicate)
@@ -83,7 +83,7 @@ extension Consumer {
 
   /// Repeats a statement until it succeeds, Postgres refuses it, this process has drained for too long, or the deliveries that wait for it
   /// have been held for as long as they may be.
-  /// - Returns: nil where it was given up.
+  /// - Returns: nil if it was given up.
   private func untilWritten<Result: Sendable>(
     _ what: String, _ statement: @Sendable () async throws -> Result
   ) async -> Result? {
@@ -98,7 +98,7 @@ extension Consumer {
     return await outage.untilItWorks(what, while: goesOn, statement)
   }
 
-  /// How a delivery that was not dispatched is told and counted.
+  /// How a delivery that was not dispatched is logged and counted.
   private struct Note {
     var level: Logger.Level
     var what: String
@@ -116,8 +116,8 @@ extension Consumer {
     var message: String { "\(what): \(reason)" }
   }
 
-  /// Writes what is next into the row, and rejects the deliveries after that. While Postgres is away they are held.
-  /// - Parameter statement: answers the row's new status; nil where the lease was no longer ours.
+  /// Writes what is next into the row, and rejects the deliveries after that. While Postgres is unreachable, they are held.
+  /// - Parameter statement: answers the row's new status; nil if the lease was no longer ours.
   private func write(
     _ lease: Lease, _ trace: TraceContext, _ note: Note, _ statement: @Sendable () async throws -> ReviewStatus?
   ) async {
@@ -132,7 +132,7 @@ extension Consumer {
       logger.log(level: note.level, "review \(note.message)", metadata: metadata(lease, trace))
       settle(deliveries, .reject, note.outcome)
     case .some(nil):
-      // The lease was no longer ours: whoever has the row now decides.
+      // The lease was no longer ours: the row's present holder decides.
       logger.notice("overtaken: \(note.message)", metadata: metadata(lease, trace))
       settle(deliveries, .reject, .duplicate)
     case nil:

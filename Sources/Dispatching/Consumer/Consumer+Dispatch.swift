@@ -13,6 +13,8 @@ extension Consumer {
   private static let suspiciousLosses = 3
   /// Until a review that has come to such a process is claimed again, for another one.
   private static let aloneDelay: Duration = .seconds(1)
+  /// Until a review whose token needs a key that is not here is tried again.
+  private static let keyDelay: Duration = .seconds(60)
   /// A lease that is younger is as fresh as another look at the row would be.
   private static let freshness: Duration = .milliseconds(100)
   /// What a look at the row may take before another one is due.
@@ -62,6 +64,7 @@ extension Consumer {
   private func attempt(
     _ review: LeasedReview, _ lease: Lease, _ trace: TraceContext, leased: ContinuousClock.Instant
   ) async -> Ending {
+    if let fault = keys.fault { return .postponed(fault, outageDelay()) }
     if let wait = workerIsOut() { return .postponed(outageReason, wait) }
     let payload: PreparedPayload
     switch await prepare(review, lease) {
@@ -108,6 +111,11 @@ extension Consumer {
     case (.failure(.transient(let message, nil)), _): return .failure(NotPrepared(ending: .retry(message)))
     case (.failure(.outage(_, let message, let retryAfter)), _):
       return .failure(NotPrepared(ending: .postponed(message, retryAfter ?? outageDelay())))
+    case (.failure(.keyMissing(let message)), _):
+      // With a wrong key, this process takes nothing more, and another one has the review soon. With this row's key alone missing, the
+      // review waits for the operator.
+      let isWrong = await keys.look() != nil
+      return .failure(NotPrepared(ending: .postponed(message, isWrong ? outageDelay() : Self.keyDelay)))
     }
   }
 

@@ -35,10 +35,10 @@ extension Consumer {
 
   private func decide(_ ticket: Ticket, _ delivery: Delivery, _ trace: TraceContext) async {
     var verdict = await takeLease(ticket, delivery)
-    // What another process has leased is not missed. What is only locked may be: it stays undecided while it waits here.
+    // A ticket that another process has leased is not counted as missing. One that is only locked may be: it stays undecided here.
     if verdict == .held { census.decided(delivery) }
     if let waiting = verdict, waiting == .held || waiting == .locked { verdict = await held.wait(ticket, waiting) }
-    // Without a verdict, the delivery stays undecided here until it is the queue's again.
+    // Without a verdict, the delivery stays undecided here until it is back in the queue.
     guard let verdict else { return hand.decided() }
     census.decided(delivery)
     switch verdict {
@@ -63,7 +63,7 @@ extension Consumer {
       settle([delivery], .reject, .duplicate)
     case .held, .locked:
       hand.decided()
-      // Shutting down: another consumer waits for it. Otherwise too many wait already, or it has for too long: the reaper covers it.
+      // Shutting down: another consumer takes over the wait. Otherwise too many wait already, or this one too long: the reaper covers it.
       settle([delivery], flow.isDraining ? .giveBack : .reject, .returned)
     case .unknown:
       hand.decided()
@@ -85,7 +85,7 @@ extension Consumer {
     await decide(ticket, delivery, trace)
   }
 
-  /// Between tries of a locked row. Mostly it is another statement of Baton's that has it, for a millisecond or two.
+  /// Between tries of a locked row. Mostly another statement of Baton's holds the lock, for a millisecond or two.
   private static let lockWaits: [Duration] = [.milliseconds(5), .milliseconds(20), .milliseconds(80)]
 
   /// Takes the lease, through an outage of Postgres if need be.
@@ -129,7 +129,7 @@ extension Consumer {
     }
   }
 
-  /// Puts a copy of a ticket in its place, before the broker takes it for poison: what an outage has given back was not its fault.
+  /// Replaces a ticket by a copy before the broker takes it for poison: deliveries given back during an outage were not its fault.
   /// - Returns: whether the delivery is settled with that.
   private func renew(_ delivery: Delivery) async -> Bool {
     guard await tickets.renew(delivery) == .confirmed else { return false }
@@ -182,7 +182,7 @@ extension Consumer {
     settle([delivery], .giveBack, .returned)
   }
 
-  /// How long poison is kept here while no dead letter can be published: then others get its place, and at the delivery limit the broker
-  /// moves it to the dead letters itself.
+  /// How long poison is kept here while no dead letter can be published. After that others get its place, and at the delivery limit the
+  /// broker moves it to the dead letters itself.
   private static let deadLetterTimeMax: Duration = .seconds(60)
 }

@@ -25,13 +25,14 @@ package struct Consumer: Service {
     package var worker: WorkerClient
     package var workerURL: String
     package var workerCircuit: Circuit
+    package var keys: KeyWatch
     package var holderState: HolderState
     package var metrics: BatonMetrics
 
     package init(
       store: ReviewStore, deliveries: AMQPConsumer, tickets: TicketPublisher, preparer: any PayloadPreparer,
-      worker: WorkerClient, workerURL: String, workerCircuit: Circuit, holderState: HolderState,
-      metrics: BatonMetrics
+      worker: WorkerClient, workerURL: String, workerCircuit: Circuit, keys: KeyWatch = KeyWatch { nil },
+      holderState: HolderState, metrics: BatonMetrics
     ) {
       self.store = store
       self.deliveries = deliveries
@@ -40,6 +41,7 @@ package struct Consumer: Service {
       self.worker = worker
       self.workerURL = workerURL
       self.workerCircuit = workerCircuit
+      self.keys = keys
       self.holderState = holderState
       self.metrics = metrics
     }
@@ -52,6 +54,7 @@ package struct Consumer: Service {
   let worker: WorkerClient
   let workerURL: String
   let circuit: Circuit
+  let keys: KeyWatch
   let holderState: HolderState
   let metrics: BatonMetrics
   let holder: Holder.ID
@@ -77,6 +80,7 @@ package struct Consumer: Service {
     worker = dependencies.worker
     workerURL = dependencies.workerURL
     circuit = dependencies.workerCircuit
+    keys = dependencies.keys
     holderState = dependencies.holderState
     metrics = dependencies.metrics
     self.holder = holder
@@ -109,7 +113,7 @@ package struct Consumer: Service {
   /// What keeps this consumer from consuming, for `/readyz`; nil where all is well.
   package var fault: String? {
     if let outage = outage.duration { return "Postgres has not answered for \(outage.components.seconds) s" }
-    return flow.fault
+    return keys.fault ?? flow.fault
   }
 
   /// Why the worker cannot be called, for `/readyz`; nil if it can.
@@ -118,6 +122,8 @@ package struct Consumer: Service {
   /// Consumes until the service is shut down, then drains: what is in hand is finished, or handed back when
   /// BATON_DRAIN_TIMEOUT is over.
   package func run() async throws {
+    // Before the first delivery, so that a process with a wrong key takes none.
+    if await keys.look() != nil { await pauseConsuming() }
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await source.run() }
       group.addTask { await watch() }
@@ -171,11 +177,17 @@ package struct Consumer: Service {
       hand.interruptOverdue(at: .now)
       metrics.inflightReviews.set(hand.count)
       metrics.circuitOpen(.worker).set(circuit.openFor == nil ? 0 : 1)
-      await flow.keepFlowing(
-        inFlight: hand.count + hand.undecidedCount, isCircuitOpen: circuit.openFor != nil,
-        circuitReason: circuit.reason, isHolderAway: holderState.isAway, outage: outage.duration,
-        isDatabaseBack: { await self.isDatabaseBack() })
+      await keys.keepLooking()
+      await pauseConsuming()
     }
+  }
+
+  /// Stops or goes on taking deliveries, as things are now.
+  private func pauseConsuming() async {
+    await flow.keepFlowing(
+      inFlight: hand.count + hand.undecidedCount, keyFault: keys.fault, isCircuitOpen: circuit.openFor != nil,
+      circuitReason: circuit.reason, isHolderAway: holderState.isAway, outage: outage.duration,
+      isDatabaseBack: { await self.isDatabaseBack() })
   }
 
   /// By a lease of nothing: it needs what every lease needs. Postgres may answer, and the table be locked for a migration.

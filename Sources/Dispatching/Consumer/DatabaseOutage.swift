@@ -16,7 +16,7 @@ final class DatabaseOutage: Sendable {
 
   init(logger: Logger) { self.logger = logger }
 
-  /// Since when no statement has succeeded; nil while all is well.
+  /// Since when no statement has succeeded; nil while statements succeed.
   var duration: Duration? { state.withLock { $0.since.map { .now - $0 } } }
 
   /// For how long a locked row is waited for before the log names it.
@@ -24,7 +24,7 @@ final class DatabaseOutage: Sendable {
 
   /// Repeats a statement until it succeeds. A locked row is waited for alone, and is no outage.
   /// - Parameter goesOn: asked after each failure, with its error; false ends it.
-  /// - Returns: nil where it was given up.
+  /// - Returns: nil if it was given up.
   func untilItWorks<Result: Sendable>(
     _ what: String, while goesOn: (any Error) -> Bool, _ statement: () async throws -> Result
   ) async -> Result? {
@@ -53,7 +53,7 @@ final class DatabaseOutage: Sendable {
     }
   }
 
-  /// Whether Postgres answers, and refuses this one statement: repeating it is no use, and no other has to wait for it.
+  /// Whether Postgres answers, and refuses this one statement: repeating it is useless, and no other statement has to wait for it.
   static func isRefusal(_ error: any Error) -> Bool {
     if error is RowLocked { return false }
     guard let error = error as? PostgresError else { return true }

@@ -15,6 +15,7 @@ final class DeliveryFlow: Sendable {
   }
 
   private enum Pause: Equatable {
+    case keyMissing
     case circuitOpen
     case holderAway
     case databaseAway
@@ -58,7 +59,8 @@ final class DeliveryFlow: Sendable {
 
   /// Called every second.
   func keepFlowing(
-    inFlight: Int, isCircuitOpen: Bool, circuitReason: String?, isHolderAway: Bool, outage: Duration?,
+    inFlight: Int, keyFault: String?, isCircuitOpen: Bool, circuitReason: String?, isHolderAway: Bool,
+    outage: Duration?,
     isDatabaseBack: () async -> Bool
   ) async {
     guard !isDraining else { return }
@@ -69,6 +71,10 @@ final class DeliveryFlow: Sendable {
       set(.databaseAway)
       await source.stopConsuming(endsDeliveries: false)
       source.rebuildChannel()
+    case nil where keyFault != nil:
+      logger.error("taking no deliveries until the key fits: \(keyFault ?? "")")
+      set(.keyMissing)
+      await source.stopConsuming(endsDeliveries: false)
     case nil where isCircuitOpen:
       logger.warning(
         "the worker is out: taking no deliveries until it answers", metadata: ["reason": "\(circuitReason ?? "")"])
@@ -80,12 +86,12 @@ final class DeliveryFlow: Sendable {
       await source.stopConsuming(endsDeliveries: false)
     case nil:
       await proveConsuming(inFlight: inFlight)
-    case .circuitOpen where !isCircuitOpen, .holderAway where !isHolderAway,
+    case .keyMissing where keyFault == nil, .circuitOpen where !isCircuitOpen, .holderAway where !isHolderAway,
       .databaseAway where await isDatabaseBack():
       logger.notice("taking deliveries again")
       set(nil)
       source.resumeConsuming()
-    case .circuitOpen, .holderAway, .databaseAway: break
+    case .keyMissing, .circuitOpen, .holderAway, .databaseAway: break
     }
   }
 

@@ -4,7 +4,7 @@ internal import Reviews
 internal import Telemetry
 
 /// Tickets whose reviews another process has leased, or another transaction has locked, looked at again all together until each is
-/// decided. They wait for each other only, never the batches of those that can be decided at once.
+/// decided. They wait for each other only; they never hold up batches that can be decided at once.
 ///
 /// The broker's redelivery is the fast way back after a kill: the ticket is here within milliseconds, and the lease
 /// becomes free as soon as the dead holder's lock has been free for two seconds.
@@ -57,7 +57,7 @@ actor HeldTickets {
     }
   }
 
-  /// Lets go of everything: this process is shutting down.
+  /// Releases all waiting tickets: this process is shutting down.
   func close() {
     isClosed = true
     for waiter in waiters { resume(waiter, .held) }

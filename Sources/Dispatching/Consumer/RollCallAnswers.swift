@@ -12,7 +12,7 @@ struct RollCallAnswers {
   let census: TicketCensus
   let holder: Holder.ID
   let logger: Logger
-  /// No later than this a delivery last went back to the queue.
+  /// The latest time at which a delivery can have gone back to the queue.
   private var lastGivenBack: Timestamp?
 
   private static let interval: Duration = .seconds(1)
@@ -50,7 +50,7 @@ struct RollCallAnswers {
   }
 
   /// The reviews whose undecided tickets this process has, among all that the broker had sent it when this was called.
-  /// - Returns: nil where that cannot be said now.
+  /// - Returns: nil if that cannot be said now.
   private func undecidedByNow() async throws -> [UUID]? {
     let position = try await source.catchUp()
     let deadline = ContinuousClock.now + Self.readingMax

@@ -31,7 +31,7 @@ final class TicketCensus: Sendable {
   /// A delivery was received, or its lease was dropped: its lease is to be decided.
   func received(_ delivery: Delivery) {
     state.withLock { state in
-      // One of an earlier channel is the queue's again.
+      // A delivery of an earlier channel is back in the queue.
       guard delivery.generation >= state.channel.generation else { return }
       if delivery.generation > state.channel.generation {
         state.follow(AMQPConsumer.Channel(generation: delivery.generation, isOpen: true))
@@ -41,7 +41,7 @@ final class TicketCensus: Sendable {
     }
   }
 
-  /// The row says what becomes of the delivery's review.
+  /// The row now says what is next for the delivery's review.
   func decided(_ delivery: Delivery) {
     state.withLock { state in
       guard delivery.generation == state.channel.generation else { return }

@@ -58,7 +58,7 @@ final class WorkInHand: Sendable {
 
   private let state = Mutex(State())
 
-  /// Reviews in hand.
+  /// Reviews in flight.
   var count: Int { state.withLock { $0.works.count } }
 
   /// Deliveries for which no lease was decided yet.
@@ -67,7 +67,7 @@ final class WorkInHand: Sendable {
   /// When the newest review was claimed whose ticket came here first and was leased.
   var leasedUpTo: Timestamp? { state.withLock { $0.leasedUpTo } }
 
-  /// A delivery has come in, and its lease is to be decided.
+  /// A delivery has arrived, and its lease is to be decided.
   func received() { state.withLock { $0.undecided += 1 } }
 
   /// A delivery's lease was decided, or the delivery is settled or gone.
@@ -89,7 +89,7 @@ final class WorkInHand: Sendable {
   }
 
   /// Adds a delivery to the work that stands for the same review.
-  /// - Returns: false where that work has ended meanwhile.
+  /// - Returns: false if that work has ended.
   func adopt(_ ticket: Ticket, _ delivery: Delivery) -> Bool {
     state.withLock { state in
       guard state.works[Key(ticket)] != nil else { return false }
@@ -122,7 +122,7 @@ final class WorkInHand: Sendable {
   }
 
   /// The preparation has ended.
-  /// - Returns: why, where it was ended from outside.
+  /// - Returns: why, if it was ended from outside.
   func prepared(_ lease: Lease) -> Interruption? {
     state.withLock { state in
       state.change(lease) { work in

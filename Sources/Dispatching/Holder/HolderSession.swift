@@ -4,10 +4,10 @@ package import Resilience
 package import ReviewStore
 internal import ServiceLifecycle
 
-/// Keeps this process known as a holder, and hears the notifications, on a session of its own.
+/// Keeps this process known as a holder, and receives the notifications, on a session of its own.
 ///
 /// Each session listens, enters the holder's row and takes its lock as one step, which is repeated with each reconnect. The session
-/// also sends the heartbeats: no slow statement and no busy pool delays them. While it is away or does not answer, the heartbeats
+/// also sends the heartbeats: no slow statement and no busy pool delays them. While it is disconnected or does not answer, the heartbeats
 /// go through the pool, so that what this process holds stays its own.
 ///
 /// Listed before the roles that claim or lease, so that it stops after them: it leaves when they have drained.
@@ -31,9 +31,9 @@ package struct HolderSession: Service {
     package static let outbox = "baton_outbox"
   }
 
-  /// When the session has not answered for so long, the heartbeats go through the pool as well.
+  /// When the session has not answered for this time, the heartbeats go through the pool as well.
   private static let poolAfter: Duration = .seconds(1)
-  /// A session that has not answered for so long is replaced: its server may be gone without a word.
+  /// A session that has not answered for this time is replaced: its server may be gone without closing it.
   private static let replaceAfter: Duration = .seconds(5)
 
   /// - Parameters:
@@ -117,7 +117,7 @@ package struct HolderSession: Service {
       do {
         try await store.signOn(holder, on: session)
       } catch {
-        // Without a row and its lock this session is none: the whole step is repeated.
+        // Without a row and its lock this session is useless: the whole step is repeated.
         listener.reconnect()
         throw error
       }

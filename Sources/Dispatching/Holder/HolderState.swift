@@ -14,13 +14,13 @@ package final class HolderState: Sendable {
     var answeredAt: ContinuousClock.Instant?
   }
 
-  /// For how long the session may be away before deliveries are paused: a reconnect usually takes less.
+  /// For how long the session may be disconnected before deliveries are paused: a reconnect usually takes less.
   package static let patience: Duration = .seconds(3)
 
   private let state = Mutex(State())
   private let timeout: Duration
 
-  /// - Parameter timeout: BATON_LEASE: without a heartbeat for so long the others take this process for dead.
+  /// - Parameter timeout: BATON_LEASE: without a heartbeat for so long, other processes consider this one dead.
   package init(timeout: Duration) { self.timeout = timeout }
 
   /// Whether new work may be taken now.

@@ -23,7 +23,7 @@ package struct Producer: Service {
   private static let batchesInFlight = 4
   /// How soon a queue that was full is looked at again while more is due: consumers take a thousand tickets in a third of a second.
   private static let fullQueueInterval: Duration = .milliseconds(100)
-  /// Rows claimed before the broker has said how full the queue is: a lone review shall not wait for the answer.
+  /// Rows claimed before the broker has said how full the queue is: a single review does not wait for the answer.
   private static let unaskedMax = 20
 
   package init(
@@ -62,7 +62,7 @@ package struct Producer: Service {
             continue
           }
           try await lookForMissedVisits(&missed)
-          // Without a connection, and while tickets are owed, nothing is claimed; that they are published wakes, as the reconnect does.
+          // Without a connection, and while tickets are owed, nothing is claimed. The reconnect wakes this loop, as does the last owed ticket.
           if publisher.tickets.publisher.isConnected, publisher.room > 0 { _ = try await runOnce(&queue) }
           failures = 0
           if notice.worked() { logger.notice("claiming again") }
@@ -132,7 +132,7 @@ package struct Producer: Service {
     var pass = Pass()
     try await withThrowingTaskGroup(of: Int.self) { group in
       var inFlight = 0
-      // A lone review does not wait until the broker has said how full the queue is.
+      // A single review does not wait until the broker has said how full the queue is.
       async let asked = roomInQueue()
       let unasked = max(0, min(queue.count, Self.unaskedMax, publisher.room))
       if unasked > 0 {
@@ -151,7 +151,7 @@ package struct Producer: Service {
           pass.published += try await group.next() ?? 0
           inFlight -= 1
         }
-        // Consumers have taken from it meanwhile.
+        // Consumers have taken from it in the meantime.
         if queue.count <= 0 { queue.count = try await roomInQueue() }
       }
       queue.isInTheWay = mayBeMore && queue.count <= 0
@@ -161,7 +161,7 @@ package struct Producer: Service {
   }
 
   /// Claims a batch, and publishes it while the next is claimed. Both run in tasks of their own: a claim that is made is published,
-  /// whatever is cancelled meanwhile.
+  /// even if the caller is cancelled.
   /// - Returns: how many were claimed.
   private func claimAndPublish(limit: Int, _ group: inout ThrowingTaskGroup<Int, any Error>) async throws -> Int {
     let claims = try await Task { try await claim(limit: limit) }.value

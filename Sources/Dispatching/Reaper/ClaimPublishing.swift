@@ -2,7 +2,7 @@ internal import ReviewStore
 internal import Synchronization
 
 /// Publishes pages of claims next to each other: the next page, and the next pass, do not wait for the broker's confirms of the last one.
-/// What has begun is ended whatever happens to the caller.
+/// What has begun is finished whatever happens to the caller.
 final class ClaimPublishing: Sendable {
   fileprivate struct State {
     var pages: [UInt64: Task<Void, Never>] = [:]

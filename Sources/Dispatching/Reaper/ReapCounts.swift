@@ -29,7 +29,7 @@ package struct ReapCounts: Sendable, Codable, Equatable, CustomStringConvertible
 
   package init() {}
 
-  /// Takes in what came of asking the worker.
+  /// Takes over the results of asking the worker.
   mutating func take(_ asked: ReapCounts) {
     reconciled = asked.reconciled
     forgotten = asked.forgotten

@@ -20,10 +20,10 @@ package struct Reaper: Service {
   /// What a reaper works with.
   package struct Dependencies: Sendable {
     package var store: ReviewStore
-    /// Recovery's own, which nothing else uses: what is slow elsewhere in this process does not stand in front of it. Closed at the end.
+    /// Recovery's own, which nothing else uses: slow work elsewhere in this process does not delay it. Closed at the end.
     package var recoveryPool: PostgresPool
     package var publisher: ClaimPublisher
-    /// nil where no worker is set: silent reviews are then left alone.
+    /// nil if no worker is set: silent reviews are then left alone.
     package var worker: WorkerClient?
     package var workerURL: String
     /// Whether new work may be taken.
@@ -79,7 +79,7 @@ package struct Reaper: Service {
 
   /// One pass: recovery first, then, for a limited time, the worker.
   /// - Parameters:
-  ///   - cancels: delivered next to the questions; nil where no worker is set.
+  ///   - cancels: delivered next to the questions; nil if no worker is set.
   ///   - askingMax: for the worker's answers; what is left then is counted.
   package func runOnce(cancels: CancelDelivery?, askingMax: Duration) async throws -> ReapCounts {
     var counts = try await recovery.runOnce()

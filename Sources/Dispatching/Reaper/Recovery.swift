@@ -104,7 +104,7 @@ struct Recovery: Sendable {
     return (counts, hasSuspects ?? false)
   }
 
-  /// - Returns: nil where the broker cannot be reached, or takes nothing.
+  /// - Returns: nil if the broker cannot be reached, or takes nothing.
   private func messagesReady() async -> Int? {
     guard !publisher.tickets.publisher.isBlocked else { return nil }
     return try? await publisher.tickets.status().messagesReady

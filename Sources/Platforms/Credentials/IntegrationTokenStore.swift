@@ -1,4 +1,5 @@
 package import FoundationEssentials
+internal import Reviews
 
 /// Where the tokens of integrations are kept, as far as they are renewed here.
 package protocol IntegrationTokenStore: Sendable {
@@ -53,14 +54,19 @@ package struct StoredTokens: Sendable, Equatable {
   /// `token_ciphertext`.
   package var own: [UInt8]?
   package var ofProjects: [String: ProjectToken]
+  /// How a new token has to be sealed, as the store says it.
+  package var format: TokenCipher.Format
 
-  /// - Parameter metadata: the text of `metadata`; what in it are no project tokens is left aside.
-  package init(own: [UInt8]?, metadata: String?) {
+  /// - Parameters:
+  ///   - metadata: the text of `metadata`; what in it are no project tokens is left aside.
+  ///   - format: how a new token has to be sealed.
+  package init(own: [UInt8]?, metadata: String?, format: TokenCipher.Format = .keyed) {
+    self.format = format
     struct Metadata: Decodable {
       var project_tokens: [String: ProjectToken]?
     }
     self.own = own
-    let wire = metadata.flatMap { try? JSONDecoder().decode(Metadata.self, from: Data($0.utf8)) }
+    let wire = metadata.flatMap { try? JSONCoding.decode(Metadata.self, from: Data($0.utf8)) }
     ofProjects = wire?.project_tokens ?? [:]
   }
 

@@ -34,8 +34,19 @@ enum FeedbackFault: Error, Sendable {
   case call(APIFault)
   /// It may go better later.
   case wait(String, Duration?)
+  /// This process lacks the key of the stored token.
+  case keyMissing(String)
   /// There is nothing to write with, or nowhere to write to.
   case impossible(String)
+}
+
+extension FeedbackFault {
+  init(_ fault: SealedTokenFault) {
+    switch fault {
+    case .keyMissing(let message): self = .keyMissing(message)
+    case .damaged(let message): self = .impossible(message)
+    }
+  }
 }
 
 extension FeedbackAnswer {
@@ -43,6 +54,7 @@ extension FeedbackAnswer {
     switch fault {
     case .impossible(let reason): self = .refused(reason)
     case .wait(let reason, let delay): self = .later(reason, retryAfter: delay)
+    case .keyMissing(let reason): self = .blocked(reason)
     case .call(.missing): self = .refused("it answered 404: not there, or not shown to this token")
     case .call(.unauthorized(let message)), .call(.refused(let message)): self = .refused(message)
     case .call(.rateLimited(let delay)): self = .later("the rate limit is used up", retryAfter: delay)

@@ -34,10 +34,10 @@ struct GitHubFeedback: Sendable {
   }
 
   private func open(_ ciphertext: [UInt8], of integration: Integration) throws(FeedbackFault) -> Secret {
-    do {
-      return try cipher.open(ciphertext, for: integration.id)
+    do throws(SealedTokenFault) {
+      return try cipher.openToken(ciphertext, in: .token(of: integration.id))
     } catch {
-      throw .impossible("the integration's token does not open with BATON_ENCRYPTION_KEY")
+      throw FeedbackFault(error)
     }
   }
 

@@ -107,6 +107,7 @@ extension FeedbackFault {
     case .permanent(_, let message): self = .impossible(message)
     case .retry(let message): self = .wait(message, nil)
     case .wait(let message, let delay): self = .wait(message, delay)
+    case .keyMissing(let message): self = .keyMissing(message)
     case .call(let fault, _): self = .call(fault)
     }
   }

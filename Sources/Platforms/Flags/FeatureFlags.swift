@@ -4,6 +4,6 @@ package import Reviews
 package protocol FeatureFlags: Sendable {
   /// The agent version for an owner whose configuration names none; nil for the worker's own.
   ///
-  /// Never fails, and is never worth waiting for: within two seconds, and once in a while only.
+  /// Never fails, and rarely waits: for at most two seconds, and not for every call.
   func agentVersion(for owner: Owner) async -> String?
 }

@@ -1,5 +1,6 @@
 package import AsyncHTTPClient
 internal import FoundationEssentials
+package import HTTPTrust
 package import Logging
 internal import NIOHTTP1
 internal import Resilience
@@ -48,15 +49,16 @@ package final class PostHogFlags: FeatureFlags {
   ///   - key: the project's API key.
   ///   - fallback: decides where PostHog cannot.
   ///   - timeout: for one call, whole.
+  ///   - trust: which certificates PostHog may have.
   /// - Returns: nil where the URL is none.
   package init?(
     url: String, key: Secret, fallback: SettingsFlags, httpClient: HTTPClient, timeout: Duration = .seconds(2),
-    now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }, logger: Logger
+    trust: HTTPTrust = HTTPTrust(), now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }, logger: Logger
   ) {
     guard let base = APIBase(url) else { return nil }
     client = APIClient(
       base: base, httpClient: httpClient, timeout: timeout, now: { Date() }, limits: RateLimits(),
-      answers: AnswerCache())
+      answers: AnswerCache(), trust: trust)
     self.key = key
     self.fallback = fallback
     self.now = now

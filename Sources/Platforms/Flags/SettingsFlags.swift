@@ -6,7 +6,7 @@ package import Reviews
 /// Who belongs to the share follows from owner and version alone: the same in every process and after every restart. A larger
 /// share holds all of the smaller one, and each version is tried with other owners first.
 package struct SettingsFlags: FeatureFlags, Equatable {
-  /// nil: no version for anybody.
+  /// nil: no owner gets a version.
   package var version: String?
   /// How many of a hundred owners get it.
   package var percent: Int

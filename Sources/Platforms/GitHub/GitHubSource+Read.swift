@@ -27,7 +27,7 @@ extension GitHubSource {
     }
     let summary = try await Self.unlessRateLimited(summaryAnswer)
     let inlineComments = try await Self.unlessRateLimited(inlineAnswer)
-    let repository = pull.base.repo?.full_name ?? review.repoFullName
+    let repository = Self.repository(pull.base.repo?.full_name, of: review)
     let facts = PullRequestFacts(
       title: pull.title, author: pull.user?.login ?? review.prAuthor, description: pull.body ?? "",
       isDraft: pull.draft ?? false, isFork: pull.head.repo?.full_name != repository, headSha: pull.head.sha,

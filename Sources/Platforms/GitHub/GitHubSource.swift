@@ -78,7 +78,11 @@ extension GitHubSource {
       return .anonymous(hint: "The review names no integration, so no token was sent.")
     }
     if let ciphertext = integration.tokenCiphertext {
-      return .token(try cipher.openToken(ciphertext, of: integration))
+      do throws(SealedTokenFault) {
+        return .token(try cipher.openToken(ciphertext, in: .token(of: integration.id)))
+      } catch {
+        throw PreparationError(error)
+      }
     }
     guard let installation = integration.installationId else {
       return .anonymous(hint: "The integration holds neither an installation nor a token, so none was sent.")

@@ -11,7 +11,7 @@ enum GitHubWire {
   struct Branch: Decodable, Sendable {
     var ref: String
     var sha: String
-    /// nil where a fork was deleted.
+    /// nil if a fork was deleted.
     var repo: Repository?
   }
 
@@ -44,7 +44,7 @@ enum GitHubWire {
     var path: String
     var body: String?
     var user: User?
-    /// nil where the comment's line is no longer part of the diff.
+    /// nil if the comment's line is no longer part of the diff.
     var position: Int?
     var line: Int?
     var original_line: Int?

@@ -62,7 +62,8 @@ final class InstallationTokens: Sendable {
 
   private func mint(_ installation: String) async throws -> Token {
     guard let jwt = try? app.token(now: client.now()) else {
-      throw APIFault.refused(message: "the app's key cannot sign")
+      // Sorted with GitHub's own 401: it is the app's key, not the installation.
+      throw APIFault.unauthorized(message: "the app's key cannot sign")
     }
     let answer = try await client.post(
       "/app/installations/\(installation.percentEncoded)/access_tokens",

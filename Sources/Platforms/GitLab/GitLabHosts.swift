@@ -35,7 +35,7 @@ package struct GitLabHosts: Sendable, Equatable {
     guard allows(base) else {
       throw .notAllowed(authority: base.authority, allowed: entries.sorted().joined(separator: ", "))
     }
-    guard base.scheme == "https" || base.isLoopback else { throw .withoutTLS(authority: base.authority) }
+    guard base.keepsSecrets else { throw .withoutTLS(authority: base.authority) }
     return GitLabInstance(base: base)
   }
 

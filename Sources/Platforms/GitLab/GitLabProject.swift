@@ -9,10 +9,10 @@ struct GitLabAPI: Sendable {
 
   /// The project of a merge request.
   /// - Parameters:
-  ///   - id: its number, where that is known.
+  ///   - id: its number, if known.
   ///   - path: `group/project`, plain.
-  ///   - url: the merge request's own address, which decides where the integration names no instance.
-  /// - Returns: nil where the path is none, so that it cannot lead to another one.
+  ///   - url: the merge request's own address, which decides if the integration names no instance.
+  /// - Returns: nil if it is not a path, so that it cannot lead to another one.
   func project(
     _ id: Int64?, path: String, mergeRequest url: String, integration: Integration?
   ) throws(GitLabHosts.Fault) -> GitLabProject? {
@@ -32,18 +32,18 @@ struct GitLabProject: Sendable {
   let client: APIClient
   /// Its number or path, plain.
   let name: String
-  /// Whose token is used; nil where there is none.
+  /// Whose token is used; nil if there is none.
   let integration: Integration?
   let tokens: GitLabTokens
 
   /// `/projects/{id}`, encoded.
   var path: String { "/projects/\(name.percentEncoded)" }
 
-  /// Makes calls with the project's token, which is renewed where need be. It may have been renewed elsewhere, or withdrawn,
+  /// Makes calls with the project's token, which is renewed if necessary. It may have been renewed elsewhere, or withdrawn,
   /// since it was found good: on the first 401 it is looked at again.
   /// - Parameters:
   ///   - lifetime: how long the token is needed.
-  ///   - body: gets nil where the integration has no token, or the review no integration.
+  ///   - body: gets nil if the integration has no token, or the review no integration.
   func withToken<Value: Sendable>(
     for lifetime: Duration, _ body: (GitLabTokens.Grant?) async throws(CollectFailure) -> Value
   ) async throws(CollectFailure) -> Value {

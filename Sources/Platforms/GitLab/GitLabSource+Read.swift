@@ -24,7 +24,7 @@ extension GitLabSource {
     }
     let summary = try await Self.unlessRateLimited(summaryAnswer)
     let inlineComments = try await Self.unlessRateLimited(inlineAnswer)
-    let path = Self.projectPath(of: request) ?? review.repoFullName
+    let path = Self.repository(Self.projectPath(of: request), of: review)
     let facts = PullRequestFacts(
       title: request.title, author: request.author?.username ?? review.prAuthor,
       description: request.description ?? "", isDraft: request.draft ?? request.work_in_progress ?? false,

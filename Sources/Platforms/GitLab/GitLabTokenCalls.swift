@@ -3,17 +3,17 @@ internal import Reviews
 
 /// The calls about a token itself, on one GitLab instance and for one project.
 struct GitLabTokenCalls: Sendable {
-  /// How long a new token is asked to live: GitLab's own limit where nobody has set another. Without it a rotated token
+  /// The lifetime requested for a new token: GitLab's own limit unless its administrator has set another. Without it a rotated token
   /// would live for one week.
   static let dayCount = 365
 
   /// What a token is.
   struct Identity: Sendable, Equatable {
-    /// nil where GitLab did not say.
+    /// nil if GitLab did not say.
     var userID: Int64?
     /// Whether it is a person's: only such a token can make others.
     var isPersonal: Bool
-    /// nil where it does not end, or GitLab did not say.
+    /// nil if it does not end, or GitLab did not say.
     var expires: Date?
   }
 
@@ -29,8 +29,8 @@ struct GitLabTokenCalls: Sendable {
   /// The project as one encoded segment: its number or its path.
   let project: String
 
-  /// Asks whose a token is and until when it lives, both at once.
-  /// - Returns: nil where GitLab does not accept it any more. What GitLab does not tell (an old version, a narrow scope) is
+  /// Asks whose token it is and when it expires, both at once.
+  /// - Returns: nil if GitLab does not accept it any more. What GitLab does not report (an old version, a narrow scope) is
   ///   left open: then the token is used as it is.
   func identity(of token: Secret) async throws(APIFault) -> Identity? {
     let caller = GitLabSource.caller(token)

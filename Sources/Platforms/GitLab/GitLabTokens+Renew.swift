@@ -27,7 +27,7 @@ extension GitLabTokens {
   private func identity(
     of candidate: Candidate, _ place: Place
   ) async throws(CollectFailure) -> GitLabTokenCalls.Identity? {
-    let secret = try open(candidate.ciphertext, place)
+    let secret = try open(candidate, place)
     do {
       return try await place.calls.identity(of: secret)
     } catch {
@@ -67,7 +67,7 @@ extension GitLabTokens {
         guard let present = current.candidate(for: place.project) else { return nil }
         let standing: Standing
         var tokens = current
-        if present.ciphertext == candidate.ciphertext {
+        if isSame(present, candidate, place) {
           standing = try await replacement(of: present, in: &tokens, place)
         } else {
           // Somebody else was faster; also that one is looked at before it is used.
@@ -119,15 +119,16 @@ extension GitLabTokens {
     _ made: GitLabTokenCalls.Made, instead present: Candidate, isPersonal: Bool, in tokens: inout StoredTokens,
     _ place: Place
   ) throws(CollectFailure) -> Standing {
+    var candidate = Candidate(ciphertext: [])
+    if present.projectTokenID != nil || isPersonal { candidate.projectTokenID = made.id }
     let ciphertext: [UInt8]
     do {
-      ciphertext = try cipher.seal(made.secret, for: place.integration.id)
+      ciphertext = try cipher.seal(made.secret, in: candidate.place(place), format: tokens.format)
     } catch {
       throw .retry(message: "A new GitLab token could not be encrypted.")
     }
-    var candidate = Candidate(ciphertext: ciphertext)
-    if present.projectTokenID != nil || isPersonal {
-      candidate.projectTokenID = made.id
+    candidate.ciphertext = ciphertext
+    if candidate.projectTokenID != nil {
       tokens.ofProjects[place.project] = .init(id: made.id, expiresAt: made.expiresAt, ciphertext: ciphertext)
     } else {
       tokens.own = ciphertext
@@ -143,7 +144,7 @@ extension GitLabTokens {
   private func create(_ tokens: StoredTokens, _ place: Place) async throws(CollectFailure) -> GitLabTokenCalls.Made? {
     guard let own = tokens.own else { throw Self.refused }
     do {
-      let made = try await place.calls.create(by: try open(own, place))
+      let made = try await place.calls.create(by: try open(Candidate(ciphertext: own), place))
       logger.notice("made a GitLab project access token", metadata: Self.metadata(place))
       return made
     } catch let failure as CollectFailure {
@@ -168,9 +169,9 @@ extension GitLabTokens {
   private func rotate(
     _ present: Candidate, _ tokens: StoredTokens, _ place: Place
   ) async throws(CollectFailure) -> GitLabTokenCalls.Made? {
-    let secret = try open(present.ciphertext, place)
+    let secret = try open(present, place)
     var maker: Secret?
-    if let own = tokens.own { maker = try open(own, place) }
+    if let own = tokens.own { maker = try open(Candidate(ciphertext: own), place) }
     do {
       let made =
         if let id = present.projectTokenID, let maker {
@@ -224,7 +225,7 @@ extension GitLabTokens {
     let backoff = Backoff(base: .seconds(1), max: .seconds(30))
     for attempt in 0..<Self.writeCountMax {
       let stored = try? await store.changeTokens(of: place.integration.id) { current in
-        guard current.candidate(for: place.project)?.ciphertext == candidate.ciphertext else { return nil }
+        guard self.isSame(candidate, current.candidate(for: place.project), place) else { return nil }
         var changed = current
         if outcome.standing.candidate.projectTokenID != nil {
           changed.ofProjects[place.project] = outcome.tokens.ofProjects[place.project]

@@ -46,6 +46,12 @@ final class GitLabTokens: Sendable {
     var ciphertext: [UInt8]
     /// GitLab's number of a project's token that was made here; nil for the integration's own.
     var projectTokenID: Int64?
+
+    /// Where it is stored.
+    func place(_ place: Place) -> SealedPlace {
+      let id = place.integration.id
+      return projectTokenID == nil ? .token(of: id) : .projectToken(place.project, of: id)
+    }
   }
 
   /// What is known of a candidate.
@@ -96,7 +102,7 @@ final class GitLabTokens: Sendable {
           + "does not let it be rotated: store a new one with `baton integration add`.")
     }
     return Grant(
-      secret: try open(standing.candidate.ciphertext, place), userID: standing.userID,
+      secret: try open(standing.candidate, place), userID: standing.userID,
       ciphertext: standing.candidate.ciphertext)
   }
 
@@ -105,14 +111,20 @@ final class GitLabTokens: Sendable {
     learnt.withLock { $0.standings[Key(ciphertext: grant.ciphertext, project: project)] = nil }
   }
 
-  func open(_ ciphertext: [UInt8], _ place: Place) throws(CollectFailure) -> Secret {
-    do {
-      return try cipher.openToken(ciphertext, of: place.integration)
-    } catch .permanent(let code, let message) {
-      throw .permanent(code, message: message)
+  func open(_ candidate: Candidate, _ place: Place) throws(CollectFailure) -> Secret {
+    do throws(SealedTokenFault) {
+      return try cipher.openToken(candidate.ciphertext, in: candidate.place(place))
     } catch {
-      throw .retry(message: "\(error)")
+      throw CollectFailure(error)
     }
+  }
+
+  /// Whether two candidates hold the same token: it may have been sealed again since one of them was read.
+  func isSame(_ first: Candidate, _ second: Candidate?, _ place: Place) -> Bool {
+    guard let second else { return false }
+    if first == second { return true }
+    guard first.projectTokenID == second.projectTokenID, let secret = try? open(first, place) else { return false }
+    return (try? open(second, place)) == secret
   }
 
   /// Follows what this process knows of renewals since the lease was taken.

@@ -3,20 +3,20 @@ enum GitLabWire {
   struct User: Decodable, Sendable {
     var id: Int64?
     var username: String?
-    /// Newer versions say it.
+    /// Only newer versions send it.
     var bot: Bool?
 
     /// Whether it is the user that GitLab makes for a project's or a group's access token: `project_7_bot_…`.
     var isBot: Bool { bot == true || username?.contains(/^(project|group)_\d+_bot/) == true }
   }
 
-  /// `GET /personal_access_tokens/self`, which knows all kinds of access tokens; with `token` where it was just made.
+  /// `GET /personal_access_tokens/self`, which knows all kinds of access tokens; with `token` if it was just made.
   struct AccessToken: Decodable, Sendable {
     var id: Int64?
     var user_id: Int64?
     var active: Bool?
     var revoked: Bool?
-    /// A day; nil where it does not end.
+    /// A day; nil if it does not end.
     var expires_at: String?
     var token: String?
   }

@@ -1,3 +1,4 @@
+internal import Certificates
 internal import FoundationEssentials
 
 /// The address that an API's paths are appended to; it may carry a path itself, as `https://ghe.example.com/api/v3`.
@@ -42,13 +43,8 @@ struct APIBase: Sendable, Hashable {
   /// The absolute URL of a path, which begins with a slash and is encoded already.
   func url(_ pathAndQuery: String) -> String { origin + path + pathAndQuery }
 
-  /// Whether the host is this machine, where plain http shows a token to nobody.
-  /// A name that merely begins like such an address is not one.
-  var isLoopback: Bool {
-    let octets = host.split(separator: ".", omittingEmptySubsequences: false)
-    return host == "localhost" || host == "[::1]"
-      || octets.count == 4 && octets[0] == "127" && octets.allSatisfy { UInt8($0) != nil }
-  }
+  /// Whether a token may travel there: by TLS, or to this machine.
+  var keepsSecrets: Bool { scheme == "https" || IPAddress.isLoopback(host) }
 
   /// Resolves a link or a redirect that the API gave, and refuses one that leads elsewhere: a token travels with it.
   /// - Returns: the absolute URL; nil where scheme, host or port differ.

@@ -6,9 +6,9 @@ internal import Reviews
 struct APICaller: Sendable {
   /// What is sent with every call; holds the token.
   let headers: HTTPHeaders
-  /// Whose rate limit the calls count against: an installation, a token, or nobody in particular.
+  /// Whose rate limit the calls count against: an installation, a token, or all callers without a token.
   let account: String
-  /// The token as far as kept answers are told apart by it; nil without one. An answer never serves another token.
+  /// Identifies the token's kept answers; nil without one. An answer never serves another token.
   let fingerprint: [UInt8]?
 
   /// - Parameter account: nil for the token's own, or without a token for that of all who send none.

@@ -1,7 +1,9 @@
 internal import AsyncHTTPClient
 internal import FoundationEssentials
+internal import HTTPTrust
 internal import NIOCore
 internal import NIOHTTP1
+internal import Reviews
 
 /// One successful answer, whole.
 struct APIAnswer: Sendable {
@@ -30,10 +32,13 @@ struct APIClient: Sendable {
   /// Shared by all clients of the platforms in a process, as are the answers: see ``PlatformAccess``.
   let limits: RateLimits
   let answers: AnswerCache
+  /// Which certificates a host may have.
+  let trust: HTTPTrust
 
   /// The same client for another host.
   func at(_ base: APIBase) -> APIClient {
-    APIClient(base: base, httpClient: httpClient, timeout: timeout, now: now, limits: limits, answers: answers)
+    APIClient(
+      base: base, httpClient: httpClient, timeout: timeout, now: now, limits: limits, answers: answers, trust: trust)
   }
 
   /// Gets one resource, redirects of the same host included.
@@ -100,7 +105,7 @@ struct APIClient: Sendable {
   /// - Throws: `.failing` if the body is not JSON at all: then the API has not answered, but a page in front of it.
   static func decode<Value: Decodable>(_ type: Value.Type, from body: Data) throws(APIFault) -> Value {
     do {
-      return try JSONDecoder().decode(type, from: body)
+      return try JSONCoding.decode(type, from: body)
     } catch DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty {
       throw .failing(message: "the answer is not JSON: is a proxy in front of the API?")
     } catch {
@@ -155,7 +160,7 @@ extension APIClient {
       var url: String
     }
     let location =
-      answer.headers.first(name: "location") ?? (try? JSONDecoder().decode(Moved.self, from: answer.body))?.url
+      answer.headers.first(name: "location") ?? (try? JSONCoding.decode(Moved.self, from: answer.body))?.url
     guard let location else { throw .malformed(message: "it redirected without saying where") }
     guard let target = base.sameOrigin(location, from: answer.url) else {
       // A login page, or a proxy that has moved: not what the API says about this resource.
@@ -208,13 +213,20 @@ extension APIClient {
     }
     switch result {
     case .success(let exchanged): return exchanged
-    case .failure(let error): throw Task.isCancelled ? .cancelled : APIFault(transport: error)
+    case .failure(let error):
+      if Task.isCancelled { throw .cancelled }
+      guard
+        let fault = await trust.fault(error, host: base.host, port: base.port ?? (base.scheme == "https" ? 443 : 80))
+      else { throw APIFault(transport: error) }
+      throw .unreachable(message: fault)
     case nil: throw Task.isCancelled ? .cancelled : .failing(message: "it did not answer within \(timeout)")
     }
   }
 
   private func perform(_ request: HTTPClientRequest) async throws -> (status: Int, answer: APIAnswer) {
     let seconds = timeout.components.seconds
+    var request = request
+    request.tlsConfiguration = trust.clientConfiguration
     let response = try await httpClient.execute(request, timeout: .seconds(max(seconds, 1)))
     let body = try await response.body.collect(upTo: Self.answerByteCountMax)
     let answer = APIAnswer(url: request.url, headers: response.headers, body: Data(body.readableBytesView))

@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import NIOHTTP1
+internal import Reviews
 
 /// Why a call of a platform's API gave nothing to work with.
 enum APIFault: Error, Sendable, Equatable {
@@ -72,7 +73,7 @@ private struct PlatformError: Decodable {
   private struct NotOurs: Error {}
 
   init?(_ body: Data) {
-    guard body.count <= 65_536, let error = try? JSONDecoder().decode(PlatformError.self, from: body) else {
+    guard body.count <= 65_536, let error = try? JSONCoding.decode(PlatformError.self, from: body) else {
       return nil
     }
     self = error

@@ -59,7 +59,7 @@ final class AnswerCache: Sendable {
     }
   }
 
-  /// Keeps an answer, where it is not too large.
+  /// Keeps an answer if it is not too large.
   func keep(_ kept: Kept, of url: String, for fingerprint: [UInt8]?) {
     guard kept.byteCount <= min(Self.answerByteCountMax, byteCountMax / 2) else { return }
     generations.withLock { $0.keep(kept, Key(fingerprint: fingerprint, url: url), byteCountMax: byteCountMax) }

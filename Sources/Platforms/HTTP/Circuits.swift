@@ -12,7 +12,7 @@ package final class Circuits: Sendable {
   /// - Parameter breaker: the state that every new circuit starts with.
   package init(breaker: CircuitBreaker = CircuitBreaker()) { self.breaker = breaker }
 
-  /// The circuit of a target, made where there is none yet.
+  /// The circuit of a target, made if there is none yet.
   package subscript(_ name: String) -> Circuit {
     circuits.withLock { circuits in
       if let circuit = circuits[name] { return circuit }

@@ -4,7 +4,7 @@ internal import Synchronization
 /// What the platforms have said about their limits, for all reviews of the process: while an account's limit is used up, none
 /// of its reviews calls, and those of other accounts go on.
 final class RateLimits: Sendable {
-  /// Above this many, those that are over are dropped.
+  /// Above this many, expired ones are dropped.
   private static let countMax = 4_096
 
   private struct Key: Hashable {
@@ -14,7 +14,7 @@ final class RateLimits: Sendable {
 
   private let ends = Mutex<[Key: Date]>([:])
 
-  /// How long an account is not to call; nil where it may.
+  /// How long an account is not to call; nil if it may.
   func wait(of account: String, at authority: String, now: Date) -> Duration? {
     let end = ends.withLock { $0[Key(authority: authority, account: account)] }
     guard let seconds = end?.timeIntervalSince(now), seconds > 0 else { return nil }

@@ -4,7 +4,7 @@ internal import Resilience
 
 /// How long an API asks to be left alone.
 enum RetryDelay {
-  /// GitHub asks for at least a minute where it says nothing
+  /// GitHub asks for at least a minute if it says nothing
   /// (docs.github.com, "Best practices for using the REST API", handling rate limit errors).
   static let unstated: Duration = .seconds(60)
   /// A peer cannot park a review for longer than GitHub's window.
@@ -23,15 +23,15 @@ enum RetryDelay {
   static let spreadMax: Duration = .seconds(60)
 
   /// A wait stretched by chance, so that all who wait for the same limit do not call in the instant in which it ends: that would
-  /// meet the next one, which platforms have for calls at once and in a minute.
+  /// exceed another limit, which platforms have for concurrent calls and for calls in a minute.
   /// - Returns: drawn evenly from the wait to twice it, at most ``spreadMax`` longer.
   static func spread(_ delay: Duration, using generator: inout some RandomNumberGenerator) -> Duration {
     delay + Backoff(base: delay, max: spreadMax).delay(attempt: 0, using: &generator)
   }
 
-  /// How long an account is not to call after an answer; nil where it may go on.
+  /// How long an account is not to call after an answer; nil if it may go on.
   ///
-  /// Also a success can be the last one: then its headers name the time of the reset. One that is over already says nothing.
+  /// A success can also be the last one that the limit allows: then its headers name the time of the reset. A reset in the past says nothing.
   static func afterAnswer(status: Int, headers: HTTPHeaders, body: Data, now: Date) -> Duration? {
     if case .rateLimited(let delay)? = APIFault(status: status, headers: headers, body: body, now: now) { return delay }
     guard isExhausted(headers), let reset = reset(headers), reset > Int64(now.timeIntervalSince1970) else { return nil }

@@ -4,7 +4,7 @@ internal import WorkerAPI
 
 /// Makes the start request out of what was collected.
 struct PayloadBuilder: Sendable {
-  /// Used where the owner names no model.
+  /// Used if the owner names no model.
   static let modelDefault = "anthropic/claude-sonnet-4.6"
 
   let authKey: AuthKey

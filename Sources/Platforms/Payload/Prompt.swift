@@ -52,7 +52,8 @@ struct Prompt {
 
   /// Whether to go on from an earlier review: its commit is known, and its summary can be read.
   private var isIncremental: Bool {
-    guard let previous = review.previousHeadSha, previous != review.headSha else { return false }
+    guard let previous = review.previousHeadSha, previous != review.headSha, OutsideName.commitFault(previous) == nil
+    else { return false }
     return summaryID != nil
   }
 
@@ -66,15 +67,19 @@ struct Prompt {
 extension Prompt {
   /// The values of the placeholders. Those that stand in commands are quoted for a shell, since names come from outside: a
   /// branch may be called `$(reboot)`. Those that end in NAME stand between backticks.
+  ///
+  /// A branch is fetched by its whole name, as `+main` alone would be the branch `main`, fetched by force.
   private var values: [String: String] {
     [
       "KIND": review.platform == .github ? "pull request" : "merge request", "NUMBER": String(review.prNumber),
-      "REPO": word(facts.repository), "REPO_NAME": name(facts.repository), "PROJECT": project,
-      "SHA": word(review.headSha), "SHA_NAME": name(review.headSha), "HEAD_REF": name(review.headRef),
-      "BASE_REF": word(review.baseRef), "BASE_REF_NAME": name(review.baseRef),
-      "PREVIOUS_SHA": word(review.previousHeadSha ?? ""), "PREVIOUS_SHA_NAME": name(review.previousHeadSha ?? ""),
-      "POSITION_BASE": word(facts.diffRefs?.base ?? ""), "POSITION_START": word(facts.diffRefs?.start ?? ""),
-      "POSITION_HEAD": word(facts.diffRefs?.head ?? review.headSha), "MARKER": SummaryComment.marker,
+      "REPO": facts.repository.shellWord, "REPO_NAME": name(facts.repository), "PROJECT": project,
+      "SHA": review.headSha.shellWord, "SHA_NAME": name(review.headSha), "HEAD_REF": name(review.headRef),
+      "FETCH_REF": "refs/heads/\(branch)".shellWord, "BASE_REF": branch.shellWord,
+      "BASE_REF_NAME": name(review.baseRef),
+      "PREVIOUS_SHA": (review.previousHeadSha ?? "").shellWord, "PREVIOUS_SHA_NAME": name(review.previousHeadSha ?? ""),
+      "POSITION_BASE": (facts.diffRefs?.base ?? "").shellWord,
+      "POSITION_START": (facts.diffRefs?.start ?? "").shellWord,
+      "POSITION_HEAD": (facts.diffRefs?.head ?? review.headSha).shellWord, "MARKER": SummaryComment.marker,
       "SUMMARY_ID": summaryID.map(String.init) ?? "", "EARLIER_SUMMARY": earlierSummary,
       "FOCUS": configuration.focusAreas.map(\.rawValue).joined(separator: ", "), "INSTRUCTIONS": instructions,
       "NOTES": notes, "WRITTEN": written,
@@ -85,7 +90,11 @@ extension Prompt {
 
   private var project: String { review.platformProjectId.map(String.init) ?? facts.repository.percentEncoded }
 
-  private func word(_ raw: String) -> String { name(raw).shellWord }
+  /// The base branch, without the folder of all branches.
+  private var branch: String {
+    let folder = "refs/heads/"
+    return review.baseRef.hasPrefix(folder) ? String(review.baseRef.dropFirst(folder.count)) : review.baseRef
+  }
 
   /// On one line, for a place between two backticks.
   private func name(_ raw: String) -> String { UntrustedText(raw, byteCountMax: Self.titleByteCountMax).inline }
@@ -108,14 +117,16 @@ extension Prompt {
   }
 
   private var written: String {
-    let text = "Title: \(name(facts.title))\nAuthor: \(name(facts.author))\n\n\(facts.description)"
-    return UntrustedText(text, byteCountMax: Self.descriptionByteCountMax)
-      .fenced("Title, author and description, as their author wrote them")
+    UntrustedText(markdown: facts.description, byteCountMax: Self.descriptionByteCountMax).fenced(
+      "Title, author and description, as their author wrote them",
+      below: "Title: \(name(facts.title))\nAuthor: \(name(facts.author))\n\n")
   }
 
   private var earlierSummary: String {
     guard case .comment(_, let body) = facts.summary else { return "" }
-    return UntrustedText(body, byteCountMax: Self.summaryByteCountMax).fenced("The earlier summary")
+    // Its marker is no comment of a stranger.
+    let text = body.hasPrefix(SummaryComment.marker) ? String(body.dropFirst(SummaryComment.marker.count)) : body
+    return UntrustedText(markdown: text, byteCountMax: Self.summaryByteCountMax).fenced("The earlier summary")
   }
 
   private var activeComments: String {

@@ -65,8 +65,8 @@ struct PromptTemplate: Sendable, Equatable {
 extension PromptTemplate {
   /// For GitHub, with the `gh` tool.
   static let github = PromptTemplate(
-    version: "github_v1", text: String(decoding: PackageResources.github_v1_md, as: UTF8.self))
+    version: "github_v2", text: String(decoding: PackageResources.github_v2_md, as: UTF8.self))
   /// For GitLab, with the `glab` tool.
   static let gitlab = PromptTemplate(
-    version: "gitlab_v1", text: String(decoding: PackageResources.gitlab_v1_md, as: UTF8.self))
+    version: "gitlab_v2", text: String(decoding: PackageResources.gitlab_v2_md, as: UTF8.self))
 }

@@ -42,6 +42,8 @@ struct InlineComments: Sendable, Equatable {
   static let shownMax = 20
   /// The longest first line that is kept, in characters.
   static let excerptLengthMax = 60
+  /// Of a comment, so many bytes are looked at for its first line.
+  private static let excerptByteCountMax = 1_024
 
   struct Comment: Sendable, Equatable {
     var path: String
@@ -62,7 +64,7 @@ struct InlineComments: Sendable, Equatable {
     }
     activeCount += 1
     guard shown.count < Self.shownMax else { return }
-    let firstLine = text.split(whereSeparator: \.isNewline).first ?? ""
+    let firstLine = UntrustedText(markdown: text, byteCountMax: Self.excerptByteCountMax).firstLine
     shown.append(Comment(path: path, line: line, excerpt: String(firstLine.prefix(Self.excerptLengthMax))))
   }
 }

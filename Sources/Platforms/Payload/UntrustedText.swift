@@ -1,49 +1,83 @@
 /// Text that others wrote, made fit to stand in a prompt: as data that shows where it begins and ends.
+///
+/// A person who reads the page on the platform sees all of it: what the page would not show is removed, and the number of removed things
+/// stands with the text.
 struct UntrustedText: Sendable, Equatable {
   /// What is left of it: bounded, of visible characters, with line feeds as the only line ends.
   let text: String
   /// Whether its end was cut off.
   let isCut: Bool
+  /// Removed characters that show nothing, or that change the order in which others are shown.
+  let hiddenCharacterCount: Int
+  /// Removed parts of Markdown and HTML that a page does not show.
+  let hiddenPartCount: Int
 
+  /// A plain text, as a name or a title.
   /// - Parameter byteCountMax: what goes beyond, in bytes of UTF-8, is cut off.
   init(_ raw: String, byteCountMax: Int) {
-    var kept = String.UnicodeScalarView()
-    var byteCount = 0
-    var isCut = false
-    var followsReturn = false
+    self.init(raw, byteCountMax: byteCountMax, hiddenPartCount: 0, isCut: false)
+  }
+
+  /// A text that the platform renders as Markdown.
+  init(markdown raw: String, byteCountMax: Int) {
+    let markup = HiddenMarkup(raw, byteCountMax: byteCountMax)
+    self.init(
+      markup.text, byteCountMax: byteCountMax, hiddenPartCount: markup.removedCount, isCut: markup.isCut)
+  }
+
+  private init(_ raw: String, byteCountMax: Int, hiddenPartCount: Int, isCut: Bool) {
+    var filter = CharacterFilter(byteCountMax: byteCountMax)
     for scalar in raw.unicodeScalars {
-      let isReturn = scalar == "\r"
-      defer { followsReturn = isReturn }
-      // CR LF is one line end, and its CR has become one already.
-      if followsReturn && scalar == "\n" { continue }
-      let scalar = isReturn ? "\n" : scalar
-      guard Self.isVisible(scalar) else { continue }
-      byteCount += UTF8.width(scalar)
-      guard byteCount <= byteCountMax else {
-        isCut = true
-        break
-      }
-      kept.append(scalar)
+      guard filter.take(scalar) else { break }
     }
-    text = String(kept)
-    self.isCut = isCut
+    filter.finish()
+    text = String(decoding: filter.bytes, as: UTF8.self)
+    hiddenCharacterCount = filter.hiddenCount
+    self.hiddenPartCount = hiddenPartCount
+    self.isCut = filter.isCut || isCut
   }
 
   /// The text between two fences of backticks, each alone on its line, after a line that names it.
   ///
-  /// A fence is longer than any run of backticks in the text, so that no text can close its own; the reader is told that
+  /// A fence is longer than any run of backticks in the text, so that no text can close its own; the reader is notified that
   /// what stands inside is data.
-  func fenced(_ name: String) -> String {
-    let fence = String(repeating: "`", count: max(4, longestRun + 1))
-    return "\(name)\(isCut ? " (cut off at the end)" : ""):\n\(fence)\n\(text)\n\(fence)"
+  /// - Parameter head: lines that were made fit already, put in front of the text.
+  func fenced(_ name: String, below head: String = "") -> String {
+    let inside = head + text
+    let fence = String(repeating: "`", count: max(4, Self.longestRun(inside) + 1))
+    let marks = marks.isEmpty ? "" : " (\(marks))"
+    return "\(name)\(marks):\n\(fence)\n\(inside)\n\(fence)"
   }
 
-  /// The text on one line, without backticks, for a place between two backticks.
+  /// The text on one line, without backticks, for a place between two backticks; with a mark if something was removed.
   var inline: String {
-    String(text.map { $0.isNewline || $0 == "\t" ? " " : $0 == "`" ? "'" : $0 })
+    let line = String(decoding: text.utf8.map(Self.inlineByte), as: UTF8.self)
+    return hiddenCharacterCount == 0
+      ? line : "\(line) (\(Self.counted(hiddenCharacterCount, "hidden character")) removed)"
   }
 
-  private var longestRun: Int {
+  /// The first line that is not empty.
+  var firstLine: Substring { text.split(separator: "\n").first ?? "" }
+
+  /// What happened to the text, in words; empty if it is whole.
+  private var marks: String {
+    var marks = isCut ? ["cut off at the end"] : []
+    if hiddenCharacterCount > 0 { marks.append("\(Self.counted(hiddenCharacterCount, "hidden character")) removed") }
+    if hiddenPartCount > 0 { marks.append("\(Self.counted(hiddenPartCount, "hidden part")) removed") }
+    return marks.joined(separator: "; ")
+  }
+
+  private static func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
+  private static func inlineByte(_ byte: UInt8) -> UInt8 {
+    switch byte {
+    case UInt8(ascii: "\n"), UInt8(ascii: "\t"): UInt8(ascii: " ")
+    case UInt8(ascii: "`"): UInt8(ascii: "'")
+    default: byte
+    }
+  }
+
+  private static func longestRun(_ text: String) -> Int {
     var longest = 0
     var run = 0
     for byte in text.utf8 {
@@ -51,34 +85,5 @@ struct UntrustedText: Sendable, Equatable {
       longest = max(longest, run)
     }
     return longest
-  }
-
-  /// Neither a control character nor one that hides or reorders what a person would see: those carry instructions that
-  /// the author's colleagues never saw.
-  private static func isVisible(_ scalar: Unicode.Scalar) -> Bool {
-    switch scalar.value {
-    case 0x09, 0x0A: true
-    case 0x00...0x1F, 0x7F...0x9F: false
-    // Zero width space and direction marks, but not the joiners (200C, 200D) that scripts and emoji need.
-    case 0x200B, 0x200E, 0x200F, 0x2028, 0x2029, 0x202A...0x202E, 0x2060...0x206F, 0xFEFF: false
-    // Tags: invisible copies of ASCII.
-    case 0xE0000...0xE007F: false
-    default: true
-    }
-  }
-}
-
-extension String {
-  /// The text as one word of a POSIX shell, which expands nothing in it.
-  var shellWord: String {
-    let isPlain =
-      !isEmpty && !hasPrefix("-")
-      && utf8.allSatisfy { byte in
-        switch byte {
-        case 48...57, 65...90, 97...122: true
-        default: "-._/+:@%,=".utf8.contains(byte)
-        }
-      }
-    return isPlain ? self : "'" + replacing("'", with: #"'\''"#) + "'"
   }
 }

@@ -3,13 +3,13 @@ internal import DequeModule
 /// Who uses which connection of a pool, who waits, and when to connect. Pure: the pool holds it behind a lock and does
 /// what it says.
 ///
-/// A connection is shared by any number of callers, or borrowed by one, and only while nobody uses it: whoever shares it has been
-/// given the connection, but may send its statement later than the borrower its BEGIN, whose transaction would take the statement
-/// in. Everybody waits in a single queue, in order: so those who share stand behind a borrower, who therefore gets his turn as soon
-/// as what is in flight on any connection has ended.
+/// A connection is shared by any number of callers, or borrowed by one, and only while no other caller uses it: a caller that shares it
+/// has been given the connection, but may send its statement after the borrower's BEGIN, and the transaction would then include the
+/// statement. All callers wait in a single queue, in order: so callers that share wait behind a borrower, which therefore gets its turn
+/// as soon as what is in flight on any connection has ended.
 struct PoolMachine<Connection: AnyObject, Waiter> {
   enum Demand {
-    /// For one pipelined request, beside those of others.
+    /// For one pipelined request, along with those of others.
     case shared
     /// Alone, for a transaction.
     case exclusive
@@ -31,7 +31,7 @@ struct PoolMachine<Connection: AnyObject, Waiter> {
   private(set) var failureCount = 0
   /// Connections that were lost and not replaced.
   private(set) var lostCount = 0
-  /// Somebody had to share, where another connection would be allowed.
+  /// A caller had to share although another connection would be allowed.
   private var wantsGrowth = false
 
   init(sizeMax: Int) {
@@ -47,7 +47,7 @@ struct PoolMachine<Connection: AnyObject, Waiter> {
 
   // MARK: Using
 
-  /// The unborrowed connection with the least in flight, to borrow one with nothing; nil where the caller is to wait.
+  /// The unborrowed connection with the least in flight, to borrow one with nothing; nil if the caller has to wait.
   mutating func acquire(_ demand: Demand) -> Connection? {
     guard waiters.isEmpty else { return nil }
     return take(demand)
@@ -67,17 +67,17 @@ struct PoolMachine<Connection: AnyObject, Waiter> {
     return slots[best].connection
   }
 
-  /// Queues somebody whom `acquire` gave nothing.
+  /// Queues a caller that got no connection from `acquire`.
   mutating func wait(_ demand: Demand, _ waiter: Waiter) {
     waiters.append((demand, waiter))
   }
 
-  /// Takes out who does not wait any more.
+  /// Removes the waiters that do not wait any more.
   mutating func removeWaiters(where isGone: (Waiter) -> Bool) {
     waiters.removeAll { isGone($0.waiter) }
   }
 
-  /// Takes out everybody who waits.
+  /// Removes all waiters.
   mutating func removeAllWaiters() -> [Waiter] {
     defer { waiters.removeAll() }
     return waiters.map(\.waiter)
@@ -105,7 +105,7 @@ struct PoolMachine<Connection: AnyObject, Waiter> {
 
   /// Whether to start another attempt to connect; it then counts as under way.
   ///
-  /// While attempts fail there is only one at a time: a server that comes back is not met by a crowd.
+  /// While attempts fail there is only one at a time: a server that comes back does not get all of them at once.
   mutating func beginConnecting() -> Bool {
     guard slots.count + connectingCount < sizeMax, failureCount == 0 || connectingCount == 0 else { return false }
     guard connectingCount < waiters.count + lostCount || (wantsGrowth && connectingCount == 0) else { return false }
@@ -126,7 +126,7 @@ struct PoolMachine<Connection: AnyObject, Waiter> {
   }
 
   /// Takes in a failed attempt.
-  /// - Returns: how many failed before this one, if it is to be repeated; nil if nobody needs it: it has ended then.
+  /// - Returns: how many failed before this one, if it is to be repeated; nil if no caller needs it: it has ended then.
   mutating func failed() -> Int? {
     failureCount += 1
     wantsGrowth = false
@@ -140,7 +140,7 @@ struct PoolMachine<Connection: AnyObject, Waiter> {
   /// Ends an attempt without a result.
   mutating func abandoned() { connectingCount -= 1 }
 
-  /// Takes out a connection that is over; false where it was not in.
+  /// Removes a connection that is over; false if it was not in the pool.
   mutating func lost(_ connection: Connection) -> Bool {
     guard let index = slots.firstIndex(where: { $0.connection === connection }) else { return false }
     slots.remove(at: index)

@@ -39,7 +39,7 @@ extension PostgresPool {
 
   private func wait(_ reply: Reply<PostgresConnection>) async throws(PostgresError) -> PostgresConnection {
     let timer = executor.schedule(after: configuration.acquireTimeout) {
-      // First, so that whoever looks after the answer sees it gone.
+      // First, so that code that runs after the answer no longer sees the waiter.
       self.removeWaiter(reply)
       reply.complete(.failure(self.acquireTimeoutError()))
     }
@@ -50,7 +50,7 @@ extension PostgresPool {
   private func removeWaiter(_ reply: Reply<PostgresConnection>) {
     state.withLock { state in
       state.machine.removeWaiters { $0 === reply }
-      // Who stood behind a borrower may not have to wait any more.
+      // Callers behind a borrower may not have to wait any more.
       serve(&state)
     }
   }
@@ -91,7 +91,7 @@ extension PostgresPool {
     while !state.isClosed, state.machine.beginConnecting() {
       let number = state.nextConnector
       state.nextConnector += 1
-      // Unstructured: it serves whoever waits, and goes on when the one who caused it has left. `close()` ends it.
+      // Unstructured: it serves every waiter, and goes on when the caller that started it has left. `close()` ends it.
       state.connectors[number] = Task {
         await self.keepConnecting()
         self.state.withLock { $0.connectors[number] = nil }
@@ -99,7 +99,7 @@ extension PostgresPool {
     }
   }
 
-  /// Connects, with backoff, until it succeeds or nobody needs it any more.
+  /// Connects, with backoff, until it succeeds or no caller needs it any more.
   private func keepConnecting() async {
     while true {
       do throws(PostgresError) {
@@ -143,7 +143,7 @@ extension PostgresPool {
     }
     if isClosed { return await connection.close() }
     if hadFailed { logger.notice("connected to Postgres again") }
-    // Lost before it was in: then nobody has taken it out.
+    // Lost before it was in the pool: then it was not removed yet.
     if connection.isClosed { remove(connection, nil) }
   }
 
@@ -180,7 +180,7 @@ extension PostgresPool {
     guard let isNew else { return }
     logger.log(
       level: isNew ? .warning : .debug, "a session of Postgres can only read; replacing it by one that can write")
-    // Unstructured: nobody waits for it. It ends within `closeTimeout`.
+    // Unstructured: no task waits for it. It ends within `closeTimeout`.
     Task {
       await connection.close(
         refusingWith: PostgresError(

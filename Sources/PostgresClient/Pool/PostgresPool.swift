@@ -6,9 +6,9 @@ internal import Synchronization
 /// Connections to one database, at most `poolSize`, all on one thread.
 ///
 /// Connects when first needed and opens more while callers overlap. Lost connections are replaced with jittered
-/// backoff, for ever. Single statements share connections, pipelined; a transaction borrows one alone.
+/// backoff, indefinitely. Single statements share connections, pipelined; a transaction borrows one alone.
 ///
-/// - Important: call `close()` at the end. Where every connection is borrowed, single statements wait too: leave
+/// - Important: call `close()` at the end. If every connection is borrowed, single statements wait too: leave
 ///   room in `poolSize` for both.
 public final class PostgresPool: Sendable {
   typealias Machine = PoolMachine<PostgresConnection, Reply<PostgresConnection>>
@@ -46,7 +46,7 @@ public final class PostgresPool: Sendable {
   // MARK: Queries
 
   /// Runs one statement as a transaction of its own, on the connection with the least in flight.
-  /// - Throws: `PostgresError`; where `isConnectionLost` or `cancelled`, it may have been run.
+  /// - Throws: `PostgresError`; if `isConnectionLost` or `cancelled`, it may have been run.
   @discardableResult
   public func query(
     _ statement: Statement, _ parameters: [any PostgresEncodable] = []
@@ -66,7 +66,7 @@ public final class PostgresPool: Sendable {
     return try await run(encoded)
   }
 
-  /// Runs a request; on another connection where the first was lost before the request was sent.
+  /// Runs a request; on another connection if the first was lost before the request was sent.
   private func run(_ steps: [Request.Step]) async throws(PostgresError) -> [PostgresRows] {
     var attempt = 0
     while true {
@@ -86,7 +86,7 @@ public final class PostgresPool: Sendable {
   /// Lends a connection to the body alone, and takes it back when the body ends.
   ///
   /// What the body left open is rolled back; settings (`SET`) and `LISTEN` it has to undo itself.
-  /// - Throws: what the body throws; `PostgresError` where there is no connection within `acquireTimeout`.
+  /// - Throws: what the body throws; `PostgresError` if there is no connection within `acquireTimeout`.
   @discardableResult
   public func withConnection<Result>(
     isolation: isolated (any Actor)? = #isolation, _ body: (PostgresConnection) async throws -> Result
@@ -131,9 +131,9 @@ public final class PostgresPool: Sendable {
     (try? await query(Statement(unprepared: "SELECT 1"))) != nil
   }
 
-  /// Why the pool is of no use at this moment; nil if a session that can write answers. Waits for a connection as any query does.
+  /// Why the pool is unusable at this moment; nil if a session that can write answers. Waits for a connection as any query does.
   ///
-  /// The sentence names no host and no account: it may be shown to anybody.
+  /// The sentence names no host and no account: it may be shown to anyone.
   public func fault() async -> String? {
     do {
       let isReadOnly = try await query(Self.readOnly)[0].decode(0, as: Bool.self)

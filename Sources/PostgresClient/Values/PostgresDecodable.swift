@@ -6,7 +6,7 @@ public protocol PostgresDecodable {
   ///   - type: the column's type as an OID of `pg_type`.
   /// - Throws: `PostgresError` of the kind `decoding`.
   static func decode(binary: UnsafeRawBufferPointer, type: UInt32) throws(PostgresError) -> Self
-  /// What NULL becomes; throws but for an `Optional`.
+  /// The value for NULL; throws except for an `Optional`.
   static func decodeNull() throws(PostgresError) -> Self
 }
 
@@ -23,7 +23,7 @@ extension PostgresDecodable {
   }
 }
 
-/// OIDs of `pg_type`; fixed for ever for built-in types.
+/// OIDs of `pg_type`; they never change for built-in types.
 enum TypeOID {
   static let bool: UInt32 = 16
   static let bytea: UInt32 = 17

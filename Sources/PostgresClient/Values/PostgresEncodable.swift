@@ -13,7 +13,7 @@ public protocol PostgresEncodable: Sendable {
 extension PostgresEncodable {
   /// Left to Postgres.
   public static var arrayTypeOID: UInt32 { 0 }
-  /// Never, but for an `Optional`.
+  /// Never, except for an `Optional`.
   public var isNull: Bool { false }
 }
 
@@ -22,7 +22,7 @@ struct EncodedParameters: Sendable {
   static let countMax = 65_535
 
   private(set) var types: [UInt32] = []
-  /// Per parameter the offset of its end in `bytes`, negated and minus one where it is NULL.
+  /// Per parameter the offset of its end in `bytes`, negated and minus one if it is NULL.
   private var ends: [Int] = []
   private var bytes: [UInt8] = []
 

@@ -15,7 +15,7 @@ extension PostgresInstant {
       + "T\(padded(hour, 2)):\(padded(minute, 2)):\(padded(second, 2)).\(padded(fraction, 6))Z"
   }
 
-  /// Reads a text of RFC 3339: any offset, any number of digits (cut to six); nil where it is none.
+  /// Reads a text of RFC 3339: any offset, any number of digits (cut to six); nil if it is not one.
   public init?(rfc3339 text: String) {
     var scanner = Scanner(rest: Array(text.utf8)[...])
     guard let year = scanner.digits(4), scanner.skip("-"), let month = scanner.digits(2), scanner.skip("-"),
@@ -76,7 +76,7 @@ private struct Scanner {
     return value
   }
 
-  /// Microseconds; 0 where there is no fraction, nil where a point is followed by no digit.
+  /// Microseconds; 0 if there is no fraction, nil if a point is followed by no digit.
   mutating func fraction() -> Int64? {
     guard skip(".") else { return 0 }
     var (value, count): (Int64, Int) = (0, 0)

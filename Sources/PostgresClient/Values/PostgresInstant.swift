@@ -44,7 +44,7 @@ public struct PostgresInstant: Sendable, Hashable, Comparable {
     left.microseconds < right.microseconds
   }
 
-  /// The time from one instant to a later one; negative where it is earlier. Beyond what 64 bits of microseconds can count, and
+  /// The time from one instant to a later one; negative if the later one is earlier. Beyond what 64 bits of microseconds can count, and
   /// from or to an infinity, it is the longest or the shortest that they can.
   public static func - (left: PostgresInstant, right: PostgresInstant) -> Duration {
     let (difference, isBeyond) = left.microseconds.subtractingReportingOverflow(right.microseconds)
@@ -105,7 +105,7 @@ public struct PostgresInterval: Sendable, Hashable, PostgresEncodable, PostgresD
   /// An exact interval, cut to microseconds.
   public init(_ duration: Duration) { self.init(microseconds: duration.microseconds) }
 
-  /// The exact duration, a day taken as 24 hours; nil where there are months.
+  /// The exact duration, a day taken as 24 hours; nil if there are months.
   public var duration: Duration? {
     months == 0 ? .microseconds(microseconds) + .seconds(Int64(days) * 86_400) : nil
   }
@@ -134,7 +134,7 @@ public struct PostgresInterval: Sendable, Hashable, PostgresEncodable, PostgresD
 }
 
 extension Duration {
-  /// Whole microseconds, cut; the longest that fit where there are more.
+  /// Whole microseconds, cut; the longest that fit if there are more.
   var microseconds: Int64 {
     let (seconds, attoseconds) = components
     let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000)

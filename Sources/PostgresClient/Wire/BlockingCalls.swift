@@ -1,3 +1,4 @@
+internal import Certificates
 internal import Executors
 internal import Glibc
 
@@ -12,6 +13,9 @@ actor BlockingCalls {
   func complete(_ parameters: [(keyword: String, value: String)]) -> Result<[String: String], LibraryMessage> {
     completeParameters(parameters)
   }
+
+  /// Why TLS with a server fails; nil if a look at its certificate finds nothing.
+  func tlsFault(_ look: TLSLook) -> String? { look.fault() }
 
   /// The addresses of a host name in the system's order, each once.
   func lookUp(_ name: String) -> Result<[String], LibraryMessage> {

@@ -64,6 +64,9 @@ struct ConnectionHandle: ~Copyable {
     return PQsetnonblocking(connection, 1) == 0 && PQenterPipelineMode(connection) == 1
   }
 
+  /// Whether the session is encrypted.
+  var isEncrypted: Bool { PQsslInUse(connection) == 1 }
+
   var socket: Int32 { PQsocket(connection) }
   var backendPID: Int32 { PQbackendPID(connection) }
   var serverVersion: Int32 { PQserverVersion(connection) }

@@ -12,7 +12,7 @@ final class Inbox: Sendable {
 
   private let state = Mutex(State())
 
-  /// Leaves a request; true where the thread is to be told. A refused request is answered at once.
+  /// Leaves a request; true if the thread has to be woken. A refused request is answered at once.
   func add(_ request: Request) -> Bool {
     let (mustAnnounce, refusal) = state.withLock { state -> (Bool, PostgresError?) in
       if let refusal = state.refusal { return (false, refusal) }
@@ -24,7 +24,7 @@ final class Inbox: Sendable {
     return mustAnnounce
   }
 
-  /// Notes that a request was cancelled; true where the thread is to be told.
+  /// Notes that a request was cancelled; true if the thread has to be woken.
   func addCancellation() -> Bool {
     state.withLock { state in
       state.hasCancellation = true

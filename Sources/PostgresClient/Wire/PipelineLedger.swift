@@ -52,7 +52,7 @@ struct PipelineLedger<Request, Rows> {
     open.append(new)
   }
 
-  /// Takes in a result; false where none was to come, which is a fault of the protocol.
+  /// Takes in a result; false if none was expected, which is a fault of the protocol.
   mutating func answer(_ rows: Rows) -> Bool {
     guard let step = current, !open[0].isAnswered else { return false }
     open[0].isAnswered = true
@@ -91,7 +91,7 @@ struct PipelineLedger<Request, Rows> {
     return true
   }
 
-  /// Takes in the end of a statement's results; false where there was nothing to end: no more is to be read now.
+  /// Takes in the end of a statement's results; false if there was nothing to end: then no more can be read now.
   mutating func end() -> Bool {
     guard !open.isEmpty, open[0].isAnswered else { return false }
     open[0].isAnswered = false
@@ -99,7 +99,7 @@ struct PipelineLedger<Request, Rows> {
     return true
   }
 
-  /// Takes in the end of a transaction, which finishes the first request; nil where none was to come.
+  /// Takes in the end of a transaction, which finishes the first request; nil if none was expected.
   mutating func sync() -> Finished? {
     guard let first = open.popFirst() else { return nil }
     return Finished(

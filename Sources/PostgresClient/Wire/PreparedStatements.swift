@@ -31,8 +31,8 @@ struct PreparedStatements {
 
   /// The entry of a statement, and whether it is to be prepared first.
   ///
-  /// A name is never used twice on a connection, so that what the server may still have of an earlier preparation is
-  /// in nobody's way.
+  /// A name is never used twice on a connection, so that what the server may still have of an earlier preparation
+  /// causes no conflict.
   mutating func use(_ key: Key) -> (entry: Entry, isNew: Bool) {
     if let plan = plans[key] { return (plan.entry, false) }
     let name = key.statement.name

@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// One answer that one task waits for, given from any thread.
 ///
-/// The first answer counts; whoever gives it takes the continuation out before resuming it, so it resumes exactly once.
+/// The first answer counts; the task that gives it takes the continuation out before resuming it, so it resumes exactly once.
 final class Reply<Value: Sendable>: Sendable {
   typealias Outcome = Result<Value, PostgresError>
 
@@ -14,7 +14,7 @@ final class Reply<Value: Sendable>: Sendable {
 
   private let state = Mutex(State.open)
 
-  /// Answers; false where there was an answer already.
+  /// Answers; false if there was an answer already.
   @discardableResult
   func complete(_ outcome: Outcome) -> Bool {
     let (continuation, isFirst) = state.withLock { state -> (CheckedContinuation<Outcome, Never>?, Bool) in
@@ -67,7 +67,7 @@ extension PostgresError {
 /// Statements that travel together, and the reply to them.
 final class Request: Sendable {
   enum Work: Sendable {
-    /// One implicit transaction; empty for a mere Sync.
+    /// One implicit transaction; empty for a Sync alone.
     case statements([Step])
     /// Text for the simple protocol.
     case script(String)

@@ -14,6 +14,7 @@ extension ReviewStore {
       LEFT JOIN platform_integrations i ON i.id = COALESCE(d.integration_id, (
         SELECT w.id FROM \(Fragment.integration("w", ofInstallation: "d.payload #>> '{installation,id}'"))
          WHERE d.platform = 'github'))
+       AND i.platform = d.platform
       LEFT JOIN agent_configs c
         ON c.owner_type = i.owner_type AND c.owner_id = i.owner_id AND c.platform = i.platform AND c.is_enabled
      WHERE d.platform = $1 AND d.delivery_id = $2 AND d.processed_at IS NULL

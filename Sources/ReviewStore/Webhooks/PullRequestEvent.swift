@@ -87,6 +87,8 @@ struct RelatedReview: Sendable, Equatable {
   var errorCode: String?
   /// Whether it is of the very commit that the event names.
   var isSameCommit: Bool
+  /// The newest event that it has had; nil where an application has inserted it.
+  var updatedAt: Timestamp?
 }
 
 /// What a push does to the review of its commit.
@@ -114,7 +116,10 @@ enum PushDecision: Sendable, Equatable {
     switch same.status {
     case .pending, .queued, .running: self = .keep(same.id, "this commit's review is \(same.status.rawValue)")
     case .completed: self = .keep(same.id, "this commit has been reviewed")
-    case .failed: self = .restart(same.id)
+    case .failed:
+      // The event that began it, once more, is no wish for another attempt, whoever sends it and under whatever name.
+      let isNews = same.updatedAt.map { updatedAt > $0 } ?? true
+      self = isNews ? .restart(same.id) : .keep(same.id, "this commit's review has failed, and this event came before")
     case .cancelled:
       // By us, because it was not wanted then: it is wanted now. What a person has cancelled stays so.
       let isOurs = [ErrorCode.superseded, .pullRequestClosed].contains { $0.rawValue == same.errorCode }

@@ -17,7 +17,7 @@ extension ReviewStore {
     "related_reviews",
     """
     /* baton:related_reviews */
-    SELECT r.id, r.status, r.error_code, r.head_sha = $6 AS is_same
+    SELECT r.id, r.status, r.error_code, r.head_sha = $6 AS is_same, r.pr_updated_at
       FROM code_reviews r
      WHERE \(isOfPullRequest)
        AND (r.head_sha = $6 OR \(Fragment.hasStatus("'pending'", "'queued'", "'running'")))
@@ -33,7 +33,8 @@ extension ReviewStore {
       RelatedReview(
         id: try row.decode("id", as: UUID.self), status: try row.choice("status", as: ReviewStatus.self),
         errorCode: try row.optional("error_code", as: String.self),
-        isSameCommit: try row.decode("is_same", as: Bool.self))
+        isSameCommit: try row.decode("is_same", as: Bool.self),
+        updatedAt: try row.optionalTimestamp("pr_updated_at"))
     }
   }
 

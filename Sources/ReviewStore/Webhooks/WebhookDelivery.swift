@@ -5,7 +5,8 @@ package import Reviews
 /// A webhook as it came: verified, not yet understood.
 package struct WebhookDelivery: Sendable, Equatable {
   package var platform: Platform
-  /// The platform's own id, the same for every repetition.
+  /// The same for every repetition, and of this integration alone. It is made of what the sender has signed: a repetition cannot be given
+  /// another one.
   package var id: String
   /// The platform's name of the event.
   package var event: String
@@ -61,13 +62,31 @@ extension ReviewStore {
     "webhook_installation",
     """
     /* baton:webhook_installation */
-    SELECT i.id, i.owner_type, i.owner_id, i.webhook_secret_ciphertext
-      FROM \(Fragment.integration("i", ofInstallation: "$1"))
+    SELECT w.installation, i.id, i.owner_type, i.owner_id, i.webhook_secret_ciphertext
+      FROM unnest($1::text[]) AS w (installation)
+     CROSS JOIN LATERAL \(Fragment.integration("i", ofInstallation: "w.installation"))
     """)
 
-  /// The integration of a GitHub installation, a living one before revoked ones; nil where it is unknown.
-  package func webhookSource(installation: Int64) async throws -> WebhookSource? {
-    try await pool.query(Self.webhookInstallation, [String(installation)]).first.map { try WebhookSource($0) }
+  /// The integrations of GitHub installations, for each a living one before revoked ones; without those that are unknown.
+  package func webhookSources(installations: [Int64]) async throws -> [Int64: WebhookSource] {
+    let rows = try await pool.query(Self.webhookInstallation, [Set(installations).map { String($0) }])
+    return try rows.reduce(into: [:]) { sources, row in
+      guard let id = Int64(try row.decode("installation", as: String.self)) else { return }
+      sources[id] = try WebhookSource(row)
+    }
+  }
+
+  static let ownWebhookSecret = Statement(
+    "own_webhook_secret",
+    """
+    /* baton:own_webhook_secret */
+    SELECT EXISTS (
+      SELECT FROM platform_integrations WHERE platform = 'github' AND webhook_secret_ciphertext IS NOT NULL) AS is_there
+    """)
+
+  /// Whether any integration of GitHub has a secret of its own.
+  package func hasOwnWebhookSecret() async throws -> Bool {
+    try await pool.query(Self.ownWebhookSecret)[0].decode("is_there", as: Bool.self)
   }
 
   static let webhookIntegration = Statement(
@@ -92,9 +111,10 @@ extension ReviewStore {
     -- Its receiver goes on at once; others take it up where that has died.
     VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, now() + interval '5 seconds')
     ON CONFLICT (platform, delivery_id) DO UPDATE
-       -- Sent again by hand, after it was given up.
-       SET processed_at = NULL, tries = 0, outcome = NULL, due_at = EXCLUDED.due_at
-     WHERE webhook_deliveries.outcome LIKE 'given up:%'
+       -- Sent again by hand, after it was given up, or after it did nothing, as reviews were not enabled, say.
+       SET processed_at = NULL, tries = 0, outcome = NULL, due_at = EXCLUDED.due_at, event = EXCLUDED.event
+     WHERE webhook_deliveries.processed_at IS NOT NULL AND webhook_deliveries.outcome NOT LIKE 'pending: %'
+       AND webhook_deliveries.outcome NOT LIKE 'closed: %'
     """)
 
   /// Stores a delivery before anything else is done with it.

@@ -10,7 +10,7 @@ struct FileDiff: Sendable, Equatable {
     left.path == right.path && left.isShown == right.isShown && left.added.elementsEqual(right.added, by: { $0 == $1 })
   }
 
-  /// - Parameter patch: hunks in the unified format, without the file's head; nil where the platform gave none.
+  /// - Parameter patch: hunks in the unified format, without the file's head; nil if the platform gave none.
   init(path: String, patch: String?) {
     self.path = path
     added = []

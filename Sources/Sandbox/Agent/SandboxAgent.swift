@@ -70,7 +70,7 @@ package struct SandboxAgent: Sendable {
       let response = try await HTTPClient.shared.execute(request, timeout: Self.timeout)
       let body = try await response.body.collect(upTo: Self.bodyByteCountMax)
       guard response.status.code == 200 else { throw Fault.answered(Int(response.status.code)) }
-      let elements = try JSONDecoder().decode([ChangedFile].self, from: Data(body.readableBytesView))
+      let elements = try JSONCoding.decode([ChangedFile].self, from: Data(body.readableBytesView))
       files += elements.map { FileDiff(path: $0.filename ?? $0.new_path ?? "?", patch: $0.patch ?? $0.diff) }
       if elements.count < Self.pageSize { break }
     }

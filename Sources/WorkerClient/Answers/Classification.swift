@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import NIOHTTP1
+internal import Reviews
 internal import WorkerAPI
 
 // The table "What an answer means to Baton" of the worker contract.
@@ -41,7 +42,7 @@ extension WorkerClient {
     guard case .answered(let answer) = result else { return .failed(message: message(for: result)) }
     switch answer.status {
     case 200:
-      guard answer.isComplete, let status = try? JSONDecoder().decode(RunStatus.self, from: Data(answer.body)),
+      guard answer.isComplete, let status = try? JSONCoding.decode(RunStatus.self, from: answer.body),
         status.reviewId == reviewID
       else { return .failed(message: "\(target) answered 200 with a body that is not this review's status") }
       return .known(status)
@@ -56,7 +57,7 @@ extension WorkerClient {
     guard case .answered(let answer) = result else { return .failed(message: message(for: result)) }
     switch answer.status {
     case 200..<300:
-      guard answer.isComplete, let response = try? JSONDecoder().decode(CancelResponse.self, from: Data(answer.body))
+      guard answer.isComplete, let response = try? JSONCoding.decode(CancelResponse.self, from: answer.body)
       else {
         return .failed(message: "\(target) answered \(answer.status) with a body that is not the contract's JSON")
       }
@@ -71,6 +72,6 @@ extension Answer {
   /// Whether this is an error as the contract has it: `{"error": "…"}`. Only the worker itself answers so; what stands in front of it
   /// has pages and texts of its own.
   fileprivate var isError: Bool {
-    isComplete && (try? JSONDecoder().decode(ErrorBody.self, from: Data(body))) != nil
+    isComplete && (try? JSONCoding.decode(ErrorBody.self, from: body)) != nil
   }
 }

@@ -16,7 +16,7 @@ package enum DispatchOutcome: Sendable, Equatable {
   /// 408, 421 or 425: the worker did not take it, and asks to be sent it again.
   case again(message: String)
   /// An answer that is not the worker's verdict on the review: 401 and 403, any other 4xx, a redirect, and a refusal without the
-  /// contract's `{"error"}`. A wrong token, or something in front of the worker, says it to every review.
+  /// contract's `{"error"}`. A wrong token, or something in front of the worker, gives this answer for every review.
   case outage(message: String)
 }
 
@@ -32,7 +32,7 @@ package enum StatusAnswer: Sendable, Equatable {
   /// 408, 421, 425, 429).
   case failed(message: String)
 
-  /// What it says of a worker, by whether that worker has ever answered 200 to this question.
+  /// What it means, by whether the worker has ever answered 200 to this question.
   package func judged(hasAnswered: Bool) -> StatusAnswer {
     if hasAnswered, case .unsupported(let message) = self { return .failed(message: message) }
     return self
@@ -41,7 +41,7 @@ package enum StatusAnswer: Sendable, Equatable {
 
 /// What `POST /reviews/{id}/cancel` has answered.
 package enum CancelAnswer: Sendable, Equatable {
-  /// - Parameter success: false where there was nothing left to cancel.
+  /// - Parameter success: false if there was nothing left to cancel.
   case done(success: Bool)
   /// 404 with the contract's `{"error"}`: the worker does not know the review.
   case unknown
@@ -49,7 +49,7 @@ package enum CancelAnswer: Sendable, Equatable {
   case failed(message: String)
 }
 
-/// Why events could not be had.
+/// Why events could not be read.
 package struct WorkerClientError: Error, Sendable, Equatable, CustomStringConvertible {
   package var description: String
 }

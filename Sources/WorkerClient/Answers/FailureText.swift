@@ -22,7 +22,7 @@ extension WorkerClient {
 
   private func workerText(_ body: [UInt8]) -> String {
     let text =
-      (try? JSONDecoder().decode(ErrorBody.self, from: Data(body)))?.error
+      (try? JSONCoding.decode(ErrorBody.self, from: body))?.error
       ?? String(decoding: body.prefix(4 * Self.textCountMax), as: UTF8.self)
     return bounded(text)
   }
@@ -46,6 +46,7 @@ extension WorkerClient {
     case .closed: "the connection was closed"
     case .cancelled: "the call was cancelled"
     case .tooLong: "the answer's body is too long"
+    case .tls(let text): text
     }
   }
 

@@ -11,7 +11,7 @@ enum RetryAfter {
     headers.first(name: "retry-after").flatMap { parse($0, now: Date()) }
   }
 
-  /// - Returns: zero for a time that has passed; nil where the text is neither form.
+  /// - Returns: zero for a time that has passed; nil if the text is neither form.
   static func parse(_ text: String, now: Date) -> Duration? {
     let text = String(text.drop(while: { $0 == " " }).reversed().drop(while: { $0 == " " }).reversed())
     if !text.isEmpty, text.utf8.allSatisfy({ (48...57).contains($0) }) {

@@ -29,6 +29,8 @@ enum ExchangeFailure: Error, Sendable, Equatable {
   case cancelled
   /// The answer's body is longer than the bound.
   case tooLong
+  /// TLS failed: the reason, and what to do.
+  case tls(String)
 }
 
 /// A request and what is known of its answer; lives on the event loop of its connections, and ends once.

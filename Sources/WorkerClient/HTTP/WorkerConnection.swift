@@ -10,7 +10,7 @@ final class WorkerConnection: ChannelInboundHandler {
   private let pool: WorkerConnections
   private var context: ChannelHandlerContext?
   private var exchange: Exchange?
-  /// Whether requests may be written: once TCP is up, and TLS where there is any.
+  /// Whether requests may be written: once TCP is up, and TLS if it is used.
   private var isReady = false
   private var error: (any Error)?
   private var staysAlive = true
@@ -77,7 +77,7 @@ final class WorkerConnection: ChannelInboundHandler {
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    // A peer that closes without a word is reported as an error by TLS, after the answer was read.
+    // A peer that closes without notice is reported as an error by TLS, after the answer was read.
     self.error = self.error ?? error
     end(error)
   }

@@ -1,5 +1,6 @@
 internal import DequeModule
 internal import FoundationEssentials
+internal import HTTPTrust
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -50,6 +51,8 @@ final class WorkerConnections: Sendable {
     var timeline: Deque<Exchange> = []
     var isDeadlineSet = false
     var isSweepSet = false
+    /// Of the certificates that were trusted last.
+    var tls: (context: NIOSSLContext, version: Int)?
   }
 
   /// Below the 5 s after which common servers close an idle connection: one that closes under a request makes the start ambiguous,
@@ -59,18 +62,21 @@ final class WorkerConnections: Sendable {
   let endpoint: Endpoint
   private let connectionMax: Int
   private let timeout: TimeAmount
-  private let tls: NIOSSLContext?
+  private let trust: HTTPTrust
   private let loop: any EventLoop
   private let pool: NIOLoopBoundBox<Pool>
 
   /// - Parameters:
   ///   - connectionMax: how many exchanges may be under way at once.
   ///   - timeout: of one whole exchange, waiting for a connection included.
-  init(endpoint: Endpoint, connectionMax: Int, timeout: Duration) throws {
+  ///   - trust: read anew when its files change.
+  init(endpoint: Endpoint, connectionMax: Int, timeout: Duration, trust: HTTPTrust) throws {
     self.endpoint = endpoint
     self.connectionMax = max(connectionMax, 1)
     self.timeout = TimeAmount(timeout)
-    tls = endpoint.isTLS ? try NIOSSLContext(configuration: .makeClientConfiguration()) : nil
+    self.trust = trust
+    // Shows a fault at once.
+    if endpoint.isTLS { _ = try NIOSSLContext(configuration: trust.clientConfiguration) }
     loop = MultiThreadedEventLoopGroup.singleton.next()
     pool = .makeBoxSendingValue(Pool(), eventLoop: loop)
   }
@@ -118,6 +124,16 @@ final class WorkerConnections: Sendable {
     while state.connectingCount < state.waiting.count, state.openCount < connectionMax { connect() }
   }
 
+  /// nil without TLS.
+  private func tlsContext() throws -> NIOSSLContext? {
+    guard endpoint.isTLS else { return nil }
+    let (configuration, version) = trust.current
+    if let known = state.tls, known.version == version { return known.context }
+    let context = try NIOSSLContext(configuration: configuration)
+    state.tls = (context, version)
+    return context
+  }
+
   private func connect() {
     state.openCount += 1
     state.connectingCount += 1
@@ -127,14 +143,14 @@ final class WorkerConnections: Sendable {
       .channelInitializer { [self] channel in
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
-          if let tls {
+          if let tls = try tlsContext() {
             let isName = (try? SocketAddress(ipAddress: endpoint.host, port: 0)) == nil
             try pipeline.addHandler(
               NIOSSLClientHandler(context: tls, serverHostname: isName ? endpoint.host : nil))
           }
           try pipeline.addHTTPClientHandlers()
           try pipeline.addHandler(WorkerConnection(pool: self))
-          if tls != nil { closeIfNotReady(channel) }
+          if endpoint.isTLS { closeIfNotReady(channel) }
         }
       }
       .connect(host: endpoint.host, port: endpoint.port)

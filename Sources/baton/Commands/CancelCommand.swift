@@ -79,7 +79,7 @@ enum Operation {
     case refused(String)
   }
 
-  /// Applies it to all, prints a line each, and fails at the end where one was refused.
+  /// Applies it to all, prints a line each, and fails at the end if one was refused.
   static func each(_ ids: [UUID], _ operation: (UUID) async throws -> Answer) async throws {
     var isRefused = false
     for id in ids {

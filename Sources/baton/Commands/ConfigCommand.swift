@@ -100,7 +100,7 @@ struct ConfigSetCommand: AsyncParsableCommand {
   /// The text of a file that holds a JSON object.
   private static func object(of path: String) throws(Failure) -> String {
     let text = try InputFile.text(of: path)
-    guard case .object? = try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8)) else {
+    guard case .object? = try? JSONValue(json: text) else {
       throw Failure(.failed, "\(path == "-" ? "standard input" : path) does not hold a JSON object")
     }
     return text
@@ -163,7 +163,7 @@ struct ConfigurationPage: Encodable {
     self.owner = owner
     self.platform = platform
     isEnabled = stored.isEnabled
-    config = try JSONDecoder().decode(JSONValue.self, from: Data(stored.json.utf8))
+    config = try JSONValue(json: stored.json)
     do throws(ReviewConfigurationFaults) {
       _ = try ReviewConfiguration(json: stored.json)
       faults = []

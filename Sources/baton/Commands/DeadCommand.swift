@@ -83,7 +83,7 @@ struct DeadLetterOutput: Encodable {
 }
 
 extension [DeadLetter] {
-  /// A row for each; where the body is a ticket its review says more than the body.
+  /// A row for each; if the body is a ticket, its review says more than the body.
   func table(now: Timestamp) -> Table {
     var table = Table([.prose("REASON"), .left("DIED"), .left("REVIEW"), .right("ATTEMPT"), .prose("BODY")])
     for letter in self {

@@ -9,7 +9,7 @@ internal import Settings
 struct IntegrationCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "integration",
-    abstract: "Adds, lists and revokes the ways to an owner's repositories.",
+    abstract: "Adds, lists, revokes and encrypts again the ways to an owner's repositories.",
     discussion: """
       An integration is an owner's installation of the GitHub App, or its access to a GitLab instance. Tokens and hook \
       secrets are stored encrypted with BATON_ENCRYPTION_KEY, and never shown again.
@@ -18,8 +18,12 @@ struct IntegrationCommand: AsyncParsableCommand {
         baton integration add org:acme --platform github --installation-id 4242
         baton integration list
         baton integration revoke 0b6e6c1e-6f0e-4c39-9d0a-3c1f5a1f7a11
+        baton integration reseal --dry-run
       """,
-    subcommands: [IntegrationAddCommand.self, IntegrationListCommand.self, IntegrationRevokeCommand.self])
+    subcommands: [
+      IntegrationAddCommand.self, IntegrationListCommand.self, IntegrationRevokeCommand.self,
+      IntegrationResealCommand.self,
+    ])
 }
 
 /// `baton integration add`.
@@ -31,6 +35,7 @@ struct IntegrationAddCommand: AsyncParsableCommand {
       Of one platform an owner has one integration for each installation (GitHub) or instance (GitLab). Adding it again \
       keeps its id, replaces the secrets that are given, and makes a revoked one count again.
       Secrets are read from a file, or with - from standard input; a terminal asks without showing what is typed.
+      A webhook secret may be a list new,old: each is accepted while the platform's setting is exchanged.
 
       EXAMPLES:
         baton integration add org:acme --platform github --installation-id 4242
@@ -101,12 +106,17 @@ struct IntegrationAddCommand: AsyncParsableCommand {
       instanceUrl: try instance(allowedHosts: session.settings.gitlabHosts))
     let token = try tokenFile.map { path throws(Failure) in try SecretInput.read("token", from: path) }
     let hook = try webhookSecretFile.map { path throws(Failure) in try SecretInput.read("webhook secret", from: path) }
-    let cipher = session.settings.revealEncryptionKey().map { TokenCipher(key: $0) }
+    if let hook, SecretList(separated: hook.reveal()) == nil {
+      throw Failure(.failed, "the webhook secret has an empty part between its commas: give one secret, or new,old")
+    }
+    let keys = session.settings.revealEncryptionKeys()
+    let cipher = keys.isEmpty ? nil : TokenCipher(keys: keys)
     let answer = try await session.withStore { store in
-      try await store.add(new) { id in
+      let format = TokenCipher.Format(rawValue: try await store.sealFormat()) ?? .keyed
+      return try await store.add(new) { id in
         IntegrationSecrets(
-          token: try token.flatMap { try cipher?.seal($0, for: id) },
-          webhookSecret: try hook.flatMap { try cipher?.seal($0, for: id) })
+          token: try token.flatMap { try cipher?.seal($0, in: .token(of: id), format: format) },
+          webhookSecret: try hook.flatMap { try cipher?.seal($0, in: .webhookSecret(of: id), format: format) })
       }
     }
     try report(answer)

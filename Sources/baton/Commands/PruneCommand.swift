@@ -38,7 +38,7 @@ struct PruneCommand: AsyncParsableCommand {
   }
 
   func validate() throws {
-    // 90 would be seconds: too easily meant otherwise, where nothing can be had back.
+    // 90 would be seconds: a likely mistake, and what is deleted cannot be restored.
     guard olderThan.description.last?.isLetter == true else {
       throw ValidationError("--older-than needs a unit, such as \(olderThan)d for days.")
     }

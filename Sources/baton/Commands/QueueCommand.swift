@@ -57,7 +57,7 @@ struct QueueCommand: AsyncParsableCommand {
         let reading = try await reader.read()
         if isLive { try draw(reading, &display, every: interval) } else { try show(reading) }
       } catch {
-        // A watch outlives what it watches: wrong settings end it, a server that is away does not.
+        // Wrong settings end a watch; a server that is unreachable does not.
         guard let failure = Failure(error), failure.status == .unavailable else { throw error }
         if isLive { try Output.write(display.frame(Self.lines(of: failure))) } else { Output.note("Error: \(failure)") }
       }
@@ -108,7 +108,7 @@ private struct StatsReader {
     self.store = store
   }
 
-  /// The load as it is now; where the broker cannot be reached, what Postgres knows.
+  /// The load as it is now; if the broker cannot be reached, what Postgres knows.
   mutating func read() async throws -> Reading {
     let rows = try await store.stats(holderTimeout: session.settings.lease)
     do {

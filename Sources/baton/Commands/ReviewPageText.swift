@@ -154,6 +154,6 @@ struct ReviewPageText {
 }
 
 extension Review {
-  /// What the operator can do about its error code; nil without one, or where this version does not know it.
+  /// What the operator can do about its error code; nil without one, or if this version does not know it.
   var advice: String? { errorCode.flatMap { ErrorCode(rawValue: $0)?.advice } }
 }

@@ -27,8 +27,7 @@ struct MigrateCommand: AsyncParsableCommand {
   func run() async throws {
     let session = try Session(
       "baton migrate", common, [database, broker], requiring: [.databaseURL, .amqpURL])
-    let configuration = PostgresConfiguration(
-      conninfo: session.settings.databaseURL?.reveal() ?? "", applicationName: "baton migrate")
+    let configuration = session.settings.databaseConfiguration("baton migrate")
     let pool = PostgresPool(configuration, logger: session.logger)
     do {
       let migrator = Migrator(pool: pool)

@@ -18,7 +18,8 @@ extension CommonOptions {
       format: Telemetry.LogFormat(rawValue: settings.logFormat.rawValue) ?? .text,
       level: Logger.Level(rawValue: settings.logLevel.rawValue) ?? .info)
     let logger = Logger(label: "baton.\(name)")
-    for warning in settings.warnings { logger.warning("\(warning)") }
+    let used = Set(groups.flatMap { $0.given.keys })
+    for warning in settings.warnings + settings.plaintextWarnings(of: used) { logger.warning("\(warning)") }
     return (settings, logger)
   }
 }

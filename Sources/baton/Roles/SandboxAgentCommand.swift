@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import FoundationEssentials
 internal import Glibc
+internal import Reviews
 internal import Sandbox
 internal import WorkerAPI
 
@@ -21,7 +22,7 @@ struct SandboxAgentCommand: AsyncParsableCommand {
     var input: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 64 * 1_024)
     while case let count = read(STDIN_FILENO, &buffer, buffer.count), count > 0 { input += buffer.prefix(count) }
-    guard let start = try? JSONDecoder().decode(StartRequest.self, from: Data(input)) else {
+    guard let start = try? JSONCoding.decode(StartRequest.self, from: input) else {
       throw Failure(.failed, "standard input is no start of a review")
     }
     do {

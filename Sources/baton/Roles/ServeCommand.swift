@@ -3,6 +3,7 @@ internal import Assembly
 internal import BatonServer
 internal import Dispatching
 internal import Logging
+internal import Reviews
 internal import ServiceLifecycle
 internal import Settings
 internal import WorkerAPI
@@ -13,11 +14,13 @@ struct ServeCommand: AsyncParsableCommand {
     commandName: "serve",
     abstract: "Serves the dashboard, webhooks, the API, the worker's callbacks, health and metrics.",
     discussion: """
-      Without BATON_API_TOKEN the API and the dashboard answer only on this machine.
+      The API and the dashboard ask for a token of BATON_API_TOKEN, or of BATON_READ_TOKEN to look only. Without \
+      BATON_API_TOKEN the server makes a token at its start, which nobody sees, and prints a link that signs one browser in; \
+      when it has been used, the next one is printed.
 
       EXAMPLES:
         baton serve
-        BATON_API_TOKEN=… baton serve --http-host 0.0.0.0 --http-port 8080
+        BATON_API_TOKEN="$(openssl rand -hex 32)" baton serve --http-host 0.0.0.0 --http-port 8080
       """)
 
   @OptionGroup var common: CommonOptions
@@ -26,12 +29,14 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup var flow: FlowOptions
   @OptionGroup var worker: WorkerOptions
   @OptionGroup var http: HTTPOptions
+  @OptionGroup var metrics: MetricsOptions
   @OptionGroup var callbacks: CallbackOptions
   @OptionGroup var platforms: PlatformOptions
 
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
-      "serve", [database, broker, flow, worker, http, callbacks, platforms], requiring: [.databaseURL, .amqpURL])
+      "serve", [database, broker, flow, worker, http, metrics, callbacks, platforms],
+      requiring: [.databaseURL, .amqpURL])
     let process = try DispatcherProcess(
       "serve", role: "serve", version: Baton.version, settings: settings,
       demands: [.clients, .workerQuestions(clients: 2), .platforms(settings)], logger: logger)
@@ -56,14 +61,17 @@ extension DispatcherProcess {
 
   /// The HTTP server of this process.
   func server() throws -> BatonServer {
+    let link = settings.apiToken == nil ? LoginLink(to: settings, logger) : nil
     let configuration = BatonServer.Configuration(
       host: settings.httpHost, port: settings.httpPort,
-      connectionMax: files[.clients] ?? OpenFiles.Demand.clients.least, apiToken: settings.apiToken,
+      connectionMax: files[.clients] ?? OpenFiles.Demand.clients.least,
+      apiToken: settings.apiToken ?? SecretList(.random()), readToken: settings.readToken,
+      proxies: TrustedProxies(ranges: settings.trustedProxies, actorHeader: settings.actorHeader), loginLink: link,
       callbackSecret: settings.callbackSecret,
-      authKey: settings.revealEncryptionKey().map { AuthKey(encryptionKey: $0) }, webhooks: webhookSecrets,
+      authKeys: settings.revealEncryptionKeys().map { AuthKey(encryptionKey: $0) }, webhooks: webhookSecrets,
       holderTimeout: settings.lease,
       watch: WatchPolicy(times: policy.reapTimes, ownerLimit: policy.ownerLimit, queue: policy.queue))
-    let logger = logger
+    let (logger, settings) = (logger, settings)
     return BatonServer(
       configuration: configuration, store: store,
       worker: try workerClient(timeout: min(settings.workerTimeout, Self.eventsTimeout)), queueStats: queueFigures,
@@ -72,6 +80,8 @@ extension DispatcherProcess {
       readiness: readiness, logger: logger,
       onBound: { port in
         logger.notice("listening", metadata: ["url": "http://\(configuration.host):\(port)"])
+        for warning in settings.exposureWarnings { logger.warning("\(warning)") }
+        link?.issue()
       })
   }
 }

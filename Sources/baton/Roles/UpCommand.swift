@@ -32,6 +32,7 @@ struct UpCommand: AsyncParsableCommand {
   @OptionGroup var worker: WorkerOptions
   @OptionGroup var agent: AgentOptions
   @OptionGroup var http: HTTPOptions
+  @OptionGroup var metrics: MetricsOptions
   @OptionGroup var callbacks: CallbackOptions
   @OptionGroup var platforms: PlatformOptions
 
@@ -59,18 +60,18 @@ struct UpCommand: AsyncParsableCommand {
     let standInPort = sandbox ? try freePort() : 0
     let workerPort = sandbox ? try freePort() : 0
     let (settings, logger) = try common.loadForRole(
-      "up", [database, broker, flow, dispatch, worker, agent, http, callbacks, platforms],
+      "up", [database, broker, flow, dispatch, worker, agent, http, metrics, callbacks, platforms],
       requiring: [.databaseURL, .amqpURL, .workerURL, .workerToken, .encryptionKey]
     ) { settings in
       guard sandbox else { return }
       settings.workerURL = "http://127.0.0.1:\(workerPort)"
       settings.githubAPIURL = "http://127.0.0.1:\(standInPort)"
       settings.gitlabHosts = ["127.0.0.1:\(standInPort)"]
-      settings.workerToken = settings.workerToken ?? Self.randomSecret()
+      settings.workerToken = settings.workerToken ?? SecretList(.random())
       settings.agentCommand =
         settings.agentCommand ?? SandboxAgentCommand.shellCommand(api: "http://127.0.0.1:\(standInPort)")
-      settings.callbackSecret = settings.callbackSecret ?? Self.randomSecret()
-      settings.encryptionKey = settings.encryptionKey ?? Self.randomSecret()
+      settings.callbackSecret = settings.callbackSecret ?? SecretList(.random())
+      settings.encryptionKey = settings.encryptionKey ?? SecretList(.random())
       settings.given.formUnion([.workerURL, .workerToken, .encryptionKey])
     }
     let process = try DispatcherProcess(
@@ -88,7 +89,7 @@ struct UpCommand: AsyncParsableCommand {
         PlatformStandIn(host: "127.0.0.1", port: standInPort, latency: Self.sandboxLatency, logger: logger))
       services.append(
         ReferenceWorker(
-          configuration: .init(
+          configuration: try .init(
             settings, host: "127.0.0.1", port: workerPort, concurrency: Self.sandboxConcurrency, files: process.files,
             logger: logger),
           logger: logger))
@@ -105,11 +106,6 @@ struct UpCommand: AsyncParsableCommand {
       process.producer(wakeup: session.pendingWakeup),
     ]
     try await process.run(services)
-  }
-
-  /// 32 random bytes in base64.
-  private static func randomSecret() -> Secret {
-    Secret(Data((0..<32).map { _ in UInt8.random(in: .min ... .max) }).base64EncodedString())
   }
 
   /// A port of the loopback interface that nobody uses now.

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Assembly
 internal import BatonServer
 internal import FoundationEssentials
+internal import HTTPTrust
 internal import Logging
 internal import ReferenceWorker
 internal import Reviews
@@ -15,8 +16,8 @@ struct WorkerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "worker", abstract: "The reference worker: runs a command for each review.",
     discussion: """
-      Starts are idempotent by review and attempt, also over restarts: the state is in BATON_WORKER_STATE. Without \
-      BATON_AGENT_COMMAND each run completes at once.
+      Starts are idempotent by review and attempt, also over restarts: the state is in BATON_WORKER_STATE. With --demo \
+      no agent is needed: each run completes at once, nothing is reviewed, and no gate passes.
 
       EXAMPLES:
         BATON_AGENT_COMMAND=./review.sh baton worker --port 9000 --concurrency 4
@@ -37,6 +38,9 @@ struct WorkerCommand: AsyncParsableCommand {
   @Option(help: "Runs at once; the rest wait in order.")
   var concurrency = 4
 
+  @Flag(help: "Without BATON_AGENT_COMMAND: complete each run at once, review nothing, and pass no gate.")
+  var demo = false
+
   func validate() throws {
     guard (0...65_535).contains(port) else { throw ValidationError("--port: expected 0 to 65535") }
     guard concurrency >= 1 else { throw ValidationError("--concurrency: expected at least 1") }
@@ -44,7 +48,7 @@ struct WorkerCommand: AsyncParsableCommand {
 
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
-      "worker", [worker, agent, callbacks, metrics], requiring: [.workerToken])
+      "worker", [worker, agent, callbacks, metrics], requiring: demo ? [.workerToken] : [.workerToken, .agentCommand])
     let files = try OpenFiles(
       "baton worker", connections: 0,
       demands: [.clients, .agents(concurrency), .callbacks] + (settings.metricsPort == nil ? [] : [.probes]),
@@ -52,8 +56,10 @@ struct WorkerCommand: AsyncParsableCommand {
     let readiness = Readiness()
     let isListening = Mutex(false)
     readiness.register("worker") { isListening.withLock { $0 } ? nil : "it does not listen yet" }
-    var configuration = WorkerConfiguration(
+    var configuration = try WorkerConfiguration(
       settings, host: host, port: port, concurrency: concurrency, files: files, logger: logger)
+    configuration.hiddenPaths = common.configurationFile.map { [$0] } ?? []
+    warn(settings, logger)
     let onBound = configuration.onBound
     configuration.onBound = { port in
       isListening.withLock { $0 = true }
@@ -74,11 +80,24 @@ struct WorkerCommand: AsyncParsableCommand {
     services.append(ReferenceWorker(configuration: configuration, logger: logger))
     try await ServiceRunner.run(services, drainTimeout: settings.drainTimeout, logger: logger)
   }
+
+  private func warn(_ settings: Settings, _ logger: Logger) {
+    if settings.agentCommand == nil {
+      logger.warning("this is a demonstration: nothing is reviewed, and no gate passes")
+    } else if settings.agentIsolation == .off {
+      logger.warning(
+        "agents are not kept apart: each can read the tokens and files of the others' runs. Set BATON_AGENT_ISOLATION")
+    }
+  }
 }
 
 extension WorkerConfiguration {
-  init(_ settings: Settings, host: String, port: Int, concurrency: Int, files: OpenFiles, logger: Logger) {
-    self.init(token: settings.workerToken ?? Secret(""), statePath: settings.workerState)
+  /// - Throws: if the settings of the isolation do not fit together.
+  init(_ settings: Settings, host: String, port: Int, concurrency: Int, files: OpenFiles, logger: Logger)
+    throws(SettingsError)
+  {
+    let tokens = settings.workerToken ?? SecretList(Secret(""))
+    self.init(token: tokens.current, former: tokens.former, statePath: settings.workerState)
     self.host = host
     self.port = port
     self.concurrency = min(concurrency, files[.agents] ?? concurrency)
@@ -87,9 +106,31 @@ extension WorkerConfiguration {
     agentCommand = settings.agentCommand
     lostRuns = LostRuns(rawValue: settings.workerLostRuns.rawValue) ?? .fail
     environment = ProcessInfo.processInfo.environment
+    environmentNames = settings.agentEnvironment
+    secrets = settings.secretTexts
+    isolation = try Self.isolation(settings, concurrency: self.concurrency)
     callbackURL = settings.callbackURL
-    callbackSecret = settings.callbackSecret
+    callbackSecret = settings.callbackSecret?.current
+    trust = HTTPTrust(authorityFile: settings.caFile)
     drainTimeout = settings.drainTimeout
     onBound = { port in logger.notice("listening", metadata: ["url": "http://\(host):\(port)"]) }
+  }
+  private static func isolation(_ settings: Settings, concurrency: Int) throws(SettingsError) -> AgentIsolation {
+    switch settings.agentIsolation {
+    case .off: return .off
+    case .namespaces: return .namespaces
+    case .users:
+      guard let users = settings.agentUsers else {
+        throw SettingsError(faults: [
+          "BATON_AGENT_USERS is missing: BATON_AGENT_ISOLATION=users needs it; for example 70000-70015"
+        ])
+      }
+      guard users.count >= concurrency else {
+        throw SettingsError(faults: [
+          "BATON_AGENT_USERS has \(users.count) user ids, and \(concurrency) runs at once need one each: name more, or lower --concurrency"
+        ])
+      }
+      return .users(users)
+    }
   }
 }

@@ -2,7 +2,7 @@ internal import Reviews
 
 /// Whether a review was dispatched exactly once and has completed, by its row and its recorded transitions.
 enum DispatchCheck {
-  /// What speaks against it; empty where nothing does.
+  /// The faults found; empty if there are none.
   static func faults(_ review: Review, _ transitions: [ReviewTransition]) -> [String] {
     var faults: [String] = []
     if review.status != .completed {

@@ -16,7 +16,7 @@ struct InputFile: ~Copyable {
     if descriptor > 2 { close(descriptor) }
   }
 
-  /// What there is, at most 64 KiB; empty at the end. Waits for more: whoever pipes decides how long.
+  /// What there is, at most 64 KiB; empty at the end. Waits for more, as long as the writing process takes.
   func read() throws(Failure) -> [UInt8] {
     while true {
       var isFailed = false

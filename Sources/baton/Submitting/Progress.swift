@@ -12,7 +12,7 @@ struct Progress: Sendable {
   }
 
   private(set) var items: [Item]
-  /// Reviews that were followed until somebody deleted them.
+  /// Reviews that were followed until they were deleted.
   private(set) var droppedCount = 0
   private var indices: [UUID: Int] = [:]
 
@@ -43,13 +43,13 @@ struct Progress: Sendable {
       items[index].status = review.status
       items[index].attempt = review.attempt
       items[index].note = review.outcome
-      // A new reason alone is no news.
+      // A new reason alone is not a change.
       if old.status != review.status || old.attempt != review.attempt { changed.append(index) }
     }
     return changed.sorted().map { items[$0] }
   }
 
-  /// Reviews that are no longer there: somebody has deleted them. They are followed no more.
+  /// Stops following reviews that were deleted.
   mutating func drop(_ ids: Set<UUID>) {
     let dropped = droppedCount + items.count { ids.contains($0.id) }
     self = Progress(items.filter { !ids.contains($0.id) })
@@ -58,7 +58,7 @@ struct Progress: Sendable {
 
   // MARK: As shown
 
-  /// A line for each review where they all fit, else a summary.
+  /// A line for each review if they all fit, else a summary.
   /// - Parameters:
   ///   - columns: no line is wider than this less one, so that none wraps.
   ///   - rows: fewer lines than this.
@@ -71,7 +71,7 @@ struct Progress: Sendable {
     return lines
   }
 
-  /// What a change looks like where lines cannot be redrawn.
+  /// What a change looks like if lines cannot be redrawn.
   static func changeLine(_ item: Item, elapsed: Duration) -> String {
     let attempt = item.attempt > 1 ? " (attempt \(item.attempt))" : ""
     let note = item.note.map { ": \(DisplayText.safe($0))" } ?? ""

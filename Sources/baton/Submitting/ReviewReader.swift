@@ -109,7 +109,8 @@ struct ReviewReader {
   /// The reviews of a whole document; nil where it is none.
   private func document() -> [Entry]? {
     guard buffer.contains(where: { !Self.isSpace($0) }) else { return [] }
-    guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(buffer)) else {
+    // The user's own file, with as many reviews as it may have.
+    guard let value = try? JSONValue(json: buffer, valueCountMax: .max) else {
       // Nothing can be said about the elements of an array that does not parse.
       let isArray = buffer.first { !Self.isSpace($0) } == UInt8(ascii: "[")
       return isArray ? [fault("document", "not valid JSON")] : nil

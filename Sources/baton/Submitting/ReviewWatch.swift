@@ -3,7 +3,7 @@ internal import PostgresClient
 internal import ReviewStore
 internal import Reviews
 
-/// Follows reviews until all have ended, showing how they come along on standard error.
+/// Follows reviews until all have ended, showing their progress on standard error.
 struct ReviewWatch {
   private let store: ReviewStore
   private let terminal: Terminal
@@ -12,11 +12,11 @@ struct ReviewWatch {
   private let timeout: Duration?
   private static let pollInterval = Duration.milliseconds(250)
   private static let pageMax = 1_000
-  /// Postgres may be away for this long before the watch gives up; the reviews go on without it.
+  /// Postgres may be unreachable for this long before the watch gives up; the reviews go on without it.
   private static let outageMax = Duration.seconds(60)
   private static let hintAfter = Duration.seconds(10)
 
-  /// - Parameter timeout: from now on; nil waits for ever.
+  /// - Parameter timeout: from now on; nil waits indefinitely.
   init(store: ReviewStore, timeout: Duration?, terminal: Terminal = .error) {
     self.store = store
     self.terminal = terminal
@@ -74,7 +74,7 @@ struct ReviewWatch {
     }
     let lines = progress.frame(
       columns: columns, rows: rows, elapsed: elapsed, hint: hint, usesColor: terminal.usesColor)
-    // Where the terminal has gone, the result still counts.
+    // If the terminal is gone, the result still counts.
     try? Output.write(display.frame(lines), to: Output.standardError)
   }
 }

@@ -1,6 +1,6 @@
 internal import Reviews
 
-/// The way of each of a sandbox run's reviews, as times since its submission, and the totals.
+/// The times of each of a sandbox run's reviews since its submission, and the totals.
 struct SandboxReport {
   struct Line {
     var review: Review

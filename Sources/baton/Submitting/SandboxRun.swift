@@ -9,10 +9,10 @@ struct SandboxRun {
   var waits: Bool
   var timeout: Duration?
   var json: Bool
-  /// Tells this run's commits from those of all others: eight hexadecimal digits.
+  /// Distinguishes this run's commits from those of all others: eight hexadecimal digits.
   var suffix = String(UInt32.random(in: 0x1000_0000...UInt32.max), radix: 16)
 
-  /// - Throws: `Failure` where, with `waits`, a review was not dispatched exactly once, or has not completed.
+  /// - Throws: `Failure` if, with `waits`, a review was not dispatched exactly once, or has not completed.
   func run(_ store: ReviewStore) async throws {
     try await configureOwners(store)
     var items: [Submitter.Submitted] = []

@@ -45,6 +45,8 @@ struct Submitter {
       for (place, review) in batch {
         do {
           try report([Submitted(review: review, submission: try await store.submit(review))])
+        } catch let faults as NewReviewFaults {
+          note(place, faults.description)
         } catch let error as PostgresError where error.isAboutOneReview {
           note(place, "\(error)")
         }

@@ -9,7 +9,7 @@ struct ConfigurationField: Sendable {
 
   let name: String
   let kind: Kind
-  /// What holds where the field is missing.
+  /// What holds if the field is missing.
   let fallback: String
 
   /// The flag's name: `--review-style`.
@@ -29,7 +29,7 @@ struct ConfigurationField: Sendable {
     ConfigurationField(name: "agent_version", kind: .text, fallback: "by flag, else the worker's"),
   ]
 
-  /// The JSON value of a flag's text; nil where it is empty: the field is to go.
+  /// The JSON value of a flag's text; nil if it is empty: the field is removed.
   func value(_ text: String) -> JSONValue? {
     guard !text.isEmpty else { return nil }
     return switch kind {
@@ -39,7 +39,7 @@ struct ConfigurationField: Sendable {
     }
   }
 
-  /// A number where it is one; anything else stays a text, for the check to judge.
+  /// A number if it is one; anything else stays a text, which the check then judges.
   private static func number(_ text: some StringProtocol) -> JSONValue {
     Int64(text).map { .integer($0) } ?? .string(String(text))
   }

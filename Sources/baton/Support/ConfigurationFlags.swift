@@ -73,7 +73,7 @@ struct ConfigurationFlags: ParsableArguments {
     }
   }
 
-  /// The change that the flags ask for, with the file's instructions where one is named.
+  /// The change that the flags ask for, with the file's instructions if one is named.
   func change(replacement: String?, isEnabled: Bool?) throws -> ConfigurationChange {
     var fields = object
     if let customInstructionsFile {
@@ -99,7 +99,7 @@ struct ConfigurationFlags: ParsableArguments {
 }
 
 extension InputFile {
-  /// The largest text that is read whole, in bytes: what Postgres takes for a configuration is more, what anybody writes less.
+  /// The largest text that is read whole, in bytes: less than what Postgres takes for a configuration, more than what a person writes.
   private static let textByteCountMax = 1_048_576
 
   /// All of a file as text.

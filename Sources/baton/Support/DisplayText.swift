@@ -1,3 +1,5 @@
+internal import Reviews
+
 /// Texts of others made safe for a terminal, and measured as it shows them.
 enum DisplayText {
   /// One line of text that cannot move the cursor, change colours, reorder its surroundings or hide.
@@ -17,16 +19,22 @@ enum DisplayText {
         continue
       case "\u{0}"..."\u{1F}": result.append(Unicode.Scalar(0x2400 + scalar.value) ?? "\u{FFFD}")
       case "\u{7F}": result.append("\u{2421}")
-      // C1 (a terminal obeys U+009B like ESC [), marks that reorder what follows, and invisible ones but for the two
-      // joiners that scripts and emoji need.
-      case "\u{80}"..."\u{9F}", "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}", "\u{200E}", "\u{200F}", "\u{61C}",
-        "\u{FEFF}", "\u{2060}"..."\u{2064}", "\u{200B}", "\u{E0000}"..."\u{E007F}":
-        result.append(contentsOf: "\\u{\(String(scalar.value, radix: 16))}".unicodeScalars)
+      // Two joiners and a selector that scripts and emoji need.
+      case "\u{200C}", "\u{200D}", "\u{FE0F}": result.append(scalar)
+      case _ where scalar.isHidden: result.append(contentsOf: number(scalar).unicodeScalars)
       default: result.append(scalar)
       }
       isSpace = false
     }
     return String(result)
+  }
+
+  private static func number(_ scalar: Unicode.Scalar) -> String { "\\u{\(String(scalar.value, radix: 16))}" }
+
+  /// Messages of our own, in which texts of others may stand: what a terminal would obey or not show is replaced, and nothing else.
+  static func plain(_ text: String) -> String {
+    guard text.unicodeScalars.contains(where: { $0.isHidden }) else { return text }
+    return text.unicodeScalars.map { $0.isHidden && $0 != "\t" ? number($0) : String($0) }.joined()
   }
 
   /// Several lines, each made safe; at most `lineMax`.

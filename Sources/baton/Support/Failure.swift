@@ -46,6 +46,7 @@ extension Failure {
     case let error as SettingsError: self.init(.settings, error.description)
     case let faults as PlatformSettings.Faults: self.init(.settings, faults.description)
     case let fault as WorkerStateFault: self.init(.settings, fault.description)
+    case let fault as IsolationFault: self.init(.settings, fault.description)
     case let error as Migrator.SchemaFault: self.init(.failed, error.description)
     case let error as SessionFault: self.init(.settings, error.description)
     case let error as PostgresError: self.init(error, at: nil)
@@ -70,7 +71,10 @@ extension Failure {
         .unavailable,
         "\(text)\(place)\nCheck that Postgres runs and that BATON_DATABASE_URL is right, then try again.")
     } else if error.sqlState == "42501" {
-      self.init(.failed, "\(text)\(place)\nGive this account the rights of the one that ran `baton migrate`.")
+      self.init(
+        .failed,
+        "\(text)\(place)\nThis account lacks a right. `baton migrate` needs the account that owns the schema; for all else grant it a role of "
+          + "deploy/postgres/roles.sql, and run that file again after each `baton migrate` (deploy/roles.md).")
     } else {
       let advice = error.isTransient ? "\nThis passes by itself: try again." : ""
       self.init(.failed, "\(text)\(place)\(advice)")

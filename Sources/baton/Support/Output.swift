@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import Glibc
+internal import Reviews
 internal import Telemetry
 
 /// Why results cannot be written.
@@ -47,14 +48,12 @@ enum Output {
   static func json(_ value: some Encodable) throws { try line(try jsonText(value)) }
 
   static func jsonText(_ value: some Encodable) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
+    String(decoding: try JSONCoding.encode(value), as: UTF8.self)
   }
 
   /// A line that is no result, on standard error. It is waited for only briefly: a reader that is asleep must not stop the work.
   static func note(_ text: String) {
-    LogWriter.standardError.write(text + "\n")
+    LogWriter.standardError.write(DisplayText.plain(text) + "\n")
     LogWriter.standardError.flush(within: noteTimeout)
   }
 }

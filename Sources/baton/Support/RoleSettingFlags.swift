@@ -69,10 +69,24 @@ struct HTTPOptions: ParsableArguments, SettingFlags {
   @Option(name: .setting(.apiToken), help: .setting(.apiToken, "token"))
   var apiToken: String?
 
-  var given: [Settings.Key: String?] { [.httpHost: httpHost, .httpPort: httpPort, .apiToken: apiToken] }
+  @Option(name: .setting(.readToken), help: .setting(.readToken, "token"))
+  var readToken: String?
+
+  @Option(name: .setting(.trustedProxies), help: .setting(.trustedProxies, "addresses"))
+  var trustedProxies: String?
+
+  @Option(name: .setting(.actorHeader), help: .setting(.actorHeader, "name"))
+  var actorHeader: String?
+
+  var given: [Settings.Key: String?] {
+    [
+      .httpHost: httpHost, .httpPort: httpPort, .apiToken: apiToken, .readToken: readToken,
+      .trustedProxies: trustedProxies, .actorHeader: actorHeader,
+    ]
+  }
 }
 
-/// Where the roles without a main port show their metrics.
+/// Where a role shows its metrics on a port of their own.
 struct MetricsOptions: ParsableArguments, SettingFlags {
   @Option(name: .setting(.metricsHost), help: .setting(.metricsHost, "address"))
   var metricsHost: String?
@@ -94,8 +108,20 @@ struct AgentOptions: ParsableArguments, SettingFlags {
   @Option(name: .setting(.workerLostRuns), help: .setting(.workerLostRuns, "fail|restart"))
   var workerLostRuns: String?
 
+  @Option(name: .setting(.agentEnvironment), help: .setting(.agentEnvironment, "names"))
+  var agentEnvironment: String?
+
+  @Option(name: .setting(.agentIsolation), help: .setting(.agentIsolation, "off|namespaces|users"))
+  var agentIsolation: String?
+
+  @Option(name: .setting(.agentUsers), help: .setting(.agentUsers, "first-last"))
+  var agentUsers: String?
+
   var given: [Settings.Key: String?] {
-    [.agentCommand: agentCommand, .workerState: workerState, .workerLostRuns: workerLostRuns]
+    [
+      .agentCommand: agentCommand, .workerState: workerState, .workerLostRuns: workerLostRuns,
+      .agentEnvironment: agentEnvironment, .agentIsolation: agentIsolation, .agentUsers: agentUsers,
+    ]
   }
 }
 

@@ -3,13 +3,13 @@ internal import Reviews
 
 /// A secret from a file, standard input or a terminal: never from the command line, which every process of the machine can read.
 enum SecretInput {
-  /// No token of GitHub or GitLab comes near it.
+  /// Tokens of GitHub and GitLab are far shorter.
   static let byteCountMax = 16_384
 
   /// Reads a secret; white space at its ends does not count.
   /// - Parameters:
   ///   - name: what it is, for messages: `token`.
-  ///   - path: `-` is standard input; where that is a terminal, what is typed is not shown.
+  ///   - path: `-` is standard input; if that is a terminal, the input is not shown.
   static func read(_ name: String, from path: String) throws(Failure) -> Secret {
     try check(path == "-" && Terminal.canAsk ? ask(name) : bytes(of: path, name), name, path)
   }

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import HTTPTrust
 internal import Reviews
 internal import Settings
 internal import WorkerAPI
@@ -8,12 +9,13 @@ extension Session {
   /// What the worker says about a run.
   /// - Throws: `Failure` where it cannot be asked; a review that it does not know is among them.
   func events(of review: UUID) async throws -> [RunEvent] {
-    guard let url = settings.workerURL, let token = settings.workerToken else {
+    guard let url = settings.workerURL, let token = settings.workerToken?.current else {
       throw Failure(.settings, "BATON_WORKER_URL and BATON_WORKER_TOKEN are needed to ask the worker")
     }
     do throws(WorkerClientError) {
       return try await WorkerClient(
-        baseURL: url, token: token, timeout: settings.workerTimeout, connectionMax: 1, logger: logger
+        baseURL: url, token: token, timeout: settings.workerTimeout, connectionMax: 1,
+        trust: HTTPTrust(authorityFile: settings.caFile), logger: logger
       ).events(of: review)
     } catch {
       throw Failure(

@@ -15,7 +15,8 @@ struct Session: Sendable {
 
   /// Reads the settings and sets up logging.
   /// - Parameters:
-  ///   - name: of the command, as servers show the connection: `baton list`.
+  ///   - name: of the command, as servers show the connection: `baton list`. Postgres, and with it the history of reviews, also shows the
+  ///     account that runs it.
   ///   - keys: settings that it cannot do without.
   init(
     _ name: String, _ common: CommonOptions, _ groups: [any SettingFlags], requiring keys: [Settings.Key]
@@ -36,8 +37,7 @@ struct Session: Sendable {
   /// Runs the body with the store, after checking that the schema is the one that this program works with.
   /// - Throws: `Failure` for everything that Postgres says, with the server's name.
   func withStore<Result>(_ body: (ReviewStore) async throws -> Result) async throws -> Result {
-    var configuration = PostgresConfiguration(
-      conninfo: settings.databaseURL?.reveal() ?? "", applicationName: name)
+    var configuration = settings.databaseConfiguration(SystemAccount.name.map { "\(name) (\($0))" } ?? name)
     configuration.sessionSettings = ReviewStore.sessionSettings
     configuration.optionalSessionSettings = ReviewStore.optionalSessionSettings
     configuration.poolSize = min(settings.databasePool, 2)
@@ -57,9 +57,7 @@ struct Session: Sendable {
 
   /// A connection to the broker, for the caller to close. Nothing is declared.
   func connectToBroker() async throws(AMQPError) -> AMQPConnection {
-    let urls = settings.amqpURLs.map { $0.reveal() }.joined(separator: ",")
-    let configuration = try AMQPConfiguration(urls: urls, connectionName: name)
-    return try await AMQPConnection.connect(configuration, logger: logger)
+    try await AMQPConnection.connect(settings.amqpConfiguration(name), logger: logger)
   }
 
   /// Runs the body with a connection to the broker. Nothing is declared.

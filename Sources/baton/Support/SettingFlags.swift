@@ -40,7 +40,11 @@ struct CommonOptions: ParsableArguments, SettingFlags {
     completion: .list(Settings.LogFormat.allCases.map(\.rawValue)))
   var logFormat: String?
 
-  var given: [Settings.Key: String?] { [.logLevel: logLevel, .logFormat: logFormat] }
+  @Option(
+    name: .setting(.caFile), help: .setting(.caFile, "file"), completion: .file(extensions: ["pem", "crt"]))
+  var caFile: String?
+
+  var given: [Settings.Key: String?] { [.logLevel: logLevel, .logFormat: logFormat, .caFile: caFile] }
 
   /// Reads the settings: flags win over the environment, which wins over the file.
   /// - Throws: `SettingsError` with every fault, what is missing among them.
@@ -75,7 +79,15 @@ struct BrokerOptions: ParsableArguments, SettingFlags {
   @Option(name: .setting(.queue), help: .setting(.queue, "name"))
   var queue: String?
 
-  var given: [Settings.Key: String?] { [.amqpURL: amqpURL, .queue: queue] }
+  @Option(name: .setting(.amqpCertFile), help: .setting(.amqpCertFile, "file"), completion: .file())
+  var amqpCertFile: String?
+
+  @Option(name: .setting(.amqpKeyFile), help: .setting(.amqpKeyFile, "file"), completion: .file())
+  var amqpKeyFile: String?
+
+  var given: [Settings.Key: String?] {
+    [.amqpURL: amqpURL, .queue: queue, .amqpCertFile: amqpCertFile, .amqpKeyFile: amqpKeyFile]
+  }
 }
 
 /// How the worker is called.

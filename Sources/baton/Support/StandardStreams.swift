@@ -8,7 +8,7 @@ enum StandardStreams {
 
   static func prepare() {
     reopenClosed()
-    // A reader that has gone is an error of the write that finds it out, not the end of the process.
+    // If the reader is gone, the write fails; the process does not end.
     signal(SIGPIPE, SIG_IGN)
     atexit { LogWriter.standardError.flush(within: StandardStreams.lastWordsTimeout) }
   }

@@ -1,7 +1,7 @@
 internal import Reviews
 
 extension ReviewStatus {
-  /// The colour that says at a glance how it goes.
+  /// The colour that shows a status at a glance.
   var style: Style {
     switch self {
     case .pending: .dim
@@ -18,7 +18,7 @@ extension Review {
   /// `acme/shop#42`, or GitLab's `acme/shop!42`.
   var pullRequest: String { "\(repoFullName)\(platform == .gitlab ? "!" : "#")\(prNumber)" }
 
-  /// Why it stands where it stands: the error of an ended review, the last reason of others.
+  /// Why it has this status: the error of an ended review, the last reason of others.
   var outcome: String? {
     guard let errorCode else { return status == .completed ? nil : statusReason }
     return errorMessage.map { "\(errorCode): \($0)" } ?? errorCode

@@ -62,7 +62,7 @@ struct Table: Sendable {
     return line
   }
 
-  /// The natural widths; where they are too many, the widest flexible column loses first, then the widest of all.
+  /// The natural widths; if they are too wide together, the widest flexible column loses first, then the widest of all.
   private func widths(within width: Int?) -> [Int] {
     var widths = columns.indices.map { index in
       rows.reduce(DisplayText.width(columns[index].title)) { max($0, DisplayText.width($1[index].text)) }

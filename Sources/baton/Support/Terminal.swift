@@ -22,14 +22,14 @@ struct Terminal: Sendable, Equatable {
   /// Whether a person can be asked: standard input is a terminal.
   static var canAsk: Bool { isatty(0) == 1 }
 
-  /// Columns and rows as they are now; 80 by 24 where the terminal does not say.
+  /// Columns and rows as they are now; 80 by 24 if the terminal does not say.
   var size: (columns: Int, rows: Int) {
     var size = winsize()
     guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return (80, 24) }
     return (Int(size.ws_col), Int(size.ws_row))
   }
 
-  /// The width that lines have to fit in; nil where they need not.
+  /// The width that lines have to fit in; nil if they need not.
   var width: Int? { isInteractive ? size.columns : nil }
 }
 

@@ -110,7 +110,7 @@ struct AMQPConnectTests {
     }
   }
 
-  @Test("nobody listening is not permanent, and says where")
+  @Test("a port without a listener is not a permanent error, and the error says where")
   func refused() async throws {
     var configuration = try testBroker()
     configuration.endpoints = [AMQPEndpoint(host: "127.0.0.1", port: 1)]

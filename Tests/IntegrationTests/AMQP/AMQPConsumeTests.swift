@@ -152,7 +152,7 @@ struct AMQPConsumeTests {
     }
   }
 
-  @Test("a stopped consumer takes nothing more, settles what is in hand, and goes on when resumed")
+  @Test("a stopped consumer takes nothing more, settles what was delivered, and goes on when resumed")
   func stops() async throws {
     try await withTestQueue { name, topology in
       try await publish(10, to: name, topology)

@@ -190,12 +190,13 @@ enum OwnBroker {
 
 /// Starts a broker for a whole suite, and removes it afterwards.
 struct OwnBrokerTrait: SuiteTrait, TestScoping {
+  var plugins: [String] = []
   var extraConfiguration: (@Sendable (Int) -> String)?
 
   func provideScope(
     for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
   ) async throws {
-    let broker = try BrokerServer(extraConfiguration: extraConfiguration)
+    let broker = try BrokerServer(plugins: plugins, extraConfiguration: extraConfiguration)
     do {
       try await broker.start()
       try await OwnBroker.$current.withValue(broker) { try await function() }

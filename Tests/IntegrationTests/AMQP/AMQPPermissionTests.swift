@@ -33,7 +33,7 @@ struct AMQPPermissionTests {
     }
   }
 
-  @Test("while it cannot work, every new reason is said, and each once")
+  @Test("while it cannot work, every new reason is logged once")
   func reasons() async throws {
     let log = CapturedLog()
     try await withAccount(configure: ".*", write: ".*", read: ".*") { account in

@@ -115,7 +115,7 @@ struct AMQPPublishTests {
     }
   }
 
-  @Test("looking at queues does not disturb publishing, even where one is missing")
+  @Test("looking at queues does not disturb publishing, even if one is missing")
   func queueStatus() async throws {
     try await withTestQueue { name, topology in
       try await withPublisher(topology) { publisher in

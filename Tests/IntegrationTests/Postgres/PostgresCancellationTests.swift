@@ -47,7 +47,7 @@ struct PostgresCancellationTests {
   @Test("a cancelled task does not wait for its neighbours, whose statements are not cancelled")
   func besideOthers() async throws {
     try await withConnections { connection, watcher in
-      // The first one waits for a lock until the watcher lets go.
+      // The first one waits for a lock until the watcher releases it.
       try await watcher.query(Statement(unprepared: "SELECT pg_advisory_lock(1)"))
       let lock = Statement("lock", "SELECT pg_advisory_lock_shared(1)")
       let cancelled = Task { try await connection.query(lock) }
@@ -72,7 +72,7 @@ struct PostgresCancellationTests {
     }
   }
 
-  @Test("once everybody in flight is cancelled, so is what runs")
+  @Test("once all callers in flight are cancelled, so is what runs")
   func everybody() async throws {
     try await withConnections { connection, watcher in
       let tasks = (0..<3).map { _ in Task { try await connection.query(sleep, [3600.0]) } }

@@ -43,7 +43,7 @@ struct PostgresHostsTests {
     withExtendedLifetime(mute) {}
   }
 
-  @Test("where no host accepts, the message names each with its fault, and no password")
+  @Test("if no host accepts, the message names each with its fault, and no password")
   func none() async throws {
     let silent = try SilentAddress()
     let conninfo = "postgresql://me:s3cret@127.0.0.1:\(silent.port),127.0.0.1:1/d"
@@ -61,7 +61,7 @@ struct PostgresHostsTests {
   }
 
   @Test(
-    "a caller whose time ends while the first host is being tried hears what goes on, not that the pool is too small")
+    "a caller whose time ends while the first host is being tried gets the reason, not that the pool is too small")
   func stillConnecting() async throws {
     let silent = try SilentAddress()
     var configuration = testConfiguration("postgresql://me@127.0.0.1:\(silent.port)/d")

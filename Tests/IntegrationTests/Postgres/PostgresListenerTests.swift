@@ -63,7 +63,7 @@ struct PostgresListenerTests {
     }
   }
 
-  @Test("what runs at each connection of a listener runs before connected; where it fails, there is another try")
+  @Test("what runs at each connection of a listener runs before connected; if it fails, there is another try")
   func onConnect() async throws {
     try await withTestDatabase { conninfo in
       let (calls, call) = AsyncStream.makeStream(of: Int32.self)

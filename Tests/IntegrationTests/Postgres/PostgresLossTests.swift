@@ -94,7 +94,7 @@ struct PostgresLossTests {
     }
   }
 
-  @Test("a connection that nobody holds any more ends its session")
+  @Test("a connection without a reference ends its session")
   func dropped() async throws {
     try await withTestDatabase { conninfo in
       let watcher = try await PostgresConnection.connect(testConfiguration(conninfo), logger: .postgresTests)
@@ -128,7 +128,7 @@ struct PostgresConnectTests {
   @Test("a wrong password is a clear error, not worth a repetition, and without the password")
   func wrongPassword() async throws {
     try await withTestDatabase { conninfo in
-      // The server trusts everybody who comes over loopback: a role without the right to log in is refused all the same.
+      // The server trusts every connection over loopback, but still refuses a role without the right to log in.
       let connection = try await PostgresConnection.connect(testConfiguration(conninfo), logger: .postgresTests)
       let role = "nologin_\(UInt32.random(in: 0 ... .max))"
       try await connection.execute(script: "CREATE ROLE \(role)")

@@ -18,7 +18,7 @@ struct PostgresTransactionTests {
     }
   }
 
-  @Test("a transaction commits where its body returns, and rolls back where it throws")
+  @Test("a transaction commits if its body returns, and rolls back if it throws")
   func commitAndRollback() async throws {
     try await withPool { pool in
       let answer = try await pool.withTransaction { connection in
@@ -51,7 +51,7 @@ struct PostgresTransactionTests {
     }
   }
 
-  @Test("a transaction that a borrower left open is rolled back, and the connection is of use again")
+  @Test("a transaction that a borrower left open is rolled back, and the connection is usable again")
   func leftOpen() async throws {
     try await withPool { pool in
       try await pool.withConnection { connection in
@@ -138,7 +138,7 @@ struct PostgresTransactionTests {
     }
   }
 
-  @Test("a single statement never becomes part of somebody else's transaction, which may be rolled back")
+  @Test("a single statement never becomes part of another caller's transaction, which may be rolled back")
   func notTakenIn() async throws {
     try await withPool { pool in
       try await withThrowingTaskGroup(of: Void.self) { group in
@@ -159,7 +159,7 @@ struct PostgresTransactionTests {
     }
   }
 
-  @Test("a cancelled transaction is rolled back, and its connection is of use again")
+  @Test("a cancelled transaction is rolled back, and its connection is usable again")
   func cancelled() async throws {
     try await withPool { pool in
       let (started, signal) = AsyncStream.makeStream(of: Void.self)

@@ -14,10 +14,25 @@ struct DashboardBrowserTests {
     "http://127.0.0.1:\(stack.client.port)\(path)"
   }
 
+  /// Waits for the front page, while the browser leaves another one.
+  private func arrive(_ page: BrowserPage) async throws {
+    try await eventually("the front page") { (try? await page.text("#link").contains("Live")) == true }
+  }
+
+  /// Signs in as a person does, and waits for the front page.
+  private func signIn(_ page: BrowserPage, _ stack: ServerStack) async throws {
+    try await page.open(url(stack, "/login"))
+    _ = try await page.evaluate("document.querySelector('#token').focus()")
+    try await page.type(ServerStack.token)
+    try await page.pressEnter()
+    try await arrive(page)
+  }
+
   @Test("the front page follows the database without being loaded again, and its buttons act")
   func live() async throws {
     try await withServerStack(queue: queue) { stack in
       try await Browser.run { page in
+        try await signIn(page, stack)
         try await page.open(url(stack))
         try await page.see("Live", in: "#link")
         _ = try await page.evaluate("window.isSamePage = true")
@@ -45,6 +60,7 @@ struct DashboardBrowserTests {
       let rename = Statement(unprepared: "UPDATE code_reviews SET pr_title = $1, updated_at = now()")
       try await stack.pool.query(rename, [title])
       try await Browser.run { page in
+        try await signIn(page, stack)
         for path in ["/reviews", "/reviews/\(id.lowercase)"] {
           try await page.open(url(stack, path))
           try await page.see("Live", in: "#link")
@@ -64,6 +80,7 @@ struct DashboardBrowserTests {
   func policy() async throws {
     try await withServerStack(queue: queue) { stack in
       try await Browser.run { page in
+        try await signIn(page, stack)
         try await page.open(url(stack))
         let hasRun = try await page.evaluate(
           """
@@ -90,6 +107,7 @@ struct DashboardBrowserTests {
     try await withServerStack(queue: queue) { stack in
       let id = try await stack.submit("abcdef1")
       try await Browser.run { page in
+        try await signIn(page, stack)
         try await page.open(url(stack, "/reviews/\(id.lowercase)"))
         try await page.see("Live", in: "#link")
         try await page.click("#actions button")
@@ -112,7 +130,7 @@ struct DashboardBrowserTests {
 
   @Test("the token signs in, to the page that was asked for, and signs out")
   func signIn() async throws {
-    try await withServerStack(queue: queue, apiToken: Secret("s3cret")) { stack in
+    try await withServerStack(queue: queue, apiToken: SecretList(Secret("s3cret"))) { stack in
       try await Browser.run { page in
         try await page.open(url(stack, "/reviews?status=failed"))
         _ = try await page.evaluate("document.querySelector('#token').focus()")
@@ -127,6 +145,56 @@ struct DashboardBrowserTests {
         #expect(try await page.evaluate("document.cookie") == .string(""))
         try await page.click("header button")
         try await page.see("Sign in", in: "h1")
+        // The back button brings back the address, but not the page.
+        try await page.leave(by: "history.back()")
+        try await eventually("another look") { try await page.text("main").contains("API token") }
+        #expect(try await page.text("body").contains("Overview") == false)
+      }
+    }
+  }
+
+  @Test("the log-in link signs in without its code staying in the address or the history, and works once")
+  func link() async throws {
+    let (paths, shown) = AsyncStream.makeStream(of: String.self)
+    let link = LoginLink { path in shown.yield(path) }
+    try await withServerStack(queue: queue, apiToken: SecretList(Secret("never shown")), loginLink: link) { stack in
+      link.issue()
+      var iterator = paths.makeAsyncIterator()
+      let path = try #require(await iterator.next())
+      try await Browser.run { page in
+        try? await page.open(url(stack, path))
+        try await arrive(page)
+        #expect(try await page.evaluate("location.href") == .string(url(stack)))
+        // Whether the browser keeps the form as a page of its own depends on how fast it was sent.
+        try await page.leave(by: "history.back()")
+        try await eventually("the page before") {
+          guard case .string(let address)? = try? await page.evaluate("location.href") else { return false }
+          return address == url(stack, "/login") || address == "about:blank"
+        }
+        #expect(page.complaints.isEmpty, "\(page.complaints)")
+      }
+      try await Browser.run { page in
+        try? await page.open(url(stack, path))
+        try await eventually("the refusal") { (try? await page.text("#fault").contains("A link works once")) == true }
+        try? await page.open(url(stack, try #require(await iterator.next())))
+        try await arrive(page)
+      }
+    }
+  }
+
+  @Test("signing out everywhere takes a second press, and ends the other browser's session too")
+  func signOutEverywhere() async throws {
+    try await withServerStack(queue: queue) { stack in
+      try await Browser.run { page in
+        try await Browser.run { other in
+          for page in [page, other] { try await signIn(page, stack) }
+          try await page.click("footer button")
+          try await page.see("Press again", in: "footer button")
+          try await page.click("footer button")
+          try await page.see("Sign in", in: "h1")
+          try await other.open(url(stack))
+          try await other.see("Sign in", in: "h1")
+        }
       }
     }
   }
@@ -134,7 +202,7 @@ struct DashboardBrowserTests {
   @Test(
     "who is signed in and follows a link of another site arrives, although the browser keeps the cookie back at first")
   func arrival() async throws {
-    try await withServerStack(queue: queue, apiToken: Secret("s3cret")) { stack in
+    try await withServerStack(queue: queue, apiToken: SecretList(Secret("s3cret"))) { stack in
       try await Browser.run { page in
         // Two names of this machine are two sites to a browser.
         let home = "http://localhost:\(stack.client.port)"
@@ -145,7 +213,7 @@ struct DashboardBrowserTests {
         try await page.see("Live", in: "#link")
         try await page.open(url(stack))
         try await page.see("Sign in", in: "h1")
-        _ = try await page.evaluate("location.href = '\(home)/reviews?status=failed'")
+        try await page.leave(by: "location.href = '\(home)/reviews?status=failed'")
         try await page.see("No review matches", in: "#list")
       }
     }
@@ -157,8 +225,9 @@ struct DashboardBrowserTests {
       let id = try await stack.submit("abcdef1")
       let word = String(repeating: "w", count: 200)
       try await stack.run(
-        "UPDATE code_reviews SET pr_title = '\(word)', repo_full_name = '\(word)', head_ref = '\(word)'")
+        "UPDATE code_reviews SET pr_title = '\(word)', repo_full_name = '\(word)/\(word)', head_ref = '\(word)'")
       try await Browser.run { page in
+        try await signIn(page, stack)
         try await page.show(width: 375, height: 700, isDark: isDark)
         for path in ["/", "/reviews", "/reviews/\(id.lowercase)"] {
           try await page.open(url(stack, path))

@@ -39,7 +39,7 @@ struct FeedbackDeliveryTests {
     #expect(try await stack.callback(id, "{\"attempt\":\(attempt),\(body)}").status == 200)
   }
 
-  @Test("eyes at intake, hooray or confused at the end, and no check where there is no gate")
+  @Test("eyes at intake, hooray or confused at the end, and no check if there is no gate")
   func reactions() async throws {
     try await withServerStack { stack in
       let platform = Platform()
@@ -84,7 +84,7 @@ struct FeedbackDeliveryTests {
     }
   }
 
-  @Test("a review that moves on while it is told is told once more")
+  @Test("a review that moves on while its feedback is sent gets feedback once more")
   func overtaken() async throws {
     try await withServerStack { stack in
       let platform = Platform()
@@ -151,7 +151,7 @@ struct FeedbackDeliveryTests {
     }
   }
 
-  @Test("feedback goes with its review")
+  @Test("feedback is deleted with its review")
   func deleted() async throws {
     try await withServerStack { stack in
       _ = try await review(stack, gate: "all")

@@ -25,6 +25,18 @@ struct GitLabWebhookTests {
     }
   }
 
+  @Test("a branch whose name is refused does not count against the hook")
+  func refusedName() async throws {
+    try await withServerStack { stack in
+      let id = try await stack.addGitLab()
+      let reply = try await stack.client.send(
+        .gitlab(integration: id, ["object_attributes.target_branch": "\"--upload-pack=x\""]))
+      #expect(reply.status == 200, "\(reply.body)")
+      #expect((reply.object["reason"] as? String)?.contains("object_attributes.target_branch") == true)
+      #expect(try await stack.count("code_reviews") == 0)
+    }
+  }
+
   @Test("the token, the integration and its state decide who is listened to")
   func access() async throws {
     try await withServerStack { stack in

@@ -12,7 +12,7 @@ struct PullRequestOrderTests {
     try await stack.client.send(.github(name, push(sha, at: second, before: before))).status
   }
 
-  @Test("a new push cancels the older reviews of its pull request, whatever they are at, and the worker is told")
+  @Test("a new push cancels the older reviews of its pull request, whatever their status, and the worker is notified")
   func supersede() async throws {
     try await withServerStack { stack in
       try await stack.addGitHub()

@@ -71,4 +71,35 @@ struct ServerIntakeTests {
       #expect([400, 422].contains(reply.status), "\(reply.status) \(reply.body)")
     }
   }
+
+  @Test("a review that names another owner's integration, or another platform's, is answered 422 with the field")
+  func foreignIntegration() async throws {
+    try await withServerStack { stack in
+      let (github, gitlab) = (UUID().lowercase, UUID().lowercase)
+      try await stack.run(
+        """
+        INSERT INTO platform_integrations (id, owner_type, owner_id, platform)
+        VALUES ('\(github)', 'org', 'acme', 'github'), ('\(gitlab)', 'org', 'acme', 'gitlab')
+        """)
+      func submit(_ sha: String, owner: String, _ integration: String) async throws -> HTTPReply {
+        let review = String(decoding: ServerStack.review(sha, owner: owner), as: UTF8.self)
+        return try await stack.client.send(
+          "POST", "/api/reviews",
+          body: Array((review.dropLast() + ",\"platformIntegrationId\":\"\(integration)\"}").utf8))
+      }
+      for (owner, integration, other) in [
+        ("evil", github, "owner"), ("evil", gitlab, "owner"), ("acme", gitlab, "platform"),
+      ] {
+        let reply = try await submit("abcdef1", owner: owner, integration)
+        #expect(reply.status == 422, "\(reply.body)")
+        let faults = try #require(reply.object["faults"] as? [String])
+        #expect(
+          faults == [
+            "platformIntegrationId: review names integration \(integration), which belongs to another \(other)"
+          ])
+      }
+      #expect(try await submit("abcdef1", owner: "acme", github).status == 201)
+      #expect(try await submit("abcdef2", owner: "acme", UUID().lowercase).status == 201)
+    }
+  }
 }

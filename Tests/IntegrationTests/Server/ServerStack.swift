@@ -19,6 +19,8 @@ struct ServerStack {
   let conninfo: String
 
   static let secret = "c4llback"
+  /// What its client sends, unless a test has a token of its own.
+  static let token = "the token of the tests"
   static let key = AuthKey(encryptionKey: Array(repeating: 7, count: 32))
   static let cipher = TokenCipher(key: Array(repeating: 7, count: 32))
   static let silent = Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() }
@@ -56,10 +58,13 @@ struct ServerStack {
 }
 
 /// Runs the body with a server, and stops it and drops its database afterwards.
+/// - Parameter apiToken: of the test's own; then the client sends none by itself.
 func withServerStack(
   queue: QueueFigures? = nil, deadLetters: [DeadLetter] = [], acquireTimeout: Duration = .seconds(20),
   worker: WorkerClient? = nil,
-  apiToken: Secret? = nil, webhookSecret: Secret? = Secret(RecordedWebhook.webhookSecret),
+  apiToken: SecretList? = nil, readToken: Secret? = nil, proxies: TrustedProxies = TrustedProxies(),
+  loginLink: LoginLink? = nil, webhookSecret: Secret? = Secret(RecordedWebhook.webhookSecret),
+  webhookSecrets: SecretList? = nil, callbackSecrets: SecretList? = nil, authKeys: [AuthKey] = [ServerStack.key],
   _ body: @escaping @Sendable (ServerStack) async throws -> Void
 ) async throws {
   try await withTestDatabase { conninfo in
@@ -69,30 +74,52 @@ func withServerStack(
     let pool = PostgresPool(configuration, logger: ServerStack.silent)
     _ = try await Migrator(pool: pool).migrate()
     let store = ReviewStore(pool: pool, logger: ServerStack.silent)
-    let registry = PrometheusRegistry()
-    let (ports, bound) = AsyncStream.makeStream(of: Int.self)
-    let server = BatonServer(
-      configuration: .init(
-        host: "127.0.0.1", port: 0, apiToken: apiToken, callbackSecret: Secret(ServerStack.secret),
-        authKey: ServerStack.key,
-        webhooks: WebhookSecrets(github: webhookSecret, gitlab: webhookSecret, cipher: ServerStack.cipher)),
-      store: store, worker: worker, queueStats: { queue },
-      deadLetters: { limit in Array(deadLetters.prefix(limit)) }, metrics: BatonMetrics(factory: registry),
-      registry: registry, readiness: Readiness(), logger: ServerStack.silent, onBound: { port in bound.yield(port) })
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask {
-        defer { bound.finish() }
-        try await server.run()
-      }
-      var iterator = ports.makeAsyncIterator()
-      guard let port = await iterator.next() else { throw NoReply(request: "the server's start") }
-      let stack = ServerStack(client: RawHTTPClient(port: port), store: store, pool: pool, conninfo: conninfo)
-      let result = await Swift.Result { try await body(stack) }
-      group.cancelAll()
-      while let ended = await group.nextResult() { _ = ended }
-      await pool.close()
-      try result.get()
+    let result = await Swift.Result {
+      try await withServer(
+        of: conninfo, store, pool, queue: queue, deadLetters: deadLetters, worker: worker, apiToken: apiToken,
+        readToken: readToken, proxies: proxies, loginLink: loginLink,
+        webhookSecrets: webhookSecrets ?? webhookSecret.map { SecretList($0) }, callbackSecrets: callbackSecrets,
+        authKeys: authKeys, body)
     }
+    await pool.close()
+    try result.get()
+  }
+}
+
+/// Runs the body with a server, perhaps one of several, of a database that is there, and stops it afterwards.
+func withServer(
+  of conninfo: String, _ store: ReviewStore, _ pool: PostgresPool, queue: QueueFigures? = nil,
+  deadLetters: [DeadLetter] = [], worker: WorkerClient? = nil, apiToken: SecretList? = nil, readToken: Secret? = nil,
+  proxies: TrustedProxies = TrustedProxies(), loginLink: LoginLink? = nil,
+  webhookSecrets: SecretList? = SecretList(Secret(RecordedWebhook.webhookSecret)), callbackSecrets: SecretList? = nil,
+  authKeys: [AuthKey] = [ServerStack.key],
+  _ body: @escaping @Sendable (ServerStack) async throws -> Void
+) async throws {
+  let registry = PrometheusRegistry()
+  let (ports, bound) = AsyncStream.makeStream(of: Int.self)
+  let server = BatonServer(
+    configuration: .init(
+      host: "127.0.0.1", port: 0, apiToken: apiToken ?? SecretList(Secret(ServerStack.token)),
+      readToken: readToken.map { SecretList($0) }, proxies: proxies, loginLink: loginLink,
+      callbackSecret: callbackSecrets ?? SecretList(Secret(ServerStack.secret)), authKeys: authKeys,
+      webhooks: WebhookSecrets(github: webhookSecrets, gitlab: webhookSecrets, cipher: ServerStack.cipher)),
+    store: store, worker: worker, queueStats: { queue },
+    deadLetters: { limit in Array(deadLetters.prefix(limit)) }, metrics: BatonMetrics(factory: registry),
+    registry: registry, readiness: Readiness(), logger: ServerStack.silent, onBound: { port in bound.yield(port) })
+  try await withThrowingTaskGroup(of: Void.self) { group in
+    group.addTask {
+      defer { bound.finish() }
+      try await server.run()
+    }
+    var iterator = ports.makeAsyncIterator()
+    guard let port = await iterator.next() else { throw NoReply(request: "the server's start") }
+    let stack = ServerStack(
+      client: RawHTTPClient(port: port, bearer: apiToken == nil ? ServerStack.token : nil), store: store, pool: pool,
+      conninfo: conninfo)
+    let result = await Swift.Result { try await body(stack) }
+    group.cancelAll()
+    while let ended = await group.nextResult() { _ = ended }
+    try result.get()
   }
 }
 

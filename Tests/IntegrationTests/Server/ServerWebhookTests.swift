@@ -53,6 +53,84 @@ struct ServerWebhookTests {
     }
   }
 
+  @Test("a signed body under another delivery id is the same delivery, and starts no failed review again")
+  func replayed() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      let webhook = try RecordedWebhook.github("opened", push("a", at: 1))
+      #expect(try await stack.client.send(webhook).status == 202)
+      _ = try await stack.store.claim(limit: 10, ownerLimit: 10, by: Holder.ID())
+      let id = try #require(try await stack.reviews().first?.id)
+      #expect(try await stack.callback(id, #"{"status":"failed","attempt":1}"#).status == 200)
+      for delivery in ["another", "a third"] {
+        var again = webhook
+        again.headers.removeAll { $0.0 == "X-GitHub-Delivery" }
+        again.headers.append(("X-GitHub-Delivery", delivery))
+        #expect(try await stack.client.send(again).object["outcome"] as? String == "repeated")
+      }
+      // Of a delivery that an older release has stored under GitHub's id, only the review itself knows.
+      try await stack.run("DELETE FROM webhook_deliveries")
+      let reply = try await stack.client.send(webhook)
+      #expect(reply.status == 200)
+      #expect(reply.object["outcome"] as? String == "unchanged")
+      #expect(try await stack.states() == ["aaaa failed 1 agent_failed"])
+      #expect(try await stack.client.send(.github("ready_for_review", push("a", at: 2))).status == 202)
+      #expect(try await stack.states() == ["aaaa pending 2 -"])
+    }
+  }
+
+  @Test("deliveries of two owners under one id are two deliveries")
+  func sameID() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      try await stack.addGitHub(installation: 2)
+      for installation in ["1", "2"] {
+        let reply = try await stack.client.send(
+          .github(
+            "opened", ["installation.id": installation, "number": installation, "pull_request.number": installation],
+            delivery: "same"))
+        #expect(reply.status == 202)
+      }
+      #expect(try await stack.count("webhook_deliveries") == 2)
+    }
+  }
+
+  @Test("a delivery that did nothing, as reviews were not enabled, is taken when it is sent again")
+  func redelivered() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      try await stack.run("UPDATE agent_configs SET is_enabled = false")
+      let webhook = try RecordedWebhook.github("opened", delivery: "d")
+      #expect(try await stack.client.send(webhook).status == 200)
+      try await stack.run("UPDATE agent_configs SET is_enabled = true")
+      #expect(try await stack.client.send(webhook).status == 202)
+      #expect(try await stack.client.send(webhook).object["outcome"] as? String == "repeated")
+      #expect(try await stack.count("webhook_deliveries") == 1)
+    }
+  }
+
+  @Test("a body that names two installations is refused, whichever of them signs it")
+  func twoInstallations() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub(secret: "one's own")
+      try await stack.addGitHub(secret: "two's own", installation: 2)
+      for (first, last) in [("1", "2"), ("2", "1")] {
+        let body = Array("{\"installation\":{\"id\":\(first)},\"action\":\"x\",\"installation\":{\"id\":\(last)}}".utf8)
+        for secret in ["one's own", "two's own", RecordedWebhook.webhookSecret] {
+          let reply = try await stack.client.send(
+            "POST", "/webhooks/github",
+            headers: [
+              ("X-GitHub-Event", "pull_request"), ("X-GitHub-Delivery", "d"),
+              ("X-Hub-Signature-256", RecordedWebhook.signature(of: body, secret: secret)),
+            ], body: body)
+          let isFirst = secret.hasPrefix("one") == (first == "1") && secret != RecordedWebhook.webhookSecret
+          #expect(reply.status == (isFirst ? 400 : 401), "\(first), \(secret)")
+        }
+      }
+      #expect(try await stack.count("webhook_deliveries") == 0)
+    }
+  }
+
   @Test("only the right secret's signature is believed: the integration's own one before the setting's")
   func signatures() async throws {
     try await withServerStack { stack in
@@ -135,6 +213,23 @@ struct ServerWebhookTests {
       #expect(bare.status == 400)
       #expect((bare.object["faults"] as? [String])?.count == 3)
       #expect(try await stack.count("webhook_deliveries") == 0)
+    }
+  }
+
+  @Test("a branch whose name is refused is answered 200 with the reason, makes no review, and is not tried again")
+  func refusedName() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      for (field, name) in [("base", "--upload-pack=x"), ("head", "a\\nb"), ("head", "-x")] {
+        let webhook = try RecordedWebhook.github("opened", ["pull_request.\(field).ref": "\"\(name)\""])
+        let reply = try await stack.client.send(webhook)
+        #expect(reply.status == 200, "\(reply.body)")
+        let reason = reply.object["reason"] as? String
+        #expect(reason?.contains("pull_request.\(field).ref: a branch cannot") == true)
+        #expect(try await stack.client.send(webhook).object["reason"] as? String == reason)
+      }
+      #expect(try await stack.count("code_reviews") == 0)
+      #expect(try await stack.count("webhook_deliveries WHERE processed_at IS NULL") == 0)
     }
   }
 

@@ -9,7 +9,7 @@ import Support
 import Testing
 import WorkerClient
 
-@Suite("Cancels that the worker is told")
+@Suite("Delivery of cancels to the worker")
 struct CancelDeliveryTests {
   private static func delivery(
     _ test: TestStore, url: String, wakeup: Wakeup = Wakeup(), interval: Duration = .seconds(86_400)
@@ -33,7 +33,7 @@ struct CancelDeliveryTests {
     try await test.sql("SELECT count(*) FROM baton_outbox WHERE \(predicate)")[0].decode(0, as: Int64.self)
   }
 
-  @Test("of many who deliver at once each tells others, so that the worker hears of every cancel once")
+  @Test("of many that deliver at once each takes other cancels, so that the worker gets every cancel once")
   func once() async throws {
     let worker = try await ScriptedWorker(token: "t")
     try await withTestStore { test in
@@ -52,7 +52,7 @@ struct CancelDeliveryTests {
     await worker.stop()
   }
 
-  @Test("a worker that is out is not asked about all of them; each comes due again with its reason, and is told then")
+  @Test("a worker that is out is not asked about all; each comes due again with its reason, and is delivered then")
   func outage() async throws {
     let worker = try await ScriptedWorker(token: "t")
     try await withTestStore { test in
@@ -102,7 +102,7 @@ struct CancelDeliveryTests {
     await worker.stop()
   }
 
-  @Test("what somebody has taken is nobody else's until the call must have ended, and then anybody's")
+  @Test("a cancel that one process has taken is free again only when its call must have ended")
   func lease() async throws {
     try await withTestStore { test in
       _ = try await Self.cancelled(1, test)

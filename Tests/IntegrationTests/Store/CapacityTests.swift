@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Figures for alerts")
 struct CapacityTests {
-  @Test("what waits for a producer is told apart from what waits for its owner")
+  @Test("what waits for a producer is counted apart from what waits for its owner")
   func waiting() async throws {
     try await withTestStore { test in
       var stats = try await test.store.capacityStats(ownerLimit: 2)
@@ -29,7 +29,7 @@ struct CapacityTests {
       // An owner's own limit wins over the setting.
       try await test.sql("UPDATE review_owners SET max_concurrent = 3 WHERE owner_id = 'full'")
       #expect(try await test.store.capacityStats(ownerLimit: 2).heldByLimit == 0)
-      // What is not due yet waits for nobody.
+      // What is not due yet does not count as waiting for a producer.
       try await test.sql("UPDATE code_reviews SET available_at = now() + interval '1 hour' WHERE status = 'pending'")
       #expect(try await test.store.capacityStats(ownerLimit: 2).oldestClaimable == nil)
     }

@@ -42,7 +42,7 @@ struct ClaimTests {
   }
 
   @Test(
-    "a review that SQL has inserted has one trace, whoever claims it how often; one that came with a trace keeps it")
+    "a review that SQL has inserted has one trace, however often it is claimed; one that came with a trace keeps it")
   func trace() async throws {
     try await withTestStore { test in
       let given = try #require(TraceContext(traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
@@ -110,7 +110,7 @@ struct ClaimTests {
     }
   }
 
-  @Test("a paused owner, and a review whose time has not come, are left alone; the next due time is told")
+  @Test("a paused owner, and a review whose time has not come, are left alone; the next due time is returned")
   func notDue() async throws {
     try await withTestStore { test in
       _ = try await test.insert(1, owner: "paused")

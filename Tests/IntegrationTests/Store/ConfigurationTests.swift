@@ -12,7 +12,7 @@ struct ConfigurationTests {
     try await test.store.change(change, of: acme, platform: .github)
   }
 
-  @Test("fields change alone; what is not named stays, unknown fields and odd numbers among it")
+  @Test("fields change alone; what is not named stays, also unknown fields and odd numbers")
   func fields() async throws {
     try await withTestStore { test in
       _ = try await change(
@@ -30,7 +30,7 @@ struct ConfigurationTests {
     }
   }
 
-  @Test("a new one is enabled; afterwards only who says so enables or disables")
+  @Test("a new one is enabled; afterwards only an explicit change enables or disables it")
   func enabling() async throws {
     try await withTestStore { test throws in
       #expect(try await test.store.configuration(of: acme, platform: .github) == nil)
@@ -52,7 +52,7 @@ struct ConfigurationTests {
       }
       #expect(faults?.faults.count == 2)
       #expect(try await test.store.configuration(of: acme, platform: .github) == before)
-      // Somebody has written what is none by SQL: it can be replaced, but not added to.
+      // SQL has written an invalid configuration: it can be replaced, but not added to.
       try await test.sql("UPDATE agent_configs SET config = '[1]'")
       await #expect(throws: ReviewConfigurationFaults.self) {
         try await change(ConfigurationChange(fields: #"{"review_style":"strict"}"#), test)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Counts")
 struct CountTests {
-  @Test("ends are counted once each, by whoever writes them, and stay counted when the reviews are deleted")
+  @Test("ends are counted once each, whichever process writes them, and stay counted when the reviews are deleted")
   func ends() async throws {
     try await withTestStore { test in
       #expect(try await test.store.counts() == ReviewCounts())
@@ -16,7 +16,7 @@ struct CountTests {
       _ = try await test.store.report(ids[0], RunReport(status: .failed, attempt: 1))
       _ = try await test.store.report(ids[1], RunReport(status: .running, attempt: 1))
       _ = try await test.store.report(ids[1], RunReport(status: .failed, attempt: 1))
-      // A person in psql, twice with a code that Baton does not know; and a cancel, which is somebody's wish.
+      // A person in psql, twice with a code that Baton does not know; and a cancel, which someone has requested.
       try await test.sql("UPDATE code_reviews SET status = 'failed', error_code = 'mine' WHERE id = '\(ids[2])'")
       _ = try await test.store.retry(ids[2])
       try await test.sql("UPDATE code_reviews SET status = 'failed', error_code = 'mine' WHERE id = '\(ids[2])'")

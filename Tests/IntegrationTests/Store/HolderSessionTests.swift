@@ -176,7 +176,7 @@ struct HolderSessionTests {
     }
   }
 
-  @Test("while its session cannot be had, heartbeats go through the pool, and nothing new is to be taken")
+  @Test("while its session cannot be opened, heartbeats go through the pool, and nothing new is to be taken")
   func away() async throws {
     try await withService { test, role, service in
       #expect(service.state.fault == nil)
@@ -211,7 +211,7 @@ struct HolderSessionTests {
     }
   }
 
-  @Test("a lock on the holder's row stops no heartbeat session and no pool; afterwards the holder is heard again")
+  @Test("a lock on the holder's row stops no heartbeat session and no pool; afterwards its heartbeats arrive again")
   func lockedRow() async throws {
     try await withService { test, _, service in
       let session = try await test.sql("SELECT backend_pid FROM baton_holders")[0].decode(0, as: Int32.self)
@@ -228,7 +228,7 @@ struct HolderSessionTests {
     }
   }
 
-  @Test("a server whose clock is behind that of the one before: dead holders are not young until it has caught up")
+  @Test("a server whose clock is behind that of the one before: dead holders do not seem alive until it has caught up")
   func clockBehind() async throws {
     try await withTestStore { test in
       try await test.signOn(test.holder)

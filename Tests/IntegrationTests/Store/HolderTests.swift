@@ -34,12 +34,12 @@ struct HolderTests {
     try await test.sql("UPDATE baton_holders SET \(assignments) WHERE id = '\(test.holder.id)'")
   }
 
-  @Test("a holder that was heard since its lock was seen free is alive, however long the lock has been free")
+  @Test("a holder with a heartbeat since its lock was seen free is alive, however long the lock has been free")
   func freshHeartbeat() async throws {
     try await withHolder { test in
       try await set(test, "lock_free_since = now() - interval '1 hour', heartbeat_at = now() - interval '10 seconds'")
       #expect(try await !isDead(test))
-      // Missed again by a look, and not heard for the two seconds after it.
+      // Missed again by a look, and without a heartbeat for the two seconds after it.
       try await test.store.lookAtHolders()
       #expect(try await !isDead(test))
       try await set(test, "lock_free_since = now() - interval '3 seconds'")

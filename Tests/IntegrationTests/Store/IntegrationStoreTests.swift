@@ -123,7 +123,7 @@ struct IntegrationStoreTests {
     }
   }
 
-  @Test("where a secret cannot be sealed nothing is stored; an unknown one is not revoked")
+  @Test("if a secret cannot be sealed, nothing is stored; an unknown one is not revoked")
   func failures() async throws {
     struct NoKey: Error {}
     try await withTestStore { test throws in

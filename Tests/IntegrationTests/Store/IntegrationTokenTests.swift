@@ -89,7 +89,7 @@ struct IntegrationTokenTests {
     try await withTestStore { test in
       let id = try await Self.insert(test)
       let cipher = TokenCipher(key: [UInt8](0..<32))
-      let sealed = try cipher.seal(Secret("glpat-made"), for: id)
+      let sealed = try cipher.seal(Secret("glpat-made"), in: .projectToken("acme/shop", of: id))
       let store = StoredIntegrationTokens(store: test.store)
       let changed = try await store.changeTokens(of: id) { present in
         var tokens = present
@@ -102,7 +102,8 @@ struct IntegrationTokenTests {
       let row = try await test.sql("SELECT metadata::text FROM platform_integrations WHERE id = '\(id.lowercase)'")
       let leased = StoredTokens(own: [1], metadata: try row[0].decode(0, as: String.self))
       #expect(leased == changed)
-      let opened = try cipher.open(try #require(leased.ofProjects["acme/shop"]?.ciphertext), for: id)
+      let opened = try cipher.open(
+        try #require(leased.ofProjects["acme/shop"]?.ciphertext), in: .projectToken("acme/shop", of: id))
       #expect(opened == Secret("glpat-made"))
     }
   }

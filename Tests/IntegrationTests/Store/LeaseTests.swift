@@ -22,7 +22,7 @@ struct LeaseTests {
       }
       #expect(verdicts.filter { if case .leased = $0 { true } else { false } }.count == 1)
       #expect(verdicts.filter { if case .mine = $0 { true } else { false } }.count == 1)
-      // Locked: while the one that gets it is at it.
+      // Locked: while the one that gets it takes it.
       #expect(verdicts.filter { $0 == .held || $0 == .locked }.count == 14)
     }
   }
@@ -82,7 +82,7 @@ struct LeaseTests {
       try await test.signOn(test.holder)
       #expect(try await test.lease([ticket]) == [.held])
       try await test.addWitness()
-      // Seen free once is not enough; for two seconds, and without a heartbeat since, is.
+      // A lock seen free once proves nothing; free for two seconds without a heartbeat does.
       try await test.store.lookAtHolders()
       #expect(try await test.lease([ticket]) == [.held])
       try await test.sql(
@@ -109,7 +109,7 @@ struct LeaseTests {
       let zombie = Holder(role: "consume", host: "test", processID: 2)
       try await test.signOn(test.holder)
       let ticket = try await test.claim()[0].ticket
-      // Never signed on: as dead as can be.
+      // Never signed on: certainly dead.
       let lost = try await test.take(ticket, by: zombie.id)
       guard case .leased = try await test.lease([ticket])[0] else {
         Issue.record("not leased")
@@ -145,7 +145,7 @@ struct LeaseTests {
     }
   }
 
-  @Test("a review cancelled while the worker is called is recorded as cancelled, and the worker is to be told")
+  @Test("a review cancelled while the worker is called is recorded as cancelled, and the worker is to be notified")
   func cancelDuringCall() async throws {
     try await withTestStore { test in
       let id = try await test.insert(1)[0]

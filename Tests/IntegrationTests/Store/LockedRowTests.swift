@@ -75,7 +75,7 @@ struct LockedRowTests {
     }
   }
 
-  @Test("a callback, a cancel and a retry wait a little, then ask to be repeated; other reviews are reported meanwhile")
+  @Test("a callback, a cancel and a retry wait a little, then ask to be repeated; other reviews are still reported")
   func operations() async throws {
     try await withTestStore { test in
       let ids = try await test.insert(2)

@@ -72,7 +72,7 @@ struct MigrationTests {
       let id = try await test.insert(1)[0]
       for from in ReviewStatus.allCases {
         for to in ReviewStatus.allCases where from != to {
-          // Straight to the status, past the rules: only the change that follows is under test.
+          // Sets the status without the rules: only the change that follows is under test.
           try await test.sql("ALTER TABLE code_reviews DISABLE TRIGGER code_reviews_changed")
           try await test.sql("UPDATE code_reviews SET status = '\(from.rawValue)'")
           try await test.sql("ALTER TABLE code_reviews ENABLE TRIGGER code_reviews_changed")

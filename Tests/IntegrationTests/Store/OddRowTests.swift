@@ -5,7 +5,7 @@ import Reviews
 import Support
 import Testing
 
-@Suite("A row that is not as others")
+@Suite("A row that this version cannot handle")
 struct OddRowTests {
   /// Values of a newer version, as during a rolling upgrade.
   private func makeUnreadable(_ id: UUID, _ test: TestStore) async throws {

@@ -46,7 +46,7 @@ struct PlanTests {
       "record_check_run",
     ] { indexes[name] = byID }
     // The reviews before it, by the start of the unique constraint's key: pull request and repository.
-    indexes["lease"] = ["code_reviews_pkey", pullRequest]
+    indexes["lease"] = ["code_reviews_pkey", "code_reviews_session", pullRequest]
     indexes["prune_reviews"] = ["code_reviews_ended", "code_reviews_pkey"]
     return indexes
   }()

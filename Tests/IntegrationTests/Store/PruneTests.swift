@@ -34,7 +34,7 @@ struct PruneTests {
       """)
   }
 
-  @Test("reviews that ended long ago go with their transitions; what lives stays, however old")
+  @Test("reviews that ended long ago are deleted with their transitions; what has not ended stays, however old")
   func reviews() async throws {
     try await withTestStore { test in
       let ids = try await test.insert(12)
@@ -58,7 +58,7 @@ struct PruneTests {
     }
   }
 
-  @Test("a review of which somebody is still to be told waits for that")
+  @Test("a review with an undelivered notification is kept until it is delivered")
   func outbox() async throws {
     try await withTestStore { test in
       let id = try await test.insert(1)[0]

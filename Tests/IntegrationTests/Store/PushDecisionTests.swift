@@ -27,6 +27,20 @@ struct PushDecisionTests {
     }
   }
 
+  @Test("the event that a failed review has had starts it no second time; a newer one does")
+  func replayed() {
+    func decide(at time: Int64, after seen: Int64) -> PushDecision {
+      PushDecision(
+        updatedAt: Timestamp(microseconds: time), newest: nil, isReplaced: false,
+        same: RelatedReview(
+          id: Self.id, status: .failed, errorCode: nil, isSameCommit: true, updatedAt: Timestamp(microseconds: seen)))
+    }
+    #expect(decide(at: 6, after: 5) == .restart(Self.id))
+    for time: Int64 in [4, 5] {
+      guard case .keep(Self.id, _) = decide(at: time, after: 5) else { return #expect(Bool(false), "\(time)") }
+    }
+  }
+
   @Test("a failed review starts again; a cancelled one where it was not a person who did it; no other does")
   func restart() {
     #expect(decide(nil) == .insert)

@@ -105,7 +105,7 @@ struct ReapTests {
   }
 
   @Test(
-    "what was left queued after an unclear call is published again when its backoff is over, and leased by nobody before"
+    "what was left queued after an unclear call is published again when its backoff is over, and not leased before that"
   )
   func unclear() async throws {
     try await withTestStore { test in
@@ -257,7 +257,7 @@ struct ReapTests {
     }
   }
 
-  @Test("a running review is silent after its time, and lost where the worker does not know it")
+  @Test("a running review is silent after its time, and lost if the worker does not know it")
   func runningSilent() async throws {
     try await withTestStore { test in
       let id = try await test.insert(1)[0]

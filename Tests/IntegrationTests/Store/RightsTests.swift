@@ -5,33 +5,7 @@ import Reviews
 import Support
 import Testing
 
-/// The accounts of deploy/adopting.md, in a schema of its own, made by the very SQL that stands there.
-private struct Accounts {
-  let server: String
-  /// Makes the names of the accounts, which the whole server shares, this test's.
-  let mark = "t\(UInt32.random(in: .min ... .max))"
-
-  var names: [String] { ["baton_owner", "baton", "shop"].map { "\($0)_\(mark)" } }
-
-  func url(_ account: String) throws -> String {
-    var parts = try #require(URLComponents(string: server))
-    parts.user = "\(account)_\(mark)"
-    return try #require(parts.string)
-  }
-
-  /// The blocks behind `<!-- rights -->`, in order, with this test's accounts in place of the page's.
-  func scripts() throws -> [String] {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../..")
-    let page = try String(contentsOf: root.appendingPathComponent("deploy/adopting.md"), encoding: .utf8)
-    return page.split(separator: "<!-- rights -->\n```sql\n", omittingEmptySubsequences: false).dropFirst().map {
-      part in
-      String(part[..<(part.range(of: "```")?.lowerBound ?? part.endIndex)])
-        .replacing(/\b(ROLE|TO|AUTHORIZATION) (baton_owner|baton|shop)\b/) { "\($0.1) \($0.2)_\(mark)" }
-    }
-  }
-}
-
-@Suite("Rights and settings of an application's session")
+@Suite("Rights and settings of an application's session", .timeLimit(.minutes(5)))
 struct RightsTests {
   private static let insert = """
     INSERT INTO baton.code_reviews (owner_type, owner_id, platform, repo_full_name, pr_number, pr_url, pr_title,
@@ -42,25 +16,39 @@ struct RightsTests {
     RETURNING id
     """
 
-  /// Runs the body with a migrated schema `baton` and the accounts of the page.
-  private func withAccounts(_ body: (Accounts, PostgresPool) async throws -> Void) async throws {
-    var names: [String] = []
+  /// How the application has its rights, by the headings of deploy/adopting.md.
+  private enum Application: String {
+    case member = "rights: accounts"
+    case insertOnly = "rights: insert"
+  }
+
+  /// Runs the body with a migrated schema `baton` and the accounts of deploy/adopting.md.
+  private func withAccounts(
+    _ application: Application = .insertOnly, _ body: (Accounts, PostgresPool) async throws -> Void
+  ) async throws {
+    var made: Accounts?
     try await withTestDatabase { conninfo in
-      let accounts = Accounts(server: conninfo)
-      names = accounts.names
+      let accounts = try Accounts(of: "adopting.md", on: conninfo)
+      made = accounts
       let admin = PostgresPool(testConfiguration(conninfo), logger: .postgresTests)
       do {
-        let scripts = try accounts.scripts()
-        try #require(scripts.count == 2)
+        let ownerScript = try accounts.block("rights: owner")
         try await admin.withConnection { connection in
-          try await connection.execute(script: "CREATE ROLE \(names[2]) LOGIN; \(scripts[0])")
+          try await connection.execute(script: "CREATE ROLE \(accounts.mark)shop LOGIN; \(ownerScript)")
         }
-        let owner = PostgresPool(testConfiguration(try accounts.url("baton_owner")), logger: .postgresTests)
+        let owner = PostgresPool(testConfiguration(accounts.url("baton_owner")), logger: .postgresTests)
         let migrator = Migrator(pool: owner)
         #expect(try await migrator.migrate().count == Migrator.migrations.count)
         #expect(try await migrator.schemaOpenToAll() == nil)
         await owner.close()
-        try await admin.withConnection { try await $0.execute(script: scripts[1]) }
+        try await accounts.grantRoles(schema: "baton")
+        var scripts = try accounts.block(Application.member.rawValue)
+        if application == .insertOnly {
+          scripts = scripts.replacing("GRANT \(accounts.mark)baton_application TO \(accounts.mark)shop;", with: "")
+          try #require(!scripts.contains("application"))
+          scripts += try accounts.block(application.rawValue)
+        }
+        try await admin.withConnection { [scripts] in try await $0.execute(script: scripts) }
         try await body(accounts, admin)
         await admin.close()
       } catch {
@@ -68,16 +56,18 @@ struct RightsTests {
         throw error
       }
     }
-    try await withTestConnection { connection in
-      for name in names { try await connection.query(Statement(unprepared: "DROP ROLE \(name)")) }
-    }
+    try await withTestConnection { try await made?.drop($0) }
+  }
+
+  private func connect(_ account: String, _ accounts: Accounts) async throws -> PostgresConnection {
+    try await PostgresConnection.connect(
+      testConfiguration(accounts.url(account), applicationName: account), logger: .postgresTests)
   }
 
   @Test("an application that may only INSERT, with another search path, gives Baton a review")
   func insertOnly() async throws {
     try await withAccounts { accounts, admin in
-      let shop = try await PostgresConnection.connect(
-        testConfiguration(try accounts.url("shop"), applicationName: "shop"), logger: .postgresTests)
+      let shop = try await connect("shop", accounts)
       let rows = try await shop.query(Statement(unprepared: Self.insert))
       let id = try #require(rows.first).decode(0, as: UUID.self)
       let traces = try await admin.query(
@@ -98,25 +88,59 @@ struct RightsTests {
   @Test("what a caller puts in the way of a trigger's names is not found by it")
   func evilPath() async throws {
     try await withAccounts { accounts, admin in
-      let shop = try await PostgresConnection.connect(
-        testConfiguration(try accounts.url("shop"), applicationName: "shop"), logger: .postgresTests)
+      let shop = try await connect("shop", accounts)
+      let integration = UUID()
       try await admin.withConnection { connection in
-        try await connection.execute(script: "CREATE SCHEMA evil AUTHORIZATION \(accounts.names[2])")
+        try await connection.execute(
+          script: """
+            CREATE SCHEMA evil AUTHORIZATION \(accounts.mark)shop;
+            INSERT INTO baton.platform_integrations (id, owner_type, owner_id, platform, token_ciphertext)
+            VALUES ('\(integration)', 'org', 'acme', 'github', 'x');
+            """)
       }
-      try await shop.execute(
-        script: """
-          CREATE TABLE evil.caught (what text);
-          CREATE TABLE evil.review_owners (LIKE evil.caught);
-          CREATE TEMPORARY TABLE review_transitions (LIKE evil.caught);
-          CREATE FUNCTION evil.catch(text, text) RETURNS bool LANGUAGE plpgsql
+      // A table, in a temporary schema and in another one, for each of Baton's; an operator for each that the triggers use; functions.
+      let tables = try await admin.query(
+        Statement(unprepared: "SELECT tablename::text FROM pg_tables WHERE schemaname = 'baton'")
+      ).map { try $0.decode(0, as: String.self) }
+      #expect(tables.count >= 15)
+      var script = "CREATE TABLE evil.caught (what text); SET search_path = pg_temp, evil, pg_catalog;"
+      for table in tables {
+        script += "CREATE TABLE evil.\(table) (LIKE evil.caught); CREATE TEMPORARY TABLE \(table) (LIKE evil.caught);"
+      }
+      for type in ["text", "uuid", "timestamptz", "int"] {
+        script += """
+          CREATE FUNCTION evil.catch(\(type), \(type)) RETURNS bool LANGUAGE plpgsql
             AS $$ BEGIN RAISE EXCEPTION 'caught'; END $$;
-          CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.catch);
-          CREATE FUNCTION evil.current_setting(text) RETURNS text LANGUAGE plpgsql
-            AS $$ BEGIN RAISE EXCEPTION 'caught'; END $$;
-          SET search_path = evil, pg_catalog;
-          """)
-      #expect(try await shop.query(Statement(unprepared: Self.insert)).count == 1)
-      #expect(try await admin.query(Statement(unprepared: "SELECT FROM baton.review_owners")).count == 1)
+          """
+        for name in ["=", "<>", "<", ">", "<="] {
+          script += "CREATE OPERATOR evil.\(name) (LEFTARG = \(type), RIGHTARG = \(type), FUNCTION = evil.catch);"
+        }
+      }
+      for function in [
+        "current_setting(text)", "now()", "hashtextextended(text, bigint)", "pg_advisory_xact_lock(bigint)",
+      ] {
+        script += """
+          CREATE FUNCTION evil.\(function) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'caught'; END $$;
+          """
+      }
+      try await shop.execute(script: script)
+      let insert = Self.insert.replacing("(owner_type,", with: "(platform_integration_id, owner_type,")
+      #expect(
+        try await shop.query(Statement(unprepared: insert.replacing("('org'", with: "('\(integration)', 'org'"))).count
+          == 1)
+      for (table, count) in [
+        ("review_owners", 1), ("review_transitions", 1), ("baton_visits", 2), ("baton_feedback", 1),
+      ] {
+        let rows = try await admin.query(Statement(unprepared: "SELECT FROM baton.\(table)"))
+        #expect(rows.count == count, "\(table)")
+        #expect(try await shop.query(Statement(unprepared: "SELECT FROM pg_temp.\(table)")).isEmpty)
+        #expect(try await shop.query(Statement(unprepared: "SELECT FROM evil.\(table)")).isEmpty)
+      }
+      await #expect(throws: PostgresError.self, "another owner's integration") {
+        try await shop.query(
+          Statement(
+            unprepared: insert.replacing("('org'", with: "('\(integration)', 'user'")))
+      }
       // A trigger of its own with Baton's functions would do with the owner's rights what the caller wants.
       await #expect(throws: PostgresError.self) {
         try await shop.execute(
@@ -142,7 +166,7 @@ struct RightsTests {
     ])
   func settings(setting: String) async throws {
     try await withAccounts { accounts, admin in
-      var configuration = testConfiguration(try accounts.url("shop"))
+      var configuration = testConfiguration(accounts.url("shop"))
       let parts = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
       configuration.sessionSettings = [parts[0]: parts[1]]
       let shop = try await PostgresConnection.connect(configuration, logger: .postgresTests)
@@ -152,10 +176,39 @@ struct RightsTests {
     }
   }
 
+  @Test("the application hears nothing and sees no secret, but its insert notifies, is recorded and is counted")
+  func notified() async throws {
+    try await withAccounts { accounts, admin in
+      let heard = try await connect("baton", accounts)
+      _ = try await heard.query(Statement(unprepared: "LISTEN baton_pending"))
+      let shop = try await connect("shop", accounts)
+      // Without RETURNING, the rights to insert are enough.
+      _ = try await shop.query(Statement(unprepared: Self.insert.replacing("RETURNING id", with: "")))
+      #expect(await heard.notifications.first { _ in true }?.channel == "baton_pending")
+      for table in ["review_transitions", "review_owners"] {
+        #expect(try await admin.query(Statement(unprepared: "SELECT FROM baton.\(table)")).count == 1, "\(table)")
+      }
+      for refused in [
+        "SELECT head_sha FROM baton.code_reviews", "SELECT FROM baton.review_owners",
+        "SELECT id FROM baton.platform_integrations", "DELETE FROM baton.code_reviews",
+        "INSERT INTO baton.code_reviews (status) VALUES ('completed')", "SELECT FROM baton.baton_migrations",
+        "INSERT INTO baton.baton_visits (owner_type, owner_id) VALUES ('org', 'other')", "CREATE TABLE baton.mine ()",
+        "SELECT baton.baton_review_inserted()",
+      ] {
+        let error = await #expect(throws: PostgresError.self, "\(refused)") {
+          try await shop.query(Statement(unprepared: refused))
+        }
+        #expect(error?.sqlState == "42501" || error?.sqlState == "0A000", "\(refused): \(String(describing: error))")
+      }
+      await shop.close()
+      await heard.close()
+    }
+  }
+
   @Test("the roles' account may run every statement, and needs no right to create anything")
   func roles() async throws {
-    try await withAccounts { accounts, _ in
-      let pool = PostgresPool(testConfiguration(try accounts.url("baton")), logger: .postgresTests)
+    try await withAccounts(.member) { accounts, _ in
+      let pool = PostgresPool(testConfiguration(accounts.url("baton")), logger: .postgresTests)
       try await Migrator(pool: pool).check()
       #expect(try await Migrator(pool: pool).migrate().isEmpty, "a schema that is up to date is only read")
       try await pool.withConnection { connection in

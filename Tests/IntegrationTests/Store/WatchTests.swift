@@ -39,7 +39,7 @@ struct WatchTests {
     }
   }
 
-  @Test("a queued review is held up where the reaper would take it, or nobody is there for it; a silent run is one too")
+  @Test("a queued review is held up if the reaper would take it, or no consumer is there; a silent run is held up too")
   func active() async throws {
     try await withTestStore { test in
       let id = try await test.insert(1)[0]
@@ -75,7 +75,7 @@ struct WatchTests {
     }
   }
 
-  @Test("a minute counts what the worker accepted, heard of or not, how long it waited, and what ended")
+  @Test("a minute counts what the worker accepted, reported on or not, how long it waited, and what ended")
   func flow() async throws {
     try await withTestStore { test in
       let ids = try await test.insert(4)

@@ -27,7 +27,7 @@ def arguments():
 
 
 def cell(values, form):
-    """The median, and the range where there is one."""
+    """The median, and the range if there is one."""
     median, low, high = (format(value, form) for value in (statistics.median(values), min(values), max(values)))
     return median if low == high else f"{median} ({low}-{high})"
 

@@ -25,7 +25,7 @@ def read(stream):
 
 
 def queue(port, vhost, name):
-    """(messages ready, consumers), or (0, 0) where there is no such queue yet."""
+    """(messages ready, consumers), or (0, 0) if there is no such queue yet."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         stream = connection.makefile("rb")
 

@@ -135,7 +135,7 @@ def throughput(nginx, options):
 
 
 def claim(nginx, options):
-    """Rows claimed and published, with nobody to take them."""
+    """Rows claimed and published, with no consumer to take them."""
     n = options.n or 20000
     with System(nginx) as system:
         system.start_producer()

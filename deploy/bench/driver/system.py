@@ -55,7 +55,8 @@ class System:
             BATON_QUEUE=self.queue, BATON_WORKER_URL=worker, BATON_WORKER_TOKEN="t",
             BATON_GITHUB_API_URL=github, BATON_GITHUB_APP_ID="1", BATON_GITHUB_PRIVATE_KEY=f"@{key}",
             BATON_OWNER_LIMIT="1000000", BATON_MAX_QUEUE_DEPTH="1000000", BATON_LOG_LEVEL="warning",
-            BATON_ENCRYPTION_KEY=base64.b64encode(b"k" * 32).decode(), BATON_CALLBACK_SECRET="s", BATON_API_TOKEN="t",
+            BATON_ENCRYPTION_KEY=base64.b64encode(b"k" * 32).decode(), BATON_CALLBACK_SECRET="s", 
+            BATON_API_TOKEN="the-token-of-the-bench",
             BATON_HTTP_PORT=str(free_port()))
 
     def add_history(self):

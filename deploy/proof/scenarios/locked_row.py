@@ -1,4 +1,4 @@
-"""A stranger's transaction locks one review's row for 60 s: once while its ticket waits, once while it is prepared. Promised: the
+"""Another program's transaction locks one review's row for 60 s: once while its ticket waits, once while it is prepared. Promised: the
 others do not notice it, 2 s at most from insert to POST."""
 import threading
 import time

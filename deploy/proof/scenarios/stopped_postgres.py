@@ -12,7 +12,7 @@ LEASES, ROUNDS = 60, 3
 
 def run(options):
     for is_cut in (False, True):
-        # Who is first after the pause is a matter of chance.
+        # Which process is first after the pause is a matter of chance.
         rounds = [measure(is_cut, options) for _ in range(ROUNDS)]
         total = {key: sum(figures[key] for figures in rounds) for key in ("counted_as_lost", "started_twice", "failed")}
         yield dict(
@@ -34,7 +34,7 @@ def measure(is_cut, options):
         until("all are leased", lambda: system.count("lease_owner IS NOT NULL") == LEASES)
         time.sleep(0.5)
         backends = consumer_backends()
-        # The signal is taken when the process goes on.
+        # The process handles the signal when it goes on.
         postgres.stand_still(options.seconds or 20, lambda: [os.kill(pid, signal.SIGTERM) for pid in backends if is_cut])
         at = time.monotonic()
         until("all have ended", lambda: system.count("completed_at IS NOT NULL") == LEASES, options.limit)

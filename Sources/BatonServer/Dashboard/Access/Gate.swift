@@ -1,35 +1,30 @@
-internal import Crypto
-internal import FoundationEssentials
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
 internal import Reviews
 
-/// Somebody who may look at the dashboard.
+/// A person or a program that may look at the dashboard.
 struct Visitor: Sendable {
-  /// What a button has to send back; see ``Gate/confirm(_:_:form:)``.
-  var csrfToken: String
-  /// Signed in with the token: there is something to sign out of.
-  var canSignOut: Bool
-  /// A program that sends the bearer token itself: no strange page can make a browser do that.
-  var isBearer = false
-  /// The `Set-Cookie` of a session that begins with this answer.
-  var newCookie: String?
+  var right: Right
+  /// As the history names the visitor.
+  var actor: String
+  /// The person that a trusted proxy names.
+  var name: String?
+  /// nil for one that sends the bearer token itself, or whose proxy adds it.
+  var session: Session?
+  /// What a button has to send back; see ``Gate/confirm(_:_:csrf:)``.
+  var csrfToken = ""
 }
 
-/// Who may look at the dashboard, and whose buttons count.
+/// Who may look at the dashboard, and whose buttons count: the bearer of a token, or a session that began with one.
 ///
-/// With `BATON_API_TOKEN`: its bearer, or a session that began with it. The session's cookie is not the token, but a random name, the
-/// session's end, and a code over both with a key that is derived from the token: every process with the same token accepts it,
-/// none has to remember it. Without a token: programs of this machine, as everywhere (``AccessRule``).
-///
-/// Known weakness: a session cannot be called back before its end, other than by another token; signing out deletes the cookie.
+/// A session is looked up in Postgres for every page and button, but only if its cookie is genuine. If Postgres cannot be reached, no
+/// session counts: it may have ended, and without Postgres there is nothing to see or to do but this.
 struct Gate: Sendable {
   private let access: AccessRule
-  private let key: SymmetricKey
-
-  static let cookieName = "baton_session"
-  static let sessionLifetime = 12 * 3_600
+  private let cookies: SessionCookie
+  private let book: any SessionBook
+  private let link: LoginLink?
 
   enum Answer: Sendable {
     case visitor(Visitor)
@@ -39,114 +34,93 @@ struct Gate: Sendable {
     case arrival
   }
 
-  init(access: AccessRule) {
+  /// - Parameter link: if the server has made its token itself.
+  init(access: AccessRule, book: any SessionBook, link: LoginLink? = nil) {
     self.access = access
-    // Without a token there is nothing to share between processes, and nothing to derive a key from.
-    key =
-      access.token.map { token in
-        HKDF<SHA256>.deriveKey(
-          inputKeyMaterial: SymmetricKey(data: Data(token.reveal().utf8)),
-          info: Data("baton dashboard session v1".utf8),
-          outputByteCount: 32)
-      } ?? SymmetricKey(size: .bits256)
+    self.book = book
+    self.link = link
+    cookies = SessionCookie(access.credentials)
   }
+
+  /// Whether people sign in by the link that the server shows.
+  var hasLink: Bool { link != nil }
 
   // MARK: Looking
 
-  /// - Throws: `HTTPFault` 401 for a wrong bearer; 403 where no token is set and the caller is not of this machine.
-  func admit(_ call: Call, now: Date = Date()) throws(HTTPFault) -> Answer {
+  /// - Throws: `HTTPFault` 401 for a wrong bearer; 503 if nothing can be said about a genuine session.
+  func admit(_ call: Call) async throws(HTTPFault) -> Answer {
     let headers = call.request.headers
-    let isSignedOn = access.token != nil
-    if !isSignedOn || headers.contains(.authorization) {
-      try access.admit(headers: headers, authority: call.request.head.authority, peer: call.peer)
-      if isSignedOn { return .visitor(Visitor(csrfToken: "", canSignOut: false, isBearer: true)) }
+    let name = try access.proxies.name(headers, call.peer)
+    if headers.contains(.authorization) {
+      let caller = try access.admit(
+        headers, authority: call.request.head.authority, peer: call.peer, acts: false)
+      return .visitor(Visitor(right: caller.right, actor: caller.actor, name: name))
     }
-    if let session = session(in: headers, now: now) {
-      return .visitor(Visitor(csrfToken: code("csrf", session), canSignOut: isSignedOn))
-    }
-    if !isSignedOn {
-      let session = makeSession(now: now)
+    if let session = cookies.session(in: headers), try await isLive(session) {
+      let actor = name ?? (session.right == .act ? "dashboard" : "dashboard (read)")
       return .visitor(
-        Visitor(csrfToken: code("csrf", session.name), canSignOut: false, newCookie: cookie(session.value, headers)))
+        Visitor(right: session.right, actor: actor, name: name, session: session, csrfToken: session.code("csrf")))
     }
     return headers[.fetchSite] == "cross-site" ? .arrival : .stranger
   }
 
-  /// The cookie of a new session for who knows the token; nil for who does not.
-  func signIn(_ sent: String, headers: HTTPFields, now: Date = Date()) -> String? {
-    guard let token = access.token, ConstantTime.equal(sent, token.reveal()) else { return nil }
-    return cookie(makeSession(now: now).value, headers)
+  /// Whether a visitor who was admitted before still is.
+  /// - Throws: `HTTPFault` 503.
+  func stillAdmits(_ visitor: Visitor) async throws(HTTPFault) -> Bool {
+    guard let session = visitor.session else { return true }
+    return try await isLive(session)
   }
 
-  /// The cookie that ends a session.
-  static let signedOutCookie = "\(cookieName)=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"
+  private func isLive(_ session: Session) async throws(HTTPFault) -> Bool {
+    do {
+      return try await book.isLive(session.id)
+    } catch {
+      guard HTTPFault(error).status == .serviceUnavailable else { throw HTTPFault(error) }
+      throw .unavailable("Postgres cannot be reached, so this server cannot tell whether your session has ended")
+    }
+  }
+
+  // MARK: Signing in and out
+
+  /// The cookie of a new session for who knows a token, or the code of the log-in link; nil for who does not. The session that the
+  /// browser had before ends.
+  /// - Throws: `PostgresError`.
+  func signIn(_ sent: String, _ headers: HTTPFields) async throws -> (cookie: String, right: Right)? {
+    let token = access.credential(sent)?.token ?? (link?.redeem(sent) == true ? access.tokens.current : nil)
+    guard let token, let session = cookies.begin(with: token) else { return nil }
+    try await book.begin(session.id, replacing: cookies.session(in: headers)?.id)
+    return (SessionCookie.setting(session, headers), session.right)
+  }
+
+  /// Ends a session on every server, whoever has its cookie.
+  func signOut(_ session: Session) async throws { try await book.end(session.id) }
+
+  /// Ends every session on every server.
+  func signOutEveryone() async throws { try await book.endAll() }
 
   // MARK: Acting
 
   /// Makes sure that a button of our own page was pressed: by where the browser says the request comes from, and by the page's token,
-  /// which no other page can read.
+  /// which no other page can read. A program that sends the bearer token needs neither, but a browser whose proxy adds the token does
+  /// say where the request comes from.
   /// - Throws: `HTTPFault` 403.
   func confirm(_ call: Call, _ visitor: Visitor, csrf sent: String?) throws(HTTPFault) {
-    if visitor.isBearer { return }
+    guard visitor.session != nil else {
+      guard Self.isOwn(call) != false else { throw .foreignPage }
+      return
+    }
     try Self.confirmOrigin(call)
-    guard visitor.newCookie == nil, let sent, ConstantTime.equal(sent, visitor.csrfToken) else {
+    guard let sent, ConstantTime.equal(sent, visitor.csrfToken) else {
       throw HTTPFault(.forbidden, "this page is older than its session: load it again, and press the button once more")
     }
   }
 
-  /// - Throws: `HTTPFault` 403 where a page of another origin sends the request, or nothing says that ours does.
+  /// - Throws: `HTTPFault` 403 if a page of another origin sends the request, or nothing says that ours does.
   static func confirmOrigin(_ call: Call) throws(HTTPFault) {
-    let headers = call.request.headers
-    let isOwn: Bool
-    if let site = headers[.fetchSite] {
-      isOwn = site == "same-origin"  // Set by the browser; a page cannot change it (Fetch Metadata, 2.1.4).
-    } else if let origin = headers[.origin], let authority = call.request.head.authority {
-      isOwn = origin == "http://\(authority)" || origin == "https://\(authority)"
-    } else {
-      isOwn = false
-    }
-    guard isOwn else { throw HTTPFault(.forbidden, "only the dashboard's own pages may send this") }
+    guard isOwn(call) == true else { throw .foreignPage }
   }
 
-  // MARK: Sessions
-
-  /// The name of the session whose cookie was sent, where it is genuine and has not ended.
-  private func session(in headers: HTTPFields, now: Date) -> String? {
-    for line in headers[values: .cookie] {
-      for pair in line.split(separator: ";") {
-        let parts = pair.drop { $0 == " " }.split(separator: "=", maxSplits: 1)
-        guard parts.count == 2, parts[0] == Self.cookieName, parts[1].utf8.count < 256 else { continue }
-        let fields = parts[1].split(separator: ".", omittingEmptySubsequences: false)
-        guard fields.count == 3, let end = Int64(fields[0]), end > Int64(now.timeIntervalSince1970) else { continue }
-        let name = "\(fields[0]).\(fields[1])"
-        if ConstantTime.equal(String(fields[2]), code("session", name)) { return name }
-      }
-    }
-    return nil
+  private static func isOwn(_ call: Call) -> Bool? {
+    OwnPage.isSender(call.request.headers, authority: call.request.head.authority)
   }
-
-  private func makeSession(now: Date) -> (name: String, value: String) {
-    let end = Int64(now.timeIntervalSince1970) + Int64(Self.sessionLifetime)
-    let random = (0..<2).map { _ in String(UInt64.random(in: .min ... .max), radix: 16) }.joined()
-    let name = "\(end).\(random)"
-    return (name, "\(name).\(code("session", name))")
-  }
-
-  private func cookie(_ value: String, _ headers: HTTPFields) -> String {
-    // Behind a proxy that speaks TLS; believed from anybody, since it can only make the cookie stricter.
-    let secure = headers[.xForwardedProto]?.lowercased() == "https" ? "; Secure" : ""
-    return
-      "\(Self.cookieName)=\(value); Path=/; Max-Age=\(Self.sessionLifetime); HttpOnly; SameSite=Strict\(secure)"
-  }
-
-  private func code(_ purpose: String, _ name: String) -> String {
-    HMAC<SHA256>.authenticationCode(for: Data("\(purpose) \(name)".utf8), using: key)
-      .map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-  }
-}
-
-extension HTTPField.Name {
-  /// Fetch Metadata Request Headers, 2.1.
-  static let fetchSite = HTTPField.Name(known: "Sec-Fetch-Site")
-  static let xForwardedProto = HTTPField.Name(known: "X-Forwarded-Proto")
 }

@@ -5,23 +5,48 @@ internal import Hummingbird
 enum LoginPage {
   /// - Parameters:
   ///   - next: where it leads: a path of this server.
-  ///   - isWrong: whether a wrong token was entered before.
-  static func response(next: String, isWrong: Bool = false) -> Response {
-    let fault: HTML = isWrong ? "<p class=\"fault\" role=\"alert\" id=\"fault\">This is not the token.</p>" : ""
-    let body: HTML = """
-      <form class="login" method="post" action="/login">
-      <h1>Sign in</h1>
-      \(fault)
-      <label for="token">API token</label>
-      <input id="token" name="token" type="password" required="required" autocomplete="current-password"\
-       autofocus="autofocus" aria-describedby="hint\(isWrong ? " fault" : "")"/>
-      <p id="hint">The value of <code>BATON_API_TOKEN</code>. You stay signed in for 12 hours.</p>
-      <input type="hidden" name="next" value="\(local(next))"/>
-      <button type="submit" class="primary">Sign in</button>
-      </form>
-      """
-    return Page(title: "Sign in · Baton", body: body).response(
+  ///   - byLink: whether the server has made its token itself, and shows a link that opens this page with a code.
+  ///   - isWrong: whether a wrong token or code was entered before.
+  static func form(next: String, byLink: Bool, isWrong: Bool = false) -> HTML {
+    """
+    <form class="login" method="post" action="/login">
+    <h1>Sign in</h1>
+    \(isWrong ? fault(byLink) : HTML.none)
+    <input autocomplete="username" value="Baton" hidden="hidden"/>
+    <label for="token">\(byLink ? "Code of the log-in link" : "API token")</label>
+    <input id="token" name="token" type="password" required="required" autocomplete="\(byLink ? "off" : "current-password")"\
+     autofocus="autofocus" aria-describedby="hint\(isWrong ? " fault" : "")"/>
+    <p id="hint">\(byLink ? linkHint : tokenHint) You stay signed in for 12 hours.</p>
+    <input type="hidden" name="next" value="\(local(next))"/>
+    <button type="submit" class="primary">Sign in</button>
+    </form>
+    """
+  }
+
+  private static let tokenHint: HTML = """
+    A token of <code>BATON_API_TOKEN</code>, or of <code>BATON_READ_TOKEN</code> to look only.
+    """
+  private static let linkHint: HTML = """
+    This server was started without <code>BATON_API_TOKEN</code>. Open the log-in link that stands in its terminal or log.
+    """
+
+  private static func fault(_ byLink: Bool) -> HTML {
+    let text: HTML =
+      byLink
+      ? "A link works once, within an hour. The newest one stands in the terminal or log of the server."
+      : "This is not the token."
+    return "<p class=\"fault\" role=\"alert\" id=\"fault\">\(text)</p>"
+  }
+
+  /// The form in the place of a page that only those see who have signed in.
+  static func response(next: String, byLink: Bool, isWrong: Bool = false) -> Response {
+    Page(title: "Sign in · Baton", body: form(next: next, byLink: byLink, isWrong: isWrong)).response(
       .unauthorized, headers: [.wwwAuthenticate: "Bearer"])
+  }
+
+  /// The form at its own address, where the log-in link leads.
+  static func response(byLink: Bool) -> Response {
+    Page(title: "Sign in · Baton", body: form(next: "/", byLink: byLink)).response()
   }
 
   /// Asks for the same page again. A browser keeps a strict cookie back while it follows a link of another site, a pager's or a chat's,

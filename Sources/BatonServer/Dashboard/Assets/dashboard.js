@@ -147,7 +147,10 @@
 
   document.addEventListener("submit", (event) => {
     const button = event.submitter;
-    if (event.target.id !== "act" || !button || button.getAttribute("formaction") === "/logout") return;
+    if (event.target.id !== "act" || !button) return;
+    // Signing out leaves the page, at once or at the second press.
+    const leaves = button.getAttribute("formaction") === "/logout";
+    if (leaves && (!button.dataset.confirm || button.classList.contains("armed"))) return;
     event.preventDefault();
     if (button.hasAttribute("aria-busy")) return;
     if (button.dataset.confirm && !button.classList.contains("armed")) {
@@ -162,6 +165,22 @@
     disarm(button);
     press(button, fields);
   });
+
+  // --- signing in and out ---
+
+  // The log-in link's code stands behind the number sign, which no server or proxy sees; it is taken out of the address at once.
+  function signIn() {
+    const form = document.querySelector("form.login");
+    if (!form || !location.hash.startsWith("#code=")) return;
+    form.elements.token.value = location.hash.slice("#code=".length);
+    history.replaceState(null, "", location.pathname);
+    form.submit();
+  }
+
+  // A page that the browser has kept whole, and shows again by its back button, may be one of a session that has ended.
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+  addEventListener("hashchange", signIn);
+  signIn();
 
   document.addEventListener("visibilitychange", () => (document.hidden ? rest() : listen()));
   addEventListener("pagehide", () => source?.close());

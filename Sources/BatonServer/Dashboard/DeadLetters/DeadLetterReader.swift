@@ -4,7 +4,7 @@ package import ReviewQueue
 internal import ReviewStore
 internal import Reviews
 
-/// Looks at so many of the oldest dead letters, and leaves them where they are; throws where the broker cannot be reached.
+/// Looks at up to `limit` of the oldest dead letters, and leaves them where they are; throws if the broker cannot be reached.
 package typealias PeekDeadLetters = @Sendable (_ limit: Int) async throws -> [DeadLetter]
 
 /// What one look at the dead-letter queue has found.
@@ -29,9 +29,9 @@ struct DeadLetterLook: Sendable, Equatable {
   ///   - count: how many dead letters there are now.
   ///   - age: since it was taken.
   func isKept(count: Int, age: Duration) -> Bool {
-    // Fewer may be ready because somebody else looks right now: no reason to look once too often.
+    // Fewer may be ready because another process looks right now: no reason to look once too often.
     if isLast, count > 0 { return true }
-    // Fewer than it shows: some of those are gone. None shown: nobody's look can be one too many.
+    // Fewer than it shows: some of those are gone. None shown: another look cannot be one too many.
     guard count >= letters.count, !letters.isEmpty || count == 0 else { return false }
     return count == self.count || age < Self.keptAtLeast
   }
@@ -40,9 +40,9 @@ struct DeadLetterLook: Sendable, Equatable {
 /// The dead letters and the reviews that they are about.
 struct DeadLetterView: Sendable {
   var now: Timestamp
-  /// How many there are now; nil where the broker cannot be reached.
+  /// How many there are now; nil if the broker cannot be reached.
   var count: Int?
-  /// The newest look; nil where the broker could not be reached yet.
+  /// The newest look; nil if the broker could not be reached yet.
   var look: DeadLetterLook?
   /// The rows of those that have one, as they are now.
   var reviews: [UUID: Review] = [:]
@@ -50,11 +50,11 @@ struct DeadLetterView: Sendable {
 
 /// Looks at the oldest dead letters, for the page that lists them.
 ///
-/// The database cannot tell which they are: a message that is no ticket has no row, and the row of a ticket that the broker gave up is
+/// The database does not know which they are: a message that is no ticket has no row, and the row of a ticket that the broker gave up is
 /// published again by the reaper and bears no trace. So the queue is asked, without a consumer: a look takes the messages one by one and
 /// gives them back (`AMQPConnection.peek`). The broker counts that as a delivery of each, for nothing before RabbitMQ 4;
 /// from then on a quorum queue that declares no limit drops what has come back more than 20 times. So a look is bounded, the same
-/// for everybody who watches, kept for a minute and for as long as the number of dead letters stays the same; and after half of the
+/// for all who watch, kept for a minute and for as long as the number of dead letters stays the same; and after half of the
 /// looks that a letter has, this process takes no more of it, which leaves the other half to `baton dead list`.
 ///
 /// Known weakness: each process of `baton serve` has looks of its own, and one that looks while another does misses what that one holds.
@@ -65,7 +65,7 @@ actor DeadLetterReader {
   private let flight = SingleFlight<String, DeadLetterLook>()
   private var kept: (look: DeadLetterLook, since: ContinuousClock.Instant)?
 
-  /// - Parameter count: how many dead letters there are; nil where the broker cannot be reached.
+  /// - Parameter count: how many dead letters there are; nil if the broker cannot be reached.
   init(store: ReviewStore, count: @escaping @Sendable () async -> Int?, peek: @escaping PeekDeadLetters) {
     self.store = store
     self.count = count
@@ -78,7 +78,7 @@ actor DeadLetterReader {
     let now = try await store.now()
     let count = await count()
     if let count, kept.map({ !$0.look.isKept(count: count, age: .now - $0.since) }) ?? true {
-      // Where it fails the view says that the broker is away, or shows what was seen before.
+      // If it fails, the view says that the broker is unreachable, or shows what was seen before.
       if let look = try? await look(count, at: now) { kept = (look, .now) }
     }
     var view = DeadLetterView(now: now, count: count, look: kept?.look)

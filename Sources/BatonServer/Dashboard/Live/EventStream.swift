@@ -10,6 +10,10 @@ internal import ServiceLifecycle
 struct EventStream: Sendable {
   let feed: LiveFeed
   let topic: Topic
+  /// Whether buttons that act are left out.
+  let isReadOnly: Bool
+  /// Asked before each word: a session that has ended gets no more of them.
+  let stillAdmits: @Sendable () async throws -> Bool
 
   private struct Update: Encodable {
     var now: Timestamp?
@@ -34,6 +38,7 @@ struct EventStream: Sendable {
         try await writer.write(ByteBuffer(string: "retry: \(Self.retryMilliseconds)\n\n"))
         var sent: [String: HTML] = [:]
         for await snapshot in snapshots.cancelOnGracefulShutdown() {
+          guard let snapshot = await permitted(snapshot) else { break }
           try await writer.write(ByteBuffer(string: Self.event(snapshot, &sent)))
         }
         try await writer.finish(nil)
@@ -44,6 +49,22 @@ struct EventStream: Sendable {
       await feed.unsubscribe(id, from: topic)
     }
     return Response(status: .ok, headers: headers, body: body)
+  }
+
+  /// What of a snapshot this visitor may see: nothing but the fault while nothing can be said about the session.
+  /// - Returns: nil if the session has ended.
+  private func permitted(_ snapshot: Snapshot) async -> Snapshot? {
+    do {
+      guard try await stillAdmits() else { return nil }
+      guard isReadOnly else { return snapshot }
+      var stripped = snapshot
+      for index in stripped.sections.indices {
+        stripped.sections[index].content = stripped.sections[index].content.withoutButtons
+      }
+      return stripped
+    } catch {
+      return Snapshot(fault: HTTPFault(error).message)
+    }
   }
 
   /// - Parameter sent: what this browser has already.

@@ -12,15 +12,15 @@ enum Topic: Sendable, Hashable {
 
 /// How a topic looks at one moment.
 struct Snapshot: Sendable, Equatable {
-  /// The database's time; nil where it could not be asked.
+  /// The database's time; nil if it could not be asked.
   var now: Timestamp?
   var sections: [Section] = []
-  /// Why there is nothing new to show; nil where there is.
+  /// Why there is nothing new to show; nil if there is.
   var fault: String?
 }
 
-/// Renders each topic for all who watch it, once: whoever many browsers are open, a topic is asked for by one loop, and by none while
-/// nobody watches.
+/// Renders each topic once for all who watch it: however many browsers are open, one loop asks for a topic, and none does while
+/// no browser watches.
 actor LiveFeed {
   private struct Channel {
     var subscribers: [Int: AsyncStream<Snapshot>.Continuation] = [:]
@@ -38,7 +38,7 @@ actor LiveFeed {
   static let subscriberCountMax = 256
   /// How often a topic is asked for, at most.
   static let interval = Duration.seconds(2)
-  /// A loop rests for so many times as long as it has worked: what watching costs stays a tenth of one connection.
+  /// A loop rests this many times as long as it has worked, so that watching costs at most a tenth of one connection.
   private static let restFactor = 9
 
   init(interval: Duration = LiveFeed.interval, render: @escaping @Sendable (Topic) async -> Snapshot) {
@@ -49,8 +49,8 @@ actor LiveFeed {
   /// How many watch anything.
   var subscriberCount: Int { channels.values.reduce(0) { $0 + $1.subscribers.count } }
 
-  /// Watches a topic until ``unsubscribe(_:from:)``. Who reads slowly skips snapshots, and gets the newest.
-  /// - Throws: `HTTPFault` 503 where too many watch.
+  /// Watches a topic until ``unsubscribe(_:from:)``. A slow reader skips snapshots, and gets the newest.
+  /// - Throws: `HTTPFault` 503 if too many watch.
   func subscribe(to topic: Topic) throws(HTTPFault) -> (id: Int, snapshots: AsyncStream<Snapshot>) {
     guard subscriberCount < Self.subscriberCountMax else { throw .unavailable("too many pages are open") }
     let (stream, continuation) = AsyncStream.makeStream(of: Snapshot.self, bufferingPolicy: .bufferingNewest(1))
@@ -62,7 +62,7 @@ actor LiveFeed {
     return (nextID, stream)
   }
 
-  /// How a topic looks: as the watchers were last told, or else asked now.
+  /// How a topic looks: as last sent to the watchers, or else asked now.
   func newest(of topic: Topic) async -> Snapshot {
     if let latest = channels[topic]?.latest, latest.fault == nil { return latest }
     return await render(topic)

@@ -11,7 +11,7 @@ struct TopicReader: Sendable {
   let policy: WatchPolicy
   let logger: Logger
 
-  /// How a topic looks now; nil where the time was up.
+  /// How a topic looks now; nil if the time was over.
   func snapshot(of topic: Topic) async -> Snapshot? {
     do {
       switch topic {
@@ -32,7 +32,7 @@ struct TopicReader: Sendable {
       return nil
     } catch {
       let fault = HTTPFault(error)
-      // What is away for now is told on the page itself, every two seconds.
+      // An outage is shown on the page itself, every two seconds.
       if fault.status != .serviceUnavailable {
         fault.log(error, as: "a page of the dashboard cannot be read", logger, ["topic": "\(topic)"])
       }

@@ -4,12 +4,12 @@ internal import Hummingbird
 internal import NIOCore
 
 /// The style sheet, the script and the icon. They are embedded in the program's code, because the program is one file that is
-/// copied to where it runs: a bundle of resources beside it would be forgotten.
+/// copied to where it runs: a bundle of resources next to it would be forgotten.
 struct Asset: Sendable {
   let name: String
   let type: String
   let content: ByteBuffer
-  /// With a hash of the content, so that a browser may keep it for ever.
+  /// With a hash of the content, so that a browser may keep it indefinitely.
   let url: String
 
   private init(_ name: String, type: String, _ bytes: [UInt8]) {

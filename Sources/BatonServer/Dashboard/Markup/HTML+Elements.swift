@@ -2,10 +2,10 @@ internal import FoundationEssentials
 internal import Reviews
 
 extension HTML {
-  /// Text that others wrote, kept apart from what stands beside it: a title may hold characters that turn the line around.
+  /// Text that others wrote, isolated from the text next to it: a title may hold characters that reverse the line's direction.
   static func foreign(_ text: String) -> HTML { "<bdi>\(text)</bdi>" }
 
-  /// A link to an address that others wrote; the mere text where it is not one of the web.
+  /// A link to an address that others wrote; only the text if it is not a web address.
   static func link(to url: String, _ content: HTML) -> HTML {
     let scheme = url.prefix { $0 != ":" }.lowercased()
     guard scheme == "https" || scheme == "http", url.dropFirst(scheme.count).hasPrefix("://") else { return content }
@@ -41,7 +41,7 @@ extension HTML {
   /// A button of the page's one form, which stands outside of what the stream replaces; see ``Page``.
   /// - Parameters:
   ///   - value: sent as `subject`.
-  ///   - confirm: where given, what the button asks before it acts.
+  ///   - confirm: if given, what the button asks before it acts.
   static func button(_ label: HTML, path: String, subject: String = "", kind: String = "", confirm: String = "") -> HTML
   {
     """
@@ -82,7 +82,7 @@ enum Reading {
     return result
   }
 
-  /// The two most telling units: `480 ms`, `2.4 s`, `3 min 20 s`, `2 h 5 min`, `4 d 3 h`.
+  /// The two largest units: `480 ms`, `2.4 s`, `3 min 20 s`, `2 h 5 min`, `4 d 3 h`.
   static func span(_ duration: Duration) -> String {
     let seconds = max(0, duration / .seconds(1))
     if seconds < 0.9995 { return "\(Int((seconds * 1_000).rounded())) ms" }

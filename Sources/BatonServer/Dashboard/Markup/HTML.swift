@@ -39,6 +39,18 @@ struct HTML: Sendable, Equatable, ExpressibleByStringInterpolation {
     }
   }
 
+  /// Without the buttons that act, for those who only look. Exact, because no text that comes in by interpolation has a `<`.
+  var withoutButtons: HTML {
+    var kept = ""
+    var rest = markup[...]
+    while let start = rest.firstRange(of: "<button form=\"act\"") {
+      kept += rest[..<start.lowerBound]
+      rest = rest[start.upperBound...]
+      rest = rest.firstRange(of: "</button>").map { rest[$0.upperBound...] } ?? ""
+    }
+    return HTML(markup: kept + rest)
+  }
+
   static func + (left: HTML, right: HTML) -> HTML { HTML(markup: left.markup + right.markup) }
 
   /// Characters that have no place in a document become U+FFFD (HTML, 13.2.3.5), the five that mean something become references.

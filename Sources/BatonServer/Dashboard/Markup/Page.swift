@@ -50,7 +50,6 @@ struct Page: Sendable {
   func response(_ status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) -> Response {
     var all = Self.headers
     for field in headers { all.append(field) }
-    if let cookie = visitor?.newCookie { all[.setCookie] = cookie }
     return .content(status, type: "text/html; charset=utf-8", ByteBuffer(string: html.markup), headers: all)
   }
 
@@ -74,7 +73,7 @@ struct Page: Sendable {
     \(visitor == nil ? HTML.none : navigation)
     </header>
     <main id="main">
-    \(body)
+    \(visitor?.right == .read ? body.withoutButtons : body)
     </main>
     \(visitor == nil ? HTML.none : end)
     </body>
@@ -87,12 +86,25 @@ struct Page: Sendable {
     """
     <nav aria-label="Main"><a href="/"\(current(.overview))>Overview</a><a href="/reviews"\(current(.reviews))>Reviews</a></nav>
     <p id="link" data-state="\(live.isEmpty ? "none" : "waiting")"><span></span></p>
-    \(visitor?.canSignOut == true ? Self.signOut : HTML.none)
+    \(who)\(visitor?.session == nil ? HTML.none : Self.signOut)
     """
+  }
+
+  /// The person that a proxy names, and that the visitor only looks.
+  private var who: HTML {
+    let name = visitor?.name.map { HTML.foreign($0) } ?? HTML.none
+    let right: HTML = visitor?.right == .read ? "<small>read only</small>" : ""
+    return name == .none && right == .none
+      ? .none : "<p class=\"who\">\([name, right].filter { $0 != .none }.joined(" · "))</p>"
   }
 
   private static let signOut: HTML = """
     <button form="act" type="submit" class="quiet" formaction="/logout" name="subject" value="">Sign out</button>
+    """
+
+  private static let signOutEveryone: HTML = """
+    <button form="act" type="submit" class="quiet" formaction="/logout" name="subject" value="everyone"\
+     data-confirm="Press again to end every session">Sign out everywhere</button>
     """
 
   private func current(_ place: Place) -> HTML { self.place == place ? " aria-current=\"page\"" : "" }
@@ -105,7 +117,8 @@ struct Page: Sendable {
     <input type="hidden" name="back" value="\(path)"/></form>
     <p id="toast" role="status" aria-live="polite"></p>
     <p id="voice" class="unseen" role="status" aria-live="polite"></p>
-    <footer><a href="/metrics">Metrics</a> <a href="/readyz">Readiness</a> <a href="/api/stats">Figures as JSON</a></footer>
+    <footer><a href="/metrics">Metrics</a> <a href="/readyz">Readiness</a>\
+     \(visitor?.session?.right == .act ? Self.signOutEveryone : HTML.none)</footer>
     """
   }
 }

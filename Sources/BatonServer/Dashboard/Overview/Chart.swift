@@ -1,14 +1,14 @@
 internal import ReviewStore
 internal import Reviews
 
-/// A picture of the last hour, minute by minute: only shapes, stretched to whatever room there is; every text beside it is HTML, so
+/// A picture of the last hour, minute by minute: only shapes, stretched to whatever room there is; every text next to it is HTML, so
 /// that it stays readable at any width.
 struct Chart: Sendable {
   /// One kind of value.
   struct Series: Sendable {
     /// As the style sheet and the key call it.
     var name: String
-    /// By minutes ago, the present one at 0; nil where there is none.
+    /// By minutes ago, the present one at 0; nil if there is none.
     var values: [Int: Double]
   }
 
@@ -87,7 +87,7 @@ struct Chart: Sendable {
     }
   }
 
-  /// What a pointer that rests on a minute is told.
+  /// The text shown while the pointer rests on a minute.
   private var hover: [HTML] {
     (0..<Self.minuteCount).reversed().compactMap { ago -> HTML? in
       let values = series.compactMap { series in

@@ -5,13 +5,13 @@ internal import Reviews
 struct Overview: Sendable {
   var now: Timestamp
   var stats: StoreStats
-  /// nil where the broker cannot be reached.
+  /// nil if the broker cannot be reached.
   var queue: QueueFigures?
   /// The busiest, at most ``ownerCountMax``.
   var owners: [OwnerStanding] = []
   var heldUp: [HeldUpReviews] = []
   var failures: [FailureGroup] = []
-  /// nil where every pull request was told.
+  /// nil if every pull request got its feedback.
   var givenUp: GivenUpFeedback?
   /// The last hour's minutes in which something happened, and the present one.
   var flow: [FlowMinute] = []
@@ -65,7 +65,7 @@ actor OverviewReader {
   private func readHistory(_ now: Timestamp) async throws {
     let age = readAt.map { now.since($0) } ?? Self.hour
     guard age >= Self.historyInterval else { return }
-    // Two more than have passed: a minute's figures change until those who began in it are done.
+    // Two more than have passed: a minute's figures change until the transactions that began in it are done.
     let count = Int(min(age, Self.hour) / .seconds(60)) + 2
     let fresh = try await store.flow(minutes: count)
     failures = try await store.recentFailures()

@@ -5,7 +5,7 @@ internal import Reviews
 struct Problem: Sendable, Equatable {
   /// How bad it is, the worst first.
   enum Grade: Int, Sendable, Comparable {
-    /// Nothing goes on until somebody does something.
+    /// Nothing continues until an operator acts.
     case bad
     /// Worth a look.
     case warning
@@ -42,9 +42,9 @@ struct Problem: Sendable, Equatable {
 }
 
 extension Overview {
-  /// A producer claims within its poll's interval; a minute without a claim is none that is late.
+  /// A producer claims within its poll's interval; a minute without a claim alone is not late.
   private static let claimGrace = Duration.seconds(30)
-  /// So many of the last minutes tell whether reviews are failing now.
+  /// So many of the last minutes decide whether reviews are failing now.
   private static let failureMinutes = 10
 
   /// The worst first.

@@ -5,7 +5,7 @@ internal import Reviews
 struct ListPage: Sendable {
   let query: ListQuery
   let page: BrowsedPage
-  /// Where the list is of one owner.
+  /// Set if the list is of one owner.
   var owner: OwnerStanding?
 
   static let limit = 50

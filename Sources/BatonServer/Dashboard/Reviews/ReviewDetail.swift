@@ -6,7 +6,7 @@ internal import WorkerClient
 
 /// Everything that is known about one review.
 struct ReviewDetail: Sendable {
-  /// What the worker tells of the run.
+  /// What the worker reports about the run.
   enum Events: Sendable {
     /// It has not been handed to a worker.
     case none
@@ -19,7 +19,7 @@ struct ReviewDetail: Sendable {
   var review: Review
   var transitions: [ReviewTransition]
   var holdUp: HoldUp?
-  /// What its pull request could not be told.
+  /// Feedback that could not be delivered to its pull request.
   var untold: [UntoldFeedback] = []
   /// The cancels that the worker has not accepted.
   var undeliveredCancels: [UndeliveredCancel] = []
@@ -30,11 +30,11 @@ struct ReviewDetail: Sendable {
 /// timeout.
 struct ReviewReader: Sendable {
   let store: ReviewStore
-  /// nil where no worker is set.
+  /// nil if no worker is set.
   let worker: WorkerClient?
   let policy: WatchPolicy
 
-  /// - Returns: nil where there is no such review.
+  /// - Returns: nil if there is no such review.
   /// - Throws: `PostgresError`.
   func read(_ id: UUID) async throws -> ReviewDetail? {
     guard let review = try await store.review(id) else { return nil }

@@ -79,7 +79,7 @@ struct ReviewPage: Sendable {
     return button == .none ? .none : "<h2 class=\"unseen\">Actions</h2><p class=\"actions\">\(button)</p>"
   }
 
-  /// The button that starts a review again; nothing where that cannot be.
+  /// The button that starts a review again; nothing if that is not possible.
   static func retry(_ review: Review) -> HTML {
     guard review.status == .failed || review.status == .cancelled else { return .none }
     return HTML.button("Retry", path: "/reviews/\(review.id.lowercase)/retry", kind: "primary")
@@ -87,7 +87,7 @@ struct ReviewPage: Sendable {
 
   // MARK: Feedback
 
-  /// Only what could not be told: the rest can be seen on the pull request.
+  /// Only what could not be delivered: the rest can be seen on the pull request.
   private var feedback: HTML {
     guard !detail.untold.isEmpty else { return .none }
     return "<h2 class=\"unseen\">Feedback</h2>\(detail.untold.map(item))"

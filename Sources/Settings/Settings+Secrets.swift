@@ -1,0 +1,46 @@
+package import Reviews
+
+extension Settings {
+  /// Every secret of these settings as it could be printed: whole, and in its parts: a password within a URL, a line of a key.
+  ///
+  /// Found by their type, so that no setting can be forgotten.
+  package var secretTexts: [Secret] {
+    var texts: Set<String> = []
+    for secret in Self.secrets(in: self) {
+      let text = secret.reveal()
+      texts.insert(text)
+      texts.formUnion(Self.passwords(in: text))
+      // A private key is printed line by line. Its first and last line are no secret.
+      texts.formUnion(text.split(whereSeparator: \.isNewline).map(String.init).filter { !$0.hasPrefix("-----") })
+    }
+    return texts.sorted { $0.utf8.count > $1.utf8.count }.map { Secret($0) }
+  }
+
+  private static func secrets(in value: Any) -> [Secret] {
+    if let secret = value as? Secret { return [secret] }
+    return Mirror(reflecting: value).children.flatMap { secrets(in: $0.value) }
+  }
+
+  /// The password of a URL, encoded and decoded, and the one of a conninfo. Up to the last `@`, as a raw one may be part of it.
+  private static func passwords(in text: String) -> [String] {
+    var found = text.matches(of: /:\/\/[^:@\/]*:(.+)@/).map { String($0.1) }
+    for match in text.matches(of: /(?:^|[\s?&])password\s*=\s*(?:'((?:[^'\\]|\\.)*)'|([^\s&']+))/) {
+      found.append(String(match.1 ?? match.2 ?? ""))
+    }
+    return found.flatMap { [$0, percentDecoded($0)] }
+  }
+
+  private static func percentDecoded(_ text: String) -> String {
+    var bytes: [UInt8] = []
+    var rest = text.utf8[...]
+    while let byte = rest.popFirst() {
+      if byte == UInt8(ascii: "%"), let code = UInt8(String(Substring(rest.prefix(2))), radix: 16) {
+        bytes.append(code)
+        rest = rest.dropFirst(2)
+      } else {
+        bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
