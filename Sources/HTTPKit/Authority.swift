@@ -1,4 +1,4 @@
-/// `host[:port]` as a Host header or an Origin has it (RFC 3986, 3.2): without a user, and nothing behind it.
+/// `host[:port]` as a Host header has it (RFC 3986, 3.2): without a user, and nothing behind it.
 package struct Authority: Sendable, Equatable {
   /// In lower case; an IPv6 address without its brackets.
   package let host: String
@@ -30,13 +30,6 @@ package struct Authority: Sendable, Equatable {
     }
     port = digits.isEmpty ? nil : Int(String(decoding: digits, as: UTF8.self))
     guard port.map({ $0 <= Int(UInt16.max) }) ?? true else { return nil }
-  }
-
-  /// Of `http://host[:port]` or `https://host[:port]`, as a browser sends it; nil for any other text.
-  package init?(origin: String) {
-    guard let scheme = ["http://", "https://"].first(where: { origin.lowercased().hasPrefix($0) }) else { return nil }
-    self.init(origin.dropFirst(scheme.count))
-    if host.isEmpty { return nil }
   }
 
   private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }

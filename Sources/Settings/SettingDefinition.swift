@@ -122,11 +122,12 @@ struct SettingDefinition: Sendable {
     SettingDefinition(
       .metricsPort, \.metricsPort, default: "off", example: "9464",
       "port of the same; `serve` and `up` have them on the main port too", SettingText.optionalPort),
-    .tokens(
-      .apiToken, \.apiToken,
+    .secrets(
+      .apiToken, \.apiToken, shortest: Settings.tokenByteCountMin,
       "bearer token of `/api` and the dashboard, or `new,old`; without it `serve` makes one and prints a log-in link"),
-    .tokens(
-      .readToken, \.readToken, "the same for those who only read: GET of `/api`, and the dashboard without buttons"),
+    .secrets(
+      .readToken, \.readToken, shortest: Settings.tokenByteCountMin,
+      "the same for those who only read: GET of `/api`, and the dashboard without buttons"),
     SettingDefinition(
       .trustedProxies, \.trustedProxies, example: "10.0.0.7,fd00::/8",
       "addresses of proxies, comma-separated, whose `X-Forwarded-For` and `BATON_ACTOR_HEADER` count",
@@ -203,27 +204,14 @@ struct SettingDefinition: Sendable {
       "PEM file of its key, without a passphrase, closed to others (`chmod 600`)", SettingText.plain),
   ]
 
-  private static func secret(
-    _ key: Settings.Key, _ path: any WritableKeyPath<Settings, Secret?> & Sendable, _ meaning: String
-  ) -> SettingDefinition {
-    SettingDefinition(
-      key, path, example: "the output of `openssl rand -hex 32`", isSecret: true, meaning, SettingText.secret)
-  }
-
-  /// Tokens that strangers may try to guess.
-  private static func tokens(
-    _ key: Settings.Key, _ path: any WritableKeyPath<Settings, SecretList?> & Sendable, _ meaning: String
-  ) -> SettingDefinition {
-    SettingDefinition(
-      key, path, example: "the output of `openssl rand -hex 32`", isSecret: true, meaning
-    ) { text throws(SettingFault) in try SettingText.secrets(text, shortest: Settings.tokenByteCountMin) }
-  }
-
+  /// Secrets of which the first is used and each is accepted.
+  /// - Parameter shortest: the fewest bytes of one.
   private static func secrets(
-    _ key: Settings.Key, _ path: any WritableKeyPath<Settings, SecretList?> & Sendable, _ meaning: String
+    _ key: Settings.Key, _ path: any WritableKeyPath<Settings, SecretList?> & Sendable, shortest: Int = 1,
+    _ meaning: String
   ) -> SettingDefinition {
     SettingDefinition(key, path, example: "the output of `openssl rand -hex 32`", isSecret: true, meaning) {
-      text throws(SettingFault) in try SettingText.secrets(text)
+      text throws(SettingFault) in try SettingText.secrets(text, shortest: shortest)
     }
   }
 

@@ -27,16 +27,6 @@ struct AuthorityTests {
       "a\tb", "a?b", "a#b", "a\\b", "localhost,evil.example:80:80", "bücher.example", "localhost\u{0}",
     ])
   func refused(text: String) { #expect(Authority(text) == nil) }
-
-  @Test(
-    "an origin is a scheme and an authority, and nothing more",
-    arguments: [
-      ("http://localhost:8080", "localhost"), ("https://[::1]", "::1"), ("HTTP://LocalHost", "localhost"),
-      ("null", nil),
-      ("localhost", nil), ("x//localhost", nil), ("http://localhost/", nil), ("http://evil@localhost", nil),
-      ("http://", nil), ("ftp://localhost", nil), ("", nil),
-    ] as [(String, String?)])
-  func origins(text: String, host: String?) { #expect(Authority(origin: text)?.host == host) }
 }
 
 @Suite("Where a connection comes from")
