@@ -43,9 +43,14 @@ final class WorkerPlant {
       return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
     }
 
-    /// A run's own /tmp hides the one of the tests.
+    /// A run's own /tmp hides the one of the tests, and a checkout that lies in it.
     var parent: String {
-      self == .off ? FileManager.default.temporaryDirectory.path : FileManager.default.currentDirectoryPath + "/.local"
+      guard self != .off else { return FileManager.default.temporaryDirectory.path }
+      let checkout = FileManager.default.currentDirectoryPath
+      guard ["/tmp/", "/var/tmp/", "/dev/shm/"].contains(where: { checkout.hasPrefix($0) }) else {
+        return checkout + "/.local"
+      }
+      return getuid() == 0 ? "/var/lib" : NSHomeDirectory()
     }
   }
 
@@ -135,7 +140,9 @@ final class WorkerPlant {
 
   /// The lines of a file in the folder.
   func lines(_ name: String) -> [String] {
-    (try? String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8))?.split(separator: "\n").map(String.init) ?? []
+    // Whatever bytes it has: an agent may have read anything.
+    String(decoding: FileManager.default.contents(atPath: "\(folder)/\(name)") ?? Data(), as: UTF8.self)
+      .split(separator: "\n").map(String.init)
   }
 
   /// Whether a process runs; one that is dead and that nobody has reaped does not.
