@@ -94,8 +94,10 @@ struct HostileAgentTests {
       ls -R $file 2>/dev/null
       unshare --user --map-root-user --mount sh -c "umount $file; cat $file" >>FOLDER/loot 2>/dev/null
     done
-    for place in /tmp /var/tmp /dev/shm "$TMPDIR" FOLDER/state.sqlite-agents/$victim-1-1 \
-      FOLDER/state.sqlite-agents/$victim-1-1/tmp; do cat $place/* >>FOLDER/loot 2>/dev/null; done
+    for place in FOLDER/state.sqlite-agents/$victim-1-1 FOLDER/state.sqlite-agents/$victim-1-1/tmp; do
+      cat $place/* >>FOLDER/loot 2>/dev/null
+    done
+    for place in /tmp /var/tmp /dev/shm "$TMPDIR"; do cat $place/$victim >>FOLDER/loot 2>/dev/null; done
     (kill -KILL $worker; kill -KILL -$worker; kill -KILL $(cat FOLDER/pids)) 2>/dev/null
     (setsid sh -c 'echo left >>FOLDER/left; sleep 1000' &) >/dev/null 2>&1
     until [ -e FOLDER/left ]; do sleep 0.05; done
