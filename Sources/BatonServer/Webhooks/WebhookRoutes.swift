@@ -178,10 +178,8 @@ struct WebhookRoutes: Sendable {
   /// What a delivery is known by: the integration, and what was signed. GitHub's own id is a header, and not signed: whoever has a body and
   /// its signature could send it again under any other. The name is the integration's own, so that no owner can take another's.
   private static func id(of body: Data, _ source: WebhookSource, _ sent: String? = nil) -> String {
-    let digest = SHA256.hash(data: body).prefix(16).map { byte in
-      String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-    }
-    return ([source.integrationID.lowercase, sent].compactMap { $0 } + [digest.joined()]).joined(separator: "/")
+    let digest = SHA256.hash(data: body).prefix(16).hexadecimal
+    return ([source.integrationID.lowercase, sent].compactMap { $0 } + [digest]).joined(separator: "/")
   }
 
   /// GitLab's event id is the same for several hooks, and for events that follow from each other; its idempotency key is not sent

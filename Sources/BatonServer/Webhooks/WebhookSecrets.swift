@@ -4,6 +4,7 @@ internal import HTTPTypes
 package import Platforms
 internal import ReviewStore
 package import Reviews
+internal import WorkerAPI
 
 /// What webhooks are recognised by.
 package struct WebhookSecrets: Sendable {

@@ -47,9 +47,7 @@ package struct TokenCipher: Sendable, CustomStringConvertible, CustomReflectable
 
     init(bytes: some Sequence<UInt8>) { self.bytes = Array(bytes) }
 
-    package var description: String {
-      bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-    }
+    package var description: String { bytes.hexadecimal }
   }
 
   private struct Key: Sendable {

@@ -2,6 +2,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
 internal import Reviews
+internal import WorkerAPI
 
 /// A person or a program that may look at the dashboard.
 struct Visitor: Sendable {

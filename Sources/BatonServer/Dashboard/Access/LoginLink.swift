@@ -1,5 +1,7 @@
 internal import Crypto
+internal import Reviews
 internal import Synchronization
+internal import WorkerAPI
 
 /// The code in the log-in link of a server that has made its token itself.
 ///
@@ -27,9 +29,7 @@ package final class LoginLink: Sendable {
 
   /// Makes a new link and shows it; the one before is worth nothing from now on.
   package func issue() {
-    let code = SymmetricKey(size: .bits256).withUnsafeBytes { bytes in
-      bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-    }
+    let code = SymmetricKey(size: .bits256).withUnsafeBytes { $0.hexadecimal }
     current.withLock { $0 = Current(code: code, end: .now + lifetime) }
     show("/login#code=\(code)")
   }

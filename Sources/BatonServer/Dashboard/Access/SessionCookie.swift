@@ -2,6 +2,7 @@ internal import Crypto
 internal import FoundationEssentials
 internal import HTTPTypes
 internal import Reviews
+internal import WorkerAPI
 
 /// A person's session with the dashboard, as its cookie tells.
 struct Session: Sendable {
@@ -12,7 +13,7 @@ struct Session: Sendable {
 
   /// A code that only this server, or another one with the same token, makes for this session.
   func code(_ purpose: String) -> String {
-    HMAC<SHA256>.authenticationCode(for: Data("\(purpose) \(id)".utf8), using: key).hexText
+    HMAC<SHA256>.authenticationCode(for: Data("\(purpose) \(id)".utf8), using: key).hexadecimal
   }
 }
 
@@ -42,7 +43,7 @@ struct SessionCookie: Sendable {
   /// A session that begins with a token; nil if the token is not one of ours.
   func begin(with token: Secret) -> Session? {
     keys.first { $0.token == token }.map { found in
-      Session(id: SymmetricKey(size: .bits256).withUnsafeBytes { $0.hexText }, right: found.right, key: found.key)
+      Session(id: SymmetricKey(size: .bits256).withUnsafeBytes { $0.hexadecimal }, right: found.right, key: found.key)
     }
   }
 
@@ -81,10 +82,4 @@ struct SessionCookie: Sendable {
 
   /// Whether a proxy in front speaks TLS. Believed from anyone: a false word makes only the sender's own cookie stricter.
   private static func isSecure(_ headers: HTTPFields) -> Bool { headers[.xForwardedProto]?.lowercased() == "https" }
-}
-
-extension Sequence where Element == UInt8 {
-  fileprivate var hexText: String {
-    map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-  }
 }

@@ -2,6 +2,7 @@ internal import Crypto
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
+internal import Reviews
 
 /// The style sheet, the script and the icon. They are embedded in the program's code, because the program is one file that is
 /// copied to where it runs: a bundle of resources next to it would be forgotten.
@@ -16,8 +17,7 @@ struct Asset: Sendable {
     self.name = name
     self.type = type
     content = ByteBuffer(bytes: bytes)
-    let hash = SHA256.hash(data: bytes).prefix(6).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }
-    url = "/assets/\(name)?v=\(hash.joined())"
+    url = "/assets/\(name)?v=\(SHA256.hash(data: bytes).prefix(6).hexadecimal)"
   }
 
   static let style = Asset("dashboard.css", type: "text/css; charset=utf-8", PackageResources.dashboard_css)
