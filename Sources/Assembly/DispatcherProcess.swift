@@ -118,8 +118,8 @@ package struct DispatcherProcess: Sendable {
   /// The session that makes this process a holder, and hears the notifications.
   package func holderSession(report: @escaping @Sendable () -> Holder.Report = { Holder.Report() }) -> HolderSession {
     HolderSession(
-      holder: holder, state: holderState, store: store, configuration: database, interval: policy.heartbeatInterval,
-      report: report, logger: logger)
+      holder: holder, state: holderState, ledger: store, interval: policy.heartbeatInterval, report: report,
+      logger: logger)
   }
 
   /// The publisher's connection as a service; a reconnect wakes those that wait for it.

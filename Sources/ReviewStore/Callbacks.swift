@@ -93,11 +93,6 @@ extension ReviewStore {
     try await pool.query(Self.traceOfReview, [id]).first.map { try $0.trace(of: id) }
   }
 
-  /// Applies what a worker reports, by callback or asked.
-  package func report(_ id: UUID, _ report: RunReport) async throws -> ReportAnswer {
-    try await apply(report, to: id).answer
-  }
-
   /// Applies what a worker reports: running, or an end. Anything else changes nothing.
   /// - Returns: also the review's trace, for the caller's log.
   /// - Throws: ``RowLocked``: the worker has to report it again; `PostgresError`.

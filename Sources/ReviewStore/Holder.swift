@@ -174,21 +174,24 @@ extension ReviewStore {
     """)
 
   /// Says that the holder lives: one statement for all its leases and claims.
-  /// - Parameter session: the holder's own; nil sends it through the pool.
   /// - Returns: false if its row is gone (pruned after a long silence): sign on again.
   /// - Throws: ``HolderRowLocked``, `PostgresError`.
+  package func heartbeat(_ id: Holder.ID, _ report: Holder.Report) async throws -> Bool {
+    try Self.isKnown(try await pool.query(Self.heartbeat, Self.parameters(of: id, report))[0])
+  }
+
+  /// As ``heartbeat(_:_:)``, on the holder's own session.
   package func heartbeat(
-    _ id: Holder.ID, _ report: Holder.Report, on session: PostgresConnection? = nil
+    _ id: Holder.ID, _ report: Holder.Report, on session: PostgresConnection
   ) async throws -> Bool {
-    let parameters: [any PostgresEncodable] = [
-      id.text, Int32(report.unleasedTickets), Int32(report.inFlight), report.leasedUpTo?.instant,
-    ]
-    let row: PostgresRow
-    if let session {
-      row = try await session.query(Self.heartbeat, parameters)[0]
-    } else {
-      row = try await pool.query(Self.heartbeat, parameters)[0]
-    }
+    try Self.isKnown(try await session.query(Self.heartbeat, Self.parameters(of: id, report))[0])
+  }
+
+  private static func parameters(of id: Holder.ID, _ report: Holder.Report) -> [any PostgresEncodable] {
+    [id.text, Int32(report.unleasedTickets), Int32(report.inFlight), report.leasedUpTo?.instant]
+  }
+
+  private static func isKnown(_ row: PostgresRow) throws -> Bool {
     guard try row.decode("is_known", as: Bool.self) else { return false }
     guard try row.decode("is_written", as: Bool.self) else { throw HolderRowLocked() }
     return true

@@ -137,15 +137,15 @@ extension ReviewStore {
     }
   }
 
-  static let tellWorkerCancelled = Statement(
-    "tell_worker_cancelled",
+  static let addCancel = Statement(
+    "add_cancel",
     """
-    /* baton:tell_worker_cancelled */
+    /* baton:add_cancel */
     INSERT INTO baton_outbox (kind, review_id, attempt) VALUES ('worker_cancel', $1, $2) ON CONFLICT DO NOTHING
     """)
 
-  /// Has the worker notified that an attempt was cancelled.
-  package func tellWorkerCancelled(_ id: UUID, attempt: Int) async throws {
-    _ = try await pool.query(Self.tellWorkerCancelled, [id, Int32(attempt)])
+  /// Makes a cancel of an attempt due for the worker.
+  package func addCancel(of id: UUID, attempt: Int) async throws {
+    _ = try await pool.query(Self.addCancel, [id, Int32(attempt)])
   }
 }

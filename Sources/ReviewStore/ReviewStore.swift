@@ -7,7 +7,7 @@ package import PostgresClient
 /// row means that another process has moved the row on: that is an answer, not an error, and is never repeated blindly.
 /// Batched statements lock their rows in the order of their ids, or skip locked ones, so that no two of them deadlock.
 /// All times come from Postgres's `now()`.
-package struct ReviewStore: Sendable {
+package struct ReviewStore: ReviewLedger {
   let pool: PostgresPool
   let logger: Logger
   let visitedUpTo = VisitedUpTo()
@@ -16,6 +16,9 @@ package struct ReviewStore: Sendable {
     self.pool = pool
     self.logger = logger
   }
+
+  /// Closes the pool.
+  package func close() async { await pool.close() }
 
   /// Settings of each session that runs these statements, so that defaults of the server, the database or the account do not matter.
   ///

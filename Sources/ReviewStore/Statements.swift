@@ -8,7 +8,7 @@ extension ReviewStore {
     recordDispatched, postpone, dropLease, retryLater, fail, leaveQueued, reapAbandoned, currentTime, takeSilent,
     recordAsked, silentCount, forgetDispatch, failLost, openRollCall, seeRollCalls, unansweredRollCalls,
     answerRollCalls, pruneRollCalls, workerAnswers, workerHasAnswered, traceOfReview, takeOutbox, deleteOutbox,
-    failOutbox, outboxCount, undeliveredCancels, tellWorkerCancelled, correctTimes, endOlderSession, signOn,
+    failOutbox, outboxCount, undeliveredCancels, addCancel, correctTimes, endOlderSession, signOn,
     registerHolder, heartbeat, leave, lookAtHolders, undecidedHolders, pruneHolders, report, submit, find, transitions,
     list, cancel, retry, setOwnerLimit, pauseOwner, listOwners, changeConfiguration, findConfiguration, liveStats,
     endedCounts,

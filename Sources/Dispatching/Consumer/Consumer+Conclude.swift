@@ -70,7 +70,7 @@ extension Consumer {
     let isRecorded = await untilWritten("recording a dispatch") {
       let answer = try await records.submit(record)
       if answer == .locked { throw RowLocked(reviewID: record.reviewID) }
-      if answer == .cancelled { try await store.tellWorkerCancelled(lease.reviewID, attempt: lease.attempt) }
+      if answer == .cancelled { try await store.addCancel(of: lease.reviewID, attempt: lease.attempt) }
       if let report, try await store.report(lease.reviewID, report) == .applied { metrics.recordEnd(report.status) }
       return true
     }

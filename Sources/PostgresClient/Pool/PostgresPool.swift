@@ -27,7 +27,8 @@ public final class PostgresPool: Sendable {
     var connectors: [UInt64: Task<Void, Never>] = [:]
   }
 
-  let configuration: PostgresConfiguration
+  /// How it connects.
+  public let configuration: PostgresConfiguration
   let logger: Logger
   let executor: ThreadExecutor
   let state: Mutex<State>

@@ -152,8 +152,7 @@ struct HolderSessionTests {
       _ = await pool.ping()
       let service = HolderSession(
         holder: test.holder, state: HolderState(timeout: .seconds(15)),
-        store: ReviewStore(pool: pool, logger: .postgresTests), configuration: configuration,
-        interval: .milliseconds(100), logger: .postgresTests)
+        ledger: ReviewStore(pool: pool, logger: .postgresTests), interval: .milliseconds(100), logger: .postgresTests)
       let running = Task { try await service.run() }
       try await eventually("signed on") { service.state.isSignedOn }
       try await body(test, role, service)

@@ -21,7 +21,7 @@ struct RoleRightsTests {
         Self.process + [
           "lease", "look", "record", "postpone", "drop_lease", "retry_later", "fail", "leave_queued",
           "unanswered_roll_calls", "answer_roll_calls", "worker_answers", "worker_has_answered", "undecided_holders",
-          "tell_worker_cancelled", "report", "patient_transaction", "lock_integration_tokens",
+          "add_cancel", "report", "patient_transaction", "lock_integration_tokens",
           "store_integration_tokens",
         ]
       case .reaper:
