@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import FoundationEssentials
 internal import Glibc
+internal import Primitives
 internal import Reviews
 internal import Sandbox
 internal import WorkerAPI

@@ -3,6 +3,7 @@ internal import Assembly
 internal import BatonServer
 internal import Dispatching
 internal import Logging
+internal import Primitives
 internal import Reviews
 internal import ServiceLifecycle
 internal import Settings

@@ -4,6 +4,7 @@ internal import Dispatching
 internal import FoundationEssentials
 internal import Glibc
 internal import Logging
+internal import Primitives
 internal import ReferenceWorker
 internal import Resilience
 internal import Reviews
@@ -57,7 +58,7 @@ struct UpCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let standInPort = sandbox ? try freePort() : 0
+    let fakePlatformPort = sandbox ? try freePort() : 0
     let workerPort = sandbox ? try freePort() : 0
     let (settings, logger) = try common.loadForRole(
       "up", [database, broker, flow, dispatch, worker, agent, http, metrics, callbacks, platforms],
@@ -65,11 +66,11 @@ struct UpCommand: AsyncParsableCommand {
     ) { settings in
       guard sandbox else { return }
       settings.workerURL = "http://127.0.0.1:\(workerPort)"
-      settings.githubAPIURL = "http://127.0.0.1:\(standInPort)"
-      settings.gitlabHosts = ["127.0.0.1:\(standInPort)"]
+      settings.githubAPIURL = "http://127.0.0.1:\(fakePlatformPort)"
+      settings.gitlabHosts = ["127.0.0.1:\(fakePlatformPort)"]
       settings.workerToken = settings.workerToken ?? SecretList(.random())
       settings.agentCommand =
-        settings.agentCommand ?? SandboxAgentCommand.shellCommand(api: "http://127.0.0.1:\(standInPort)")
+        settings.agentCommand ?? SandboxAgentCommand.shellCommand(api: "http://127.0.0.1:\(fakePlatformPort)")
       settings.callbackSecret = settings.callbackSecret ?? SecretList(.random())
       settings.encryptionKey = settings.encryptionKey ?? SecretList(.random())
       settings.given.formUnion([.workerURL, .workerToken, .encryptionKey])
@@ -86,7 +87,7 @@ struct UpCommand: AsyncParsableCommand {
     ]
     if sandbox {
       services.append(
-        PlatformStandIn(host: "127.0.0.1", port: standInPort, latency: Self.sandboxLatency, logger: logger))
+        FakePlatform(host: "127.0.0.1", port: fakePlatformPort, latency: Self.sandboxLatency, logger: logger))
       services.append(
         ReferenceWorker(
           configuration: try .init(

@@ -4,6 +4,7 @@ internal import BatonServer
 internal import FoundationEssentials
 internal import HTTPTrust
 internal import Logging
+internal import Primitives
 internal import ReferenceWorker
 internal import Reviews
 internal import ServiceLifecycle

@@ -1,3 +1,4 @@
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 internal import Sandbox
@@ -42,7 +43,7 @@ struct SandboxRun {
 
   /// Owners in turn, each with the open pull requests in turn: those that can be reviewed without an integration.
   func makeReviews() -> [NewReview] {
-    let pullRequests = PlatformStandIn.pullRequests().filter { $0.isOpen && $0.platform == .github }
+    let pullRequests = FakePlatform.pullRequests().filter { $0.isOpen && $0.platform == .github }
     guard !pullRequests.isEmpty else { return [] }
     return (0..<count).map { index in
       let owner = Self.owner(index % ownerCount)

@@ -1,6 +1,7 @@
 internal import BatonServer
 internal import FoundationEssentials
 internal import Logging
+internal import Primitives
 internal import Reviews
 internal import Settings
 
