@@ -22,11 +22,21 @@ public final class Circuit: Sendable {
 
   /// The target's name, for logs and metrics.
   public let name: String
+  private let clock: any MonotonicClock
+  private let random: RandomSource
   private let shared: Mutex<Shared>
 
   /// Creates a closed circuit, or takes over the breaker's state.
-  public init(name: String, breaker: CircuitBreaker = CircuitBreaker()) {
+  /// - Parameters:
+  ///   - clock: of its times.
+  ///   - random: decides a part of how long it stays open.
+  public init(
+    name: String, breaker: CircuitBreaker = CircuitBreaker(), clock: any MonotonicClock = ContinuousClock(),
+    random: RandomSource = RandomSource()
+  ) {
     self.name = name
+    self.clock = clock
+    self.random = random
     shared = Mutex(Shared(breaker: breaker))
   }
 
@@ -35,7 +45,7 @@ public final class Circuit: Sendable {
 
   /// How long calls are refused from now on; `nil` when one would be admitted.
   public var openFor: Duration? {
-    let now = Instant.now
+    let now = clock.now
     return shared.withLock { $0.breaker.refusedUntil(at: now) }.map { now.duration(to: $0) }
   }
 
@@ -44,7 +54,7 @@ public final class Circuit: Sendable {
 
   /// Asks for one call, and takes the probe if it is free.
   public func admit() -> Admission {
-    change { $0.breaker.admit(at: .now) }
+    change { $0.breaker.admit(at: clock.now) }
   }
 
   /// The target answered, whatever it said.
@@ -53,7 +63,7 @@ public final class Circuit: Sendable {
   public func succeeded() -> Bool {
     change { shared in
       shared.reason = nil
-      return shared.breaker.succeeded(at: .now)
+      return shared.breaker.succeeded(at: clock.now)
     }
   }
 
@@ -66,7 +76,8 @@ public final class Circuit: Sendable {
   public func failed(retryAfter: Duration? = nil, reason: String? = nil) -> Bool {
     change { shared in
       shared.reason = reason
-      return shared.breaker.failed(at: .now, retryAfter: retryAfter)
+      var drawing = random.drawing
+      return shared.breaker.failed(at: clock.now, retryAfter: retryAfter, using: &drawing)
     }
   }
 
@@ -74,14 +85,29 @@ public final class Circuit: Sendable {
   /// - Returns: whether this opened the circuit.
   @discardableResult
   public func trip(for duration: Duration) -> Bool {
-    change { $0.breaker.trip(for: duration, at: .now) }
+    change { $0.breaker.trip(for: duration, at: clock.now) }
   }
 
   /// Waits until `admit()` would not refuse. Takes nothing: another task may still take the probe first, so ask `admit()`
   /// next, and wait again when it refuses.
   /// - Throws: `CancellationError`.
   public func waitUntilClosedOrProbe() async throws {
-    let wakeup = Wakeup()
+    try await wait { breaker, now in breaker.refusedUntil(at: now) }
+  }
+
+  /// Waits while another call probes the target: until that call has reported, or another may become the probe. Returns at once if the
+  /// circuit is closed or open.
+  /// - Throws: `CancellationError`.
+  public func waitWhileProbed() async throws {
+    try await wait { breaker, now in
+      guard case .halfOpen(let until) = breaker.state, until > now else { return nil }
+      return until
+    }
+  }
+
+  /// - Parameter until: how long to wait at the longest as things are; nil to wait no more.
+  private func wait(_ until: (CircuitBreaker, Instant) -> Instant?) async throws {
+    let wakeup = Wakeup(clock: clock)
     let id = shared.withLock { shared in
       shared.nextID += 1
       shared.waiters[shared.nextID] = wakeup
@@ -89,7 +115,7 @@ public final class Circuit: Sendable {
     }
     defer { shared.withLock { _ = $0.waiters.removeValue(forKey: id) } }
     try Task.checkCancellation()
-    while let until = shared.withLock({ $0.breaker.refusedUntil(at: .now) }) {
+    while let until = shared.withLock({ until($0.breaker, clock.now) }) {
       try await wakeup.wait(until: until)
     }
   }
