@@ -120,7 +120,7 @@ let package = Package(
     module(
       "ReviewStore", ["PostgresClient", "Resilience", "Primitives", "Reviews", log],
       resources: [.embedInCode("Migrations")]),
-    module("ReviewQueue", ["AMQPClient", "Resilience", "Primitives", "Reviews", log]),
+    module("ReviewQueue", ["AMQPClient", "Resilience", "Primitives", "Reviews", deque, log]),
     module("WorkerAPI", ["Primitives", "Reviews", crypto]),
     module(
       "WorkerClient",
@@ -140,9 +140,8 @@ let package = Package(
     module(
       "Dispatching",
       [
-        "AMQPClient", "Platforms", "PostgresClient", "Resilience", "Primitives", "Reviews", "ReviewQueue",
-        "ReviewStore",
-        "Telemetry", "WorkerAPI", "WorkerClient", lifecycle, log,
+        "Platforms", "Resilience", "Primitives", "Reviews", "ReviewQueue", "ReviewStore", "Telemetry",
+        "WorkerAPI", "WorkerClient", lifecycle, log,
       ]),
     module(
       "ReferenceWorker",
@@ -194,9 +193,8 @@ let package = Package(
     module(
       "Support",
       [
-        "AMQPClient", "PostgresClient", "Resilience", "ReviewStore", "Primitives", "Reviews", "WorkerAPI", crypto, nio,
-        nioHTTP,
-        nioPosix, nioSSL, log,
+        "AMQPClient", "PostgresClient", "Resilience", "ReviewQueue", "ReviewStore", "Primitives", "Reviews",
+        "WorkerAPI", crypto, nio, nioHTTP, nioPosix, nioSSL, log,
       ], path: "Tests/Support", resources: [.copy("RecordedWebhooks")]),
     tests("CertificatesTests", ["Certificates", "Support"]),
     tests("PollExecutorTests", ["PollExecutor"]),
@@ -209,6 +207,13 @@ let package = Package(
     tests("AMQPClientTests", ["AMQPClient", "CRabbitMQ", "PollExecutor", "Support"]),
     tests("PostgresClientTests", ["PostgresClient", "Resilience", "Support", log]),
     tests("WorkerAPITests", ["Primitives", "Reviews", "WorkerAPI", crypto]),
+    tests("ReviewQueueTests", ["Primitives", "Resilience", "ReviewQueue", "Reviews", "Support"]),
+    tests(
+      "DispatchingTests",
+      [
+        "Dispatching", "Platforms", "Primitives", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Support",
+        "Telemetry", "WorkerAPI", "WorkerClient", lifecycle, log,
+      ]),
     tests(
       "WorkerClientTests",
       [

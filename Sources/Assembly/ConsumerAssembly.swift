@@ -37,7 +37,8 @@ package struct ConsumerAssembly: Sendable {
       trust: process.trust, logger: process.logger)
     consumer = Consumer(
       Consumer.Dependencies(
-        store: process.store, deliveries: source, tickets: process.tickets, preparer: preparer ?? platform,
+        ledger: process.store, subscription: AMQPTicketSubscription(source), queue: process.tickets,
+        preparer: preparer ?? platform,
         worker: worker, workerURL: settings.workerURL ?? "",
         workerCircuit: Circuit(
           name: "worker", breaker: CircuitBreaker(probeTimeout: max(.seconds(60), settings.workerTimeout * 3))),
@@ -83,7 +84,9 @@ extension DispatcherProcess {
   package func reaper(worker: WorkerClient?, interval: Duration, wakeup: Wakeup = Wakeup()) -> Reaper {
     Reaper(
       Reaper.Dependencies(
-        store: store, recoveryPool: PostgresPool(recoveryDatabase, logger: logger), publisher: claims, worker: worker,
+        ledger: store,
+        recoveryLedger: ReviewStore(pool: PostgresPool(recoveryDatabase, logger: logger), logger: logger),
+        publisher: claims, worker: worker,
         workerURL: settings.workerURL ?? "", holderState: holderState, metrics: metrics,
         // A consumer's circuit is the one that holds reviews back.
         showsCircuit: holder.role == "reap"),
@@ -105,14 +108,14 @@ extension DispatcherProcess {
   ///   - wakeup: of the outbox.
   package func cancelDelivery(to worker: WorkerClient, wakeup: Wakeup) -> CancelDelivery {
     CancelDelivery(
-      store: store, worker: worker, callTimeout: settings.workerTimeout, wakeup: wakeup, interval: policy.pollInterval,
+      ledger: store, worker: worker, callTimeout: settings.workerTimeout, wakeup: wakeup, interval: policy.pollInterval,
       logger: logger)
   }
 
   /// The producer of this process.
   package func producer(wakeup: Wakeup) -> Producer {
     Producer(
-      store: store, publisher: claims, holder: holder.id, holderState: holderState, wakeup: wakeup, policy: policy,
+      ledger: store, publisher: claims, holder: holder.id, holderState: holderState, wakeup: wakeup, policy: policy,
       metrics: metrics, logger: logger)
   }
 }

@@ -29,7 +29,7 @@ package struct DispatcherProcess: Sendable {
   package let store: ReviewStore
   package let broker: AMQPConfiguration
   package let publisher: AMQPPublisher
-  package let tickets: TicketPublisher
+  package let tickets: AMQPTicketQueue
   package let claims: ClaimPublisher
   package let holder: Holder
   package let holderState: HolderState
@@ -69,8 +69,8 @@ package struct DispatcherProcess: Sendable {
     broker = try settings.amqpConfiguration("baton \(name)")
     publisher = AMQPPublisher(
       configuration: broker, topology: ReviewTopology.topology(queue: settings.queue), logger: logger)
-    tickets = TicketPublisher(publisher: publisher, queue: settings.queue, logger: logger)
-    claims = ClaimPublisher(tickets: tickets, store: store, metrics: metrics, logger: logger)
+    tickets = AMQPTicketQueue(publisher: publisher, queue: settings.queue, logger: logger)
+    claims = ClaimPublisher(queue: tickets, ledger: store, metrics: metrics, logger: logger)
     holder = Holder(role: role, host: Self.hostName, processID: getpid())
     holderState = HolderState(timeout: settings.lease)
     registerChecks()
@@ -106,7 +106,7 @@ package struct DispatcherProcess: Sendable {
       guard publisher.isConnected, let status = try? await tickets.status(), let dead = try? await tickets.deadCount()
       else { return nil }
       return QueueFigures(
-        name: tickets.queue, ready: status.messagesReady, consumers: status.consumers, dead: dead)
+        name: tickets.name, ready: status.messagesReady, consumers: status.consumers, dead: dead)
     }
   }
 

@@ -58,7 +58,7 @@ struct SmallBrokerTests {
     ])
   func poison(_ delivery: Delivery) async throws {
     try await withPublisher(ReviewTopology.topology(queue: "q"), broker.configuration("publisher")) { publisher in
-      let tickets = TicketPublisher(publisher: publisher, queue: "q", logger: .brokerTests)
+      let tickets = AMQPTicketQueue(publisher: publisher, queue: "q", logger: .brokerTests)
       let reason = "bad: " + String(repeating: "ä", count: 5_000)
       let kept = try await eventuallyDead(delivery, reason, tickets)
       let header = try #require(kept.headers[ReviewTopology.deadReasonHeader]?.stringValue)
@@ -73,10 +73,12 @@ struct SmallBrokerTests {
     }
   }
 
-  private func eventuallyDead(_ delivery: Delivery, _ reason: String, _ tickets: TicketPublisher) async throws
+  private func eventuallyDead(_ delivery: Delivery, _ reason: String, _ tickets: AMQPTicketQueue) async throws
     -> Delivery
   {
-    try await eventually("a dead letter") { await tickets.publishDead(delivery, reason: reason) == .confirmed }
+    try await eventually("a dead letter") {
+      await tickets.publishDead(TicketDelivery(delivery), reason: reason) == .confirmed
+    }
     let letters = try await tickets.publisher.peek(ReviewTopology.deadQueue, limit: 100)
     _ = try await tickets.publisher.purge(ReviewTopology.deadQueue)
     return try #require(letters.last)

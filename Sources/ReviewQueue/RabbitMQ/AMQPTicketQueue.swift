@@ -4,31 +4,30 @@ package import Logging
 package import Primitives
 package import Reviews
 
-/// Publishes tickets on the work queue with confirms, and poison on the dead-letter exchange.
-package struct TicketPublisher: Sendable {
+/// The work queue at RabbitMQ: tickets are published with confirms, and poison on the dead-letter exchange.
+package struct AMQPTicketQueue: TicketQueue {
   /// The reconnecting connection; the process's assembly runs it.
   package let publisher: AMQPPublisher
-  /// The work queue.
-  package let queue: String
+  package let name: String
   private let repair: TopologyRepair
 
   package init(publisher: AMQPPublisher, queue: String, logger: Logger) {
     self.publisher = publisher
-    self.queue = queue
+    name = queue
     repair = TopologyRepair(publisher: publisher, logger: logger)
   }
 
-  /// Publishes a batch: persistent, mandatory, all confirms in flight together.
-  /// - Returns: an outcome for each ticket, in order.
-  package func publish(_ tickets: [(ticket: Ticket, trace: TraceContext)]) async -> [PublishOutcome] {
+  package var isConnected: Bool { publisher.isConnected }
+  package var isBlocked: Bool { publisher.isBlocked }
+
+  /// As persistent, mandatory messages.
+  package func publish(_ tickets: [(ticket: Ticket, trace: TraceContext)]) async -> [TicketPublishOutcome] {
     await publish(
       tickets.map { ticket, trace in
         AMQPPublication(
-          AMQPMessage(
-            body: ticket.body, contentType: "application/json", type: "review.dispatch",
-            messageID: UUID().lowercase, headers: ["traceparent": .string(trace.traceparent)]),
-          exchange: ReviewTopology.exchange, routingKey: queue)
-      })
+          TicketDelivery.message(ticket, trace), exchange: ReviewTopology.exchange, routingKey: name)
+      }
+    ).map { TicketPublishOutcome($0) }
   }
 
   /// Publishes; what comes back without a route is published once more if the topology could be declared again.
@@ -44,27 +43,30 @@ package struct TicketPublisher: Sendable {
     return outcomes
   }
 
-  /// Publishes what cannot be worked on to the dead-letter queue, with the reason: as it came, or in a smaller form if the broker cannot
-  /// take that.
-  package func publishDead(_ delivery: Delivery, reason: String) async -> PublishOutcome {
+  package func renew(_ delivery: TicketDelivery) async -> TicketPublishOutcome {
+    TicketPublishOutcome(
+      await publisher.publish(delivery.renewed, exchange: ReviewTopology.exchange, routingKey: name))
+  }
+
+  package func publishDead(_ delivery: TicketDelivery, reason: String) async -> TicketPublishOutcome {
     var outcome = PublishOutcome.notSent("it has no form that can be sent")
     for form in DeadLetterForm.allCases {
-      let publication = form.publication(of: delivery, reason: reason, queue: queue)
+      let publication = form.publication(of: delivery.message, reason: reason, queue: name)
       guard publisher.fault(of: publication) == nil else { continue }
       outcome = await publish([publication])[0]
       // Another form only if this one turned out to be what the connection does not carry.
-      guard case .notSent = outcome, publisher.fault(of: publication) != nil else { return outcome }
+      guard case .notSent = outcome, publisher.fault(of: publication) != nil else { break }
     }
-    return outcome
+    return TicketPublishOutcome(outcome)
   }
 
-  /// What the broker says of the work queue; one that was deleted is declared again.
-  package func status() async throws(AMQPError) -> QueueStatus {
+  package func status() async throws(AMQPError) -> TicketQueueStatus {
     await repair.declareNowAndThen()
-    return try await declaringIfMissing { () throws(AMQPError) in try await publisher.queueStatus(queue) }
+    let status = try await declaringIfMissing { () throws(AMQPError) in try await publisher.queueStatus(name) }
+    return TicketQueueStatus(messagesReady: status.messagesReady, consumers: status.consumers)
   }
 
-  /// How many dead letters there are; a deleted queue of dead letters is declared again.
+  /// A deleted queue of dead letters is declared again.
   package func deadCount() async throws(AMQPError) -> Int {
     try await declaringIfMissing { () throws(AMQPError) in
       try await publisher.queueStatus(ReviewTopology.deadQueue).messagesReady
@@ -84,7 +86,6 @@ package struct TicketPublisher: Sendable {
   /// Bytes of dead letters that one look takes into memory: messages of any size may be among them.
   private static let lookByteMax = 8 << 20
 
-  /// The oldest dead letters, which stay where they are; the broker counts the look as a delivery of each.
   package func deadLetters(limit: Int) async throws(AMQPError) -> [DeadLetter] {
     try await declaringIfMissing { () throws(AMQPError) in
       DeadLetter.letters(
@@ -96,5 +97,34 @@ package struct TicketPublisher: Sendable {
 extension PublishOutcome {
   fileprivate var isReturned: Bool {
     if case .returned = self { true } else { false }
+  }
+}
+
+extension TicketPublishOutcome {
+  init(_ outcome: PublishOutcome) {
+    self =
+      switch outcome {
+      case .confirmed: .confirmed
+      case .nacked: .nacked
+      case .returned(let code, let text): .returned(code: code, text: text)
+      case .unknown(let reason): .unknown(reason)
+      case .notSent(let reason): .notSent(reason)
+      }
+  }
+}
+
+extension TicketDelivery {
+  /// The message as it is published once more.
+  var renewed: AMQPMessage {
+    AMQPMessage(
+      body: message.body, contentType: message.contentType, type: message.type, messageID: UUID().lowercase,
+      headers: message.headers.filter { $0.key == Self.traceHeader })
+  }
+
+  /// A ticket as it is published.
+  static func message(_ ticket: Ticket, _ trace: TraceContext) -> AMQPMessage {
+    AMQPMessage(
+      body: ticket.body, contentType: "application/json", type: "review.dispatch", messageID: UUID().lowercase,
+      headers: [traceHeader: .string(trace.traceparent)])
   }
 }

@@ -9,10 +9,10 @@ internal import Telemetry
 ///
 /// The broker's redelivery is the fast way back after a kill: the ticket is here within milliseconds, and the lease
 /// becomes free as soon as the dead holder's lock has been free for two seconds.
-actor HeldTickets {
+actor LeaseWaitlist {
   private struct Waiter {
     var ticket: Ticket
-    var lock = LockWatch()
+    var lock: LockWatch
     var continuation: CheckedContinuation<LeaseVerdict, Never>
   }
 
@@ -21,8 +21,9 @@ actor HeldTickets {
   static let timeMax: Duration = .seconds(600)
 
   private let countMax: Int
-  private let store: ReviewStore
+  private let ledger: any ReviewLedger
   private let lease: @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>]
+  private let environment: DispatchEnvironment
   private let logger: Logger
   private var waiters: [Waiter] = []
   /// Those among them that are being looked at.
@@ -34,12 +35,14 @@ actor HeldTickets {
   ///   - countMax: further tickets are refused; the reaper covers them.
   ///   - lease: tries the leases of a batch.
   init(
-    countMax: Int, store: ReviewStore,
-    lease: @escaping @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>], logger: Logger
+    countMax: Int, ledger: any ReviewLedger,
+    lease: @escaping @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>],
+    environment: DispatchEnvironment, logger: Logger
   ) {
     self.countMax = countMax
-    self.store = store
+    self.ledger = ledger
     self.lease = lease
+    self.environment = environment
     self.logger = logger
   }
 
@@ -50,7 +53,8 @@ actor HeldTickets {
     guard count < countMax, !isClosed else { return verdict }
     count += 1
     return await withCheckedContinuation { continuation in
-      waiters.append(Waiter(ticket: ticket, continuation: continuation))
+      waiters.append(
+        Waiter(ticket: ticket, lock: LockWatch(since: environment.now), continuation: continuation))
       if !isLooking {
         isLooking = true
         Task { await look() }
@@ -67,11 +71,11 @@ actor HeldTickets {
 
   private func look() async {
     while !waiters.isEmpty {
-      try? await Task.sleep(for: Self.interval)
+      try? await environment.sleep(for: Self.interval)
       let looked = waiters
       waiters = []
       do {
-        try await store.lookAtHolders()
+        try await ledger.lookAtHolders()
       } catch {
         logger.debug("holders not looked at", metadata: ["error": "\(error)"])
       }
@@ -83,7 +87,7 @@ actor HeldTickets {
 
   private func settle(_ waiter: Waiter, _ result: Result<LeaseVerdict, any Error>) {
     var waiter = waiter
-    var isDecided = isClosed || waiter.lock.duration >= Self.timeMax
+    var isDecided = isClosed || environment.now - waiter.lock.since >= Self.timeMax
     var verdict = LeaseVerdict.held
     switch result {
     case .success(let found):
@@ -91,10 +95,10 @@ actor HeldTickets {
       isDecided = isDecided || found != .held && found != .locked
     case .failure(let error):
       logger.debug("a held ticket could not be looked at", metadata: ["error": "\(error)"])
-      isDecided = isDecided || DatabaseOutage.isAboutRow(error)
+      isDecided = isDecided || LedgerFaultKind(of: error) == .aboutRow
     }
     guard !isDecided else { return resume(waiter, verdict) }
-    if verdict == .locked, waiter.lock.isToBeNamed() { name(waiter) }
+    if verdict == .locked, waiter.lock.isToBeNamed(at: environment.now) { name(waiter) }
     waiters.append(waiter)
   }
 
