@@ -120,6 +120,7 @@ let package = Package(
     module(
       "ReviewStore", ["PostgresClient", "Resilience", "Primitives", "Reviews", log],
       resources: [.embedInCode("Migrations")]),
+    module("InMemoryReviewStore", ["Primitives", "ReviewStore", "Reviews"]),
     module("ReviewQueue", ["AMQPClient", "Resilience", "Primitives", "Reviews", log]),
     module("WorkerAPI", ["Primitives", "Reviews", crypto]),
     module(
@@ -208,6 +209,9 @@ let package = Package(
     tests("ReviewsTests", ["Primitives", "Reviews"]),
     tests("AMQPClientTests", ["AMQPClient", "CRabbitMQ", "PollExecutor", "Support"]),
     tests("PostgresClientTests", ["PostgresClient", "Resilience", "Support", log]),
+    tests(
+      "ReviewStoreTests",
+      ["InMemoryReviewStore", "PostgresClient", "Primitives", "ReviewStore", "Reviews", "Support", log]),
     tests("WorkerAPITests", ["Primitives", "Reviews", "WorkerAPI", crypto]),
     tests(
       "WorkerClientTests",
