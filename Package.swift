@@ -120,6 +120,7 @@ let package = Package(
     module(
       "ReviewStore", ["PostgresClient", "Resilience", "Primitives", "Reviews", log],
       resources: [.embedInCode("Migrations")]),
+    module("InMemoryReviewStore", ["Primitives", "ReviewStore", "Reviews"]),
     module("ReviewQueue", ["AMQPClient", "Resilience", "Primitives", "Reviews", deque, log]),
     module("WorkerAPI", ["Primitives", "Reviews", crypto]),
     module(
@@ -206,13 +207,16 @@ let package = Package(
     tests("ReviewsTests", ["Primitives", "Reviews"]),
     tests("AMQPClientTests", ["AMQPClient", "CRabbitMQ", "PollExecutor", "Support"]),
     tests("PostgresClientTests", ["PostgresClient", "Resilience", "Support", log]),
+    tests(
+      "ReviewStoreTests",
+      ["InMemoryReviewStore", "PostgresClient", "Primitives", "ReviewStore", "Reviews", "Support", log]),
     tests("WorkerAPITests", ["Primitives", "Reviews", "WorkerAPI", crypto]),
     tests("ReviewQueueTests", ["Primitives", "Resilience", "ReviewQueue", "Reviews", "Support"]),
     tests(
       "DispatchingTests",
       [
-        "Dispatching", "Platforms", "Primitives", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Support",
-        "Telemetry", "WorkerAPI", "WorkerClient", lifecycle, log,
+        "Dispatching", "InMemoryReviewStore", "Platforms", "Primitives", "Resilience", "ReviewQueue", "ReviewStore",
+        "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient", lifecycle, log,
       ]),
     tests(
       "WorkerClientTests",

@@ -154,7 +154,7 @@ extension ReviewStore {
     DELETE FROM baton_holders h
      WHERE h.heartbeat_at < now() - interval '1 hour' AND \(Fragment.databaseAnswers)
        AND NOT EXISTS (SELECT 1 FROM code_reviews r
-                        WHERE r.status IN ('queued', 'running') AND (r.lease_owner = h.id OR r.claimed_by = h.id))
+                        WHERE \(Fragment.isActive("r")) AND (r.lease_owner = h.id OR r.claimed_by = h.id))
     """)
 
   /// Removes holders that have been silent for an hour and have nothing left.

@@ -11,6 +11,14 @@ package struct OutboxEntry: Sendable, Equatable {
   package var tries: Int
   /// The review's.
   package var trace: TraceContext
+
+  package init(id: Int64, reviewID: UUID, attempt: Int, tries: Int, trace: TraceContext) {
+    self.id = id
+    self.reviewID = reviewID
+    self.attempt = attempt
+    self.tries = tries
+    self.trace = trace
+  }
 }
 
 /// A cancel that the worker did not accept.

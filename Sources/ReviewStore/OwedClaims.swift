@@ -31,7 +31,7 @@ extension ReviewStore {
     /* baton:own_claims */
     SELECT r.id, r.attempt, r.claimed_at, r.traceparent
       FROM code_reviews r
-     WHERE r.status IN ('queued', 'running') AND r.status = 'queued' AND r.claimed_by = $1 AND \(isOwed)
+     WHERE \(Fragment.isQueued) AND r.claimed_by = $1 AND \(isOwed)
      ORDER BY r.claimed_at
      LIMIT $2
     """)

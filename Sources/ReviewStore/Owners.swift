@@ -49,7 +49,7 @@ extension ReviewStore {
              WHERE r.owner_type = o.owner_type AND r.owner_id = o.owner_id AND r.status = 'pending') AS pending,
            (SELECT count(*) FROM code_reviews r
              WHERE r.owner_type = o.owner_type AND r.owner_id = o.owner_id
-               AND r.status IN ('queued', 'running')) AS active
+               AND \(Fragment.isActive("r"))) AS active
       FROM review_owners o
      ORDER BY active DESC, pending DESC, o.owner_type, o.owner_id
      LIMIT $1

@@ -73,7 +73,7 @@ extension ReviewStore {
     SELECT r.id, r.claimed_at, r.published_at, r.lease_owner, r.lease_expires_at, a.reason, a.is_lost
       FROM code_reviews r
     \(abandonment)
-     WHERE r.status IN ('queued', 'running') AND r.status = 'queued' AND r.dispatched_at IS NULL
+     WHERE \(Fragment.isQueued) AND r.dispatched_at IS NULL
        AND a.reason IS NOT NULL
     """
 

@@ -29,7 +29,7 @@ extension ReviewStore {
       SELECT $1, ARRAY(\(livingConsumers))
        -- Something is missed; and what was opened a moment ago, or still waits to be seen, does not prove it.
        WHERE EXISTS (SELECT 1 FROM code_reviews r
-                      WHERE r.status IN ('queued', 'running') AND r.status = 'queued' AND r.dispatched_at IS NULL
+                      WHERE \(Fragment.isQueued) AND r.dispatched_at IS NULL
                         AND r.lease_owner IS NULL AND r.lease_expires_at IS NULL
                         AND r.published_at < now() - interval '2 seconds')
          AND NOT EXISTS (SELECT 1 FROM baton_roll_calls c

@@ -11,6 +11,14 @@ package struct SilentReview: Sendable, Equatable {
   package var trace: TraceContext
   /// Recognises the taking: what is written about the answer holds only while no other reaper has taken the review since.
   package var token: Timestamp
+
+  package init(reviewID: UUID, attempt: Int, status: ReviewStatus, trace: TraceContext, token: Timestamp) {
+    self.reviewID = reviewID
+    self.attempt = attempt
+    self.status = status
+    self.trace = trace
+    self.token = token
+  }
 }
 
 extension ReviewStore {
@@ -21,7 +29,7 @@ extension ReviewStore {
     WITH taken AS MATERIALIZED (
       SELECT r.id
         FROM code_reviews r
-       WHERE r.status IN ('queued', 'running')
+       WHERE \(Fragment.isActive("r"))
          AND \(Fragment.isSilent(since: "r.reconciled_at", queued: "$1", running: "$2"))
        ORDER BY COALESCE(r.reconciled_at, r.updated_at)
        LIMIT $3
@@ -69,7 +77,7 @@ extension ReviewStore {
     /* baton:silent_count */
     SELECT count(*)
       FROM code_reviews r
-     WHERE r.status IN ('queued', 'running')
+     WHERE \(Fragment.isActive("r"))
        AND \(Fragment.isSilent(since: "r.reconciled_at", queued: "$1", running: "$2"))
     """)
 

@@ -9,6 +9,12 @@ package struct Submission: Sendable, Codable, Equatable {
   package var status: ReviewStatus
   /// Whether the row was made now; otherwise it is the existing one of the same pull request and commit.
   package var isNew: Bool
+
+  package init(id: UUID, status: ReviewStatus, isNew: Bool) {
+    self.id = id
+    self.status = status
+    self.isNew = isNew
+  }
 }
 
 extension ReviewStore {

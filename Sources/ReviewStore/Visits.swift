@@ -170,7 +170,7 @@ extension ReviewStore {
          AND COALESCE(p.max_concurrent, $4) > (
            SELECT count(*)
              FROM code_reviews a
-            WHERE a.owner_type = p.owner_type AND a.owner_id = p.owner_id AND a.status IN ('queued', 'running'))
+            WHERE a.owner_type = p.owner_type AND a.owner_id = p.owner_id AND \(Fragment.isActive("a")))
          AND (SELECT true
                 FROM code_reviews r
                WHERE \(Fragment.isDue) AND r.owner_type = p.owner_type AND r.owner_id = p.owner_id

@@ -156,7 +156,9 @@ package protocol RollCallLedger: Sendable {
   /// The roll calls, of any queue, that wait for a consumer's answer.
   /// - Parameter instant: when it last gave a delivery back, or later: it cannot answer what was opened before.
   /// - Returns: their ids; and the ledger's clock.
-  func unansweredRollCalls(of holder: Holder.ID, after instant: Timestamp?) async throws -> (now: Timestamp, ids: [Int64])
+  func unansweredRollCalls(of holder: Holder.ID, after instant: Timestamp?) async throws -> (
+    now: Timestamp, ids: [Int64]
+  )
 
   /// Answers roll calls that were seen.
   /// - Parameter undecided: the reviews whose tickets the consumer has, and may yet give back.
