@@ -65,7 +65,10 @@ final class InMemoryWorld: LedgerWorld {
 
 extension Timestamp {
   func shifted(by duration: Duration) -> Timestamp {
-    isFinite ? Timestamp(microseconds: microseconds + Int64(duration / .microseconds(1))) : self
+    guard isFinite else { return self }
+    // In whole numbers: a claim is recognised by its microsecond.
+    let (seconds, attoseconds) = duration.components
+    return Timestamp(microseconds: microseconds + seconds * 1_000_000 + attoseconds / 1_000_000_000_000)
   }
 }
 
