@@ -26,6 +26,9 @@ let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swi
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let sqlite = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let sqliteCalls = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 
 /// What only other packages import, and has an exact version here. On a platform that Baton does not run on: without a target that names
@@ -54,6 +57,7 @@ let package = Package(
   name: "baton",
   products: [
     .executable(name: "baton", targets: ["baton"]),
+    .executable(name: "baton-sandbox", targets: ["baton-sandbox"]),
     .executable(name: "baton-bench", targets: ["baton-bench"]),
     .library(name: "AMQPClient", targets: ["AMQPClient"]),
     .library(name: "PostgresClient", targets: ["PostgresClient"]),
@@ -137,9 +141,7 @@ let package = Package(
       "ReferenceWorker",
       [
         "CLinux", "HTTPKit", "HTTPTrust", "Resilience", "Reviews", "Telemetry", "WorkerAPI", httpClient, httpServer,
-        httpTypes, nio, nioHTTP, lifecycle, log, sqlite, sqliteCalls,
-        .product(name: "Subprocess", package: "swift-subprocess"),
-        .product(name: "SystemPackage", package: "swift-system"),
+        httpTypes, nio, nioHTTP, lifecycle, log, sqlite, sqliteCalls, subprocess, system,
       ]),
     module(
       "BatonServer",
@@ -155,16 +157,19 @@ let package = Package(
       "Assembly",
       [
         "AMQPClient", "BatonServer", "Certificates", "Dispatching", "HTTPTrust", "Platforms", "PostgresClient",
-        "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI", "WorkerClient",
+        "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI", "WorkerClient",
         httpClient, lifecycle, nio, nioPosix, unixSignals, log,
       ]),
+    // Apart from `baton`, which holds no recorded data; that depends on this one so that a build of it makes both.
+    .executableTarget(
+      name: "baton-sandbox", dependencies: ["Reviews", "Sandbox", "WorkerAPI", arguments, lifecycle, log],
+      swiftSettings: strict),
     .executableTarget(
       name: "baton",
       dependencies: [
         "AMQPClient", "Assembly", "BatonServer", "CLinux", "Dispatching", "HTTPTrust", "Platforms", "PostgresClient",
-        "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Sandbox", "Settings", "Telemetry",
-        "WorkerAPI",
-        "WorkerClient", .product(name: "ArgumentParser", package: "swift-argument-parser"), httpClient, lifecycle, log,
+        "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI",
+        "WorkerClient", "baton-sandbox", arguments, httpClient, lifecycle, log, subprocess, system,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -204,7 +209,7 @@ let package = Package(
       [
         "baton", "AMQPClient", "PostgresClient", "ReviewStore", "Reviews", "Settings", "Telemetry",
         .product(name: "Yams", package: "Yams"),
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        arguments,
       ]),
     tests(
       "PlatformsTests",
@@ -213,6 +218,7 @@ let package = Package(
         httpClient,
         httpServer, httpTypes, nio, nioHTTP, nioSSL, lifecycle, log,
       ], resources: [.copy("Fixtures")]),
+    tests("AssemblyTests", ["Assembly", "Settings", lifecycle, log]),
     tests("SandboxTests", ["Reviews", "Sandbox", "WorkerAPI", httpClient, httpTypes, nio, nioHTTP, lifecycle, log]),
     tests(
       "BatonServerTests",

@@ -34,7 +34,7 @@ struct Baton: AsyncParsableCommand {
         name: "Roles",
         subcommands: [
           ProduceCommand.self, ConsumeCommand.self, ReapCommand.self, ServeCommand.self, WorkerCommand.self,
-          UpCommand.self, SandboxAgentCommand.self,
+          UpCommand.self,
         ]),
       CommandGroup(
         name: "Reviews",

@@ -79,9 +79,12 @@ struct SubmitCommand: AsyncParsableCommand {
 
   func run() async throws {
     let session = try Session("baton submit", common, [database], requiring: [.databaseURL])
+    let pullRequests = sandbox == nil ? [] : try await SandboxProgram().pullRequests()
     try await session.withStore { store in
       if let sandbox {
-        let run = SandboxRun(count: sandbox, ownerCount: owners, waits: wait, timeout: timeout?.duration, json: json)
+        let run = SandboxRun(
+          pullRequests: pullRequests, count: sandbox, ownerCount: owners, waits: wait, timeout: timeout?.duration,
+          json: json)
         try await run.run(store)
       } else {
         try await submit(to: store)

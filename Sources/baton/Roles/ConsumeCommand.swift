@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import Assembly
-internal import Dispatching
 internal import Settings
 
 /// `baton consume`
@@ -28,16 +27,9 @@ struct ConsumeCommand: AsyncParsableCommand {
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
       "consume", [database, broker, flow, dispatch, worker, callbacks, platforms, metrics],
-      requiring: [.databaseURL, .amqpURL, .workerURL, .workerToken, .encryptionKey])
-    let process = try DispatcherProcess(
-      "consume", role: "consume", version: Baton.version, settings: settings,
-      demands: [.worker(settings), .platforms(settings, reviewsAtOnce: settings.prefetch)], logger: logger)
-    let platforms = try PlatformAssembly(process)
-    let assembly = try ConsumerAssembly(process, platforms)
-    let consumer = assembly.consumer
-    let session = process.holderSession { consumer.report }
-    try await process.run(
-      [session, process.publisherService(waking: session.pendingWakeup), platforms.connections]
-        + process.healthServices() + [consumer])
+      for: [.consume])
+    try await DispatcherProcess(
+      "consume", roles: [.consume], version: Baton.version, settings: settings, logger: logger
+    ).run()
   }
 }

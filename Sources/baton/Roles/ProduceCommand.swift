@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import Assembly
 internal import Dispatching
-internal import Resilience
 internal import Settings
 
 /// `baton produce`
@@ -27,18 +26,10 @@ struct ProduceCommand: AsyncParsableCommand {
 
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
-      "produce", [database, broker, flow, metrics], requiring: [.databaseURL, .amqpURL])
+      "produce", [database, broker, flow, metrics], for: [.produce])
     let process = try DispatcherProcess(
-      "produce", role: "produce", version: Baton.version, settings: settings, runsOnce: once, logger: logger)
-    if once {
-      return try await process.runOnce { process, _ in
-        try Output.json(await process.producer(wakeup: Wakeup()).runOnce())
-      }
-    }
-    let session = process.holderSession()
-    try await process.run(
-      [session, process.publisherService(waking: session.pendingWakeup)] + process.healthServices() + [
-        process.producer(wakeup: session.pendingWakeup)
-      ])
+      "produce", roles: [.produce], version: Baton.version, settings: settings, runsOnce: once, logger: logger)
+    if once { return try Output.json(await process.produceOnce()) }
+    try await process.run()
   }
 }

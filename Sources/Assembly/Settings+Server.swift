@@ -1,25 +1,6 @@
-internal import BatonServer
 internal import FoundationEssentials
-internal import Logging
-internal import Reviews
+package import Reviews
 internal import Settings
-
-extension LoginLink {
-  /// Shows its links where the server was started: as a line of their own on a terminal, which makes them clickable and keeps them out of
-  /// what collects logs; otherwise in the log, because there is no other place, and a link opens one session only.
-  convenience init(to settings: Settings, _ logger: Logger) {
-    let base = settings.dashboardURL
-    self.init { path in
-      if Terminal.error.isInteractive {
-        Output.note("To sign in to the dashboard, open (works once, within an hour):\n\n    \(base)\(path)\n")
-      } else {
-        logger.notice(
-          "to sign in to the dashboard, open this link; it works once, within an hour",
-          metadata: ["link": "\(base)\(path)"])
-      }
-    }
-  }
-}
 
 extension Settings {
   /// Where a person on this machine finds the dashboard. A wildcard can be listened on but not called.
@@ -52,7 +33,7 @@ extension Settings {
 
 extension Secret {
   /// 32 random bytes in base64.
-  static func random() -> Secret {
+  package static func random() -> Secret {
     Secret(Data((0..<32).map { _ in UInt8.random(in: .min ... .max) }).base64EncodedString())
   }
 }
