@@ -104,29 +104,39 @@ let package = Package(
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CLinux"),
 
-    module("Reviews"),
+    module("Primitives", [crypto]),
+    module("Reviews", ["Primitives"]),
     module("Certificates", ["COpenSSL"]),
     module("HTTPTrust", ["Certificates", nio, nioPosix, nioSSL]),
-    module("Executors", ["CLinux"]),
+    module("PollExecutor", ["CLinux"]),
     module("Resilience", [deque]),
     module("HTTPKit", [httpServer, httpServerCore, nio, nioHTTP, log]),
-    module("Telemetry", ["CLinux", "Resilience", "Reviews", deque, log, metrics]),
-    module("AMQPClient", ["CRabbitMQ", "Certificates", "Executors", "Resilience", deque, log]),
-    module("PostgresClient", ["CPostgres", "Certificates", "Executors", "Resilience", deque, log]),
+    module("Telemetry", ["CLinux", "Resilience", "Primitives", "Reviews", deque, log, metrics]),
+    module("AMQPClient", ["CRabbitMQ", "Certificates", "PollExecutor", "Resilience", deque, log]),
+    module("PostgresClient", ["CPostgres", "Certificates", "PollExecutor", "Resilience", deque, log]),
     module(
-      "Settings", ["AMQPClient", "Certificates", "PostgresClient", "Reviews", .product(name: "Yams", package: "Yams")]),
+      "Settings",
+      [
+        "AMQPClient", "Certificates", "PostgresClient", "Primitives", "Reviews",
+        .product(name: "Yams", package: "Yams"),
+      ]),
 
     module(
-      "ReviewStore", ["PostgresClient", "Resilience", "Reviews", log], resources: [.embedInCode("Migrations")]),
-    module("ReviewQueue", ["AMQPClient", "Resilience", "Reviews", log]),
-    module("WorkerAPI", ["Reviews", crypto]),
+      "ReviewStore", ["PostgresClient", "Resilience", "Primitives", "Reviews", log],
+      resources: [.embedInCode("Migrations")]),
+    module("ReviewQueue", ["AMQPClient", "Resilience", "Primitives", "Reviews", log]),
+    module("WorkerAPI", ["Primitives", "Reviews", crypto]),
     module(
       "WorkerClient",
-      ["HTTPTrust", "Resilience", "Reviews", "WorkerAPI", deque, nio, nioHTTP, nioPosix, nioTLS, nioSSL, log]),
+      [
+        "HTTPTrust", "Resilience", "Primitives", "Reviews", "WorkerAPI", deque, nio, nioHTTP, nioPosix, nioTLS, nioSSL,
+        log,
+      ]),
     module(
       "Platforms",
       [
-        "Certificates", "HTTPTrust", "Resilience", "Reviews", "WorkerAPI", crypto, cryptoExtras, httpClient, nio,
+        "Certificates", "HTTPTrust", "Resilience", "Primitives", "Reviews", "WorkerAPI", crypto, cryptoExtras,
+        httpClient, nio,
         nioHTTP,
         log,
       ],
@@ -134,109 +144,126 @@ let package = Package(
     module(
       "Dispatching",
       [
-        "AMQPClient", "Platforms", "PostgresClient", "Resilience", "Reviews", "ReviewQueue", "ReviewStore",
+        "AMQPClient", "Platforms", "PostgresClient", "Resilience", "Primitives", "Reviews", "ReviewQueue",
+        "ReviewStore",
         "Telemetry", "WorkerAPI", "WorkerClient", lifecycle, log,
       ]),
     module(
       "ReferenceWorker",
       [
-        "CLinux", "HTTPKit", "HTTPTrust", "Resilience", "Reviews", "Telemetry", "WorkerAPI", httpClient, httpServer,
+        "CLinux", "HTTPKit", "HTTPTrust", "Primitives", "Resilience", "Reviews", "Telemetry", "WorkerAPI", httpClient, httpServer,
         httpTypes, nio, nioHTTP, lifecycle, log, sqlite, sqliteCalls, subprocess, system,
       ]),
     module(
       "BatonServer",
       [
-        "HTTPKit", "Platforms", "PostgresClient", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Telemetry",
+        "HTTPKit", "Platforms", "PostgresClient", "Resilience", "ReviewQueue", "ReviewStore", "Primitives", "Reviews",
+        "Telemetry",
         "WorkerAPI", "WorkerClient", crypto, httpServer, httpServerCore, httpTypes, nio, lifecycle, log,
       ], resources: [.embedInCode("API/OpenAPI"), .embedInCode("Dashboard/Assets")]),
     .target(
       name: "Sandbox",
-      dependencies: ["Reviews", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle, log],
+      dependencies: [
+        "Primitives", "Reviews", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle, log,
+      ],
       exclude: ["Recorded/NOTICE.txt"], swiftSettings: strict),
     module(
       "Assembly",
       [
         "AMQPClient", "BatonServer", "Certificates", "Dispatching", "HTTPTrust", "Platforms", "PostgresClient",
-        "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI", "WorkerClient",
+        "Primitives", "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry",
+        "WorkerAPI", "WorkerClient",
         httpClient, lifecycle, nio, nioPosix, unixSignals, log,
       ]),
     // Apart from `baton`, which holds no recorded data; that depends on this one so that a build of it makes both.
     .executableTarget(
-      name: "baton-sandbox", dependencies: ["Reviews", "Sandbox", "WorkerAPI", arguments, lifecycle, log],
+      name: "baton-sandbox", dependencies: ["Primitives", "Reviews", "Sandbox", "WorkerAPI", arguments, lifecycle, log],
       swiftSettings: strict),
     .executableTarget(
       name: "baton",
       dependencies: [
         "AMQPClient", "Assembly", "BatonServer", "CLinux", "Dispatching", "HTTPTrust", "Platforms", "PostgresClient",
-        "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI",
-        "WorkerClient", "baton-sandbox", arguments, httpClient, lifecycle, log, subprocess, system,
+        "Primitives", "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry",
+        "WorkerAPI", "WorkerClient", "baton-sandbox", arguments, httpClient, lifecycle, log, subprocess, system,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "baton-bench",
       dependencies: [
-        "Assembly", "Dispatching", "Platforms", "Reviews", "Settings", "Telemetry", "WorkerAPI", log,
+        "Assembly", "Dispatching", "Platforms", "Primitives", "Reviews", "Settings", "Telemetry", "WorkerAPI", log,
       ] + pinned,
       swiftSettings: strict),
 
     module(
       "Support",
       [
-        "AMQPClient", "PostgresClient", "Resilience", "ReviewStore", "Reviews", "WorkerAPI", crypto, nio, nioHTTP,
+        "AMQPClient", "PostgresClient", "Resilience", "ReviewStore", "Primitives", "Reviews", "WorkerAPI", crypto, nio,
+        nioHTTP,
         nioPosix, nioSSL, log,
       ], path: "Tests/Support", resources: [.copy("RecordedWebhooks")]),
     tests("CertificatesTests", ["Certificates", "Support"]),
-    tests("ExecutorsTests", ["Executors"]),
+    tests("PollExecutorTests", ["PollExecutor"]),
     tests("ResilienceTests", ["Resilience", "Support"]),
     tests("HTTPKitTests", ["HTTPKit", "Support", httpServer, nio, log]),
-    tests("TelemetryTests", ["Reviews", "Support", "Telemetry", log, metrics, metricsTestKit]),
-    tests("SettingsTests", ["AMQPClient", "PostgresClient", "Reviews", "Settings", "Support"]),
-    tests("ReviewsTests", ["Reviews"]),
-    tests("AMQPClientTests", ["AMQPClient", "CRabbitMQ", "Executors", "Support"]),
+    tests("TelemetryTests", ["Primitives", "Reviews", "Support", "Telemetry", log, metrics, metricsTestKit]),
+    tests("SettingsTests", ["AMQPClient", "PostgresClient", "Primitives", "Reviews", "Settings", "Support"]),
+    tests("PrimitivesTests", ["Primitives"]),
+    tests("ReviewsTests", ["Primitives", "Reviews"]),
+    tests("AMQPClientTests", ["AMQPClient", "CRabbitMQ", "PollExecutor", "Support"]),
     tests("PostgresClientTests", ["PostgresClient", "Resilience", "Support", log]),
-    tests("WorkerAPITests", ["Reviews", "WorkerAPI", crypto]),
+    tests("WorkerAPITests", ["Primitives", "Reviews", "WorkerAPI", crypto]),
     tests(
       "WorkerClientTests",
-      ["HTTPTrust", "Reviews", "Support", "WorkerAPI", "WorkerClient", httpClient, nio, nioHTTP, nioPosix, nioSSL, log]),
+      [
+        "HTTPTrust", "Primitives", "Reviews", "Support", "WorkerAPI", "WorkerClient", httpClient, nio, nioHTTP,
+        nioPosix, nioSSL, log,
+      ]),
     tests(
       "ReferenceWorkerTests",
       [
-        "HTTPKit", "HTTPTrust", "ReferenceWorker", "Resilience", "Reviews", "Support", "Telemetry", "WorkerAPI",
+        "HTTPKit", "HTTPTrust", "ReferenceWorker", "Resilience", "Primitives", "Reviews", "Support", "Telemetry",
+        "WorkerAPI",
         "WorkerClient", httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle, log, sqlite,
       ]),
     tests(
       "BatonTests",
       [
-        "baton", "AMQPClient", "PostgresClient", "ReviewStore", "Reviews", "Settings", "Telemetry",
+        "baton", "AMQPClient", "PostgresClient", "ReviewStore", "Primitives", "Reviews", "Settings", "Telemetry",
         .product(name: "Yams", package: "Yams"),
         arguments,
       ]),
     tests(
       "PlatformsTests",
       [
-        "HTTPTrust", "Platforms", "Resilience", "Reviews", "Sandbox", "Support", "WorkerAPI", crypto, cryptoExtras,
+        "HTTPTrust", "Platforms", "Resilience", "Primitives", "Reviews", "Sandbox", "Support", "WorkerAPI", crypto,
+        cryptoExtras,
         httpClient,
         httpServer, httpTypes, nio, nioHTTP, nioSSL, lifecycle, log,
       ], resources: [.copy("Fixtures")]),
     tests("AssemblyTests", ["Assembly", "Settings", lifecycle, log]),
-    tests("SandboxTests", ["Reviews", "Sandbox", "WorkerAPI", httpClient, httpTypes, nio, nioHTTP, lifecycle, log]),
+    tests(
+      "SandboxTests",
+      ["Primitives", "Reviews", "Sandbox", "WorkerAPI", httpClient, httpTypes, nio, nioHTTP, lifecycle, log]),
     tests(
       "BatonServerTests",
       [
-        "AMQPClient", "BatonServer", "HTTPKit", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore", "Reviews",
+        "AMQPClient", "BatonServer", "HTTPKit", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore",
+        "Primitives", "Reviews",
         "Support", "Telemetry", "WorkerAPI", httpServer, httpTypes, lifecycle, log, nio,
       ]),
     tests(
       "IntegrationTests",
       [
-        "AMQPClient", "Assembly", "BatonServer", "Dispatching", "Executors", "Platforms", "PostgresClient",
-        "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient",
+        "AMQPClient", "Assembly", "BatonServer", "Dispatching", "PollExecutor", "Platforms", "PostgresClient",
+        "Resilience", "ReviewQueue", "ReviewStore", "Primitives", "Reviews", "Support", "Telemetry", "WorkerAPI",
+        "WorkerClient",
         log,
       ]),
     tests(
       "FaultTests",
       [
-        "AMQPClient", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore", "Reviews", "Sandbox", "Support",
+        "AMQPClient", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore", "Primitives", "Reviews", "Sandbox",
+        "Support",
         "WorkerAPI", "WorkerClient", log,
       ]),
   ],

@@ -5,6 +5,7 @@ internal import HTTPTrust
 internal import Logging
 package import Platforms
 internal import PostgresClient
+internal import Primitives
 package import Resilience
 internal import ReviewQueue
 internal import ReviewStore

@@ -3,6 +3,7 @@ package import Dispatching
 internal import Logging
 package import Platforms
 internal import ReviewStore
+internal import Primitives
 internal import Reviews
 internal import ServiceLifecycle
 internal import Settings

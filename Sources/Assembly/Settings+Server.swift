@@ -1,5 +1,6 @@
 internal import FoundationEssentials
-package import Reviews
+package import Primitives
+internal import Reviews
 internal import Settings
 
 extension Settings {

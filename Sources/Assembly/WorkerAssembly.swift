@@ -2,6 +2,7 @@ internal import FoundationEssentials
 internal import HTTPTrust
 package import Logging
 package import ReferenceWorker
+internal import Primitives
 internal import Reviews
 package import Settings
 

@@ -1,7 +1,8 @@
 internal import HTTPKit
 package import Logging
+package import Primitives
 package import ReviewStore
-package import Reviews
+internal import Reviews
 internal import ServiceLifecycle
 package import Telemetry
 package import WorkerAPI

@@ -1,4 +1,5 @@
 package import Logging
+internal import Primitives
 package import Resilience
 package import ReviewStore
 internal import Reviews

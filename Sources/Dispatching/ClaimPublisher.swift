@@ -1,5 +1,6 @@
 internal import AMQPClient
 package import Logging
+internal import Primitives
 package import Resilience
 package import ReviewQueue
 package import ReviewStore

@@ -1,4 +1,5 @@
 package import Logging
+internal import Primitives
 internal import Resilience
 package import Reviews
 internal import WorkerAPI

@@ -1,5 +1,6 @@
 package import HTTPTrust
-package import Reviews
+package import Primitives
+internal import Reviews
 
 /// What the platforms need to know about the installation.
 package struct PlatformSettings: Sendable {

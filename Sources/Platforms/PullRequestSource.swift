@@ -1,3 +1,4 @@
+internal import Primitives
 internal import Reviews
 
 /// A platform that pull requests are read from.

@@ -1,6 +1,6 @@
 internal import Certificates
-internal import Executors
 internal import Logging
+internal import PollExecutor
 
 /// Tries the servers of a connection string one after another, until one accepts.
 struct ConnectAttempt {

@@ -1,5 +1,5 @@
-internal import Executors
 internal import Logging
+internal import PollExecutor
 
 // Cancelling a task ends its wait at once. The statement itself is cancelled at the server only when no task waits for
 // anything else in flight, as Postgres cancels "whatever runs now" and must not hit a neighbour. Until then nothing new is

@@ -1,5 +1,5 @@
-public import Executors
 public import Logging
+public import PollExecutor
 
 extension PostgresConnection {
   /// Opens a session: name look-up, TCP, TLS, log-in, settings.

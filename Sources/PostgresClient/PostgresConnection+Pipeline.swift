@@ -1,6 +1,6 @@
 internal import DequeModule
-internal import Executors
 internal import Logging
+internal import PollExecutor
 
 // Sending and receiving, all of it on the connection's thread. A turn: answers are read and given to their tasks; these leave
 // new requests in the inbox; `pump` sends them together.

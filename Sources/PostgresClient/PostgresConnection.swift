@@ -1,6 +1,6 @@
 internal import DequeModule
-internal import Executors
 internal import Logging
+internal import PollExecutor
 
 /// One session with Postgres: an actor on a thread that waits for its socket. It never reconnects: once lost, it is over.
 ///

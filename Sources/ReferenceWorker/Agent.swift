@@ -1,6 +1,7 @@
 internal import FoundationEssentials
 internal import Glibc
 internal import Logging
+internal import Primitives
 internal import Resilience
 internal import Reviews
 internal import WorkerAPI

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Primitives
 internal import Reviews
 internal import WorkerAPI
 

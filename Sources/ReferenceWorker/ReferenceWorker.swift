@@ -4,6 +4,7 @@ internal import HTTPKit
 internal import Hummingbird
 package import Logging
 internal import NIOCore
+internal import Primitives
 internal import Resilience
 internal import Reviews
 internal import ServiceLifecycle

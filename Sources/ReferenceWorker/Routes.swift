@@ -3,6 +3,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
 internal import NIOCore
+internal import Primitives
 internal import Reviews
 internal import Telemetry
 internal import WorkerAPI

@@ -1,6 +1,6 @@
 package import HTTPKit
 package import HTTPTrust
-package import Reviews
+package import Primitives
 package import Telemetry
 
 /// How a ``ReferenceWorker`` works.

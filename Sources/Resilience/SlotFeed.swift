@@ -46,10 +46,10 @@ public struct SlotFeed<Item: Sendable>: Sendable {
   }
 
   /// Works on what is due until the task is cancelled; what is under way is cancelled then.
-  /// - Parameter onNewFailure: gets the error of a look that is worth a line in the log; see ``PassLoop``.
+  /// - Parameter onNewFailure: gets the error of a look that is worth a line in the log; see ``PeriodicLoop``.
   public func run(onNewFailure: (any Error) -> Void) async {
     await withDiscardingTaskGroup { group in
-      await PassLoop(interval: interval, wakeup: wakeup).run(
+      await PeriodicLoop(interval: interval, wakeup: wakeup).run(
         { _ = try await fill(&group) }, onNewFailure: onNewFailure)
     }
   }

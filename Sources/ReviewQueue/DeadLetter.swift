@@ -1,6 +1,7 @@
 package import AMQPClient
 package import FoundationEssentials
-package import Reviews
+package import Primitives
+internal import Reviews
 
 /// A message on the dead-letter queue, made readable.
 package struct DeadLetter: Sendable, Codable, Equatable {

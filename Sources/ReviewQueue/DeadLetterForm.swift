@@ -1,5 +1,6 @@
 internal import AMQPClient
 internal import FoundationEssentials
+internal import Primitives
 internal import Reviews
 
 /// How a message goes to the dead letters: as complete as the broker takes it.

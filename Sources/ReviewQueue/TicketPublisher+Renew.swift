@@ -1,5 +1,6 @@
 package import AMQPClient
 internal import FoundationEssentials
+internal import Primitives
 internal import Reviews
 
 extension TicketPublisher {

@@ -1,6 +1,7 @@
 package import AMQPClient
 internal import FoundationEssentials
 package import Logging
+package import Primitives
 package import Reviews
 
 /// Publishes tickets on the work queue with confirms, and poison on the dead-letter exchange.

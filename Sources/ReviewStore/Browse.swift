@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import PostgresClient
+internal import Primitives
 package import Reviews
 
 /// A page of reviews for people.

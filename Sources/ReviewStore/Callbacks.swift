@@ -1,5 +1,6 @@
 package import FoundationEssentials
 internal import PostgresClient
+package import Primitives
 package import Reviews
 
 /// What a worker reports about a run.
@@ -103,7 +104,7 @@ extension ReviewStore {
   /// - Throws: ``RowLocked``: the worker has to report it again; `PostgresError`.
   package func apply(_ report: RunReport, to id: UUID) async throws -> (answer: ReportAnswer, trace: TraceContext) {
     guard report.status == .running || report.status.isTerminal else {
-      return (.ignored(report.status), TraceContext(reviewID: id))
+      return (.ignored(report.status), TraceContext(of: id))
     }
     let row = try await onceUnlocked(
       Self.report,
@@ -113,7 +114,7 @@ extension ReviewStore {
         report.totalTokensIn, report.totalTokensOut, report.totalCostMicrousd, report.gateResult,
       ])
     guard try row.optional("status", as: String.self) != nil else {
-      return (.unknownReview, TraceContext(reviewID: id))
+      return (.unknownReview, TraceContext(of: id))
     }
     let trace = try row.trace(of: id)
     if try row.decode("is_applied", as: Bool.self) { return (.applied, trace) }

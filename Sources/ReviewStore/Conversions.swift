@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import PostgresClient
+internal import Primitives
 internal import Reviews
 
 extension Timestamp {
@@ -46,7 +47,7 @@ extension PostgresRow {
 
   /// The trace of a review, from the column `traceparent`; if that holds none, or an invalid one, the one made from its id.
   func trace(of id: UUID) throws -> TraceContext {
-    try optional("traceparent", as: String.self).flatMap { TraceContext(traceparent: $0) } ?? TraceContext(reviewID: id)
+    try optional("traceparent", as: String.self).flatMap { TraceContext(traceparent: $0) } ?? TraceContext(of: id)
   }
 
   /// Decodes a text column whose values a check constraint lists.

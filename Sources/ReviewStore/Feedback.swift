@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import PostgresClient
+package import Primitives
 package import Reviews
 
 /// An entry of the feedback's outbox that this process tells now.

@@ -1,3 +1,4 @@
+internal import Primitives
 internal import Reviews
 
 /// Conditions that more than one statement needs, written once.

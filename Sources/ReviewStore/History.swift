@@ -1,6 +1,7 @@
 package import FoundationEssentials
 internal import PostgresClient
-package import Reviews
+package import Primitives
+internal import Reviews
 
 /// What happened in one minute.
 package struct FlowMinute: Sendable, Equatable {

@@ -1,7 +1,8 @@
 internal import FoundationEssentials
 internal import Logging
 package import PostgresClient
-package import Reviews
+package import Primitives
+internal import Reviews
 
 /// One start of a process that claims or leases. Its identity is random, so that nothing is mistaken after a restart.
 package struct Holder: Sendable {

@@ -1,5 +1,6 @@
 package import FoundationEssentials
 internal import PostgresClient
+package import Primitives
 package import Reviews
 
 /// An integration as an operator adds it. Of one platform an owner has one for each installation (GitHub) or instance (GitLab),

@@ -1,5 +1,6 @@
 package import FoundationEssentials
 internal import PostgresClient
+package import Primitives
 package import Reviews
 
 /// One lease of a review: what every write of its holder repeats. Without its end a second lease of the same process would pass

@@ -1,6 +1,7 @@
 package import FoundationEssentials
 internal import Logging
 internal import PostgresClient
+internal import Primitives
 internal import Reviews
 
 /// A transaction that is not Baton's (a person in psql, a migration, a backup) has locked a review: nothing was written.

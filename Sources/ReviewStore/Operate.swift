@@ -1,5 +1,6 @@
 package import FoundationEssentials
 internal import PostgresClient
+internal import Primitives
 package import Reviews
 
 /// Which reviews a list shows.

@@ -1,6 +1,7 @@
 package import FoundationEssentials
 internal import PostgresClient
-package import Reviews
+package import Primitives
+internal import Reviews
 
 /// Something that the worker has to be notified of until it accepts it, or it is given up.
 package struct OutboxEntry: Sendable, Equatable {

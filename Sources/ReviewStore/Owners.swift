@@ -2,7 +2,7 @@ internal import PostgresClient
 package import Reviews
 
 /// An owner's limit and load.
-package struct OwnerLoad: Sendable, Codable, Equatable {
+package struct OwnerSummary: Sendable, Codable, Equatable {
   package var owner: Owner
   /// nil: BATON_OWNER_LIMIT.
   package var limit: Int?
@@ -56,9 +56,9 @@ extension ReviewStore {
     """)
 
   /// The owners with their load, the busiest first.
-  package func owners(limit: Int) async throws -> [OwnerLoad] {
+  package func owners(limit: Int) async throws -> [OwnerSummary] {
     try await pool.query(Self.listOwners, [Int32(clamping: limit)]).map { row in
-      OwnerLoad(
+      OwnerSummary(
         owner: Owner(
           type: try row.choice("owner_type", as: Owner.Kind.self), id: try row.decode("owner_id", as: String.self)),
         limit: try row.optional("max_concurrent", as: Int32.self).map { Int($0) },

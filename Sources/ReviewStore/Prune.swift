@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import PostgresClient
+internal import Primitives
 internal import Reviews
 
 /// How far a pass over the ended reviews has come, the first that ended first.

@@ -1,6 +1,7 @@
 package import FoundationEssentials
 internal import PostgresClient
-package import Reviews
+package import Primitives
+internal import Reviews
 
 /// Why the reaper publishes a queued review again.
 package enum ReapReason: String, Sendable, CaseIterable {

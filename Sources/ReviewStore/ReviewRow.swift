@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import PostgresClient
+internal import Primitives
 internal import Reviews
 
 extension Review {

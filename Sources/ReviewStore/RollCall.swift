@@ -1,6 +1,7 @@
 package import FoundationEssentials
 internal import PostgresClient
-package import Reviews
+package import Primitives
+internal import Reviews
 
 /// The proof that a ticket is lost, in three steps that any number of reapers and consumers take side by side:
 ///

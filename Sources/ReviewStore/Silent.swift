@@ -1,5 +1,6 @@
 package import FoundationEssentials
 internal import PostgresClient
+package import Primitives
 package import Reviews
 
 /// A review whose worker has been silent.

@@ -1,9 +1,10 @@
 package import FoundationEssentials
 internal import PostgresClient
+package import Primitives
 package import Reviews
 
 /// Why a review is not on its way, as the statements that would move it on judge it.
-package enum HoldUp: String, Sendable, CaseIterable {
+package enum BlockReason: String, Sendable, CaseIterable {
   /// Pending, and its time has not come: a retry's wait, or a rate limit's.
   case dueLater = "due_later"
   /// Pending, and available at `infinity`: never due by itself.
@@ -24,7 +25,7 @@ package enum HoldUp: String, Sendable, CaseIterable {
 }
 
 /// An owner with its limit and what it has waiting and under way.
-package struct OwnerStanding: Sendable, Equatable {
+package struct OwnerLoad: Sendable, Equatable {
   package var owner: Owner
   /// Its own, or BATON_OWNER_LIMIT.
   package var limit: Int
@@ -37,15 +38,15 @@ package struct OwnerStanding: Sendable, Equatable {
   package var nextDue: Timestamp?
   package var queued: Int
   package var running: Int
-  /// Why the due ones wait: ``HoldUp/paused``, ``HoldUp/limit`` or ``HoldUp/unclaimed``.
-  package var waiting: HoldUp
+  /// Why the due ones wait: ``BlockReason/paused``, ``BlockReason/limit`` or ``BlockReason/unclaimed``.
+  package var waiting: BlockReason
 
   package var active: Int { queued + running }
 }
 
 /// Queued or running reviews that are held up for one reason.
 package struct HeldUpReviews: Sendable, Equatable {
-  package var reason: HoldUp
+  package var reason: BlockReason
   package var count: Int
   /// Of the oldest.
   package var since: Timestamp
@@ -93,9 +94,9 @@ extension ReviewStore {
 
   /// The owners that have reviews which have not ended, the busiest first.
   /// - Parameter ownerLimit: BATON_OWNER_LIMIT.
-  package func liveOwners(ownerLimit: Int, limit: Int) async throws -> [OwnerStanding] {
+  package func liveOwners(ownerLimit: Int, limit: Int) async throws -> [OwnerLoad] {
     try await pool.query(Self.liveOwners, [Int32(clamping: ownerLimit), Int32(clamping: limit)]).map {
-      try OwnerStanding($0)
+      try OwnerLoad($0)
     }
   }
 
@@ -123,13 +124,13 @@ extension ReviewStore {
     """)
 
   /// One owner, also without live reviews; nil if there is no such owner.
-  package func standing(of owner: Owner, ownerLimit: Int) async throws -> OwnerStanding? {
+  package func load(of owner: Owner, ownerLimit: Int) async throws -> OwnerLoad? {
     try await pool.query(
       Self.oneOwner, [owner.type.rawValue, owner.id, Int32(clamping: ownerLimit)]
-    ).first.map { try OwnerStanding($0) }
+    ).first.map { try OwnerLoad($0) }
   }
 
-  static let heldUp = Statement(
+  static let blockReason = Statement(
     "held_up",
     """
     /* baton:held_up */
@@ -158,16 +159,16 @@ extension ReviewStore {
   /// The queued and running reviews that are held up, by reason: what the reaper is about to take, what no consumer is there for,
   /// and silent runs.
   /// - Parameter id: looks at one review only.
-  package func heldUp(_ times: ReapTimes, queue: String, only id: UUID? = nil) async throws -> [HeldUpReviews] {
+  package func blockReason(_ times: ReapTimes, queue: String, only id: UUID? = nil) async throws -> [HeldUpReviews] {
     try await pool.query(
-      Self.heldUp,
+      Self.blockReason,
       [
         times.holderTimeout.inSeconds, times.publishGrace.inSeconds, times.staleAfter.inSeconds, queue,
         times.runningTimeout.inSeconds, id,
       ]
     ).map { row in
       HeldUpReviews(
-        reason: try row.choice("reason", as: HoldUp.self), count: Int(try row.decode("rows", as: Int64.self)),
+        reason: try row.choice("reason", as: BlockReason.self), count: Int(try row.decode("rows", as: Int64.self)),
         since: try row.timestamp("since"), examples: try row.decode("examples", as: [UUID].self))
     }
   }
@@ -189,15 +190,15 @@ extension ReviewStore {
     """)
 
   /// Why a review is held up; nil if it is on its way, has ended, or does not exist.
-  package func holdUp(of id: UUID, _ times: ReapTimes, queue: String, ownerLimit: Int) async throws -> HoldUp? {
+  package func holdUp(of id: UUID, _ times: ReapTimes, queue: String, ownerLimit: Int) async throws -> BlockReason? {
     if let row = try await pool.query(Self.whyPending, [id, Int32(clamping: ownerLimit)]).first {
-      return try row.choice("reason", as: HoldUp.self)
+      return try row.choice("reason", as: BlockReason.self)
     }
-    return try await heldUp(times, queue: queue, only: id).first?.reason
+    return try await blockReason(times, queue: queue, only: id).first?.reason
   }
 }
 
-extension OwnerStanding {
+extension OwnerLoad {
   fileprivate init(_ row: PostgresRow) throws {
     self.init(
       owner: Owner(
@@ -206,6 +207,6 @@ extension OwnerStanding {
       due: Int(try row.decode("due", as: Int64.self)), dueSince: try row.optionalTimestamp("due_since"),
       later: Int(try row.decode("later", as: Int64.self)), nextDue: try row.optionalTimestamp("next_due"),
       queued: Int(try row.decode("queued", as: Int64.self)), running: Int(try row.decode("running", as: Int64.self)),
-      waiting: try row.choice("waiting", as: HoldUp.self))
+      waiting: try row.choice("waiting", as: BlockReason.self))
   }
 }

@@ -1,3 +1,5 @@
+internal import Primitives
+
 /// Why a review failed or was cancelled, and what the operator can do: the values of `code_reviews.error_code`.
 package enum ErrorCode: String, Sendable, CaseIterable, Codable {
   case configMissing = "config_missing"

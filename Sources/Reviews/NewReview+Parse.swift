@@ -1,4 +1,5 @@
 package import FoundationEssentials
+package import Primitives
 
 extension NewReview {
   /// The longest text of one field, in bytes; titles may be longer than names.

@@ -1,4 +1,5 @@
 package import FoundationEssentials
+package import Primitives
 
 /// A row of `code_reviews`: one pull request at one commit, and where its review stands.
 package struct Review: Sendable, Identifiable, Codable, Equatable {

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import Primitives
 
 /// What an owner has configured for its reviews: `agent_configs.config`, checked.
 package struct ReviewConfiguration: Sendable, Equatable {

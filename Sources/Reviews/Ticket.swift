@@ -1,4 +1,5 @@
 package import FoundationEssentials
+package import Primitives
 
 /// The message on the work queue: it says only which review and attempt may be ready; the row decides.
 ///

@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import NIOCore
+internal import Primitives
 internal import Reviews
 
 /// Changes fields of a JSON object that is about to be sent.

@@ -1,3 +1,4 @@
+internal import Primitives
 internal import Reviews
 
 /// A setting as the outside sees it, and how its text becomes a value.

@@ -1,6 +1,7 @@
 internal import AMQPClient
 internal import Certificates
 internal import PostgresClient
+internal import Primitives
 internal import Reviews
 
 /// URLs and hosts, checked by hand: the checks are few, and Foundation's URL accepts nearly everything.

@@ -1,5 +1,6 @@
 internal import Certificates
 internal import FoundationEssentials
+internal import Primitives
 internal import Reviews
 
 /// What is wrong with one value; the caller adds the setting's name, the value and an example.

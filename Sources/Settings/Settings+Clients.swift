@@ -1,6 +1,7 @@
 package import AMQPClient
 internal import Certificates
 package import PostgresClient
+internal import Primitives
 internal import Reviews
 
 // How the clients of Postgres and RabbitMQ are made: in one place, so that no command leaves out a certificate.

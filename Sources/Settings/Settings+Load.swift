@@ -1,4 +1,5 @@
 internal import Certificates
+internal import Primitives
 internal import Reviews
 
 extension Settings {

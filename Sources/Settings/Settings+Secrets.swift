@@ -1,4 +1,5 @@
-package import Reviews
+package import Primitives
+internal import Reviews
 
 extension Settings {
   /// Every secret of these settings as it could be printed: whole, and in its parts: a password within a URL, a line of a key.

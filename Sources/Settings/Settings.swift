@@ -1,5 +1,6 @@
 internal import Certificates
-package import Reviews
+package import Primitives
+internal import Reviews
 
 /// Every setting of Baton as a typed value, parsed once at the start (`load`). What a role cannot do without is optional
 /// here; the role asks for it by `require`.

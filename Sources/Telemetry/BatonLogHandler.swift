@@ -1,5 +1,6 @@
 internal import Glibc
 package import Logging
+internal import Primitives
 internal import Reviews
 
 /// Writes one line per record to standard error, by way of ``LogWriter``, which never blocks. Secrets are masked by a `Redactor`,

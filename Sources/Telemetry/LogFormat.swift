@@ -1,4 +1,5 @@
 internal import Logging
+internal import Primitives
 internal import Reviews
 
 /// How a log record is written.

@@ -1,6 +1,7 @@
 package import FoundationEssentials
 package import Logging
-package import Reviews
+package import Primitives
+internal import Reviews
 
 extension Logger.Metadata {
   /// What every line about a review carries: which one it is, and the trace that joins the lines of all roles.

@@ -1,5 +1,6 @@
 internal import Crypto
 package import FoundationEssentials
+internal import Primitives
 internal import Reviews
 
 /// The key that signs the tokens of status callbacks, derived from the encryption key so that neither gives the other away.

@@ -1,4 +1,5 @@
 package import FoundationEssentials
+internal import Primitives
 internal import Reviews
 
 /// The body of `POST /reviews/{id}/cancel`.

@@ -1,5 +1,6 @@
 package import FoundationEssentials
-package import Reviews
+package import Primitives
+internal import Reviews
 
 /// One thing that happened in a run.
 package struct RunEvent: Sendable, Codable, Equatable {

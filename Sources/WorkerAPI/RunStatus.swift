@@ -1,5 +1,6 @@
 package import FoundationEssentials
-package import Reviews
+package import Primitives
+internal import Reviews
 
 /// The answer of `GET /reviews/{id}`: the newest attempt that the worker knows, and where it stands.
 ///

@@ -1,4 +1,5 @@
 package import FoundationEssentials
+internal import Primitives
 package import Reviews
 
 /// The body of `POST /review`: everything that a worker needs to run one attempt of one review.

@@ -1,4 +1,5 @@
 package import FoundationEssentials
+internal import Primitives
 internal import Reviews
 
 /// The answer 202 of `POST /review`: the present status of the run, whether this start began it or an earlier one did.

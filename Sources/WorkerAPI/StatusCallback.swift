@@ -1,3 +1,4 @@
+internal import Primitives
 package import Reviews
 
 /// The body of `POST /api/internal/code-review-status/{id}`: what a worker reports to Baton about a run.

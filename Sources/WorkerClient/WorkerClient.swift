@@ -3,7 +3,8 @@ package import HTTPTrust
 package import Logging
 internal import NIOCore
 internal import NIOHTTP1
-package import Reviews
+package import Primitives
+internal import Reviews
 package import WorkerAPI
 
 /// Calls a worker; any answer, and any failure to get one, becomes a value that says what it means.

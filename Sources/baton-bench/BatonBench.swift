@@ -3,6 +3,7 @@ internal import Dispatching
 internal import FoundationEssentials
 internal import Logging
 internal import Platforms
+internal import Primitives
 internal import Reviews
 internal import Settings
 internal import Telemetry

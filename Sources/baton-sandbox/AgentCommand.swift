@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Glibc
+internal import Primitives
 internal import Reviews
 internal import Sandbox
 internal import WorkerAPI

@@ -31,11 +31,11 @@ struct PlatformsCommand: AsyncParsableCommand {
 
   func run() async throws {
     let logger = Logger(label: "baton-sandbox") { _ in SwiftLogNoOpLogHandler() }
-    let standIn = PlatformStandIn(port: port, latency: Self.latency, logger: logger) { port in
+    let fakePlatform = FakePlatform(port: port, latency: Self.latency, logger: logger) { port in
       StandardOutput.line("listening on http://127.0.0.1:\(port)")
     }
     let group = ServiceGroup(
-      services: [standIn], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+      services: [fakePlatform], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
     if untilInputEnds { Self.stopAtEndOfInput(group) }
     try await group.run()
   }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Primitives
 internal import Reviews
 internal import Sandbox
 
@@ -17,7 +18,7 @@ struct PullRequestsCommand: ParsableCommand {
 
   /// Those of GitLab need an integration that names the stand-in.
   func run() throws {
-    for pullRequest in PlatformStandIn.pullRequests() where pullRequest.isOpen && pullRequest.platform == .github {
+    for pullRequest in FakePlatform.pullRequests() where pullRequest.isOpen && pullRequest.platform == .github {
       StandardOutput.line(String(decoding: try JSONCoding.encode(pullRequest.review(owner: owner)), as: UTF8.self))
     }
   }

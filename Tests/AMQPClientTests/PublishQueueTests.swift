@@ -1,4 +1,4 @@
-import Executors
+import PollExecutor
 import Testing
 
 @testable import AMQPClient

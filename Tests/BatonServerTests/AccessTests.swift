@@ -1,6 +1,7 @@
 import Foundation
 import HTTPTypes
 import NIOCore
+import Primitives
 import Reviews
 import Testing
 import WorkerAPI

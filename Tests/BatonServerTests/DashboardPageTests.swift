@@ -1,5 +1,6 @@
 import AMQPClient
 import Foundation
+import Primitives
 import ReviewQueue
 import Reviews
 import Support
@@ -36,14 +37,16 @@ struct DashboardPageTests {
         unacknowledged: 1, consumers: 1),
       queue: QueueFigures(name: text, ready: 1, consumers: 1, dead: 2),
       owners: [
-        OwnerStanding(
+        OwnerLoad(
           owner: owner, limit: 20, isPaused: true, due: 3, dueSince: now, later: 2, nextDue: now, queued: 3, running: 2,
           waiting: .paused),
-        OwnerStanding(
+        OwnerLoad(
           owner: owner, limit: 0, isPaused: false, due: 1, dueSince: Timestamp(microseconds: 0), later: 0, nextDue: nil,
           queued: 0, running: 0, waiting: .unclaimed),
       ],
-      heldUp: HoldUp.allCases.map { HeldUpReviews(reason: $0, count: 2, since: now, examples: [UUID(), UUID()]) },
+      blockReason: BlockReason.allCases.map {
+        HeldUpReviews(reason: $0, count: 2, since: now, examples: [UUID(), UUID()])
+      },
       failures: [
         FailureGroup(code: text, count: 2, lastAt: now, lastID: UUID(), lastMessage: text),
         FailureGroup(code: "agent_failed", count: 1, lastAt: now, lastID: UUID(), lastMessage: nil),
@@ -101,7 +104,7 @@ struct DashboardPageTests {
           ],
           holdUp: status == .pending ? .dueLater : nil,
           untold: PullRequestFeedback.Subject.allCases.map { subject in
-            UntoldFeedback(
+            UndeliveredFeedback(
               subject: subject, dueSince: Self.now, tries: 3, lastError: text, nextTry: Self.now,
               givenUpAt: subject == .gate ? Self.now : nil)
           },
@@ -190,7 +193,7 @@ struct DashboardPageTests {
     var overview = Self.overview("acme")
     #expect(overview.problems.first?.grade == .bad)
     #expect(overview.problems.map(\.grade) == overview.problems.map(\.grade).sorted())
-    overview.heldUp = []
+    overview.blockReason = []
     overview.queue?.dead = 0
     #expect(overview.problems.contains { $0.title == "2 pull requests could not be told of their reviews" })
     overview.givenUp = nil

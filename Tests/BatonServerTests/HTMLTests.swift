@@ -1,5 +1,6 @@
 import Foundation
 import FoundationXML
+import Primitives
 import Reviews
 import Testing
 

@@ -3,6 +3,7 @@ import HTTPKit
 import HTTPTypes
 import Logging
 import NIOCore
+import Primitives
 import Reviews
 import Support
 import Telemetry

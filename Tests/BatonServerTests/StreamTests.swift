@@ -2,6 +2,7 @@ import BatonServer
 import Foundation
 import Logging
 import PostgresClient
+import Primitives
 import ReviewStore
 import Reviews
 import ServiceLifecycle

@@ -1,3 +1,4 @@
+import Primitives
 import Reviews
 import Testing
 

@@ -9,7 +9,7 @@ struct BrokerTests {
   @Test("a broker that is killed and started again: nothing is lost and nothing runs twice")
   func crash() async throws {
     try await withBroker { broker, url in
-      try await withPlant(settings: ["BATON_AMQP_URL": url, "BATON_OWNER_LIMIT": "100"]) { plant in
+      try await withTestCluster(settings: ["BATON_AMQP_URL": url, "BATON_OWNER_LIMIT": "100"]) { plant in
         // RabbitMQ 3.10 writes the name of a new quorum queue down with a delay: one that is killed within a second of the
         // declaration comes back with the queue, but without the queue's log, and never elects its leader. This has it written.
         try await broker.control("stop_app")
@@ -41,7 +41,7 @@ struct BrokerTests {
       try await broker.control(
         "eval",
         "application:set_env(rabbit, consumer_timeout, 2000), application:set_env(rabbit, channel_tick_interval, 500).")
-      try await withPlant(latency: .seconds(4), settings: ["BATON_AMQP_URL": url]) { plant in
+      try await withTestCluster(latency: .seconds(4), settings: ["BATON_AMQP_URL": url]) { plant in
         let processes = [try await plant.start("produce"), try await plant.start("consume")]
         let ids = try await plant.test.insert(8)
         try await eventually("all dispatched") { try await plant.dispatchedCount() == ids.count }
@@ -61,7 +61,8 @@ struct BrokerTests {
   )
   func refusingQueue() async throws {
     try await withBroker { broker, url in
-      try await withPlant(latency: .zero, settings: ["BATON_AMQP_URL": url, "BATON_OWNER_LIMIT": "100"]) { plant in
+      try await withTestCluster(latency: .zero, settings: ["BATON_AMQP_URL": url, "BATON_OWNER_LIMIT": "100"]) {
+        plant in
         let queue = try #require(plant.settings["BATON_QUEUE"])
         try await broker.control(
           "set_policy", "full", "^\(queue)$", #"{"max-length":1,"overflow":"reject-publish"}"#, "--apply-to", "queues")
@@ -92,7 +93,8 @@ struct BrokerTests {
   @Test("a consumer that is connected but gets nothing notices by itself, and rebuilds")
   func silent() async throws {
     try await withBroker { broker, url in
-      try await withPlant(latency: .zero, settings: ["BATON_AMQP_URL": url, "BATON_OWNER_LIMIT": "100"]) { plant in
+      try await withTestCluster(latency: .zero, settings: ["BATON_AMQP_URL": url, "BATON_OWNER_LIMIT": "100"]) {
+        plant in
         let consumer = try await plant.start("consume", "--prefetch", "1")
         // The consumer's channel at the broker stands still; its connection answers, heartbeats included.
         let channels = "P || P <- rabbit_channel:list()"

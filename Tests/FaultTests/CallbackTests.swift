@@ -1,5 +1,6 @@
 import Foundation
 import PostgresClient
+import Primitives
 import Reviews
 import Support
 import Testing
@@ -14,7 +15,7 @@ struct CallbackTests {
       "BATON_OWNER_LIMIT": "1", "BATON_POLL_INTERVAL": "1h", "BATON_HTTP_PORT": "\(port)",
       "BATON_CALLBACK_SECRET": "c4llback",
     ]
-    try await withPlant(latency: .zero, settings: settings) { plant in
+    try await withTestCluster(latency: .zero, settings: settings) { plant in
       let ids = try await plant.test.insert(2)
       let (server, _) = try await plant.listen("serve")
       let producer = try await plant.start("produce")

@@ -1,5 +1,6 @@
 import Foundation
 import PostgresClient
+import Primitives
 import Reviews
 import Support
 import Testing
@@ -8,7 +9,7 @@ import Testing
 struct CancelTests {
   @Test("cancelled during the POST: the row stays cancelled, the worker is told, and a retry really runs again")
   func duringThePost() async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       let id = try await plant.test.insert(1)[0]
       plant.worker.then(for: id, .slow(.seconds(2)))
       let producer = try await plant.start("produce")
@@ -41,7 +42,7 @@ struct CancelTests {
 
   @Test("cancelled by the API: the worker is told of each once, by two servers, woken, and with no reaper running")
   func withoutReaper() async throws {
-    try await withPlant(latency: .zero) { plant in
+    try await withTestCluster(latency: .zero) { plant in
       let ids = try await plant.test.insert(20)
       let roles = [try await plant.start("produce"), try await plant.start("consume")]
       try await eventually("all are dispatched") { try await plant.dispatchedCount() == ids.count }
@@ -55,7 +56,7 @@ struct CancelTests {
         serving.settings["BATON_HTTP_PORT"] = "\(port)"
         servers.append(try await serving.listen("serve").process)
       }
-      let client = RawHTTPClient(port: port, bearer: Plant.apiToken)
+      let client = RawHTTPClient(port: port, bearer: TestCluster.apiToken)
       for id in ids {
         let reply = try await client.send("POST", "/api/reviews/\(id.lowercase)/cancel")
         #expect(reply.status == 202, "\(reply.body)")
@@ -70,7 +71,7 @@ struct CancelTests {
 
   @Test("cancelled while its payload is prepared: it never reaches the worker")
   func duringPreparation() async throws {
-    try await withPlant(latency: .seconds(2)) { plant in
+    try await withTestCluster(latency: .seconds(2)) { plant in
       let id = try await plant.test.insert(1)[0]
       let producer = try await plant.start("produce")
       let consumer = try await plant.start("consume")

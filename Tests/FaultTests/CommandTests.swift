@@ -1,6 +1,7 @@
 import AMQPClient
 import Foundation
 import PostgresClient
+import Primitives
 import ReviewStore
 import Reviews
 import Support
@@ -39,7 +40,7 @@ struct CommandTests {
 
   @Test("a queue that is declared otherwise ends with 78 and names the argument")
   func otherQueue() async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       // The dead-letter queue exists without a delivery limit: as a work queue it is declared otherwise.
       var settings = plant.settings
       settings["BATON_QUEUE"] = "baton.dead"
@@ -51,7 +52,7 @@ struct CommandTests {
 
   @Test("what the broker refuses ends with the status and the advice of its cause")
   func refusals() async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       let control = try postgresTestVariable("BATON_TEST_BROKER_CTL")
       let name = uniqueName("refused")
       let port = try #require(
@@ -93,7 +94,7 @@ struct CommandTests {
 
   @Test("malformed lines are named by number, and the good ones are submitted")
   func submit() async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       let good =
         #"{"owner":{"type":"org","id":"acme"},"platform":"github","repoFullName":"acme/shop","prNumber":1,"#
         + #""prUrl":"https://github.com/acme/shop/pull/1","prTitle":"T","prAuthor":"ada","baseRef":"main","headRef":"f","headSha":"0123abcd"}"#
@@ -112,7 +113,7 @@ struct CommandTests {
   @Test(
     "a line that names another owner's integration is refused by its number and field, and the others are submitted")
   func foreignIntegration() async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       try await plant.addIntegration()
       let id = try await plant.test.sql("SELECT id FROM platform_integrations")[0].decode(0, as: UUID.self).lowercase
       func line(_ owner: String) -> String {
@@ -135,7 +136,7 @@ struct CommandTests {
 
   @Test("produce --once publishes what is due, and reap prints one line of counts")
   func once() async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       _ = try await plant.test.insert(3)
       let produced = try await plant.run("produce", "--once")
       #expect(produced.status == 0)

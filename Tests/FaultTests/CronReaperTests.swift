@@ -11,7 +11,7 @@ struct CronReaperTests {
   func metrics() async throws {
     let port = try BrokerServer.freePort()
     let settings = ["BATON_RUNNING_TIMEOUT": "1s", "BATON_HTTP_PORT": "\(port)"]
-    try await withPlant(latency: .zero, settings: settings) { plant in
+    try await withTestCluster(latency: .zero, settings: settings) { plant in
       let ids = try await plant.test.insert(2)
       let (server, _) = try await plant.listen("serve")
       let roles = [server, try await plant.start("produce"), try await plant.start("consume")]

@@ -23,7 +23,7 @@ struct DatabaseTests {
     "Postgres fails with work in flight and comes back: nothing is lost, nothing runs twice, no attempt is used up",
     arguments: Outage.allCases)
   func outage(_ outage: Outage) async throws {
-    try await withPlant(settings: ["BATON_OWNER_LIMIT": "100"]) { plant in
+    try await withTestCluster(settings: ["BATON_OWNER_LIMIT": "100"]) { plant in
       plant.worker.then(.accept, .accept, .accept, .accept, .accept)
       // From here on the worker takes its time: a consumer whose work was done would have nothing to ask Postgres for, and
       // would not notice that it is unreachable.

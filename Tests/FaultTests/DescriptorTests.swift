@@ -1,5 +1,6 @@
 import Foundation
 import PostgresClient
+import Primitives
 import Reviews
 import Support
 import Testing
@@ -15,7 +16,7 @@ struct DescriptorTests {
     arguments: [40, 64, 128, 256])
   func roles(limit: Int) async throws {
     let port = try BrokerServer.freePort()
-    try await withPlant(
+    try await withTestCluster(
       latency: .milliseconds(20), settings: ["BATON_OWNER_LIMIT": "200", "BATON_HTTP_PORT": "\(port)"]
     ) {
       plant in
@@ -47,7 +48,7 @@ struct DescriptorTests {
   @Test("more clients than the limit allows wait to be accepted: the server keeps what it needs for Postgres")
   func crowd() async throws {
     let port = try BrokerServer.freePort()
-    try await withPlant(settings: ["BATON_HTTP_PORT": "\(port)"]) { plant in
+    try await withTestCluster(settings: ["BATON_HTTP_PORT": "\(port)"]) { plant in
       let server = try BatonProcess(["serve"], settings: plant.settings, openFileMax: 96)
       try await eventually("it listens") { server.output.contains("listening") }
       let crowd = try Crowd(port: port, count: 200)
@@ -91,7 +92,7 @@ struct DescriptorTests {
             group.addTask {
               for index in stride(from: lane, to: ids.count, by: 4) {
                 let outcome = await client.start(
-                  WorkerPlant.request(ids[index]).encode(), reviewID: ids[index], attempt: 1, trace: nil)
+                  WorkerTestCluster.request(ids[index]).encode(), reviewID: ids[index], attempt: 1, trace: nil)
                 if case .dispatched = outcome { continue }
                 Issue.record("\(ids[index]): \(outcome)")
               }

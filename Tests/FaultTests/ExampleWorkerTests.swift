@@ -1,4 +1,5 @@
 import Foundation
+import Primitives
 import Reviews
 import Support
 import Testing
@@ -44,7 +45,7 @@ struct ExampleWorkerTests {
       let worker = try client(port)
       func begin(_ id: UUID, attempt: Int) async -> DispatchOutcome {
         await worker.start(
-          WorkerPlant.request(id, attempt: attempt).encode(), reviewID: id, attempt: attempt, trace: nil)
+          WorkerTestCluster.request(id, attempt: attempt).encode(), reviewID: id, attempt: attempt, trace: nil)
       }
       func state(_ id: UUID) async -> RunState? {
         if case .known(let status) = await worker.status(of: id) { status.status } else { nil }
@@ -95,7 +96,7 @@ struct ExampleWorkerTests {
       let settings = [
         "BATON_HTTP_PORT": "\(serverPort)", "BATON_WORKER_URL": "http://127.0.0.1:\(workerPort)",
       ]
-      try await withPlant(settings: settings) { plant in
+      try await withTestCluster(settings: settings) { plant in
         let server = try await plant.listen("serve").process
         let worker = try await start(
           "grep -q reviewId && echo done", port: workerPort, folder: folder,

@@ -28,7 +28,7 @@ struct FailoverTests {
     let hosts = "127.0.0.1:\(pair.standby.port),127.0.0.1:\(pair.primary.port)"
     let server = "postgresql://postgres@\(hosts)/postgres"
     let port = try BrokerServer.freePort()
-    try await withPlant(
+    try await withTestCluster(
       latency: .milliseconds(50), on: server,
       settings: ["BATON_OWNER_LIMIT": "200", "BATON_HTTP_PORT": "\(port)"]
     ) { plant in

@@ -1,6 +1,7 @@
 import Foundation
 import Platforms
 import PostgresClient
+import Primitives
 import Reviews
 import Sandbox
 import Support
@@ -11,11 +12,11 @@ struct FeedbackTokenTests {
   @Test("baton serve alone renews a GitLab token that soon ends, stores it, and tells the merge request")
   func renewed() async throws {
     let settings = ["BATON_GITLAB_HOSTS": "127.0.0.1", "BATON_HTTP_PORT": "\(try BrokerServer.freePort())"]
-    try await withPlant(latency: .zero, settings: settings) { plant in
+    try await withTestCluster(latency: .zero, settings: settings) { plant in
       let cipher = TokenCipher(key: Array(repeating: 7, count: 32))
       let integration = UUID()
       let tomorrow = Date().addingTimeInterval(86_400).formatted(.iso8601).prefix(10)
-      plant.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: String(tomorrow)))
+      plant.fakePlatform.setToken("glpat-own", FakeToken(id: 7, expiresAt: String(tomorrow)))
       try await plant.test.pool.query(
         Statement(
           unprepared: """
@@ -35,11 +36,11 @@ struct FeedbackTokenTests {
             VALUES ('org', 'acme', 'gitlab', $1, 278964, 'acme/shop', 7, 'https://gitlab.com/acme/shop/-/merge_requests/7',
                     'Faster', 'ann', 'main', 'fast', '0a1b2c')
             """), [integration])
-      try await eventually("the merge request is told") { plant.standIn.feedback.map(\.state) == ["eyes"] }
+      try await eventually("the merge request is told") { plant.fakePlatform.feedback.map(\.state) == ["eyes"] }
       let row = try await plant.test.sql("SELECT token_ciphertext FROM platform_integrations")[0]
       let stored = try cipher.open(try row.decode(0, as: [UInt8].self), in: .token(of: integration)).reveal()
-      #expect(stored.hasPrefix("glpat-made-") && plant.standIn.token(stored)?.isRevoked == false)
-      #expect(plant.standIn.token("glpat-own")?.isRevoked == true)
+      #expect(stored.hasPrefix("glpat-made-") && plant.fakePlatform.token(stored)?.isRevoked == false)
+      #expect(plant.fakePlatform.token("glpat-own")?.isRevoked == true)
       server.signal(SIGTERM)
       #expect(await server.wait() == 0, "\(server.output)")
     }

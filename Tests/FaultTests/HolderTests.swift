@@ -13,12 +13,12 @@ struct HolderTests {
     "BATON_LEASE": "1h", "BATON_PREPARE_TIMEOUT": "1h", "BATON_PUBLISH_GRACE": "1h", "BATON_OWNER_LIMIT": "100",
   ]
 
-  private func leasedCount(_ plant: Plant) async throws -> Int {
+  private func leasedCount(_ plant: TestCluster) async throws -> Int {
     try await plant.count("code_reviews WHERE lease_owner IS NOT NULL AND dispatched_at IS NULL")
   }
 
   /// No lease was taken away, counted or not.
-  private func expectNoLoss(_ plant: Plant) async throws {
+  private func expectNoLoss(_ plant: TestCluster) async throws {
     #expect(try await plant.count("code_reviews WHERE lease_losses > 0 OR status = 'failed'") == 0)
     #expect(try await plant.count("review_transitions WHERE reason = 'republished: lease_expired'") == 0)
     #expect(plant.doubleRuns.isEmpty)
@@ -31,7 +31,7 @@ struct HolderTests {
 
   @Test("a consumer that cannot open its session again keeps what it has, takes nothing new, and says so in /readyz")
   func connectionLimit() async throws {
-    try await withPlant(latency: .seconds(5), settings: ["BATON_OWNER_LIMIT": "100"]) { plant in
+    try await withTestCluster(latency: .seconds(5), settings: ["BATON_OWNER_LIMIT": "100"]) { plant in
       let role = try await plant.test.addRole(connectionLimit: 20)
       let port = try BrokerServer.freePort()
       var limited = plant
@@ -79,7 +79,7 @@ struct HolderTests {
   func standstill() async throws {
     try await withOwnPostgres { server in
       let settings = ["BATON_LEASE": "3s", "BATON_OWNER_LIMIT": "100", "BATON_PUBLISH_GRACE": "1h"]
-      try await withPlant(latency: .seconds(5), on: server.url, settings: settings) { plant in
+      try await withTestCluster(latency: .seconds(5), on: server.url, settings: settings) { plant in
         let processes = [
           try await plant.start("consume", "--prefetch", "10"), try await plant.start("consume", "--prefetch", "10"),
           try await plant.start("produce"), try await plant.start("reap", "--interval", "1s"),
@@ -101,7 +101,7 @@ struct HolderTests {
   func restart() async throws {
     try await withOwnPostgres { server in
       let settings = ["BATON_LEASE": "3s", "BATON_OWNER_LIMIT": "100", "BATON_PUBLISH_GRACE": "1h"]
-      try await withPlant(latency: .seconds(5), on: server.url, settings: settings) { plant in
+      try await withTestCluster(latency: .seconds(5), on: server.url, settings: settings) { plant in
         let processes = [
           try await plant.start("consume", "--prefetch", "20"), try await plant.start("produce"),
           try await plant.start("reap", "--interval", "1s"), try await plant.start("reap", "--interval", "1s"),
@@ -120,7 +120,7 @@ struct HolderTests {
 
   @Test("a killed consumer's leases are free by its lock alone, and counted once")
   func killed() async throws {
-    try await withPlant(latency: .seconds(2), settings: Self.patient) { plant in
+    try await withTestCluster(latency: .seconds(2), settings: Self.patient) { plant in
       let producer = try await plant.start("produce")
       let victim = try await plant.start("consume")
       _ = try await plant.test.insert(5)
@@ -136,7 +136,7 @@ struct HolderTests {
 
   @Test("after everything was killed, one pass of cron's reaper takes what the dead had")
   func onePass() async throws {
-    try await withPlant(latency: .seconds(2), settings: Self.patient) { plant in
+    try await withTestCluster(latency: .seconds(2), settings: Self.patient) { plant in
       let killed = [try await plant.start("produce"), try await plant.start("consume")]
       _ = try await plant.test.insert(5)
       try await eventually("all are leased") { try await leasedCount(plant) == 5 }
@@ -153,7 +153,7 @@ struct HolderTests {
 
   @Test("a holder whose row was deleted is known again with its lock, and goes on")
   func pruned() async throws {
-    try await withPlant(latency: .zero, settings: Self.patient) { plant in
+    try await withTestCluster(latency: .zero, settings: Self.patient) { plant in
       let processes = [try await plant.start("produce"), try await plant.start("consume")]
       try await eventually("both have signed on") { try await plant.count("baton_holders WHERE backend_pid > 0") == 2 }
       try await plant.test.sql("DELETE FROM baton_holders")

@@ -1,4 +1,5 @@
 import Foundation
+import Primitives
 import Reviews
 import Support
 import Testing
@@ -105,8 +106,9 @@ struct HostileAgentTests {
     """
 
   @Test(
-    "runs kept apart see neither each other nor the worker, and harm neither", arguments: WorkerPlant.Isolation.real)
-  func runs(_ isolation: WorkerPlant.Isolation) async throws {
+    "runs kept apart see neither each other nor the worker, and harm neither",
+    arguments: WorkerTestCluster.Isolation.real)
+  func runs(_ isolation: WorkerTestCluster.Isolation) async throws {
     try await withWorker(agent: Self.intruder, settings: Self.secrets, isolation: isolation) { worker, sink in
       let (victim, intruder) = (UUID(), UUID())
       let name = victim.uuidString.lowercased()
@@ -114,7 +116,7 @@ struct HostileAgentTests {
       try await eventually("begun: \(worker.process.output)") { try await worker.messages(victim) == ["begun"] }
       for (file, text) in [
         ("worker", "\(worker.process.processID)"), ("victim", name),
-        ("pids", WorkerPlant.processes(of: victim).map { "\($0)" }.joined(separator: " ")),
+        ("pids", WorkerTestCluster.processes(of: victim).map { "\($0)" }.joined(separator: " ")),
       ] { try text.write(toFile: "\(worker.folder)/\(file)", atomically: true, encoding: .utf8) }
       _ = await worker.start(intruder, prompt: "the intruder's prompt")
       try await eventually("ended: \(worker.process.output)") { await worker.state(intruder)?.isTerminal == true }
@@ -127,7 +129,7 @@ struct HostileAgentTests {
         #expect(!loot.contains(trace), "\(trace)")
       }
       if isolation == .namespaces { #expect(!loot.contains(name)) }
-      try await eventually("nothing of the intruder is left") { WorkerPlant.processes(of: intruder).isEmpty }
+      try await eventually("nothing of the intruder is left") { WorkerTestCluster.processes(of: intruder).isEmpty }
       worker.touch("go")
       try await eventually("completed") { await worker.state(victim) == .completed }
       #expect(try await worker.messages(victim) == ["begun", "unharmed"])
@@ -145,7 +147,7 @@ struct HostileAgentTests {
       (["BATON_AGENT_ISOLATION": "container"], "none of off, namespaces, users"),
     ])
   func refused(_ settings: [String: String], _ reason: String) async throws {
-    let folder = WorkerPlant.Isolation.unprivileged.parent + "/baton-refused-\(UUID().uuidString)"
+    let folder = WorkerTestCluster.Isolation.unprivileged.parent + "/baton-refused-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     chmod(folder, 0o1777)
@@ -158,7 +160,7 @@ struct HostileAgentTests {
       ["worker", "--port", "0", "--concurrency", "4"],
       settings: [
         "BATON_WORKER_TOKEN": "t", "BATON_AGENT_COMMAND": "true", "BATON_WORKER_STATE": "\(folder)/state.sqlite",
-      ].merging(settings) { $1 }, through: WorkerPlant.Isolation.unprivileged.wrapper + noNamespaces)
+      ].merging(settings) { $1 }, through: WorkerTestCluster.Isolation.unprivileged.wrapper + noNamespaces)
     #expect(await process.wait() == 78, "\(process.output)")
     #expect(process.output.contains(reason) && !process.output.contains("listening"), "\(process.output)")
   }

@@ -16,8 +16,8 @@ struct IsolatedRunTests {
 
   @Test(
     "agents outlive a killed worker: the next one follows them with every line, and knows their exit status",
-    arguments: WorkerPlant.Isolation.real + [.unprivileged])
-  func adopts(_ isolation: WorkerPlant.Isolation) async throws {
+    arguments: WorkerTestCluster.Isolation.real + [.unprivileged])
+  func adopts(_ isolation: WorkerTestCluster.Isolation) async throws {
     try await withWorker(agent: Self.counting, isolation: isolation) { worker, sink in
       let ids = (0..<3).map { _ in UUID() }
       for id in ids { _ = await worker.start(id) }
@@ -43,8 +43,8 @@ struct IsolatedRunTests {
 
   @Test(
     "a cancel ends an agent that ignores TERM and what has left its session, also after a restart",
-    arguments: WorkerPlant.Isolation.real, [false, true])
-  func cancelled(_ isolation: WorkerPlant.Isolation, restarts: Bool) async throws {
+    arguments: WorkerTestCluster.Isolation.real, [false, true])
+  func cancelled(_ isolation: WorkerTestCluster.Isolation, restarts: Bool) async throws {
     let agent = """
       trap '' TERM; setsid sh -c 'trap "" TERM; while :; do sleep 0.1; done' & echo begun; while :; do sleep 0.1; done
       """
@@ -58,14 +58,14 @@ struct IsolatedRunTests {
       }
       #expect(await worker.client.cancel(id, reason: "superseded", attempt: 1) == .done(success: true))
       try await eventually("cancelled") { await worker.state(id) == .cancelled }
-      try await eventually("nothing is left") { WorkerPlant.processes(of: id).isEmpty }
+      try await eventually("nothing is left") { WorkerTestCluster.processes(of: id).isEmpty }
       try await eventually("told") { sink.statuses(of: id).last == .cancelled }
       #expect(await worker.stop() == 0)
     }
   }
 
-  @Test("an agent handles the TERM of its end, and its own word counts", arguments: WorkerPlant.Isolation.real)
-  func handlesTerm(_ isolation: WorkerPlant.Isolation) async throws {
+  @Test("an agent handles the TERM of its end, and its own word counts", arguments: WorkerTestCluster.Isolation.real)
+  func handlesTerm(_ isolation: WorkerTestCluster.Isolation) async throws {
     let agent = "trap 'echo bye; exit 0' TERM; echo begun; while :; do sleep 0.1; done"
     try await withWorker(agent: agent, isolation: isolation) { worker, _ in
       let id = UUID()
@@ -78,9 +78,10 @@ struct IsolatedRunTests {
     }
   }
 
-  @Test("the state and the agents' files are closed to all other users", arguments: WorkerPlant.Isolation.allCases)
-  func modes(_ isolation: WorkerPlant.Isolation) async throws {
-    guard isolation != .users || WorkerPlant.Isolation.real.contains(.users) else { return }
+  @Test(
+    "the state and the agents' files are closed to all other users", arguments: WorkerTestCluster.Isolation.allCases)
+  func modes(_ isolation: WorkerTestCluster.Isolation) async throws {
+    guard isolation != .users || WorkerTestCluster.Isolation.real.contains(.users) else { return }
     let agent = "echo begun; until [ -e FOLDER/go ]; do sleep 0.05; done"
     try await withWorker(agent: agent, isolation: isolation) { worker, _ in
       let id = UUID()
@@ -108,8 +109,8 @@ struct IsolatedRunTests {
 
   @Test(
     "an agent killed with its worker is lost, and of one that kills itself the signal is reported",
-    arguments: WorkerPlant.Isolation.real)
-  func killed(_ isolation: WorkerPlant.Isolation) async throws {
+    arguments: WorkerTestCluster.Isolation.real)
+  func killed(_ isolation: WorkerTestCluster.Isolation) async throws {
     let agent = "echo begun; [ -e FOLDER/first ] && kill -SEGV $$; >FOLDER/first; sleep 1000"
     try await withWorker(agent: agent, isolation: isolation) { worker, _ in
       let (lost, crashed) = (UUID(), UUID())
@@ -119,7 +120,7 @@ struct IsolatedRunTests {
       try await eventually("crashed") { await worker.state(crashed) == .failed }
       #expect(await worker.status(crashed)?.errorMessage?.hasPrefix("the agent was killed by signal 11") == true)
       await worker.process.die()
-      for pid in WorkerPlant.processes(of: lost) { kill(pid, SIGKILL) }
+      for pid in WorkerTestCluster.processes(of: lost) { kill(pid, SIGKILL) }
       try await worker.restart()
       try await eventually("lost") { await worker.state(lost) == .failed }
       #expect(await worker.status(lost)?.errorMessage?.contains("the worker was restarted") == true)
@@ -129,8 +130,8 @@ struct IsolatedRunTests {
 
   @Test(
     "an agent whose shell was killed leaves nothing behind, without any right as well",
-    arguments: [WorkerPlant.Isolation.off, .unprivileged])
-  func leaderKilled(_ isolation: WorkerPlant.Isolation) async throws {
+    arguments: [WorkerTestCluster.Isolation.off, .unprivileged])
+  func leaderKilled(_ isolation: WorkerTestCluster.Isolation) async throws {
     try await withWorker(agent: "echo $$ >>FOLDER/pids; echo begun; sleep 1000", isolation: isolation) { worker, _ in
       let id = UUID()
       _ = await worker.start(id)
@@ -139,15 +140,15 @@ struct IsolatedRunTests {
       #expect(leader > 1)
       kill(leader, SIGKILL)
       try await eventually("ended") { await worker.state(id) == .failed }
-      try await eventually("nothing is left") { WorkerPlant.processes(of: id).isEmpty }
+      try await eventually("nothing is left") { WorkerTestCluster.processes(of: id).isEmpty }
       #expect(await worker.stop() == 0)
     }
   }
 
   @Test(
     "what a run leaves in its temporary folder goes with it, also what it has protected",
-    arguments: WorkerPlant.Isolation.real)
-  func temporary(_ isolation: WorkerPlant.Isolation) async throws {
+    arguments: WorkerTestCluster.Isolation.real)
+  func temporary(_ isolation: WorkerTestCluster.Isolation) async throws {
     let agent = "cd \"$TMPDIR\" && mkdir -p a/b && echo x >a/b/c && chmod 555 a/b a && echo kept"
     try await withWorker(agent: agent, isolation: isolation) { worker, _ in
       let id = UUID()

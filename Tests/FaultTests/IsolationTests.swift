@@ -1,6 +1,7 @@
 import AMQPClient
 import Foundation
 import PostgresClient
+import Primitives
 import ReviewQueue
 import ReviewStore
 import Reviews
@@ -11,7 +12,7 @@ import WorkerAPI
 @Suite("One bad row, lock or answer costs only itself", .timeLimit(.minutes(5)))
 struct IsolationTests {
   /// Claims and publishes reviews, and stops the producer: no consumer runs yet.
-  private func publish(_ count: Int, _ plant: Plant) async throws -> [UUID] {
+  private func publish(_ count: Int, _ plant: TestCluster) async throws -> [UUID] {
     let producer = try await plant.start("produce")
     let ids = try await plant.test.insert(count)
     try await eventually("all published") {
@@ -23,7 +24,7 @@ struct IsolationTests {
   }
 
   /// Runs the body while a person in psql has locked what the statement says.
-  private func whileLocked(_ sql: String, _ plant: Plant, _ body: () async throws -> Void) async throws {
+  private func whileLocked(_ sql: String, _ plant: TestCluster, _ body: () async throws -> Void) async throws {
     let person = try await PostgresConnection.connect(
       testConfiguration(plant.test.conninfo), logger: .postgresTests)
     try await person.withTransaction { person in
@@ -61,7 +62,7 @@ struct IsolationTests {
   @Test(
     "a locked row waits alone and is named; the others are dispatched, it is not taken for lost, and follows at once")
   func lockedRow() async throws {
-    try await withPlant(latency: .zero, settings: ["BATON_OWNER_LIMIT": "100"]) { plant in
+    try await withTestCluster(latency: .zero, settings: ["BATON_OWNER_LIMIT": "100"]) { plant in
       let ids = try await publish(40, plant)
       var processes: [BatonProcess] = []
       try await whileLocked("SELECT FROM code_reviews WHERE id = '\(ids[7])' FOR UPDATE", plant) {
@@ -83,7 +84,7 @@ struct IsolationTests {
 
   @Test("rows locked while their worker is called are recorded later, and hold up no other's record")
   func lockedRecord() async throws {
-    try await withPlant(latency: .zero, settings: ["BATON_OWNER_LIMIT": "100"]) { plant in
+    try await withTestCluster(latency: .zero, settings: ["BATON_OWNER_LIMIT": "100"]) { plant in
       plant.worker.otherwise = .slow(.seconds(2))
       _ = try await publish(20, plant)
       let consumer = try await plant.start("consume")
@@ -103,7 +104,7 @@ struct IsolationTests {
 
   @Test("a row that breaks its batch's statement is left alone and named; the others go on")
   func brokenRow() async throws {
-    try await withPlant(latency: .zero, settings: ["BATON_OWNER_LIMIT": "100"]) { plant in
+    try await withTestCluster(latency: .zero, settings: ["BATON_OWNER_LIMIT": "100"]) { plant in
       let ids = try await publish(20, plant)
       // By hand, without the constraint: one more loss is more than the column can hold.
       try await plant.test.sql("ALTER TABLE code_reviews DROP CONSTRAINT code_reviews_small_counters")
@@ -123,7 +124,7 @@ struct IsolationTests {
 
   @Test("a row of a newer version is given back with its reason, and dispatched when it can be read")
   func unreadableRow() async throws {
-    try await withPlant(latency: .zero, settings: ["BATON_OWNER_LIMIT": "100"]) { plant in
+    try await withTestCluster(latency: .zero, settings: ["BATON_OWNER_LIMIT": "100"]) { plant in
       let ids = try await publish(10, plant)
       try await plant.test.sql("ALTER TABLE code_reviews DROP CONSTRAINT code_reviews_platform_check")
       try await plant.test.sql("UPDATE code_reviews SET platform = 'gitea' WHERE id = '\(ids[3])'")
@@ -146,7 +147,7 @@ struct IsolationTests {
 
   @Test("a locked table is an outage: what it gives back, however often, never adds up to a dead letter")
   func lockedTable() async throws {
-    try await withPlant(latency: .zero) { plant in
+    try await withTestCluster(latency: .zero) { plant in
       let id = try await publish(1, plant)[0]
       let queue = try #require(plant.settings["BATON_QUEUE"])
       var processes: [BatonProcess] = []
@@ -171,7 +172,7 @@ struct IsolationTests {
 
   @Test("a ticket that the broker has given up is replaced: the row carries the review")
   func deadTicket() async throws {
-    try await withPlant(latency: .zero) { plant in
+    try await withTestCluster(latency: .zero) { plant in
       let id = try await publish(1, plant)[0]
       try await deliver(21, from: try #require(plant.settings["BATON_QUEUE"]))
       try await eventually("it is a dead letter") { try await isDead(id) }
@@ -193,7 +194,7 @@ struct IsolationTests {
   func front(_ front: ScriptedFront) async throws {
     let port = try BrokerServer.freePort()
     let settings = ["BATON_RETRY_BASE": "100ms", "BATON_RETRY_MAX": "1s", "BATON_METRICS_PORT": "\(port)"]
-    try await withPlant(latency: .zero, settings: settings) { plant in
+    try await withTestCluster(latency: .zero, settings: settings) { plant in
       plant.worker.front = front
       var other = plant
       other.settings["BATON_METRICS_PORT"] = nil
@@ -224,7 +225,7 @@ struct IsolationTests {
   @Test("a 404 of something in front of the worker loses no run; the worker's own does")
   func frontOfRun() async throws {
     let settings = ["BATON_RUNNING_TIMEOUT": "300ms"]
-    try await withPlant(latency: .zero, settings: settings) { plant in
+    try await withTestCluster(latency: .zero, settings: settings) { plant in
       let id = try await publish(1, plant)[0]
       let consumer = try await plant.start("consume")
       try await eventually("dispatched") { try await plant.dispatchedCount() == 1 }
@@ -249,7 +250,7 @@ struct IsolationTests {
 
   @Test("a configuration over the limit fails its owner's reviews with its size, and is not read")
   func largeConfiguration() async throws {
-    try await withPlant(latency: .zero) { plant in
+    try await withTestCluster(latency: .zero) { plant in
       let id = try await plant.test.insert(1)[0]
       // As from before the limit.
       try await plant.test.sql("ALTER TABLE agent_configs DROP CONSTRAINT agent_configs_size")

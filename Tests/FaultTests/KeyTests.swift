@@ -1,6 +1,7 @@
 import Foundation
 import Platforms
 import PostgresClient
+import Primitives
 import ReviewStore
 import Reviews
 import Sandbox
@@ -11,7 +12,7 @@ import Testing
 struct KeyTests {
   @Test("a consumer with a wrong key takes nothing, fails nothing and says so; another one has the reviews")
   func wrongKey() async throws {
-    try await withPlant(latency: .zero) { plant in
+    try await withTestCluster(latency: .zero) { plant in
       let integration = try await plant.addToken(.key(7))
       let port = try BrokerServer.freePort()
       let wrong = try await plant.start(
@@ -35,7 +36,7 @@ struct KeyTests {
 
   @Test("a consumer whose key fits again takes deliveries again")
   func fitsAgain() async throws {
-    try await withPlant(latency: .zero) { plant in
+    try await withTestCluster(latency: .zero) { plant in
       let integration = try await plant.addToken(.key(8))
       let processes = [try await plant.start("produce"), try await plant.start("consume")]
       try await eventually("it waits") { processes[1].output.contains("taking no deliveries until the key fits") }
@@ -48,7 +49,7 @@ struct KeyTests {
 
   @Test("a damaged row fails its own review, a row of a lost key waits for the operator, and others run on")
   func rows() async throws {
-    try await withPlant(latency: .zero) { plant in
+    try await withTestCluster(latency: .zero) { plant in
       let fine = try await plant.addToken(.key(7))
       let damaged = try await plant.addToken(.damaged(7))
       let orphan = try await plant.addToken(.key(9))
@@ -80,7 +81,7 @@ struct KeyTests {
   @Test("feedback waits for its key, however long, and is sent once the key is there")
   func feedback() async throws {
     let settings = ["BATON_HTTP_PORT": "\(try BrokerServer.freePort())"]
-    try await withPlant(latency: .zero, settings: settings) { plant in
+    try await withTestCluster(latency: .zero, settings: settings) { plant in
       let integration = try await plant.addToken(.key(9))
       let server = try await plant.start("serve")
       _ = try await plant.insert(1, naming: integration)
@@ -98,7 +99,7 @@ struct KeyTests {
       let both = ["BATON_ENCRYPTION_KEY": "\(KeyBytes(7).base64),\(KeyBytes(9).base64)"]
       let again = try await plant.start("serve", settings: both)
       try await plant.test.sql("UPDATE baton_feedback SET due_at = now()")
-      try await eventually("told") { plant.standIn.feedback.map(\.state) == ["eyes"] }
+      try await eventually("told") { plant.fakePlatform.feedback.map(\.state) == ["eyes"] }
       try await plant.stop(again)
     }
   }
@@ -134,7 +135,7 @@ enum StoredToken {
   }
 }
 
-extension Plant {
+extension TestCluster {
   /// An integration of `org:acme` with a token of GitHub.
   func addToken(_ token: StoredToken) async throws -> UUID {
     let id = UUID()

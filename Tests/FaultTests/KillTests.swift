@@ -15,7 +15,7 @@ struct KillTests {
     "the work of a killed process is on its way again within 15 s, nothing is lost and nothing runs twice",
     arguments: Victim.allCases)
   func kill(_ victim: Victim) async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       var producer = try await plant.start("produce")
       var consumers = [
         try await plant.start("consume", "--prefetch", "8"), try await plant.start("consume", "--prefetch", "8"),
@@ -52,7 +52,7 @@ struct KillTests {
   @Test("SIGTERM under load: work in flight is finished, nothing is delivered again")
   func drain() async throws {
     let before = try await redeliveredCount()
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       let producer = try await plant.start("produce")
       let consumer = try await plant.start("consume", "--prefetch", "10")
       let ids = try await plant.test.insert(20)
@@ -77,7 +77,7 @@ struct KillTests {
 
   @Test("SIGTERM while the worker is silent: when the drain is over the review is handed back, as one that may run")
   func drainInCall() async throws {
-    try await withPlant(settings: ["BATON_DRAIN_TIMEOUT": "1s", "BATON_WORKER_TIMEOUT": "1h"]) { plant in
+    try await withTestCluster(settings: ["BATON_DRAIN_TIMEOUT": "1s", "BATON_WORKER_TIMEOUT": "1h"]) { plant in
       plant.worker.then(.hang)
       let producer = try await plant.start("produce")
       let consumer = try await plant.start("consume")
@@ -108,7 +108,7 @@ struct KillTests {
 
   @Test("a zombie that wakes up after its lease was taken writes nothing and starts nothing twice")
   func zombie() async throws {
-    try await withPlant(settings: ["BATON_LEASE": "2s"]) { plant in
+    try await withTestCluster(settings: ["BATON_LEASE": "2s"]) { plant in
       let producer = try await plant.start("produce")
       let zombie = try await plant.start("consume", "--prefetch", "20")
       _ = try await plant.test.insert(20)

@@ -1,6 +1,7 @@
 import AMQPClient
 import Foundation
 import PostgresClient
+import Primitives
 import ReviewStore
 import Reviews
 import Sandbox
@@ -11,7 +12,7 @@ import Testing
 @Suite("Least rights", .timeLimit(.minutes(5)))
 struct LeastPrivilegeTests {
   private struct System {
-    var plant: Plant
+    var plant: TestCluster
     let accounts: Accounts
     let admin: String
 
@@ -64,7 +65,7 @@ struct LeastPrivilegeTests {
     ]) { $1 }
     let result: Result<Void, any Error>
     do {
-      try await withPlant(latency: .milliseconds(20), settings: all) { plant in
+      try await withTestCluster(latency: .milliseconds(20), settings: all) { plant in
         let accounts = users.on(plant.test.conninfo)
         try await accounts.grantRoles(schema: "public")
         try await plant.test.pool.withConnection { connection in
@@ -125,7 +126,7 @@ struct LeastPrivilegeTests {
         body: Array(#"{"status":"completed","attempt":1,"gateResult":"pass"}"#.utf8))
       #expect(reply.status == 200, "\(reply.body)")
       try await eventually("the pull request has its feedback") {
-        let seen = Set(system.plant.standIn.feedback.map { "\($0.number) \($0.state)" })
+        let seen = Set(system.plant.fakePlatform.feedback.map { "\($0.number) \($0.state)" })
         return seen.isSuperset(of: ["1 eyes", "1 hooray", "2 eyes"])
       }
       #expect(

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Access to a real server", .timeLimit(.minutes(3)))
 struct LoginLinkTests {
-  private func withoutToken(_ plant: Plant) throws -> (Plant, RawHTTPClient) {
+  private func withoutToken(_ plant: TestCluster) throws -> (TestCluster, RawHTTPClient) {
     var plant = plant
     let port = try BrokerServer.freePort()
     plant.settings["BATON_API_TOKEN"] = nil
@@ -24,7 +24,7 @@ struct LoginLinkTests {
 
   @Test("without a token a server opens nothing, not even to its own machine, and its log has a link that works once")
   func closed() async throws {
-    try await withPlant { original in
+    try await withTestCluster { original in
       let (plant, client) = try withoutToken(original)
       let (server, _) = try await plant.listen("serve")
       for path in ["/", "/reviews", "/live", "/dead-letters", "/api/reviews", "/api/stats"] {
@@ -56,7 +56,7 @@ struct LoginLinkTests {
 
   @Test("a server that other machines reach warns of a token of its own making, and of plain text")
   func warnings() async throws {
-    try await withPlant { original in
+    try await withTestCluster { original in
       var (plant, _) = try withoutToken(original)
       plant.settings["BATON_HTTP_HOST"] = "0.0.0.0"
       let (server, _) = try await plant.listen("serve")
@@ -66,7 +66,7 @@ struct LoginLinkTests {
       #expect(server.output.contains("http://127.0.0.1:"))
       server.signal(SIGTERM)
       #expect(await server.wait() == 0)
-      plant.settings["BATON_API_TOKEN"] = Plant.apiToken
+      plant.settings["BATON_API_TOKEN"] = TestCluster.apiToken
       plant.settings["BATON_TRUSTED_PROXIES"] = "10.0.0.7"
       let (quiet, _) = try await plant.listen("serve")
       quiet.signal(SIGTERM)
@@ -78,7 +78,7 @@ struct LoginLinkTests {
 
   @Test("a short token is refused at the start, with status 78 and without the token", arguments: ["API", "READ"])
   func short(kind: String) async throws {
-    try await withPlant { original in
+    try await withTestCluster { original in
       let (plant, _) = try withoutToken(original)
       let outcome = try await plant.run("serve", settings: ["BATON_\(kind)_TOKEN": "s3cret-15-bytes"])
       #expect(outcome.status == 78 && outcome.output.contains("BATON_\(kind)_TOKEN"))
@@ -88,7 +88,7 @@ struct LoginLinkTests {
 
   @Test("the history names the account that cancels and retries by command")
   func account() async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       let id = try await plant.test.insert(1)[0]
       #expect(try await plant.run("cancel", id.uuidString).status == 0)
       let actor = try await plant.test.sql(

@@ -1,6 +1,7 @@
 import AMQPClient
 import Foundation
 import PostgresClient
+import Primitives
 import ReviewQueue
 import ReviewStore
 import Reviews
@@ -13,7 +14,7 @@ struct MessageTests {
   @Test(
     "poison goes to the dead letters with a reason and a time, where the dashboard shows it, and the consumer goes on")
   func poison() async throws {
-    try await withPlant(latency: .zero) { plant in
+    try await withTestCluster(latency: .zero) { plant in
       var plant = plant
       let queue = try #require(plant.settings["BATON_QUEUE"])
       let url = try #require(plant.settings["BATON_AMQP_URL"])
@@ -50,7 +51,7 @@ struct MessageTests {
       let port = try BrokerServer.freePort()
       plant.settings["BATON_HTTP_PORT"] = "\(port)"
       let (server, _) = try await plant.listen("serve")
-      let client = RawHTTPClient(port: port, bearer: Plant.apiToken)
+      let client = RawHTTPClient(port: port, bearer: TestCluster.apiToken)
       try await eventually("the page of dead letters") {
         try await client.send("GET", "/dead-letters").body.contains(marker)
       }
@@ -64,7 +65,7 @@ struct MessageTests {
 
   @Test("poison whose headers no dead letter can carry holds no slot: it goes without them, and the good reviews go on")
   func largeHeaders() async throws {
-    try await withPlant(latency: .zero) { plant in
+    try await withTestCluster(latency: .zero) { plant in
       let queue = try #require(plant.settings["BATON_QUEUE"])
       let url = try #require(plant.settings["BATON_AMQP_URL"])
       let publisher = AMQPPublisher(
@@ -103,7 +104,7 @@ struct MessageTests {
 
   @Test("a queue that was deleted with its tickets is declared again, and every review is dispatched")
   func deletedQueue() async throws {
-    try await withPlant(latency: .zero) { plant in
+    try await withTestCluster(latency: .zero) { plant in
       let producer = try await plant.start("produce")
       let ids = try await plant.test.insert(5)
       try await eventually("published") {
@@ -132,7 +133,7 @@ struct MessageTests {
   @Test("a full queue is filled up again as consumers take from it, without waiting for the poll")
   func fullQueue() async throws {
     let settings = ["BATON_MAX_QUEUE_DEPTH": "5", "BATON_POLL_INTERVAL": "10m", "BATON_OWNER_LIMIT": "1000"]
-    try await withPlant(latency: .zero, settings: settings) { plant in
+    try await withTestCluster(latency: .zero, settings: settings) { plant in
       let producer = try await plant.start("produce")
       let ids = try await plant.test.insert(60)
       try await eventually("the queue is full") {
@@ -156,7 +157,7 @@ struct MessageTests {
   @Test("an outage of the worker costs no review an attempt")
   func workerOutage() async throws {
     let settings = ["BATON_RETRY_BASE": "100ms", "BATON_RETRY_MAX": "1s"]
-    try await withPlant(latency: .zero, settings: settings) { plant in
+    try await withTestCluster(latency: .zero, settings: settings) { plant in
       let down = plant.settings.merging(["BATON_WORKER_URL": "http://127.0.0.1:1"]) { $1 }
       let producer = try await plant.start("produce")
       let lost = try BatonProcess(["consume"], settings: down)
@@ -182,7 +183,7 @@ struct MessageTests {
   @Test("a worker that only ever answers with its own failure, and says nothing by its GET, is not asked for ever")
   func failingWorker() async throws {
     let settings = ["BATON_MAX_ATTEMPTS": "3", "BATON_RETRY_BASE": "100ms"]
-    try await withPlant(latency: .zero, settings: settings) { plant in
+    try await withTestCluster(latency: .zero, settings: settings) { plant in
       plant.worker.lacksStatusRoute = true
       plant.worker.otherwise = .status(500, error: "no disk")
       let consumer = try await plant.start("consume")
@@ -202,7 +203,7 @@ struct MessageTests {
 
   @Test("a worker that takes the request and says nothing is asked, and runs the review once")
   func ambiguous() async throws {
-    try await withPlant(latency: .zero, settings: ["BATON_WORKER_TIMEOUT": "1s", "BATON_RETRY_BASE": "100ms"]) {
+    try await withTestCluster(latency: .zero, settings: ["BATON_WORKER_TIMEOUT": "1s", "BATON_RETRY_BASE": "100ms"]) {
       plant in
       plant.worker.then(.hangs(starting: true), .cutsAfterReading(starting: true), .cutAfterReading, .status(500))
       let producer = try await plant.start("produce")
@@ -222,8 +223,8 @@ struct MessageTests {
   @Test("an outage of GitHub costs no review an attempt, and GitLab's reviews go on meanwhile")
   func platformOutage() async throws {
     let settings = ["BATON_RETRY_BASE": "100ms", "BATON_RETRY_MAX": "1s", "BATON_GITLAB_HOSTS": "localhost"]
-    try await withPlant(latency: .zero, settings: settings) { plant in
-      plant.standIn.add(StandInFault(path: "/repos/", status: 503))
+    try await withTestCluster(latency: .zero, settings: settings) { plant in
+      plant.fakePlatform.add(FakeFault(path: "/repos/", status: 503))
       let producer = try await plant.start("produce")
       let consumer = try await plant.start("consume")
       let github = try await plant.test.insert(10)
@@ -244,7 +245,7 @@ struct MessageTests {
           FROM generate_series(1, 3) g
         """)
       try await eventually("GitLab's are dispatched") { try await plant.dispatchedCount() == 3 }
-      plant.standIn.clear()
+      plant.fakePlatform.clear()
       try await eventually("all dispatched") { try await plant.dispatchedCount() == github.count + 3 }
       let charged = try await plant.test.sql("SELECT sum(dispatch_failures + attempt - 1)::int FROM code_reviews")[0]
       #expect(try charged.decode(0, as: Int32.self) == 0)

@@ -7,7 +7,7 @@ import Testing
 struct PoisonReviewTests {
   @Test("suspects are prepared one at a time, and other reviews wait as pending, uncharged")
   func suspects() async throws {
-    try await withPlant(settings: ["BATON_OWNER_LIMIT": "100", "BATON_RETRY_BASE": "100ms"]) { plant in
+    try await withTestCluster(settings: ["BATON_OWNER_LIMIT": "100", "BATON_RETRY_BASE": "100ms"]) { plant in
       let ids = try await plant.test.insert(12)
       // As after three consumers that died while they held all of them.
       try await plant.test.sql("UPDATE code_reviews SET lease_losses = 3 WHERE pr_number <= 6")
@@ -28,7 +28,7 @@ struct PoisonReviewTests {
   @Test("a review that kills every consumer ends as exhausted, and costs no other its end")
   func poison() async throws {
     let settings = ["BATON_OWNER_LIMIT": "100", "BATON_RETRY_BASE": "100ms", "BATON_MAX_ATTEMPTS": "5"]
-    try await withPlant(latency: .milliseconds(500), settings: settings) { plant in
+    try await withTestCluster(latency: .milliseconds(500), settings: settings) { plant in
       let ids = try await plant.test.insert(8)
       let producer = try await plant.start("produce")
       let reaper = try await plant.start("reap", "--interval", "1s")

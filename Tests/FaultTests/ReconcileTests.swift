@@ -19,10 +19,10 @@ struct ReconcileTests {
 
   /// Runs the body with the producer, a consumer and a reaper that use the worker.
   private func withRoles(
-    agent: String, _ body: (Plant, WorkerPlant) async throws -> Void
+    agent: String, _ body: (TestCluster, WorkerTestCluster) async throws -> Void
   ) async throws {
     try await withWorker(agent: agent) { worker, _ in
-      try await withPlant(latency: .zero, settings: Self.times.merging(["BATON_WORKER_URL": worker.url]) { $1 }) {
+      try await withTestCluster(latency: .zero, settings: Self.times.merging(["BATON_WORKER_URL": worker.url]) { $1 }) {
         plant in
         let roles = [
           try await plant.start("produce"), try await plant.start("consume"),
@@ -90,7 +90,7 @@ struct ReconcileTests {
   @Test("a worker that forgot what had not begun is given it again")
   func forgotQueued() async throws {
     // The scripted worker begins nothing by itself, and never calls back.
-    try await withPlant(latency: .zero, settings: Self.times) { plant in
+    try await withTestCluster(latency: .zero, settings: Self.times) { plant in
       let roles = [
         try await plant.start("produce"), try await plant.start("consume"),
         try await plant.start("reap", "--interval", "200ms"),
@@ -112,7 +112,7 @@ struct ReconcileTests {
 
   @Test("a worker without the GET: nothing is taken as evidence, a start is repeated and changes nothing")
   func withoutStatus() async throws {
-    try await withPlant(latency: .zero, settings: Self.times) { plant in
+    try await withTestCluster(latency: .zero, settings: Self.times) { plant in
       plant.worker.lacksStatusRoute = true
       let roles = [
         try await plant.start("produce"), try await plant.start("consume"),

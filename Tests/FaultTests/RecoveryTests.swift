@@ -1,6 +1,7 @@
 import AMQPClient
 import Foundation
 import PostgresClient
+import Primitives
 import ReviewQueue
 import ReviewStore
 import Reviews
@@ -14,7 +15,7 @@ struct RecoveryTests {
   private static let silentCount = 400
 
   /// Silent runs, which the worker is to be asked about.
-  private func addSilentRuns(_ plant: Plant) async throws {
+  private func addSilentRuns(_ plant: TestCluster) async throws {
     let ids = try await plant.test.insert(Self.silentCount, owner: "silent")
     _ = try await plant.test.store.claim(limit: Self.silentCount, ownerLimit: Self.silentCount, by: Holder.ID())
     try await plant.test.sql(
@@ -25,7 +26,7 @@ struct RecoveryTests {
   }
 
   /// Claims of a producer that was killed before it could publish them.
-  private func addKilledClaims(_ plant: Plant, _ count: Int) async throws {
+  private func addKilledClaims(_ plant: TestCluster, _ count: Int) async throws {
     _ = try await plant.test.insert(count, owner: "killed")
     let claims = try await plant.test.store.claim(limit: count, ownerLimit: count, by: Holder.ID())
     #expect(claims.count == count)
@@ -38,7 +39,7 @@ struct RecoveryTests {
   @Test(
     "a hung worker and hundreds of silent runs: a killed producer's claims do not wait, and SIGTERM ends the reaper")
   func hungWorker() async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       plant.worker.hangsOnQuestions = true
       try await addSilentRuns(plant)
       let reaper = try await plant.start("reap", "--interval", "1s")
@@ -54,7 +55,7 @@ struct RecoveryTests {
 
   @Test("a hung worker gets only single probes; when it answers again, all are asked")
   func circuit() async throws {
-    try await withPlant(settings: ["BATON_WORKER_TIMEOUT": "100ms"]) { plant in
+    try await withTestCluster(settings: ["BATON_WORKER_TIMEOUT": "100ms"]) { plant in
       plant.worker.hangsOnQuestions = true
       try await addSilentRuns(plant)
       let reaper = try await plant.start("reap", "--interval", "200ms")
@@ -71,7 +72,7 @@ struct RecoveryTests {
   @Test("SIGTERM while a hung worker is notified of a cancel: the server ends, and the cancel is delivered by another")
   func hungCancel() async throws {
     let port = try BrokerServer.freePort()
-    try await withPlant(settings: ["BATON_WORKER_TIMEOUT": "1h", "BATON_HTTP_PORT": "\(port)"]) { plant in
+    try await withTestCluster(settings: ["BATON_WORKER_TIMEOUT": "1h", "BATON_HTTP_PORT": "\(port)"]) { plant in
       plant.worker.hangsOnQuestions = true
       let (server, _) = try await plant.listen("serve")
       let id = try await plant.test.insert(1)[0]
@@ -89,7 +90,7 @@ struct RecoveryTests {
 
   @Test("one pass with a hung worker: recovers, asks for a limited time, says what is left, and ends")
   func oneShot() async throws {
-    try await withPlant(settings: ["BATON_WORKER_TIMEOUT": "500ms"]) { plant in
+    try await withTestCluster(settings: ["BATON_WORKER_TIMEOUT": "500ms"]) { plant in
       plant.worker.hangsOnQuestions = true
       try await addSilentRuns(plant)
       try await addKilledClaims(plant, 20)
@@ -106,7 +107,7 @@ struct RecoveryTests {
     "a purged queue, with several consumers and reapers: every ticket is published again, and what consumers had is not",
     arguments: [false, true])
   func purge(isBusy: Bool) async throws {
-    try await withPlant(latency: .zero, settings: ["BATON_OWNER_LIMIT": "1000"]) { plant in
+    try await withTestCluster(latency: .zero, settings: ["BATON_OWNER_LIMIT": "1000"]) { plant in
       let queue = try #require(plant.settings["BATON_QUEUE"])
       var processes = [try await plant.start("produce")]
       let ids = try await plant.test.insert(20)
@@ -141,7 +142,7 @@ struct RecoveryTests {
 
   @Test("a consumer that stands still with tickets in its socket: they are not lost")
   func paused() async throws {
-    try await withPlant(latency: .zero, settings: ["BATON_LEASE": "2m"]) { plant in
+    try await withTestCluster(latency: .zero, settings: ["BATON_LEASE": "2m"]) { plant in
       let paused = try await plant.start("consume")
       let other = try await plant.start("consume")
       // Both consume; then one stands still before anything is published.
@@ -166,7 +167,7 @@ struct RecoveryTests {
 
   @Test("tickets that say they were claimed in 2099 or 1970 change nothing for other reviews")
   func foreignTimes() async throws {
-    try await withPlant(latency: .zero, settings: ["BATON_OWNER_LIMIT": "1000"]) { plant in
+    try await withTestCluster(latency: .zero, settings: ["BATON_OWNER_LIMIT": "1000"]) { plant in
       let queue = try #require(plant.settings["BATON_QUEUE"])
       let ids = try await plant.test.insert(3, owner: "forged")
       let claims = try await plant.test.store.claim(limit: 3, ownerLimit: 3, by: Holder.ID())
@@ -189,13 +190,13 @@ struct RecoveryTests {
     }
   }
 
-  private func purge(_ queue: String, _ plant: Plant) async throws {
+  private func purge(_ queue: String, _ plant: TestCluster) async throws {
     try await withConnection(plant) { connection in
       try await eventually("purged") { try await connection.purge(queue) > 0 }
     }
   }
 
-  private func publish(_ bodies: [String], to queue: String, _ plant: Plant) async throws {
+  private func publish(_ bodies: [String], to queue: String, _ plant: TestCluster) async throws {
     let publisher = AMQPPublisher(
       configuration: try AMQPConfiguration(urls: #require(plant.settings["BATON_AMQP_URL"]), connectionName: "test"),
       topology: Topology(), logger: .postgresTests)
@@ -210,7 +211,7 @@ struct RecoveryTests {
     _ = await publishing.result
   }
 
-  private func withConnection(_ plant: Plant, _ body: (AMQPConnection) async throws -> Void) async throws {
+  private func withConnection(_ plant: TestCluster, _ body: (AMQPConnection) async throws -> Void) async throws {
     let connection = try await AMQPConnection.connect(
       AMQPConfiguration(urls: #require(plant.settings["BATON_AMQP_URL"]), connectionName: "test"),
       logger: .postgresTests)

@@ -1,6 +1,7 @@
 import Foundation
 import Platforms
 import PostgresClient
+import Primitives
 import ReviewStore
 import Reviews
 import Support
@@ -22,7 +23,7 @@ struct RotationTests {
   )
   func encryptionKey() async throws {
     let port = try BrokerServer.freePort()
-    try await withPlant(
+    try await withTestCluster(
       latency: .milliseconds(20), settings: ["BATON_HTTP_PORT": "\(port)", "BATON_OWNER_LIMIT": "1000"]
     ) { plant in
       // As an upgrade finds it: in the former format.
@@ -82,7 +83,7 @@ struct RotationTests {
       "BATON_WORKER_STATE": folder.appendingPathComponent("worker.sqlite").path, "BATON_RETRY_BASE": "100ms",
       "BATON_RETRY_MAX": "500ms",
     ]
-    try await withPlant(latency: .zero, settings: settings) { plant in
+    try await withTestCluster(latency: .zero, settings: settings) { plant in
       let producer = try await plant.start("produce")
       var processes: [String: BatonProcess] = [:]
       var count: Int64 = 0
@@ -141,7 +142,7 @@ struct RotationTests {
 
   @Test("reseal refuses while an older release runs, counts without changing, names what does not open, and goes back")
   func reseal() async throws {
-    try await withPlant(latency: .zero) { plant in
+    try await withTestCluster(latency: .zero) { plant in
       try await plant.test.sql("UPDATE baton_sealing SET format = 1")
       let fine = try await plant.addToken(.former(7))
       let lost = try await plant.addToken(.key(9))

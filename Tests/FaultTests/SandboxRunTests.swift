@@ -8,7 +8,7 @@ import Testing
 struct SandboxRunTests {
   @Test("its reviews are made by an agent that reads the difference, and are dispatched once")
   func reviews() async throws {
-    try await withPlant(latency: .zero) { plant in
+    try await withTestCluster(latency: .zero) { plant in
       let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
       defer { try? FileManager.default.removeItem(atPath: folder) }

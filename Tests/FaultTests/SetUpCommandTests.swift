@@ -1,6 +1,7 @@
 import Foundation
 import Platforms
 import PostgresClient
+import Primitives
 import Reviews
 import Support
 import Testing
@@ -23,7 +24,7 @@ struct SetUpCommandTests {
 
   @Test("a GitLab token is stored so that only the key opens it, and is shown nowhere")
   func gitlab() async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       let added = try await withFile("glpat-hush\n") { path in
         try await plant.run("integration", "add", "org:acme", "--platform", "gitlab", "--token-file", path)
       }
@@ -44,7 +45,7 @@ struct SetUpCommandTests {
 
   @Test("an installation is added once, revoked, and comes back with its id")
   func github() async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       let arguments = ["integration", "add", "org:acme", "--platform", "github", "--installation-id", "4242"]
       func add(_ owner: String = "org:acme") async throws -> (status: Int32, output: String) {
         let process = try BatonProcess(arguments.map { $0 == "org:acme" ? owner : $0 }, settings: plant.settings)
@@ -66,7 +67,7 @@ struct SetUpCommandTests {
 
   @Test("a GitLab host that may not be called is refused, a missing key is a setting's fault")
   func refused() async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       try await withFile("glpat-hush") { path in
         for (address, word) in [("https://evil.example", "BATON_GITLAB_HOSTS"), ("http://gitlab.com", "without TLS")] {
           let host = try await plant.run(
@@ -87,7 +88,7 @@ struct SetUpCommandTests {
 
   @Test("a configuration is made, changed field by field, and shown; what is invalid changes nothing")
   func configuration() async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       let missing = try await plant.run("config", "show", "org:acme", "--platform", "github")
       #expect(missing.status == 1 && missing.output.contains("baton config set org:acme"), "\(missing.output)")
       let made = try await withFile(#"{"review_style":"strict","later":1}"#) { path in
@@ -114,7 +115,7 @@ struct SetUpCommandTests {
 
   @Test("prune deletes what ended long ago, and says how much")
   func prune() async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       _ = try await plant.test.insert(5)
       try await plant.test.sql(
         "UPDATE code_reviews SET status = 'cancelled', created_at = now() - interval '100 days' WHERE pr_number < 4")

@@ -38,7 +38,7 @@ struct StrangerTests {
     let settings = [
       "BATON_HTTP_PORT": "\(main)", "BATON_METRICS_PORT": "\(probes)", "BATON_GITHUB_WEBHOOK_SECRET": Self.secret,
     ]
-    try await withPlant(latency: .zero, settings: settings) { plant in
+    try await withTestCluster(latency: .zero, settings: settings) { plant in
       try await plant.addIntegration()
       let server = try await plant.start("serve")
       let (client, prober) = (RawHTTPClient(port: main), RawHTTPClient(port: probes))

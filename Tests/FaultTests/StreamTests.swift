@@ -38,7 +38,7 @@ struct StreamTests {
     redirected redirection: String, error: Any? = nil, signal ending: Int32 = SIGTERM,
     afterStart: () -> Void = {}
   ) async throws {
-    try await withPlant(settings: ["BATON_LOG_LEVEL": "debug"]) { plant in
+    try await withTestCluster(settings: ["BATON_LOG_LEVEL": "debug"]) { plant in
       let process = try shell("exec \"$BATON\" produce \(redirection)", plant.settings)
       if let error { process.standardError = error }
       let (ended, continuation) = AsyncStream.makeStream(of: (Process.TerminationReason, Int32).self)
@@ -81,7 +81,7 @@ struct StreamTests {
   @Test("SIGHUP drains a role like SIGTERM, unless it was started so that hang-ups do not concern it")
   func hangUp() async throws {
     try await produce(redirected: "2>/dev/null", signal: SIGHUP)
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       let process = try shell("trap '' HUP; exec \"$BATON\" produce 2>/dev/null", plant.settings)
       try process.run()
       _ = try await plant.test.insert(1)
@@ -99,7 +99,7 @@ struct StreamTests {
 
   @Test("results that cannot be written are an error that is named", arguments: [">/dev/full", ">&-"])
   func results(redirection: String) async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       _ = try await plant.test.insert(1)
       for command in ["list", "list --json", "queue"] {
         let (status, error) = try await run("exec \"$BATON\" \(command) \(redirection)", plant.settings)
@@ -111,7 +111,7 @@ struct StreamTests {
 
   @Test("a reader of the results that has read enough ends the command quietly, as SIGPIPE would")
   func enough() async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       _ = try await plant.test.insert(1_000)
       let (status, error) = try await run(
         "( \"$BATON\" list --json --limit 1000; echo $? >&2 ) | head -c 10 >/dev/null", plant.settings)

@@ -1,5 +1,6 @@
 import Foundation
 import PostgresClient
+import Primitives
 import Reviews
 import Support
 import Testing
@@ -24,10 +25,10 @@ struct TraceTests {
   )
   func oneTrace() async throws {
     let port = try BrokerServer.freePort()
-    try await withPlant(latency: .zero, settings: Self.settings.merging(["BATON_HTTP_PORT": "\(port)"]) { $1 }) {
+    try await withTestCluster(latency: .zero, settings: Self.settings.merging(["BATON_HTTP_PORT": "\(port)"]) { $1 }) {
       plant in
       try await plant.addIntegration()
-      let client = RawHTTPClient(port: port, bearer: Plant.apiToken)
+      let client = RawHTTPClient(port: port, bearer: TestCluster.apiToken)
       let server = try await plant.start("serve")
       try await eventually("it listens") { server.output.contains(#""listening""#) }
       let roles = [
@@ -58,7 +59,7 @@ struct TraceTests {
   }
 
   /// Dispatched, running, silent, asked about, cancelled; then a callback that comes too late.
-  private func live(_ id: UUID, _ plant: Plant, _ client: RawHTTPClient) async throws {
+  private func live(_ id: UUID, _ plant: TestCluster, _ client: RawHTTPClient) async throws {
     try await eventually("dispatched") { try await plant.test.row(id).dispatchedAt != nil }
     #expect(try await callback(id, "running", client).status == 200)
     plant.worker.setState(of: id, to: .running)

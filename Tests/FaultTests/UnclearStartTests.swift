@@ -12,7 +12,7 @@ struct UnclearStartTests {
 
   @Test("a worker that begins a run, fails, and cannot be asked at first is asked later, and not called again")
   func askedLater() async throws {
-    try await withPlant(latency: .zero, settings: Self.settings) { plant in
+    try await withTestCluster(latency: .zero, settings: Self.settings) { plant in
       plant.worker.then(.status(500, starting: true))
       plant.worker.hangsOnQuestions = true
       let roles = try await Self.roles(plant)
@@ -29,7 +29,7 @@ struct UnclearStartTests {
   @Test(
     "after an unclear start a worker that refuses connections leaves the review queued, where its callback finds it")
   func callback() async throws {
-    try await withPlant(latency: .zero, settings: Self.settings) { plant in
+    try await withTestCluster(latency: .zero, settings: Self.settings) { plant in
       plant.worker.then(.hangs(starting: true))
       plant.worker.hangsOnQuestions = true
       let roles = try await Self.roles(plant)
@@ -46,7 +46,7 @@ struct UnclearStartTests {
 
   @Test("the review of a consumer that was killed during the call is asked about, and not started again")
   func killed() async throws {
-    try await withPlant(latency: .zero, settings: ["BATON_RETRY_BASE": "200ms"]) { plant in
+    try await withTestCluster(latency: .zero, settings: ["BATON_RETRY_BASE": "200ms"]) { plant in
       plant.worker.otherwise = .slow(.seconds(60))
       let consumer = try await plant.start("consume")
       let roles = [try await plant.start("produce"), try await plant.start("reap", "--interval", "1s")]
@@ -61,7 +61,7 @@ struct UnclearStartTests {
     }
   }
 
-  private static func roles(_ plant: Plant) async throws -> [BatonProcess] {
+  private static func roles(_ plant: TestCluster) async throws -> [BatonProcess] {
     [
       try await plant.start("produce"), try await plant.start("consume"),
       try await plant.start("reap", "--interval", "1s"),
@@ -73,7 +73,7 @@ struct UnclearStartTests {
     for process in processes { #expect(await process.wait() == 0, "\(process.output)") }
   }
 
-  private static func unclearStarts(_ plant: Plant) async throws -> Int {
+  private static func unclearStarts(_ plant: TestCluster) async throws -> Int {
     Int(
       try await plant.test.sql("SELECT max(unclear_starts) FROM code_reviews")[0].decode(0, as: Int32?.self) ?? 0)
   }

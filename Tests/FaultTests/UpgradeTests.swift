@@ -1,5 +1,6 @@
 import AMQPClient
 import Foundation
+import Primitives
 import ReviewQueue
 import Reviews
 import Support
@@ -19,7 +20,7 @@ struct UpgradeTests {
   @Test(
     "a schema that is upgraded under load, newer tickets and roles of both versions lose nothing and run nothing twice")
   func rolling() async throws {
-    try await withPlant { plant in
+    try await withTestCluster { plant in
       let old = [
         try await plant.start("produce"), try await plant.start("consume", "--prefetch", "5"),
         try await plant.start("reap", "--interval", "1s"),
@@ -45,7 +46,7 @@ struct UpgradeTests {
   }
 
   /// A ticket with a field and a header that this version does not know.
-  private func publishFutureTicket(of id: UUID, _ plant: Plant) async throws {
+  private func publishFutureTicket(of id: UUID, _ plant: TestCluster) async throws {
     let ticket =
       #"{"version":1,"future":{"a":[1]},"reviewId":"\#(id.uuidString.lowercased())","attempt":1,"#
       + #""claimedAt":"2026-01-01T00:00:00Z"}"#

@@ -1,4 +1,5 @@
 import Foundation
+import Primitives
 import Reviews
 import Support
 import Testing
@@ -47,7 +48,7 @@ struct WorkerInitTests {
     let client = try WorkerClient(
       baseURL: try #require(url), token: Secret("t"), timeout: .seconds(30), connectionMax: 4, logger: .postgresTests)
     func finish(_ id: UUID) async throws -> RunStatus {
-      let body = WorkerPlant.request(id).encode()
+      let body = WorkerTestCluster.request(id).encode()
       _ = await client.start(body, reviewID: id, attempt: 1, trace: nil)
       var end: RunStatus?
       try await eventually("\(id) has ended") {

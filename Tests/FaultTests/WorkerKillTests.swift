@@ -102,7 +102,7 @@ struct WorkerKillTests {
       #expect(await worker.start(unknown)?.status == .cancelled)
       try await eventually("cancelled") { await worker.state(running) == .cancelled }
       let pid = try #require(worker.lines("pids").first.flatMap { Int32($0) })
-      #expect(!WorkerPlant.isAlive(pid))
+      #expect(!WorkerTestCluster.isAlive(pid))
       try await eventually("told") { sink.statuses(of: running).last == .cancelled }
       #expect(worker.lines("pids").count == 1)
       #expect(await worker.stop() == 0)

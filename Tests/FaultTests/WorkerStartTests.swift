@@ -1,4 +1,5 @@
 import Foundation
+import Primitives
 import Reviews
 import Support
 import Testing
@@ -47,9 +48,9 @@ struct WorkerStartTests {
   }
 
   /// Fifty starts of a run that runs, ten at once, each with another payload, as from a dispatcher that has prepared it again.
-  private func startAgain(_ id: UUID, _ worker: WorkerPlant) async {
+  private func startAgain(_ id: UUID, _ worker: WorkerTestCluster) async {
     let client = worker.client
-    let body = WorkerPlant.request(id, prompt: "another prompt").encode()
+    let body = WorkerTestCluster.request(id, prompt: "another prompt").encode()
     await withDiscardingTaskGroup { group in
       for _ in 0..<10 {
         group.addTask {

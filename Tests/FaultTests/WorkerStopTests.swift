@@ -1,4 +1,5 @@
 import Foundation
+import Primitives
 import Reviews
 import Support
 import Testing
@@ -28,7 +29,7 @@ struct WorkerStopTests {
         #expect(await worker.stop() == 0, "\(worker.process.output)")
         expectTrace(trace, of: running, in: worker.process.output)
         let pid = try #require(worker.lines("begun").first.flatMap { Int32($0) })
-        #expect(WorkerPlant.isAlive(pid))
+        #expect(WorkerTestCluster.isAlive(pid))
         try await worker.restart()
         #expect(await worker.start(running)?.status == .running)
         #expect(await worker.state(waiting) == .queued)

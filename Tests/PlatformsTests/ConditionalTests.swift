@@ -1,4 +1,5 @@
 import Foundation
+import Primitives
 import Reviews
 import Sandbox
 import Testing
@@ -11,37 +12,37 @@ struct ConditionalTests {
 
   @Test("what has not changed is not sent again, and the payload is the same")
   func unchanged() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let now = Date()
       let preparer = try harness.preparer(now: { now })
       let first = try await preparer.prepare(Samples.review())
-      #expect(harness.standIn.notModifiedCount == 0)
+      #expect(harness.fakePlatform.notModifiedCount == 0)
       let second = try await preparer.prepare(Samples.review())
-      #expect(second == first && harness.standIn.notModifiedCount == 3)
-      harness.standIn.setFields(["title": #""Another title""#], of: "acme/shop", number: 17)
+      #expect(second == first && harness.fakePlatform.notModifiedCount == 3)
+      harness.fakePlatform.setFields(["title": #""Another title""#], of: "acme/shop", number: 17)
       let third = try await preparer.prepare(Samples.review())
-      #expect(Self.prompt(third).contains("Another title") && harness.standIn.notModifiedCount == 5)
+      #expect(Self.prompt(third).contains("Another title") && harness.fakePlatform.notModifiedCount == 5)
     }
   }
 
   @Test("an answer that one token may see never serves another")
   func tokens() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let preparer = try harness.preparer()
       for token in ["ghp_a", "ghp_b"] {
         _ = try await preparer.prepare(Samples.review(integration: try Samples.integration(token: token)))
       }
       _ = try await preparer.prepare(Samples.review())
-      #expect(harness.standIn.notModifiedCount == 0)
+      #expect(harness.fakePlatform.notModifiedCount == 0)
     }
   }
 
   @Test("a page that begins behind a full last page is not missed")
   func newPage() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       func set(_ count: Int) {
         let comments = (0..<count).map { #"{"path":"a","body":"x","line":\#($0),"position":1}"# }
-        harness.standIn.setList(comments, route: .githubReviewComments, of: "acme/shop", number: 17)
+        harness.fakePlatform.setList(comments, route: .githubReviewComments, of: "acme/shop", number: 17)
       }
       let preparer = try harness.preparer()
       for count in [100, 101, 230, 230] {

@@ -1,6 +1,7 @@
 import Crypto
 import CryptoExtras
 import Foundation
+import Primitives
 import Reviews
 import Testing
 

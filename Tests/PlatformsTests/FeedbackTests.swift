@@ -1,4 +1,5 @@
 import Foundation
+import Primitives
 import Reviews
 import Sandbox
 import Testing
@@ -22,21 +23,21 @@ struct FeedbackTests {
 
   @Test("a reaction is there once, however often it is told")
   func reaction() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let sender = FeedbackSender(access: try harness.access())
       for _ in 0..<2 {
         #expect(await sender.send(try feedback(.eyes)) == .told(checkRunID: nil))
         let gitlab = try feedback(.hooray, .completed, platform: .gitlab, instance: harness.address)
         #expect(await sender.send(gitlab) == .told(checkRunID: nil))
       }
-      #expect(harness.standIn.feedback.map(\.state) == ["eyes", "tada"])
-      #expect(harness.standIn.feedback.map(\.number) == [17, 17])
+      #expect(harness.fakePlatform.feedback.map(\.state) == ["eyes", "tada"])
+      #expect(harness.fakePlatform.feedback.map(\.number) == [17, 17])
     }
   }
 
   @Test("a check run follows its review to its end")
   func checkRun() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let sender = FeedbackSender(access: try harness.access())
       var gate = try feedback(.gate)
       guard case .told(let id?) = await sender.send(gate) else { return #expect(Bool(false)) }
@@ -47,8 +48,8 @@ struct FeedbackTests {
         (gate.status, gate.gateResult) = (status, result)
         #expect(await sender.send(gate) == .told(checkRunID: id))
       }
-      #expect(harness.standIn.feedback.map(\.state) == ["queued", "queued", "in_progress", "failure"])
-      #expect(harness.standIn.feedback.allSatisfy { $0.number == Int(id) && $0.sha == Self.sha })
+      #expect(harness.fakePlatform.feedback.map(\.state) == ["queued", "queued", "in_progress", "failure"])
+      #expect(harness.fakePlatform.feedback.allSatisfy { $0.number == Int(id) && $0.sha == Self.sha })
     }
   }
 
@@ -60,30 +61,30 @@ struct FeedbackTests {
       (.cancelled, nil, "cancelled", "canceled"),
     ] as [(ReviewStatus, String?, String, String)])
   func conclusion(status: ReviewStatus, result: String?, github: String, gitlab: String) async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let sender = FeedbackSender(access: try harness.access())
       _ = await sender.send(try feedback(.gate, status, gateResult: result))
       _ = await sender.send(
         try feedback(.gate, status, platform: .gitlab, instance: harness.address, gateResult: result))
-      #expect(harness.standIn.feedback.map(\.state) == [github, gitlab])
+      #expect(harness.fakePlatform.feedback.map(\.state) == [github, gitlab])
     }
   }
 
   @Test("a check run that was made but not recorded is found again, rather than made twice")
   func orphan() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let sender = FeedbackSender(access: try harness.access())
       let first = await sender.send(try feedback(.gate))
       var again = try feedback(.gate, .completed, gateResult: "pass")
       again.tries = 2
       #expect(await sender.send(again) == first)
-      #expect(harness.standIn.feedback.map(\.state) == ["queued", "success"])
+      #expect(harness.fakePlatform.feedback.map(\.state) == ["queued", "success"])
     }
   }
 
   @Test("a new attempt has a check run of its own, and that of the old one is ended first")
   func newAttempt() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let sender = FeedbackSender(access: try harness.access())
       guard case .told(let old?) = await sender.send(try feedback(.gate, .running)) else { return #expect(Bool(false)) }
       var gate = try feedback(.gate)
@@ -91,15 +92,15 @@ struct FeedbackTests {
       (gate.checkRunID, gate.toldAttempt, gate.toldStatus) = (old, 1, .running)
       guard case .told(let new?) = await sender.send(gate) else { return #expect(Bool(false)) }
       #expect(new != old)
-      #expect(harness.standIn.feedback.map(\.state) == ["in_progress", "cancelled", "queued"])
-      #expect(harness.standIn.feedback.map(\.number) == [old, old, new].map { Int($0) })
+      #expect(harness.fakePlatform.feedback.map(\.state) == ["in_progress", "cancelled", "queued"])
+      #expect(harness.fakePlatform.feedback.map(\.number) == [old, old, new].map { Int($0) })
     }
   }
 
   @Test("refusals and outages are told apart", arguments: [404, 403, 401, 500, 503])
   func faults(status: Int) async throws {
-    try await StandInHarness.run { harness in
-      harness.standIn.add(StandInFault(status: status))
+    try await FakePlatformHarness.run { harness in
+      harness.fakePlatform.add(FakeFault(status: status))
       switch await (FeedbackSender(access: try harness.access())).send(try feedback(.eyes)) {
       case .refused: #expect(status < 500)
       case .later: #expect(status >= 500)
@@ -110,7 +111,7 @@ struct FeedbackTests {
 
   @Test("nothing is sent without a token, for a revoked integration, or to a host that is not allowed")
   func impossible() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let sender = FeedbackSender(access: try harness.access())
       var bare = try feedback(.eyes)
       bare.integration.tokenCiphertext = nil
@@ -120,7 +121,7 @@ struct FeedbackTests {
       for feedback in [bare, revoked, elsewhere] {
         guard case .refused = await sender.send(feedback) else { return #expect(Bool(false)) }
       }
-      #expect(harness.standIn.callCounts.isEmpty)
+      #expect(harness.fakePlatform.callCounts.isEmpty)
     }
   }
 }

@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import Foundation
 import Logging
+import Primitives
 import Reviews
 import Sandbox
 import Synchronization
@@ -55,28 +56,28 @@ struct PostHogFlagsTests {
   ) throws -> PostHogFlags {
     let flags = PostHogFlags(
       url: address, key: Secret("phc_hush"), fallback: fallback, httpClient: client, timeout: timeout,
-      now: { clock.now }, logger: StandInHarness.logger)
+      now: { clock.now }, logger: FakePlatformHarness.logger)
     return try #require(flags)
   }
 
   @Test("a variant is the version; on without one gives the settings' version; off gives none")
   func verdicts() async throws {
-    try await PostHogStandIn.run { standIn, address, client throws in
+    try await FakePostHog.run { fakePlatform, address, client throws in
       let fallback = SettingsFlags(version: "fallback", percent: 0)
-      standIn.answer(isEnabled: true, variant: "v3")
+      fakePlatform.answer(isEnabled: true, variant: "v3")
       #expect(try await Self.flags(address, client).agentVersion(for: Self.acme) == "v3")
-      standIn.answer(isEnabled: true)
+      fakePlatform.answer(isEnabled: true)
       #expect(try await Self.flags(address, client, fallback: fallback).agentVersion(for: Self.acme) == "fallback")
-      standIn.answer(isEnabled: false)
+      fakePlatform.answer(isEnabled: false)
       #expect(try await Self.flags(address, client).agentVersion(for: Self.acme) == nil)
     }
   }
 
   @Test("the owner is asked for with the project's key, in the body")
   func request() async throws {
-    try await PostHogStandIn.run { standIn, address, client in
+    try await FakePostHog.run { fakePlatform, address, client in
       _ = try await Self.flags(address, client).agentVersion(for: Self.acme)
-      let body = try #require(standIn.bodies.first)
+      let body = try #require(fakePlatform.bodies.first)
       #expect(body["api_key"] == .string("phc_hush") && body["distinct_id"] == .string("org:acme"))
     }
   }
@@ -84,13 +85,13 @@ struct PostHogFlagsTests {
   @Test(
     "whatever else is answered, the settings decide",
     arguments: [
-      PostHogStandIn.Answer.json(#"{"flags":{}}"#), .json(#"{"flags":{},"quotaLimited":["feature_flags"]}"#),
+      FakePostHog.Answer.json(#"{"flags":{}}"#), .json(#"{"flags":{},"quotaLimited":["feature_flags"]}"#),
       .json(#"{"flags":{"baton-agent-version":7}}"#), .json("nonsense"), .status(401), .status(429), .status(500),
       .status(302),
     ])
-  func faults(answer: PostHogStandIn.Answer) async throws {
-    try await PostHogStandIn.run { standIn, address, client in
-      standIn.answer(with: answer)
+  func faults(answer: FakePostHog.Answer) async throws {
+    try await FakePostHog.run { fakePlatform, address, client in
+      fakePlatform.answer(with: answer)
       let flags = try Self.flags(address, client)
       #expect(await flags.agentVersion(for: Self.acme) == "fallback")
     }
@@ -98,44 +99,44 @@ struct PostHogFlagsTests {
 
   @Test("PostHog is not waited for beyond its time, and is not asked again at once after two time-outs")
   func silence() async throws {
-    try await PostHogStandIn.run { standIn, address, client in
-      standIn.answer(with: .silence)
+    try await FakePostHog.run { fakePlatform, address, client in
+      fakePlatform.answer(with: .silence)
       let flags = try Self.flags(address, client, timeout: .milliseconds(50))
       for index in 0..<5 {
         #expect(await flags.agentVersion(for: Owner(type: .org, id: "\(index)")) == "fallback")
       }
-      #expect(standIn.bodies.count <= 2)
+      #expect(fakePlatform.bodies.count <= 2)
     }
   }
 
   @Test("an answer holds for five minutes, for each owner its own")
   func cached() async throws {
-    try await PostHogStandIn.run { standIn, address, client in
+    try await FakePostHog.run { fakePlatform, address, client in
       let clock = ManualClock()
       let flags = try Self.flags(address, client, clock: clock)
-      standIn.answer(isEnabled: true, variant: "v3")
+      fakePlatform.answer(isEnabled: true, variant: "v3")
       for _ in 0..<3 { #expect(await flags.agentVersion(for: Self.acme) == "v3") }
-      #expect(standIn.bodies.count == 1)
-      standIn.answer(isEnabled: true, variant: "v4")
+      #expect(fakePlatform.bodies.count == 1)
+      fakePlatform.answer(isEnabled: true, variant: "v4")
       #expect(await flags.agentVersion(for: Owner(type: .user, id: "acme")) == "v4")
       #expect(await flags.agentVersion(for: Self.acme) == "v3")
       clock.advance(by: PostHogFlags.lifetime)
       #expect(await flags.agentVersion(for: Self.acme) == "v4")
-      #expect(standIn.bodies.count == 3)
+      #expect(fakePlatform.bodies.count == 3)
     }
   }
 
   @Test("many reviews of one owner at once ask once")
   func singleFlight() async throws {
-    try await PostHogStandIn.run { standIn, address, client in
-      standIn.answer(isEnabled: true, variant: "v3")
+    try await FakePostHog.run { fakePlatform, address, client in
+      fakePlatform.answer(isEnabled: true, variant: "v3")
       let flags = try Self.flags(address, client)
       let versions = await withTaskGroup(of: String?.self) { group in
         for _ in 0..<50 { group.addTask { await flags.agentVersion(for: Self.acme) } }
         return await group.reduce(into: Set<String?>()) { $0.insert($1) }
       }
       #expect(versions == ["v3"])
-      #expect(standIn.bodies.count == 1)
+      #expect(fakePlatform.bodies.count == 1)
     }
   }
 
@@ -144,7 +145,7 @@ struct PostHogFlagsTests {
     #expect(
       PostHogFlags(
         url: "eu.i.posthog.com", key: Secret("k"), fallback: SettingsFlags(), httpClient: .shared,
-        logger: StandInHarness.logger) == nil)
+        logger: FakePlatformHarness.logger) == nil)
   }
 }
 
@@ -158,7 +159,7 @@ struct AgentVersionTests {
 
   private func version(configuration: String, flag: String?) async throws -> [String?] {
     let versions = Mutex<[String?]>([])
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let preparer = try harness.preparer(flags: Fixed(version: flag))
       let payload = try await preparer.prepare(Samples.review(configuration: configuration))
       let request = try JSONDecoder().decode(StartRequest.self, from: Data(payload.body))

@@ -1,5 +1,6 @@
 import CryptoExtras
 import Foundation
+import Primitives
 import Resilience
 import Reviews
 import Sandbox
@@ -20,9 +21,9 @@ struct GitHubPreparationTests {
 
   @Test("every pull request of a demo that is open can be prepared; a closed one fails as such")
   func known() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let preparer = try harness.preparer()
-      for pull in PlatformStandIn.pullRequests() where pull.platform == .github {
+      for pull in FakePlatform.pullRequests() where pull.platform == .github {
         var review = Samples.review(repository: pull.repository, number: pull.number, headRef: pull.headRef)
         review.headSha = pull.headSha
         do {
@@ -42,17 +43,17 @@ struct GitHubPreparationTests {
 
   @Test("a review costs three calls, and its target is the API's host")
   func calls() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let preparer = try harness.preparer()
       #expect(preparer.targets(of: Samples.review()) == ["127.0.0.1:\(harness.port)"])
       _ = try await preparer.prepare(Samples.review())
-      #expect(harness.standIn.callCounts == [.githubPull: 1, .githubIssueComments: 1, .githubReviewComments: 1])
+      #expect(harness.fakePlatform.callCounts == [.githubPull: 1, .githubIssueComments: 1, .githubReviewComments: 1])
     }
   }
 
   @Test("a stored name that is refused fails the review before any call, and names its column")
   func refusedName() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let preparer = try harness.preparer()
       var (base, head, sha, repository) = (Samples.review(), Samples.review(), Samples.review(), Samples.review())
       base.baseRef = "--upload-pack=x"
@@ -69,7 +70,7 @@ struct GitHubPreparationTests {
         }
         #expect(message.contains(column))
       }
-      #expect(harness.standIn.callCounts.isEmpty)
+      #expect(harness.fakePlatform.callCounts.isEmpty)
     }
   }
 
@@ -84,7 +85,7 @@ struct GitHubPreparationTests {
 
   @Test("configuration and integration are judged before anybody is called")
   func judgedFirst() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let preparer = try harness.preparer()
       var missing = Samples.review(integration: Self.installation)
       missing.integration = nil
@@ -101,13 +102,13 @@ struct GitHubPreparationTests {
           continue
         }
       }
-      #expect(harness.standIn.callCounts.isEmpty)
+      #expect(harness.fakePlatform.callCounts.isEmpty)
     }
   }
 
   @Test("only our own app's newest comment with the marker is the summary, on whichever page it stands")
   func summary() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       func comment(_ id: Int, app: Int?, updated: String) -> String {
         let via = app.map { #"{"id":\#($0)}"# } ?? "null"
         return
@@ -118,12 +119,12 @@ struct GitHubPreparationTests {
       comments.append(comment(901, app: 12345, updated: "2026-01-01T00:00:00Z"))
       comments.append(comment(902, app: 12345, updated: "2026-02-01T00:00:00Z"))
       comments.append(comment(903, app: 777, updated: "2026-09-01T00:00:00Z"))
-      harness.standIn.setList(comments, route: .githubIssueComments, of: "acme/shop", number: 17)
+      harness.fakePlatform.setList(comments, route: .githubIssueComments, of: "acme/shop", number: 17)
       let prompt = try Self.request(try await harness.preparer(app: Self.app).prepare(Samples.review())).sessionInput
         .prompt
       #expect(prompt.contains("issues/comments/902") && prompt.contains("text 902"))
       #expect(!prompt.contains("text 900") && !prompt.contains("text 903"))
-      #expect(harness.standIn.callCounts[.githubIssueComments] == 3)
+      #expect(harness.fakePlatform.callCounts[.githubIssueComments] == 3)
       let anonymous = try Self.request(try await harness.preparer().prepare(Samples.review())).sessionInput.prompt
       #expect(anonymous.contains("you write the first"))
     }
@@ -131,9 +132,9 @@ struct GitHubPreparationTests {
 
   @Test("comments that cannot be read do not fail the review", arguments: [500, 404, 403])
   func commentsFail(_ status: Int) async throws {
-    try await StandInHarness.run { harness in
-      harness.standIn.add(StandInFault(route: .githubIssueComments, status: status))
-      harness.standIn.add(StandInFault(route: .githubReviewComments, cut: true))
+    try await FakePlatformHarness.run { harness in
+      harness.fakePlatform.add(FakeFault(route: .githubIssueComments, status: status))
+      harness.fakePlatform.add(FakeFault(route: .githubReviewComments, cut: true))
       let prompt = try Self.request(try await harness.preparer().prepare(Samples.review())).sessionInput.prompt
       #expect(
         prompt.contains("It could not be read whether one exists") && prompt.contains("could not be read just now"))
@@ -142,11 +143,11 @@ struct GitHubPreparationTests {
 
   @Test("a rate limit puts the review off until the reset, also when only the comments meet it")
   func rateLimit() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let now = Date(timeIntervalSince1970: 1_700_000_000)
-      for route in [StandInRoute.githubPull, .githubReviewComments] {
-        harness.standIn.clear()
-        harness.standIn.add(.rateLimit(route: route, resetAt: 1_700_000_077))
+      for route in [FakeRoute.githubPull, .githubReviewComments] {
+        harness.fakePlatform.clear()
+        harness.fakePlatform.add(.rateLimit(route: route, resetAt: 1_700_000_077))
         let preparer = try harness.preparer(now: { now })
         let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) }
         #expect(error?.waits(for: .seconds(77)) == true, "\(String(describing: error))")
@@ -157,24 +158,24 @@ struct GitHubPreparationTests {
   @Test(
     "GitHub's answer about the pull request decides",
     arguments: [
-      (StandInFault(route: .githubPull, status: 404), "pullRequestMissing"),
-      (StandInFault(route: .githubPull, status: 401), "platformRefused"),
-      (StandInFault(route: .githubPull, status: 403), "platformRefused"),
-      (StandInFault(route: .githubPull, status: 451), "platformRefused"),
-      (StandInFault(route: .githubPull, status: 302, headers: ["location": "http://localhost:1/x"]), "transient"),
-      (StandInFault(status: 302, headers: ["location": "http://localhost:1/login"]), "outage"),
-      (StandInFault(status: 404, body: "default backend - 404"), "outage"),
-      (StandInFault(status: 403, body: "<html>blocked by the proxy</html>"), "outage"),
-      (StandInFault(body: "<html>maintenance</html>"), "outage"),
-      (StandInFault(route: .githubPull, status: 429, headers: ["retry-after": "5"]), "transient"),
-      (StandInFault(route: .githubPull, status: 503), "transient"), (StandInFault(status: 503), "outage"),
-      (StandInFault(cut: true), "outage"),
-      (StandInFault(route: .githubPull, body: "not JSON"), "transient"),
-      (StandInFault(route: .githubPull, cut: true), "transient"),
+      (FakeFault(route: .githubPull, status: 404), "pullRequestMissing"),
+      (FakeFault(route: .githubPull, status: 401), "platformRefused"),
+      (FakeFault(route: .githubPull, status: 403), "platformRefused"),
+      (FakeFault(route: .githubPull, status: 451), "platformRefused"),
+      (FakeFault(route: .githubPull, status: 302, headers: ["location": "http://localhost:1/x"]), "transient"),
+      (FakeFault(status: 302, headers: ["location": "http://localhost:1/login"]), "outage"),
+      (FakeFault(status: 404, body: "default backend - 404"), "outage"),
+      (FakeFault(status: 403, body: "<html>blocked by the proxy</html>"), "outage"),
+      (FakeFault(body: "<html>maintenance</html>"), "outage"),
+      (FakeFault(route: .githubPull, status: 429, headers: ["retry-after": "5"]), "transient"),
+      (FakeFault(route: .githubPull, status: 503), "transient"), (FakeFault(status: 503), "outage"),
+      (FakeFault(cut: true), "outage"),
+      (FakeFault(route: .githubPull, body: "not JSON"), "transient"),
+      (FakeFault(route: .githubPull, cut: true), "transient"),
     ])
-  func answers(_ fault: StandInFault, _ meaning: String) async throws {
-    try await StandInHarness.run { harness in
-      harness.standIn.add(fault)
+  func answers(_ fault: FakeFault, _ meaning: String) async throws {
+    try await FakePlatformHarness.run { harness in
+      harness.fakePlatform.add(fault)
       let preparer = try harness.preparer()
       let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) }
       #expect(error.map { String(describing: $0).contains(meaning) } == true, "\(String(describing: error))")
@@ -183,15 +184,15 @@ struct GitHubPreparationTests {
 
   @Test("a host that hangs is given up at the deadline; one that refuses connections is an outage")
   func outage() async throws {
-    try await StandInHarness.run { harness in
-      harness.standIn.add(StandInFault(route: .githubPull, hang: true))
+    try await FakePlatformHarness.run { harness in
+      harness.fakePlatform.add(FakeFault(route: .githubPull, hang: true))
       let preparer = try harness.preparer(timeout: .milliseconds(300))
       let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) }
       #expect(error.map { String(describing: $0).contains("did not answer") } == true, "\(String(describing: error))")
       let access = try PlatformAccess(
         settings: PlatformSettings(githubAPIURL: "http://127.0.0.1:1", encryptionKeys: [Samples.key]),
-        httpClient: harness.client, integrationTokens: nil, logger: StandInHarness.logger)
-      let other = PlatformPreparer(access: access, logger: StandInHarness.logger)
+        httpClient: harness.client, integrationTokens: nil, logger: FakePlatformHarness.logger)
+      let other = PlatformPreparer(access: access, logger: FakePlatformHarness.logger)
       let refused = await #expect(throws: PreparationError.self) { try await other.prepare(Samples.review()) }
       guard case .outage("127.0.0.1:1", _, _)? = refused else {
         Issue.record("\(String(describing: refused))")
@@ -202,11 +203,11 @@ struct GitHubPreparationTests {
 
   @Test("a renamed repository is followed, comments included, and the agent gets the new name")
   func renamed() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let comments = (1...201).map { line in
         #"{"path":"a.swift","body":"finding \#(line)","line":\#(line),"position":1}"#
       }
-      harness.standIn.setList(comments, route: .githubReviewComments, of: "ReDASers/PhishBench", number: 5)
+      harness.fakePlatform.setList(comments, route: .githubReviewComments, of: "ReDASers/PhishBench", number: 5)
       let review = Samples.review(
         repository: "ReDASers/Phishing-Detection", number: 5, integration: try Samples.integration(token: "ghp_stored"))
       let payload = try await harness.preparer().prepare(review)
@@ -214,14 +215,14 @@ struct GitHubPreparationTests {
       #expect(input.githubRepo == "ReDASers/PhishBench" && input.githubToken == "ghp_stored")
       #expect(!input.prompt.contains("could not be read") && input.prompt.contains("201 still apply"))
       // The redirect and three pages, which link to one another by the repository's number.
-      #expect(harness.standIn.callCounts[.githubReviewComments] == 4)
+      #expect(harness.fakePlatform.callCounts[.githubReviewComments] == 4)
     }
   }
 
   @Test("fork, draft and head come from GitHub")
   func fields() async throws {
-    try await StandInHarness.run { harness in
-      harness.standIn.setFields(
+    try await FakePlatformHarness.run { harness in
+      harness.fakePlatform.setFields(
         ["draft": "true", "head.repo": "null", "head.sha": #""feed00000000""#, "user": "null", "body": "null"],
         of: "acme/shop", number: 17)
       let payload = try await harness.preparer().prepare(Samples.review())
@@ -234,11 +235,11 @@ struct GitHubPreparationTests {
 
   @Test("a stored token is sent, and reaches the agent only in its own field")
   func storedToken() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let review = Samples.review(integration: try Samples.integration(token: "ghp_stored"))
       let input = try Self.request(try await harness.preparer().prepare(review)).sessionInput
       #expect(input.githubToken == "ghp_stored" && !input.prompt.contains("ghp_stored"))
-      #expect(harness.standIn.callCounts[.githubInstallationToken] == nil)
+      #expect(harness.fakePlatform.callCounts[.githubInstallationToken] == nil)
       var other = review
       other.integration?.tokenCiphertext?[20] ^= 1
       let preparer = try harness.preparer()
@@ -249,7 +250,7 @@ struct GitHubPreparationTests {
 
   @Test("one installation token serves all reviews at once, until it is too old for the review's time")
   func installationToken() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let clock = TestWallClock()
       let preparer = try harness.preparer(app: Self.app, now: { clock.now })
       let review = Samples.review(integration: Self.installation)
@@ -260,27 +261,27 @@ struct GitHubPreparationTests {
         return try await group.reduce(into: Set<String?>()) { $0.insert($1) }
       }
       #expect(tokens.count == 1 && tokens.first??.hasPrefix("ghs_") == true)
-      #expect(harness.standIn.callCounts[.githubInstallationToken] == 1)
+      #expect(harness.fakePlatform.callCounts[.githubInstallationToken] == 1)
       // 45 of the 60 minutes later it is good for ten minutes of review, but not for thirty.
       clock.advance(by: 45 * 60)
       _ = try await preparer.prepare(review)
-      #expect(harness.standIn.callCounts[.githubInstallationToken] == 1)
+      #expect(harness.fakePlatform.callCounts[.githubInstallationToken] == 1)
       var long = review
       long.configuration = #"{"max_review_time_minutes":30}"#
       _ = try await preparer.prepare(long)
-      #expect(harness.standIn.callCounts[.githubInstallationToken] == 2)
+      #expect(harness.fakePlatform.callCounts[.githubInstallationToken] == 2)
     }
   }
 
   @Test("a kept token that GitHub no longer takes is replaced once")
   func withdrawnToken() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let preparer = try harness.preparer(app: Self.app)
       let review = Samples.review(integration: Self.installation)
-      harness.standIn.add(StandInFault(route: .githubPull, times: 1, status: 401))
+      harness.fakePlatform.add(FakeFault(route: .githubPull, times: 1, status: 401))
       _ = try await preparer.prepare(review)
-      #expect(harness.standIn.callCounts[.githubInstallationToken] == 2)
-      harness.standIn.add(StandInFault(route: .githubPull, status: 401))
+      #expect(harness.fakePlatform.callCounts[.githubInstallationToken] == 2)
+      harness.fakePlatform.add(FakeFault(route: .githubPull, status: 401))
       let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
       guard case .permanent(.platformRefused, _)? = error else {
         Issue.record("\(String(describing: error))")
@@ -291,7 +292,7 @@ struct GitHubPreparationTests {
 
   @Test("an installation that is gone is revoked; without an app no token is sent, and a refusal says so")
   func noToken() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let gone = Samples.review(integration: Integration(id: Samples.integrationID, installationId: "40432121"))
       let preparer = try harness.preparer(app: Self.app)
       let revoked = await #expect(throws: PreparationError.self) { try await preparer.prepare(gone) }
@@ -299,7 +300,7 @@ struct GitHubPreparationTests {
         Issue.record("\(String(describing: revoked))")
         return
       }
-      harness.standIn.add(StandInFault(route: .githubPull, times: 1, status: 404))
+      harness.fakePlatform.add(FakeFault(route: .githubPull, times: 1, status: 404))
       let anonymous = try harness.preparer()
       let missing = await #expect(throws: PreparationError.self) { try await anonymous.prepare(gone) }
       #expect(missing.map { String(describing: $0).contains("BATON_GITHUB_APP_ID") } == true)
@@ -308,28 +309,28 @@ struct GitHubPreparationTests {
 
   @Test("five failures in a row open the circuit: later reviews do not call")
   func circuit() async throws {
-    try await StandInHarness.run { harness in
-      harness.standIn.add(StandInFault(status: 502))
+    try await FakePlatformHarness.run { harness in
+      harness.fakePlatform.add(FakeFault(status: 502))
       let preparer = try harness.preparer()
       for _ in 0..<5 { await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) } }
-      let before = harness.standIn.callCounts[.githubPull]
+      let before = harness.fakePlatform.callCounts[.githubPull]
       let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) }
       guard case .outage("127.0.0.1:\(harness.port)", _, .some)? = error else {
         Issue.record("\(String(describing: error))")
         return
       }
-      #expect(harness.standIn.callCounts[.githubPull] == before)
+      #expect(harness.fakePlatform.callCounts[.githubPull] == before)
       #expect(preparer.circuits.all.map(\.name) == ["127.0.0.1:\(harness.port)"])
     }
   }
 
   @Test("a cancelled review ends its calls and blames nobody")
   func cancelled() async throws {
-    try await StandInHarness.run { harness in
-      harness.standIn.add(StandInFault(hang: true))
+    try await FakePlatformHarness.run { harness in
+      harness.fakePlatform.add(FakeFault(hang: true))
       let preparer = try harness.preparer(timeout: .seconds(60))
       let task = Task { try await preparer.prepare(Samples.review()) }
-      while (harness.standIn.callCounts[.githubPull] ?? 0) == 0 { try await Task.sleep(for: .milliseconds(5)) }
+      while (harness.fakePlatform.callCounts[.githubPull] ?? 0) == 0 { try await Task.sleep(for: .milliseconds(5)) }
       task.cancel()
       await #expect(throws: PreparationError.transient(message: "Preparing was cancelled.", retryAfter: nil)) {
         try await task.value

@@ -1,4 +1,5 @@
 import Foundation
+import Primitives
 import Reviews
 import Sandbox
 import Testing
@@ -64,10 +65,10 @@ struct GitLabHostsTests {
     "neither preparing nor feedback calls such an address",
     arguments: named + origins)
   func callers(address: String?, url: String, fault: GitLabHosts.Fault) async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let integration = try Samples.integration(token: "glpat-stored", instance: address)
       let access = try harness.access(gitlabHosts: Self.entries)
-      let preparer = PlatformPreparer(access: access, logger: StandInHarness.logger)
+      let preparer = PlatformPreparer(access: access, logger: FakePlatformHarness.logger)
       let review = Samples.review(platform: .gitlab, url: url, integration: integration)
       #expect(preparer.targets(of: review).isEmpty)
       await #expect(throws: PreparationError.permanent(.platformRefused, message: "\(fault)")) {
@@ -77,7 +78,7 @@ struct GitLabHostsTests {
         reviewID: Samples.reviewID, subject: .eyes, attempt: 1, status: .pending, platform: .gitlab,
         repoFullName: "acme/shop", prNumber: 17, prUrl: url, headSha: "0a", integration: integration)
       #expect(await FeedbackSender(access: access).send(feedback) == .refused("\(fault)"))
-      #expect(harness.standIn.callCounts.isEmpty)
+      #expect(harness.fakePlatform.callCounts.isEmpty)
     }
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Primitives
 import Reviews
 import Sandbox
 import Testing
@@ -9,7 +10,7 @@ import WorkerAPI
 @Suite("Preparing from GitLab")
 struct GitLabPreparationTests {
   private static func review(
-    _ harness: StandInHarness, repository: String = "gitlab-org/gitlab-ee", number: Int = 14656,
+    _ harness: FakePlatformHarness, repository: String = "gitlab-org/gitlab-ee", number: Int = 14656,
     projectID: Int64? = 278_964,
     instance: String? = nil
   ) throws -> LeasedReview {
@@ -24,7 +25,7 @@ struct GitLabPreparationTests {
 
   @Test("the recorded merge request is prepared, by number or by path")
   func recorded() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let preparer = try harness.preparer()
       for projectID in [278_964, nil] as [Int64?] {
         let payload = try await preparer.prepare(try Self.review(harness, projectID: projectID))
@@ -40,18 +41,18 @@ struct GitLabPreparationTests {
 
   @Test("only a note of the token's own user is the summary")
   func summary() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       func note(_ id: Int, user: Int, updated: String) -> String {
         #"{"id":\#(id),"body":"<!-- baton-review -->","author":{"id":\#(user)},"updated_at":"\#(updated)","system":false}"#
       }
-      harness.standIn.setList(
+      harness.fakePlatform.setList(
         [
           note(1, user: 2453, updated: "2026-01-01"), note(2, user: 2453, updated: "2026-02-01"),
           note(3, user: 9, updated: "2026-03-01"),
         ],
         route: .gitlabNotes, of: "278964", number: 14656)
       let position = #"{"new_path":"a.rb","new_line":7}"#
-      harness.standIn.setList(
+      harness.fakePlatform.setList(
         [
           #"{"notes":[{"id":5,"body":"Leaks","position":\#(position),"resolved":false},{"id":6,"body":"Done","position":\#(position),"resolved":true}]}"#,
           #"{"notes":[{"id":7,"body":"chatter"}]}"#,
@@ -64,7 +65,7 @@ struct GitLabPreparationTests {
 
   @Test("a host that is not allowed, or one without TLS, is never called")
   func hosts() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let preparer = try harness.preparer()
       for instance in ["https://evil.example", "http://gitlab.com", "nonsense", "http://localhost:\(harness.port)"] {
         let review = try Self.review(harness, instance: instance)
@@ -75,18 +76,18 @@ struct GitLabPreparationTests {
           continue
         }
       }
-      #expect(harness.standIn.callCounts.isEmpty)
+      #expect(harness.fakePlatform.callCounts.isEmpty)
     }
   }
 
   @Test("a merged request is closed, a missing one missing, and a limit waits", arguments: ["merged", "closed"])
   func states(_ state: String) async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let preparer = try harness.preparer()
-      harness.standIn.setFields(["state": "\"\(state)\""], of: "278964", number: 14656)
+      harness.fakePlatform.setFields(["state": "\"\(state)\""], of: "278964", number: 14656)
       let closed = await #expect(throws: PreparationError.self) { try await preparer.prepare(try Self.review(harness)) }
       #expect(closed == .permanent(.pullRequestClosed, message: "gitlab-org/gitlab-ee!14656 is \(state)."))
-      harness.standIn.add(StandInFault(route: .gitlabMergeRequest, times: 1, status: 404))
+      harness.fakePlatform.add(FakeFault(route: .gitlabMergeRequest, times: 1, status: 404))
       let missing = await #expect(throws: PreparationError.self) {
         try await preparer.prepare(try Self.review(harness))
       }
@@ -94,8 +95,8 @@ struct GitLabPreparationTests {
         Issue.record("\(String(describing: missing))")
         return
       }
-      harness.standIn.add(
-        StandInFault(route: .gitlabMergeRequest, times: 1, status: 429, headers: ["retry-after": "8"]))
+      harness.fakePlatform.add(
+        FakeFault(route: .gitlabMergeRequest, times: 1, status: 429, headers: ["retry-after": "8"]))
       let limited = await #expect(throws: PreparationError.self) {
         try await preparer.prepare(try Self.review(harness))
       }
@@ -105,7 +106,7 @@ struct GitLabPreparationTests {
 
   @Test("without an integration the merge request's own host is asked, without a token")
   func anonymous() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let review = Samples.review(
         platform: .gitlab, repository: "acme/tools/shop", number: 3,
         url: "\(harness.address)/acme/tools/shop/-/merge_requests/3")

@@ -1,4 +1,5 @@
 import Foundation
+import Primitives
 import Resilience
 import Reviews
 import Sandbox
@@ -12,7 +13,7 @@ import WorkerAPI
 final class MemoryTokenStore: IntegrationTokenStore {
   struct Away: Error {}
 
-  private let gate = SolitudeGate()
+  private let gate = SharedExclusiveLock()
   private let tokens: Mutex<StoredTokens>
   private let failures = Mutex(0)
   private let substitute = Mutex<StoredTokens?>(nil)
@@ -55,7 +56,7 @@ struct GitLabTokenTests {
   }
 
   /// A review as it is leased: with the tokens as the store has them now.
-  private static func review(_ harness: StandInHarness, _ store: MemoryTokenStore) throws -> LeasedReview {
+  private static func review(_ harness: FakePlatformHarness, _ store: MemoryTokenStore) throws -> LeasedReview {
     let stored = store.stored
     let metadata = #"{"note":1,"project_tokens":\#(try stored.projectTokensJSON())}"#
     return Samples.review(
@@ -81,29 +82,29 @@ struct GitLabTokenTests {
 
   @Test("a project's token with time left is used as it is, and asked about once an hour")
   func good() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-own")
-      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 30)))
+      harness.fakePlatform.setToken("glpat-own", FakeToken(id: 7, expiresAt: Self.day(in: 30)))
       let clock = TestWallClock()
       let preparer = try harness.preparer(tokens: store, now: { clock.now })
       for _ in 0..<3 {
         #expect(try Self.token(try await preparer.prepare(try Self.review(harness, store))) == "glpat-own")
       }
       #expect(
-        harness.standIn.callCounts == [
+        harness.fakePlatform.callCounts == [
           .gitlabUser: 1, .gitlabOwnToken: 1, .gitlabMergeRequest: 3, .gitlabNotes: 3, .gitlabDiscussions: 3,
         ])
       clock.advance(by: 3_601)
       _ = try await preparer.prepare(try Self.review(harness, store))
-      #expect(harness.standIn.callCounts[.gitlabUser] == 2)
+      #expect(harness.fakePlatform.callCounts[.gitlabUser] == 2)
     }
   }
 
   @Test("with less than seven days left it is rotated, once for all reviews of all processes, and stored")
   func rotated() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-own")
-      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 6)))
+      harness.fakePlatform.setToken("glpat-own", FakeToken(id: 7, expiresAt: Self.day(in: 6)))
       let review = try Self.review(harness, store)
       let preparers = try (0..<3).map { _ in try harness.preparer(tokens: store) }
       let tokens = try await withThrowingTaskGroup(of: String?.self) { group in
@@ -112,11 +113,13 @@ struct GitLabTokenTests {
         }
         return try await group.reduce(into: Set<String?>()) { $0.insert($1) }
       }
-      #expect(harness.standIn.callCounts[.gitlabTokenRotation] == 1)
+      #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == 1)
       let made = try Self.open(store.stored.own)
       #expect(tokens == [made] && made.hasPrefix("glpat-made-"))
-      #expect(harness.standIn.token(made)?.expiresAt == Self.day(in: 365))
-      #expect(harness.standIn.token(made)?.isRevoked == false && harness.standIn.token("glpat-own")?.isRevoked == true)
+      #expect(harness.fakePlatform.token(made)?.expiresAt == Self.day(in: 365))
+      #expect(
+        harness.fakePlatform.token(made)?.isRevoked == false
+          && harness.fakePlatform.token("glpat-own")?.isRevoked == true)
       // A lease from before the rotation is served with the new token.
       #expect(try Self.token(try await preparers[0].prepare(review)) == made)
     }
@@ -124,9 +127,9 @@ struct GitLabTokenTests {
 
   @Test("a person's token makes one for the project, which is used from then on, and rotated in time")
   func created() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-person")
-      harness.standIn.setToken("glpat-person", StandInToken(id: 7, userID: 5, username: "ann", isMaintainer: true))
+      harness.fakePlatform.setToken("glpat-person", FakeToken(id: 7, userID: 5, username: "ann", isMaintainer: true))
       let clock = TestWallClock()
       let preparer = try harness.preparer(tokens: store, now: { clock.now })
       let first = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
@@ -135,29 +138,29 @@ struct GitLabTokenTests {
       #expect(try Self.open(kept.ciphertext, in: Self.project) == first && kept.expiresAt == Self.day(in: 365))
       #expect(try Self.open(store.stored.own) == "glpat-person")
       #expect(try Self.token(try await preparer.prepare(try Self.review(harness, store))) == first)
-      #expect(harness.standIn.callCounts[.gitlabProjectToken] == 1)
+      #expect(harness.fakePlatform.callCounts[.gitlabProjectToken] == 1)
       clock.advance(by: 359 * 86_400)
       let second = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
-      #expect(second != first && harness.standIn.callCounts[.gitlabTokenRotation] == 1)
+      #expect(second != first && harness.fakePlatform.callCounts[.gitlabTokenRotation] == 1)
       #expect(try Self.open(store.stored.ofProjects["278964"]?.ciphertext, in: Self.project) == second)
       // Somebody revokes it: the next review has another made.
-      harness.standIn.setToken(second ?? "", Self.revoked(harness.standIn.token(second ?? "")))
+      harness.fakePlatform.setToken(second ?? "", Self.revoked(harness.fakePlatform.token(second ?? "")))
       let third = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
-      #expect(third != second && harness.standIn.callCounts[.gitlabProjectToken] == 2)
+      #expect(third != second && harness.fakePlatform.callCounts[.gitlabProjectToken] == 2)
     }
   }
 
-  private static func revoked(_ token: StandInToken?) -> StandInToken {
-    var token = token ?? StandInToken(id: 0)
+  private static func revoked(_ token: FakeToken?) -> FakeToken {
+    var token = token ?? FakeToken(id: 0)
     token.isRevoked = true
     return token
   }
 
   @Test("who may not make tokens is told which role it takes")
   func role() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-person")
-      harness.standIn.setToken("glpat-person", StandInToken(id: 7, userID: 5, username: "ann"))
+      harness.fakePlatform.setToken("glpat-person", FakeToken(id: 7, userID: 5, username: "ann"))
       let preparer = try harness.preparer(tokens: store)
       let review = try Self.review(harness, store)
       let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
@@ -171,9 +174,9 @@ struct GitLabTokenTests {
 
   @Test("a token that is not accepted any more fails the review, unless a newer one is stored")
   func revoked() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-old")
-      harness.standIn.setToken("glpat-old", Self.revoked(StandInToken(id: 7)))
+      harness.fakePlatform.setToken("glpat-old", Self.revoked(FakeToken(id: 7)))
       let preparer = try harness.preparer(tokens: store)
       let review = try Self.review(harness, store)
       let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
@@ -181,7 +184,7 @@ struct GitLabTokenTests {
         Issue.record("\(String(describing: error))")
         return
       }
-      #expect(harness.standIn.callCounts[.gitlabTokenRotation] == nil)
+      #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == nil)
       let newer = try Self.cipher.seal(Secret("glpat-new"), for: Samples.integrationID)
       _ = try await store.changeTokens(of: Samples.integrationID) { _ in StoredTokens(own: newer, metadata: nil) }
       #expect(try Self.token(try await preparer.prepare(review)) == "glpat-new")
@@ -190,16 +193,16 @@ struct GitLabTokenTests {
 
   @Test("a token that may not be rotated is used until it ends, and not beyond")
   func refused() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-own")
-      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 3)))
-      harness.standIn.add(StandInFault(route: .gitlabTokenRotation, status: 403))
+      harness.fakePlatform.setToken("glpat-own", FakeToken(id: 7, expiresAt: Self.day(in: 3)))
+      harness.fakePlatform.add(FakeFault(route: .gitlabTokenRotation, status: 403))
       let clock = TestWallClock()
       let preparer = try harness.preparer(tokens: store, now: { clock.now })
       let review = try Self.review(harness, store)
       for _ in 0..<2 { #expect(try Self.token(try await preparer.prepare(review)) == "glpat-own") }
       // Both ways of rotating were tried, once.
-      #expect(harness.standIn.callCounts[.gitlabTokenRotation] == 2)
+      #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == 2)
       clock.advance(by: 3 * 86_400)
       let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
       #expect(error.map { String(describing: $0).contains("ends before a review could") } == true)
@@ -208,24 +211,24 @@ struct GitLabTokenTests {
 
   @Test("a new token that could not be written replaces the old one also if that was sealed again since")
   func resealed() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-own")
-      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 2)))
+      harness.fakePlatform.setToken("glpat-own", FakeToken(id: 7, expiresAt: Self.day(in: 2)))
       let preparer = try harness.preparer(tokens: store)
       let review = try Self.review(harness, store)
       let again = try Self.cipher.seal(Secret("glpat-own"), in: .token(of: Samples.integrationID))
       store.failNextWrites(1, storing: StoredTokens(own: again, metadata: nil))
       let made = try Self.token(try await preparer.prepare(review))
       while try Self.open(store.stored.own) != made { try await Task.sleep(for: .milliseconds(5)) }
-      #expect(harness.standIn.callCounts[.gitlabTokenRotation] == 1)
+      #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == 1)
     }
   }
 
   @Test("a lease from before the token was sealed again renews the same token, once")
   func resealedBefore() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-own")
-      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 2)))
+      harness.fakePlatform.setToken("glpat-own", FakeToken(id: 7, expiresAt: Self.day(in: 2)))
       let preparer = try harness.preparer(tokens: store)
       let review = try Self.review(harness, store)
       let again = try Self.cipher.seal(Secret("glpat-own"), in: .token(of: Samples.integrationID))
@@ -238,10 +241,10 @@ struct GitLabTokenTests {
 
   @Test("a new token is sealed in the format that the store asks for", arguments: TokenCipher.Format.allCases)
   func format(_ format: TokenCipher.Format) async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let own = try Self.cipher.seal(Secret("glpat-own"), for: Samples.integrationID)
       let store = MemoryTokenStore(.init(own: own, metadata: nil, format: format))
-      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 2)))
+      harness.fakePlatform.setToken("glpat-own", FakeToken(id: 7, expiresAt: Self.day(in: 2)))
       _ = try await harness.preparer(tokens: store).prepare(try Self.review(harness, store))
       let stored = try #require(store.stored.own)
       #expect(stored != own && (TokenCipher.keyID(of: stored) != nil) == (format == .keyed))
@@ -250,9 +253,9 @@ struct GitLabTokenTests {
 
   @Test("a new token that cannot be written is used all the same, and written as soon as that works")
   func unwritten() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-own")
-      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 2)))
+      harness.fakePlatform.setToken("glpat-own", FakeToken(id: 7, expiresAt: Self.day(in: 2)))
       let preparer = try harness.preparer(tokens: store)
       let review = try Self.review(harness, store)
       store.failNextWrites(1)
@@ -260,12 +263,13 @@ struct GitLabTokenTests {
       #expect(made?.hasPrefix("glpat-made-") == true)
       while try Self.open(store.stored.own) != made { try await Task.sleep(for: .milliseconds(5)) }
       #expect(try Self.token(try await preparer.prepare(review)) == made)
-      #expect(harness.standIn.callCounts[.gitlabTokenRotation] == 1)
+      #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == 1)
     }
   }
 
   /// What a merge request is told, with the tokens as the store has them now.
-  private static func feedback(_ harness: StandInHarness, _ store: MemoryTokenStore) throws -> PullRequestFeedback {
+  private static func feedback(_ harness: FakePlatformHarness, _ store: MemoryTokenStore) throws -> PullRequestFeedback
+  {
     let review = try review(harness, store)
     return PullRequestFeedback(
       reviewID: review.id, subject: .eyes, attempt: 1, status: .pending, platform: .gitlab,
@@ -275,11 +279,11 @@ struct GitLabTokenTests {
 
   @Test("a project's token that has ended is made anew for feedback, which arrives, and the new one is stored")
   func feedbackEnded() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-person")
-      harness.standIn.setToken("glpat-person", StandInToken(id: 7, userID: 5, username: "ann", isMaintainer: true))
-      let ended = StandInToken(id: 8, expiresAt: Self.day(in: -1))
-      harness.standIn.setToken("glpat-ended", ended)
+      harness.fakePlatform.setToken("glpat-person", FakeToken(id: 7, userID: 5, username: "ann", isMaintainer: true))
+      let ended = FakeToken(id: 8, expiresAt: Self.day(in: -1))
+      harness.fakePlatform.setToken("glpat-ended", ended)
       let sealed = try Self.cipher.seal(Secret("glpat-ended"), for: Samples.integrationID)
       _ = try await store.changeTokens(of: Samples.integrationID) { present in
         var tokens = present
@@ -288,44 +292,44 @@ struct GitLabTokenTests {
       }
       let sender = FeedbackSender(access: try harness.access(tokens: store))
       #expect(await sender.send(try Self.feedback(harness, store)) == .told(checkRunID: nil))
-      #expect(harness.standIn.feedback.map(\.state) == ["eyes"])
+      #expect(harness.fakePlatform.feedback.map(\.state) == ["eyes"])
       let made = try Self.open(store.stored.ofProjects["278964"]?.ciphertext, in: Self.project)
-      #expect(made.hasPrefix("glpat-made-") && harness.standIn.token(made)?.hasEnded == false)
+      #expect(made.hasPrefix("glpat-made-") && harness.fakePlatform.token(made)?.hasEnded == false)
       #expect(try Self.open(store.stored.own) == "glpat-person")
     }
   }
 
   @Test("feedback rotates a token in time, stores it, and follows a rotation by another process")
   func feedbackRotates() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-own")
-      harness.standIn.setToken("glpat-own", StandInToken(id: 7, expiresAt: Self.day(in: 2)))
+      harness.fakePlatform.setToken("glpat-own", FakeToken(id: 7, expiresAt: Self.day(in: 2)))
       let (here, elsewhere) = (try harness.access(tokens: store), try harness.access(tokens: store))
       let taken = try Self.feedback(harness, store)
       #expect(await FeedbackSender(access: here).send(taken) == .told(checkRunID: nil))
       let made = try Self.open(store.stored.own)
-      #expect(made.hasPrefix("glpat-made-") && harness.standIn.token("glpat-own")?.isRevoked == true)
+      #expect(made.hasPrefix("glpat-made-") && harness.fakePlatform.token("glpat-own")?.isRevoked == true)
       // Taken from the outbox before the rotation.
       #expect(await FeedbackSender(access: elsewhere).send(taken) == .told(checkRunID: nil))
-      #expect(harness.standIn.callCounts[.gitlabTokenRotation] == 1)
+      #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == 1)
       // Known to be good, and withdrawn since: somebody has stored another one.
-      harness.standIn.setToken(made, Self.revoked(harness.standIn.token(made)))
+      harness.fakePlatform.setToken(made, Self.revoked(harness.fakePlatform.token(made)))
       let newer = try Self.cipher.seal(Secret("glpat-new"), for: Samples.integrationID)
       _ = try await store.changeTokens(of: Samples.integrationID) { _ in StoredTokens(own: newer, metadata: nil) }
       #expect(await FeedbackSender(access: here).send(taken) == .told(checkRunID: nil))
-      #expect(harness.standIn.callCounts[.gitlabTokenRotation] == 1)
+      #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == 1)
     }
   }
 
   @Test("GitLab's recorded answer to the making of a token is understood")
   func recorded() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-person")
-      harness.standIn.setToken("glpat-person", StandInToken(id: 7, userID: 5, username: "ann", isMaintainer: true))
+      harness.fakePlatform.setToken("glpat-person", FakeToken(id: 7, userID: 5, username: "ann", isMaintainer: true))
       let file = try #require(
         Bundle.module.url(forResource: "Fixtures/create_project_access_token", withExtension: "json"))
-      harness.standIn.add(
-        StandInFault(
+      harness.fakePlatform.add(
+        FakeFault(
           route: .gitlabProjectToken, times: 1, status: 201, body: try String(contentsOf: file, encoding: .utf8)))
       let preparer = try harness.preparer(tokens: store)
       let token = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
@@ -337,10 +341,10 @@ struct GitLabTokenTests {
 
   @Test("what GitLab does not tell about a token does no harm")
   func silent() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-own")
-      harness.standIn.add(StandInFault(route: .gitlabUser, status: 404))
-      harness.standIn.add(StandInFault(route: .gitlabOwnToken, status: 404))
+      harness.fakePlatform.add(FakeFault(route: .gitlabUser, status: 404))
+      harness.fakePlatform.add(FakeFault(route: .gitlabOwnToken, status: 404))
       let preparer = try harness.preparer(tokens: store)
       #expect(try Self.token(try await preparer.prepare(try Self.review(harness, store))) == "glpat-own")
     }

@@ -3,6 +3,7 @@ import Foundation
 import HTTPTrust
 import NIOHTTP1
 import NIOSSL
+import Primitives
 import Reviews
 import Support
 import Testing

@@ -1,5 +1,6 @@
 import CryptoExtras
 import Foundation
+import Primitives
 import Resilience
 import Reviews
 import Sandbox
@@ -26,25 +27,25 @@ struct RateLimitTests {
   @Test(
     "after a limit no review of that installation calls until its end, and those of others go on",
     arguments: [
-      StandInFault(
+      FakeFault(
         route: .githubPull, path: "owner-1/", times: 1, status: 403,
         headers: ["x-ratelimit-remaining": "0", "x-ratelimit-reset": "2000000120"]),
-      StandInFault(
+      FakeFault(
         route: .githubReviewComments, path: "owner-1/", times: 1, status: 429, headers: ["retry-after": "120"]),
-      StandInFault(
+      FakeFault(
         route: .githubIssueComments, path: "owner-1/", times: 1, status: 403, headers: ["retry-after": "120"],
         body: #"{"message":"You have exceeded a secondary rate limit."}"#),
     ])
-  func installation(_ fault: StandInFault) async throws {
-    try await StandInHarness.run { harness in
+  func installation(_ fault: FakeFault) async throws {
+    try await FakePlatformHarness.run { harness in
       let clock = StoppedClock(2_000_000_000)
       let preparer = try harness.preparer(app: Self.app, now: { clock.now })
-      harness.standIn.add(fault)
+      harness.fakePlatform.add(fault)
       let first = await #expect(throws: PreparationError.self) { try await preparer.prepare(Self.review(1)) }
       #expect(first?.waits(for: .seconds(120)) == true)
       // Of the first review's comments a call may still be on its way.
       func counts() -> [Int?] {
-        [StandInRoute.githubInstallationToken, .githubPull].map { harness.standIn.callCounts[$0] }
+        [FakeRoute.githubInstallationToken, .githubPull].map { harness.fakePlatform.callCounts[$0] }
       }
       let before = counts()
       clock.advance(by: 20)
@@ -60,10 +61,10 @@ struct RateLimitTests {
 
   @Test("what feedback learns of a limit holds for preparing, and the other way round")
   func shared() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let access = try harness.access()
       let (preparer, sender) = (
-        PlatformPreparer(access: access, logger: StandInHarness.logger), FeedbackSender(access: access)
+        PlatformPreparer(access: access, logger: FakePlatformHarness.logger), FeedbackSender(access: access)
       )
       let integration = try Samples.integration(token: "glpat-stored", instance: harness.address)
       func feedback(_ platform: Platform) -> PullRequestFeedback {
@@ -72,7 +73,7 @@ struct RateLimitTests {
           repoFullName: "acme/shop", prNumber: 17, prUrl: "", headSha: "0a", integration: integration)
       }
       let limit = ["retry-after": "1000"]
-      harness.standIn.add(StandInFault(route: .githubReaction, times: 1, status: 429, headers: limit))
+      harness.fakePlatform.add(FakeFault(route: .githubReaction, times: 1, status: 429, headers: limit))
       guard case .later = await sender.send(feedback(.github)) else {
         Issue.record("told in spite of the limit")
         return
@@ -81,7 +82,7 @@ struct RateLimitTests {
         try await preparer.prepare(Samples.review(integration: integration))
       }
       #expect(Self.delay(held).map { $0 > .seconds(900) } == true, "\(String(describing: held))")
-      harness.standIn.add(StandInFault(route: .gitlabMergeRequest, times: 1, status: 429, headers: limit))
+      harness.fakePlatform.add(FakeFault(route: .gitlabMergeRequest, times: 1, status: 429, headers: limit))
       let review = Samples.review(platform: .gitlab, integration: integration)
       await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
       guard case .later(_, let wait?) = await sender.send(feedback(.gitlab)) else {
@@ -89,37 +90,37 @@ struct RateLimitTests {
         return
       }
       #expect(wait > .seconds(900))
-      let counts = harness.standIn.callCounts
+      let counts = harness.fakePlatform.callCounts
       #expect(counts[.githubPull] == nil && counts[.gitlabAwardEmoji] == nil)
     }
   }
 
   @Test("an installation's token is got once, for preparing and for feedback")
   func sharedToken() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let access = try harness.access(app: Self.app)
       let review = Self.review(1)
-      _ = try await PlatformPreparer(access: access, logger: StandInHarness.logger).prepare(review)
+      _ = try await PlatformPreparer(access: access, logger: FakePlatformHarness.logger).prepare(review)
       let feedback = PullRequestFeedback(
         reviewID: review.id, subject: .eyes, attempt: 1, status: .pending, platform: .github,
         repoFullName: review.repoFullName, prNumber: 17, prUrl: "", headSha: "0a",
         integration: Integration(id: Samples.integrationID, installationId: "1"))
       #expect(await FeedbackSender(access: access).send(feedback) == .told(checkRunID: nil))
-      #expect(harness.standIn.callCounts[.githubInstallationToken] == 1)
+      #expect(harness.fakePlatform.callCounts[.githubInstallationToken] == 1)
     }
   }
 
   @Test("the last success that a limit allows is used, and what follows waits for the reset")
   func exhausted() async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let clock = StoppedClock(2_000_000_000)
       let preparer = try harness.preparer(now: { clock.now })
-      harness.standIn.setRateLimit(3, resetAt: 2_000_000_060)
+      harness.fakePlatform.setRateLimit(3, resetAt: 2_000_000_060)
       _ = try await preparer.prepare(Samples.review())
-      let before = harness.standIn.callCounts
+      let before = harness.fakePlatform.callCounts
       let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(Samples.review()) }
       #expect(error?.waits(for: .seconds(60)) == true)
-      #expect(harness.standIn.callCounts == before)
+      #expect(harness.fakePlatform.callCounts == before)
       let stored = Samples.review(integration: try Samples.integration(token: "ghp_stored"))
       _ = try await preparer.prepare(stored)
     }

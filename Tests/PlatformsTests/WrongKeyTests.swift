@@ -1,4 +1,5 @@
 import Foundation
+import Primitives
 import Reviews
 import Sandbox
 import Testing
@@ -11,7 +12,7 @@ struct WrongKeyTests {
   private static let otherKey = [UInt8](repeating: 9, count: 32)
 
   private static func error(
-    _ harness: StandInHarness, _ ciphertext: [UInt8], platform: Platform = .github
+    _ harness: FakePlatformHarness, _ ciphertext: [UInt8], platform: Platform = .github
   ) async throws -> PreparationError? {
     let integration = Integration(
       id: Samples.integrationID, instanceUrl: platform == .gitlab ? harness.address : nil, tokenCiphertext: ciphertext)
@@ -23,7 +24,7 @@ struct WrongKeyTests {
 
   @Test("without its key a review waits for the operator, and no platform is called", arguments: Platform.allCases)
   func keyMissing(platform: Platform) async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let other = TokenCipher(key: Self.otherKey)
       let place = SealedPlace.token(of: Samples.integrationID)
       for format in TokenCipher.Format.allCases {
@@ -35,13 +36,13 @@ struct WrongKeyTests {
         #expect(message.contains("BATON_ENCRYPTION_KEY") && message.contains("new,old"), "\(message)")
         if format == .keyed { #expect(message.contains(other.currentKeyID.description), "\(message)") }
       }
-      #expect(harness.standIn.callCounts.isEmpty)
+      #expect(harness.fakePlatform.callCounts.isEmpty)
     }
   }
 
   @Test("with its key, a damaged token fails the review with what to do", arguments: Platform.allCases)
   func damaged(platform: Platform) async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let cipher = TokenCipher(key: Samples.key)
       let moved = try cipher.seal(Secret("t"), in: .webhookSecret(of: Samples.integrationID))
       guard
@@ -56,7 +57,7 @@ struct WrongKeyTests {
 
   @Test("feedback without its key waits and is not given up", arguments: Platform.allCases)
   func feedback(platform: Platform) async throws {
-    try await StandInHarness.run { harness in
+    try await FakePlatformHarness.run { harness in
       let sealed = try TokenCipher(key: Self.otherKey).seal(Secret("t"), in: .token(of: Samples.integrationID))
       let feedback = PullRequestFeedback(
         reviewID: Samples.reviewID, subject: .eyes, attempt: 1, status: .pending, platform: platform,

@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import Foundation
 import HTTPTrust
+import Primitives
 import Reviews
 import Support
 import Testing

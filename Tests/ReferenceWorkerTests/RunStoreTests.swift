@@ -1,6 +1,7 @@
 import FoundationEssentials
 import GRDB
 import Glibc
+import Primitives
 import Reviews
 import Testing
 import WorkerAPI

@@ -4,6 +4,7 @@ import Hummingbird
 import Logging
 import NIOCore
 import NIOHTTP1
+import Primitives
 import ReferenceWorker
 import Reviews
 import ServiceLifecycle

@@ -1,5 +1,6 @@
 import HTTPKit
 import NIOCore
+import Primitives
 import Reviews
 import Support
 import Testing

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Primitives
 import Reviews
 import Telemetry
 import Testing

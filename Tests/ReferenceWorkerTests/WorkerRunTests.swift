@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Glibc
 import Logging
+import Primitives
 import Reviews
 import ServiceLifecycle
 import Testing

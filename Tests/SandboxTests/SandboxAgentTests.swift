@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Logging
+import Primitives
 import Reviews
 import Testing
 import WorkerAPI
@@ -53,10 +54,10 @@ struct SandboxAgentTests {
   @Test("it finds something in the recorded pull requests, and says so in the reference worker's form")
   func review() async throws {
     let (ports, bound) = AsyncStream.makeStream(of: Int.self)
-    let standIn = PlatformStandIn(logger: Logger(label: "stand-in") { _ in SwiftLogNoOpLogHandler() }) {
+    let fakePlatform = FakePlatform(logger: Logger(label: "stand-in") { _ in SwiftLogNoOpLogHandler() }) {
       bound.yield($0)
     }
-    let serving = Task { try await standIn.run() }
+    let serving = Task { try await fakePlatform.run() }
     defer { serving.cancel() }
     let port = try #require(await ports.first { _ in true })
     var lines: [String] = []

@@ -1,5 +1,6 @@
 internal import Foundation
-package import Reviews
+package import Primitives
+internal import Reviews
 internal import Synchronization
 
 /// A headless Chromium with a profile of its own, driven by the DevTools protocol over a pipe: one JSON message after another, each

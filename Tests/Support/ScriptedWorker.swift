@@ -2,6 +2,7 @@ package import FoundationEssentials
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
+internal import Primitives
 internal import Reviews
 internal import Synchronization
 package import WorkerAPI

@@ -1,6 +1,7 @@
 internal import FoundationEssentials
 internal import NIOCore
 internal import NIOHTTP1
+internal import Primitives
 internal import Reviews
 internal import WorkerAPI
 

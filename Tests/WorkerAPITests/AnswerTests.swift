@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Primitives
 import Reviews
 import Testing
 import WorkerAPI

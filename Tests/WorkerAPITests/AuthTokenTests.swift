@@ -1,5 +1,6 @@
 import Crypto
 import FoundationEssentials
+import Primitives
 import Reviews
 import Testing
 import WorkerAPI

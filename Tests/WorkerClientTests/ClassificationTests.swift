@@ -1,6 +1,7 @@
 import FoundationEssentials
 import NIOCore
 import NIOPosix
+import Primitives
 import Reviews
 import Support
 import Testing

@@ -2,6 +2,7 @@ import FoundationEssentials
 import Logging
 import NIOCore
 import NIOPosix
+import Primitives
 import Reviews
 import WorkerAPI
 import WorkerClient

@@ -2,6 +2,7 @@ import Foundation
 import HTTPTrust
 import Logging
 import NIOSSL
+import Primitives
 import Reviews
 import Support
 import Testing

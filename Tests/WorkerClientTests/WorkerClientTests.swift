@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Logging
+import Primitives
 import Reviews
 import Support
 import Testing

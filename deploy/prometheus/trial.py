@@ -1,4 +1,4 @@
-"""What deploy/prometheus/try does once the servers are up. Its order is that of main()."""
+"""What deploy/prometheus/fire-alerts does once the servers are up. Its order is that of main()."""
 import base64
 import json
 import os

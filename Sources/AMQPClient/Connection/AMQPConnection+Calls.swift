@@ -1,5 +1,5 @@
 internal import DequeModule
-internal import Executors
+internal import PollExecutor
 
 // Calls: methods with an answer.
 extension AMQPConnection {

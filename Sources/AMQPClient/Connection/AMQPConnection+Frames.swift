@@ -1,6 +1,6 @@
 internal import DequeModule
-internal import Executors
 internal import Logging
+internal import PollExecutor
 
 // Reading: every frame of the connection passes here.
 extension AMQPConnection {

@@ -1,4 +1,4 @@
-internal import Executors
+internal import PollExecutor
 
 // Publishing: what waits in the queue goes out as far as the window allows, and confirms settle it.
 extension AMQPConnection {

@@ -1,5 +1,5 @@
-internal import Executors
 public import Logging
+internal import PollExecutor
 
 /// One connection to a broker: an actor on a thread of its own, which waits in poll(2).
 ///

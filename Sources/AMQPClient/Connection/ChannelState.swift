@@ -1,5 +1,5 @@
 internal import DequeModule
-internal import Executors
+internal import PollExecutor
 
 /// One open channel: the calls that wait for their answers, and the message that is coming in.
 ///

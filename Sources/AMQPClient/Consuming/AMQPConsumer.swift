@@ -1,5 +1,5 @@
-internal import Executors
 public import Logging
+internal import PollExecutor
 internal import Resilience
 internal import Synchronization
 

@@ -1,5 +1,5 @@
 internal import DequeModule
-internal import Executors
+internal import PollExecutor
 internal import Synchronization
 
 /// Publishes that wait for the window, or for a connection. Filled from any task, emptied by the connection's thread.

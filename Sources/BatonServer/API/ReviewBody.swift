@@ -1,3 +1,4 @@
+internal import Primitives
 package import Reviews
 
 /// A review as `/api` and `baton show --json` give it: the row in camelCase with every key present, ids in lower case as

@@ -1,6 +1,7 @@
 internal import FoundationEssentials
 internal import HTTPTypes
 internal import Hummingbird
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 internal import Telemetry

@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import HTTPTypes
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 internal import WorkerAPI

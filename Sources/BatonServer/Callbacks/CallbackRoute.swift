@@ -2,6 +2,7 @@ internal import FoundationEssentials
 internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 internal import Telemetry

@@ -1,6 +1,7 @@
 internal import FoundationEssentials
 package import Logging
 internal import Platforms
+internal import Primitives
 internal import Resilience
 package import ReviewStore
 package import Reviews

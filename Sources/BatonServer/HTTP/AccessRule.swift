@@ -1,6 +1,7 @@
 internal import HTTPKit
 internal import HTTPTypes
 internal import NIOCore
+internal import Primitives
 internal import Reviews
 internal import WorkerAPI
 

@@ -3,6 +3,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
 internal import NIOCore
+internal import Primitives
 internal import Reviews
 
 /// A request on its way through a route.

@@ -2,6 +2,7 @@ package import FoundationEssentials
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
+internal import Primitives
 internal import Reviews
 
 /// JSON as this server writes it: keys sorted, slashes plain, so that the same value has the same text.

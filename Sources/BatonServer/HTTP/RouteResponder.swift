@@ -4,6 +4,7 @@ internal import Hummingbird
 internal import Logging
 internal import NIOCore
 internal import PostgresClient
+internal import Primitives
 internal import Reviews
 internal import Telemetry
 

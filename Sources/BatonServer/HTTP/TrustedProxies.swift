@@ -1,6 +1,7 @@
 internal import HTTPTypes
 internal import NIOCore
-package import Reviews
+package import Primitives
+internal import Reviews
 
 /// The proxies whose word about a request counts: whom it comes from, and who has signed in there.
 ///

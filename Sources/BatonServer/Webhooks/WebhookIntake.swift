@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 package import Logging
+internal import Primitives
 internal import Resilience
 package import ReviewStore
 internal import Reviews
@@ -86,7 +87,7 @@ package struct WebhookIntake: Service {
   package func run() async throws {
     await cancelWhenGracefulShutdown {
       var prunes = ContinuousClock.now
-      await PassLoop(interval: interval).run {
+      await PeriodicLoop(interval: interval).run {
         try await processDue()
         guard prunes <= .now else { return }
         try await prune()

@@ -4,6 +4,7 @@ internal import HTTPKit
 internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
+internal import Primitives
 internal import Resilience
 internal import ReviewStore
 internal import Reviews
@@ -51,9 +52,9 @@ struct WebhookRoutes: Sendable {
   private static let smallByteCountMax = 128 << 10
   /// While it is read, stored and decoded, a body takes several times its length.
   private static let weight = 4
-  private let strangersRoom = BodyRoom(byteCountMax: 64 << 20)
+  private let strangersRoom = BodyMemoryBudget(byteCountMax: 64 << 20)
   /// One of the longest at a time. Its sender waits, and others pass.
-  private let largeRoom = BodyRoom(byteCountMax: weight * knownByteCountMax)
+  private let largeRoom = BodyMemoryBudget(byteCountMax: weight * knownByteCountMax)
   /// GitHub and GitLab give up after ten seconds.
   private static let arrivalTime: Duration = .seconds(10)
 
@@ -66,7 +67,7 @@ struct WebhookRoutes: Sendable {
 
   /// Reads a body when there is room for it, and has that until the answer.
   private func withBody(
-    _ call: Call, upTo byteCountMax: Int, in room: BodyRoom, for peer: PeerAddress?,
+    _ call: Call, upTo byteCountMax: Int, in room: BodyMemoryBudget, for peer: PeerAddress?,
     _ handle: (Data) async throws -> Response
   ) async throws -> Response {
     let byteCount = try call.announcedByteCount(upTo: byteCountMax)

@@ -2,8 +2,9 @@ internal import Crypto
 internal import FoundationEssentials
 internal import HTTPTypes
 package import Platforms
+package import Primitives
 internal import ReviewStore
-package import Reviews
+internal import Reviews
 internal import WorkerAPI
 
 /// What webhooks are recognised by.

@@ -1,4 +1,5 @@
 internal import Logging
+internal import Primitives
 internal import Resilience
 internal import ReviewStore
 internal import Reviews

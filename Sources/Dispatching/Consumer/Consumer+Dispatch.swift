@@ -1,5 +1,6 @@
 internal import Logging
 internal import Platforms
+internal import Primitives
 internal import Resilience
 internal import ReviewStore
 internal import Reviews

@@ -1,5 +1,6 @@
 internal import AMQPClient
 internal import Logging
+internal import Primitives
 internal import Resilience
 internal import ReviewQueue
 internal import ReviewStore
@@ -29,7 +30,7 @@ extension Consumer {
     }
     let trace =
       delivery.headers["traceparent"]?.stringValue.flatMap { TraceContext(traceparent: $0) }?.child()
-      ?? TraceContext(reviewID: ticket.reviewID)
+      ?? TraceContext(of: ticket.reviewID)
     await TraceContext.$current.withValue(trace) { await decide(ticket, delivery, trace) }
   }
 
@@ -116,7 +117,7 @@ extension Consumer {
         logger.error(
           "the review cannot be leased; its ticket is rejected, and the reaper publishes it again later",
           metadata: .review(
-            ticket.reviewID, attempt: ticket.attempt, TraceContext(reviewID: ticket.reviewID), ["error": "\(fault)"]))
+            ticket.reviewID, attempt: ticket.attempt, TraceContext(of: ticket.reviewID), ["error": "\(fault)"]))
         settle([delivery], .reject, .returned)
         return nil
       }

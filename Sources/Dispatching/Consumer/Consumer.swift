@@ -63,7 +63,7 @@ package struct Consumer: Service {
 
   let hand = WorkInHand()
   let census = TicketCensus()
-  let gate = SolitudeGate()
+  let gate = SharedExclusiveLock()
   let outage: DatabaseOutage
   let held: HeldTickets
   let leases: Batcher<Ticket, LeaseVerdict>

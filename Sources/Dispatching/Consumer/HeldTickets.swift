@@ -1,4 +1,5 @@
 internal import Logging
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 internal import Telemetry
@@ -101,7 +102,7 @@ actor HeldTickets {
     logger.warning(
       "\(RowLocked(reviewID: waiter.ticket.reviewID)); it waits, and nothing else does",
       metadata: .review(
-        waiter.ticket.reviewID, attempt: waiter.ticket.attempt, TraceContext(reviewID: waiter.ticket.reviewID)))
+        waiter.ticket.reviewID, attempt: waiter.ticket.attempt, TraceContext(of: waiter.ticket.reviewID)))
   }
 
   private func resume(_ waiter: Waiter, _ verdict: LeaseVerdict) {

@@ -1,6 +1,7 @@
 internal import AMQPClient
 internal import FoundationEssentials
 internal import Logging
+internal import Primitives
 internal import Resilience
 internal import ReviewStore
 internal import Reviews

@@ -1,6 +1,7 @@
 internal import AMQPClient
 internal import Logging
 internal import PostgresClient
+internal import Primitives
 internal import Resilience
 internal import ReviewQueue
 internal import ReviewStore
@@ -39,7 +40,7 @@ struct Recovery: Sendable {
 
   /// Passes, one after another, until the task is cancelled; a pass that has begun is finished.
   func run(every interval: Duration, _ wakeup: Wakeup) async {
-    await PassLoop(interval: interval, wakeup: wakeup).runPaced(
+    await PeriodicLoop(interval: interval, wakeup: wakeup).runPaced(
       {
         // What it takes is this holder's; without a session it takes nothing.
         guard holderState.isSignedOn else { return min(interval, Self.brokerInterval) }

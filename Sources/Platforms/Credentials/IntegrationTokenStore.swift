@@ -1,4 +1,5 @@
 package import FoundationEssentials
+internal import Primitives
 internal import Reviews
 
 /// Where the tokens of integrations are kept, as far as they are renewed here.

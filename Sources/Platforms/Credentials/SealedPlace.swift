@@ -1,4 +1,5 @@
 package import FoundationEssentials
+internal import Primitives
 internal import Reviews
 
 /// The one place in the database where a ciphertext opens: it is authenticated along, so that a ciphertext that was copied into

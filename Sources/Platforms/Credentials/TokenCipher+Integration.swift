@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import Primitives
 internal import Reviews
 
 /// A stored token that this process cannot use, and whose fault that is.

@@ -1,4 +1,5 @@
 package import FoundationEssentials
+internal import Primitives
 internal import Reviews
 
 /// What sealing one integration's secrets again has come to.

@@ -1,6 +1,7 @@
 internal import Crypto
 package import FoundationEssentials
-package import Reviews
+package import Primitives
+internal import Reviews
 
 /// Encrypts the tokens and webhook secrets of `platform_integrations` by AES-256-GCM, under the first of the keys of
 /// `BATON_ENCRYPTION_KEY`, and decrypts under any of them.

@@ -1,3 +1,4 @@
+internal import Primitives
 package import Reviews
 
 /// Tells pull requests how their reviews stand: reactions, and checks for gates.

@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import NIOHTTP1
+internal import Primitives
 internal import Reviews
 
 /// Reactions and check runs at GitHub.

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import Primitives
 internal import Reviews
 
 /// Award emoji and commit statuses at GitLab.

@@ -3,6 +3,7 @@ internal import FoundationEssentials
 package import HTTPTrust
 package import Logging
 internal import NIOHTTP1
+package import Primitives
 internal import Resilience
 package import Reviews
 internal import Synchronization

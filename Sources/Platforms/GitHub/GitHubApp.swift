@@ -1,7 +1,8 @@
 internal import Crypto
 internal import CryptoExtras
 internal import FoundationEssentials
-package import Reviews
+package import Primitives
+internal import Reviews
 
 /// A GitHub App's identity: its id, and the key that signs for it.
 package struct GitHubApp: Sendable, CustomStringConvertible, CustomReflectable {

@@ -1,6 +1,7 @@
 internal import FoundationEssentials
 internal import Logging
 internal import NIOHTTP1
+internal import Primitives
 internal import Reviews
 
 /// Reads pull requests from GitHub's REST API.

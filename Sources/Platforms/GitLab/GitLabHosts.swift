@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import Primitives
 internal import Reviews
 
 /// The GitLab hosts that an integration may name: a token is sent nowhere else, and nothing else is called.

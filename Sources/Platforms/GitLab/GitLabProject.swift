@@ -1,3 +1,4 @@
+internal import Primitives
 internal import Reviews
 
 /// How GitLab's projects are called: at which instances, and with which tokens.

@@ -1,5 +1,6 @@
 internal import Logging
 internal import NIOHTTP1
+internal import Primitives
 internal import Reviews
 
 /// Reads merge requests from GitLab's REST API, version 4.

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import Primitives
 internal import Reviews
 
 /// The calls about a token itself, on one GitLab instance and for one project.

@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import Logging
+internal import Primitives
 internal import Resilience
 internal import Reviews
 internal import Synchronization

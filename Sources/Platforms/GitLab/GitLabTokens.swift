@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import Logging
+internal import Primitives
 internal import Resilience
 internal import Reviews
 internal import Synchronization
@@ -78,7 +79,7 @@ final class GitLabTokens: Sendable {
   let cipher: TokenCipher
   let logger: Logger
   /// Renewals happen one at a time in a process: each holds a connection to the store while it calls GitLab.
-  let gate = SolitudeGate()
+  let gate = SharedExclusiveLock()
   private let learnt = Mutex(Learnt())
   private let flights = SingleFlight<[UInt8], Standing>()
 

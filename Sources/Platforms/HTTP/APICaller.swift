@@ -1,6 +1,6 @@
 internal import Crypto
 internal import NIOHTTP1
-internal import Reviews
+internal import Primitives
 
 /// In whose name an API is called: what is sent, whose rate limit it counts against, and whose kept answers may be used.
 struct APICaller: Sendable {

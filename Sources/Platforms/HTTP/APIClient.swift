@@ -3,6 +3,7 @@ internal import FoundationEssentials
 internal import HTTPTrust
 internal import NIOCore
 internal import NIOHTTP1
+internal import Primitives
 internal import Reviews
 
 /// One successful answer, whole.

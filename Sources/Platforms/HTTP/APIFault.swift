@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import NIOHTTP1
+internal import Primitives
 internal import Reviews
 
 /// Why a call of a platform's API gave nothing to work with.

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import Primitives
 internal import Reviews
 internal import WorkerAPI
 

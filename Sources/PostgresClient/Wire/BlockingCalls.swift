@@ -1,6 +1,6 @@
 internal import Certificates
-internal import Executors
 internal import Glibc
+internal import PollExecutor
 
 /// A thread for the calls that block: name look-up, what libpq reads from files, and `PQcancel`, which opens a connection and
 /// waits until the server has closed it. Without a call there is no thread.

@@ -1,4 +1,5 @@
 package import FoundationEssentials
+package import Primitives
 package import Reviews
 
 /// What a delivery means.

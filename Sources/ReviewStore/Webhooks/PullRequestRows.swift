@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import PostgresClient
+internal import Primitives
 internal import Reviews
 
 // The statements of a pull request's events; all run under its advisory lock.

@@ -1,5 +1,6 @@
 package import FoundationEssentials
 internal import PostgresClient
+package import Primitives
 package import Reviews
 
 /// A webhook as it came: verified, not yet understood.

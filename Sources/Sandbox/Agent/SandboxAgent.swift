@@ -2,10 +2,11 @@ internal import AsyncHTTPClient
 internal import FoundationEssentials
 internal import NIOCore
 internal import NIOHTTP1
+internal import Primitives
 internal import Reviews
 package import WorkerAPI
 
-/// The agent of the sandbox: reads the difference of a run's pull request from ``PlatformStandIn``, and reports what rules find in the
+/// The agent of the sandbox: reads the difference of a run's pull request from ``FakePlatform``, and reports what rules find in the
 /// lines that were added. It needs no model, no interpreter, and no network beyond this machine's loopback.
 package struct SandboxAgent: Sendable {
   private let api: String

@@ -2,6 +2,7 @@ internal import FoundationEssentials
 internal import Glibc
 internal import NIOCore
 internal import NIOPosix
+internal import Primitives
 internal import Reviews
 internal import WorkerAPI
 

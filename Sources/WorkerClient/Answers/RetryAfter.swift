@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import NIOHTTP1
+internal import Primitives
 internal import Reviews
 
 /// The header `Retry-After`: whole seconds or an HTTP date (RFC 9110, 10.2.3).

@@ -1,5 +1,6 @@
 internal import AMQPClient
 internal import ArgumentParser
+internal import Primitives
 internal import ReviewQueue
 internal import Reviews
 internal import Settings

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import FoundationEssentials
 internal import Platforms
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 internal import Settings

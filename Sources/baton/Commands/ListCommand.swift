@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import BatonServer
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 internal import Settings

@@ -155,7 +155,7 @@ struct OwnerListCommand: AsyncParsableCommand {
 
 /// An owner as `baton owner list --json` prints it, every key always present.
 struct OwnerOutput: Encodable {
-  var load: OwnerLoad
+  var load: OwnerSummary
 
   private enum CodingKeys: String, CodingKey { case owner, limit, isPaused, pending, active }
 

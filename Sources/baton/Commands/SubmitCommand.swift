@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import FoundationEssentials
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 internal import Settings

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Primitives
 internal import Reviews
 
 /// One review by flags.

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import Primitives
 internal import Reviews
 
 /// Reads reviews from JSON lines, from one JSON array, or from one JSON object, as the bytes come.

@@ -1,3 +1,4 @@
+internal import Primitives
 internal import Reviews
 
 /// The times of each of a sandbox run's reviews since its submission, and the totals.

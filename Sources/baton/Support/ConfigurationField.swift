@@ -1,3 +1,4 @@
+internal import Primitives
 internal import Reviews
 
 /// A field of `agent_configs.config`, as a flag gives it and as people see it.

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 

@@ -1,3 +1,4 @@
+internal import Primitives
 internal import Reviews
 
 /// Texts of others made safe for a terminal, and measured as it shows them.

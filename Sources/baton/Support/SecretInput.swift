@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Primitives
 internal import Reviews
 
 /// A secret from a file, standard input or a terminal: never from the command line, which every process of the machine can read.

@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import HTTPTrust
+internal import Primitives
 internal import Reviews
 internal import Settings
 internal import WorkerAPI

@@ -1,5 +1,5 @@
-import Executors
 import Glibc
+import PollExecutor
 import PostgresClient
 import Support
 import Testing

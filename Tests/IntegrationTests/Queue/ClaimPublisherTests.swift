@@ -3,6 +3,7 @@ import Dispatching
 import Foundation
 import Logging
 import PostgresClient
+import Primitives
 import ReviewQueue
 import ReviewStore
 import Reviews

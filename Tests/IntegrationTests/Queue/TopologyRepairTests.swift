@@ -1,6 +1,7 @@
 import AMQPClient
 import Foundation
 import Logging
+import Primitives
 import ReviewQueue
 import Reviews
 import Support
@@ -63,7 +64,7 @@ struct TopologyRepairTests {
   private func publish(_ tickets: TicketPublisher) async -> Bool {
     let id = UUID()
     let ticket = Ticket(reviewID: id, attempt: 1, claimedAt: Timestamp(microseconds: 0))
-    return await tickets.publish([(ticket, TraceContext(reviewID: id))]) == [.confirmed]
+    return await tickets.publish([(ticket, TraceContext(of: id))]) == [.confirmed]
   }
 
   @Test("whatever part was taken away, tickets and dead letters find their queues again", arguments: Damage.allCases)

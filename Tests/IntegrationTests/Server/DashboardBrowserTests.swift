@@ -1,6 +1,7 @@
 import BatonServer
 import Foundation
 import PostgresClient
+import Primitives
 import ReviewStore
 import Reviews
 import Support
@@ -45,7 +46,7 @@ struct DashboardBrowserTests {
         try await page.see("org:acme is paused", in: "#toast")
         try await page.see("Resume", in: "#owners button")
         try await page.see("1 review of paused owners", in: "#verdict")
-        #expect(try await stack.store.standing(of: Owner(type: .org, id: "acme"), ownerLimit: 1)?.isPaused == true)
+        #expect(try await stack.store.load(of: Owner(type: .org, id: "acme"), ownerLimit: 1)?.isPaused == true)
         #expect(try await page.evaluate("window.isSamePage") == .bool(true))
         #expect(page.complaints.isEmpty, "\(page.complaints)")
       }

@@ -2,6 +2,7 @@ import AMQPClient
 import BatonServer
 import Foundation
 import PostgresClient
+import Primitives
 import ReviewQueue
 import ReviewStore
 import Reviews
@@ -169,9 +170,9 @@ struct DashboardTests {
 
       let owner = Owner(type: .org, id: "acme")
       #expect(try await visit.press("/owners/pause", subject: "org:acme").status == 200)
-      #expect(try await stack.store.standing(of: owner, ownerLimit: 1)?.isPaused == true)
+      #expect(try await stack.store.load(of: owner, ownerLimit: 1)?.isPaused == true)
       #expect(try await visit.press("/owners/resume", subject: "org:acme").status == 200)
-      #expect(try await stack.store.standing(of: owner, ownerLimit: 1)?.isPaused == false)
+      #expect(try await stack.store.load(of: owner, ownerLimit: 1)?.isPaused == false)
       #expect(try await visit.press("/owners/pause", subject: "org:nobody").status == 404)
       // Without the script a button leads back to its page.
       let plain = try await visit.press("/owners/pause", subject: "org:acme", headers: [("Accept", "text/html")])

@@ -1,5 +1,6 @@
 import BatonServer
 import Foundation
+import Primitives
 import ReviewStore
 import Reviews
 import Support
@@ -112,7 +113,7 @@ struct FeedbackDeliveryTests {
       #expect(platform.take() == ["eyes pending", "gate pending"])
       let waiting = "baton_feedback WHERE due_at > now() + interval '30 s' AND last_error = 'down'"
       #expect(try await stack.count(waiting) == 2)
-      #expect(try await stack.store.untoldFeedback(of: id).map(\.subject) == [.eyes, .gate])
+      #expect(try await stack.store.undeliveredFeedback(of: id).map(\.subject) == [.eyes, .gate])
       #expect(try await stack.store.givenUpFeedback() == nil)
       let path = "/reviews/\(id.lowercase)"
       let page = try await stack.client.send("GET", path).body
@@ -136,7 +137,7 @@ struct FeedbackDeliveryTests {
       _ = try await stack.store.cancel(id)
       try await delivery.deliverDue()
       #expect(platform.take() == ["gate cancelled"])
-      #expect(try await stack.store.untoldFeedback(of: id).map(\.subject) == [.eyes])
+      #expect(try await stack.store.undeliveredFeedback(of: id).map(\.subject) == [.eyes])
     }
   }
 

@@ -1,6 +1,7 @@
 import BatonServer
 import Foundation
 import Platforms
+import Primitives
 import Reviews
 import Support
 import Testing

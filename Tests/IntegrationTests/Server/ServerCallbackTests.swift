@@ -1,5 +1,6 @@
 import BatonServer
 import Foundation
+import Primitives
 import ReviewStore
 import Reviews
 import Support

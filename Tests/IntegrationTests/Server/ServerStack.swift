@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Platforms
 import PostgresClient
+import Primitives
 import ReviewQueue
 import ReviewStore
 import Reviews

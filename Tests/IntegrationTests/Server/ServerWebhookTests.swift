@@ -1,6 +1,7 @@
 import BatonServer
 import Foundation
 import PostgresClient
+import Primitives
 import ReviewStore
 import Reviews
 import Support

@@ -1,5 +1,6 @@
 import Foundation
 import PostgresClient
+import Primitives
 import ReviewStore
 import Reviews
 import Support
@@ -125,7 +126,7 @@ struct BoundsTests {
       let capacity = try await test.store.capacityStats(ownerLimit: 20)
       #expect(try #require(capacity.oldestRunning) > .seconds(1_000_000_000))
       _ = try await test.store.flow(minutes: 60)
-      _ = try await test.store.heldUp(Self.times, queue: "q")
+      _ = try await test.store.blockReason(Self.times, queue: "q")
       for id in ids {
         let review = try await test.row(id)
         _ = review.availableAt.since(review.createdAt)

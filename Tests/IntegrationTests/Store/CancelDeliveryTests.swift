@@ -2,6 +2,7 @@ import Dispatching
 import Foundation
 import Logging
 import PostgresClient
+import Primitives
 import Resilience
 import ReviewStore
 import Reviews

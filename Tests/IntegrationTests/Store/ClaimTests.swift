@@ -1,5 +1,6 @@
 import FoundationEssentials
 import PostgresClient
+import Primitives
 import ReviewStore
 import Reviews
 import Support
@@ -53,12 +54,12 @@ struct ClaimTests {
         let claims = try await test.claim()
         #expect(claims.count == 3)
         for claim in claims {
-          #expect(claim.trace == (claim.reviewID == ids[1] ? given : TraceContext(reviewID: claim.reviewID)))
+          #expect(claim.trace == (claim.reviewID == ids[1] ? given : TraceContext(of: claim.reviewID)))
         }
         try await test.store.unclaim(claims, reason: "a test")
       }
       let stored = try await test.sql("SELECT traceparent FROM code_reviews WHERE id = '\(ids[0])'")[0]
-      #expect(try stored.decode(0, as: String?.self) == TraceContext(reviewID: ids[0]).traceparent)
+      #expect(try stored.decode(0, as: String?.self) == TraceContext(of: ids[0]).traceparent)
     }
   }
 

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Platforms
 import PostgresClient
+import Primitives
 import ReviewStore
 import Reviews
 import Support

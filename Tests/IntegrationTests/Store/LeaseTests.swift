@@ -1,5 +1,6 @@
 import FoundationEssentials
 import PostgresClient
+import Primitives
 import ReviewStore
 import Reviews
 import Support

@@ -1,4 +1,5 @@
 import PostgresClient
+import Primitives
 import ReviewStore
 import Reviews
 import Support

@@ -39,7 +39,7 @@ struct RoleRightsTests {
           "restart_push", "touch_push", "take_feedback", "record_check_run", "feedback_told", "feedback_delivered",
           "feedback_failed", "lock_integration_tokens", "store_integration_tokens", "live_owners", "one_owner",
           "held_up", "why_pending", "flow", "recent_failures", "list_holders", "browse_live", "browse", "browse_end",
-          "untold_feedback", "given_up_feedback", "take_outbox", "delete_outbox", "fail_outbox",
+          "undelivered_feedback", "given_up_feedback", "take_outbox", "delete_outbox", "fail_outbox",
         ]
       case .admin:
         Self.commands + [

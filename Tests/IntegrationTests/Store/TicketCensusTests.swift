@@ -1,5 +1,6 @@
 import AMQPClient
 import FoundationEssentials
+import Primitives
 import ReviewStore
 import Reviews
 import Testing

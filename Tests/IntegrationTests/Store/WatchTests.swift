@@ -11,7 +11,7 @@ struct WatchTests {
     holderTimeout: .seconds(3_600), publishGrace: .seconds(3_600), staleAfter: .seconds(3_600),
     runningTimeout: .seconds(3_600))
 
-  private func holdUp(_ test: TestStore, _ id: UUID, ownerLimit: Int = 20) async throws -> HoldUp? {
+  private func holdUp(_ test: TestStore, _ id: UUID, ownerLimit: Int = 20) async throws -> BlockReason? {
     try await test.store.holdUp(of: id, times, queue: "q", ownerLimit: ownerLimit)
   }
 
@@ -27,15 +27,15 @@ struct WatchTests {
       try await test.sql("UPDATE code_reviews SET available_at = now() + interval '1 hour' WHERE id = '\(ids[0])'")
       #expect(try await holdUp(test, ids[0]) == .dueLater)
       let standing = try #require(try await test.store.liveOwners(ownerLimit: 7, limit: 10).first)
-      #expect(standing == (try await test.store.standing(of: owner, ownerLimit: 7)))
+      #expect(standing == (try await test.store.load(of: owner, ownerLimit: 7)))
       #expect(standing.due == 2 && standing.later == 1 && standing.active == 0 && standing.limit == 7)
       #expect(standing.waiting == .paused && standing.dueSince != nil && standing.nextDue != nil)
       _ = try await test.store.setPaused(false, owner)
       try await test.store.setLimit(of: owner, to: 2)
       try await test.claim()
-      let full = try #require(try await test.store.standing(of: owner, ownerLimit: 7))
+      let full = try #require(try await test.store.load(of: owner, ownerLimit: 7))
       #expect(full.due == 0 && full.later == 1 && full.queued == 2 && full.limit == 2)
-      #expect(try await test.store.standing(of: Owner(type: .org, id: "nobody"), ownerLimit: 7) == nil)
+      #expect(try await test.store.load(of: Owner(type: .org, id: "nobody"), ownerLimit: 7) == nil)
     }
   }
 
@@ -60,7 +60,7 @@ struct WatchTests {
       #expect(try await holdUp(test, id) == .stale)
       try await test.sql("UPDATE code_reviews SET lease_owner = 'gone', lease_expires_at = now() + interval '1 minute'")
       #expect(try await holdUp(test, id) == .leaseExpired)
-      let groups = try await test.store.heldUp(times, queue: "q")
+      let groups = try await test.store.blockReason(times, queue: "q")
       #expect(groups.map(\.reason) == [.leaseExpired] && groups[0].count == 1 && groups[0].examples == [id])
       try await test.sql("UPDATE code_reviews SET lease_owner = NULL, lease_expires_at = NULL, dispatched_at = now()")
       #expect(try await holdUp(test, id) == nil)

@@ -39,7 +39,7 @@ class System:
         servers.manage("PUT", f"vhosts/{self.name}")
         self.environment = {**self.settings(github, worker), **os.environ}
         if command("SETUP"):
-            self.attend(command("SETUP"))
+            self.run_foreground(command("SETUP"))
         self.session = servers.Session(self.name)
         self.add_history()
         self.first_post = nginx.post_count()
@@ -81,7 +81,7 @@ class System:
         self.processes[name or role.lower()] = process
         return process
 
-    def attend(self, line):
+    def run_foreground(self, line):
         with open(LOG, "a") as log:
             if subprocess.run(line, shell=True, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log).returncode:
                 raise RuntimeError(f"{line}: failed, see {LOG}")

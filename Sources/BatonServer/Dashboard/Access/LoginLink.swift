@@ -1,5 +1,5 @@
 internal import Crypto
-internal import Reviews
+internal import Primitives
 internal import Synchronization
 internal import WorkerAPI
 

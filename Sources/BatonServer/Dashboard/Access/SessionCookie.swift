@@ -1,6 +1,7 @@
 internal import Crypto
 internal import FoundationEssentials
 internal import HTTPTypes
+internal import Primitives
 internal import Reviews
 internal import WorkerAPI
 

@@ -1,3 +1,4 @@
+internal import Primitives
 internal import ReviewQueue
 internal import ReviewStore
 internal import Reviews

@@ -44,8 +44,8 @@ struct TopicReader: Sendable {
   /// - Throws: `PostgresError`.
   func list(_ query: ListQuery) async throws -> ListPage {
     let page = try await store.browse(query.filter, limit: ListPage.limit, after: query.cursor)
-    var owner: OwnerStanding?
-    if let named = query.filter.owner { owner = try await store.standing(of: named, ownerLimit: policy.ownerLimit) }
+    var owner: OwnerLoad?
+    if let named = query.filter.owner { owner = try await store.load(of: named, ownerLimit: policy.ownerLimit) }
     return ListPage(query: query, page: page, owner: owner)
   }
 }

@@ -2,6 +2,7 @@ internal import Crypto
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
+internal import Primitives
 internal import Reviews
 
 /// The style sheet, the script and the icon. They are embedded in the program's code, because the program is one file that is

@@ -1,6 +1,7 @@
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
+internal import Primitives
 internal import Reviews
 
 /// A part of a page that the stream replaces by itself: an element with this id.

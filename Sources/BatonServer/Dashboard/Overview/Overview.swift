@@ -1,3 +1,4 @@
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 
@@ -8,8 +9,8 @@ struct Overview: Sendable {
   /// nil if the broker cannot be reached.
   var queue: QueueFigures?
   /// The busiest, at most ``ownerCountMax``.
-  var owners: [OwnerStanding] = []
-  var heldUp: [HeldUpReviews] = []
+  var owners: [OwnerLoad] = []
+  var blockReason: [HeldUpReviews] = []
   var failures: [FailureGroup] = []
   /// nil if every pull request got its feedback.
   var givenUp: GivenUpFeedback?
@@ -52,7 +53,7 @@ actor OverviewReader {
     let live = try await figures.live()
     var overview = Overview(now: now, stats: live.store, queue: live.queue, ownerLimit: policy.ownerLimit)
     overview.owners = try await store.liveOwners(ownerLimit: policy.ownerLimit, limit: Overview.ownerCountMax)
-    overview.heldUp = try await store.heldUp(policy.times, queue: policy.queue)
+    overview.blockReason = try await store.blockReason(policy.times, queue: policy.queue)
     overview.holders = try await store.holders(
       holderTimeout: policy.times.holderTimeout, limit: Self.holderCountMax)
     try await readHistory(now)

@@ -1,3 +1,4 @@
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 
@@ -103,7 +104,7 @@ struct OverviewPage: Sendable {
   }
 
   /// An owner's row; its page of reviews shows the same.
-  static func row(_ owner: OwnerStanding) -> HTML {
+  static func row(_ owner: OwnerLoad) -> HTML {
     let why: HTML = owner.isPaused ? " <span class=\"tag\">paused</span>" : ""
     return """
       <tr><th scope="row">\(HTML.link(to: owner.owner))\(why)</th><td>\(bar(owner))</td>\
@@ -113,7 +114,7 @@ struct OverviewPage: Sendable {
       """
   }
 
-  private static func toggle(_ owner: OwnerStanding) -> HTML {
+  private static func toggle(_ owner: OwnerLoad) -> HTML {
     let name = owner.owner.description
     let of: HTML = "<span class=\"unseen\"> \(HTML.foreign(name))</span>"
     return owner.isPaused
@@ -121,7 +122,7 @@ struct OverviewPage: Sendable {
       : HTML.button("Pause\(of)", path: "/owners/pause", subject: name, kind: "quiet")
   }
 
-  private static func bar(_ owner: OwnerStanding) -> HTML {
+  private static func bar(_ owner: OwnerLoad) -> HTML {
     let whole = max(owner.limit, owner.active, 1)
     let running = owner.running * 100 / whole
     let queued = owner.queued * 100 / whole

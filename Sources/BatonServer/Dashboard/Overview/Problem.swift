@@ -1,3 +1,4 @@
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 
@@ -51,7 +52,7 @@ extension Overview {
   var problems: [Problem] {
     let all =
       [brokerProblem, consumerProblem, deadProblem, failureProblem, feedbackProblem] + waitingProblems
-      + heldUp.map(heldUpProblem)
+      + blockReason.map(blockProblem)
     return all.compactMap { $0 }.enumerated().sorted { ($0.element.grade, $0.offset) < ($1.element.grade, $1.offset) }
       .map(\.element)
   }
@@ -65,10 +66,10 @@ extension Overview {
   }
 
   private var consumerProblem: Problem? {
-    guard queue?.consumers == 0, !heldUp.contains(where: { $0.reason == .unconsumed }) else { return nil }
+    guard queue?.consumers == 0, !blockReason.contains(where: { $0.reason == .unconsumed }) else { return nil }
     return Problem(
       grade: .warning, title: "There is no consumer",
-      advice: "Nothing waits for one yet. \(HoldUp.unconsumed.advice)")
+      advice: "Nothing waits for one yet. \(BlockReason.unconsumed.advice)")
   }
 
   private var deadProblem: Problem? {
@@ -136,14 +137,14 @@ extension Overview {
     ]
   }
 
-  private func waiting(_ reason: HoldUp, _ problem: (Int, Timestamp) -> Problem?) -> Problem? {
+  private func waiting(_ reason: BlockReason, _ problem: (Int, Timestamp) -> Problem?) -> Problem? {
     let concerned = owners.filter { $0.waiting == reason && $0.due > 0 }
     guard let since = concerned.compactMap(\.dueSince).min() else { return nil }
     return problem(concerned.reduce(0) { $0 + $1.due }, since)
   }
 
   /// The owners whose reviews wait longest.
-  private func owners(of reason: HoldUp) -> [HTML] {
+  private func owners(of reason: BlockReason) -> [HTML] {
     owners.filter { $0.waiting == reason && $0.due > 0 }
       .sorted { ($0.dueSince ?? now) < ($1.dueSince ?? now) }
       .prefix(3).map { HTML.link(to: $0.owner) }
@@ -161,11 +162,11 @@ extension Overview {
   private var held: Problem? {
     guard stats.held > 0 else { return nil }
     return Problem(
-      grade: .note, title: "\(Reading.count(stats.held, "review")) held", advice: HoldUp.held.advice,
+      grade: .note, title: "\(Reading.count(stats.held, "review")) held", advice: BlockReason.held.advice,
       links: ["<a href=\"/reviews?status=pending\">pending reviews</a>"])
   }
 
-  private func heldUpProblem(_ group: HeldUpReviews) -> Problem {
+  private func blockProblem(_ group: HeldUpReviews) -> Problem {
     var problem = Problem(
       grade: .warning, title: "", time: group.since, advice: group.reason.advice,
       links: group.examples.map { HTML.link(to: $0) })
@@ -185,7 +186,7 @@ extension Overview {
   }
 }
 
-extension HoldUp {
+extension BlockReason {
   /// Why a review of this kind waits, and what an operator can do.
   var advice: HTML {
     switch self {

@@ -1,3 +1,4 @@
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 
@@ -6,7 +7,7 @@ struct ListPage: Sendable {
   let query: ListQuery
   let page: BrowsedPage
   /// Set if the list is of one owner.
-  var owner: OwnerStanding?
+  var owner: OwnerLoad?
 
   static let limit = 50
 

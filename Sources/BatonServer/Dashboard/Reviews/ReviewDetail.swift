@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 internal import WorkerAPI
@@ -18,9 +19,9 @@ struct ReviewDetail: Sendable {
   var now: Timestamp
   var review: Review
   var transitions: [ReviewTransition]
-  var holdUp: HoldUp?
+  var holdUp: BlockReason?
   /// Feedback that could not be delivered to its pull request.
-  var untold: [UntoldFeedback] = []
+  var untold: [UndeliveredFeedback] = []
   /// The cancels that the worker has not accepted.
   var undeliveredCancels: [UndeliveredCancel] = []
   var events: Events
@@ -44,7 +45,7 @@ struct ReviewReader: Sendable {
     let holdUp =
       review.status.isTerminal
       ? nil : try await store.holdUp(of: id, policy.times, queue: policy.queue, ownerLimit: policy.ownerLimit)
-    let untold = try await store.untoldFeedback(of: id)
+    let untold = try await store.undeliveredFeedback(of: id)
     let undelivered = try await store.undeliveredCancels(of: id)
     return ReviewDetail(
       now: now, review: review, transitions: transitions, holdUp: holdUp, untold: untold,

@@ -1,3 +1,4 @@
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 internal import WorkerAPI
@@ -110,7 +111,7 @@ struct ReviewPage: Sendable {
       """
   }
 
-  private func item(_ untold: UntoldFeedback) -> HTML {
+  private func item(_ untold: UndeliveredFeedback) -> HTML {
     let outlook: HTML =
       if let givenUpAt = untold.givenUpAt {
         "given up \(HTML.time(givenUpAt)), until the review changes once more"

@@ -1,0 +1,124 @@
+internal import DequeModule
+internal import Synchronization
+
+/// A shared and exclusive lock for tasks: many work side by side, or one alone.
+///
+/// All waiters are in one line, first come, first served: an exclusive one at its head holds back the shared ones
+/// behind it, and the shared ones behind it go in together once it has left. So neither starves.
+///
+/// Not reentrant: asking again inside a body is a deadlock. Bound: the line is as long as there are callers.
+public final class SharedExclusiveLock: Sendable {
+  private enum Kind { case shared, exclusive }
+
+  private struct Waiter {
+    let id: UInt64
+    let kind: Kind
+    let continuation: CheckedContinuation<Void, any Error>
+  }
+
+  private struct State {
+    var sharedCount = 0
+    var isExclusive = false
+    var nextID: UInt64 = 0
+    var line: Deque<Waiter> = []
+
+    /// Takes a place inside if there is one now.
+    mutating func enter(_ kind: Kind) -> Bool {
+      switch kind {
+      case .shared where !isExclusive: sharedCount += 1
+      case .exclusive where !isExclusive && sharedCount == 0: isExclusive = true
+      default: return false
+      }
+      return true
+    }
+
+    /// Lets in from the head of the line all who fit.
+    mutating func admit() -> [Waiter] {
+      var admitted: [Waiter] = []
+      while let first = line.first, enter(first.kind) { admitted.append(line.removeFirst()) }
+      return admitted
+    }
+  }
+
+  private let state = Mutex(State())
+
+  /// Creates an open gate.
+  public init() {}
+
+  /// Whether an exclusive body runs or waits: a caller that comes now would have to wait for it.
+  public var isWantedAlone: Bool {
+    state.withLock { state in state.isExclusive || state.line.contains { $0.kind == .exclusive } }
+  }
+
+  /// How many wait in line, of both kinds.
+  public var waitingCount: Int { state.withLock { $0.line.count } }
+
+  /// Runs a body side by side with other shared ones, never with an exclusive one.
+  /// - Throws: what the body throws, or `CancellationError` while waiting; the body has not run then.
+  public func withShared<Output>(
+    isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Output
+  ) async throws -> Output {
+    try await enter(.shared)
+    defer { leave(.shared) }
+    return try await body()
+  }
+
+  /// Runs a body alone: all who are inside have left, and later callers wait until it has ended.
+  /// - Throws: what the body throws, or `CancellationError` while waiting; the body has not run then.
+  public func withExclusive<Output>(
+    isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Output
+  ) async throws -> Output {
+    try await enter(.exclusive)
+    defer { leave(.exclusive) }
+    return try await body()
+  }
+
+  private func enter(_ kind: Kind) async throws {
+    let id: UInt64? = state.withLock { state in
+      if !Task.isCancelled, state.line.isEmpty, state.enter(kind) { return nil }
+      defer { state.nextID += 1 }
+      return state.nextID
+    }
+    // Inside already: nearly always so, and without a suspension.
+    guard let id else { return }
+    try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        stand(Waiter(id: id, kind: kind, continuation: continuation))
+      }
+    } onCancel: {
+      giveUp(id)
+    }
+  }
+
+  /// The task's flag is read under the lock: a cancellation either finds the waiter or is seen here.
+  private func stand(_ waiter: Waiter) {
+    let answer: Result<Void, any Error>? = state.withLock { state in
+      if Task.isCancelled { return .failure(CancellationError()) }
+      if state.line.isEmpty, state.enter(waiter.kind) { return .success(()) }
+      state.line.append(waiter)
+      return nil
+    }
+    if let answer { waiter.continuation.resume(with: answer) }
+  }
+
+  /// Leaves the line; an exclusive one that leaves may have held back shared ones.
+  private func giveUp(_ id: UInt64) {
+    let (waiter, admitted) = state.withLock { state -> (Waiter?, [Waiter]) in
+      guard let index = state.line.firstIndex(where: { $0.id == id }) else { return (nil, []) }
+      return (state.line.remove(at: index), state.admit())
+    }
+    waiter?.continuation.resume(throwing: CancellationError())
+    for waiter in admitted { waiter.continuation.resume() }
+  }
+
+  private func leave(_ kind: Kind) {
+    let admitted = state.withLock { state in
+      switch kind {
+      case .shared: state.sharedCount -= 1
+      case .exclusive: state.isExclusive = false
+      }
+      return state.admit()
+    }
+    for waiter in admitted { waiter.continuation.resume() }
+  }
+}

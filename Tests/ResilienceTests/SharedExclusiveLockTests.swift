@@ -1,0 +1,102 @@
+import Resilience
+import Testing
+
+@Suite("Solitude gate")
+struct SharedExclusiveLockTests {
+  @Test("shared ones run side by side")
+  func sideBySide() async throws {
+    let (gate, latch) = (SharedExclusiveLock(), Latch())
+    try await withThrowingTaskGroup { group in
+      for _ in 0..<20 { group.addTask { try await gate.withShared { await latch.pass() } } }
+      #expect(await eventually { await latch.arrivals == 20 })
+      await latch.open()
+      try await group.waitForAll()
+    }
+  }
+
+  @Test("an exclusive one waits for all inside, holds back those who come, and lets them in after it")
+  func order() async throws {
+    let (gate, inside, alone) = (SharedExclusiveLock(), Latch(), Latch())
+    let log = Recorder<String>()
+    let shared = Task { try await gate.withShared { await inside.pass() } }
+    #expect(await eventually { await inside.arrivals == 1 })
+    let exclusive = Task {
+      try await gate.withExclusive {
+        await log.add("exclusive")
+        await alone.pass()
+      }
+    }
+    #expect(await eventually { gate.waitingCount == 1 })
+    let late = (0..<3).map { _ in Task { try await gate.withShared { await log.add("late") } } }
+    #expect(await eventually { gate.waitingCount == 4 })
+    #expect(await log.elements.isEmpty)
+    await inside.open()
+    try await shared.value
+    #expect(await eventually { await alone.arrivals == 1 })
+    #expect(await log.elements == ["exclusive"])
+    await alone.open()
+    try await exclusive.value
+    for task in late { try await task.value }
+    #expect(await log.elements == ["exclusive", "late", "late", "late"])
+  }
+
+  @Test("an exclusive one that is cancelled while it waits lets the shared ones behind it in")
+  func cancelledExclusive() async throws {
+    let (gate, inside, behind) = (SharedExclusiveLock(), Latch(), Latch())
+    let shared = Task { try await gate.withShared { await inside.pass() } }
+    #expect(await eventually { await inside.arrivals == 1 })
+    let exclusive = Task { try await gate.withExclusive { #expect(Bool(false), "ran") } }
+    #expect(await eventually { gate.waitingCount == 1 })
+    let late = Task { try await gate.withShared { await behind.pass() } }
+    #expect(await eventually { gate.waitingCount == 2 })
+    exclusive.cancel()
+    await #expect(throws: CancellationError.self) { try await exclusive.value }
+    #expect(await eventually { await behind.arrivals == 1 })
+    await behind.open()
+    await inside.open()
+    try await shared.value
+    try await late.value
+  }
+
+  @Test("an error leaves the gate open")
+  func errors() async throws {
+    let gate = SharedExclusiveLock()
+    await #expect(throws: TestError.self) { try await gate.withExclusive { throw TestError() } }
+    await #expect(throws: TestError.self) { try await gate.withShared { throw TestError() } }
+    try await gate.withExclusive {}
+  }
+
+  @Test("under load with cancellations, an exclusive one is never with another, and all get their turn")
+  func load() async {
+    actor Room {
+      var shared = 0
+      var exclusive = 0
+      func enter(exclusively: Bool) {
+        #expect(exclusive == 0)
+        if exclusively { #expect(shared == 0) }
+        if exclusively { exclusive += 1 } else { shared += 1 }
+      }
+      func leave(exclusively: Bool) { if exclusively { exclusive -= 1 } else { shared -= 1 } }
+    }
+    let (gate, room) = (SharedExclusiveLock(), Room())
+    await withDiscardingTaskGroup { group in
+      for number in 0..<3000 {
+        group.addTask {
+          let isExclusive = number % 10 == 0
+          let body: @Sendable () async -> Void = {
+            await room.enter(exclusively: isExclusive)
+            await Task.yield()
+            await room.leave(exclusively: isExclusive)
+          }
+          let task = Task {
+            if isExclusive { try await gate.withExclusive(body) } else { try await gate.withShared(body) }
+          }
+          if number % 7 == 0 { task.cancel() }
+          let result = await task.result
+          if number % 7 != 0 { #expect(throws: Never.self) { try result.get() } }
+        }
+      }
+    }
+    #expect(gate.waitingCount == 0)
+  }
+}
