@@ -151,7 +151,8 @@ let package = Package(
     module(
       "ReferenceWorker",
       [
-        "CLinux", "HTTPKit", "HTTPTrust", "Primitives", "Resilience", "Reviews", "Telemetry", "WorkerAPI", httpClient, httpServer,
+        "CLinux", "HTTPKit", "HTTPTrust", "Primitives", "Resilience", "Reviews", "Telemetry", "WorkerAPI", httpClient,
+        httpServer,
         httpTypes, nio, nioHTTP, lifecycle, log, sqlite, sqliteCalls, subprocess, system,
       ]),
     module(
@@ -177,7 +178,8 @@ let package = Package(
       ]),
     // Apart from `baton`, which holds no recorded data; that depends on this one so that a build of it makes both.
     .executableTarget(
-      name: "baton-sandbox", dependencies: ["Primitives", "Reviews", "Sandbox", "WorkerAPI", arguments, lifecycle, log],
+      name: "baton-sandbox",
+      dependencies: ["Primitives", "Reviews", "Sandbox", "WorkerAPI", arguments, lifecycle, unixSignals, log],
       swiftSettings: strict),
     .executableTarget(
       name: "baton",

@@ -1,4 +1,5 @@
 internal import Dispatching
+internal import Logging
 package import Platforms
 internal import Resilience
 package import ServiceLifecycle

@@ -1,3 +1,4 @@
+internal import AMQPClient
 internal import BatonServer
 internal import Dispatching
 internal import Logging

@@ -5,11 +5,9 @@ internal import Glibc
 package import HTTPTrust
 package import Logging
 package import PostgresClient
-package import Resilience
 package import ReviewQueue
 package import ReviewStore
 internal import Reviews
-package import ServiceLifecycle
 package import Settings
 package import Telemetry
 

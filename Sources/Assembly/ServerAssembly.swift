@@ -2,8 +2,8 @@ internal import BatonServer
 package import Dispatching
 internal import Logging
 package import Platforms
-internal import ReviewStore
 internal import Primitives
+internal import ReviewStore
 internal import Reviews
 internal import ServiceLifecycle
 internal import Settings

@@ -1,8 +1,8 @@
 internal import FoundationEssentials
 internal import HTTPTrust
 package import Logging
-package import ReferenceWorker
 internal import Primitives
+package import ReferenceWorker
 internal import Reviews
 package import Settings
 

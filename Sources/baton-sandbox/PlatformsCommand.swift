@@ -4,6 +4,7 @@ internal import Glibc
 internal import Logging
 internal import Sandbox
 internal import ServiceLifecycle
+internal import UnixSignals
 
 /// `baton-sandbox platforms`
 struct PlatformsCommand: AsyncParsableCommand {

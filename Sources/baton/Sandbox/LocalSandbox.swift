@@ -1,7 +1,7 @@
 internal import Assembly
 internal import Glibc
-internal import ReferenceWorker
 internal import Primitives
+internal import ReferenceWorker
 internal import Reviews
 internal import ServiceLifecycle
 internal import Settings

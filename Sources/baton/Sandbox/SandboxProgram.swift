@@ -17,7 +17,8 @@ struct SandboxProgram: Sendable {
     guard FileManager.default.isExecutableFile(atPath: path) else {
       throw Failure(
         .failed,
-        "\(path) is missing: --sandbox runs it. Build it with `swift build --product \(Self.name)`, and put it next to baton.")
+        "\(path) is missing: --sandbox runs it. Build it with `swift build --product \(Self.name)`, and put it next to baton."
+      )
     }
   }
 
@@ -42,7 +43,7 @@ struct SandboxProgram: Sendable {
       throw Failure(.failed, "\(path) pull-requests has failed: \(result.terminationStatus)")
     }
     var reader = ReviewReader()
-    return try (reader.take((result.standardOutput ?? "").utf8) + reader.finish()).map { try $0.result.get() }
+    return try (reader.take(result.standardOutput.utf8) + reader.finish()).map { try $0.result.get() }
   }
 
   /// Without the settings of this program, some of which are secrets.
@@ -60,7 +61,7 @@ private struct SandboxPlatforms: Service {
   let port: Int
 
   func run() async throws {
-    var options = PlatformOptions()
+    var options = Subprocess.PlatformOptions()
     // Ctrl-C at the terminal is for this process alone: while it drains, it still calls the stand-in.
     options.createSession = true
     let result = try await Subprocess.run(
