@@ -110,8 +110,12 @@ let package = Package(
     module("HTTPTrust", ["Certificates", nio, nioPosix, nioSSL]),
     module("PollExecutor", ["CLinux"]),
     module("Resilience", [deque]),
-    module("HTTPKit", [httpServer, httpServerCore, nio, nioHTTP, log]),
     module("Telemetry", ["CLinux", "Resilience", "Primitives", "Reviews", deque, log, metrics]),
+    module(
+      "HTTPKit",
+      [
+        "Primitives", "Resilience", "Telemetry", httpServer, httpServerCore, httpTypes, nio, nioHTTP, lifecycle, log,
+      ]),
     module("AMQPClient", ["CRabbitMQ", "Certificates", "PollExecutor", "Resilience", deque, log]),
     module("PostgresClient", ["CPostgres", "Certificates", "PollExecutor", "Resilience", deque, log]),
     module(
@@ -165,13 +169,15 @@ let package = Package(
     .target(
       name: "Sandbox",
       dependencies: [
-        "Primitives", "Reviews", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle, log,
+        "HTTPKit", "Primitives", "Reviews", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle,
+        log,
       ],
       exclude: ["Recorded/NOTICE.txt"], swiftSettings: strict),
     module(
       "Assembly",
       [
-        "AMQPClient", "BatonServer", "Certificates", "Dispatching", "HTTPTrust", "Platforms", "PostgresClient",
+        "AMQPClient", "BatonServer", "Certificates", "Dispatching", "HTTPKit", "HTTPTrust", "Platforms",
+        "PostgresClient",
         "Primitives", "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry",
         "WorkerAPI", "WorkerClient",
         httpClient, lifecycle, nio, nioPosix, unixSignals, log,
@@ -242,7 +248,7 @@ let package = Package(
         httpClient,
         httpServer, httpTypes, nio, nioHTTP, nioSSL, lifecycle, log,
       ], resources: [.copy("Fixtures")]),
-    tests("AssemblyTests", ["Assembly", "Settings", lifecycle, log]),
+    tests("AssemblyTests", ["Assembly", "Settings", httpClient, lifecycle, log]),
     tests(
       "SandboxTests",
       ["Primitives", "Reviews", "Sandbox", "WorkerAPI", httpClient, httpTypes, nio, nioHTTP, lifecycle, log]),

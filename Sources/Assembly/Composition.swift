@@ -18,7 +18,7 @@ package struct Composition {
   private let parts: [ServicePart]
   private let session: HolderSession
   private let brokerReturned = Wakeup()
-  private let platforms: PlatformAssembly?
+  let platforms: PlatformAssembly?
   private let consumer: Consumer?
   private let worker: WorkerClient?
 

@@ -1,6 +1,7 @@
 internal import AMQPClient
 internal import BatonServer
 internal import Dispatching
+internal import HTTPKit
 internal import Logging
 internal import Resilience
 internal import ReviewQueue

@@ -1,4 +1,4 @@
-internal import BatonServer
+internal import HTTPKit
 package import Logging
 internal import ReferenceWorker
 internal import ServiceLifecycle

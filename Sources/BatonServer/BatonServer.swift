@@ -1,4 +1,4 @@
-internal import HTTPKit
+package import HTTPKit
 package import Logging
 package import Primitives
 package import ReviewStore
@@ -63,6 +63,8 @@ package struct BatonServer: Service {
     }
   }
 
+  /// Every path that has a route.
+  package let paths: [RoutePath]
   private let listener: HTTPListener<RouteResponder>
 
   /// Puts the routes together; nothing listens yet. The gauges of the load are measured with every scrape from now on.
@@ -98,11 +100,12 @@ package struct BatonServer: Service {
         store: store, secrets: configuration.webhooks, intake: WebhookIntake(store: store, logger: logger)
       ).routes
       + HealthRoutes(registry: registry, readiness: readiness).routes
+    let table = RouteTable(routes)
+    paths = table.paths
     listener = HTTPListener(
       host: configuration.host, port: configuration.port,
       limits: ConnectionLimits(connectionMax: configuration.connectionMax),
-      responder: RouteResponder(
-        table: RouteTable(routes), access: access, metrics: metrics, refusals: Refusals(logger: logger)),
+      responder: RouteResponder(table, admission: access, watch: Refusals(logger: logger), metrics: metrics),
       logger: logger,
       onBound: onBound)
   }

@@ -92,19 +92,19 @@ package struct ReferenceWorker: Service {
   }
 
   /// The port, until the worker is shut down.
-  private struct Listening<Responder: HTTPResponder>: Service
-  where Responder.Context: InitializableFromSource<ApplicationRequestContextSource> {
-    let listener: HTTPListener<Responder>
+  private struct Listening: Service {
+    let listener: HTTPListener<RouteResponder>
 
     func run() async throws { try await listener.run() }
   }
 
   /// With the limits of every port of Baton.
-  private func makeListener(_ runs: RunKeeper) -> HTTPListener<RouterResponder<BasicRequestContext>> {
+  private func makeListener(_ runs: RunKeeper) -> HTTPListener<RouteResponder> {
     HTTPListener(
       host: configuration.host, port: configuration.port, serverName: "baton-worker", limits: configuration.connections,
-      responder: Routes(runs: runs, tokens: configuration.tokens, metrics: configuration.metrics).makeRouter()
-        .buildResponder(),
+      responder: RouteResponder(
+        RouteTable(WorkerRoutes(runs: runs).routes), admission: WorkerAdmission(tokens: configuration.tokens),
+        metrics: configuration.metrics, fault: WorkerRoutes.response),
       logger: logger, onBound: configuration.onBound)
   }
 

@@ -112,9 +112,9 @@ package struct BatonMetrics: Sendable {
     httpRequests = HTTPRequestCounters(.httpRequests, factory)
   }
 
-  /// The counter of answered HTTP requests of a route and a status.
+  /// The counter of answered HTTP requests of a route and a status; the route is the template of a path, never a path.
   /// - Parameter status: 100 to 599; anything else counts as 599.
-  package func httpRequest(_ route: HTTPRoute, status: Int) -> MetricCounter { httpRequests[route, status] }
+  package func httpRequest(_ route: String, status: Int) -> MetricCounter { httpRequests[route, status] }
 }
 
 extension BatonMetrics {
@@ -180,55 +180,6 @@ extension BatonMetrics {
 
   /// Label `target` of `baton_circuit_open`.
   package enum CircuitTarget: String, Sendable, CaseIterable { case worker, github, gitlab }
-
-  /// Label `route` of `baton_http_requests_total`: the template of a path, never the path.
-  package enum HTTPRoute: String, Sendable, CaseIterable {
-    case reviews = "/api/reviews"
-    case review = "/api/reviews/{id}"
-    case cancel = "/api/reviews/{id}/cancel"
-    case retry = "/api/reviews/{id}/retry"
-    case stats = "/api/stats"
-    case openAPI = "/api/openapi.json"
-    case callback = "/api/internal/code-review-status/{id}"
-    case githubWebhook = "/webhooks/github"
-    case gitlabWebhook = "/webhooks/gitlab/{integrationId}"
-    case dashboard = "/"
-    case reviewList = "/reviews"
-    case deadLetters = "/dead-letters"
-    case retryPage = "/reviews/{id}/retry"
-    case pauseOwner = "/owners/pause"
-    case resumeOwner = "/owners/resume"
-    case live = "/live"
-    case login = "/login"
-    case logout = "/logout"
-    case asset = "/assets/{name}"
-    case metrics = "/metrics"
-    case livez = "/livez"
-    case readyz = "/readyz"
-    case workerStart = "/review"
-    case workerReview = "/reviews/{id}"
-    case workerEvents = "/reviews/{id}/events"
-    case workerCancel = "/reviews/{id}/cancel"
-    case workerHealth = "/health"
-    case other
-
-    /// The dashboard has two of the worker's paths.
-    package static let reviewPage = HTTPRoute.workerReview
-    package static let cancelPage = HTTPRoute.workerCancel
-
-    /// The statuses whose series exist from the start: what the route answers without a fault, and 500.
-    var expectedStatuses: [Int] {
-      switch self {
-      case .reviews: [200, 201, 500]
-      case .cancel, .retry, .workerStart: [202, 500]
-      case .githubWebhook, .gitlabWebhook: [200, 202, 500]
-      case .readyz: [200, 503]
-      case .retryPage, .pauseOwner, .resumeOwner, .login, .logout: [303, 500]
-      case .other: [404, 500]
-      default: [200, 500]
-      }
-    }
-  }
 }
 
 extension BatonMetrics {

@@ -75,10 +75,10 @@ package struct MetricGauges<Label: CaseIterable & Hashable & RawRepresentable<St
   package func callAsFunction(_ label: Label) -> MetricGauge { existing(gauges[label]) }
 }
 
-/// The counters of routes and statuses: the expected ones from the start, others when they first occur.
+/// The counters of routes and statuses, each made when it is first asked for: a server asks for those that it expects at its start.
 final class HTTPRequestCounters: Sendable {
   private struct Key: Hashable {
-    let route: BatonMetrics.HTTPRoute
+    let route: String
     let status: Int
   }
 
@@ -89,16 +89,13 @@ final class HTTPRequestCounters: Sendable {
   init(_ definition: MetricDefinition, _ factory: any MetricsFactory) {
     self.definition = definition
     self.factory = factory
-    for route in BatonMetrics.HTTPRoute.allCases {
-      for status in route.expectedStatuses { _ = self[route, status] }
-    }
   }
 
-  subscript(_ route: BatonMetrics.HTTPRoute, _ status: Int) -> MetricCounter {
+  subscript(_ route: String, _ status: Int) -> MetricCounter {
     let key = Key(route: route, status: (100...599).contains(status) ? status : 599)
     return counters.withLock { counters in
       if let counter = counters[key] { return counter }
-      let dimensions = [("route", route.rawValue), ("status", String(key.status))]
+      let dimensions = [("route", route), ("status", String(key.status))]
       let counter = MetricCounter(definition, factory, dimensions)
       counters[key] = counter
       return counter

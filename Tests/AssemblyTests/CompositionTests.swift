@@ -1,3 +1,4 @@
+import AsyncHTTPClient
 import Logging
 import ServiceLifecycle
 import Settings
@@ -84,17 +85,20 @@ struct CompositionTests {
   }
 
   @Test("the services are made in the order of their parts, around those of the command", arguments: Role.allCases)
-  func services(role: Role) throws {
+  func services(role: Role) async throws {
     let settings = try settings()
     let process = try DispatcherProcess(
       "test", roles: [role], version: "test", settings: settings, logger: Logger(label: "test"))
     var additions = ProcessAdditions()
     additions.called = [Probe(), Probe()]
-    let services = try Composition(process, additions).services
+    let composition = try Composition(process, additions)
+    let services = try composition.services
     var expected = ServicePart.parts(of: [role], settings)
     expected.insert(.called, at: try #require(expected.firstIndex(of: .called)))
     #expect(services.map(\.part) == expected)
     #expect(services.filter { $0.service is Probe }.map(\.part) == [.called, .called])
+    // Its client may not be dropped while it is open.
+    try await composition.platforms?.httpClient.shutdown()
   }
 }
 

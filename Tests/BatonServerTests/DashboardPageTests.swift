@@ -1,5 +1,6 @@
 import AMQPClient
 import Foundation
+import HTTPKit
 import Primitives
 import ReviewQueue
 import Reviews

@@ -86,8 +86,8 @@ struct RefusalTests {
       (.callback, false, 401, .callback),
       (.login, false, 401, .login), (.reviews, true, 401, .bearer), (.dashboard, true, 401, .bearer),
       (.dashboard, false, 401, nil), (.reviews, true, 200, nil), (.githubWebhook, false, 503, nil),
-    ] as [(BatonMetrics.HTTPRoute, Bool, Int, Refusals.Kind?)])
-  func kinds(path: BatonMetrics.HTTPRoute, hasBearer: Bool, status: Int, kind: Refusals.Kind?) {
+    ] as [(RoutePath, Bool, Int, Refusals.Kind?)])
+  func kinds(path: RoutePath, hasBearer: Bool, status: Int, kind: Refusals.Kind?) {
     let headers: HTTPFields = hasBearer ? [.authorization: "Bearer x"] : [:]
     #expect(Refusals.Kind(refusing: path, headers, status: .init(code: status)) == kind)
   }

@@ -1,5 +1,6 @@
 import BatonServer
 import Foundation
+import HTTPKit
 import Logging
 import PostgresClient
 import Primitives

@@ -185,7 +185,6 @@ struct BatonMetricsTests {
     #expect(lines.contains("baton_prepare_seconds_count 0"))
     #expect(lines.contains("baton_inflight_reviews 0"))
     #expect(lines.contains("baton_circuit_open{target=\"worker\"} 0"))
-    #expect(lines.contains("baton_http_requests_total{route=\"/webhooks/github\",status=\"202\"} 0"))
     #expect(!lines.contains { $0.hasPrefix("baton_reviews") || $0.hasPrefix("baton_queue_messages") })
   }
 
@@ -210,8 +209,8 @@ struct BatonMetricsTests {
     metrics.reaped(.leaseExpired).increment()
     metrics.reconciled(.lost).increment()
     metrics.amqpReconnects.increment()
-    metrics.httpRequest(.callback, status: 200).increment()
-    metrics.httpRequest(.callback, status: 100_000).increment()
+    metrics.httpRequest("/api/internal/code-review-status/{id}", status: 200).increment()
+    metrics.httpRequest("/api/internal/code-review-status/{id}", status: 100_000).increment()
     metrics.prepareSeconds.record(seconds: .milliseconds(1500))
     metrics.queueWaitSeconds.record(seconds: .seconds(-5))
     metrics.dispatchSeconds.record(seconds: .seconds(Int64.max))

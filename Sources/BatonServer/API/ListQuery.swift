@@ -1,3 +1,4 @@
+internal import HTTPKit
 internal import ReviewStore
 internal import Reviews
 

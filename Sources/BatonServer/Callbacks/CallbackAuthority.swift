@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import HTTPKit
 internal import HTTPTypes
 internal import Primitives
 internal import Reviews
@@ -23,7 +24,7 @@ struct CallbackAuthority: Sendable {
         "callbacks are off: set BATON_CALLBACK_SECRET, or BATON_ENCRYPTION_KEY for tokens of single runs")
     }
     if let secrets, let sent = headers[.internalSecret], ConstantTime.matches(sent, secrets) { return .everything }
-    if let token = AccessRule.bearer(headers), let (id, attempt) = AuthToken.verify(token, keys: keys, now: now) {
+    if let token = Bearer.token(headers), let (id, attempt) = AuthToken.verify(token, keys: keys, now: now) {
       return .run(id, attempt: attempt)
     }
     throw .unauthorized("expected \(StatusCallback.secretHeader), or the run's token in the header Authorization")

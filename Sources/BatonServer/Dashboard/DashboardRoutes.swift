@@ -1,9 +1,11 @@
 internal import FoundationEssentials
+internal import HTTPKit
 internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
 internal import NIOCore
 internal import Primitives
+internal import Resilience
 internal import ReviewStore
 internal import Reviews
 internal import Telemetry
@@ -61,7 +63,7 @@ struct DashboardRoutes: Sendable {
   // MARK: Who may
 
   private func page(
-    _ path: BatonMetrics.HTTPRoute, _ handle: @escaping @Sendable (Call, Visitor) async throws -> Response
+    _ path: RoutePath, _ handle: @escaping @Sendable (Call, Visitor) async throws -> Response
   ) -> Route {
     Route(.get, path, access: .open, fault: FaultPage.response) { call in
       switch try await admit(call) {
@@ -85,7 +87,7 @@ struct DashboardRoutes: Sendable {
 
   /// A button: the handler gets the button's subject and who pressed it, and gives what was done, in a few words.
   private func action(
-    _ path: BatonMetrics.HTTPRoute,
+    _ path: RoutePath,
     _ handle: @escaping @Sendable (Call, _ subject: String, _ actor: String) async throws -> String
   ) -> Route {
     Route(.post, path, access: .open, fault: FaultPage.response) { call in

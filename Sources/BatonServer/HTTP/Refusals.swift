@@ -1,8 +1,8 @@
 internal import HTTPKit
 internal import HTTPTypes
+internal import Hummingbird
 internal import Logging
 internal import Synchronization
-internal import Telemetry
 
 /// Counts the requests that were refused for what they showed of themselves, by where they came from: so that guessing is seen in the log,
 /// and slowed.
@@ -134,9 +134,38 @@ final class Refusals: Sendable {
   }
 }
 
+extension Refusals: RequestWatch {
+  /// A log-in brings a token in its body, or in its address.
+  func willHandle(_ call: Call, on path: RoutePath) throws(HTTPFault) {
+    guard path == .login, call.request.method == .post || call.request.uri.query != nil else { return }
+    if let wait = wait(of: Source(call)) { throw .tooMany(seconds: wait) }
+  }
+
+  func didAnswer(_ call: Call, on path: RoutePath, status: HTTPResponse.Status) -> HTTPFault? {
+    guard let kind = Kind(refusing: path, call.request.headers, status: status) else { return nil }
+    let source = Source(call)
+    let wait = kind == .bearer ? wait(of: source) : nil
+    note(kind, from: source)
+    return wait.map { .tooMany(seconds: $0) }
+  }
+}
+
+extension Refusals.Source {
+  init(_ call: Call) { self.init(peer: PeerAddress(call.peer), headers: call.request.headers) }
+}
+
+extension HTTPFault {
+  /// Too many wrong tokens from where this request comes from.
+  static func tooMany(seconds: Int) -> HTTPFault {
+    HTTPFault(
+      .tooManyRequests, "too many refused log-ins from this address: try again in \(seconds) s",
+      headers: [.retryAfter: String(seconds)])
+  }
+}
+
 extension Refusals.Kind {
   /// What was refused, where the answer says that its sender is not known; nil for an answer that says something else.
-  init?(refusing path: BatonMetrics.HTTPRoute, _ headers: HTTPFields, status: HTTPResponse.Status) {
+  init?(refusing path: RoutePath, _ headers: HTTPFields, status: HTTPResponse.Status) {
     guard status == .unauthorized else { return nil }
     switch path {
     case .githubWebhook, .gitlabWebhook: self = .webhook

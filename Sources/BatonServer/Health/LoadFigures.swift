@@ -1,4 +1,5 @@
 internal import PostgresClient
+internal import Resilience
 package import ReviewStore
 internal import Reviews
 package import Telemetry
@@ -122,21 +123,5 @@ extension LoadFigures {
     for result in BatonMetrics.ReconcileResult.allCases {
       metrics.reviewsReconciled(result).set(counts.reconciled[result.rawValue] ?? 0)
     }
-  }
-}
-
-/// The body's value, or nil if it has none in time; the body is cancelled then, and has to react to that.
-func within<Value: Sendable>(
-  _ timeout: Duration, _ body: @escaping @Sendable () async -> Value?
-) async -> Value? {
-  await withTaskGroup(of: Value?.self) { group in
-    group.addTask(operation: body)
-    group.addTask {
-      try? await Task.sleep(for: timeout)
-      return nil
-    }
-    let first = await group.next() ?? nil
-    group.cancelAll()
-    return first
   }
 }

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import HTTPKit
 package import Logging
 internal import Primitives
 internal import Resilience

@@ -203,7 +203,7 @@ struct ReviewPage: Sendable {
   }
 
   private func item(_ event: RunEvent) -> HTML {
-    let content = event.content.flatMap { try? JSONText.encode($0) }.map { String(decoding: $0, as: UTF8.self) }
+    let content = event.content.flatMap { try? JSONCoding.encode($0) }.map { String(decoding: $0, as: UTF8.self) }
     let text = event.message ?? content ?? ""
     let shown = text.count > Self.textCountMax ? String(text.prefix(Self.textCountMax)) + "…" : text
     return """

@@ -2,14 +2,14 @@
 ///
 /// A name that the route does not know is a fault rather than ignored, as a misspelt filter would answer with everything.
 /// A parameter without a value counts as not given.
-struct QueryText: Sendable, Equatable {
-  private(set) var values: [String: String] = [:]
-  private(set) var faults: [String] = []
+package struct QueryText: Sendable, Equatable {
+  package private(set) var values: [String: String] = [:]
+  package private(set) var faults: [String] = []
 
   /// More parameters than any route knows: what comes behind them is one fault, however much it is.
   private static let pairCountMax = 32
 
-  init(_ text: String, knowing names: [String]) {
+  package init(_ text: String, knowing names: [String]) {
     let pairs = text.split(separator: "&", maxSplits: Self.pairCountMax)
     if pairs.count > Self.pairCountMax { faults.append("expected at most \(Self.pairCountMax) parameters") }
     for pair in pairs.prefix(Self.pairCountMax) {
@@ -33,7 +33,7 @@ struct QueryText: Sendable, Equatable {
   }
 
   /// Decodes strictly: nil for a lone percent sign, for bytes that are no UTF-8, and for NUL, which Postgres does not store.
-  static func decode(_ text: Substring) -> String? {
+  package static func decode(_ text: Substring) -> String? {
     var bytes: [UInt8] = []
     var rest = Array(text.utf8)[...]
     while let byte = rest.popFirst() {

@@ -2,20 +2,26 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
 internal import Resilience
-internal import Telemetry
+package import Telemetry
+
+extension RoutePath {
+  static let metrics = RoutePath("/metrics")
+  static let livez = RoutePath("/livez")
+  static let readyz = RoutePath("/readyz", answers: 200, 503)
+}
 
 /// What probes and Prometheus ask for, the same in every role. It is open to all, so however many ask, the database and the broker are asked
 /// once a second.
-struct HealthRoutes: Sendable {
+package struct HealthRoutes: Sendable {
   private let registry: PrometheusRegistry
   private let readiness: Remembered<Readiness.Report>
 
-  init(registry: PrometheusRegistry, readiness: Readiness) {
+  package init(registry: PrometheusRegistry, readiness: Readiness) {
     self.registry = registry
     self.readiness = Remembered { await readiness.report() }
   }
 
-  var routes: [Route] {
+  package var routes: [Route] {
     [
       Route(.get, .metrics, access: .open) { _ in
         .content(.ok, type: "text/plain; version=0.0.4; charset=utf-8", ByteBuffer(string: await registry.scrape()))

@@ -1,29 +1,38 @@
-internal import FoundationEssentials
+package import FoundationEssentials
 internal import HTTPTypes
-internal import Hummingbird
-internal import Logging
-internal import NIOCore
-internal import Primitives
-internal import Reviews
+package import Hummingbird
+package import Logging
+package import NIOCore
+package import Primitives
+internal import Resilience
 
 /// A request on its way through a route.
-struct Call: Sendable {
-  let request: Request
+package struct Call: Sendable {
+  package let request: Request
   /// What stands in the path where its template has a name in braces.
-  let pathID: String?
+  package internal(set) var pathID: String?
   /// Where the connection comes from.
-  let peer: SocketAddress?
-  let logger: Logger
+  package let peer: SocketAddress?
+  package let logger: Logger
   /// Who calls, on a route of `/api`.
-  var caller: Caller?
+  package internal(set) var caller: Caller?
+
+  package init(request: Request, pathID: String?, peer: SocketAddress?, logger: Logger) {
+    self.request = request
+    self.pathID = pathID
+    self.peer = peer
+    self.logger = logger
+  }
 
   /// The most bytes of a body, where a route has no limit of its own.
-  static let bodyByteCountMax = 1 << 20
+  package static let bodyByteCountMax = 1 << 20
 
   /// The whole body.
   /// - Parameter time: how long it may take to arrive.
   /// - Throws: `HTTPFault`: 413 where it is longer, 408 where it takes longer, 400 where it does not arrive.
-  func body(upTo byteCountMax: Int = bodyByteCountMax, within time: Duration = .seconds(30)) async throws -> Data {
+  package func body(upTo byteCountMax: Int = bodyByteCountMax, within time: Duration = .seconds(30)) async throws
+    -> Data
+  {
     let isAnnounced = request.headers.contains(.contentLength)
     let announced = try announcedByteCount(upTo: byteCountMax)
     let body = request.body
@@ -46,29 +55,20 @@ struct Call: Sendable {
 
   /// How long the body says it is; where it does not say, as long as it may be.
   /// - Throws: `HTTPFault` 413.
-  func announcedByteCount(upTo byteCountMax: Int) throws -> Int {
+  package func announcedByteCount(upTo byteCountMax: Int) throws -> Int {
     guard let length = request.headers[.contentLength].flatMap({ Int($0) }) else { return byteCountMax }
     guard length <= byteCountMax else { throw HTTPFault.tooLarge(byteCountMax) }
     return max(0, length)
   }
 
   /// The trace that the caller has begun (W3C Trace Context), or a new one.
-  var trace: TraceContext {
+  package var trace: TraceContext {
     request.headers[.traceparent].flatMap { TraceContext(traceparent: $0) } ?? TraceContext()
-  }
-
-  /// The review's id in the path.
-  /// - Throws: `HTTPFault` 404 where it is no UUID: no review can have it.
-  func reviewID() throws -> UUID {
-    guard let pathID, let id = UUID(uuidString: pathID) else {
-      throw HTTPFault(.notFound, "no review has this id: expected a UUID, as in 0b1f9a52-6f5e-4d7c-9a43-5e1f0c6e2d11")
-    }
-    return id
   }
 
   /// The parameters behind the question mark.
   /// - Throws: `HTTPFault` 400, naming each that cannot be read or that the route does not know.
-  func query(knowing names: [String]) throws -> [String: String] {
+  package func query(knowing names: [String]) throws -> [String: String] {
     let query = QueryText(request.uri.query ?? "", knowing: names)
     guard query.faults.isEmpty else { throw HTTPFault.malformed("faulty query", faults: query.faults) }
     return query.values

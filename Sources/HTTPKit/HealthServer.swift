@@ -1,4 +1,3 @@
-internal import HTTPKit
 package import Logging
 internal import ServiceLifecycle
 package import Telemetry
@@ -19,8 +18,7 @@ package struct HealthServer: Service {
     let routes = HealthRoutes(registry: registry, readiness: readiness).routes
     listener = HTTPListener(
       host: host, port: port, limits: ConnectionLimits(connectionMax: connectionMax),
-      responder: RouteResponder(
-        table: RouteTable(routes), access: nil, metrics: metrics, refusals: Refusals(logger: logger)),
+      responder: RouteResponder(RouteTable(routes), metrics: metrics),
       logger: logger, onBound: onBound)
   }
 

@@ -1,0 +1,41 @@
+package import HTTPKit
+internal import HTTPTypes
+internal import PostgresClient
+internal import ReviewStore
+
+extension HTTPFault {
+  static let unknownReview = HTTPFault(.notFound, "no review has this id")
+}
+
+extension RowLocked: HTTPFaultConvertible {
+  package var httpFault: HTTPFault { .unavailable("another transaction has locked this review: try again") }
+}
+
+extension UnknownValue: HTTPFaultConvertible {
+  package var httpFault: HTTPFault { HTTPFault(.internalServerError, description) }
+}
+
+/// Postgres's own words stay in the log: they may quote rows.
+extension PostgresError: HTTPFaultConvertible {
+  package var httpFault: HTTPFault {
+    switch kind {
+    case .connectionFailed, .connectionLost, .cancelled, .closed: .unavailable("Postgres cannot be reached: try again")
+    case .encoding: .malformed("a value cannot be stored")
+    case .decoding: .internalError
+    case .server(let state): serverFault(state)
+    }
+  }
+
+  private func serverFault(_ state: String) -> HTTPFault {
+    if isTransient || state == SQLState.queryCanceled { return .unavailable("Postgres is busy: try again") }
+    // Undefined table or column: the schema is not there, or older than this program.
+    if state == "42P01" || state == "42703" {
+      return .unavailable("the database has no or an older Baton schema: run `baton migrate`")
+    }
+    if state.hasPrefix("22") { return .malformed("a value is not one that Postgres can store") }
+    if state.hasPrefix("23") {
+      return HTTPFault(.unprocessableContent, "the database refuses this: \(conditionName ?? state)")
+    }
+    return .internalError
+  }
+}
