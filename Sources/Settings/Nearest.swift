@@ -7,7 +7,7 @@ func nearest(_ word: String, _ known: [String]) -> String {
 extension Settings {
   /// Whether a flag may have been meant for a setting that is a secret: it differs by a few letters.
   package static func isNearSecret(flag: String) -> Bool {
-    settingNames.contains { name in
+    definitions.contains { name in
       name.isSecret && distance(flag.lowercased(), name.key.flag) <= min(3, name.key.flag.utf8.count / 4)
     }
   }

@@ -28,7 +28,11 @@ enum SettingText {
 
   /// Secrets, the newest first, separated by commas.
   /// - Parameter shortest: the fewest bytes that each must have.
-  static func secrets(_ text: String, shortest: Int = 1) throws(SettingFault) -> SecretList {
+  static func secrets(shortest: Int = 1) -> SettingParser<SecretList> {
+    { text throws(SettingFault) in try secrets(text, shortest: shortest) }
+  }
+
+  private static func secrets(_ text: String, shortest: Int = 1) throws(SettingFault) -> SecretList {
     var secrets: [Secret] = []
     for part in text.split(separator: ",", omittingEmptySubsequences: false) {
       let part = part.trimmed
@@ -42,33 +46,39 @@ enum SettingText {
     return SecretList(current, former: Array(secrets.dropFirst()))
   }
 
-  static func integer(_ text: String, _ range: ClosedRange<Int>) throws(SettingFault) -> Int {
-    guard let value = Int(text) else { throw SettingFault("is not a whole number") }
-    guard range.contains(value) else {
-      throw SettingFault("is not within \(range.lowerBound) to \(range.upperBound)")
+  static func integer(_ range: ClosedRange<Int>) -> SettingParser<Int> {
+    { text throws(SettingFault) in
+      guard let value = Int(text) else { throw SettingFault("is not a whole number") }
+      guard range.contains(value) else {
+        throw SettingFault("is not within \(range.lowerBound) to \(range.upperBound)")
+      }
+      return value
     }
-    return value
   }
 
-  static func port(_ text: String) throws(SettingFault) -> Int { try integer(text, 1...65535) }
+  static func port(_ text: String) throws(SettingFault) -> Int { try integer(1...65535)(text) }
 
   /// A port, or `nil` for `off`; YAML's other words for it count as well.
   static func optionalPort(_ text: String) throws(SettingFault) -> Int? {
     ["off", "false", "no"].contains(text.lowercased()) ? nil : try port(text)
   }
 
-  static func choice<Choice: RawRepresentable<String> & CaseIterable>(_ text: String) throws(SettingFault) -> Choice {
-    guard let value = Choice(rawValue: text.lowercased()) else {
-      throw SettingFault("is none of \(Choice.allCases.map(\.rawValue).joined(separator: ", "))")
+  static func choice<Choice: RawRepresentable<String> & CaseIterable & Sendable>() -> SettingParser<Choice> {
+    { text throws(SettingFault) in
+      guard let value = Choice(rawValue: text.lowercased()) else {
+        throw SettingFault("is none of \(Choice.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
+      return value
     }
-    return value
   }
 
-  static func duration(_ text: String, min: Duration) throws(SettingFault) -> Duration {
-    guard let value = Settings.duration(text) else { throw SettingFault("is not a duration (ms, s, m, h or d)") }
-    guard value >= min else { throw SettingFault(min == .zero ? "is negative" : "must be more than zero") }
-    guard value <= .seconds(3650 * 86400) else { throw SettingFault("is longer than ten years") }
-    return value
+  static func duration(min: Duration) -> SettingParser<Duration> {
+    { text throws(SettingFault) in
+      guard let value = Settings.duration(text) else { throw SettingFault("is not a duration (ms, s, m, h or d)") }
+      guard value >= min else { throw SettingFault(min == .zero ? "is negative" : "must be more than zero") }
+      guard value <= .seconds(3650 * 86400) else { throw SettingFault("is longer than ten years") }
+      return value
+    }
   }
 
   /// RabbitMQ's rules for a name: up to 255 bytes, and `amq.` is its own.

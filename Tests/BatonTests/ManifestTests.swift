@@ -36,7 +36,7 @@ struct ManifestTests {
     "serve": stores.union(["BATON_WORKER_TOKEN", "BATON_ENCRYPTION_KEY", "BATON_CALLBACK_SECRET", "BATON_API_TOKEN"]),
     "worker": ["BATON_WORKER_TOKEN", "BATON_CALLBACK_SECRET", "BATON_AGENT_COMMAND"],
   ]
-  private static let secrets = Set(Settings.settingNames.filter(\.isSecret).map(\.variable))
+  private static let secrets = Set(Settings.definitions.filter(\.isSecret).map(\.variable))
 
   private static let deploy = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().appendingPathComponent("deploy")
