@@ -105,7 +105,8 @@ package struct BatonServer: Service {
     listener = HTTPListener(
       host: configuration.host, port: configuration.port,
       limits: ConnectionLimits(connectionMax: configuration.connectionMax),
-      responder: RouteResponder(table, admission: access, watch: Refusals(logger: logger), metrics: metrics),
+      responder: RouteResponder(
+        table, admission: access, watch: Refusals(proxies: configuration.proxies, logger: logger), metrics: metrics),
       logger: logger,
       onBound: onBound)
   }

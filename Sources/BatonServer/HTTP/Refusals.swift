@@ -2,6 +2,7 @@ internal import HTTPKit
 internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
+internal import NIOCore
 internal import Synchronization
 
 /// Counts the requests that were refused for what they showed of themselves, by where they came from: so that guessing is seen in the log,
@@ -13,15 +14,21 @@ internal import Synchronization
 final class Refusals: Sendable {
   enum Kind: String, Sendable { case login = "log-in", bearer = "bearer token", webhook, callback }
 
-  /// Where a request comes from. Behind a proxy that is what the proxy says, but anybody can say so: then both count, the peer with more
-  /// patience.
+  /// Where a request comes from. Behind a trusted proxy (`BATON_TRUSTED_PROXIES`) that is the client that the proxy names. If no proxy is
+  /// set, any sender can name any client: then both count, the peer with more patience.
   struct Source: Hashable, Sendable {
     let peer: String
     /// The last address of `X-Forwarded-For`, which the nearest proxy has written.
     let forwarded: String?
 
-    init(peer: PeerAddress, headers: HTTPFields) {
-      self.peer = peer.description
+    init(peer: SocketAddress?, headers: HTTPFields, proxies: TrustedProxies) {
+      guard proxies.ranges.isEmpty else {
+        let client = proxies.client(headers, peer).flatMap { try? SocketAddress(ipAddress: $0, port: 0) }
+        self.peer = PeerAddress(client ?? peer).description
+        forwarded = nil
+        return
+      }
+      self.peer = PeerAddress(peer).description
       let last = headers[values: .xForwardedFor].last?.split(separator: ",").last?.drop { $0 == " " }
       forwarded = last.map { text in
         String(text.unicodeScalars.prefix(45).map { (0x21...0x7E).contains($0.value) ? Character($0) : "?" })
@@ -49,6 +56,7 @@ final class Refusals: Sendable {
     var isLater = false
   }
 
+  private let proxies: TrustedProxies
   private let logger: Logger
   private let entries = Mutex<[Key: Entry]>([:])
 
@@ -60,7 +68,10 @@ final class Refusals: Sendable {
   /// Addresses that are remembered.
   static let sourceCountMax = 1_024
 
-  init(logger: Logger) { self.logger = logger }
+  init(proxies: TrustedProxies = TrustedProxies(), logger: Logger) {
+    self.proxies = proxies
+    self.logger = logger
+  }
 
   private static func keys(of source: Source) -> [Key] {
     guard source.forwarded != nil else { return [Key(peer: source.peer, forwarded: nil, isDirect: true)] }
@@ -138,20 +149,20 @@ extension Refusals: RequestWatch {
   /// A log-in brings a token in its body, or in its address.
   func willHandle(_ call: Call, on path: RoutePath) throws(HTTPFault) {
     guard path == .login, call.request.method == .post || call.request.uri.query != nil else { return }
-    if let wait = wait(of: Source(call)) { throw .tooMany(seconds: wait) }
+    if let wait = wait(of: source(of: call)) { throw .tooMany(seconds: wait) }
   }
 
   func didAnswer(_ call: Call, on path: RoutePath, status: HTTPResponse.Status) -> HTTPFault? {
     guard let kind = Kind(refusing: path, call.request.headers, status: status) else { return nil }
-    let source = Source(call)
+    let source = source(of: call)
     let wait = kind == .bearer ? wait(of: source) : nil
     note(kind, from: source)
     return wait.map { .tooMany(seconds: $0) }
   }
-}
 
-extension Refusals.Source {
-  init(_ call: Call) { self.init(peer: PeerAddress(call.peer), headers: call.request.headers) }
+  private func source(of call: Call) -> Source {
+    Source(peer: call.peer, headers: call.request.headers, proxies: proxies)
+  }
 }
 
 extension HTTPFault {
