@@ -182,7 +182,7 @@ let package = Package(
         "WorkerAPI", "WorkerClient",
         httpClient, lifecycle, nio, nioPosix, unixSignals, log,
       ]),
-    // Apart from `baton`, which holds no recorded data; that depends on this one so that a build of it makes both.
+    // Apart from `baton`, which holds no recorded data. Not a dependency of it: then its modules would be linked into `baton`.
     .executableTarget(
       name: "baton-sandbox",
       dependencies: ["Primitives", "Reviews", "Sandbox", "WorkerAPI", arguments, lifecycle, unixSignals, log],
@@ -192,7 +192,7 @@ let package = Package(
       dependencies: [
         "AMQPClient", "Assembly", "BatonServer", "CLinux", "Dispatching", "HTTPTrust", "Platforms", "PostgresClient",
         "Primitives", "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry",
-        "WorkerAPI", "WorkerClient", "baton-sandbox", arguments, httpClient, lifecycle, log, subprocess, system,
+        "WorkerAPI", "WorkerClient", arguments, httpClient, lifecycle, log, subprocess, system,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -201,6 +201,10 @@ let package = Package(
         "Assembly", "Dispatching", "Platforms", "Primitives", "Reviews", "Settings", "Telemetry", "WorkerAPI", log,
       ] + pinned,
       swiftSettings: strict),
+
+    // The examples of the two clients' documentation, as a user of the packages compiles them; tests hold the pages to them.
+    .executableTarget(name: "amqp-example", dependencies: ["AMQPClient", log], path: "Examples/AMQPClient"),
+    .executableTarget(name: "postgres-example", dependencies: ["PostgresClient", log], path: "Examples/PostgresClient"),
 
     module(
       "Support",

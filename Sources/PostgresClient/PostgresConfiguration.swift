@@ -1,6 +1,6 @@
 internal import Certificates
 internal import Glibc
-public import Resilience
+package import Resilience
 
 /// Where Postgres is, and how to talk to it.
 public struct PostgresConfiguration: Sendable {
@@ -38,8 +38,11 @@ public struct PostgresConfiguration: Sendable {
   /// Whether a pool goes on trying to connect for those who wait, until `acquireTimeout`; off, they are told of the first failure:
   /// for a command that runs once. Default: on.
   public var isPatient = true
-  /// Waits between attempts to connect. Default: up to 100 ms at first, up to 5 s later.
-  public var reconnect = Backoff(base: .milliseconds(100), max: .seconds(5))
+  /// The longest pause before the first further attempt to connect; it doubles with each one. Pauses are drawn evenly from zero to that.
+  /// Default: 100 ms.
+  public var reconnectDelay: Duration = .milliseconds(100)
+  /// The longest pause between attempts to connect. Default: 5 s.
+  public var reconnectDelayMax: Duration = .seconds(5)
   /// Settings of each session from its start, such as `statement_timeout`. They outlive `RESET ALL` and `DISCARD ALL`.
   public var sessionSettings: [String: String] = [:]
   /// Settings of each session as far as the server knows them and the account may change them: the others are left out. One round
@@ -166,4 +169,12 @@ extension PostgresConfiguration: CustomStringConvertible, CustomDebugStringConve
 
   /// The same as `description`, for `dump`.
   public var customMirror: Mirror { Mirror(self, children: ["target": description]) }
+}
+
+extension PostgresConfiguration {
+  /// Both delays in one value.
+  package var reconnect: Backoff {
+    get { Backoff(base: reconnectDelay, max: reconnectDelayMax) }
+    set { (reconnectDelay, reconnectDelayMax) = (newValue.base, newValue.max) }
+  }
 }

@@ -1,5 +1,5 @@
 public import Logging
-public import PollExecutor
+package import PollExecutor
 
 extension PostgresConnection {
   /// Opens a session: name look-up, TCP, TLS, log-in, settings.
@@ -9,13 +9,19 @@ extension PostgresConnection {
   /// can write is accepted.
   /// - Parameters:
   ///   - configuration: where to; `poolSize`, `acquireTimeout` and `reconnect` are not used here.
-  ///   - executor: its thread calls libpq; may serve several connections. Names are looked up on another one.
   ///   - logger: gets warnings of the server, at debug level.
   /// - Throws: `PostgresError` of the kind `connectionFailed`, which names each address with its fault, without the password; or
   ///   `cancelled`.
   public static func connect(
-    _ configuration: PostgresConfiguration, on executor: ThreadExecutor = ThreadExecutor(name: "postgres"),
-    logger: Logger
+    _ configuration: PostgresConfiguration, logger: Logger
+  ) async throws(PostgresError) -> PostgresConnection {
+    try await connect(configuration, on: ThreadExecutor(name: "postgres"), logger: logger)
+  }
+
+  /// The same, on a given executor.
+  /// - Parameter executor: its thread calls libpq; may serve several connections. Names are looked up on another one.
+  package static func connect(
+    _ configuration: PostgresConfiguration, on executor: ThreadExecutor, logger: Logger
   ) async throws(PostgresError) -> PostgresConnection {
     try await connect(configuration, on: executor, logger: logger, callbacks: Callbacks())
   }

@@ -1,5 +1,5 @@
 internal import Certificates
-public import Resilience
+package import Resilience
 internal import Synchronization
 
 /// How to reach a broker, and how patient to be with it.
@@ -23,8 +23,10 @@ public struct AMQPConfiguration: Sendable {
   public var confirmTimeout: Duration = .seconds(10)
   /// How `amqps` endpoints are verified.
   public var tls = AMQPTLS()
-  /// The pauses between attempts to connect.
-  public var reconnect = Backoff(base: .milliseconds(200), max: .seconds(5))
+  /// The longest pause before the first further attempt to connect; it doubles with each one. Pauses are drawn evenly from zero to that.
+  public var reconnectDelay: Duration = .milliseconds(200)
+  /// The longest pause between attempts to connect.
+  public var reconnectDelayMax: Duration = .seconds(5)
   /// How much may be published and not yet confirmed.
   public var publishWindow = PublishWindow()
 
@@ -107,5 +109,13 @@ extension Substring {
     var text = self.drop(while: \.isWhitespace)
     while text.last?.isWhitespace == true { text.removeLast() }
     return text
+  }
+}
+
+extension AMQPConfiguration {
+  /// Both delays in one value.
+  package var reconnect: Backoff {
+    get { Backoff(base: reconnectDelay, max: reconnectDelayMax) }
+    set { (reconnectDelay, reconnectDelayMax) = (newValue.base, newValue.max) }
   }
 }
