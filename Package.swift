@@ -204,7 +204,8 @@ let package = Package(
 
     // The examples of the two clients' documentation, as a user of the packages compiles them; tests hold the pages to them.
     .executableTarget(name: "amqp-example", dependencies: ["AMQPClient", log], path: "Examples/AMQPClient"),
-    .executableTarget(name: "postgres-example", dependencies: ["PostgresClient", log], path: "Examples/PostgresClient"),
+    .executableTarget(
+      name: "postgres-example", dependencies: ["PostgresClient", log], path: "Examples/PostgresClient"),
 
     module(
       "Support",

@@ -1,7 +1,7 @@
 import AMQPClient
 import Logging
 
-func consume(_ configuration: AMQPConfiguration, _ topology: Topology) async throws {
+func consume(_ configuration: AMQPConfiguration, _ topology: AMQPTopology) async throws {
   let consumer = AMQPConsumer(
     configuration: configuration, topology: topology, queue: "orders.new", prefetch: 20,
     logger: Logger(label: "orders"))

@@ -3,10 +3,10 @@ import Logging
 
 let configuration = try AMQPConfiguration(
   urls: "amqp://guest:guest@rabbit-1,amqp://guest:guest@rabbit-2", connectionName: "orders")
-let topology = Topology(
-  exchanges: [Exchange("orders")],
+let topology = AMQPTopology(
+  exchanges: [AMQPExchange("orders")],
   queues: [.quorum("orders.new", arguments: ["x-delivery-limit": 20])],
-  bindings: [Binding(queue: "orders.new", exchange: "orders", routingKey: "new")])
+  bindings: [AMQPBinding(queue: "orders.new", exchange: "orders", routingKey: "new")])
 
 let publisher = AMQPPublisher(
   configuration: configuration, topology: topology, logger: Logger(label: "orders"))

@@ -3,15 +3,15 @@ import Logging
 import PostgresClient
 
 enum Accounts {
-  static let create = Statement("account_create", """
+  static let create = PostgresStatement("account_create", """
     /* shop:account_create */
     INSERT INTO accounts (id, owner, labels) VALUES ($1, $2, $3)
     """)
-  static let find = Statement("account_find", """
+  static let find = PostgresStatement("account_find", """
     /* shop:account_find */
     SELECT id, balance, closed_at FROM accounts WHERE owner = $1
     """)
-  static let move = Statement("account_move", """
+  static let move = PostgresStatement("account_move", """
     /* shop:account_move */
     UPDATE accounts SET balance = balance + $2 WHERE id = $1
     """)

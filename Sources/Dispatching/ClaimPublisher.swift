@@ -87,7 +87,7 @@ package final class ClaimPublisher: Sendable {
     let elapsed = ContinuousClock.now - start
     var confirmed: [Claim] = []
     var missed: [Claim] = []
-    var fault: PublishOutcome?
+    var fault: AMQPPublishOutcome?
     for (claim, outcome) in zip(claims, outcomes) {
       metrics.published(outcome.metric).increment()
       guard outcome == .confirmed else {
@@ -116,7 +116,7 @@ package final class ClaimPublisher: Sendable {
     }
   }
 
-  private func tell(_ fault: PublishOutcome?, missed: Int, of count: Int) {
+  private func tell(_ fault: AMQPPublishOutcome?, missed: Int, of count: Int) {
     let (isNews, isOver) = state.withLock { state in
       (fault.map { state.notice.failed($0.reason) } ?? false, state.owed.isEmpty && state.notice.worked())
     }
@@ -129,7 +129,7 @@ package final class ClaimPublisher: Sendable {
   }
 }
 
-extension PublishOutcome {
+extension AMQPPublishOutcome {
   fileprivate var metric: BatonMetrics.PublishResult {
     switch self {
     case .confirmed: .confirmed

@@ -91,7 +91,7 @@ public struct PostgresConfiguration: Sendable {
     case .success(let string): target = string.parameters
     case .failure(let fault):
       throw PostgresError(
-        .connectionFailed, "the connection string \(fault.reason)", sqlState: SQLState.invalidParameterValue)
+        .connectionFailed, "the connection string \(fault.reason)", sqlState: PostgresSQLState.invalidParameterValue)
     }
     var parameters: [(keyword: String, value: String)] = [
       ("keepalives", "1"), ("keepalives_idle", "\(max(1, keepalives.idle.components.seconds))"),

@@ -97,7 +97,7 @@ extension PostgresConnection {
     guard let match = message.firstMatch(of: #/:  ([0-9A-Z]{5}): /#) else {
       // libpq's own verdict of `target_session_attrs`, which has no code.
       let isReadOnly = message.contains("session is read-only") || message.contains("in hot standby mode")
-      return (message, isReadOnly ? SQLState.readOnlyTransaction : nil)
+      return (message, isReadOnly ? PostgresSQLState.readOnlyTransaction : nil)
     }
     var message = message
     message.replaceSubrange(match.range, with: ": ")

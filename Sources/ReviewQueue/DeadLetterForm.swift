@@ -17,7 +17,7 @@ enum DeadLetterForm: CaseIterable {
   private static let bodyByteMax = 65_536
   private static let nameByteMax = 255
 
-  func publication(of delivery: Delivery, reason: String, queue: String) -> AMQPPublication {
+  func publication(of delivery: AMQPDelivery, reason: String, queue: String) -> AMQPPublication {
     AMQPPublication(
       AMQPMessage(
         body: self == .shortened ? Array(delivery.body.prefix(Self.bodyByteMax)) : delivery.body,
@@ -30,7 +30,7 @@ enum DeadLetterForm: CaseIterable {
       exchange: ReviewTopology.deadExchange, routingKey: queue)
   }
 
-  private func headers(of delivery: Delivery, reason: String) -> AMQPTable {
+  private func headers(of delivery: AMQPDelivery, reason: String) -> AMQPTable {
     let own = delivery.headers.filter { !$0.key.hasPrefix("x-") }
     var headers = self == .whole ? own : [:]
     headers[ReviewTopology.deadHeader] = "yes"

@@ -27,20 +27,20 @@ package enum ReviewTopology {
   ///
   /// The dead-letter exchange is a headers exchange, so that only poison is kept: messages over the delivery limit, and those
   /// that Baton publishes there itself. Every other reject matches no binding and vanishes: the row says what is next.
-  package static func topology(queue: String) -> Topology {
-    Topology(
-      exchanges: [Exchange(exchange, kind: .direct), Exchange(deadExchange, kind: .headers)],
+  package static func topology(queue: String) -> AMQPTopology {
+    AMQPTopology(
+      exchanges: [AMQPExchange(exchange, kind: .direct), AMQPExchange(deadExchange, kind: .headers)],
       queues: [
         .quorum(deadQueue, arguments: ["x-max-length": 100_000, "x-message-ttl": 604_800_000]),
         .quorum(
           queue, arguments: ["x-delivery-limit": .int(deliveryLimit), "x-dead-letter-exchange": .string(deadExchange)]),
       ],
       bindings: [
-        Binding(
+        AMQPBinding(
           queue: deadQueue, exchange: deadExchange,
           arguments: ["x-match": "all-with-x", "x-first-death-reason": "delivery_limit"]),
-        Binding(queue: deadQueue, exchange: deadExchange, arguments: ["x-match": "all", deadHeader: "yes"]),
-        Binding(queue: queue, exchange: exchange, routingKey: queue),
+        AMQPBinding(queue: deadQueue, exchange: deadExchange, arguments: ["x-match": "all", deadHeader: "yes"]),
+        AMQPBinding(queue: queue, exchange: exchange, routingKey: queue),
       ])
   }
 }

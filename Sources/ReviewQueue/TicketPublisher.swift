@@ -20,7 +20,7 @@ package struct TicketPublisher: Sendable {
 
   /// Publishes a batch: persistent, mandatory, all confirms in flight together.
   /// - Returns: an outcome for each ticket, in order.
-  package func publish(_ tickets: [(ticket: Ticket, trace: TraceContext)]) async -> [PublishOutcome] {
+  package func publish(_ tickets: [(ticket: Ticket, trace: TraceContext)]) async -> [AMQPPublishOutcome] {
     await publish(
       tickets.map { ticket, trace in
         AMQPPublication(
@@ -32,7 +32,7 @@ package struct TicketPublisher: Sendable {
   }
 
   /// Publishes; what comes back without a route is published once more if the topology could be declared again.
-  private func publish(_ publications: [AMQPPublication]) async -> [PublishOutcome] {
+  private func publish(_ publications: [AMQPPublication]) async -> [AMQPPublishOutcome] {
     var outcomes = await publisher.publish(publications)
     let returned = outcomes.indices.filter { outcomes[$0].isReturned }
     guard !returned.isEmpty, await repair.declare(because: "a message has no route to its queue") else {
@@ -46,8 +46,8 @@ package struct TicketPublisher: Sendable {
 
   /// Publishes what cannot be worked on to the dead-letter queue, with the reason: as it came, or in a smaller form if the broker cannot
   /// take that.
-  package func publishDead(_ delivery: Delivery, reason: String) async -> PublishOutcome {
-    var outcome = PublishOutcome.notSent("it has no form that can be sent")
+  package func publishDead(_ delivery: AMQPDelivery, reason: String) async -> AMQPPublishOutcome {
+    var outcome = AMQPPublishOutcome.notSent("it has no form that can be sent")
     for form in DeadLetterForm.allCases {
       let publication = form.publication(of: delivery, reason: reason, queue: queue)
       guard publisher.fault(of: publication) == nil else { continue }
@@ -59,7 +59,7 @@ package struct TicketPublisher: Sendable {
   }
 
   /// What the broker says of the work queue; one that was deleted is declared again.
-  package func status() async throws(AMQPError) -> QueueStatus {
+  package func status() async throws(AMQPError) -> AMQPQueueStatus {
     await repair.declareNowAndThen()
     return try await declaringIfMissing { () throws(AMQPError) in try await publisher.queueStatus(queue) }
   }
@@ -93,7 +93,7 @@ package struct TicketPublisher: Sendable {
   }
 }
 
-extension PublishOutcome {
+extension AMQPPublishOutcome {
   fileprivate var isReturned: Bool {
     if case .returned = self { true } else { false }
   }

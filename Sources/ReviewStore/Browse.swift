@@ -23,7 +23,7 @@ extension ReviewStore {
     """
 
   /// Of the statuses that have not ended: by the partial indexes.
-  static let browseLive = Statement(
+  static let browseLive = PostgresStatement(
     "browse_live",
     """
     /* baton:browse_live */
@@ -35,7 +35,7 @@ extension ReviewStore {
      LIMIT $7
     """)
 
-  static let browse = Statement(
+  static let browse = PostgresStatement(
     "browse",
     """
     /* baton:browse */
@@ -50,7 +50,7 @@ extension ReviewStore {
      LIMIT $7
     """)
 
-  static let browseEnd = Statement(
+  static let browseEnd = PostgresStatement(
     "browse_end",
     """
     /* baton:browse_end */

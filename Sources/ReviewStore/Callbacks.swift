@@ -46,7 +46,7 @@ package enum ReportAnswer: Sendable, Equatable {
 extension ReviewStore {
   /// One conditional statement: a row that is pending or has ended stays as it is, and so does one that the report is not about, or may
   /// not be about.
-  static let report = Statement(
+  static let report = PostgresStatement(
     "report",
     """
     /* baton:report */
@@ -86,7 +86,7 @@ extension ReviewStore {
       LEFT JOIN code_reviews r ON r.id = $1
     """)
 
-  static let traceOfReview = Statement(
+  static let traceOfReview = PostgresStatement(
     "trace", "/* baton:trace */ SELECT r.traceparent FROM code_reviews r WHERE r.id = $1")
 
   /// A review's trace; nil if there is no such review.

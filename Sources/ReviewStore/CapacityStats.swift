@@ -17,7 +17,7 @@ package struct CapacityStats: Sendable, Equatable {
 extension ReviewStore {
   /// What may be claimed is read from the owners that a claim would visit, and what a pause holds up from the paused owners. The limit holds
   /// up the rest: counted, without a look at each owner.
-  static let capacity = Statement(
+  static let capacity = PostgresStatement(
     "capacity",
     """
     /* baton:capacity */
@@ -74,7 +74,7 @@ extension ReviewStore {
       reaperLastRun: try row.optional("reaper_last_run", as: Double.self))
   }
 
-  static let reaperRan = Statement(
+  static let reaperRan = PostgresStatement(
     "reaper_ran",
     """
     /* baton:reaper_ran */

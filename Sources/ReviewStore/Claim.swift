@@ -42,7 +42,7 @@ extension ReviewStore {
   ///
   /// An owner is settled if nothing more of it can be claimed: it is full, or paused, or has no other due row. Its visits are then
   /// deleted, as far as this statement's snapshot shows them. A locked row is no reason: its owner is visited again.
-  static let claimDue = Statement(
+  static let claimDue = PostgresStatement(
     "claim_due",
     """
     /* baton:claim_due */
@@ -135,7 +135,7 @@ extension ReviewStore {
     }
   }
 
-  static let published = Statement(
+  static let published = PostgresStatement(
     "published",
     """
     /* baton:published */
@@ -158,7 +158,7 @@ extension ReviewStore {
     _ = try await pool.query(Self.published, [claims.map(\.reviewID), claims.map(\.claimedAt.instant)])
   }
 
-  static let unclaim = Statement(
+  static let unclaim = PostgresStatement(
     "unclaim",
     """
     /* baton:unclaim */

@@ -19,7 +19,7 @@ package struct ReviewCounts: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let counts = Statement(
+  static let counts = PostgresStatement(
     "counts",
     """
     /* baton:counts */
@@ -43,7 +43,7 @@ extension ReviewStore {
     return counts
   }
 
-  static let countReconciled = Statement(
+  static let countReconciled = PostgresStatement(
     "count_reconciled",
     """
     /* baton:count_reconciled */

@@ -15,7 +15,7 @@ package struct FeedbackEntry: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let takeFeedback = Statement(
+  static let takeFeedback = PostgresStatement(
     "take_feedback",
     """
     /* baton:take_feedback */
@@ -51,7 +51,7 @@ extension ReviewStore {
     decodeEach(try await pool.query(Self.takeFeedback, [Int32(limit)]), "feedback") { try FeedbackEntry($0) }
   }
 
-  static let recordCheckRun = Statement(
+  static let recordCheckRun = PostgresStatement(
     "record_check_run",
     """
     /* baton:record_check_run */
@@ -59,7 +59,7 @@ extension ReviewStore {
      WHERE id = $1 AND attempt = $2 AND check_run_id IS DISTINCT FROM $3
     """)
 
-  static let feedbackTold = Statement(
+  static let feedbackTold = PostgresStatement(
     "feedback_told",
     """
     /* baton:feedback_told */
@@ -69,7 +69,7 @@ extension ReviewStore {
      WHERE review_id = $1 AND subject = $2
     """)
 
-  static let feedbackDelivered = Statement(
+  static let feedbackDelivered = PostgresStatement(
     "feedback_delivered",
     """
     /* baton:feedback_delivered */
@@ -91,7 +91,7 @@ extension ReviewStore {
     ])
   }
 
-  static let feedbackFailed = Statement(
+  static let feedbackFailed = PostgresStatement(
     "feedback_failed",
     """
     /* baton:feedback_failed */

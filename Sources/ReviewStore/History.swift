@@ -53,7 +53,7 @@ package struct HolderStanding: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let flow = Statement(
+  static let flow = PostgresStatement(
     "flow",
     """
     /* baton:flow */
@@ -114,7 +114,7 @@ extension ReviewStore {
   /// At most this many of the newest failures are looked at.
   package static let failureCountMax = 1_000
 
-  static let recentFailures = Statement(
+  static let recentFailures = PostgresStatement(
     "recent_failures",
     """
     /* baton:recent_failures */
@@ -140,7 +140,7 @@ extension ReviewStore {
     }
   }
 
-  static let listHolders = Statement(
+  static let listHolders = PostgresStatement(
     "list_holders",
     """
     /* baton:list_holders */

@@ -70,7 +70,7 @@ extension ReviewStore {
     "tcp_user_timeout": "20s",
   ]) { $1 }
 
-  static let correctTimes = Statement(
+  static let correctTimes = PostgresStatement(
     "correct_times",
     """
     /* baton:correct_times */
@@ -86,7 +86,7 @@ extension ReviewStore {
           FOR UPDATE OF b SKIP LOCKED)
     """)
 
-  static let endOlderSession = Statement(
+  static let endOlderSession = PostgresStatement(
     "end_older_session",
     """
     /* baton:end_older_session */
@@ -96,7 +96,7 @@ extension ReviewStore {
        AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = h.backend_pid AND \(Fragment.isLock("l", of: "h")))
     """)
 
-  static let signOn = Statement(
+  static let signOn = PostgresStatement(
     "sign_on",
     """
     /* baton:sign_on */
@@ -140,7 +140,7 @@ extension ReviewStore {
     }
   }
 
-  static let registerHolder = Statement(
+  static let registerHolder = PostgresStatement(
     "register_holder",
     """
     /* baton:register_holder */
@@ -154,7 +154,7 @@ extension ReviewStore {
     _ = try await pool.query(Self.registerHolder, [holder.id.text, holder.role, holder.host, holder.processID])
   }
 
-  static let heartbeat = Statement(
+  static let heartbeat = PostgresStatement(
     "heartbeat",
     """
     /* baton:heartbeat */
@@ -195,7 +195,7 @@ extension ReviewStore {
     return true
   }
 
-  static let leave = Statement("leave", "/* baton:leave */ DELETE FROM baton_holders WHERE id = $1")
+  static let leave = PostgresStatement("leave", "/* baton:leave */ DELETE FROM baton_holders WHERE id = $1")
 
   /// Removes the holder at the end of a clean shutdown; what it still had is free at once.
   package func leave(_ id: Holder.ID) async throws {

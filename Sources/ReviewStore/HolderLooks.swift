@@ -96,7 +96,7 @@ extension Fragment {
 }
 
 extension ReviewStore {
-  static let lookAtHolders = Statement(
+  static let lookAtHolders = PostgresStatement(
     "look_at_holders",
     """
     /* baton:look_at_holders */
@@ -129,7 +129,7 @@ extension ReviewStore {
     _ = try await pool.query(Self.lookAtHolders, [])
   }
 
-  static let undecidedHolders = Statement(
+  static let undecidedHolders = PostgresStatement(
     "undecided_holders",
     """
     /* baton:undecided_holders */
@@ -147,7 +147,7 @@ extension ReviewStore {
       .optional("wait", as: Double.self).map { .seconds(max(0, $0)) }
   }
 
-  static let pruneHolders = Statement(
+  static let pruneHolders = PostgresStatement(
     "prune_holders",
     """
     /* baton:prune_holders */

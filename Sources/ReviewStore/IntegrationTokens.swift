@@ -31,14 +31,14 @@ package struct NewIntegrationTokens: Sendable, Equatable {
 extension ReviewStore {
   /// The body may take as long as a few calls of GitLab: longer than a session may otherwise be idle in a transaction, and than
   /// another one otherwise waits for the lock.
-  static let patientTransaction = Statement(
+  static let patientTransaction = PostgresStatement(
     "patient_transaction",
     """
     /* baton:patient_transaction */
     SELECT set_config('idle_in_transaction_session_timeout', '120s', true), set_config('lock_timeout', '30s', true)
     """)
 
-  static let lockIntegrationTokens = Statement(
+  static let lockIntegrationTokens = PostgresStatement(
     "lock_integration_tokens",
     """
     /* baton:lock_integration_tokens */
@@ -48,7 +48,7 @@ extension ReviewStore {
        FOR NO KEY UPDATE
     """)
 
-  static let storeIntegrationTokens = Statement(
+  static let storeIntegrationTokens = PostgresStatement(
     "store_integration_tokens",
     """
     /* baton:store_integration_tokens */

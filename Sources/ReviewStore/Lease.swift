@@ -45,7 +45,7 @@ extension ReviewStore {
   ///
   /// It never waits for a row's lock: one row that a person in psql has locked would hold up its whole batch. Of a configuration it
   /// reads no more than may be stored.
-  static let leaseTickets = Statement(
+  static let leaseTickets = PostgresStatement(
     "lease",
     """
     /* baton:lease */
@@ -145,7 +145,7 @@ extension ReviewStore {
     return try zip(rows, tickets).map { try LeaseVerdict($0, of: $1, holder) }
   }
 
-  static let look = Statement(
+  static let look = PostgresStatement(
     "look",
     """
     /* baton:look */

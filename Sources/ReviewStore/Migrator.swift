@@ -62,7 +62,7 @@ package struct Migrator: Sendable {
     self.patience = patience
   }
 
-  static let place = Statement(
+  static let place = PostgresStatement(
     "migrate_place",
     """
     /* baton:migrate_place */
@@ -72,11 +72,11 @@ package struct Migrator: Sendable {
       LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
     """)
 
-  static let applied = Statement(
+  static let applied = PostgresStatement(
     "migrate_applied", "/* baton:migrate_applied */ SELECT COALESCE(max(version), 0) FROM baton_migrations")
 
   /// A table that the search path has in another schema before Baton's.
-  static let shadowed = Statement(
+  static let shadowed = PostgresStatement(
     "migrate_shadowed",
     """
     /* baton:migrate_shadowed */

@@ -51,7 +51,7 @@ package enum OperationAnswer: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let find = Statement(
+  static let find = PostgresStatement(
     "find", "/* baton:find */ SELECT \(Review.columns) FROM code_reviews r WHERE r.id = ANY ($1::uuid[])")
 
   /// One review, or nil where there is none.
@@ -64,7 +64,7 @@ extension ReviewStore {
     decodeEach(try await pool.query(Self.find, [ids]), "review") { try Review($0) }
   }
 
-  static let transitions = Statement(
+  static let transitions = PostgresStatement(
     "transitions",
     """
     /* baton:transitions */
@@ -82,7 +82,7 @@ extension ReviewStore {
     }
   }
 
-  static let list = Statement(
+  static let list = PostgresStatement(
     "list",
     """
     /* baton:list */
@@ -113,7 +113,7 @@ extension ReviewStore {
     return (reviews, try ReviewCursor(last))
   }
 
-  static let cancel = Statement(
+  static let cancel = PostgresStatement(
     "cancel",
     """
     /* baton:cancel */
@@ -148,7 +148,7 @@ extension ReviewStore {
     return .conflict(try row.choice("status", as: ReviewStatus.self))
   }
 
-  static let retry = Statement(
+  static let retry = PostgresStatement(
     "retry",
     """
     /* baton:retry */

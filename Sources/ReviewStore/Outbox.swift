@@ -36,7 +36,7 @@ package struct UndeliveredCancel: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let takeOutbox = Statement(
+  static let takeOutbox = PostgresStatement(
     "take_outbox",
     """
     /* baton:take_outbox */
@@ -63,7 +63,7 @@ extension ReviewStore {
     }
   }
 
-  static let deleteOutbox = Statement(
+  static let deleteOutbox = PostgresStatement(
     "delete_outbox", "/* baton:delete_outbox */ DELETE FROM baton_outbox WHERE id = $1")
 
   /// Removes an entry that was accepted.
@@ -76,7 +76,7 @@ extension ReviewStore {
   /// How often an entry is tried at least before it is given up.
   private static let outboxTriesMin = 10
 
-  static let failOutbox = Statement(
+  static let failOutbox = PostgresStatement(
     "fail_outbox",
     """
     /* baton:fail_outbox */
@@ -109,7 +109,7 @@ extension ReviewStore {
     return try rows.first?.decode(0, as: Bool.self) ?? false
   }
 
-  static let outboxCount = Statement(
+  static let outboxCount = PostgresStatement(
     "outbox_count", "/* baton:outbox_count */ SELECT count(*) FROM baton_outbox WHERE due_at <= now()")
 
   /// How many entries are due.
@@ -117,7 +117,7 @@ extension ReviewStore {
     Int(try await pool.query(Self.outboxCount, [])[0].decode(0, as: Int64.self))
   }
 
-  static let undeliveredCancels = Statement(
+  static let undeliveredCancels = PostgresStatement(
     "undelivered_cancels",
     """
     /* baton:undelivered_cancels */
@@ -138,7 +138,7 @@ extension ReviewStore {
     }
   }
 
-  static let tellWorkerCancelled = Statement(
+  static let tellWorkerCancelled = PostgresStatement(
     "tell_worker_cancelled",
     """
     /* baton:tell_worker_cancelled */

@@ -8,7 +8,7 @@ extension ReviewStore {
     r.published_at IS NULL AND r.lease_owner IS NULL AND r.lease_expires_at IS NULL AND r.dispatched_at IS NULL
     """
 
-  static let owedClaims = Statement(
+  static let owedClaims = PostgresStatement(
     "owed_claims",
     """
     /* baton:owed_claims */
@@ -25,7 +25,7 @@ extension ReviewStore {
     return claims.filter { ids.contains($0.reviewID) }
   }
 
-  static let ownClaims = Statement(
+  static let ownClaims = PostgresStatement(
     "own_claims",
     """
     /* baton:own_claims */

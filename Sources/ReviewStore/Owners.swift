@@ -12,7 +12,7 @@ package struct OwnerSummary: Sendable, Codable, Equatable {
 }
 
 extension ReviewStore {
-  static let setOwnerLimit = Statement(
+  static let setOwnerLimit = PostgresStatement(
     "set_owner_limit",
     """
     /* baton:set_owner_limit */
@@ -27,7 +27,7 @@ extension ReviewStore {
     _ = try await pool.query(Self.setOwnerLimit, [owner.type.rawValue, owner.id, limit.map { Int32(clamping: $0) }])
   }
 
-  static let pauseOwner = Statement(
+  static let pauseOwner = PostgresStatement(
     "pause_owner",
     """
     /* baton:pause_owner */
@@ -40,7 +40,7 @@ extension ReviewStore {
     try await pool.query(Self.pauseOwner, [owner.type.rawValue, owner.id, isPaused]).affectedRows == 1
   }
 
-  static let listOwners = Statement(
+  static let listOwners = PostgresStatement(
     "list_owners",
     """
     /* baton:list_owners */

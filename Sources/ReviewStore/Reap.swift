@@ -77,7 +77,7 @@ extension ReviewStore {
        AND a.reason IS NOT NULL
     """
 
-  static let reapAbandoned = Statement(
+  static let reapAbandoned = PostgresStatement(
     "reap",
     """
     /* baton:reap */
@@ -149,7 +149,7 @@ extension ReviewStore {
     }
   }
 
-  static let currentTime = Statement("now", "/* baton:now */ SELECT now()")
+  static let currentTime = PostgresStatement("now", "/* baton:now */ SELECT now()")
 
   /// The database's clock.
   package func now() async throws -> Timestamp {

@@ -20,7 +20,7 @@ extension ReviewStore {
     SELECT h.id FROM baton_holders h WHERE h.role = 'consume' AND NOT \(Fragment.isDead("h", lease: "$2"))
     """
 
-  static let openRollCall = Statement(
+  static let openRollCall = PostgresStatement(
     "open_roll_call",
     """
     /* baton:open_roll_call */
@@ -49,7 +49,7 @@ extension ReviewStore {
     try await pool.query(Self.openRollCall, [queue, holderTimeout.inSeconds]).map { try $0.decode(0, as: Int64.self) }
   }
 
-  static let seeRollCalls = Statement(
+  static let seeRollCalls = PostgresStatement(
     "see_roll_calls",
     """
     /* baton:see_roll_calls */
@@ -74,7 +74,7 @@ extension ReviewStore {
     _ = try await pool.query(Self.seeRollCalls, [ids, holderTimeout.inSeconds, isQueueEmpty])
   }
 
-  static let unansweredRollCalls = Statement(
+  static let unansweredRollCalls = PostgresStatement(
     "unanswered_roll_calls",
     """
     /* baton:unanswered_roll_calls */
@@ -94,7 +94,7 @@ extension ReviewStore {
     return (try row.timestamp("now"), try row.decode("ids", as: [Int64].self))
   }
 
-  static let answerRollCalls = Statement(
+  static let answerRollCalls = PostgresStatement(
     "answer_roll_calls",
     """
     /* baton:answer_roll_calls */
@@ -110,7 +110,7 @@ extension ReviewStore {
     _ = try await pool.query(Self.answerRollCalls, [ids, holder.text, undecided])
   }
 
-  static let pruneRollCalls = Statement(
+  static let pruneRollCalls = PostgresStatement(
     "prune_roll_calls",
     """
     /* baton:prune_roll_calls */

@@ -14,7 +14,7 @@ package struct SilentReview: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let takeSilent = Statement(
+  static let takeSilent = PostgresStatement(
     "take_silent",
     """
     /* baton:take_silent */
@@ -51,7 +51,7 @@ extension ReviewStore {
     }
   }
 
-  static let recordAsked = Statement(
+  static let recordAsked = PostgresStatement(
     "record_asked",
     """
     /* baton:record_asked */
@@ -63,7 +63,7 @@ extension ReviewStore {
     _ = try await pool.query(Self.recordAsked, [review.reviewID, Int32(review.attempt), review.token.instant])
   }
 
-  static let silentCount = Statement(
+  static let silentCount = PostgresStatement(
     "silent_count",
     """
     /* baton:silent_count */
@@ -81,7 +81,7 @@ extension ReviewStore {
     return Int(try row.decode(0, as: Int64.self))
   }
 
-  static let forgetDispatch = Statement(
+  static let forgetDispatch = PostgresStatement(
     "forget_dispatch",
     """
     /* baton:forget_dispatch */
@@ -102,7 +102,7 @@ extension ReviewStore {
     ).first.map { try Claim($0) }
   }
 
-  static let failLost = Statement(
+  static let failLost = PostgresStatement(
     "fail_lost",
     """
     /* baton:fail_lost */
@@ -118,14 +118,14 @@ extension ReviewStore {
     ).affectedRows == 1
   }
 
-  static let workerAnswers = Statement(
+  static let workerAnswers = PostgresStatement(
     "worker_answers",
     """
     /* baton:worker_answers */
     INSERT INTO baton_workers (url) VALUES ($1) ON CONFLICT (url) DO NOTHING
     """)
 
-  static let workerHasAnswered = Statement(
+  static let workerHasAnswered = PostgresStatement(
     "worker_has_answered",
     "/* baton:worker_has_answered */ SELECT EXISTS (SELECT 1 FROM baton_workers WHERE url = $1)")
 

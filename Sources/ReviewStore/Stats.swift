@@ -17,7 +17,7 @@ package struct StoreStats: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let liveStats = Statement(
+  static let liveStats = PostgresStatement(
     "live_stats",
     """
     /* baton:live_stats */
@@ -59,7 +59,7 @@ extension ReviewStore {
       consumers: Int(try row.decode("consumers", as: Int64.self)))
   }
 
-  static let endedCounts = Statement(
+  static let endedCounts = PostgresStatement(
     "ended_counts",
     """
     /* baton:ended_counts */

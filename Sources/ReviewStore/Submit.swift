@@ -12,7 +12,7 @@ package struct Submission: Sendable, Codable, Equatable {
 }
 
 extension ReviewStore {
-  static let submit = Statement(
+  static let submit = PostgresStatement(
     "submit",
     """
     /* baton:submit */

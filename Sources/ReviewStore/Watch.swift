@@ -56,7 +56,7 @@ package struct HeldUpReviews: Sendable, Equatable {
 
 extension ReviewStore {
   /// One index-only pass over each of the two partial indexes: the cost follows the live rows.
-  static let liveOwners = Statement(
+  static let liveOwners = PostgresStatement(
     "live_owners",
     """
     /* baton:live_owners */
@@ -100,7 +100,7 @@ extension ReviewStore {
     }
   }
 
-  static let oneOwner = Statement(
+  static let oneOwner = PostgresStatement(
     "one_owner",
     """
     /* baton:one_owner */
@@ -130,7 +130,7 @@ extension ReviewStore {
     ).first.map { try OwnerLoad($0) }
   }
 
-  static let blockReason = Statement(
+  static let blockReason = PostgresStatement(
     "held_up",
     """
     /* baton:held_up */
@@ -173,7 +173,7 @@ extension ReviewStore {
     }
   }
 
-  static let whyPending = Statement(
+  static let whyPending = PostgresStatement(
     "why_pending",
     """
     /* baton:why_pending */

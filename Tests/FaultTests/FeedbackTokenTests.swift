@@ -18,7 +18,7 @@ struct FeedbackTokenTests {
       let tomorrow = Date().addingTimeInterval(86_400).formatted(.iso8601).prefix(10)
       plant.fakePlatform.setToken("glpat-own", FakeToken(id: 7, expiresAt: String(tomorrow)))
       try await plant.test.pool.query(
-        Statement(
+        PostgresStatement(
           unprepared: """
             INSERT INTO platform_integrations (id, owner_type, owner_id, platform, instance_url, token_ciphertext)
             VALUES ($1, 'org', 'acme', 'gitlab', $2, $3)
@@ -29,7 +29,7 @@ struct FeedbackTokenTests {
         ])
       let server = try await plant.start("serve")
       try await plant.test.pool.query(
-        Statement(
+        PostgresStatement(
           unprepared: """
             INSERT INTO code_reviews (owner_type, owner_id, platform, platform_integration_id, platform_project_id,
                                       repo_full_name, pr_number, pr_url, pr_title, pr_author, base_ref, head_ref, head_sha)

@@ -108,7 +108,7 @@ struct LeastPrivilegeTests {
       let shop = try await PostgresConnection.connect(
         testConfiguration(system.accounts.url("shop"), applicationName: "shop"), logger: .postgresTests)
       let row = try await shop.query(
-        Statement(
+        PostgresStatement(
           unprepared: """
             INSERT INTO code_reviews (owner_type, owner_id, platform, platform_integration_id, repo_full_name, pr_number,
                                       pr_url, pr_title, pr_author, base_ref, head_ref, head_sha)
@@ -130,7 +130,8 @@ struct LeastPrivilegeTests {
         return seen.isSuperset(of: ["1 eyes", "1 hooray", "2 eyes"])
       }
       #expect(
-        try await shop.query(Statement(unprepared: "SELECT FROM code_reviews WHERE status = 'completed'")).count == 1)
+        try await shop.query(PostgresStatement(unprepared: "SELECT FROM code_reviews WHERE status = 'completed'")).count
+          == 1)
       await shop.close()
       try await operate(system, first, client)
       try await eventually("the reaper has asked the worker about the silent run") {
@@ -199,7 +200,7 @@ struct LeastPrivilegeTests {
       for account in ["baton_producer", "baton_consumer", "baton_reaper", "baton_server", "baton_admin"] {
         #expect(try await !may(account) { _ = try await $0.deleteQueue(queue) }, "\(account) deletes")
         #expect(
-          try await !may(account) { try await $0.declare(Topology(queues: [.quorum("baton.mine")])) },
+          try await !may(account) { try await $0.declare(AMQPTopology(queues: [.quorum("baton.mine")])) },
           "\(account) declares")
         #expect(
           try await may(account) { _ = try await $0.peek(queue, limit: 1) } == (account == "baton_consumer"),

@@ -19,7 +19,7 @@ struct MessageTests {
       let queue = try #require(plant.settings["BATON_QUEUE"])
       let url = try #require(plant.settings["BATON_AMQP_URL"])
       let publisher = AMQPPublisher(
-        configuration: try AMQPConfiguration(urls: url, connectionName: "test"), topology: Topology(),
+        configuration: try AMQPConfiguration(urls: url, connectionName: "test"), topology: AMQPTopology(),
         logger: .postgresTests)
       let publishing = Task { try await publisher.run() }
       defer { publishing.cancel() }
@@ -69,7 +69,7 @@ struct MessageTests {
       let queue = try #require(plant.settings["BATON_QUEUE"])
       let url = try #require(plant.settings["BATON_AMQP_URL"])
       let publisher = AMQPPublisher(
-        configuration: try AMQPConfiguration(urls: url, connectionName: "test"), topology: Topology(),
+        configuration: try AMQPConfiguration(urls: url, connectionName: "test"), topology: AMQPTopology(),
         logger: .postgresTests)
       let publishing = Task { try await publisher.run() }
       defer { publishing.cancel() }

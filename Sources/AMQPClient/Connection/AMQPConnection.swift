@@ -32,7 +32,7 @@ public actor AMQPConnection {
   var publishing: Publishing?
   var consumption: Consumption?
   /// The deliveries of this turn, handed over at its end.
-  var received: [Delivery] = []
+  var received: [AMQPDelivery] = []
   var isBlocked = false
   var isClosing = false
   var confirmWaiters: [CheckedContinuation<Void, Never>] = []

@@ -31,7 +31,7 @@ public final class AMQPPublisher: Sendable {
   public let events: AsyncStream<Event>
 
   private let configuration: AMQPConfiguration
-  private let topology: Topology
+  private let topology: AMQPTopology
   private let logger: Logger
   private let executor: ThreadExecutor
   private let queue: PublishQueue
@@ -43,7 +43,7 @@ public final class AMQPPublisher: Sendable {
   ///   - configuration: where to connect; its name is what the broker shows.
   ///   - topology: declared at every connect, before the first publish.
   ///   - logger: logs interruptions.
-  public init(configuration: AMQPConfiguration, topology: Topology, logger: Logger) {
+  public init(configuration: AMQPConfiguration, topology: AMQPTopology, logger: Logger) {
     self.configuration = configuration
     self.topology = topology
     self.logger = logger
@@ -67,7 +67,7 @@ public final class AMQPPublisher: Sendable {
   public func publish(
     _ message: AMQPMessage, exchange: String, routingKey: String, mandatory: Bool = true,
     timeout: Duration = .seconds(10)
-  ) async -> PublishOutcome {
+  ) async -> AMQPPublishOutcome {
     let publication = AMQPPublication(
       message, exchange: exchange, routingKey: routingKey, isMandatory: mandatory)
     return await queue.publish(publication, deadline: .now + timeout)
@@ -79,7 +79,7 @@ public final class AMQPPublisher: Sendable {
   /// - Returns: the outcomes, in the order of the messages.
   public func publish(
     _ publications: [AMQPPublication], timeout: Duration = .seconds(10)
-  ) async -> [PublishOutcome] {
+  ) async -> [AMQPPublishOutcome] {
     await queue.publish(publications, deadline: .now + timeout)
   }
 
@@ -101,7 +101,7 @@ public final class AMQPPublisher: Sendable {
 
   /// Looks at a queue, on a channel of its own: a queue that is missing does not disturb publishing.
   /// - Throws: code 404 if it does not exist; `isConnectionLost` if there is no connection now.
-  public func queueStatus(_ queue: String) async throws(AMQPError) -> QueueStatus {
+  public func queueStatus(_ queue: String) async throws(AMQPError) -> AMQPQueueStatus {
     try await connection("look at queue '\(queue)'").queueStatus(queue)
   }
 
@@ -127,7 +127,7 @@ public final class AMQPPublisher: Sendable {
   }
 
   /// Looks at the first messages of a queue and puts them back; see `AMQPConnection.peek(_:limit:byteMax:)`.
-  public func peek(_ queue: String, limit: Int, byteMax: Int = .max) async throws(AMQPError) -> [Delivery] {
+  public func peek(_ queue: String, limit: Int, byteMax: Int = .max) async throws(AMQPError) -> [AMQPDelivery] {
     try await connection("look into queue '\(queue)'").peek(queue, limit: limit, byteMax: byteMax)
   }
 

@@ -28,7 +28,7 @@ public struct AMQPConfiguration: Sendable {
   /// The longest pause between attempts to connect.
   public var reconnectDelayMax: Duration = .seconds(5)
   /// How much may be published and not yet confirmed.
-  public var publishWindow = PublishWindow()
+  public var publishWindow = AMQPPublishWindow()
 
   /// Creates a configuration with the defaults.
   public init(endpoints: [AMQPEndpoint], connectionName: String) {
@@ -59,7 +59,7 @@ public struct AMQPConfiguration: Sendable {
 ///
 /// The bound on bytes is what keeps a publisher's thread from blocking in the socket while the broker does not read (a
 /// memory alarm).
-public struct PublishWindow: Sendable, Hashable {
+public struct AMQPPublishWindow: Sendable, Hashable {
   /// At most this many messages.
   public var messageMax = 256
   /// At most this many bytes of bodies; a larger single body goes alone, when all before it is confirmed. While the broker does not

@@ -27,7 +27,7 @@ extension PostgresError: HTTPFaultConvertible {
   }
 
   private func serverFault(_ state: String) -> HTTPFault {
-    if isTransient || state == SQLState.queryCanceled { return .unavailable("Postgres is busy: try again") }
+    if isTransient || state == PostgresSQLState.queryCanceled { return .unavailable("Postgres is busy: try again") }
     // Undefined table or column: the schema is not there, or older than this program.
     if state == "42P01" || state == "42703" {
       return .unavailable("the database has no or an older Baton schema: run `baton migrate`")

@@ -19,7 +19,7 @@ extension Consumer {
   }
 
   /// One delivery, from the ticket to its settlement.
-  func handle(_ delivery: Delivery) async {
+  func handle(_ delivery: AMQPDelivery) async {
     let ticket: Ticket
     do {
       ticket = try Ticket(body: delivery.body)
@@ -34,7 +34,7 @@ extension Consumer {
     await TraceContext.$current.withValue(trace) { await decide(ticket, delivery, trace) }
   }
 
-  private func decide(_ ticket: Ticket, _ delivery: Delivery, _ trace: TraceContext) async {
+  private func decide(_ ticket: Ticket, _ delivery: AMQPDelivery, _ trace: TraceContext) async {
     var verdict = await takeLease(ticket, delivery)
     // A ticket that another process has leased is not counted as missing. One that is only locked may be: it stays undecided here.
     if verdict == .held { census.decided(delivery) }
@@ -75,7 +75,7 @@ extension Consumer {
   }
 
   /// The lease is this process's own, but the work has ended without settling it: dropped, and taken again.
-  private func resume(_ ticket: Ticket, _ lease: Lease, _ delivery: Delivery, _ trace: TraceContext) async {
+  private func resume(_ ticket: Ticket, _ lease: Lease, _ delivery: AMQPDelivery, _ trace: TraceContext) async {
     hand.received()
     census.received(delivery)
     let isDropped = await outage.untilItWorks("dropping a lease", while: { _ in isCurrent(delivery) }) {
@@ -91,7 +91,7 @@ extension Consumer {
 
   /// Takes the lease, through an outage of Postgres if need be.
   /// - Returns: nil if the delivery is settled, or no longer this process's to settle.
-  private func takeLease(_ ticket: Ticket, _ delivery: Delivery) async -> LeaseVerdict? {
+  private func takeLease(_ ticket: Ticket, _ delivery: AMQPDelivery) async -> LeaseVerdict? {
     for wait in Self.lockWaits {
       let verdict = await tryLease(ticket, delivery)
       guard verdict == .locked else { return verdict }
@@ -100,7 +100,7 @@ extension Consumer {
     return await tryLease(ticket, delivery)
   }
 
-  private func tryLease(_ ticket: Ticket, _ delivery: Delivery) async -> LeaseVerdict? {
+  private func tryLease(_ ticket: Ticket, _ delivery: AMQPDelivery) async -> LeaseVerdict? {
     let deadline = ContinuousClock.now + HeldTickets.timeMax
     var isWorn = delivery.deliveryCount >= ReviewTopology.renewalLimit
     while true {
@@ -132,7 +132,7 @@ extension Consumer {
 
   /// Replaces a ticket by a copy before the broker takes it for poison: deliveries given back during an outage were not its fault.
   /// - Returns: whether the delivery is settled with that.
-  private func renew(_ delivery: Delivery) async -> Bool {
+  private func renew(_ delivery: AMQPDelivery) async -> Bool {
     guard await tickets.renew(delivery) == .confirmed else { return false }
     logger.notice(
       "a ticket that outages have given back too often is published anew",
@@ -142,12 +142,12 @@ extension Consumer {
   }
 
   /// Whether settling the delivery still means something: after a reconnect the broker delivers it again.
-  func isCurrent(_ delivery: Delivery) -> Bool {
+  func isCurrent(_ delivery: AMQPDelivery) -> Bool {
     delivery.generation == source.generation && !flow.isDraining
   }
 
   /// Settles deliveries that stand for the same thing, and counts them.
-  func settle(_ deliveries: [Delivery], _ settling: Settling, _ outcome: BatonMetrics.DeliveryOutcome) {
+  func settle(_ deliveries: [AMQPDelivery], _ settling: Settling, _ outcome: BatonMetrics.DeliveryOutcome) {
     if case .giveBack = settling { census.gaveBack() }
     for delivery in deliveries {
       switch settling {
@@ -160,7 +160,7 @@ extension Consumer {
   }
 
   /// Moves poison to the dead-letter queue: published there and confirmed, then rejected here. Never stops the consumer.
-  private func bury(_ delivery: Delivery, reason: String, _ review: Logger.Metadata = [:]) async {
+  private func bury(_ delivery: AMQPDelivery, reason: String, _ review: Logger.Metadata = [:]) async {
     logger.error(
       "not a message that can be worked on: moving it to \(ReviewTopology.deadQueue)",
       metadata: review.merging(["message_id": "\(delivery.messageID ?? "none")", "reason": "\(reason)"]) { $1 })

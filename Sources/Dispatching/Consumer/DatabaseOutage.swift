@@ -58,7 +58,7 @@ final class DatabaseOutage: Sendable {
     if error is RowLocked { return false }
     guard let error = error as? PostgresError else { return true }
     return switch error.kind {
-    case .server(let state): !error.isTransient && state != SQLState.queryCanceled
+    case .server(let state): !error.isTransient && state != PostgresSQLState.queryCanceled
     case .encoding, .decoding: true
     case .connectionFailed, .connectionLost, .cancelled, .closed: false
     }

@@ -29,7 +29,7 @@ final class TicketCensus: Sendable {
   private let state = Mutex(State())
 
   /// A delivery was received, or its lease was dropped: its lease is to be decided.
-  func received(_ delivery: Delivery) {
+  func received(_ delivery: AMQPDelivery) {
     state.withLock { state in
       // A delivery of an earlier channel is back in the queue.
       guard delivery.generation >= state.channel.generation else { return }
@@ -42,7 +42,7 @@ final class TicketCensus: Sendable {
   }
 
   /// The row now says what is next for the delivery's review.
-  func decided(_ delivery: Delivery) {
+  func decided(_ delivery: AMQPDelivery) {
     state.withLock { state in
       guard delivery.generation == state.channel.generation else { return }
       state.undecided[delivery.tag] = nil

@@ -34,7 +34,7 @@ final class WorkInHand: Sendable {
   private struct Work {
     /// The newest: an attempt whose lease has run out has nothing to settle any more.
     var lease: Lease
-    var deliveries: [Delivery] = []
+    var deliveries: [AMQPDelivery] = []
     var preparation: (@Sendable () -> Void)?
     var deadline: ContinuousClock.Instant?
     var interruption: Interruption?
@@ -77,7 +77,7 @@ final class WorkInHand: Sendable {
   /// Takes a leased review. An earlier attempt of this process, whose lease has run out, leaves its deliveries to this one.
   /// - Parameter claimedAt: the row's; nil if the row could not be read. The message's own time only says whether it is the ticket of that
   ///   claim: an older one, which entered the queue earlier, proves nothing about what entered it since.
-  func begin(_ ticket: Ticket, _ delivery: Delivery, by lease: Lease, claimedAt: Timestamp? = nil) {
+  func begin(_ ticket: Ticket, _ delivery: AMQPDelivery, by lease: Lease, claimedAt: Timestamp? = nil) {
     let overdue = state.withLock { state in
       let earlier = state.works[Key(ticket)]
       state.works[Key(ticket)] = Work(lease: lease, deliveries: (earlier?.deliveries ?? []) + [delivery])
@@ -91,7 +91,7 @@ final class WorkInHand: Sendable {
 
   /// Adds a delivery to the work that stands for the same review.
   /// - Returns: false if that work has ended.
-  func adopt(_ ticket: Ticket, _ delivery: Delivery) -> Bool {
+  func adopt(_ ticket: Ticket, _ delivery: AMQPDelivery) -> Bool {
     state.withLock { state in
       guard state.works[Key(ticket)] != nil else { return false }
       state.works[Key(ticket)]?.deliveries.append(delivery)
@@ -101,7 +101,7 @@ final class WorkInHand: Sendable {
 
   /// Ends the work of a lease.
   /// - Returns: its deliveries, to be settled; none if a later lease of the review has taken them over.
-  func end(_ lease: Lease) -> [Delivery] {
+  func end(_ lease: Lease) -> [AMQPDelivery] {
     state.withLock { state in
       guard state.works[Key(lease)]?.lease == lease else { return [] }
       return state.works.removeValue(forKey: Key(lease))?.deliveries ?? []

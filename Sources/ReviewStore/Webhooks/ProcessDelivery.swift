@@ -4,7 +4,7 @@ internal import Primitives
 package import Reviews
 
 extension ReviewStore {
-  static let takeDelivery = Statement(
+  static let takeDelivery = PostgresStatement(
     "take_delivery",
     """
     /* baton:take_delivery */
@@ -22,7 +22,7 @@ extension ReviewStore {
        FOR UPDATE OF d SKIP LOCKED
     """)
 
-  static let settleDelivery = Statement(
+  static let settleDelivery = PostgresStatement(
     "settle_delivery",
     """
     /* baton:settle_delivery */
@@ -33,14 +33,14 @@ extension ReviewStore {
 
   /// The transaction locks a pull request's reviews. If this process stands still in the middle of it, Postgres rolls it back soon, and
   /// another server processes the delivery.
-  static let lockTimeout = Statement(
+  static let lockTimeout = PostgresStatement(
     "lock_timeout",
     """
     /* baton:lock_timeout */
     SELECT set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', '3s', true)
     """)
 
-  static let lockPullRequest = Statement(
+  static let lockPullRequest = PostgresStatement(
     "lock_pull_request",
     "/* baton:lock_pull_request */ SELECT pg_advisory_xact_lock(hashtextextended($1, 1111577422))")
 
@@ -95,7 +95,7 @@ extension ReviewStore {
         Self.insertPush, Self.parameters(of: push.review, trace: trace) + [push.updatedAt.instant])
       guard let row = rows.first else {
         // An application has inserted the same commit right now, without the lock.
-        throw PostgresError(.server(SQLState.serializationFailure), "the same review is being inserted")
+        throw PostgresError(.server(PostgresSQLState.serializationFailure), "the same review is being inserted")
       }
       return .pending(try row.decode("id", as: UUID.self), attempt: 1, trace)
     case .restart(let id):

@@ -14,7 +14,7 @@ extension ReviewStore {
     [Int32(key.prNumber), key.repoFullName, key.owner.id, key.owner.type.rawValue, key.platform.rawValue]
   }
 
-  static let relatedReviews = Statement(
+  static let relatedReviews = PostgresStatement(
     "related_reviews",
     """
     /* baton:related_reviews */
@@ -39,7 +39,7 @@ extension ReviewStore {
     }
   }
 
-  static let newestEvent = Statement(
+  static let newestEvent = PostgresStatement(
     "newest_event",
     """
     /* baton:newest_event */
@@ -66,7 +66,7 @@ extension ReviewStore {
     try await newest(key, updatedAt: push.updatedAt, sha: push.review.headSha, on: connection)
   }
 
-  static let cancelRelated = Statement(
+  static let cancelRelated = PostgresStatement(
     "cancel_related",
     """
     /* baton:cancel_related */
@@ -87,7 +87,7 @@ extension ReviewStore {
     _ = try await connection.query(Self.cancelRelated, [ids, code.rawValue, reason])
   }
 
-  static let insertPush = Statement(
+  static let insertPush = PostgresStatement(
     "insert_push",
     """
     /* baton:insert_push */
@@ -100,7 +100,7 @@ extension ReviewStore {
     RETURNING id
     """)
 
-  static let restartPush = Statement(
+  static let restartPush = PostgresStatement(
     "restart_push",
     """
     /* baton:restart_push */
@@ -112,7 +112,7 @@ extension ReviewStore {
     RETURNING r.attempt, r.traceparent
     """)
 
-  static let touchPush = Statement(
+  static let touchPush = PostgresStatement(
     "touch_push",
     "/* baton:touch_push */ UPDATE code_reviews r SET pr_updated_at = GREATEST(r.pr_updated_at, $2) WHERE r.id = $1")
 }

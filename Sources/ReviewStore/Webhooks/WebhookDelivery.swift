@@ -59,7 +59,7 @@ package struct StoredDelivery: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let webhookInstallation = Statement(
+  static let webhookInstallation = PostgresStatement(
     "webhook_installation",
     """
     /* baton:webhook_installation */
@@ -77,7 +77,7 @@ extension ReviewStore {
     }
   }
 
-  static let ownWebhookSecret = Statement(
+  static let ownWebhookSecret = PostgresStatement(
     "own_webhook_secret",
     """
     /* baton:own_webhook_secret */
@@ -90,7 +90,7 @@ extension ReviewStore {
     try await pool.query(Self.ownWebhookSecret)[0].decode("is_there", as: Bool.self)
   }
 
-  static let webhookIntegration = Statement(
+  static let webhookIntegration = PostgresStatement(
     "webhook_integration",
     """
     /* baton:webhook_integration */
@@ -104,7 +104,7 @@ extension ReviewStore {
     try await pool.query(Self.webhookIntegration, [integration]).first.map { try WebhookSource($0) }
   }
 
-  static let storeDelivery = Statement(
+  static let storeDelivery = PostgresStatement(
     "store_delivery",
     """
     /* baton:store_delivery */
@@ -130,7 +130,7 @@ extension ReviewStore {
     ).affectedRows == 1
   }
 
-  static let dueDeliveries = Statement(
+  static let dueDeliveries = PostgresStatement(
     "due_deliveries",
     """
     /* baton:due_deliveries */
@@ -148,7 +148,7 @@ extension ReviewStore {
     }
   }
 
-  static let deferDelivery = Statement(
+  static let deferDelivery = PostgresStatement(
     "defer_delivery",
     """
     /* baton:defer_delivery */
@@ -170,7 +170,7 @@ extension ReviewStore {
       "is_given_up", as: Bool.self) ?? false
   }
 
-  static let pruneDeliveries = Statement(
+  static let pruneDeliveries = PostgresStatement(
     "prune_deliveries",
     """
     /* baton:prune_deliveries */

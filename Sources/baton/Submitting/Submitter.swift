@@ -66,8 +66,8 @@ extension PostgresError {
     switch kind {
     case .encoding: true
     case .server(let state):
-      state.hasPrefix("22") || state.hasPrefix("23") || state == SQLState.deadlockDetected
-        || state == SQLState.serializationFailure
+      state.hasPrefix("22") || state.hasPrefix("23") || state == PostgresSQLState.deadlockDetected
+        || state == PostgresSQLState.serializationFailure
     case .connectionFailed, .connectionLost, .decoding, .cancelled, .closed: false
     }
   }

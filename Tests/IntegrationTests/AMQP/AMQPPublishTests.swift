@@ -72,7 +72,7 @@ struct AMQPPublishTests {
   func nacked() async throws {
     try await withTestQueue(arguments: ["x-max-length": 1, "x-overflow": "reject-publish"]) { name, topology in
       try await withPublisher(topology) { publisher in
-        var outcomes: [PublishOutcome] = []
+        var outcomes: [AMQPPublishOutcome] = []
         for _ in 0..<6 {
           outcomes.append(await publisher.publish(AMQPMessage(body: []), exchange: "", routingKey: name))
         }

@@ -34,7 +34,7 @@ struct AMQPTLSTests {
   @Test("messages are published and consumed over TLS, small and large")
   func publishes() async throws {
     let name = uniqueName("queue")
-    let topology = Topology(queues: [.quorum(name)])
+    let topology = AMQPTopology(queues: [.quorum(name)])
     let body = (0..<300_000).map { UInt8(truncatingIfNeeded: $0) }
     try await withPublisher(topology, configuration()) { publisher in
       let outcomes = await publisher.publish(

@@ -28,7 +28,7 @@ struct ServerStack {
 
   /// Runs one statement of the test's own.
   func run(_ sql: String) async throws {
-    try await pool.query(Statement(unprepared: sql))
+    try await pool.query(PostgresStatement(unprepared: sql))
   }
 
   /// Submits a review by HTTP.

@@ -316,7 +316,7 @@ struct ServerWebhookTests {
       try await stack.addGitHub()
       let payload = String(decoding: try RecordedWebhook.github("opened").body, as: UTF8.self)
       try await stack.pool.query(
-        Statement(
+        PostgresStatement(
           unprepared: """
             INSERT INTO webhook_deliveries (platform, delivery_id, event, payload)
             VALUES ('github', 'foreign', 'pull_request', $1::text::jsonb)
@@ -332,7 +332,7 @@ struct ServerWebhookTests {
       try await stack.addGitHub()
       try await stack.pool.withTransaction { connection in
         let lock = "hashtextextended('github 2 Codertocat/Hello-World org:acme', 1111577422)"
-        _ = try await connection.query(Statement(unprepared: "SELECT pg_advisory_xact_lock(\(lock))"))
+        _ = try await connection.query(PostgresStatement(unprepared: "SELECT pg_advisory_xact_lock(\(lock))"))
         let reply = try await stack.client.send(.github("opened"))
         #expect(reply.status == 202)
         #expect(reply.object["outcome"] as? String == "stored")

@@ -124,11 +124,12 @@ struct PlanTests {
           ("visits_come_due", "1000"), ("lock_owners", "'', '', 1000"), ("claim_due", "1, 1000, 'a'"),
         ] {
           let statement = try #require(ReviewStore.statements.first { $0.name == name })
-          _ = try await connection.query(Statement(unprepared: "PREPARE looked_at AS \(statement.sql)"))
+          _ = try await connection.query(PostgresStatement(unprepared: "PREPARE looked_at AS \(statement.sql)"))
           let rows = try await connection.query(
-            Statement(unprepared: "EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF, BUFFERS) EXECUTE looked_at(\(arguments))"))
+            PostgresStatement(
+              unprepared: "EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF, BUFFERS) EXECUTE looked_at(\(arguments))"))
           lines.append(try rows.map { try $0.decode(0, as: String.self) })
-          _ = try await connection.query(Statement(unprepared: "DEALLOCATE looked_at"))
+          _ = try await connection.query(PostgresStatement(unprepared: "DEALLOCATE looked_at"))
         }
         return lines
       }
@@ -144,9 +145,9 @@ struct PlanTests {
   /// Reviews that ended long ago, without the triggers: these have not just happened.
   private func addHistory(_ test: TestStore, _ count: Int) async throws {
     try await test.pool.withTransaction { connection in
-      _ = try await connection.query(Statement(unprepared: "SET LOCAL session_replication_role = replica"))
+      _ = try await connection.query(PostgresStatement(unprepared: "SET LOCAL session_replication_role = replica"))
       _ = try await connection.query(
-        Statement(
+        PostgresStatement(
           unprepared: """
             INSERT INTO code_reviews (owner_type, owner_id, platform, repo_full_name, pr_number, pr_url, pr_title,
                                       pr_author, base_ref, head_ref, head_sha, status)
@@ -157,7 +158,7 @@ struct PlanTests {
   }
 
   /// The plan that a connection keeps for the statement: the one for any parameters.
-  private func plan(of statement: Statement, _ test: TestStore) async throws -> [String] {
+  private func plan(of statement: PostgresStatement, _ test: TestStore) async throws -> [String] {
     let parameterCount = (1...20).last { statement.sql.contains("$\($0)") } ?? 0
     let arguments =
       parameterCount == 0 ? "" : "(" + Array(repeating: "NULL", count: parameterCount).joined(separator: ", ") + ")"
@@ -167,7 +168,7 @@ struct PlanTests {
         "SET LOCAL plan_cache_mode = force_generic_plan", "PREPARE looked_at AS \(statement.sql)",
         "EXPLAIN EXECUTE looked_at\(arguments)", "DEALLOCATE looked_at",
       ] {
-        let rows = try await connection.query(Statement(unprepared: sql))
+        let rows = try await connection.query(PostgresStatement(unprepared: sql))
         if sql.hasPrefix("EXPLAIN") { lines = try rows.map { try $0.decode(0, as: String.self) } }
       }
       return lines

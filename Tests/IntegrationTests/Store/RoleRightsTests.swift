@@ -134,7 +134,7 @@ struct RoleRightsTests {
   /// The SQLSTATE of a refusal; nil if the account may run it, or would fail for another reason than its rights.
   private func refusal(_ sql: String, _ connection: PostgresConnection) async -> String? {
     do {
-      _ = try await connection.query(Statement(unprepared: sql))
+      _ = try await connection.query(PostgresStatement(unprepared: sql))
       return nil
     } catch {
       return error.sqlState == "42501" ? "42501: \(error.message)" : nil
@@ -151,9 +151,9 @@ struct RoleRightsTests {
         let statement = try #require(statements[name], "\(name)")
         let count = (1...20).last { statement.sql.contains("$\($0)") } ?? 0
         let nulls = count == 0 ? "" : "(\(Array(repeating: "NULL", count: count).joined(separator: ", ")))"
-        _ = try await connection.query(Statement(unprepared: "PREPARE p AS \(statement.sql)"))
+        _ = try await connection.query(PostgresStatement(unprepared: "PREPARE p AS \(statement.sql)"))
         #expect(await refusal("EXPLAIN EXECUTE p\(nulls)", connection) == nil, "\(name)")
-        _ = try await connection.query(Statement(unprepared: "DEALLOCATE p"))
+        _ = try await connection.query(PostgresStatement(unprepared: "DEALLOCATE p"))
       }
       for sql in part.refused { #expect(await refusal(sql, connection) != nil, "\(part) may: \(sql)") }
       await connection.close()
@@ -178,7 +178,7 @@ struct RoleRightsTests {
       ] {
         #expect(await refusal(good, shop) == nil, "\(good)")
       }
-      #expect(try await admin.query(Statement(unprepared: "SELECT FROM baton.review_transitions")).count == 1)
+      #expect(try await admin.query(PostgresStatement(unprepared: "SELECT FROM baton.review_transitions")).count == 1)
       for refused in [
         "SELECT token_ciphertext FROM baton.platform_integrations", "SELECT metadata FROM baton.platform_integrations",
         "SELECT webhook_secret_ciphertext FROM baton.platform_integrations",
@@ -198,7 +198,7 @@ struct RoleRightsTests {
   func migrate() async throws {
     try await withAccounts { accounts, admin in
       _ = try await admin.query(
-        Statement(unprepared: "DELETE FROM baton.baton_migrations WHERE version = \(Migrator.version)"))
+        PostgresStatement(unprepared: "DELETE FROM baton.baton_migrations WHERE version = \(Migrator.version)"))
       for part in Part.allCases {
         let pool = PostgresPool(testConfiguration(accounts.url("baton_\(part)")), logger: .postgresTests)
         let error = await #expect(throws: PostgresError.self, "\(part)") { try await Migrator(pool: pool).migrate() }

@@ -14,9 +14,9 @@ struct TicketCensusTests {
   private let first = AMQPConsumer.Channel(generation: 1, isOpen: true)
   private let ids = [UUID(), UUID(), UUID()]
 
-  private func delivery(_ tag: Int, generation: UInt64 = 1) -> Delivery {
+  private func delivery(_ tag: Int, generation: UInt64 = 1) -> AMQPDelivery {
     let ticket = Ticket(reviewID: ids[tag - 1], attempt: 1, claimedAt: Timestamp(microseconds: 0))
-    return Delivery(body: ticket.body, tag: UInt64(tag), generation: generation)
+    return AMQPDelivery(body: ticket.body, tag: UInt64(tag), generation: generation)
   }
 
   private func position(_ tag: Int, generation: UInt64 = 1) -> AMQPConsumer.Position {
@@ -79,7 +79,7 @@ struct TicketCensusTests {
     let hand = WorkInHand()
     func lease(claimedAt row: Int64, message: String, isRedelivered: Bool = false) throws -> Timestamp? {
       let ticket = Ticket(reviewID: UUID(), attempt: 1, claimedAt: try #require(Timestamp(message)))
-      let delivery = Delivery(body: ticket.body, isRedelivered: isRedelivered)
+      let delivery = AMQPDelivery(body: ticket.body, isRedelivered: isRedelivered)
       let lease = Lease(ticket, holder: Holder.ID(), until: Timestamp(microseconds: row))
       hand.begin(ticket, delivery, by: lease, claimedAt: Timestamp(microseconds: row))
       return hand.leasedUpTo

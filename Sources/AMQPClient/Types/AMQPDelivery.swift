@@ -1,5 +1,5 @@
 /// A message received, and what is needed to settle it.
-public struct Delivery: Sendable, Hashable {
+public struct AMQPDelivery: Sendable, Hashable {
   /// The body.
   public var body: [UInt8]
   /// The delivery tag: counts up from 1 on every channel.
@@ -52,7 +52,7 @@ public struct Delivery: Sendable, Hashable {
 }
 
 /// The outcome of an acknowledgement or a rejection.
-public enum Settlement: Sendable, Hashable {
+public enum AMQPSettlement: Sendable, Hashable {
   /// It goes to the broker in this turn of the connection. A connection that breaks before that may lose it, and the
   /// message is then delivered again.
   case sent

@@ -1,5 +1,5 @@
 /// An exchange to declare.
-public struct Exchange: Sendable, Hashable {
+public struct AMQPExchange: Sendable, Hashable {
   /// How an exchange routes.
   public enum Kind: String, Sendable, Hashable {
     /// By equal routing key.
@@ -31,7 +31,7 @@ public struct Exchange: Sendable, Hashable {
 }
 
 /// A queue to declare.
-public struct Queue: Sendable, Hashable {
+public struct AMQPQueue: Sendable, Hashable {
   /// The name.
   public var name: String
   /// Whether it outlives a restart of the broker.
@@ -49,13 +49,13 @@ public struct Queue: Sendable, Hashable {
 
   /// Creates a quorum queue to declare: durable, and replicated in a cluster. `x-queue-type` need not be among the
   /// arguments.
-  public static func quorum(_ name: String, arguments: AMQPTable = [:]) -> Queue {
-    Queue(name, arguments: arguments.merging(["x-queue-type": "quorum"], uniquingKeysWith: { $1 }))
+  public static func quorum(_ name: String, arguments: AMQPTable = [:]) -> AMQPQueue {
+    AMQPQueue(name, arguments: arguments.merging(["x-queue-type": "quorum"], uniquingKeysWith: { $1 }))
   }
 }
 
 /// A route from an exchange to a queue, to declare.
-public struct Binding: Sendable, Hashable {
+public struct AMQPBinding: Sendable, Hashable {
   /// The queue's name.
   public var queue: String
   /// The exchange's name.
@@ -76,16 +76,16 @@ public struct Binding: Sendable, Hashable {
 
 /// What must exist before publishing or consuming; declared again at every connect, which changes nothing that is
 /// there.
-public struct Topology: Sendable, Hashable {
+public struct AMQPTopology: Sendable, Hashable {
   /// Declared first.
-  public var exchanges: [Exchange]
+  public var exchanges: [AMQPExchange]
   /// Declared second.
-  public var queues: [Queue]
+  public var queues: [AMQPQueue]
   /// Declared last. A binding that is no longer listed stays at the broker.
-  public var bindings: [Binding]
+  public var bindings: [AMQPBinding]
 
   /// Creates a topology; empty if nothing needs to be declared.
-  public init(exchanges: [Exchange] = [], queues: [Queue] = [], bindings: [Binding] = []) {
+  public init(exchanges: [AMQPExchange] = [], queues: [AMQPQueue] = [], bindings: [AMQPBinding] = []) {
     self.exchanges = exchanges
     self.queues = queues
     self.bindings = bindings
@@ -93,7 +93,7 @@ public struct Topology: Sendable, Hashable {
 }
 
 /// What a passive declaration reports about a queue.
-public struct QueueStatus: Sendable, Hashable {
+public struct AMQPQueueStatus: Sendable, Hashable {
   /// Messages ready for delivery; those delivered and not settled do not count.
   public var messagesReady: Int
   /// Active consumers.

@@ -3,9 +3,9 @@
 /// It goes on across reconnects; what was received before one and not yet read is dropped, since the broker delivers it
 /// again. It ends when the consumer ends or stops consuming, after what was received by then. At most the prefetch is
 /// buffered.
-public struct Deliveries: AsyncSequence, Sendable {
+public struct AMQPDeliveries: AsyncSequence, Sendable {
   /// A message.
-  public typealias Element = Delivery
+  public typealias Element = AMQPDelivery
   /// Never throws: a lost connection is repaired behind the sequence.
   public typealias Failure = Never
 
@@ -19,12 +19,12 @@ public struct Deliveries: AsyncSequence, Sendable {
     let buffer: DeliveryBuffer
 
     /// The next delivery; nil at the end, and at once if the task is cancelled and nothing is buffered.
-    public mutating func next() async -> Delivery? {
+    public mutating func next() async -> AMQPDelivery? {
       await buffer.take(isolation: nil)
     }
 
     /// The next delivery, without leaving the caller's isolation if one is buffered.
-    public mutating func next(isolation actor: isolated (any Actor)?) async -> Delivery? {
+    public mutating func next(isolation actor: isolated (any Actor)?) async -> AMQPDelivery? {
       await buffer.take(isolation: actor)
     }
   }

@@ -5,7 +5,7 @@
 ///
 /// Parameters are sent in binary, with the types of the Swift values given at the call: `Int` is `bigint`, `String` is
 /// `text`. If the SQL needs another type, cast: `$1::jsonb`, `$2::review_status`.
-public struct Statement: Sendable {
+public struct PostgresStatement: Sendable {
   /// At most 40 bytes; empty if the statement is not prepared.
   public let name: String
   /// One SQL command with parameters `$1`, `$2`, ….
@@ -33,7 +33,7 @@ public struct Statement: Sendable {
   var label: String { isPrepared ? name : String(sql.prefix(40)) }
 }
 
-extension Statement: Hashable {
+extension PostgresStatement: Hashable {
   /// Hashes the name only, as the SQL is long and follows from it.
   public func hash(into hasher: inout Hasher) { hasher.combine(name) }
 }

@@ -1,5 +1,5 @@
 /// The SQLSTATE codes that a program decides by (PostgreSQL 15, appendix A).
-public enum SQLState {
+public enum PostgresSQLState {
   /// A row with the same key is there already.
   public static let uniqueViolation = "23505"
   /// A referenced row is not there, or is still referenced.
