@@ -12,7 +12,9 @@ package enum ServiceRunner {
 
   /// Runs what has to be done first, then the services until a signal or a failure.
   /// - Parameters:
+  ///   - services: in the order in which they start; they stop in the reverse order.
   ///   - drainTimeout: BATON_DRAIN_TIMEOUT; the process ends anyway some time after it.
+  ///   - logger: says what stops, and why.
   ///   - prepare: nothing is in flight yet: a signal ends the process at once, with status 0.
   package static func run(
     _ services: [any Service], drainTimeout: Duration, logger: Logger, prepare: () async throws -> Void = {}

@@ -112,6 +112,6 @@ package struct BatonServer: Service {
   }
 
   /// Serves until graceful shutdown, then lets the requests under way end; or until cancellation.
-  /// - Throws: ``ListenError`` where the address cannot be had.
+  /// - Throws: `ListenError` if the address cannot be had.
   package func run() async throws { try await listener.run() }
 }

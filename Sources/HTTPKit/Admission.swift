@@ -5,6 +5,7 @@ package import NIOCore
 /// Decides who may call the routes that are not open.
 package protocol Admission: Sendable {
   /// - Parameters:
+  ///   - request: its body is not read.
   ///   - peer: where the connection comes from.
   ///   - acts: whether the request changes something.
   /// - Throws: ``HTTPFault`` for a caller that is not let in.

@@ -28,8 +28,10 @@ package struct Call: Sendable {
   package static let bodyByteCountMax = 1 << 20
 
   /// The whole body.
-  /// - Parameter time: how long it may take to arrive.
-  /// - Throws: `HTTPFault`: 413 where it is longer, 408 where it takes longer, 400 where it does not arrive.
+  /// - Parameters:
+  ///   - byteCountMax: the most bytes that it may have.
+  ///   - time: how long it may take to arrive.
+  /// - Throws: `HTTPFault`: 413 if it is longer, 408 if it takes longer, 400 if it does not arrive.
   package func body(upTo byteCountMax: Int = bodyByteCountMax, within time: Duration = .seconds(30)) async throws
     -> Data
   {

@@ -29,10 +29,10 @@ package struct HTTPFault: Error, Sendable, Equatable {
     .json(status, Body(error: message, faults: faults), headers: headers)
   }
 
-  /// How many seconds a caller should wait when Postgres is away; the pool reconnects within five.
+  /// How many seconds a caller should wait if Postgres cannot be reached; the pool reconnects within five.
   package static let retryAfterSeconds = 5
 
-  /// Something this server needs is away for now.
+  /// Something that this server needs cannot be reached now.
   package static func unavailable(_ message: String) -> HTTPFault {
     HTTPFault(.serviceUnavailable, message, headers: [.retryAfter: String(retryAfterSeconds)])
   }

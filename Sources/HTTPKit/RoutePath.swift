@@ -4,7 +4,9 @@ package struct RoutePath: Hashable, Sendable, CustomStringConvertible {
   /// The statuses whose series exist from the start, so that a rate over the first answer is not lost.
   package let expectedStatuses: [Int]
 
-  /// - Parameter answers: the statuses of its answers without a fault; 200 if none is given.
+  /// - Parameters:
+  ///   - template: with a name in braces for what differs.
+  ///   - answers: the statuses of its answers without a fault; 200 if none is given.
   package init(_ template: String, answers: Int...) {
     self.template = template
     expectedStatuses = (answers.isEmpty ? [200] : answers) + [500]

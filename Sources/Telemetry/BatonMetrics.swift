@@ -134,7 +134,9 @@ package struct BatonMetrics: Sendable {
   private init() {}
 
   /// The counter of answered HTTP requests of a route and a status; the route is the template of a path, never a path.
-  /// - Parameter status: 100 to 599; anything else counts as 599.
+  /// - Parameters:
+  ///   - route: the template.
+  ///   - status: 100 to 599; anything else counts as 599.
   package func httpRequest(_ route: String, status: Int) -> MetricCounter { httpRequests[route, status] }
 }
 

@@ -35,7 +35,12 @@ package struct MetricDefinition: Sendable {
   /// The label names in order, each with the values that exist from the start.
   package let labels: [(name: String, values: [String])]
 
-  /// - Parameter labels: names, each with the values that exist from the start.
+  /// - Parameters:
+  ///   - name: with its unit or `_total` at the end.
+  ///   - kind: how it behaves.
+  ///   - unit: in words.
+  ///   - help: one sentence.
+  ///   - labels: names, each with the values that exist from the start.
   package init(
     _ name: String, _ kind: Kind, unit: String, help: String, labels: KeyValuePairs<String, [String]> = [:]
   ) {

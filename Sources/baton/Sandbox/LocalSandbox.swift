@@ -45,7 +45,7 @@ struct LocalSandbox: Sendable {
     ]
   }
 
-  /// A port of the loopback interface that nobody uses now.
+  /// A port of the loopback interface that is free now.
   private static func freePort() throws -> Int {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     guard descriptor >= 0 else { throw Failure(.failed, "no socket can be had (errno \(errno))") }
