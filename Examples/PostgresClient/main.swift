@@ -26,7 +26,8 @@ let pool = PostgresPool(configuration, logger: Logger(label: "shop"))
 let id = UUID()
 do {
   try await pool.query(Accounts.create, [id, "ada", ["vip", nil] as [String?]])
-} catch where error.isUniqueViolation {
+} catch {
+  guard error.isUniqueViolation else { throw error }
   print("there already, by \(error.constraint ?? "some key")")
 }
 
