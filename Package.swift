@@ -23,6 +23,7 @@ let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
+let httpCompression = Target.Dependency.product(name: "NIOHTTPCompression", package: "swift-nio-extras")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let sqlite = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let sqliteCalls = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
@@ -132,7 +133,7 @@ let package = Package(
       "Platforms",
       [
         "Certificates", "HTTPTrust", "Resilience", "Primitives", "Reviews", "WorkerAPI", crypto, cryptoExtras,
-        httpClient, nio,
+        httpClient, httpCompression, nio,
         nioHTTP,
         log,
       ],
@@ -253,7 +254,7 @@ let package = Package(
         "AMQPClient", "Assembly", "BatonServer", "Dispatching", "PollExecutor", "Platforms", "PostgresClient",
         "Resilience", "ReviewQueue", "ReviewStore", "Primitives", "Reviews", "Support", "Telemetry", "WorkerAPI",
         "WorkerClient",
-        log,
+        crypto, log,
       ]),
     tests(
       "FaultTests",

@@ -57,6 +57,12 @@ extension PullRequestSource {
     reported.flatMap { OutsideName.repositoryFault($0) == nil ? $0 : nil } ?? review.repoFullName
   }
 
+  /// A branch at present, as a platform reports it: it may have been renamed, and a pull request may have got another base. The review's own
+  /// if that is no branch.
+  static func ref(_ reported: String?, of known: String) -> String {
+    reported.flatMap { OutsideName.refFault($0) == nil ? $0 : nil } ?? known
+  }
+
   /// What it means that a pull request could not be served: where the host has meanwhile answered about the comments, it is
   /// this one pull request, which must not be tried for ever; where it has not, the host is out, and no review pays for that.
   static func failing(_ review: LeasedReview, _ message: String, othersAnswered: [Bool]) -> CollectFailure {

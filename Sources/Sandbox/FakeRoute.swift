@@ -2,6 +2,7 @@ internal import HTTPTypes
 
 /// What the stand-in can be asked for: the name of a route, as counters and faults use it.
 package enum FakeRoute: String, Sendable, CaseIterable, Codable {
+  case githubMeta = "github.meta"
   case githubPull = "github.pull"
   case githubIssueComments = "github.issue_comments"
   case githubReviewComments = "github.review_comments"
@@ -40,6 +41,7 @@ struct FakeCall: Sendable, Equatable {
     let parts = path.split(separator: "/").map { String($0).percentDecoded }
     let isGet = method == .get
     switch parts.first {
+    case "meta" where parts.count == 1 && isGet: self.init(.githubMeta)
     case "repos" where parts.count >= 3:
       self = Self.repository("\(parts[1])/\(parts[2])", Array(parts.dropFirst(3)), isGet: isGet)
     case "repositories" where parts.count >= 2:

@@ -105,9 +105,9 @@ enum SettingText {
 
   static func base64(_ text: String) -> [UInt8]? { Data(base64Encoded: text).map { Array($0) } }
 
-  /// PEM text, where `\n` may stand for a line's end as some environments cannot hold one.
+  /// PEM text, in every form that environments hold it in: see ``PEMText``.
   static func privateKey(_ text: String) throws(SettingFault) -> Secret {
-    let text = text.replacing("\\n", with: "\n")
+    let text = PEMText.normalized(text)
     guard text.contains("-----BEGIN "), text.contains("PRIVATE KEY-----"), text.contains("-----END ") else {
       throw SettingFault("is not a private key in PEM (-----BEGIN … PRIVATE KEY-----)")
     }

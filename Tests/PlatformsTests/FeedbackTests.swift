@@ -70,6 +70,19 @@ struct FeedbackTests {
     }
   }
 
+  @Test("a pull request that was closed before its review began has no failed check")
+  func closed() async throws {
+    try await FakePlatformHarness.run { harness in
+      let sender = FeedbackSender(access: try harness.access())
+      for platform in Platform.allCases {
+        var gate = try feedback(.gate, .failed, platform: platform, instance: harness.address)
+        gate.errorCode = ErrorCode.pullRequestClosed.rawValue
+        _ = await sender.send(gate)
+      }
+      #expect(harness.fakePlatform.feedback.map(\.state) == ["neutral", "canceled"])
+    }
+  }
+
   @Test("a check run that was made but not recorded is found again, rather than made twice")
   func orphan() async throws {
     try await FakePlatformHarness.run { harness in

@@ -209,6 +209,39 @@ struct GitLabTokenTests {
     }
   }
 
+  @Test("an instance that limits how long tokens live is asked for what it allows")
+  func limitedLife() async throws {
+    for (body, expected) in [
+      (#"{"message":"400 Bad request - Expires at must be before \#(Self.day(in: 90))"}"#, Self.day(in: 89)),
+      (#"{"message":{"expires_at":["is invalid"]}}"#, Self.day(in: 7)),
+      (#"{"error":"expires_at is too late"}"#, Self.day(in: 7)),
+    ] {
+      try await FakePlatformHarness.run { harness in
+        let store = try Self.store(own: "glpat-own")
+        harness.fakePlatform.setToken("glpat-own", FakeToken(id: 7, expiresAt: Self.day(in: 6)))
+        harness.fakePlatform.add(FakeFault(route: .gitlabTokenRotation, times: 1, status: 400, body: body))
+        let preparer = try harness.preparer(tokens: store)
+        let token = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
+        #expect(token?.hasPrefix("glpat-made-") == true, "\(body)")
+        #expect(harness.fakePlatform.token(token ?? "")?.expiresAt == expected, "\(body)")
+        #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == 2)
+      }
+    }
+  }
+
+  @Test("a token that lives for a week is renewed at half of its life, and not every hour")
+  func shortLife() async throws {
+    try await FakePlatformHarness.run { harness in
+      let store = try Self.store(own: "glpat-own")
+      let own =
+        #"{"id":1,"active":true,"revoked":false,"expires_at":"\#(Self.day(in: 6))","created_at":"\#(Self.day(in: -1))"}"#
+      harness.fakePlatform.add(FakeFault(route: .gitlabOwnToken, body: own))
+      let preparer = try harness.preparer(tokens: store)
+      #expect(try Self.token(try await preparer.prepare(try Self.review(harness, store))) == "glpat-own")
+      #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == nil)
+    }
+  }
+
   @Test("a new token that could not be written replaces the old one also if that was sealed again since")
   func resealed() async throws {
     try await FakePlatformHarness.run { harness in

@@ -134,4 +134,15 @@ struct SourceTests {
       #expect(!text.contains("JSONDecoder()") && !text.contains("JSONSerialization"), "\(path)")
     }
   }
+
+  @Test(
+    "texts of senders that cannot be asked again are repaired",
+    arguments: [
+      (#""a\u0000b""#, "a\u{FFFD}b"), (#""\ud83d""#, "\u{FFFD}"), (#""\ud83dx""#, "\u{FFFD}x"),
+      (#""\udc00a""#, "\u{FFFD}a"), (#""\ud83d\n""#, "\u{FFFD}\n"), (#""\ud83d\ud83d\udc4d""#, "\u{FFFD}\u{1F44D}"),
+      (#""\ud83d\u0041""#, "\u{FFFD}A"), (#""\ud83d\udc4d""#, "\u{1F44D}"),
+    ])
+  func repaired(_ json: String, _ text: String) throws {
+    #expect(try JSONValue(json: Array(json.utf8), repairingText: true) == .string(text))
+  }
 }

@@ -159,11 +159,13 @@ extension GitHubFeedback {
       // Success is only what the agent called so: a run that merely ended proves nothing.
       case .completed:
         ("completed", feedback.gateResult == "pass" ? "success" : feedback.gateResult == "fail" ? "failure" : "neutral")
-      case .failed: ("completed", "failure")
+      case .failed: ("completed", feedback.isClosed ? "neutral" : "failure")
       case .cancelled: ("completed", "cancelled")
       }
     return CheckRun(
       status: status, conclusion: conclusion,
-      output: Output(title: "Code review: \(feedback.status.rawValue)", summary: feedback.summary))
+      output: Output(
+        title: feedback.isClosed ? "Pull request closed" : "Code review: \(feedback.status.rawValue)",
+        summary: feedback.summary))
   }
 }

@@ -17,13 +17,24 @@ struct GitLabFeedback: Sendable {
           throw .permanent(.integrationMissing, message: "the integration has no token to write with")
         }
         do throws(APIFault) {
-          try await tell(feedback, project, GitLabSource.caller(grant.secret))
+          try await write(feedback, project, GitLabSource.caller(grant.secret))
         } catch {
           throw .call(error)
         }
       }
     } catch {
       throw FeedbackFault(error)
+    }
+  }
+
+  /// GitLab redirects only reads of a project that has moved, and refuses writes. Its number stays.
+  private func write(
+    _ feedback: PullRequestFeedback, _ project: GitLabProject, _ caller: APICaller
+  ) async throws(APIFault) {
+    do {
+      try await tell(feedback, project, caller)
+    } catch .refused(let message) where message.hasPrefix("it answered 405") && project.isNamedByPath {
+      try await tell(feedback, try await project.byNumber(caller), caller)
     }
   }
 
@@ -43,6 +54,8 @@ struct GitLabFeedback: Sendable {
       project = try api.project(
         feedback.platformProjectId, path: feedback.repoFullName, mergeRequest: feedback.prUrl,
         integration: feedback.integration)
+    } catch .notAllowed(let authority, let allowed) {
+      throw .blocked("\(GitLabHosts.Fault.notAllowed(authority: authority, allowed: allowed))")
     } catch {
       throw .impossible("\(error)")
     }
@@ -88,7 +101,7 @@ struct GitLabFeedback: Sendable {
       case .running: "running"
       // GitLab has no neutral: as with GitHub, a run that has not said what it found holds nothing up.
       case .completed: feedback.gateResult == "fail" ? "failed" : "success"
-      case .failed: "failed"
+      case .failed: feedback.isClosed ? "canceled" : "failed"
       case .cancelled: "canceled"
       }
     do {
@@ -108,7 +121,7 @@ extension FeedbackFault {
     case .permanent(_, let message): self = .impossible(message)
     case .retry(let message): self = .wait(message, nil)
     case .wait(let message, let delay): self = .wait(message, delay)
-    case .keyMissing(let message): self = .keyMissing(message)
+    case .keyMissing(let message): self = .blocked(message)
     case .call(let fault, _): self = .call(fault)
     }
   }

@@ -58,7 +58,7 @@ package final class PostHogFlags: FeatureFlags {
   ) {
     guard let base = APIBase(url) else { return nil }
     client = APIClient(
-      base: base, httpClient: httpClient, timeout: timeout, now: { Date() }, limits: RateLimits(),
+      base: base, httpClient: httpClient, timeout: timeout, clock: PlatformClock({ Date() }), limits: RateLimits(),
       answers: AnswerCache(), trust: trust)
     self.key = key
     self.fallback = fallback

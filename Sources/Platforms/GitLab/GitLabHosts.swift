@@ -29,6 +29,9 @@ package struct GitLabHosts: Sendable, Equatable {
     }
   }
 
+  /// How long a review waits for a consumer that may call its host, or for the operator.
+  static let retryDelay: Duration = .seconds(60)
+
   /// The instance at an address, where it may be called: an allowed host, by TLS or on this machine.
   /// - Parameter address: with or without a path.
   package func instance(at address: String) throws(Fault) -> GitLabInstance {

@@ -36,10 +36,13 @@ extension GitLabTokens {
     }
   }
 
-  /// Whether a token that is accepted is to be replaced all the same.
+  /// Whether a token that is accepted is to be replaced nevertheless.
   private func needsAnother(_ candidate: Candidate, _ identity: GitLabTokenCalls.Identity, _ place: Place) -> Bool {
     if candidate.projectTokenID == nil && identity.isPersonal { return true }
-    return identity.expires.map { $0.timeIntervalSince(place.now) < Self.renewalTime } ?? false
+    guard let expires = identity.expires else { return false }
+    // Half of the life of one that is made for a week: it would be renewed every hour otherwise.
+    let life = identity.created.map { expires.timeIntervalSince($0) } ?? .infinity
+    return expires.timeIntervalSince(place.now) < min(Self.renewalTime, life / 2)
   }
 
   private func standing(
@@ -71,7 +74,7 @@ extension GitLabTokens {
         if isSame(present, candidate, place) {
           standing = try await replacement(of: present, in: &tokens, place)
         } else {
-          // Somebody else was faster; also that one is looked at before it is used.
+          // Another process was faster; also that token is looked at before it is used.
           standing = try await examined(present, place)
         }
         outcome.withLock { $0 = Outcome(tokens: tokens, standing: standing) }
@@ -215,7 +218,7 @@ extension GitLabTokens {
     logger.error(
       "a renewed GitLab token could not be stored; this process uses it and keeps trying: do not stop it",
       metadata: Self.metadata(place).merging(["error": "\(error)"]) { $1 })
-    // It outlives the review on purpose: nobody else knows the token.
+    // It outlives the review on purpose: no other process knows the token.
     Task { await self.keepWriting(outcome, instead: candidate, place, store) }
     return outcome.standing
   }

@@ -19,7 +19,7 @@ internal import Synchronization
 /// Known weakness: when a process is killed between GitLab's answer and the write, the new token is lost. A person's token then
 /// makes another; without one the operator has to. And reviews that run with the old token lose it.
 final class GitLabTokens: Sendable {
-  /// A token that has less left is renewed.
+  /// A token that has less left is renewed; one that lives for less than twice this, at half of its life.
   static let renewalTime: TimeInterval = 7 * 86_400
   /// A token that was accepted is asked about again after this long.
   static let recheckTime: TimeInterval = 3_600
@@ -48,7 +48,7 @@ final class GitLabTokens: Sendable {
     /// GitLab's number of a project's token that was made here; nil for the integration's own.
     var projectTokenID: Int64?
 
-    /// Where it is stored.
+    /// The place in which it is stored.
     func place(_ place: Place) -> SealedPlace {
       let id = place.integration.id
       return projectTokenID == nil ? .token(of: id) : .projectToken(place.project, of: id)
@@ -60,7 +60,7 @@ final class GitLabTokens: Sendable {
     var candidate: Candidate
     var userID: Int64?
     var expires: Date?
-    /// Until when nobody is asked about it again.
+    /// Until when GitLab is not asked about it again.
     var goodUntil: Date
   }
 
@@ -142,7 +142,7 @@ final class GitLabTokens: Sendable {
     do {
       return try await flights.run(candidate.ciphertext + Array(place.project.utf8)) {
         if let standing = self.known(candidate, place) { return standing }
-        // Shielded: once GitLab has rotated a token, the new one is written, even where nobody waits for it any more.
+        // Shielded: once GitLab has rotated a token, the new one is written, even if no review waits for it any more.
         return try await Task {
           let standing = try await self.examine(candidate, place)
           self.remember(standing, after: candidate, place.project)
