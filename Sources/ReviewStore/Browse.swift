@@ -18,7 +18,7 @@ extension ReviewStore {
 
   private static let matches = """
     ($2::text IS NULL OR (r.owner_type = $2 AND r.owner_id = $3))
-           AND ($4::text IS NULL OR r.repo_full_name = $4)
+           AND ($4::text IS NULL OR lower(r.repo_full_name) = lower($4))
            AND ($5::timestamptz IS NULL OR (r.created_at, r.id) < ($5, $6::uuid))
     """
 

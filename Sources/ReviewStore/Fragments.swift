@@ -57,6 +57,14 @@ enum Fragment {
                     '00-' || replace(r.id::text, '-', '') || '-' || replace(substr(r.id::text, 20), '-', '') || '-01')
     """
 
+  /// The instance that a review's pull request is at: the host of its address at GitLab, and empty at GitHub, as one installation of Baton
+  /// has one API of it. The expression of the index `code_reviews_repository`.
+  /// - Parameter review: alias of `code_reviews`.
+  static func instance(of review: String) -> String {
+    let host = "COALESCE(lower(substring(\(review).pr_url FROM '^[A-Za-z]+://([^/?#]*)')), '')"
+    return "(CASE \(review).platform WHEN 'gitlab' THEN \(host) ELSE '' END)"
+  }
+
   /// The integration that a review names, if it is one of the review's owner and platform: the database refuses others, but not rows that
   /// are older than this rule, nor an integration that comes later.
   /// - Parameters:

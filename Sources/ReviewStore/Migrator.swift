@@ -48,6 +48,10 @@ package struct Migrator: Sendable {
       sql: String(decoding: PackageResources.v0019_sessions_apart_sql, as: UTF8.self)),
     Migration(version: 20, name: "sealing", sql: String(decoding: PackageResources.v0020_sealing_sql, as: UTF8.self)),
     Migration(version: 21, name: "names", sql: String(decoding: PackageResources.v0021_names_sql, as: UTF8.self)),
+    Migration(version: 22, name: "identity", sql: String(decoding: PackageResources.v0022_identity_sql, as: UTF8.self)),
+    Migration(
+      version: 23, name: "repository ids",
+      sql: String(decoding: PackageResources.v0023_repository_ids_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

@@ -90,7 +90,7 @@ extension ReviewStore {
       FROM code_reviews r
      WHERE ($1::text IS NULL OR r.status = $1)
        AND ($2::text IS NULL OR (r.owner_type = $2 AND r.owner_id = $3))
-       AND ($4::text IS NULL OR r.repo_full_name = $4)
+       AND ($4::text IS NULL OR lower(r.repo_full_name) = lower($4))
        AND ($5::timestamptz IS NULL OR (r.created_at, r.id) < ($5, $6::uuid))
      ORDER BY r.created_at DESC, r.id DESC
      LIMIT $7

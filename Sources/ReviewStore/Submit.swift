@@ -19,29 +19,34 @@ extension ReviewStore {
     WITH made AS (
       INSERT INTO code_reviews (
         owner_type, owner_id, user_id, platform, platform_integration_id, platform_project_id, repo_full_name,
-        pr_number, pr_url, pr_title, pr_author, base_ref, head_ref, head_sha, priority, traceparent)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-      ON CONFLICT (owner_type, owner_id, platform, repo_full_name, pr_number, head_sha) DO NOTHING
+        pr_number, pr_url, pr_title, pr_author, base_ref, head_ref, head_sha, priority, traceparent,
+        platform_repository_id)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+      ON CONFLICT DO NOTHING
       RETURNING id, status
     )
-    SELECT id, status, true AS is_new, \(Fragment.actor("$17")) FROM made
+    SELECT id, status, true AS is_new, \(Fragment.actor("$18")) FROM made
     UNION ALL
-    SELECT r.id, r.status, false, NULL
-      FROM code_reviews r
-     WHERE r.owner_type = $1 AND r.owner_id = $2 AND r.platform = $4 AND r.repo_full_name = $7 AND r.pr_number = $8
-       AND r.head_sha = $14 AND NOT EXISTS (SELECT 1 FROM made)
+    (SELECT r.id, r.status, false, NULL
+       FROM code_reviews r
+      WHERE NOT EXISTS (SELECT 1 FROM made)
+        AND r.owner_type = $1 AND r.owner_id = $2 AND r.platform = $4 AND r.pr_number = $8 AND r.head_sha = $14
+        AND (r.platform_repository_id = $17 OR lower(r.repo_full_name) = lower($7))
+      ORDER BY r.platform_repository_id = $17 DESC NULLS LAST, r.repo_full_name = $7 DESC
+      LIMIT 1)
     """)
 
   /// What the database calls the rule that a review names an integration of its own owner and platform.
   private static let ownIntegration = "code_reviews_integration"
 
-  /// Those of a new row, $1 to $16, in every statement that makes one.
+  /// Those of a new row, $1 to $17, in every statement that makes one.
   static func parameters(of review: NewReview, trace: TraceContext) -> [any PostgresEncodable] {
     [
       review.owner.type.rawValue, review.owner.id, review.userId, review.platform.rawValue,
       review.platformIntegrationId, review.platformProjectId, review.repoFullName, Int32(review.prNumber),
       review.prUrl, review.prTitle, review.prAuthor, review.baseRef, review.headRef, review.headSha,
       Int16(clamping: review.priority ?? 0), trace.traceparent,
+      review.platformRepositoryId ?? (review.platform == .gitlab ? review.platformProjectId : nil),
     ]
   }
 

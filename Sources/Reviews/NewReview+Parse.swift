@@ -25,6 +25,7 @@ extension NewReview {
     let prNumber = reader.integer("prNumber", in: 1...Int64(Int32.max))
     let priority = reader.integer("priority", in: Int64(Int16.min)...Int64(Int16.max), isOptional: true)
     let projectID = reader.integer("platformProjectId", in: 1...Int64.max, isOptional: true)
+    let repositoryID = reader.integer("platformRepositoryId", in: 1...Int64.max, isOptional: true)
     let integrationID = reader.uuid("platformIntegrationId")
     let repository = reader.name("repoFullName", max: Self.byteCountMax, OutsideName.repositoryFault)
     let url = reader.name("prUrl", max: 2_048, OutsideName.addressFault)
@@ -39,7 +40,8 @@ extension NewReview {
     else { throw NewReviewFaults(isNameRefused: reader.areNamesAtFault, faults: reader.faults) }
     self.init(
       owner: owner, userId: userID, platform: platform, platformIntegrationId: integrationID,
-      platformProjectId: projectID, repoFullName: repository, prNumber: Int(prNumber), prUrl: url, prTitle: title,
+      platformProjectId: projectID, platformRepositoryId: repositoryID, repoFullName: repository,
+      prNumber: Int(prNumber), prUrl: url, prTitle: title,
       prAuthor: author, baseRef: baseRef, headRef: headRef, headSha: sha.lowercased(),
       priority: priority.map { Int($0) })
   }

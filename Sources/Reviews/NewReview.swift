@@ -7,6 +7,8 @@ package struct NewReview: Sendable, Codable, Equatable {
   package var platform: Platform
   package var platformIntegrationId: UUID?
   package var platformProjectId: Int64?
+  /// The platform's number of the repository; without it the repository is known by its name.
+  package var platformRepositoryId: Int64?
   package var repoFullName: String
   package var prNumber: Int
   package var prUrl: String
@@ -19,7 +21,8 @@ package struct NewReview: Sendable, Codable, Equatable {
 
   package init(
     owner: Owner, userId: String? = nil, platform: Platform, platformIntegrationId: UUID? = nil,
-    platformProjectId: Int64? = nil, repoFullName: String, prNumber: Int, prUrl: String, prTitle: String,
+    platformProjectId: Int64? = nil, platformRepositoryId: Int64? = nil, repoFullName: String, prNumber: Int,
+    prUrl: String, prTitle: String,
     prAuthor: String, baseRef: String, headRef: String, headSha: String, priority: Int? = nil
   ) {
     self.owner = owner
@@ -27,6 +30,7 @@ package struct NewReview: Sendable, Codable, Equatable {
     self.platform = platform
     self.platformIntegrationId = platformIntegrationId
     self.platformProjectId = platformProjectId
+    self.platformRepositoryId = platformRepositoryId
     self.repoFullName = repoFullName
     self.prNumber = prNumber
     self.prUrl = prUrl

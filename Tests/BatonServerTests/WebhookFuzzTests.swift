@@ -16,7 +16,10 @@ struct WebhookFuzzTests {
   private func read(_ platform: Platform, _ body: [UInt8]) -> Bool {
     do throws(HTTPFault) {
       _ = try WebhookEvent(
-        platform, "pull_request", payload: Data(body), owner: Owner(type: .org, id: "acme"), integrationID: UUID())
+        "pull_request", payload: Data(body),
+        in: WebhookContext(
+          owner: Owner(type: .org, id: "acme"), platform: platform, integrationID: UUID(),
+          receivedAt: Timestamp(microseconds: 0)))
       return true
     } catch {
       return [400, 422].contains(error.status.code) && !error.faults.isEmpty

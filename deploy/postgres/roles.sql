@@ -30,7 +30,7 @@ INSERT INTO pg_temp.rule VALUES
   ('{produce,consume,reap}', '{INSERT,UPDATE,DELETE}', '{baton_holders}', NULL, NULL),
   -- They change how far a review is, not whose it is and with what it is read.
   ('{produce,consume,reap}', '{UPDATE}', '{code_reviews}', NULL,
-   '{id,owner_type,owner_id,platform,platform_integration_id}'),
+   '{id,owner_type,owner_id,platform,platform_integration_id,platform_repository_id}'),
 
   ('{produce}', '{INSERT}', '{review_owners}', NULL, NULL),
   ('{produce}', '{UPDATE}', '{review_owners}', '{paused}', NULL),   -- to lock the row; it changes none
@@ -62,7 +62,7 @@ INSERT INTO pg_temp.rule VALUES
 
   -- Gives Baton reviews, limits and configurations, and reads them and their history.
   ('{application}', '{INSERT}', '{code_reviews}',
-   '{id,owner_type,owner_id,user_id,platform,platform_integration_id,platform_project_id,repo_full_name,pr_number,pr_url,pr_title,pr_author,base_ref,head_ref,head_sha,priority,available_at,pr_updated_at,previous_session_id,created_at,traceparent}', NULL),
+   '{id,owner_type,owner_id,user_id,platform,platform_integration_id,platform_project_id,platform_repository_id,repo_full_name,pr_number,pr_url,pr_title,pr_author,base_ref,head_ref,head_sha,priority,available_at,pr_updated_at,previous_session_id,created_at,traceparent}', NULL),
   ('{application}', '{SELECT}', '{code_reviews,review_transitions}', NULL, NULL),
   ('{application}', '{SELECT,INSERT,UPDATE}', '{review_owners,agent_configs}', NULL, NULL),
   ('{application}', '{SELECT}', '{platform_integrations}',

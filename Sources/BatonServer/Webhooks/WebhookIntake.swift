@@ -63,6 +63,7 @@ package struct WebhookIntake: Service {
   ///   understood.
   func take(_ delivery: WebhookDelivery) async throws -> Answer {
     _ = try await store.store(delivery)
+    if let reason = delivery.ignored { return .processed(.unchanged(reason, nil)) }
     do {
       let outcome = try await process(delivery.platform, delivery.id)
       log(outcome, of: delivery.platform, delivery.id, .debug, "a webhook has been processed")

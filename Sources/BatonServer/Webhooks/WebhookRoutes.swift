@@ -136,10 +136,8 @@ struct WebhookRoutes: Sendable {
     guard let source else { throw HTTPFault(.notFound, "no integration has this installation") }
     let id = Self.id(of: body, source)
     call.logger.debug("a webhook has come", metadata: ["delivery": "\(id)", "sent": "\(sentID)"])
-    return try await take(
-      WebhookDelivery(
-        platform: .github, id: id, event: name, payload: String(decoding: body, as: UTF8.self),
-        integrationID: source.integrationID, trace: call.trace), body, source)
+    guard let payload else { throw Self.malformed(faults) }
+    return try await take(payload, name, as: id, of: .github, from: source, call.trace)
   }
 
   // MARK: GitLab
@@ -148,7 +146,18 @@ struct WebhookRoutes: Sendable {
     guard let id = call.pathID.flatMap({ UUID(uuidString: $0) }),
       let source = try await store.webhookSource(integration: id)
     else { throw HTTPFault(.notFound, "no GitLab integration has this id") }
-    try secrets.checkGitLab(call.request.headers[.gitlabToken], from: source)
+    let headers = call.request.headers
+    let accepted = try secrets.gitlab(of: source)
+    if let signature = WebhookSignature(headers), headers[.gitlabToken] == nil {
+      // Who has sent it is known when it has been read.
+      return try await withBody(
+        call, upTo: Self.bodyByteCountMax, in: strangersRoom, for: PeerAddress(call.peer)
+      ) { body in
+        try signature.check(body, with: accepted, now: try await store.now())
+        return try await gitlab(call, body, source)
+      }
+    }
+    try WebhookSecrets.checkGitLab(headers[.gitlabToken], with: accepted)
     return try await withBody(call, upTo: Self.knownByteCountMax, in: largeRoom, for: nil) { body in
       try await gitlab(call, body, source)
     }
@@ -158,19 +167,28 @@ struct WebhookRoutes: Sendable {
     let headers = call.request.headers
     var faults: [String] = []
     let name = Self.name(headers[.gitlabEvent], "X-Gitlab-Event", &faults)
-    if (try? GitLabPayload(json: body)) == nil { faults.append("the body is not a JSON object") }
-    guard faults.isEmpty, let name else { throw Self.malformed(faults) }
+    let payload = try? GitLabPayload(json: body)
+    if payload == nil { faults.append("the body is not a JSON object") }
+    guard faults.isEmpty, let name, let payload else { throw Self.malformed(faults) }
     return try await take(
-      WebhookDelivery(
-        platform: .gitlab, id: Self.gitlabID(headers, body, source), event: name,
-        payload: String(decoding: body, as: UTF8.self), integrationID: source.integrationID, trace: call.trace),
-      body, source)
+      payload, name, as: Self.gitlabID(headers, body, source), of: .gitlab, from: source, call.trace)
   }
 
-  private func take(_ delivery: WebhookDelivery, _ body: Data, _ source: WebhookSource) async throws -> Response {
-    // Faults are told to the sender, rather than stored for ever.
-    _ = try WebhookEvent(
-      delivery.platform, delivery.event, payload: body, owner: source.owner, integrationID: source.integrationID)
+  /// Judges a payload, then stores what is needed of it: the fields that are read, and the reason alone if nothing is to be done.
+  /// - Throws: `HTTPFault` 422: faults are reported to the sender, rather than stored.
+  private func take(
+    _ payload: some WebhookPayload, _ name: String, as id: String, of platform: Platform, from source: WebhookSource,
+    _ trace: TraceContext
+  ) async throws -> Response {
+    let event = try payload.event(
+      name,
+      in: WebhookContext(
+        owner: source.owner, platform: platform, integrationID: source.integrationID, receivedAt: .negativeInfinity))
+    var delivery = WebhookDelivery(
+      platform: platform, id: id, event: name,
+      payload: String(decoding: try JSONCoding.encode(payload), as: UTF8.self), integrationID: source.integrationID,
+      trace: trace)
+    if case .ignored(let reason) = event { delivery.ignored = reason }
     return Self.response(try await intake.take(delivery))
   }
 
@@ -187,7 +205,8 @@ struct WebhookRoutes: Sendable {
   /// by all versions. Together with the integration and the body it is one delivery's. Whoever sends it has the token, and could sign anything.
   private static func gitlabID(_ headers: HTTPFields, _ body: Data, _ source: WebhookSource) -> String {
     var ignored: [String] = []
-    let sent = name(headers[.idempotencyKey] ?? headers[.gitlabEventID] ?? "-", "", &ignored) ?? "-"
+    let sent =
+      name(headers[.webhookID] ?? headers[.idempotencyKey] ?? headers[.gitlabEventID] ?? "-", "", &ignored) ?? "-"
     return id(of: body, source, sent)
   }
 
@@ -238,7 +257,7 @@ extension HTTPField.Name {
   static let idempotencyKey = HTTPField.Name(webhook: "Idempotency-Key")
 
   /// A name that is known to be a token; another one is our own mistake.
-  private init(webhook name: String) {
+  init(webhook name: String) {
     guard let parsed = HTTPField.Name(name) else { preconditionFailure("\(name) is no header's name") }
     self = parsed
   }

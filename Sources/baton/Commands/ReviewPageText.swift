@@ -76,6 +76,7 @@ struct ReviewPageText {
     add("commit", review.headSha, nil)
     add("integration", review.platformIntegrationId?.lowercase, nil)
     add("project id", review.platformProjectId.map { "\($0)" }, nil)
+    add("repository id", review.platformRepositoryId.map { "\($0)" }, nil)
   }
 
   private func addDispatch(_ add: Add) {

@@ -27,7 +27,7 @@ struct SubmitCommand: AsyncParsableCommand {
          "prUrl": "https://github.com/acme/shop/pull/42",
          "prTitle": "Add a cart", "prAuthor": "ann",
          "baseRef": "main", "headRef": "cart", "headSha": "3f2a9c1d"}
-      and, where wanted, userId, platformIntegrationId, platformProjectId and priority. What is malformed is named with its \
+      and, where wanted, userId, platformIntegrationId, platformProjectId, platformRepositoryId and priority. What is malformed is named with its \
       line; the rest is submitted, and the exit status is 1.
 
       With --wait the exit status is 0 only if all reviews have completed.

@@ -44,6 +44,11 @@ struct ReviewFlags: ParsableArguments {
   @Option(help: ArgumentHelp("GitLab's number of the project.", valueName: "n"))
   var projectId: Int64?
 
+  @Option(
+    help: ArgumentHelp(
+      "The platform's number of the repository, by which it is known under every name.", valueName: "n"))
+  var repositoryId: Int64?
+
   @Option(parsing: .unconditional, help: ArgumentHelp("Higher goes first (default 0).", valueName: "n"))
   var priority: Int?
 
@@ -64,6 +69,7 @@ struct ReviewFlags: ParsableArguments {
       ("--sha", "headSha", sha.map { .string($0) }),
       ("--integration", "platformIntegrationId", integration.map { .string($0) }),
       ("--project-id", "platformProjectId", projectId.map { .integer($0) }),
+      ("--repository-id", "platformRepositoryId", repositoryId.map { .integer($0) }),
       ("--priority", "priority", priority.map { .integer(Int64($0)) }),
       ("--user", "userId", user.map { .string($0) }),
     ]

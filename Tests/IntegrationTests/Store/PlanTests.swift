@@ -9,6 +9,8 @@ struct PlanTests {
   /// The indexes of `code_reviews` and `baton_visits` that each hot statement may use: none reads the table, or an index that grows with the history
   /// other than by its key.
   private static let indexes: [String: Set<String>] = {
+    // A pull request is found by its repository's number, or by its name.
+    let identity: Set = ["code_reviews_repository", "code_reviews_name", pullRequest]
     let byID: Set = ["code_reviews_pkey"]
     var indexes: [String: Set<String>] = [
       "visits_come_due": ["baton_visits_later"],
@@ -22,8 +24,11 @@ struct PlanTests {
       "open_roll_call": ["code_reviews_active"],
       "silent_count": ["code_reviews_active"],
       "own_claims": ["code_reviews_active"],
-      "related_reviews": ["code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"],
-      "newest_event": ["code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"],
+      "related_reviews": identity,
+      "newest_event": identity,
+      "identify_pull_request": identity.union(["code_reviews_pkey"]),
+      "name_repository": identity.union(["code_reviews_pkey"]),
+      "submit": identity,
       "prune_holders": ["code_reviews_active"],
       "capacity": [
         "code_reviews_pending", "code_reviews_active", "code_reviews_due", "baton_visits_now", "baton_visits_later",
@@ -41,7 +46,8 @@ struct PlanTests {
     for name in [
       "published", "unclaim", "owed_claims", "lease", "look", "record", "postpone", "drop_lease", "retry_later", "fail",
       "leave_queued",
-      "record_asked", "forget_dispatch", "fail_lost", "report", "find", "cancel_related", "restart_push", "touch_push",
+      "record_asked", "forget_dispatch", "fail_lost", "report", "find", "cancel_related", "restart_push", "rebase_push",
+      "touch_push",
       "take_feedback",
       "record_check_run",
     ] { indexes[name] = byID }
