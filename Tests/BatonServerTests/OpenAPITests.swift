@@ -76,7 +76,8 @@ struct OpenAPITests {
     let schema = document.schema("NewReview")
     let full = NewReview(
       owner: Owner(type: .org, id: "acme"), userId: "u", platform: .github, platformIntegrationId: UUID(),
-      platformProjectId: 1, repoFullName: "acme/shop", prNumber: 7, prUrl: "https://h/1", prTitle: "t", prAuthor: "a",
+      platformProjectId: 1, platformRepositoryId: 2, repoFullName: "acme/shop", prNumber: 7, prUrl: "https://h/1",
+      prTitle: "t", prAuthor: "a",
       baseRef: "main", headRef: "fast", headSha: "01234567", priority: 1)
     #expect(Set(schema.properties.keys) == (try Self.keys(of: full)))
     let faults = #expect(throws: NewReviewFaults.self) { try NewReview(json: Data("{}".utf8)) }

@@ -114,10 +114,9 @@ struct GitHubPayload: WebhookPayload {
     return fields
   }
 
-  /// By number, as the event of a rename may have the old name in one place and the new one in the other.
   private func isFork(_ head: Repository?) -> Bool {
-    guard let head else { return true }
-    if let id = head.id, let own = repository?.fields?.id { return id != own }
-    return head.full_name != repository?.fields?.full_name
+    guard let head, head.full_name == repository?.fields?.full_name else { return true }
+    // A fork may have taken the name that its origin had.
+    return head.id != nil && repository?.fields?.id != nil && head.id != repository?.fields?.id
   }
 }

@@ -1,5 +1,5 @@
--- A repository is known by its platform's number, at its instance. Names are labels: they follow renames and transfers, and their letter case never
--- matters. A row that an application inserts without the number is known by its name until a webhook brings the number.
+-- A repository is known by its platform's number, at its instance. Names are labels: they follow changes of a repository's name and owner, and
+-- their letter case never matters. A row that an application inserts without the number is known by its name until a webhook brings the number.
 --
 -- The unique key over the names stays, because statements of earlier releases name its columns. So two repositories that had the same name
 -- one after the other share the review of the same number and commit.

@@ -169,9 +169,7 @@ extension ReviewStore {
   ) async throws -> DeliveryOutcome {
     let related = try await lock(place, on: connection)
     let soFar = try await eventsSoFar(before: place, receivedAt: receivedAt, on: connection)
-    guard !soFar.isReplaced, soFar.newest.map({ place.updatedAt >= $0 }) ?? true else {
-      return .unchanged(Self.outdated, nil)
-    }
+    guard !soFar.isReplaced, soFar.newest.map({ place.updatedAt >= $0 }) ?? true else { return .unchanged(reason, nil) }
     let older = related.filter { !$0.isSameCommit }.map(\.id)
     try await cancel(older, code: .superseded, reason: Self.supersededReason(place), on: connection)
     return .unchanged(reason, related.first { $0.isSameCommit }?.id)

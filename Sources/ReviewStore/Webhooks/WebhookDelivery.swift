@@ -115,7 +115,7 @@ extension ReviewStore {
     INSERT INTO webhook_deliveries (
       platform, delivery_id, event, payload, integration_id, traceparent, due_at, outcome, processed_at)
     -- Its receiver goes on at once; others take it up where that has died.
-    VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, now() + interval '5 seconds', $7, CASE WHEN $7 IS NOT NULL THEN now() END)
+    VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, now() + interval '5 seconds', $7, CASE WHEN $7::text IS NOT NULL THEN now() END)
     ON CONFLICT (platform, delivery_id) DO UPDATE
        -- Sent again by hand, after it was given up, or after it did nothing, as reviews were not enabled, say.
        SET processed_at = EXCLUDED.processed_at, tries = 0, outcome = EXCLUDED.outcome, due_at = EXCLUDED.due_at,
