@@ -38,7 +38,8 @@ package enum PEMText {
       lines.append(String(digits.prefix(lineLength)))
       digits = digits.dropFirst(lineLength)
     }
-    return (lines + ["-----END \(block.1)-----", ""]).joined(separator: "\n")
+    lines.append("-----END \(block.1)-----")
+    return lines.joined(separator: "\n") + (plain.last?.isNewline == true ? "\n" : "")
   }
 
   private static func trimmed(_ text: String) -> String {
