@@ -252,6 +252,8 @@ let package = Package(
       "IntegrationTests",
       [
         "AMQPClient", "Assembly", "BatonServer", "Dispatching", "PollExecutor", "Platforms", "PostgresClient",
+        "Sandbox",
+        httpClient, crypto, cryptoExtras,
         "Resilience", "ReviewQueue", "ReviewStore", "Primitives", "Reviews", "Support", "Telemetry", "WorkerAPI",
         "WorkerClient",
         crypto, log,

@@ -14,10 +14,7 @@ package struct PlatformAssembly: Sendable {
     let settings = process.settings
     httpClient = PlatformAccess.makeHTTPClient(connectionMax: process.files[.platforms] ?? 1)
     access = try PlatformAccess(
-      settings: PlatformSettings(
-        githubAPIURL: settings.githubAPIURL, githubAppID: settings.githubAppID,
-        githubPrivateKey: settings.githubPrivateKey, gitlabHosts: settings.gitlabHosts,
-        encryptionKeys: settings.revealEncryptionKeys(), trust: process.trust),
+      settings: PlatformSettings(settings, trust: process.trust),
       httpClient: httpClient, integrationTokens: StoredIntegrationTokens(store: process.store), logger: process.logger)
   }
 

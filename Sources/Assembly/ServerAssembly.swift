@@ -25,18 +25,29 @@ extension DispatcherProcess {
       cipher: cipher)
   }
 
+  /// What the settings say about webhooks.
+  package var webhookPolicy: WebhookPolicy {
+    WebhookPolicy(
+      command: settings.reviewCommand, label: settings.reviewLabel,
+      provisioning: settings.githubProvision == .account ? .account : .off, appID: settings.githubAppID)
+  }
+
   /// What a server does beside answering: webhooks that were left behind, the feedback on pull requests, and probes on a port of their own.
   /// To be listed before the server.
   /// - Parameter platforms: nil where BATON_ENCRYPTION_KEY is not set.
   package func serverServices(_ platforms: PlatformAssembly?) -> [any Service] {
-    let intake = WebhookIntake(store: store, logger: logger)
+    let intake = WebhookIntake(store: store, policy: webhookPolicy, logger: logger)
     guard let platforms else {
       logger.warning("BATON_ENCRYPTION_KEY is not set: this process gives no feedback on pull requests")
       return probeServices() + [intake]
     }
     // Informs only: callbacks, and what needs no stored secret, go on.
     if let keys = keyWatch { readiness.register("encryption_key", isRequired: false) { await keys.look() } }
-    let sender = FeedbackSender(access: platforms.access)
-    return probeServices() + [intake, FeedbackDelivery(store: store, logger: logger) { await sender.send($0) }]
+    let sender = FeedbackSender(access: platforms.access, publicURL: settings.publicURL)
+    let questions = PlatformQuestions(access: platforms.access, publicURL: settings.publicURL)
+    return probeServices() + [
+      intake, FeedbackDelivery(store: store, logger: logger) { await sender.send($0) },
+      PlatformTasks(store: store, questions: questions, logger: logger),
+    ]
   }
 }

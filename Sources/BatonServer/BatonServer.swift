@@ -36,6 +36,8 @@ package struct BatonServer: Service {
     package var authKeys: [AuthKey]
     /// What webhooks are recognised by.
     package var webhooks: WebhookSecrets
+    /// What else the settings say about webhooks.
+    package var webhookPolicy: WebhookPolicy
     /// `BATON_LEASE`.
     package var holderTimeout: Duration
     /// By what the dashboard judges.
@@ -45,7 +47,8 @@ package struct BatonServer: Service {
       host: String, port: Int, connectionMax: Int = 1_024, apiToken: SecretList, readToken: SecretList? = nil,
       proxies: TrustedProxies = TrustedProxies(), loginLink: LoginLink? = nil, callbackSecret: SecretList? = nil,
       authKeys: [AuthKey] = [],
-      webhooks: WebhookSecrets = WebhookSecrets(), holderTimeout: Duration = .seconds(15),
+      webhooks: WebhookSecrets = WebhookSecrets(), webhookPolicy: WebhookPolicy = WebhookPolicy(),
+      holderTimeout: Duration = .seconds(15),
       watch: WatchPolicy = WatchPolicy()
     ) {
       self.host = host
@@ -58,6 +61,7 @@ package struct BatonServer: Service {
       self.callbackSecret = callbackSecret
       self.authKeys = authKeys
       self.webhooks = webhooks
+      self.webhookPolicy = webhookPolicy
       self.holderTimeout = holderTimeout
       self.watch = watch
     }
@@ -91,11 +95,13 @@ package struct BatonServer: Service {
       ).routes
       + SubmitRoute(store: store).routes
       + ReviewRoutes(store: store).routes
+      + DeliveryRoute(store: store).routes
       + StatsRoute(figures: figures).routes
       + OpenAPIRoute().routes
       + CallbackRoute(store: store, authority: authority, metrics: metrics).routes
       + WebhookRoutes(
-        store: store, secrets: configuration.webhooks, intake: WebhookIntake(store: store, logger: logger)
+        store: store, secrets: configuration.webhooks,
+        intake: WebhookIntake(store: store, policy: configuration.webhookPolicy, logger: logger)
       ).routes
       + HealthRoutes(registry: registry, readiness: readiness).routes
     listener = HTTPListener(

@@ -12,6 +12,8 @@ package struct ReviewCounts: Sendable, Equatable {
   package var reaped: [String: Int] = [:]
   /// Silent reviews that the worker was asked about, by result.
   package var reconciled: [String: Int] = [:]
+  /// What `baton catch-up` has found, by kind.
+  package var caughtUp: [String: Int] = [:]
   /// Cancels that the worker never accepted.
   package var cancelsGivenUp = 0
 
@@ -36,6 +38,7 @@ extension ReviewStore {
       case "failed": counts.failed[label] = count
       case "reaped": counts.reaped[label] = count
       case "reconciled": counts.reconciled[label] = count
+      case "catch_up": counts.caughtUp[label] = count
       case "outbox": counts.cancelsGivenUp += count
       default: break  // a newer version's
       }

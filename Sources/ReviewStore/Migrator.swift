@@ -52,6 +52,11 @@ package struct Migrator: Sendable {
     Migration(
       version: 23, name: "repository ids",
       sql: String(decoding: PackageResources.v0023_repository_ids_sql, as: UTF8.self)),
+    Migration(
+      version: 24, name: "platform events",
+      sql: String(decoding: PackageResources.v0024_platform_events_sql, as: UTF8.self)),
+    Migration(
+      version: 25, name: "catch-up", sql: String(decoding: PackageResources.v0025_catch_up_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

@@ -12,7 +12,7 @@ package struct FakePlatform: Service {
   private let port: Int
   private let logger: Logger
   private let onBound: @Sendable (Int) async -> Void
-  private let state = FakeState()
+  let state = FakeState()
 
   /// - Parameters:
   ///   - port: 0 for any that is free.

@@ -168,6 +168,23 @@ struct SettingDefinition: Sendable {
       .gitlabHosts, \.gitlabHosts, default: "gitlab.com", example: "gitlab.com,gitlab.example.com:8443",
       "hosts that an integration may name, comma-separated; anything else is refused", SettingText.hosts),
     SettingDefinition(
+      .githubProvision, \.githubProvision, default: "off",
+      "`account`: a new installation of the GitHub App gets an integration of `org:LOGIN` or `user:LOGIN`, with reviews enabled"
+    ) { text throws(SettingFault) in try SettingText.choice(text) },
+    SettingDefinition(
+      .reviewCommand, \.reviewCommand, default: "/review",
+      "a comment with this word from somebody with write access asks for a review; `off` for none",
+      SettingText.optionalWord),
+    SettingDefinition(
+      .reviewLabel, \.reviewLabel, default: "off", example: "review",
+      "adding this label asks for a review; `off` for none", SettingText.optionalWord),
+    SettingDefinition(
+      .publicURL, \.publicURL, example: "https://baton.example.com",
+      "base URL under which people see the dashboard: checks link to a review's page", SettingText.httpURL),
+    .duration(
+      .catchUpInterval, \.catchUpInterval, default: "5m",
+      "`reap --interval` and `up`: between looks for missed webhooks and unreviewed pull requests; `0` for none"),
+    SettingDefinition(
       .agentVersion, \.agentVersion, example: "v2",
       "agent version for owners whose configuration names none, as far as the rollout has come", SettingText.plain),
     SettingDefinition(

@@ -57,6 +57,15 @@ enum SettingText {
     ["off", "false", "no"].contains(text.lowercased()) ? nil : try port(text)
   }
 
+  static func optionalWord(_ text: String) throws(SettingFault) -> String? {
+    if ["off", "false", "no"].contains(text.lowercased()) { return nil }
+    let word = try plain(text)
+    guard word.utf8.count <= 50, !word.contains(where: \.isNewline) else {
+      throw SettingFault("is longer than 50 bytes, or has a line break")
+    }
+    return word
+  }
+
   static func choice<Choice: RawRepresentable<String> & CaseIterable>(_ text: String) throws(SettingFault) -> Choice {
     guard let value = Choice(rawValue: text.lowercased()) else {
       throw SettingFault("is none of \(Choice.allCases.map(\.rawValue).joined(separator: ", "))")

@@ -79,6 +79,16 @@ package struct Settings: Sendable {
   package var gitlabWebhookSecret: SecretList?
   /// Hosts that an integration may name, lower case, each with a port where one was given.
   package var gitlabHosts: [String] = []
+  /// What a new installation of the GitHub App becomes.
+  package var githubProvision = GitHubProvision.off
+  /// The word of a comment that asks for a review; nil for none.
+  package var reviewCommand: String?
+  /// The label that asks for a review; nil for none.
+  package var reviewLabel: String?
+  /// Base URL under which people see the dashboard, without a slash at its end.
+  package var publicURL: String?
+  /// Between looks for missed webhooks and unreviewed pull requests; zero for none.
+  package var catchUpInterval = Duration.zero
   /// The agent version of the owners that the rollout has reached.
   package var agentVersion: String?
   /// How many of a hundred owners the rollout has reached.
@@ -123,6 +133,9 @@ package struct Settings: Sendable {
 
   /// Nothing; a user, process and mount namespace for each run; or a user id for each run.
   package enum AgentIsolation: String, Sendable, CaseIterable { case off, namespaces, users }
+
+  /// Nothing; or an integration of the owner that the GitHub account's name gives.
+  package enum GitHubProvision: String, Sendable, CaseIterable { case off, account }
 
   /// The form of log records.
   package enum LogFormat: String, Sendable, CaseIterable { case text, json }

@@ -64,6 +64,8 @@ package struct BatonMetrics: Sendable {
   package let reviewsReconciled: MetricGauges<ReconcileResult>
   /// Cancels that the worker never accepted, whichever process gave them up.
   package let cancelsGivenUp: MetricGauge
+  /// What catch-up has found.
+  package let caughtUp: MetricGauges<CatchUpFinding>
   /// 1 while a target's circuit is not closed.
   package let circuitOpen: MetricGauges<CircuitTarget>
   /// Connections to the broker made again.
@@ -104,6 +106,7 @@ package struct BatonMetrics: Sendable {
     reviewsReaped = MetricGauges(.reviewsReaped, factory)
     reviewsReconciled = MetricGauges(.reviewsReconciled, factory)
     cancelsGivenUp = MetricGauge(.cancelsGivenUp, factory)
+    caughtUp = MetricGauges(.caughtUp, factory)
     circuitOpen = MetricGauges(.circuitOpen, factory)
     amqpReconnects = MetricCounter(.amqpReconnects, factory)
     postgresReconnects = MetricCounter(.postgresReconnects, factory)
@@ -166,7 +169,9 @@ extension BatonMetrics {
     package static let other = FailureCode("other")
     /// Those with which a review fails; the others belong to cancelled ones.
     package static let allCases =
-      ErrorCode.allCases.filter { $0 != .superseded && $0 != .cancelledByUser }.map { FailureCode($0.rawValue) } + [
+      ErrorCode.allCases.filter { ![.superseded, .cancelledByUser, .repositoryRemoved].contains($0) }.map {
+        FailureCode($0.rawValue)
+      } + [
         other
       ]
 
@@ -176,6 +181,14 @@ extension BatonMetrics {
       guard Self.allCases.contains(where: { $0.rawValue == rawValue }) else { return nil }
       self.rawValue = rawValue
     }
+  }
+
+  /// Label `finding` of `baton_catch_up_found_total`.
+  package enum CatchUpFinding: String, Sendable, CaseIterable {
+    /// A delivery that GitHub could not deliver, and was asked to repeat.
+    case redelivered
+    /// An open pull request whose newest commit had no review.
+    case unreviewed
   }
 
   /// Label `target` of `baton_circuit_open`.
@@ -188,6 +201,7 @@ extension BatonMetrics {
     case cancel = "/api/reviews/{id}/cancel"
     case retry = "/api/reviews/{id}/retry"
     case stats = "/api/stats"
+    case deliveryList = "/api/deliveries"
     case openAPI = "/api/openapi.json"
     case callback = "/api/internal/code-review-status/{id}"
     case githubWebhook = "/webhooks/github"
@@ -195,6 +209,7 @@ extension BatonMetrics {
     case dashboard = "/"
     case reviewList = "/reviews"
     case deadLetters = "/dead-letters"
+    case deliveriesPage = "/deliveries"
     case retryPage = "/reviews/{id}/retry"
     case pauseOwner = "/owners/pause"
     case resumeOwner = "/owners/resume"
@@ -238,7 +253,7 @@ extension BatonMetrics {
     .oldestQueuedSeconds, .oldestClaimableSeconds, .oldestRunningSeconds, .heldBack, .reaperLastRun, .claimed,
     .published, .publishConfirmSeconds, .deliveries, .prepareSeconds, .dispatchSeconds,
     .queueWaitSeconds, .inflightReviews, .consumerSlots, .ended, .reaped, .reconciled, .reviewsCompleted,
-    .reviewsFailed, .reviewsReaped, .reviewsReconciled, .cancelsGivenUp, .circuitOpen, .amqpReconnects,
+    .reviewsFailed, .reviewsReaped, .reviewsReconciled, .cancelsGivenUp, .caughtUp, .circuitOpen, .amqpReconnects,
     .postgresReconnects, .logLinesDropped,
     .httpRequests,
   ]
@@ -350,6 +365,10 @@ extension MetricDefinition {
   static let cancelsGivenUp = MetricDefinition(
     "baton_reviews_cancels_given_up_total", .total, unit: "cancels",
     help: "Cancels that the worker did not accept for a day, by the database's count.")
+  static let caughtUp = MetricDefinition(
+    "baton_catch_up_found_total", .total, unit: "findings",
+    help: "What no webhook had reported, by the database's count: by whichever process found it.",
+    labels: ["finding": values(BatonMetrics.CatchUpFinding.self)])
   static let circuitOpen = MetricDefinition(
     "baton_circuit_open", .gauge, unit: "0 or 1", help: "1 while calls to a target are held back.",
     labels: ["target": values(BatonMetrics.CircuitTarget.self)])

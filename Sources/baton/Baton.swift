@@ -40,7 +40,7 @@ struct Baton: AsyncParsableCommand {
         name: "Reviews",
         subcommands: [
           SubmitCommand.self, ListCommand.self, ShowCommand.self, CancelCommand.self, RetryCommand.self,
-          PruneCommand.self,
+          DeliveriesCommand.self, CatchUpCommand.self, PruneCommand.self,
         ]),
       CommandGroup(name: "Watching the queues", subcommands: [QueueCommand.self, DeadCommand.self]),
     ])

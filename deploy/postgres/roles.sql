@@ -46,6 +46,13 @@ INSERT INTO pg_temp.rule VALUES
   ('{reap}', '{INSERT,UPDATE,DELETE}', '{baton_outbox,baton_roll_calls}', NULL, NULL),
   ('{reap}', '{INSERT,UPDATE}', '{baton_counts,baton_reaper,baton_workers}', NULL, NULL),
 
+  -- Catch-up, also of a reaper with BATON_ENCRYPTION_KEY: it calls the platforms with the integrations' tokens, and stores what it finds as
+  -- if a webhook had brought it.
+  ('{catch_up}', '{SELECT}', '{code_reviews,baton_migrations,baton_sealing}', NULL, NULL),
+  ('{catch_up}', '{SELECT}', '{platform_integrations}', NULL, '{webhook_secret_ciphertext}'),
+  ('{catch_up}', '{UPDATE}', '{platform_integrations}', '{token_ciphertext,metadata}', NULL),
+  ('{catch_up}', '{SELECT,INSERT,UPDATE}', '{webhook_deliveries,baton_catch_up,baton_counts}', NULL, NULL),
+
   ('{serve}', '{SELECT}', '{agent_configs,platform_integrations,review_transitions}', NULL, NULL),
   ('{serve}', '{UPDATE}', '{platform_integrations}', '{token_ciphertext,metadata}', NULL),
   ('{serve}', '{SELECT,INSERT,UPDATE}', '{code_reviews,review_owners}', NULL, NULL),
@@ -57,7 +64,7 @@ INSERT INTO pg_temp.rule VALUES
 
   -- Everything but secrets, their ciphertexts, and the bodies of webhooks.
   ('{reader}', '{SELECT}',
-   '{code_reviews,review_owners,review_transitions,agent_configs,platform_integrations,webhook_deliveries,baton_migrations,baton_counts,baton_feedback,baton_holders,baton_outbox,baton_owner_limit,baton_queues,baton_reaper,baton_roll_calls,baton_visits,baton_workers,baton_sealing}', NULL,
+   '{code_reviews,review_owners,review_transitions,agent_configs,platform_integrations,webhook_deliveries,baton_migrations,baton_counts,baton_feedback,baton_holders,baton_outbox,baton_owner_limit,baton_queues,baton_reaper,baton_roll_calls,baton_visits,baton_workers,baton_sealing,baton_catch_up,baton_platform_tasks,baton_installation_changes}', NULL,
    '{token_ciphertext,webhook_secret_ciphertext,metadata,payload}'),
 
   -- Gives Baton reviews, limits and configurations, and reads them and their history.

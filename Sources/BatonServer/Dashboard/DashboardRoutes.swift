@@ -47,6 +47,7 @@ struct DashboardRoutes: Sendable {
   var routes: [Route] {
     [
       page(.dashboard, front), page(.reviewList, list), page(.reviewPage, show), page(.deadLetters, letters),
+      page(.deliveriesPage, deliveries),
       Route(.get, .live, access: .open, handle: live),
       action(.cancelPage, cancel), action(.retryPage, retry), action(.pauseOwner, pause), action(.resumeOwner, resume),
       Route(.post, .login, access: .open, fault: FaultPage.response, handle: signIn),
@@ -178,6 +179,19 @@ struct DashboardRoutes: Sendable {
     let live = query.cursor == nil ? "/live?list=yes&\(ListPage.parameters(query))" : ""
     return Page(
       title: "Reviews · Baton", place: .reviews, live: live, path: ListPage.path(query), now: try await store.now(),
+      body: page.body, visitor: visitor
+    ).response()
+  }
+
+  @Sendable private func deliveries(_ call: Call, _ visitor: Visitor) async throws -> Response {
+    // A form sends its empty fields too.
+    let values = try call.query(knowing: DeliveryQuery.names).filter { !$0.value.isEmpty }
+    let query = try DeliveryQuery(values)
+    let (deliveries, next) = try await store.deliveries(
+      query.filter, limit: DeliveryPageView.limit, after: query.cursor)
+    let page = DeliveryPageView(query: query, deliveries: deliveries, next: next)
+    return Page(
+      title: "Deliveries · Baton", place: .deliveries, path: DeliveryPageView.path(query), now: try await store.now(),
       body: page.body, visitor: visitor
     ).response()
   }

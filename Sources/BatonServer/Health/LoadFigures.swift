@@ -119,6 +119,9 @@ extension LoadFigures {
       metrics.reviewsReaped(reason).set(counts.reaped[reason.rawValue] ?? 0)
     }
     metrics.cancelsGivenUp.set(counts.cancelsGivenUp)
+    for finding in BatonMetrics.CatchUpFinding.allCases {
+      metrics.caughtUp(finding).set(counts.caughtUp[finding.rawValue] ?? 0)
+    }
     for result in BatonMetrics.ReconcileResult.allCases {
       metrics.reviewsReconciled(result).set(counts.reconciled[result.rawValue] ?? 0)
     }

@@ -16,6 +16,7 @@ struct GitHubPayload: WebhookPayload {
 
   struct User: Codable, Sendable {
     var login: JSONValue?
+    var type: JSONValue?
   }
 
   struct Branch: Codable, Sendable {
@@ -35,6 +36,7 @@ struct GitHubPayload: WebhookPayload {
     var base: Part<Branch>?
     var head: Part<Branch>?
     var updated_at: JSONValue?
+    var labels: Part<[Label]>?
   }
 
   /// What an edit has changed.
@@ -48,6 +50,14 @@ struct GitHubPayload: WebhookPayload {
   var installation: Part<Installation>?
   var repository: Part<Repository>?
   var pull_request: Part<PullRequest>?
+  var check_run: Part<Check>?
+  var check_suite: Part<Check>?
+  var merge_group: Part<MergeGroup>?
+  var issue: Part<Issue>?
+  var comment: Part<Comment>?
+  var label: Part<Label>?
+  var sender: Part<User>?
+  var repositories_removed: Part<[Repository]>?
 
   /// - Throws: `HTTPFault` 400.
   init(json: Data) throws(HTTPFault) {
@@ -65,6 +75,7 @@ struct GitHubPayload: WebhookPayload {
 
   /// - Parameter name: `X-GitHub-Event`.
   func event(_ name: String, in context: WebhookContext) throws(HTTPFault) -> WebhookEvent {
+    if isOther(name, context.policy) { return .other }
     switch (name, action?.string) {
     case ("repository", "renamed"), ("repository", "transferred"):
       return context.named(repository?.fields?.id, repository?.fields?.full_name)

@@ -35,6 +35,20 @@ struct GitLabPayload: WebhookPayload {
     var target_project_id: JSONValue?
     var last_commit: Part<Commit>?
     var updated_at: JSONValue?
+    // Of a comment.
+    var id: JSONValue?
+    var note: JSONValue?
+    var noteable_type: JSONValue?
+    var project_id: JSONValue?
+  }
+
+  struct Label: Codable, Sendable {
+    var title: JSONValue?
+  }
+
+  struct LabelChange: Codable, Sendable {
+    var previous: Part<[Label]>?
+    var current: Part<[Label]>?
   }
 
   struct Change: Codable, Sendable {
@@ -47,6 +61,7 @@ struct GitLabPayload: WebhookPayload {
     var work_in_progress: Part<Change>?
     var title: Part<Change>?
     var target_branch: Part<Change>?
+    var labels: Part<LabelChange>?
   }
 
   var object_kind: JSONValue?
@@ -60,6 +75,9 @@ struct GitLabPayload: WebhookPayload {
   var project: Part<Project>?
   var object_attributes: Part<MergeRequest>?
   var changes: Part<Changes>?
+  var labels: Part<[Label]>?
+  /// Of a comment.
+  var merge_request: Part<MergeRequest>?
 
   /// - Throws: `HTTPFault` 400.
   init(json: Data) throws(HTTPFault) {
@@ -74,6 +92,7 @@ struct GitLabPayload: WebhookPayload {
     if ["project_rename", "project_transfer"].contains(event_name?.string) {
       return context.named(project_id, path_with_namespace)
     }
+    if isOther(context.policy) { return .other }
     guard object_kind?.string == "merge_request" else {
       return .ignored("nothing is done for the event \(object_kind?.string?.prefix(40) ?? "without an object_kind")")
     }

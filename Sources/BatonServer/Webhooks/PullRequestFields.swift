@@ -12,6 +12,8 @@ struct WebhookContext: Sendable {
   var integrationID: UUID
   /// Stands for the time of an event that names none.
   var receivedAt: Timestamp
+  /// Which comments and labels ask for a review.
+  var policy = WebhookPolicy()
 
   /// A repository has got another name.
   func named(_ id: JSONValue?, _ name: JSONValue?) -> WebhookEvent {
@@ -49,7 +51,12 @@ struct PullRequestFields {
   /// - Throws: `HTTPFault` 422, naming all faults by the payload's own names.
   func push(in context: WebhookContext) throws(HTTPFault) -> WebhookEvent {
     guard isOpen else { return .ignored("the pull request is closed") }
-    guard !isDraft else { return withheld("the pull request is a draft", in: context) }
+    // A draft is judged like any other if it can be read: its owner may want to have it reviewed.
+    guard isDraft else { return try checked(in: context) }
+    return (try? checked(in: context)) ?? withheld("the pull request is a draft", in: context)
+  }
+
+  private func checked(in context: WebhookContext) throws(HTTPFault) -> WebhookEvent {
     var values = values
     values["owner"] = .object(["type": .string(context.owner.type.rawValue), "id": .string(context.owner.id)])
     values["platform"] = .string(context.platform.rawValue)
@@ -62,7 +69,7 @@ struct PullRequestFields {
         repoFullName: review.repoFullName, prNumber: review.prNumber)
       let push = PullRequestPush(
         review: review, place: place(of: key, review.headSha, in: context), cause: cause, isAuthorKnown: isAuthorKnown)
-      return .pushed(push, repositoryID: repositoryID?.idText)
+      return .pushed(push, repositoryID: repositoryID?.idText, isDraft: isDraft)
     } catch {
       if error.isNameRefused {
         return withheld("a name is refused: \(error.faults.map(renamed).joined(separator: "; "))", in: context)

@@ -20,11 +20,13 @@ enum WebhookEvent: Sendable, Equatable {
   case ignored(String)
   case closed(PullRequestPlace)
   /// - Parameter repositoryID: as `selected_repository_ids` names it.
-  case pushed(PullRequestPush, repositoryID: String?)
+  case pushed(PullRequestPush, repositoryID: String?, isDraft: Bool)
   /// The pull request has moved on to a commit that is not to be reviewed, and why.
   case withheld(PullRequestPlace, String)
   /// A repository was renamed, or given to another account.
   case named(RepositoryName)
+  /// What ``PlatformWebhook`` reads: a wish of a person, a merge group, a change of an installation.
+  case other
 
   /// Reads a payload.
   /// - Throws: `HTTPFault`: 400 for what is no JSON object, 422 naming every faulty field.
@@ -43,27 +45,21 @@ enum WebhookEvent: Sendable, Equatable {
     case .closed(let place): return .closed(place)
     case .withheld(let place, let reason): return .withheld(place, reason)
     case .named(let name): return .named(name)
-    case .pushed(let push, let repositoryID):
-      guard let text = stored.configuration else {
-        return .withheld(push.place, "reviews are not enabled for \(stored.owner)")
-      }
-      // One that is faulty lets the review in: it fails as config_invalid, where its owner sees it.
-      if let configuration = try? ReviewConfiguration(json: text), configuration.repositorySelection == .selected,
-        !configuration.selectedRepositoryIDs.contains(repositoryID ?? "")
-      {
-        return .withheld(push.place, "this repository is not selected for reviews")
-      }
-      return .pushed(push)
+    case .other: return .ignored("the event cannot be read")
+    case .pushed(let push, let repositoryID, let isDraft):
+      return Admission(stored: stored, push: push, repositoryID: repositoryID, isDraft: isDraft).verdict()
     }
   }
 }
 
 extension StoredDelivery {
   /// What a stored delivery means.
-  func verdict() throws(HTTPFault) -> DeliveryVerdict {
+  func verdict(_ policy: WebhookPolicy) throws(HTTPFault) -> DeliveryVerdict {
     let context = WebhookContext(
-      owner: owner, platform: platform, integrationID: integrationID, receivedAt: receivedAt)
-    return try WebhookEvent(event, payload: Data(payload.utf8), in: context).verdict(for: self)
+      owner: owner, platform: platform, integrationID: integrationID, receivedAt: receivedAt, policy: policy)
+    let event = try WebhookEvent(event, payload: Data(payload.utf8), in: context)
+    if event == .other, let verdict = try PlatformWebhook(self, policy)?.verdict() { return verdict }
+    return event.verdict(for: self)
   }
 }
 

@@ -15,9 +15,9 @@ internal import Telemetry
 /// Who sent it is decided first, on the bytes as they came; then they are decoded and stored; then anything else happens. What can be refused
 /// without the body is refused before it is read: GitLab's sender is known by its token, GitHub's by a signature of the body alone.
 struct WebhookRoutes: Sendable {
-  private let store: ReviewStore
+  let store: ReviewStore
   private let secrets: WebhookSecrets
-  private let intake: WebhookIntake
+  let intake: WebhookIntake
   /// Integrations by installation, for all requests that ask at the time: strangers who name installations have one connection to Postgres
   /// together.
   private let sources: Batcher<Int64, WebhookSource?>
@@ -133,7 +133,7 @@ struct WebhookRoutes: Sendable {
     guard installation != nil else {
       return Self.response(.processed(.unchanged("nothing is done for the event \(name)", nil)))
     }
-    guard let source else { throw HTTPFault(.notFound, "no integration has this installation") }
+    guard let source else { return try await unknown(installation, name, payload, body) }
     let id = Self.id(of: body, source)
     call.logger.debug("a webhook has come", metadata: ["delivery": "\(id)", "sent": "\(sentID)"])
     guard let payload else { throw Self.malformed(faults) }
@@ -183,7 +183,8 @@ struct WebhookRoutes: Sendable {
     let event = try payload.event(
       name,
       in: WebhookContext(
-        owner: source.owner, platform: platform, integrationID: source.integrationID, receivedAt: .negativeInfinity))
+        owner: source.owner, platform: platform, integrationID: source.integrationID, receivedAt: .negativeInfinity,
+        policy: intake.policy))
     var delivery = WebhookDelivery(
       platform: platform, id: id, event: name,
       payload: String(decoding: try JSONCoding.encode(payload), as: UTF8.self), integrationID: source.integrationID,
@@ -197,9 +198,10 @@ struct WebhookRoutes: Sendable {
   /// What a delivery is known by: the integration, and what was signed. GitHub's own id is a header, and not signed: whoever has a body and
   /// its signature could send it again under any other. The name is the integration's own, so that no owner can take another's.
   private static func id(of body: Data, _ source: WebhookSource, _ sent: String? = nil) -> String {
-    let digest = SHA256.hash(data: body).prefix(16).hexadecimal
-    return ([source.integrationID.lowercase, sent].compactMap { $0 } + [digest]).joined(separator: "/")
+    ([source.integrationID.lowercase, sent].compactMap { $0 } + [digest(of: body)]).joined(separator: "/")
   }
+
+  static func digest(of body: Data) -> String { SHA256.hash(data: body).prefix(16).hexadecimal }
 
   /// GitLab's event id is the same for several hooks, and for events that follow from each other; its idempotency key is not sent
   /// by all versions. Together with the integration and the body it is one delivery's. Whoever sends it has the token, and could sign anything.
@@ -231,6 +233,9 @@ struct WebhookRoutes: Sendable {
     var reviewId: String?
     var attempt: Int?
   }
+
+  /// Nothing is done for an event, and why.
+  static func ignored(_ reason: String) -> Response { response(.processed(.unchanged(reason, nil))) }
 
   private static func response(_ answer: WebhookIntake.Answer) -> Response {
     switch answer {

@@ -8,9 +8,12 @@ package struct FeedbackSender: Sendable {
   private let github: GitHubFeedback
   private let gitlab: GitLabFeedback
 
-  package init(access: PlatformAccess) {
-    github = GitHubFeedback(client: access.github, cipher: access.cipher, tokens: access.installationTokens)
-    gitlab = GitLabFeedback(api: access.gitlab)
+  /// - Parameter publicURL: where people see Baton's pages, without a slash at its end: checks link to the review's; nil for no link.
+  package init(access: PlatformAccess, publicURL: String? = nil) {
+    github = GitHubFeedback(
+      access: GitHubAccess(client: access.github, cipher: access.cipher, tokens: access.installationTokens),
+      publicURL: publicURL)
+    gitlab = GitLabFeedback(api: access.gitlab, publicURL: publicURL)
   }
 
   /// Sends one piece of feedback. At most four calls, each within the settings' `callTimeout`; a GitLab token that has to be looked at or
@@ -69,6 +72,9 @@ extension FeedbackAnswer {
 extension PullRequestFeedback {
   /// What the check is called on both platforms; a required check names it.
   static let checkName = "baton"
+
+  /// The review's page; nil if it is not known where people see it.
+  func page(at publicURL: String?) -> String? { publicURL.map { "\($0)/reviews/\(reviewID.lowercase)" } }
 
   /// Whether the review ended because its pull request was closed before it began: that is no failure.
   var isClosed: Bool { status == .failed && errorCode == ErrorCode.pullRequestClosed.rawValue }

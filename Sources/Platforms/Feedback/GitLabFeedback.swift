@@ -5,6 +5,7 @@ internal import Reviews
 /// Award emoji and commit statuses at GitLab.
 struct GitLabFeedback: Sendable {
   let api: GitLabAPI
+  let publicURL: String?
 
   /// How long a token is needed.
   private static let lifetime: Duration = .seconds(60)
@@ -90,6 +91,7 @@ struct GitLabFeedback: Sendable {
     var state: String
     var name: String
     var description: String
+    var target_url: String?
   }
 
   private func setStatus(
@@ -107,7 +109,9 @@ struct GitLabFeedback: Sendable {
     do {
       _ = try await project.client.post(
         "\(project.path)/statuses/\(feedback.headSha.percentEncoded)", as: caller,
-        Status(state: state, name: PullRequestFeedback.checkName, description: feedback.summary))
+        Status(
+          state: state, name: PullRequestFeedback.checkName, description: feedback.summary,
+          target_url: feedback.page(at: publicURL)))
     } catch .refused(let message) where message.contains("Cannot transition status") {
       // It is there already.
     }
@@ -116,7 +120,7 @@ struct GitLabFeedback: Sendable {
 
 extension FeedbackFault {
   /// Why there was no token, or no success with it.
-  fileprivate init(_ failure: CollectFailure) {
+  init(_ failure: CollectFailure) {
     switch failure {
     case .permanent(_, let message): self = .impossible(message)
     case .retry(let message): self = .wait(message, nil)

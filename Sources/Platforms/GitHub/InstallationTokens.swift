@@ -63,6 +63,14 @@ final class InstallationTokens: Sendable {
     token.expires.timeIntervalSince(client.now()) >= Double(needed.components.seconds)
   }
 
+  /// The caller for what concerns the app itself, whose limit is its own.
+  func appCaller() throws(APIFault) -> APICaller {
+    guard let jwt = try? app.token(now: client.now()) else {
+      throw .unauthorized(message: "the app's key cannot sign")
+    }
+    return GitHubSource.caller(jwt, account: "app")
+  }
+
   private func mint(_ installation: String) async throws -> Token {
     let answer = try await answer(for: installation)
     let wire = try APIClient.decode(Wire.self, from: answer.body)

@@ -85,11 +85,14 @@ extension ReviewStore {
       return try await apply(push, receivedAt, trace: delivery?.trace ?? TraceContext(), on: connection)
     case .withheld(let place, let reason): return try await withhold(place, reason, receivedAt, on: connection)
     case .closed(let place): return try await close(place, receivedAt, on: connection)
+    case .platform(let event):
+      guard let delivery else { return .unchanged("its integration is gone", nil) }
+      return try await apply(event, of: delivery, on: connection)
     }
   }
 
   /// Locks a pull request's events and reviews, by its repository's number and by its name, which is all that earlier releases lock.
-  private func lock(_ place: PullRequestPlace, on connection: PostgresConnection) async throws -> [RelatedReview] {
+  func lock(_ place: PullRequestPlace, on connection: PostgresConnection) async throws -> [RelatedReview] {
     let key = place.pullRequest
     for text in [key.idText, key.text].compactMap({ $0 }) {
       _ = try await connection.query(Self.lockPullRequest, [text])
@@ -98,13 +101,13 @@ extension ReviewStore {
     return try await lockRelated(key, sha: place.headSha ?? "", on: connection)
   }
 
-  private static func supersededReason(_ place: PullRequestPlace) -> String {
+  static func supersededReason(_ place: PullRequestPlace) -> String {
     "superseded by \((place.headSha ?? "").prefix(12))"
   }
 
-  private static let outdated = "a newer event of this pull request came before"
+  static let outdated = "a newer event of this pull request came before"
 
-  private func apply(
+  func apply(
     _ push: PullRequestPush, _ receivedAt: Timestamp, trace: TraceContext, on connection: PostgresConnection
   ) async throws -> DeliveryOutcome {
     let place = push.place
@@ -164,7 +167,7 @@ extension ReviewStore {
   }
 
   /// The commit is not to be reviewed; the older ones neither. A review of this commit, from before it was a draft, goes on.
-  private func withhold(
+  func withhold(
     _ place: PullRequestPlace, _ reason: String, _ receivedAt: Timestamp, on connection: PostgresConnection
   ) async throws -> DeliveryOutcome {
     let related = try await lock(place, on: connection)

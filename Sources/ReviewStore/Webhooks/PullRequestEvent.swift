@@ -14,6 +14,8 @@ package enum DeliveryVerdict: Sendable, Equatable {
   case closed(PullRequestPlace)
   /// A repository has this name now.
   case named(RepositoryName)
+  /// Something else that a platform reports, or that a person asks for.
+  case platform(PlatformEvent)
 
   /// Where it stands among the events of its pull request.
   var place: PullRequestPlace? {
@@ -21,6 +23,7 @@ package enum DeliveryVerdict: Sendable, Equatable {
     case .ignored, .named: nil
     case .pushed(let push): push.place
     case .withheld(let place, _), .closed(let place): place
+    case .platform(let event): event.push?.place
     }
   }
 }

@@ -6,14 +6,14 @@ internal import Reviews
 // The statements of a pull request's events; all run under its advisory lock.
 extension ReviewStore {
   /// `r` is `code_reviews`; $1 to $7 are the pull request.
-  private static let isOfPullRequest = """
+  static let isOfPullRequest = """
     (r.platform_repository_id = $6
             OR lower(r.repo_full_name) = lower($2) AND (r.platform_repository_id IS NULL OR $6::bigint IS NULL))
            AND r.pr_number = $1 AND r.owner_id = $3 AND r.owner_type = $4 AND r.platform = $5
            AND ($7::text = '' OR \(Fragment.instance(of: "r")) IN ('', $7))
     """
 
-  private static func parameters(of key: PullRequestKey) -> [any PostgresEncodable] {
+  static func parameters(of key: PullRequestKey) -> [any PostgresEncodable] {
     [
       Int32(key.prNumber), key.repoFullName, key.owner.id, key.owner.type.rawValue, key.platform.rawValue,
       key.repositoryID, key.instance,

@@ -56,6 +56,7 @@ enum PushDecision: Sendable, Equatable {
       self = .retarget(same.id)
     case .pending, .queued, .running: self = .keep(same.id, "this commit's review is \(same.status.rawValue)")
     case .completed: self = .keep(same.id, "this commit has been reviewed")
+    case .failed where same.errorCode == ErrorCode.integrationRevoked.rawValue: self = .restart(same.id)
     case .failed where cause == .change && !hasOtherBase: self = .keep(same.id, "this commit's review has failed")
     case .failed:
       self =
@@ -63,7 +64,9 @@ enum PushDecision: Sendable, Equatable {
         ? .restart(same.id) : .keep(same.id, "this commit's review has failed, and this event came before")
     case .cancelled:
       // By us, because it was not wanted then: it is wanted now. What a person has cancelled stays so.
-      let isOurs = [ErrorCode.superseded, .pullRequestClosed].contains { $0.rawValue == same.errorCode }
+      let isOurs = [ErrorCode.superseded, .pullRequestClosed, .repositoryRemoved].contains {
+        $0.rawValue == same.errorCode
+      }
       self = isOurs ? .restart(same.id) : .keep(same.id, "this commit's review was cancelled by a user")
     }
   }

@@ -13,7 +13,8 @@ struct ReapCommand: AsyncParsableCommand {
     commandName: "reap", abstract: "Puts abandoned reviews on their way again, and asks about silent ones.",
     discussion: """
       One pass, for cron: prints one JSON line of counts. It recovers first, then asks the worker for at most 20 seconds; \
-      what is left then is counted. With --interval it keeps running, which recovers sooner. Any number may run.
+      what is left then is counted. With --interval it keeps running, which recovers sooner, and does what `baton catch-up` does. \
+      Any number may run.
 
       EXAMPLES:
         * * * * *  baton reap --config /etc/baton.yaml
@@ -26,6 +27,7 @@ struct ReapCommand: AsyncParsableCommand {
   @OptionGroup var flow: FlowOptions
   @OptionGroup var worker: WorkerOptions
   @OptionGroup var metrics: MetricsOptions
+  @OptionGroup var platforms: PlatformOptions
 
   @Option(help: ArgumentHelp("Keep running, with so much time between passes.", valueName: "time"))
   var interval: TimeSpan?
@@ -35,10 +37,10 @@ struct ReapCommand: AsyncParsableCommand {
 
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
-      "reap", [database, broker, flow, worker, metrics], requiring: [.databaseURL, .amqpURL])
+      "reap", [database, broker, flow, worker, metrics, platforms], requiring: [.databaseURL, .amqpURL])
     let process = try DispatcherProcess(
       "reap", role: "reap", version: Baton.version, settings: settings, runsOnce: interval == nil,
-      demands: [.workerQuestions(clients: 1)], logger: logger)
+      demands: [.workerQuestions(clients: 1), .platforms(settings)], logger: logger)
     let worker = try process.workerClient()
     if worker == nil {
       logger.warning("BATON_WORKER_URL is not set: silent reviews are left alone, cancels are not delivered")
@@ -55,6 +57,9 @@ struct ReapCommand: AsyncParsableCommand {
     var services: [any Service] = [session, process.publisherService(waking: wakeup)]
     services += process.healthServices()
     if let worker { services.append(process.cancelDelivery(to: worker, wakeup: session.outboxWakeup)) }
+    let platforms = settings.encryptionKey == nil ? nil : try PlatformAssembly(process)
+    if let platforms { services.append(platforms.connections) }
+    if let catchUp = process.catchUp(platforms) { services.append(catchUp) }
     services.append(process.reaper(worker: worker, interval: interval.duration, wakeup: wakeup))
     try await process.run(services)
   }

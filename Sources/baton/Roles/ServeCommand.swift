@@ -70,6 +70,7 @@ extension DispatcherProcess {
       proxies: TrustedProxies(ranges: settings.trustedProxies, actorHeader: settings.actorHeader), loginLink: link,
       callbackSecret: settings.callbackSecret,
       authKeys: settings.revealEncryptionKeys().map { AuthKey(encryptionKey: $0) }, webhooks: webhookSecrets,
+      webhookPolicy: webhookPolicy,
       holderTimeout: settings.lease,
       watch: WatchPolicy(times: policy.reapTimes, ownerLimit: policy.ownerLimit, queue: policy.queue))
     let (logger, settings) = (logger, settings)

@@ -100,6 +100,7 @@ struct UpCommand: AsyncParsableCommand {
     if let workerClient {
       services.append(process.cancelDelivery(to: workerClient, wakeup: session.outboxWakeup))
     }
+    if let catchUp = process.catchUp(platforms) { services.append(catchUp) }
     services += [
       try process.server(),
       process.reaper(worker: workerClient, interval: Self.reapInterval, wakeup: reconnected),

@@ -173,12 +173,28 @@ struct PlatformOptions: ParsableArguments, SettingFlags {
   @Option(name: .setting(.posthogKey), help: .setting(.posthogKey, "key"))
   var posthogKey: String?
 
+  @Option(name: .setting(.githubProvision), help: .setting(.githubProvision, "off|account"))
+  var githubProvision: String?
+
+  @Option(name: .setting(.reviewCommand), help: .setting(.reviewCommand, "word"))
+  var reviewCommand: String?
+
+  @Option(name: .setting(.reviewLabel), help: .setting(.reviewLabel, "label"))
+  var reviewLabel: String?
+
+  @Option(name: .setting(.publicURL), help: .setting(.publicURL, "url"))
+  var publicURL: String?
+
+  @Option(name: .setting(.catchUpInterval), help: .setting(.catchUpInterval, "time"))
+  var catchUpInterval: String?
+
   var given: [Settings.Key: String?] {
     [
       .githubAPIURL: githubAPIURL, .githubAppID: githubAppID, .githubPrivateKey: githubPrivateKey,
       .githubWebhookSecret: githubWebhookSecret, .gitlabWebhookSecret: gitlabWebhookSecret, .gitlabHosts: gitlabHosts,
       .agentVersion: agentVersion, .agentVersionPercent: agentVersionPercent, .posthogURL: posthogURL,
-      .posthogKey: posthogKey,
+      .posthogKey: posthogKey, .githubProvision: githubProvision, .reviewCommand: reviewCommand,
+      .reviewLabel: reviewLabel, .publicURL: publicURL, .catchUpInterval: catchUpInterval,
     ]
   }
 }

@@ -39,6 +39,10 @@ struct RoleRightsTests {
           "restart_push", "touch_push", "take_feedback", "record_check_run", "feedback_told", "feedback_delivered",
           "feedback_failed", "lock_integration_tokens", "store_integration_tokens", "live_owners", "one_owner",
           "held_up", "why_pending", "flow", "recent_failures", "list_holders", "browse_live", "browse", "browse_end",
+          "list_deliveries", "repository_deliveries", "add_task", "take_tasks", "end_task", "fail_task", "prune_tasks",
+          "commit_has_review", "group_verdict", "rerunnable", "checked_reviews", "rerun", "allow_rerun",
+          "change_installation", "can_be_restored", "fail_revoked", "cancel_removed", "sweep_soon",
+          "present_installation", "store_unknown",
           "undelivered_feedback", "given_up_feedback", "take_outbox", "delete_outbox", "fail_outbox",
         ]
       case .admin:
@@ -56,6 +60,7 @@ struct RoleRightsTests {
       "capacity", "counts", "undelivered_cancels", "live_stats", "migrate_place", "migrate_applied", "migrate_shadowed",
     ]
     private static let commands = [
+      "list_deliveries", "repository_deliveries",
       "find", "list", "transitions", "list_owners", "find_configuration", "live_stats", "ended_counts", "list_holders",
       "capacity", "migrate_place", "migrate_applied", "migrate_shadowed",
     ]

@@ -20,7 +20,7 @@ struct Section: Sendable, Equatable {
 /// A whole page: what stands around the parts that change.
 struct Page: Sendable {
   /// Which of the two links of the head is this page.
-  enum Place: Sendable { case overview, reviews, none }
+  enum Place: Sendable { case overview, reviews, deliveries, none }
 
   var title: String
   var place: Place = .none
@@ -85,7 +85,8 @@ struct Page: Sendable {
 
   private var navigation: HTML {
     """
-    <nav aria-label="Main"><a href="/"\(current(.overview))>Overview</a><a href="/reviews"\(current(.reviews))>Reviews</a></nav>
+    <nav aria-label="Main"><a href="/"\(current(.overview))>Overview</a><a href="/reviews"\(current(.reviews))>Reviews</a>\
+    <a href="/deliveries"\(current(.deliveries))>Deliveries</a></nav>
     <p id="link" data-state="\(live.isEmpty ? "none" : "waiting")"><span></span></p>
     \(who)\(visitor?.session == nil ? HTML.none : Self.signOut)
     """
