@@ -1,3 +1,4 @@
+internal import AsyncHTTPClient
 package import BatonServer
 internal import HTTPTrust
 package import Logging
