@@ -47,12 +47,21 @@ package struct ConsumerAssembly: Sendable {
     process.readiness.register("consumer") { consumer.fault }
     // Informs only: a server that is out for its callers as well would lose the callbacks of what still runs.
     process.readiness.register("worker", isRequired: false) { consumer.workerFault }
+    process.health.register {
+      consumer.faults
+        + circuits.all.compactMap { circuit in
+          circuit.outage().map {
+            Holder.Fault(.circuit, target: circuit.name, for: .now - $0.since, reason: $0.reason)
+          }
+        }
+    }
+    process.health.registerLastDispatch { consumer.lastDispatchAge }
     metrics.consumerSlots.set(settings.prefetch)
     let reconnects = ReconnectCounter()
     let githubTarget = platform.githubTarget
     process.registry.onCollect {
       metrics.amqpReconnects.increment(by: reconnects.new(source.reconnects))
-      let open = circuits.all.filter { $0.openFor != nil }
+      let open = circuits.all.filter { $0.outage() != nil }
       metrics.circuitOpen(.github).set(open.contains { $0.name == githubTarget } ? 1 : 0)
       metrics.circuitOpen(.gitlab).set(open.contains { $0.name != githubTarget } ? 1 : 0)
     }

@@ -33,6 +33,8 @@ package struct DispatcherProcess: Sendable {
   package let claims: ClaimPublisher
   package let holder: Holder
   package let holderState: HolderState
+  /// What holds this process back.
+  package let health: HealthBoard
   /// Which certificates the worker and the platforms may have.
   package let trust: HTTPTrust
   /// How many connections each part may have.
@@ -41,11 +43,12 @@ package struct DispatcherProcess: Sendable {
   /// - Parameters:
   ///   - name: of the command, as servers show the connections: `baton produce`.
   ///   - role: as other processes see it; only `consume` counts as a consumer.
-  ///   - version: of the program, for the log.
+  ///   - roles: what it does; the role alone if it is not given.
+  ///   - version: of the program, for the log and the heartbeat.
   ///   - runsOnce: whether it is to end with an error, and not to wait, where Postgres is away.
   ///   - demands: the connections that the role's services make or take; probes are added here.
   package init(
-    _ name: String, role: String, version: String, settings: Settings, runsOnce: Bool = false,
+    _ name: String, role: String, roles: [String] = [], version: String, settings: Settings, runsOnce: Bool = false,
     demands: [OpenFiles.Demand] = [], logger: Logger
   ) throws {
     let probes = settings.metricsPort == nil ? [] : [OpenFiles.Demand.probes]
@@ -73,7 +76,9 @@ package struct DispatcherProcess: Sendable {
     claims = ClaimPublisher(tickets: tickets, store: store, metrics: metrics, logger: logger)
     holder = Holder(role: role, host: Self.hostName, processID: getpid())
     holderState = HolderState(timeout: settings.lease)
+    health = HealthBoard(version: version, roles: roles.isEmpty ? [role] : roles)
     registerChecks()
+    registerFaults()
   }
 
   private static var hostName: String {
@@ -90,14 +95,35 @@ package struct DispatcherProcess: Sendable {
     }
     // A server takes no work: without its session it only hears of cancels later, and answers as ever.
     if holder.role != "serve" { readiness.register("holder") { [holderState] in holderState.fault } }
-    let (publisher, pool, metrics) = (publisher, pool, metrics)
+    let (publisher, pool, metrics, holderState) = (publisher, pool, metrics, holderState)
     let amqp = ReconnectCounter()
     let postgres = ReconnectCounter()
     registry.onCollect {
       metrics.amqpReconnects.increment(by: amqp.new(publisher.reconnects))
       metrics.postgresReconnects.increment(by: postgres.new(pool.reconnects))
       metrics.logLinesDropped.set(LogWriter.standardError.droppedCount)
+      metrics.brokerBlocked.set(publisher.isConnected && publisher.isBlocked ? 1 : 0)
+      if let roundTrip = holderState.roundTrip { metrics.postgresRoundTripSeconds.set(seconds: roundTrip) }
     }
+  }
+
+  /// What every process may be held back by.
+  private func registerFaults() {
+    let (away, blocked, unsigned) = (Persistence(), Persistence(), Persistence())
+    health.register { [publisher, holderState] in
+      let isConnected = publisher.isConnected
+      return [
+        away.duration(of: !isConnected).map { Holder.Fault(.brokerAway, for: $0) },
+        blocked.duration(of: isConnected && publisher.isBlocked).map { Holder.Fault(.brokerBlocked, for: $0) },
+        unsigned.duration(of: holderState.fault != nil).map {
+          Holder.Fault(.notSignedOn, for: $0, reason: holderState.fault)
+        },
+      ].compactMap { $0 }
+    }
+    health.registerRoundTrip { [holderState] in holderState.roundTrip }
+    LoadFigures(
+      store: store, holderTimeout: settings.lease, ownerLimit: settings.ownerLimit, queueStats: { nil }
+    ).inform(readiness)
   }
 
   /// What the broker says of the queues; nil where it cannot be reached.
@@ -119,7 +145,11 @@ package struct DispatcherProcess: Sendable {
   package func holderSession(report: @escaping @Sendable () -> Holder.Report = { Holder.Report() }) -> HolderSession {
     HolderSession(
       holder: holder, state: holderState, store: store, configuration: database, interval: policy.heartbeatInterval,
-      report: report, logger: logger)
+      report: { [health] in
+        var report = report()
+        report.health = health.health
+        return report
+      }, logger: logger)
   }
 
   /// The publisher's connection as a service; a reconnect wakes those that wait for it.
@@ -163,7 +193,11 @@ package struct DispatcherProcess: Sendable {
   /// - Parameter services: stopped one after another, the last one first.
   package func run(_ services: [any Service]) async throws {
     do {
-      try await ServiceRunner.run(services, drainTimeout: settings.drainTimeout, logger: logger) {
+      try await ServiceRunner.run(
+        services, drainTimeout: settings.drainTimeout, drainDelay: holder.role == "serve" ? settings.drainDelay : .zero,
+        logger: logger,
+        onStopping: { [readiness] in readiness.register("shutdown") { "this process is shutting down" } }
+      ) {
         try await waitForSchema()
         logger.info("started", metadata: ["holder": "\(holder.id)", "version": "\(version)"])
       }

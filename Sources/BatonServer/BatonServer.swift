@@ -91,6 +91,7 @@ package struct BatonServer: Service {
       ).routes
       + SubmitRoute(store: store).routes
       + ReviewRoutes(store: store).routes
+      + OperationRoutes(store: store).routes
       + StatsRoute(figures: figures).routes
       + OpenAPIRoute().routes
       + CallbackRoute(store: store, authority: authority, metrics: metrics).routes

@@ -18,7 +18,20 @@ public final class Circuit: Sendable {
     var nextID: UInt64 = 0
     var waiters: [UInt64: Wakeup] = [:]
     var reason: String?
+    /// When it was last closed; nil while it is.
+    var openSince: Instant?
   }
+
+  /// What keeps calls from a target.
+  public struct Outage: Sendable {
+    /// When the circuit opened.
+    public let since: Instant
+    /// What happened, in the caller's words.
+    public let reason: String?
+  }
+
+  /// If no call has come to probe a target for this time after it could have, its state is not known.
+  private static let memory: Duration = .seconds(300)
 
   /// The target's name, for logs and metrics.
   public let name: String
@@ -37,6 +50,19 @@ public final class Circuit: Sendable {
   public var openFor: Duration? {
     let now = Instant.now
     return shared.withLock { $0.breaker.refusedUntil(at: now) }.map { now.duration(to: $0) }
+  }
+
+  /// What keeps calls from the target, until a probe has succeeded; nil while the circuit is closed, and if no call has probed the target for
+  /// so long that its state is not known.
+  public func outage(at now: Instant = .now) -> Outage? {
+    shared.withLock { shared in
+      guard let since = shared.openSince else { return nil }
+      switch shared.breaker.state {
+      case .closed: return nil
+      case .open(let until), .halfOpen(let until):
+        return until + Self.memory < now ? nil : Outage(since: since, reason: shared.reason)
+      }
+    }
   }
 
   /// What the last outage was, in the caller's words; nil since the target has answered.
@@ -99,6 +125,7 @@ public final class Circuit: Sendable {
     let (answer, wakeups) = shared.withLock { shared in
       let before = shared.breaker.state
       let answer = body(&shared)
+      shared.openSince = shared.breaker.state == .closed ? nil : shared.openSince ?? .now
       return (answer, shared.breaker.state == before ? [] : Array(shared.waiters.values))
     }
     for wakeup in wakeups { wakeup.wake() }

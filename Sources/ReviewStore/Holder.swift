@@ -23,6 +23,8 @@ package struct Holder: Sendable {
     /// When the newest ticket was claimed that came here first and was leased: the queue is first in, first out, so
     /// whatever was published well before it has left the queue.
     package var leasedUpTo: Timestamp?
+    /// What it is, and what holds it back.
+    package var health = Holder.Health()
 
     package init(unleasedTickets: Int = 0, inFlight: Int = 0, leasedUpTo: Timestamp? = nil) {
       self.unleasedTickets = unleasedTickets
@@ -164,7 +166,7 @@ extension ReviewStore {
     ),
     beat AS (
       UPDATE baton_holders h
-         SET heartbeat_at = now(), unleased_tickets = $2, in_flight = $3, leased_up_to = $4,
+         SET heartbeat_at = now(), unleased_tickets = $2, in_flight = $3, leased_up_to = $4, health = $5::text::jsonb,
              answering_since = \(Fragment.answeringSince)
         FROM mine m
        WHERE h.id = m.id
@@ -183,6 +185,7 @@ extension ReviewStore {
   ) async throws -> Bool {
     let parameters: [any PostgresEncodable] = [
       id.text, Int32(report.unleasedTickets), Int32(report.inFlight), report.leasedUpTo?.instant,
+      report.health.json,
     ]
     let row: PostgresRow
     if let session {

@@ -48,6 +48,9 @@ package struct Migrator: Sendable {
       sql: String(decoding: PackageResources.v0019_sessions_apart_sql, as: UTF8.self)),
     Migration(version: 20, name: "sealing", sql: String(decoding: PackageResources.v0020_sealing_sql, as: UTF8.self)),
     Migration(version: 21, name: "names", sql: String(decoding: PackageResources.v0021_names_sql, as: UTF8.self)),
+    Migration(version: 26, name: "health", sql: String(decoding: PackageResources.v0026_health_sql, as: UTF8.self)),
+    Migration(
+      version: 27, name: "row counts", sql: String(decoding: PackageResources.v0027_row_counts_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

@@ -3,19 +3,6 @@ internal import PostgresClient
 internal import Primitives
 package import Reviews
 
-/// Which reviews a list shows.
-package struct ReviewFilter: Sendable, Hashable {
-  package var status: ReviewStatus?
-  package var owner: Owner?
-  package var repository: String?
-
-  package init(status: ReviewStatus? = nil, owner: Owner? = nil, repository: String? = nil) {
-    self.status = status
-    self.owner = owner
-    self.repository = repository
-  }
-}
-
 /// Where a page of a list ends: opaque to those who pass it on.
 package struct ReviewCursor: Sendable, Hashable, LosslessStringConvertible {
   var createdAt: Timestamp
@@ -88,12 +75,9 @@ extension ReviewStore {
     /* baton:list */
     SELECT \(Review.columns)
       FROM code_reviews r
-     WHERE ($1::text IS NULL OR r.status = $1)
-       AND ($2::text IS NULL OR (r.owner_type = $2 AND r.owner_id = $3))
-       AND ($4::text IS NULL OR r.repo_full_name = $4)
-       AND ($5::timestamptz IS NULL OR (r.created_at, r.id) < ($5, $6::uuid))
+     WHERE ($1::text IS NULL OR r.status = $1) AND \(Fragment.matchesFilter)
      ORDER BY r.created_at DESC, r.id DESC
-     LIMIT $7
+     LIMIT $10
     """)
 
   /// A page of reviews, newest first, by keyset: stable while rows come and go.
@@ -102,11 +86,7 @@ extension ReviewStore {
     _ filter: ReviewFilter, limit: Int, after cursor: ReviewCursor? = nil
   ) async throws -> (reviews: [Review], next: ReviewCursor?) {
     let rows = try await pool.query(
-      Self.list,
-      [
-        filter.status?.rawValue, filter.owner?.type.rawValue, filter.owner?.id, filter.repository,
-        cursor?.createdAt.instant, cursor?.id, Int32(clamping: limit + 1),
-      ])
+      Self.list, filter.parameters(after: cursor) + [Int32(clamping: limit + 1)])
     let page = rows.prefix(limit)
     let reviews = decodeEach(page, "review") { try Review($0) }
     guard rows.count > limit, let last = page.last else { return (reviews, nil) }

@@ -22,6 +22,7 @@ extension ReviewStore {
     sealedSecrets, lockSealedSecrets, storeSealedSecrets, sealFormat, setSealFormat, olderReaders,
     liveOwners, oneOwner, blockReason, whyPending, flow, recentFailures, listHolders, browseLive, browse, browseEnd,
     undeliveredFeedback, givenUpFeedback,
+    backlog, identify, identifyIntegration, search, matching,
     beginSession, liveSessions, endSession, endSessions,
     Migrator.place, Migrator.applied, Migrator.shadowed, Migrator.blockers, Migrator.unpinnedFunctions,
     Migrator.isOpenToAll,

@@ -19,8 +19,9 @@ extension ReviewStore {
     WITH made AS (
       INSERT INTO code_reviews (
         owner_type, owner_id, user_id, platform, platform_integration_id, platform_project_id, repo_full_name,
-        pr_number, pr_url, pr_title, pr_author, base_ref, head_ref, head_sha, priority, traceparent)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+        pr_number, pr_url, pr_title, pr_author, base_ref, head_ref, head_sha, priority, traceparent, available_at)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+              COALESCE($18::timestamptz, now()))
       ON CONFLICT (owner_type, owner_id, platform, repo_full_name, pr_number, head_sha) DO NOTHING
       RETURNING id, status
     )
@@ -51,7 +52,7 @@ extension ReviewStore {
   package func submit(
     _ review: NewReview, trace: TraceContext = TraceContext(), actor: String? = nil
   ) async throws -> Submission {
-    let parameters = Self.parameters(of: review, trace: trace) + [actor]
+    let parameters = Self.parameters(of: review, trace: trace) + [actor, review.availableAt?.instant]
     // Empty where somebody else commits the same row right now, which the statement's snapshot does not show: once more.
     for _ in 0..<3 {
       do {
@@ -65,7 +66,9 @@ extension ReviewStore {
 
   /// Inserts reviews in one transaction; where one is refused by the database, none is inserted.
   package func submit(_ reviews: [NewReview]) async throws -> [Submission] {
-    let steps = reviews.map { (Self.submit, Self.parameters(of: $0, trace: TraceContext()) + [nil as String?]) }
+    let steps = reviews.map {
+      (Self.submit, Self.parameters(of: $0, trace: TraceContext()) + [nil as String?, $0.availableAt?.instant])
+    }
     var submissions: [Submission] = []
     for (review, rows) in zip(reviews, try await pool.pipeline(steps)) {
       if let row = rows.first {

@@ -1,4 +1,5 @@
 package import FoundationEssentials
+package import Primitives
 
 /// A review as it is submitted, with the names of `POST /api/reviews` and of `baton submit --file`.
 package struct NewReview: Sendable, Codable, Equatable {
@@ -16,11 +17,14 @@ package struct NewReview: Sendable, Codable, Equatable {
   package var headRef: String
   package var headSha: String
   package var priority: Int?
+  /// Before this time the review does not start; nil: at once.
+  package var availableAt: Timestamp?
 
   package init(
     owner: Owner, userId: String? = nil, platform: Platform, platformIntegrationId: UUID? = nil,
     platformProjectId: Int64? = nil, repoFullName: String, prNumber: Int, prUrl: String, prTitle: String,
-    prAuthor: String, baseRef: String, headRef: String, headSha: String, priority: Int? = nil
+    prAuthor: String, baseRef: String, headRef: String, headSha: String, priority: Int? = nil,
+    availableAt: Timestamp? = nil
   ) {
     self.owner = owner
     self.userId = userId
@@ -36,6 +40,7 @@ package struct NewReview: Sendable, Codable, Equatable {
     self.headRef = headRef
     self.headSha = headSha
     self.priority = priority
+    self.availableAt = availableAt
   }
 }
 

@@ -187,6 +187,9 @@ struct SettingDefinition: Sendable {
     .duration(
       .drainTimeout, \.drainTimeout, default: "30s",
       "after SIGTERM, work in flight has this long to end before it is handed back"),
+    .duration(
+      .drainDelay, \.drainDelay, default: "5s",
+      "`serve`: after SIGTERM it takes requests for this long, while `/readyz` already answers 503"),
     SettingDefinition(.logFormat, \.logFormat, default: "text", "`text` or `json`") {
       text throws(SettingFault) in try SettingText.choice(text)
     },

@@ -42,6 +42,7 @@ extension Settings {
     case posthogURL = "posthog_url"
     case posthogKey = "posthog_key"
     case drainTimeout = "drain_timeout"
+    case drainDelay = "drain_delay"
     case agentCommand = "agent_command"
     case workerState = "worker_state"
     case workerLostRuns = "worker_lost_runs"

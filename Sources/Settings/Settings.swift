@@ -89,6 +89,8 @@ package struct Settings: Sendable {
   package var posthogKey: Secret?
   /// How long a role may take to drain.
   package var drainTimeout = Duration.zero
+  /// How long a server still takes requests after SIGTERM.
+  package var drainDelay = Duration.zero
   /// The command that the reference worker runs for a review.
   package var agentCommand: String?
   /// Path of the reference worker's own state.

@@ -70,6 +70,22 @@ package struct BatonMetrics: Sendable {
   package let amqpReconnects: MetricCounter
   /// Connections to Postgres made again.
   package let postgresReconnects: MetricCounter
+  /// For how long nothing was dispatched while reviews are due.
+  package let dispatchStalledSeconds: MetricGauge
+  /// Living processes that report a fault, by its cause.
+  package let processFaults: MetricGauges<FaultCause>
+  /// Cancels that the worker has not accepted yet.
+  package let cancelsUndelivered: MetricGauge
+  /// Webhooks that are stored and not processed.
+  package let webhooksUnprocessed: MetricGauge
+  /// Feedback that is due and not delivered.
+  package let feedbackUndelivered: MetricGauge
+  /// Feedback that was given up.
+  package let feedbackGivenUp: MetricGauge
+  /// 1 while the broker takes no messages from this process.
+  package let brokerBlocked: MetricGauge
+  /// What the last heartbeat of this process took.
+  package let postgresRoundTripSeconds: MetricGauge
   /// Log lines that could not be written.
   package let logLinesDropped: MetricGauge
   private let httpRequests: HTTPRequestCounters
@@ -107,6 +123,14 @@ package struct BatonMetrics: Sendable {
     circuitOpen = MetricGauges(.circuitOpen, factory)
     amqpReconnects = MetricCounter(.amqpReconnects, factory)
     postgresReconnects = MetricCounter(.postgresReconnects, factory)
+    dispatchStalledSeconds = MetricGauge(.dispatchStalledSeconds, factory)
+    processFaults = MetricGauges(.processFaults, factory)
+    cancelsUndelivered = MetricGauge(.cancelsUndelivered, factory)
+    webhooksUnprocessed = MetricGauge(.webhooksUnprocessed, factory)
+    feedbackUndelivered = MetricGauge(.feedbackUndelivered, factory)
+    feedbackGivenUp = MetricGauge(.feedbackGivenUp, factory)
+    brokerBlocked = MetricGauge(.brokerBlocked, factory)
+    postgresRoundTripSeconds = MetricGauge(.postgresRoundTripSeconds, factory)
     logLinesDropped = MetricGauge(.logLinesDropped, factory)
     logLinesDropped.set(0)
     httpRequests = HTTPRequestCounters(.httpRequests, factory)
@@ -178,6 +202,15 @@ extension BatonMetrics {
     }
   }
 
+  /// Label `cause` of `baton_process_faults`.
+  package enum FaultCause: String, Sendable, CaseIterable {
+    case circuit, other
+    case brokerBlocked = "broker_blocked"
+    case brokerAway = "broker_away"
+    case databaseAway = "database_away"
+    case notSignedOn = "not_signed_on"
+  }
+
   /// Label `target` of `baton_circuit_open`.
   package enum CircuitTarget: String, Sendable, CaseIterable { case worker, github, gitlab }
 
@@ -187,6 +220,8 @@ extension BatonMetrics {
     case review = "/api/reviews/{id}"
     case cancel = "/api/reviews/{id}/cancel"
     case retry = "/api/reviews/{id}/retry"
+    case cancelMany = "/api/reviews/cancel"
+    case retryMany = "/api/reviews/retry"
     case stats = "/api/stats"
     case openAPI = "/api/openapi.json"
     case callback = "/api/internal/code-review-status/{id}"
@@ -196,6 +231,8 @@ extension BatonMetrics {
     case reviewList = "/reviews"
     case deadLetters = "/dead-letters"
     case retryPage = "/reviews/{id}/retry"
+    case retryListed = "/reviews/retry"
+    case cancelListed = "/reviews/cancel"
     case pauseOwner = "/owners/pause"
     case resumeOwner = "/owners/resume"
     case live = "/live"
@@ -223,7 +260,7 @@ extension BatonMetrics {
       case .cancel, .retry, .workerStart: [202, 500]
       case .githubWebhook, .gitlabWebhook: [200, 202, 500]
       case .readyz: [200, 503]
-      case .retryPage, .pauseOwner, .resumeOwner, .login, .logout: [303, 500]
+      case .retryPage, .retryListed, .cancelListed, .pauseOwner, .resumeOwner, .login, .logout: [303, 500]
       case .other: [404, 500]
       default: [200, 500]
       }
@@ -239,7 +276,8 @@ extension BatonMetrics {
     .published, .publishConfirmSeconds, .deliveries, .prepareSeconds, .dispatchSeconds,
     .queueWaitSeconds, .inflightReviews, .consumerSlots, .ended, .reaped, .reconciled, .reviewsCompleted,
     .reviewsFailed, .reviewsReaped, .reviewsReconciled, .cancelsGivenUp, .circuitOpen, .amqpReconnects,
-    .postgresReconnects, .logLinesDropped,
+    .postgresReconnects, .logLinesDropped, .dispatchStalledSeconds, .processFaults, .brokerBlocked,
+    .postgresRoundTripSeconds, .cancelsUndelivered, .webhooksUnprocessed, .feedbackUndelivered, .feedbackGivenUp,
     .httpRequests,
   ]
 
@@ -360,6 +398,29 @@ extension MetricDefinition {
   static let logLinesDropped = MetricDefinition(
     "baton_log_lines_dropped_total", .total, unit: "lines",
     help: "Log lines that were lost, as standard error could not be written, or not fast enough.")
+  static let dispatchStalledSeconds = MetricDefinition(
+    "baton_dispatch_stalled_seconds", .measured, unit: "seconds",
+    help: "For how long no consumer has dispatched anything while reviews are due; 0 while all is well.")
+  static let processFaults = MetricDefinition(
+    "baton_process_faults", .measured, unit: "processes",
+    help: "Living processes that report a fault with their heartbeat, by its cause.",
+    labels: ["cause": values(BatonMetrics.FaultCause.self)])
+  static let brokerBlocked = MetricDefinition(
+    "baton_broker_blocked", .gauge, unit: "0 or 1",
+    help: "1 while the broker takes no messages from this process: it has a memory or disk alarm.")
+  static let postgresRoundTripSeconds = MetricDefinition(
+    "baton_postgres_round_trip_seconds", .measured, unit: "seconds",
+    help: "Time that the last heartbeat of this process took: one statement for one row.")
+  static let cancelsUndelivered = MetricDefinition(
+    "baton_cancels_undelivered", .measured, unit: "cancels", help: "Cancels that the worker has not accepted yet.")
+  static let webhooksUnprocessed = MetricDefinition(
+    "baton_webhooks_unprocessed", .measured, unit: "webhooks", help: "Webhooks that are stored and not processed yet.")
+  static let feedbackUndelivered = MetricDefinition(
+    "baton_feedback_undelivered", .measured, unit: "messages",
+    help: "Reactions and checks that are due on a pull request and not delivered yet.")
+  static let feedbackGivenUp = MetricDefinition(
+    "baton_feedback_given_up", .measured, unit: "messages",
+    help: "Reactions and checks that could not be delivered and were given up.")
   static let httpRequests = MetricDefinition(
     "baton_http_requests_total", .counter, unit: "requests", help: "HTTP requests answered.",
     labels: ["route": [], "status": []])

@@ -77,7 +77,8 @@ struct OpenAPITests {
     let full = NewReview(
       owner: Owner(type: .org, id: "acme"), userId: "u", platform: .github, platformIntegrationId: UUID(),
       platformProjectId: 1, repoFullName: "acme/shop", prNumber: 7, prUrl: "https://h/1", prTitle: "t", prAuthor: "a",
-      baseRef: "main", headRef: "fast", headSha: "01234567", priority: 1)
+      baseRef: "main", headRef: "fast", headSha: "01234567", priority: 1,
+      availableAt: Timestamp(microseconds: 0))
     #expect(Set(schema.properties.keys) == (try Self.keys(of: full)))
     let faults = #expect(throws: NewReviewFaults.self) { try NewReview(json: Data("{}".utf8)) }
     #expect(schema.required == Set(faults?.faults.map { String($0.prefix { $0 != ":" }) } ?? []))

@@ -197,7 +197,7 @@ struct SettingsTableTests {
     "READ_TOKEN": "—", "TRUSTED_PROXIES": "—", "ACTOR_HEADER": "—", "CALLBACK_SECRET": "—",
     "CALLBACK_URL": "from host and port", "ENCRYPTION_KEY": "—", "GITHUB_API_URL": "https://api.github.com",
     "GITHUB_APP_ID": "—", "GITHUB_PRIVATE_KEY": "—", "GITHUB_WEBHOOK_SECRET": "—", "GITLAB_WEBHOOK_SECRET": "—",
-    "GITLAB_HOSTS": "gitlab.com", "DRAIN_TIMEOUT": "30s", "AGENT_COMMAND": "—",
+    "GITLAB_HOSTS": "gitlab.com", "DRAIN_TIMEOUT": "30s", "DRAIN_DELAY": "5s", "AGENT_COMMAND": "—",
     "WORKER_STATE": "./baton-worker.sqlite", "WORKER_LOST_RUNS": "fail", "AGENT_ENVIRONMENT": "—",
     "AGENT_ISOLATION": "off", "AGENT_USERS": "—", "AGENT_VERSION": "—",
     "AGENT_VERSION_PERCENT": "100", "POSTHOG_URL": "—", "POSTHOG_KEY": "—", "LOG_FORMAT": "text", "LOG_LEVEL": "info",

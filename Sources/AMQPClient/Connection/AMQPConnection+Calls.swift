@@ -210,4 +210,24 @@ extension AMQPConnection {
       return deliveries
     }
   }
+
+  /// Looks at the first messages of a queue, removes some of them, and puts the others back to its head, as ``peek(_:limit:byteMax:)`` does.
+  /// - Returns: those that were removed.
+  public func remove(
+    from queue: String, limit: Int, where isUnwanted: @Sendable (Delivery) -> Bool
+  ) async throws(AMQPError) -> [Delivery] {
+    try Self.check(queue)
+    return try await withChannel { number throws(AMQPError) in
+      var removed: [Delivery] = []
+      for _ in 0..<limit {
+        guard case .message(let content) = try await call(.get(queue: queue), on: number) else { break }
+        guard let delivery = content.delivery(generation: 0), isUnwanted(delivery) else { continue }
+        try handle?.send(.acknowledge(tag: delivery.tag, multiple: false), channel: number)
+        removed.append(delivery)
+      }
+      // Answered after the acknowledgements: they have arrived before the channel closes.
+      if !removed.isEmpty { _ = try await call(.inspectQueue(queue), on: number) }
+      return removed
+    }
+  }
 }

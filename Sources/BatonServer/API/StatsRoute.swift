@@ -5,7 +5,7 @@ internal import Telemetry
 
 /// The load at a glance, for people and scripts.
 struct StatsRoute: Sendable {
-  /// The counts of ended reviews read the whole history: once a second for all who ask.
+  /// Once a second for all who ask.
   private let stats: Remembered<StatsBody>
 
   init(figures: LoadFigures) { stats = Remembered { try await figures.stats() } }

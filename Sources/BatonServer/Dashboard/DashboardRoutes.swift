@@ -48,7 +48,10 @@ struct DashboardRoutes: Sendable {
     [
       page(.dashboard, front), page(.reviewList, list), page(.reviewPage, show), page(.deadLetters, letters),
       Route(.get, .live, access: .open, handle: live),
-      action(.cancelPage, cancel), action(.retryPage, retry), action(.pauseOwner, pause), action(.resumeOwner, resume),
+      action(.cancelPage, cancel), action(.retryPage, retry),
+      action(.cancelListed) { try await operate(.cancel, $1, $2) },
+      action(.retryListed) { try await operate(.retry, $1, $2) },
+      action(.pauseOwner, pause), action(.resumeOwner, resume),
       Route(.post, .login, access: .open, fault: FaultPage.response, handle: signIn),
       Route(.get, .login, access: .open, fault: FaultPage.response) { [gate] _ in
         LoginPage.response(byLink: gate.hasLink)
@@ -172,7 +175,7 @@ struct DashboardRoutes: Sendable {
     """
 
   @Sendable private func list(_ call: Call, _ visitor: Visitor) async throws -> Response {
-    let query = try ListQuery(call.query(knowing: ["status", "owner", "repo", "cursor"]))
+    let query = try ListQuery(call.query(knowing: ListQuery.filterNames + ["cursor"]))
     let page = try await reader.list(query)
     // Older pages stand still, so that they can be read.
     let live = query.cursor == nil ? "/live?list=yes&\(ListPage.parameters(query))" : ""
@@ -183,7 +186,7 @@ struct DashboardRoutes: Sendable {
   }
 
   @Sendable private func show(_ call: Call, _ visitor: Visitor) async throws -> Response {
-    let id = try call.reviewID()
+    let id = try await call.reviewID(store)
     guard let detail = try await reader.reviews.read(id) else { throw HTTPFault.unknownReview }
     let page = ReviewPage(detail: detail)
     return Page(
@@ -213,7 +216,7 @@ struct DashboardRoutes: Sendable {
   }
 
   private func topic(_ call: Call) throws -> Topic {
-    var values = try call.query(knowing: ["review", "list", "status", "owner", "repo"])
+    var values = try call.query(knowing: ["review", "list"] + ListQuery.filterNames)
     if let text = values["review"] {
       guard let id = UUID(uuidString: text) else { throw HTTPFault.unknownReview }
       return .review(id)
@@ -228,11 +231,31 @@ struct DashboardRoutes: Sendable {
   // MARK: Buttons
 
   @Sendable private func cancel(_ call: Call, _ subject: String, _ actor: String) async throws -> String {
-    try done(try await store.cancel(try call.reviewID(), actor: actor), "cancelled")
+    try done(try await store.cancel(try await call.reviewID(store), actor: actor), "cancelled")
   }
 
   @Sendable private func retry(_ call: Call, _ subject: String, _ actor: String) async throws -> String {
-    try done(try await store.retry(try call.reviewID(), actor: actor), "retried")
+    try done(try await store.retry(try await call.reviewID(store), actor: actor), "retried")
+  }
+
+  /// What a list shows, on this page and on its other pages.
+  /// - Parameter subject: the list's filter, as its address has it.
+  private func operate(_ operation: ReviewOperation, _ subject: String, _ actor: String) async throws -> String {
+    let parameters = QueryText(subject, knowing: ListQuery.filterNames)
+    guard parameters.faults.isEmpty else { throw HTTPFault.malformed("faulty form", faults: parameters.faults) }
+    let query = try ListQuery(parameters.values)
+    guard let status = query.filter.status, operation.statuses.contains(status), query.search == nil else {
+      throw HTTPFault(
+        .unprocessableContent, "a list of one status can be changed as a whole, and not what a search finds")
+    }
+    let matching = try await store.matching(query.filter(now: try await store.now()), statuses: [status])
+    var count = 0
+    for review in matching.prefix(OperationRoutes.countMax) {
+      if case .done = try await store.operate(operation, review.id, actor: actor) { count += 1 }
+    }
+    let left = matching.count - OperationRoutes.countMax
+    return "\(Reading.count(count, "review")) \(operation == .retry ? "retried" : "cancelled")"
+      + (left > 0 ? ", \(Reading.grouped(left)) are left: press the button again." : ".")
   }
 
   private func done(_ answer: OperationAnswer, _ verb: String) throws -> String {

@@ -4,6 +4,7 @@ internal import Hummingbird
 internal import Logging
 internal import NIOCore
 internal import Primitives
+internal import ReviewStore
 internal import Reviews
 
 /// A request on its way through a route.
@@ -57,13 +58,22 @@ struct Call: Sendable {
     request.headers[.traceparent].flatMap { TraceContext(traceparent: $0) } ?? TraceContext()
   }
 
-  /// The review's id in the path.
-  /// - Throws: `HTTPFault` 404 where it is no UUID: no review can have it.
+  /// The review's whole id in the path.
+  /// - Throws: `HTTPFault` 404 if it is no UUID: no review can have it.
   func reviewID() throws -> UUID {
-    guard let pathID, let id = UUID(uuidString: pathID) else {
-      throw HTTPFault(.notFound, "no review has this id: expected a UUID, as in 0b1f9a52-6f5e-4d7c-9a43-5e1f0c6e2d11")
-    }
+    guard let pathID, let id = UUID(uuidString: pathID) else { throw HTTPFault.noID }
     return id
+  }
+
+  /// The id of the review that the path names, by its id or the start of it.
+  /// - Throws: `HTTPFault` 404 if no id begins so, 409 if several do.
+  func reviewID(_ store: ReviewStore) async throws -> UUID {
+    guard let pathID, let prefix = IDPrefix(pathID) else { throw HTTPFault.noID }
+    switch try await store.identify(prefix) {
+    case .one(let id): return id
+    case .unknown: throw HTTPFault.unknownReview
+    case .several(let candidates): throw HTTPFault.ambiguous(prefix, candidates)
+    }
   }
 
   /// The parameters behind the question mark.

@@ -2,7 +2,9 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
 internal import PostgresClient
+internal import Primitives
 internal import ReviewStore
+internal import Reviews
 
 /// An answer that says no: its status, one sentence, and every single thing that is wrong with the request.
 struct HTTPFault: Error, Sendable, Equatable {
@@ -57,6 +59,19 @@ struct HTTPFault: Error, Sendable, Equatable {
   }
 
   static let unknownReview = HTTPFault(.notFound, "no review has this id")
+
+  /// What stands in a path in place of a review's id.
+  static let noID = HTTPFault(
+    .notFound,
+    "no review has this id: expected a UUID, as in 0b1f9a52-6f5e-4d7c-9a43-5e1f0c6e2d11, or its first four digits or more"
+  )
+
+  /// Several ids begin as the path's.
+  static func ambiguous(_ prefix: IDPrefix, _ candidates: [Review]) -> HTTPFault {
+    HTTPFault(
+      .conflict, "\(prefix) is the start of several ids: give more digits",
+      faults: candidates.map { "\($0.id.lowercase): \($0.repoFullName) \($0.prNumber), \($0.status.rawValue)" })
+  }
 }
 
 extension HTTPFault {

@@ -64,16 +64,17 @@ struct RouteTable: Sendable {
   /// `GET` answers `HEAD` too; the caller leaves out the body.
   func match(_ method: HTTPRequest.Method, _ path: String) -> Match {
     let segments = Self.segments(of: path)
-    for (name, candidate) in paths {
-      guard let id = Self.capture(candidate.segments, in: segments) else { continue }
-      if let route = candidate.routes[method == .head ? .get : method] {
-        return .found(route, id: id.isEmpty ? nil : id)
-      }
-      var allowed = Array(candidate.routes.keys)
-      if candidate.routes[.get] != nil { allowed.append(.head) }
-      return .wrongMethod(name, allowed: allowed.sorted { $0.rawValue < $1.rawValue })
+    let matches = paths.compactMap { name, candidate in
+      Self.capture(candidate.segments, in: segments).map { (name: name, candidate: candidate, id: $0) }
     }
-    return .unknown
+    // A path that is written out wins over one with a name in braces.
+    guard let match = matches.first(where: { $0.id.isEmpty }) ?? matches.first else { return .unknown }
+    if let route = match.candidate.routes[method == .head ? .get : method] {
+      return .found(route, id: match.id.isEmpty ? nil : match.id)
+    }
+    var allowed = Array(match.candidate.routes.keys)
+    if match.candidate.routes[.get] != nil { allowed.append(.head) }
+    return .wrongMethod(match.name, allowed: allowed.sorted { $0.rawValue < $1.rawValue })
   }
 
   private static func segments(of path: String) -> [Substring] {

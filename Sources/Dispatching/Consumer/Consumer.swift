@@ -71,6 +71,8 @@ package struct Consumer: Service {
   let records: Batcher<DispatchRecord, RecordAnswer>
   private let lease: @Sendable ([Ticket]) async throws -> [LeaseVerdict]
   let flow: DeliveryFlow
+  private let lastDispatch = LastDispatch()
+  private let faultPersistence = Persistence()
 
   package init(_ dependencies: Dependencies, holder: Holder.ID, policy: DispatchPolicy, logger: Logger) {
     store = dependencies.store
@@ -101,7 +103,11 @@ package struct Consumer: Service {
     held = HeldTickets(countMax: max(1, policy.prefetch / 4), store: store, lease: leaseEach, logger: logger)
     leases = Batcher(maxBatch: 256, run: leaseEach)
     looks = Batcher(maxBatch: 256) { await results($0) { try await store.stillLeased(Array($0), by: holder) } }
-    records = Batcher(maxBatch: 256) { await results($0) { try await store.recordDispatched(Array($0), by: holder) } }
+    let lastDispatch = lastDispatch
+    records = Batcher(maxBatch: 256) { records in
+      lastDispatch.note()
+      return await results(records) { try await store.recordDispatched(Array($0), by: holder) }
+    }
   }
 
   /// What the holder's heartbeat says of this consumer.
@@ -110,6 +116,23 @@ package struct Consumer: Service {
       unleasedTickets: hand.undecidedCount, inFlight: hand.count, leasedUpTo: hand.leasedUpTo)
   }
 
+  /// What holds this consumer back, for its heartbeat.
+  package var faults: [Holder.Fault] {
+    var faults: [Holder.Fault] = []
+    if let outage = circuit.outage() {
+      faults.append(Holder.Fault(.circuit, target: "worker", for: .now - outage.since, reason: outage.reason))
+    }
+    if let duration = outage.duration {
+      faults.append(Holder.Fault(.databaseAway, for: duration))
+    } else if let duration = faultPersistence.duration(of: fault != nil) {
+      faults.append(Holder.Fault(.other, for: duration, reason: fault))
+    }
+    return faults
+  }
+
+  /// Since a worker last accepted a review; nil if none has.
+  package var lastDispatchAge: Duration? { lastDispatch.age }
+
   /// What keeps this consumer from consuming, for `/readyz`; nil where all is well.
   package var fault: String? {
     if let outage = outage.duration { return "Postgres has not answered for \(outage.components.seconds) s" }
@@ -117,7 +140,7 @@ package struct Consumer: Service {
   }
 
   /// Why the worker cannot be called, for `/readyz`; nil if it can.
-  package var workerFault: String? { circuit.openFor == nil ? nil : outageReason }
+  package var workerFault: String? { circuit.outage() == nil ? nil : outageReason }
 
   /// Consumes until the service is shut down, then drains: what is in hand is finished, or handed back when
   /// BATON_DRAIN_TIMEOUT is over.
@@ -176,7 +199,7 @@ package struct Consumer: Service {
       try? await Task.sleep(for: .seconds(1))
       hand.interruptOverdue(at: .now)
       metrics.inflightReviews.set(hand.count)
-      metrics.circuitOpen(.worker).set(circuit.openFor == nil ? 0 : 1)
+      metrics.circuitOpen(.worker).set(circuit.outage() == nil ? 0 : 1)
       await keys.keepLooking()
       await pauseConsuming()
     }
@@ -194,6 +217,14 @@ package struct Consumer: Service {
   private func isDatabaseBack() async -> Bool {
     await outage.untilItWorks("looking for Postgres", while: { _ in false }) { try await lease([]) } != nil
   }
+}
+
+/// When a worker last accepted a review.
+private final class LastDispatch: Sendable {
+  private let at = Mutex<ContinuousClock.Instant?>(nil)
+
+  func note() { at.withLock { $0 = .now } }
+  var age: Duration? { at.withLock { $0 }.map { .now - $0 } }
 }
 
 /// Gives each of a batch its own result. A batch that Postgres refuses because of a row is run again in halves: all but that row have

@@ -112,6 +112,8 @@ package struct HolderSession: Service {
   private func beatOnSession() async throws {
     guard let session = state.session else { return }
     defer { state.sessionAnswered() }
+    let start = ContinuousClock.now
+    defer { state.beat(took: .now - start) }
     if try await !store.heartbeat(holder.id, report(), on: session) {
       logger.notice("this process's row is gone, as after a long silence; it signs on again")
       do {

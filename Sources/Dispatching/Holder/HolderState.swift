@@ -12,6 +12,7 @@ package final class HolderState: Sendable {
     var wasSignedOn = false
     var heardAt: ContinuousClock.Instant?
     var answeredAt: ContinuousClock.Instant?
+    var roundTrip: Duration?
   }
 
   /// For how long the session may be disconnected before deliveries are paused: a reconnect usually takes less.
@@ -47,6 +48,11 @@ package final class HolderState: Sendable {
     }
     return isSignedOn ? nil : "no heartbeat has reached Postgres for longer than BATON_LEASE; nothing new is taken"
   }
+
+  /// What the last heartbeat on the session took.
+  package var roundTrip: Duration? { look(\.roundTrip) }
+
+  func beat(took duration: Duration) { state.withLock { $0.roundTrip = duration } }
 
   /// The session, if it is open.
   var session: PostgresConnection? { look(\.session) }

@@ -15,15 +15,15 @@ struct ConsumeCommand: AsyncParsableCommand {
         baton consume --prefetch 64 --metrics-port 9102
       """)
 
-  @OptionGroup var common: CommonOptions
-  @OptionGroup var database: DatabaseOptions
-  @OptionGroup var broker: BrokerOptions
-  @OptionGroup var flow: FlowOptions
-  @OptionGroup var dispatch: DispatchOptions
-  @OptionGroup var worker: WorkerOptions
-  @OptionGroup var callbacks: CallbackOptions
-  @OptionGroup var platforms: PlatformOptions
-  @OptionGroup var metrics: MetricsOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var broker: BrokerOptions
+  @OptionGroup(title: "Settings") var flow: FlowOptions
+  @OptionGroup(title: "Settings") var dispatch: DispatchOptions
+  @OptionGroup(title: "Settings") var worker: WorkerOptions
+  @OptionGroup(title: "Settings") var callbacks: CallbackOptions
+  @OptionGroup(title: "Settings") var platforms: PlatformOptions
+  @OptionGroup(title: "Settings") var metrics: MetricsOptions
 
   func run() async throws {
     let (settings, logger) = try common.loadForRole(

@@ -16,11 +16,11 @@ struct ProduceCommand: AsyncParsableCommand {
         baton produce --once          one pass, for cron; prints what it did as a JSON line
       """)
 
-  @OptionGroup var common: CommonOptions
-  @OptionGroup var database: DatabaseOptions
-  @OptionGroup var broker: BrokerOptions
-  @OptionGroup var flow: FlowOptions
-  @OptionGroup var metrics: MetricsOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var broker: BrokerOptions
+  @OptionGroup(title: "Settings") var flow: FlowOptions
+  @OptionGroup(title: "Settings") var metrics: MetricsOptions
 
   @Flag(help: "Do one pass and exit.")
   var once = false

@@ -20,12 +20,12 @@ struct ReapCommand: AsyncParsableCommand {
         baton reap --interval 2s
       """)
 
-  @OptionGroup var common: CommonOptions
-  @OptionGroup var database: DatabaseOptions
-  @OptionGroup var broker: BrokerOptions
-  @OptionGroup var flow: FlowOptions
-  @OptionGroup var worker: WorkerOptions
-  @OptionGroup var metrics: MetricsOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var broker: BrokerOptions
+  @OptionGroup(title: "Settings") var flow: FlowOptions
+  @OptionGroup(title: "Settings") var worker: WorkerOptions
+  @OptionGroup(title: "Settings") var metrics: MetricsOptions
 
   @Option(help: ArgumentHelp("Keep running, with so much time between passes.", valueName: "time"))
   var interval: TimeSpan?

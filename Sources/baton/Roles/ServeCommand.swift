@@ -24,15 +24,15 @@ struct ServeCommand: AsyncParsableCommand {
         BATON_API_TOKEN="$(openssl rand -hex 32)" baton serve --http-host 0.0.0.0 --http-port 8080
       """)
 
-  @OptionGroup var common: CommonOptions
-  @OptionGroup var database: DatabaseOptions
-  @OptionGroup var broker: BrokerOptions
-  @OptionGroup var flow: FlowOptions
-  @OptionGroup var worker: WorkerOptions
-  @OptionGroup var http: HTTPOptions
-  @OptionGroup var metrics: MetricsOptions
-  @OptionGroup var callbacks: CallbackOptions
-  @OptionGroup var platforms: PlatformOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var broker: BrokerOptions
+  @OptionGroup(title: "Settings") var flow: FlowOptions
+  @OptionGroup(title: "Settings") var worker: WorkerOptions
+  @OptionGroup(title: "Settings") var http: HTTPOptions
+  @OptionGroup(title: "Settings") var metrics: MetricsOptions
+  @OptionGroup(title: "Settings") var callbacks: CallbackOptions
+  @OptionGroup(title: "Settings") var platforms: PlatformOptions
 
   func run() async throws {
     let (settings, logger) = try common.loadForRole(

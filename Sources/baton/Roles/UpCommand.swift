@@ -25,17 +25,17 @@ struct UpCommand: AsyncParsableCommand {
         baton up --sandbox, and then: baton submit --sandbox 20 --owners 3 --wait
       """)
 
-  @OptionGroup var common: CommonOptions
-  @OptionGroup var database: DatabaseOptions
-  @OptionGroup var broker: BrokerOptions
-  @OptionGroup var flow: FlowOptions
-  @OptionGroup var dispatch: DispatchOptions
-  @OptionGroup var worker: WorkerOptions
-  @OptionGroup var agent: AgentOptions
-  @OptionGroup var http: HTTPOptions
-  @OptionGroup var metrics: MetricsOptions
-  @OptionGroup var callbacks: CallbackOptions
-  @OptionGroup var platforms: PlatformOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var broker: BrokerOptions
+  @OptionGroup(title: "Settings") var flow: FlowOptions
+  @OptionGroup(title: "Settings") var dispatch: DispatchOptions
+  @OptionGroup(title: "Settings") var worker: WorkerOptions
+  @OptionGroup(title: "Settings") var agent: AgentOptions
+  @OptionGroup(title: "Settings") var http: HTTPOptions
+  @OptionGroup(title: "Settings") var metrics: MetricsOptions
+  @OptionGroup(title: "Settings") var callbacks: CallbackOptions
+  @OptionGroup(title: "Settings") var platforms: PlatformOptions
 
   @Flag(help: "Also run a worker, and a stand-in for GitHub and GitLab.")
   var sandbox = false
@@ -76,7 +76,8 @@ struct UpCommand: AsyncParsableCommand {
       settings.given.formUnion([.workerURL, .workerToken, .encryptionKey])
     }
     let process = try DispatcherProcess(
-      "up", role: "consume", version: Baton.version, settings: settings, demands: demands(settings), logger: logger)
+      "up", role: "consume", roles: ["produce", "consume", "reap", "serve"], version: Baton.version, settings: settings,
+      demands: demands(settings), logger: logger)
     let platforms = try PlatformAssembly(process)
     let assembly = try ConsumerAssembly(process, platforms)
     let consumer = assembly.consumer

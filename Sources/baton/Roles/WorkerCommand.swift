@@ -24,11 +24,11 @@ struct WorkerCommand: AsyncParsableCommand {
         BATON_AGENT_COMMAND=./review.sh baton worker --port 9000 --concurrency 4
       """)
 
-  @OptionGroup var common: CommonOptions
-  @OptionGroup var worker: WorkerOptions
-  @OptionGroup var agent: AgentOptions
-  @OptionGroup var callbacks: CallbackOptions
-  @OptionGroup var metrics: MetricsOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+  @OptionGroup(title: "Settings") var worker: WorkerOptions
+  @OptionGroup(title: "Settings") var agent: AgentOptions
+  @OptionGroup(title: "Settings") var callbacks: CallbackOptions
+  @OptionGroup(title: "Settings") var metrics: MetricsOptions
 
   @Option(help: "The address to listen on.")
   var host = "127.0.0.1"

@@ -47,6 +47,9 @@ struct ReviewFlags: ParsableArguments {
   @Option(parsing: .unconditional, help: ArgumentHelp("Higher goes first (default 0).", valueName: "n"))
   var priority: Int?
 
+  @Option(help: ArgumentHelp("Do not start it before this time, such as 2026-11-28T08:00:00Z.", valueName: "time"))
+  var availableAt: String?
+
   @Option(help: ArgumentHelp("Who asked for it.", valueName: "id"))
   var user: String?
 
@@ -65,6 +68,7 @@ struct ReviewFlags: ParsableArguments {
       ("--integration", "platformIntegrationId", integration.map { .string($0) }),
       ("--project-id", "platformProjectId", projectId.map { .integer($0) }),
       ("--priority", "priority", priority.map { .integer(Int64($0)) }),
+      ("--available-at", "availableAt", availableAt.map { .string($0) }),
       ("--user", "userId", user.map { .string($0) }),
     ]
   }

@@ -66,6 +66,9 @@ struct HTTPOptions: ParsableArguments, SettingFlags {
   @Option(name: .setting(.httpPort), help: .setting(.httpPort, "port"))
   var httpPort: String?
 
+  @Option(name: .setting(.drainDelay), help: .setting(.drainDelay, "time"))
+  var drainDelay: String?
+
   @Option(name: .setting(.apiToken), help: .setting(.apiToken, "token"))
   var apiToken: String?
 
@@ -80,7 +83,7 @@ struct HTTPOptions: ParsableArguments, SettingFlags {
 
   var given: [Settings.Key: String?] {
     [
-      .httpHost: httpHost, .httpPort: httpPort, .apiToken: apiToken, .readToken: readToken,
+      .httpHost: httpHost, .httpPort: httpPort, .drainDelay: drainDelay, .apiToken: apiToken, .readToken: readToken,
       .trustedProxies: trustedProxies, .actorHeader: actorHeader,
     ]
   }

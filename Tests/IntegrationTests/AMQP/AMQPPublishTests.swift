@@ -157,6 +157,25 @@ struct AMQPPublishTests {
     }
   }
 
+  @Test("one message is removed from the midst of others, which stay in their order")
+  func removal() async throws {
+    try await withTestQueue { name, topology in
+      try await withPublisher(topology) { publisher in
+        for id in (0..<5).map({ "m\($0)" }) {
+          #expect(
+            await publisher.publish(AMQPMessage(body: [1], messageID: id), exchange: "", routingKey: name) == .confirmed
+          )
+        }
+        let removed = try await withAMQPConnection { connection in
+          try await connection.remove(from: name, limit: 100) { $0.messageID == "m2" }
+        }
+        #expect(removed.map(\.messageID) == ["m2"])
+        try await eventually("the others to be back") { try await publisher.queueStatus(name).messagesReady == 4 }
+        #expect(try await publisher.peek(name, limit: 100).map(\.messageID) == ["m0", "m1", "m3", "m4"])
+      }
+    }
+  }
+
   @Test("more than the window is carried; what cannot be, or has no connection in time, was not sent")
   func notSent() async throws {
     try await withTestQueue { name, topology in

@@ -38,8 +38,10 @@ struct PlanTests {
       "browse": ["code_reviews_created"],
       "browse_end": ["code_reviews_created"],
     ]
+    indexes["search"] = ["code_reviews_pkey", pullRequest]
     for name in [
-      "published", "unclaim", "owed_claims", "lease", "look", "record", "postpone", "drop_lease", "retry_later", "fail",
+      "identify", "published", "unclaim", "owed_claims", "lease", "look", "record", "postpone", "drop_lease",
+      "retry_later", "fail",
       "leave_queued",
       "record_asked", "forget_dispatch", "fail_lost", "report", "find", "cancel_related", "restart_push", "touch_push",
       "take_feedback",

@@ -39,7 +39,8 @@ struct RoleRightsTests {
           "restart_push", "touch_push", "take_feedback", "record_check_run", "feedback_told", "feedback_delivered",
           "feedback_failed", "lock_integration_tokens", "store_integration_tokens", "live_owners", "one_owner",
           "held_up", "why_pending", "flow", "recent_failures", "list_holders", "browse_live", "browse", "browse_end",
-          "undelivered_feedback", "given_up_feedback", "take_outbox", "delete_outbox", "fail_outbox",
+          "undelivered_feedback", "given_up_feedback", "identify", "search", "matching", "take_outbox", "delete_outbox",
+          "fail_outbox",
         ]
       case .admin:
         Self.commands + [
@@ -52,12 +53,13 @@ struct RoleRightsTests {
 
     private static let process = [
       "correct_times", "end_older_session", "sign_on", "register_holder", "heartbeat", "leave", "look_at_holders",
-      "now",
+      "now", "list_holders", "backlog",
       "capacity", "counts", "undelivered_cancels", "live_stats", "migrate_place", "migrate_applied", "migrate_shadowed",
     ]
     private static let commands = [
       "find", "list", "transitions", "list_owners", "find_configuration", "live_stats", "ended_counts", "list_holders",
-      "capacity", "migrate_place", "migrate_applied", "migrate_shadowed",
+      "capacity", "migrate_place", "migrate_applied", "migrate_shadowed", "identify", "identify_integration", "search",
+      "matching",
     ]
 
     /// What it must not do.

@@ -38,7 +38,7 @@ struct ReviewPage: Sendable {
     """
     <h2 class="unseen">Standing</h2>
     <p class="standing">\(HTML.status(review.status)) <span data-voice="voice">\(reason)</span></p>
-    \(detail.holdUp.map { "<p class=\"held\">\($0.advice)</p>" } ?? HTML.none)
+    \(detail.holdUp.map { "<p class=\"held\">\(Advice.html($0.advice))</p>" } ?? HTML.none)
     \(failure)\(cancels)
     """
   }
