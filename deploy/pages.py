@@ -60,7 +60,7 @@ def check_alerts():
         if f"({path.name})" not in index:
             yield f"{path} is not in runbooks/README.md"
     for alert in alerts():
-        if alert["annotations"]["runbook"] != f"deploy/runbooks/{alert['alert']}.md":
+        if not alert["annotations"]["runbook_url"].endswith(f"/{alert['alert']}"):
             yield f"{alert['alert']} names another runbook"
 
 
