@@ -28,9 +28,9 @@ extension ReviewStore {
     """
     /* baton:browse_live */
     SELECT \(Review.columns)
-      FROM (SELECT * FROM code_reviews r WHERE r.status = 'pending' AND $1 = 'pending' AND \(Fragment.matchesFilter)
+      FROM (SELECT * FROM code_reviews r WHERE r.status = 'pending' AND $1 = 'pending' AND \(Fragment.matchesFilterOfFew)
             UNION ALL
-            SELECT * FROM code_reviews r WHERE r.status IN ('queued', 'running') AND r.status = $1 AND \(Fragment.matchesFilter)) r
+            SELECT * FROM code_reviews r WHERE r.status IN ('queued', 'running') AND r.status = $1 AND \(Fragment.matchesFilterOfFew)) r
      WHERE \(hasText)
      ORDER BY r.created_at DESC, r.id DESC
      LIMIT $11

@@ -37,10 +37,20 @@ package struct ReviewFilter: Sendable, Hashable {
 extension Fragment {
   /// A review that a filter lets through, apart from its status, behind a cursor: $2 to $9; `r` is `code_reviews`.
   static let matchesFilter = """
+    \(matchesNames) AND r.created_at >= COALESCE($6::timestamptz, '-infinity') AND r.created_at < COALESCE($7::timestamptz, 'infinity')
+    """
+
+  /// The same of rows that are found by another index: written so that the planner cannot take the one of the creation, which grows with
+  /// the history.
+  static let matchesFilterOfFew = """
+    \(matchesNames) AND (r.created_at >= COALESCE($6::timestamptz, '-infinity')) IS TRUE
+           AND (r.created_at < COALESCE($7::timestamptz, 'infinity')) IS TRUE
+    """
+
+  private static let matchesNames = """
     ($2::text IS NULL OR (r.owner_type = $2 AND r.owner_id = $3))
            AND ($4::text IS NULL OR r.repo_full_name = $4)
            AND ($5::text IS NULL OR r.error_code = $5)
-           AND r.created_at >= COALESCE($6::timestamptz, '-infinity') AND r.created_at < COALESCE($7::timestamptz, 'infinity')
            AND ($8::timestamptz IS NULL OR (r.created_at, r.id) < ($8, $9::uuid))
     """
 }

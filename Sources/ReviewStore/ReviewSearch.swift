@@ -39,7 +39,7 @@ extension ReviewStore {
     SELECT \(Review.columns)
       FROM code_reviews r
      WHERE r.id = ANY (ARRAY(SELECT id FROM found))
-       AND ($1::text IS NULL OR (r.status || '') = $1) AND \(Fragment.matchesFilter)
+       AND ($1::text IS NULL OR (r.status || '') = $1) AND \(Fragment.matchesFilterOfFew)
      ORDER BY r.created_at DESC, r.id DESC
      LIMIT $13
     """)

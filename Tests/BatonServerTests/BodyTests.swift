@@ -122,7 +122,7 @@ struct AnswerBodyTests {
     let body = StatsBody(store: Self.stored, queue: nil)
     #expect(
       String(decoding: try JSONText.encode(body), as: UTF8.self)
-        == #"{"held":0,"oldestPendingSeconds":1.5,"oldestQueuedSeconds":null,"queue":null,"reviews":{"cancelled":0,"completed":0,"failed":1,"pending":3,"queued":0,"running":0}}"#
+        == #"{"held":0,"oldestPendingSeconds":1.5,"oldestQueuedSeconds":null,"problems":[],"queue":null,"reviews":{"cancelled":0,"completed":0,"failed":1,"pending":3,"queued":0,"running":0},"stalledSeconds":null}"#
     )
     #expect(try JSONDecoder().decode(StatsBody.self, from: JSONText.encode(body)) == body)
   }

@@ -14,7 +14,7 @@ struct RolloutTests {
     private let ready: Mutex<[Int: Bool]>
     private let next = Mutex(0)
 
-    init(_ ports: [Int]) { ready = Mutex(Dictionary(uniqueKeysWithValues: ports.map { ($0, true) })) }
+    init(_ ports: [Int]) { ready = Mutex(Dictionary(uniqueKeysWithValues: ports.map { ($0, false) })) }
 
     /// Probes all servers, as often as a test has patience for.
     func probe() async {
@@ -58,6 +58,7 @@ struct RolloutTests {
       var servers = [try await serve(ports[0]), try await serve(ports[1])]
       let balancer = Balancer(ports)
       let probing = Task { await balancer.probe() }
+      try await eventually("both are ready") { ports.allSatisfy { balancer.isReady($0) } }
       let sent = Mutex(0)
       let lost = Mutex<[String]>([])
       let sending = Task {

@@ -158,6 +158,12 @@ struct BatonMetricsTests {
     "baton_circuit_open": ["target": ["worker", "github", "gitlab"]], "baton_amqp_reconnects_total": [:],
     "baton_postgres_reconnects_total": [:], "baton_log_lines_dropped_total": [:],
     "baton_http_requests_total": ["route": [], "status": []],
+    "baton_dispatch_stalled_seconds": [:], "baton_broker_blocked": [:], "baton_postgres_round_trip_seconds": [:],
+    "baton_process_faults": [
+      "cause": ["circuit", "other", "broker_blocked", "broker_away", "database_away", "not_signed_on"]
+    ],
+    "baton_cancels_undelivered": [:], "baton_webhooks_unprocessed": [:], "baton_feedback_undelivered": [:],
+    "baton_feedback_given_up": [:],
   ]
 
   @Test("names, labels and label values are the documented ones")
