@@ -58,7 +58,7 @@ package struct ConsumerAssembly: Sendable {
     }
   }
 
-  /// PostHog's flags where it is set, else those of the settings.
+  /// PostHog's flags if its URL is set, else those of the settings.
   private static func flags(_ process: DispatcherProcess, httpClient: HTTPClient) -> any FeatureFlags {
     let settings = process.settings
     let own = SettingsFlags(version: settings.agentVersion, percent: settings.agentVersionPercent)
@@ -69,7 +69,7 @@ package struct ConsumerAssembly: Sendable {
 }
 
 extension DispatcherProcess {
-  /// A client of the worker for the reaper, and for the dashboard; nil where no worker is set.
+  /// A client of the worker for the reaper, and for the dashboard; nil if no worker is set.
   /// - Parameter timeout: of one call; nil for BATON_WORKER_TIMEOUT.
   package func workerClient(timeout: Duration? = nil) throws -> WorkerClient? {
     guard let url = settings.workerURL, let token = settings.workerToken?.current else { return nil }

@@ -42,7 +42,7 @@ package struct DispatcherProcess: Sendable {
   ///   - name: of the command, as servers show the connections: `baton produce`.
   ///   - role: as other processes see it; only `consume` counts as a consumer.
   ///   - version: of the program, for the log.
-  ///   - runsOnce: whether it is to end with an error, and not to wait, where Postgres is away.
+  ///   - runsOnce: whether it ends with an error, and does not wait, if Postgres is unreachable.
   ///   - demands: the connections that the role's services make or take; probes are added here.
   package init(
     _ name: String, role: String, version: String, settings: Settings, runsOnce: Bool = false,
@@ -88,7 +88,7 @@ package struct DispatcherProcess: Sendable {
       guard publisher.isConnected else { return "there is no connection to the broker" }
       return publisher.isBlocked ? "the broker takes no messages: it has a memory or disk alarm" : nil
     }
-    // A server takes no work: without its session it only hears of cancels later, and answers as ever.
+    // A server takes no work: without its session it only learns of cancels later, and answers as usual.
     if holder.role != "serve" { readiness.register("holder") { [holderState] in holderState.fault } }
     let (publisher, pool, metrics) = (publisher, pool, metrics)
     let amqp = ReconnectCounter()
@@ -100,7 +100,7 @@ package struct DispatcherProcess: Sendable {
     }
   }
 
-  /// What the broker says of the queues; nil where it cannot be reached.
+  /// What the broker says of the queues; nil if it cannot be reached.
   package var queueFigures: @Sendable () async -> QueueFigures? {
     { [tickets, publisher] in
       guard publisher.isConnected, let status = try? await tickets.status(), let dead = try? await tickets.deadCount()
@@ -138,7 +138,7 @@ package struct DispatcherProcess: Sendable {
     }
   }
 
-  /// The metrics port of roles that serve nothing else, where one is set.
+  /// The metrics port of roles that serve nothing else, if one is set.
   package func healthServices() -> [any Service] {
     guard settings.metricsPort != nil else { return [] }
     let figures = LoadFigures(
@@ -178,7 +178,7 @@ package struct DispatcherProcess: Sendable {
   }
 
   /// Waits until Postgres answers; the log names each reason for it once.
-  /// - Throws: `Migrator.SchemaFault`; `PostgresError` where waiting would not help.
+  /// - Throws: `Migrator.SchemaFault`; `PostgresError` if waiting would not help.
   private func waitForSchema() async throws {
     let backoff = Backoff(base: .milliseconds(200), max: .seconds(5))
     var attempt = 0

@@ -21,7 +21,7 @@ package struct PlatformAssembly: Sendable {
       httpClient: httpClient, integrationTokens: StoredIntegrationTokens(store: process.store), logger: process.logger)
   }
 
-  /// Shuts the connections down when nobody calls any more: listed before the services that do.
+  /// Shuts the connections down when no service calls any more: listed before the services that do.
   package var connections: some Service {
     BackgroundService { [httpClient] in
       try? await gracefulShutdown()

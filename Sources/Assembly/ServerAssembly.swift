@@ -25,9 +25,9 @@ extension DispatcherProcess {
       cipher: cipher)
   }
 
-  /// What a server does beside answering: webhooks that were left behind, the feedback on pull requests, and probes on a port of their own.
+  /// What a server does in addition to answering: left-behind webhooks, the feedback on pull requests, and probes on their own port.
   /// To be listed before the server.
-  /// - Parameter platforms: nil where BATON_ENCRYPTION_KEY is not set.
+  /// - Parameter platforms: nil if BATON_ENCRYPTION_KEY is not set.
   package func serverServices(_ platforms: PlatformAssembly?) -> [any Service] {
     let intake = WebhookIntake(store: store, logger: logger)
     guard let platforms else {

@@ -11,7 +11,7 @@ package import WorkerClient
 /// The HTTP side of Baton: intake, status callbacks, API, dashboard, health and metrics. One folder for each; a folder gives a list of
 /// `Route`s, and this type puts them on one port.
 ///
-/// No request waits for the broker, a platform or the worker, apart from the figures of the queue and a run's events. Where Postgres is
+/// No request waits for the broker, a platform or the worker, apart from the figures of the queue and a run's events. If Postgres is
 /// away, what needs it answers 503 with `Retry-After`, and the rest goes on.
 package struct BatonServer: Service {
   /// What the settings say about this role.
@@ -67,8 +67,8 @@ package struct BatonServer: Service {
 
   /// Puts the routes together; nothing listens yet. The gauges of the load are measured with every scrape from now on.
   /// - Parameters:
-  ///   - worker: asked for a run's events; its timeout is how long a page waits. nil where none is set.
-  ///   - queueStats: nil where the broker cannot be reached; bounds its own time, and heeds cancellation.
+  ///   - worker: asked for a run's events; its timeout is how long a page waits. nil if none is set.
+  ///   - queueStats: nil if the broker cannot be reached; bounds its own time, and ends when it is cancelled.
   ///   - deadLetters: bounds its own time.
   ///   - onBound: gets the real port, once, when the server can be reached.
   package init(
@@ -108,6 +108,6 @@ package struct BatonServer: Service {
   }
 
   /// Serves until graceful shutdown, then lets the requests under way end; or until cancellation.
-  /// - Throws: ``ListenError`` where the address cannot be had.
+  /// - Throws: ``ListenError`` if the address cannot be had.
   package func run() async throws { try await listener.run() }
 }

@@ -85,7 +85,8 @@ final class PublicationLog: Sendable {
       return state.notice.failed("\(error)")
     }
     if isNews {
-      logger.warning("publications not recorded", metadata: ["count": "\(claims.count)", "error": "\(error)"])
+      logger.warning(
+        "publications not recorded; trying again", metadata: ["count": "\(claims.count)", "error": "\(error)"])
     }
   }
 }

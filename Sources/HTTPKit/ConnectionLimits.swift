@@ -28,7 +28,7 @@ package struct ConnectionLimits: Sendable {
   /// are closed.
   var crowdedCount: Int { max(connectionMax - max(connectionMax / 16, 2), 1) }
 
-  /// How long a connection may stay in a phase; nil where this server is at work.
+  /// How long a connection may stay in a phase; nil if this server is at work.
   func time(in phase: ConnectionState.Phase) -> Duration? {
     switch phase {
     case .head: head

@@ -35,7 +35,7 @@ public struct PostgresConfiguration: Sendable {
   public var connectTimeout: Duration = .seconds(5)
   /// How long a call waits for a connection of the pool. Default: 5 s.
   public var acquireTimeout: Duration = .seconds(5)
-  /// Whether a pool goes on trying to connect for those who wait, until `acquireTimeout`; off, they are told of the first failure:
+  /// Whether a pool goes on trying to connect for those who wait, until `acquireTimeout`; off, they get the first failure:
   /// for a command that runs once. Default: on.
   public var isPatient = true
   /// Waits between attempts to connect. Default: up to 100 ms at first, up to 5 s later.
@@ -47,7 +47,7 @@ public struct PostgresConfiguration: Sendable {
   public var optionalSessionSettings: [String: String] = [:]
   /// When a silent peer is taken for dead.
   public var keepalives = Keepalives()
-  /// A PEM file of authorities that a server's certificate is verified against (libpq's `sslrootcert`), where neither the connection
+  /// A PEM file of authorities that a server's certificate is verified against (libpq's `sslrootcert`), if neither the connection
   /// string, nor a service, nor PGSSLROOTCERT names one. Then `sslmode` is `verify-full` for servers on other machines, unless it is
   /// given too.
   public var authorityFile: String?

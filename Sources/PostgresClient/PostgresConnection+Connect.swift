@@ -63,7 +63,7 @@ extension PostgresConnection {
     guard let (reply, deadline) = connecting else { return }
     connecting = nil
     executor.cancel(deadline)
-    // Nobody waits any more: the task was cancelled in the meantime.
+    // No task waits any more: it was cancelled in the meantime.
     if !reply.complete(.success(())) { end(.cancelled) }
   }
 

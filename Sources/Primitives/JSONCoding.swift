@@ -3,7 +3,7 @@ package import FoundationEssentials
 /// JSON between Baton and others, one way for all of it: texts of others are read within bounds, and what Baton writes looks the same everywhere.
 package enum JSONCoding {
   /// Reads a value of a type, within the bounds of ``JSONValue/init(json:valueCountMax:)``.
-  /// - Throws: `DecodingError`; with an empty coding path where the text is not JSON, or beyond the bounds.
+  /// - Throws: `DecodingError`; with an empty coding path if the text is not JSON, or beyond the bounds.
   package static func decode<Value: Decodable>(_ type: Value.Type, from json: some ContiguousBytes) throws -> Value {
     let value: JSONValue
     do throws(JSONFault) {

@@ -6,11 +6,11 @@ package import Telemetry
 /// How a ``ReferenceWorker`` works.
 package struct WorkerConfiguration: Sendable {
   package var host = "127.0.0.1"
-  /// 0 takes any free port, which `onBound` then tells.
+  /// 0 takes any free port, which `onBound` then reports.
   package var port = 0
   /// The bearer tokens of every call but `/health`; each is accepted.
   package var tokens: SecretList
-  /// The SQLite file of its state, of which it is the only user; the folder of the running agents' files lies beside it.
+  /// The SQLite file of its state, of which it is the only user; the folder of the running agents' files is next to it.
   package var statePath: String
   /// Run by `/bin/sh -c` for every review; nil for the demonstration, which completes every run at once and passes no gate.
   package var agentCommand: String?

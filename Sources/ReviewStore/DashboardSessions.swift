@@ -1,7 +1,7 @@
 internal import PostgresClient
 
-/// The dashboard's sessions. A row is a session that has begun and not ended; without a row a cookie is worth nothing, whoever has
-/// a copy of it.
+/// The dashboard's sessions. A row is a session that has begun and not ended; without a row a cookie and every copy of it
+/// are void.
 extension ReviewStore {
   static let beginSession = Statement(
     "begin_session",

@@ -3,12 +3,12 @@ internal import PostgresClient
 package import Primitives
 package import Reviews
 
-/// An entry of the feedback's outbox that this process tells now.
+/// An entry of the feedback's outbox that this process delivers now.
 package struct FeedbackEntry: Sendable, Equatable {
   package var feedback: PullRequestFeedback
   /// What was taken: a change since then leaves the entry due.
   package var version: Int
-  /// Since when it could not be told.
+  /// For how long it could not be delivered.
   package var age: Duration
   /// The review's.
   package var trace: TraceContext
@@ -76,7 +76,7 @@ extension ReviewStore {
     DELETE FROM baton_feedback WHERE review_id = $1 AND subject = $2 AND version = $3
     """)
 
-  /// Records that an entry was told as it was taken; where the review has moved on since, it stays due.
+  /// Records that an entry was delivered as it was taken; if the review has moved on since, it stays due.
   package func feedbackTold(_ entry: FeedbackEntry, checkRunID: Int64?) async throws {
     let feedback = entry.feedback
     let key: [any PostgresEncodable] = [feedback.reviewID, feedback.subject.rawValue, Int32(entry.version)]
@@ -102,7 +102,7 @@ extension ReviewStore {
      WHERE review_id = $1 AND subject = $2
     """)
 
-  /// Notes why an entry could not be told.
+  /// Notes why an entry could not be delivered.
   /// - Parameter delay: until it is tried again; nil gives it up, until the review changes once more. The record stays.
   package func feedbackFailed(_ entry: FeedbackEntry, error: String, retryAfter delay: Duration?) async throws {
     _ = try await pool.query(

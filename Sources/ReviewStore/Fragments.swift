@@ -51,7 +51,7 @@ enum Fragment {
   }
 
   /// The trace of a review; one that was inserted without gets the one of its id, as ``TraceContext/init(reviewID:)`` has it. Put
-  /// together only where there is none; no random number is drawn. `r` is `code_reviews`.
+  /// together only if there is none; no random number is drawn. `r` is `code_reviews`.
   static let traceparent = """
     COALESCE(r.traceparent,
                     '00-' || replace(r.id::text, '-', '') || '-' || replace(substr(r.id::text, 20), '-', '') || '-01')

@@ -16,7 +16,7 @@ package struct Holder: Sendable {
 
   /// What a holder says of itself with every heartbeat.
   package struct Report: Sendable, Equatable {
-    /// Deliveries in hand for which no lease was decided yet.
+    /// Unsettled deliveries for which no lease was decided yet.
     package var unleasedTickets: Int
     /// Reviews that it prepares or dispatches.
     package var inFlight: Int
@@ -149,7 +149,7 @@ extension ReviewStore {
     ON CONFLICT (id) DO NOTHING
     """)
 
-  /// Enters the holder's row without a lock: while its own session is away, heartbeats alone keep it alive.
+  /// Inserts the holder's row without a lock: while its own session is lost, heartbeats alone keep it alive.
   package func register(_ holder: Holder) async throws {
     _ = try await pool.query(Self.registerHolder, [holder.id.text, holder.role, holder.host, holder.processID])
   }

@@ -61,7 +61,7 @@ extension ReviewStore {
   ///
   /// Uses one connection while the body runs.
   /// - Parameter body: nil leaves them as they are.
-  /// - Returns: false where there is no such integration.
+  /// - Returns: false if there is no such integration.
   /// - Throws: what the body throws; `PostgresError`, after which the new tokens may or may not be stored.
   package func changeIntegrationTokens(
     of id: UUID, _ body: @escaping @Sendable (IntegrationTokens) async throws -> NewIntegrationTokens?

@@ -20,7 +20,7 @@ package struct Lease: Sendable, Hashable {
   }
 }
 
-/// What became of a ticket.
+/// The outcome of a ticket's lease.
 package enum LeaseVerdict: Sendable, Equatable {
   /// This process may prepare and dispatch it now.
   case leased(LeasedReview)

@@ -54,7 +54,7 @@ extension ReviewStore {
   static let find = Statement(
     "find", "/* baton:find */ SELECT \(Review.columns) FROM code_reviews r WHERE r.id = ANY ($1::uuid[])")
 
-  /// One review, or nil where there is none.
+  /// One review, or nil if there is none.
   package func review(_ id: UUID) async throws -> Review? {
     try await pool.query(Self.find, [[id]]).first.map { try Review($0) }
   }

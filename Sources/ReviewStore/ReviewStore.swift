@@ -6,7 +6,7 @@ package import PostgresClient
 /// Each write repeats in its `WHERE` what its caller holds (status, attempt, claim, lease). A write that matches no
 /// row means that another process has moved the row on: that is an answer, not an error, and is never repeated blindly.
 /// Batched statements lock their rows in the order of their ids, or skip locked ones, so that no two of them deadlock.
-/// All times come from Postgres's `now()`.
+/// All times come from Postgres: `now()`, and `clock_timestamp()` for `claimed_at`, which identifies a claim.
 package struct ReviewStore: Sendable {
   let pool: PostgresPool
   let logger: Logger

@@ -94,8 +94,8 @@ extension ReviewStore {
     RETURNING r.id, r.attempt, r.claimed_at, r.traceparent
     """)
 
-  /// Claims a review anew that was dispatched to a worker which does not know it: to be published again. Its dispatch is
-  /// forgotten, or each new ticket would be acknowledged as a duplicate.
+  /// Claims a review anew that was dispatched to a worker which does not know it: to be published again. `dispatched_at` is
+  /// cleared; otherwise each new ticket would be acknowledged as a duplicate.
   package func forgetDispatch(_ review: SilentReview, by holder: Holder.ID) async throws -> Claim? {
     try await pool.query(
       Self.forgetDispatch, [review.reviewID, Int32(review.attempt), holder.text, review.token.instant]

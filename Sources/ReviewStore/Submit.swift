@@ -3,7 +3,7 @@ internal import PostgresClient
 package import Primitives
 package import Reviews
 
-/// What became of a submitted review.
+/// The outcome of a submitted review.
 package struct Submission: Sendable, Codable, Equatable {
   package var id: UUID
   package var status: ReviewStatus
@@ -52,7 +52,7 @@ extension ReviewStore {
     _ review: NewReview, trace: TraceContext = TraceContext(), actor: String? = nil
   ) async throws -> Submission {
     let parameters = Self.parameters(of: review, trace: trace) + [actor]
-    // Empty where somebody else commits the same row right now, which the statement's snapshot does not show: once more.
+    // Empty if another session commits the same row right now, which the statement's snapshot does not show: once more.
     for _ in 0..<3 {
       do {
         if let row = try await pool.query(Self.submit, parameters).first { return try Submission(row) }

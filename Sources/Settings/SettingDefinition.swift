@@ -4,9 +4,9 @@ internal import Reviews
 /// A setting as the outside sees it, and how its text becomes a value.
 struct SettingDefinition: Sendable {
   let key: Settings.Key
-  /// Parsed like a given value when nobody gives one; `nil` leaves the setting unset.
+  /// Parsed like a given value if none is given; `nil` leaves the setting unset.
   let defaultText: String?
-  /// What the documentation says in the default's place, where that is no plain text.
+  /// What the documentation says in the default's place if that is no plain text.
   let defaultNote: String?
   let meaning: String
   /// A right value, for the message about a wrong one.
@@ -61,22 +61,22 @@ struct SettingDefinition: Sendable {
     ) { text throws(SettingFault) in try SettingText.integer(text, 1...65535) },
     .positive(
       .lease, \.lease, default: "15s",
-      "a consumer without a heartbeat for this long is dead, and its leases with it"),
+      "heartbeat timeout: a consumer without a heartbeat for this long is dead, and its leases with it"),
     .positive(
       .prepareTimeout, \.prepareTimeout, default: "60s",
-      "the longest that one lease lasts: more than `BATON_WORKER_TIMEOUT`"),
+      "length of a lease, so of preparation and call together: more than `BATON_WORKER_TIMEOUT`"),
     .positive(
       .publishGrace, \.publishGrace, default: "15s",
       "a claimed row whose publish was never confirmed is abandoned after this"),
     .positive(
       .staleAfter, \.staleAfter, default: "5m",
-      "a queued row nobody has touched for this long is abandoned; doubles at every republish of the row, up to 1h"),
+      "a queued row that was not touched for this long is abandoned; doubles at every republish of the row, up to 1h"),
     .positive(
       .runningTimeout, \.runningTimeout, default: "30m",
       "a running row that has been silent for this long is reconciled with the worker"),
     SettingDefinition(
       .maxAttempts, \.maxAttempts, default: "8",
-      "dispatch attempts that failed for the review's own sake before it is failed"
+      "a review fails after this many dispatches that failed for its own sake, or consumers that died with it"
     ) { text throws(SettingFault) in try SettingText.integer(text, 1...1000) },
     .duration(.retryBase, \.retryBase, default: "2s", "ceiling of the first retry's wait; doubles, with full jitter"),
     .duration(.retryMax, \.retryMax, default: "5m", "ceiling of every retry's wait"),

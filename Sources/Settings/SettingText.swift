@@ -117,7 +117,7 @@ enum SettingText {
 
 extension Settings {
   /// Reads a duration: `250ms`, `10s`, `5m`, `1h`, `90d`; a bare number is seconds. Fractions are allowed.
-  /// - Returns: `nil` where the text is none.
+  /// - Returns: `nil` if the text is none.
   package static func duration(_ text: String) -> Duration? {
     let number = text.prefix { $0.isASCII && $0.isNumber || $0 == "." || $0 == "-" }
     let scales = ["": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400]

@@ -62,7 +62,7 @@ extension Settings {
       }
       return "\(key.variable) is missing: \(definition.meaning); for example \(definition.example)"
     }
-    // Only where they are used: an operator's machine need not have a role's certificates.
+    // Only if they are used: an operator's machine need not have a role's certificates.
     if keys.contains(.amqpURL) { faults += certificateFaults }
     guard faults.isEmpty else { throw SettingsError(faults: faults) }
   }
@@ -157,7 +157,7 @@ extension Settings {
     callbackURL = "http://\(host.contains(":") ? "[\(host)]" : host):\(httpPort)"
   }
 
-  /// What means something only together with something else that nobody gave.
+  /// Settings that mean something only together with another one that was not given.
   private var halfPairs: [String] {
     let pairs: [(given: Key, needed: Key)] = [
       (.posthogURL, .posthogKey), (.posthogKey, .posthogURL), (.actorHeader, .trustedProxies),

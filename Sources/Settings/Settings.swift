@@ -29,11 +29,11 @@ package struct Settings: Sendable {
   package var prepareTimeout = Duration.zero
   /// After this, a claimed row whose publish was never confirmed is abandoned.
   package var publishGrace = Duration.zero
-  /// After this, a queued row that nobody has touched is abandoned.
+  /// After this, a queued row that was not touched is abandoned.
   package var staleAfter = Duration.zero
   /// After this, a silent running row is reconciled.
   package var runningTimeout = Duration.zero
-  /// Dispatch attempts that failed for the review's own sake before it is failed.
+  /// A review fails after this many dispatches that failed for its own sake, or this many consumers that died with it.
   package var maxAttempts = 0
   /// Ceiling of the first retry's wait.
   package var retryBase = Duration.zero
@@ -77,7 +77,7 @@ package struct Settings: Sendable {
   package var githubWebhookSecret: SecretList?
   /// Tokens of GitLab's webhooks.
   package var gitlabWebhookSecret: SecretList?
-  /// Hosts that an integration may name, lower case, each with a port where one was given.
+  /// Hosts that an integration may name, lower case, each with a port if one was given.
   package var gitlabHosts: [String] = []
   /// The agent version of the owners that the rollout has reached.
   package var agentVersion: String?
@@ -115,7 +115,7 @@ package struct Settings: Sendable {
 
   /// What is odd but no fault, one sentence each; for the log.
   package var warnings: [String] = []
-  /// The settings that somebody gave, rather than the defaults.
+  /// The settings that were given, as opposed to the defaults.
   package var given: Set<Key> = []
 
   /// Fails such a run, or begins it again.
@@ -138,7 +138,7 @@ package struct Settings: Sendable {
     (encryptionKey?.all ?? []).compactMap { SettingText.base64($0.reveal()) }
   }
 
-  /// The fewest bytes of a token that strangers may try to guess: 128 bits, if they are random.
+  /// The fewest bytes of a token that attackers may try to guess: 128 bits, if they are random.
   package static let tokenByteCountMin = 16
 
   /// Whether an address listens for this machine alone.

@@ -243,7 +243,7 @@ extension BatonMetrics {
     .httpRequests,
   ]
 
-  /// The definitions as a table in Markdown, for the README.
+  /// The definitions as the table of the page `Metrics.md`.
   package static var markdownTable: String {
     let rows = definitions.map { definition in
       let labels = definition.labels.map { name, values in
@@ -304,12 +304,12 @@ extension MetricDefinition {
   static let claimed = MetricDefinition(
     "baton_claimed_total", .counter, unit: "reviews", help: "Reviews claimed by this producer.")
   static let published = MetricDefinition(
-    "baton_published_total", .counter, unit: "messages", help: "Tickets published, by what came of it.",
+    "baton_published_total", .counter, unit: "messages", help: "Tickets published, by outcome.",
     labels: ["result": values(BatonMetrics.PublishResult.self)])
   static let publishConfirmSeconds = MetricDefinition(
     "baton_publish_confirm_seconds", roundTrip, unit: "seconds", help: "Time from publish to the broker's confirm.")
   static let deliveries = MetricDefinition(
-    "baton_deliveries_total", .counter, unit: "deliveries", help: "Deliveries settled, by what came of them.",
+    "baton_deliveries_total", .counter, unit: "deliveries", help: "Deliveries settled, by outcome.",
     labels: ["outcome": values(BatonMetrics.DeliveryOutcome.self)])
   static let prepareSeconds = MetricDefinition(
     "baton_prepare_seconds", call, unit: "seconds", help: "Time from the lease to the finished payload.")

@@ -47,7 +47,7 @@ package final class PrometheusRegistry: MetricsFactory {
     return exposition()
   }
 
-  /// Renders what the hooks have measured within the last second, and has them measure it where nobody has: for a port that is open to all.
+  /// Renders what the hooks have measured within the last second, and has them measure otherwise: for a port that is open to all.
   package func scrape() async -> String {
     try? await measured.value()
     return exposition()

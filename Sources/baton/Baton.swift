@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Glibc
 
-/// The program. Roles run until they are told to stop; all other commands do one thing and end.
+/// The program. Roles run until they are stopped; all other commands do one thing and end.
 @main
 struct Baton: AsyncParsableCommand {
   static let version = "1.0.0"

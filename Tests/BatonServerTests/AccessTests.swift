@@ -178,7 +178,7 @@ struct CallbackAuthorityTests {
     }
   }
 
-  @Test("where only one of the two is configured, the other opens nothing")
+  @Test("if only one of the two is configured, the other opens nothing")
   func onlyOne() {
     #expect(throws: HTTPFault.self) {
       try CallbackAuthority(secrets: SecretList(Secret("s")), keys: []).grant(

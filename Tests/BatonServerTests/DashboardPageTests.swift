@@ -103,7 +103,7 @@ struct DashboardPageTests {
             ReviewTransition(at: Self.now, fromStatus: .pending, toStatus: status, reason: nil, actor: nil),
           ],
           holdUp: status == .pending ? .dueLater : nil,
-          untold: PullRequestFeedback.Subject.allCases.map { subject in
+          undeliveredFeedback: PullRequestFeedback.Subject.allCases.map { subject in
             UndeliveredFeedback(
               subject: subject, dueSince: Self.now, tries: 3, lastError: text, nextTry: Self.now,
               givenUpAt: subject == .gate ? Self.now : nil)
@@ -195,7 +195,7 @@ struct DashboardPageTests {
     #expect(overview.problems.map(\.grade) == overview.problems.map(\.grade).sorted())
     overview.blockReason = []
     overview.queue?.dead = 0
-    #expect(overview.problems.contains { $0.title == "2 pull requests could not be told of their reviews" })
+    #expect(overview.problems.contains { $0.title == "Feedback could not be delivered to 2 pull requests" })
     overview.givenUp = nil
     overview.owners[1].dueSince = Self.now
     #expect(overview.problems.allSatisfy { $0.grade == .note })
@@ -238,7 +238,7 @@ struct DashboardPageTests {
     #expect(DeadLetter.letters(deliveries).map(\.messageId) == ["1", "4", "2", "3", "0"])
   }
 
-  @Test("a dead letter's time may be anything that anybody has published: one that no calendar has is none")
+  @Test("a dead letter's time may be any number that was published: one that no calendar has is shown as none")
   func deathTimes() {
     for seconds in [Int64.max, .min, -1, 1_700_000_000_000_000] {
       #expect(DeadLetter(Delivery(body: [], timestamp: seconds)).diedAt == nil)
@@ -249,7 +249,7 @@ struct DashboardPageTests {
   }
 
   @Test(
-    "a look at the dead letters is taken again only where there are others, seldom, and not until the broker drops them"
+    "the dead letters are read again only if there are others, rarely, and not until the broker drops them"
   )
   func looks() {
     func look(_ shown: Int, of count: Int, returns: Int = 0) -> DeadLetterLook {

@@ -52,7 +52,7 @@ struct RefusalTests {
     #expect(refusals.wait(of: one, now: start + .seconds(60)) == nil)
   }
 
-  @Test("clients of a proxy are told apart by what it says, but not without end")
+  @Test("clients of a proxy are distinguished by the proxy's header, within limits")
   func proxy() throws {
     let refusals = Refusals(logger: CapturedLog().logger)
     let evil = try source("10.0.0.1", forwarded: "1.2.3.4, 198.51.100.1")

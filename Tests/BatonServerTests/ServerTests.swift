@@ -28,7 +28,7 @@ struct ServerTests {
     }
   }
 
-  @Test("health, metrics and the front page answer all the same")
+  @Test("health, metrics and the front page still answer")
   func withoutDatabase() async throws {
     try await withServer(queue: QueueFigures(name: "q", ready: 5, consumers: 1, dead: 2)) { server in
       let client = server.client

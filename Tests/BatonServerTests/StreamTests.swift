@@ -12,7 +12,7 @@ import Testing
 
 @Suite("Event stream", .timeLimit(.minutes(1)))
 struct StreamTests {
-  @Test("a stream that is open ends at once when the server is told to shut down, and holds nothing up")
+  @Test("an open stream ends immediately when the server shuts down, and delays nothing")
   func gracefulShutdown() async throws {
     let pool = PostgresPool(
       PostgresConfiguration(conninfo: "postgresql://127.0.0.1:1/none", applicationName: "tests"),

@@ -90,7 +90,7 @@ struct WebhookFuzzTests {
     }
   }
 
-  @Test("where there is no secret at all, a body is not even read, whatever its signature")
+  @Test("without any secret, a body is not even read, whatever its signature")
   func off() async throws {
     try await withServer { server in
       let signature = RecordedWebhook.signature(of: [], secret: "s")

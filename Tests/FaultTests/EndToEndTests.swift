@@ -223,7 +223,9 @@ struct EndToEndTests {
   /// Eyes and hooray if a review was completed, and every check at its end.
   private func expectFeedback(_ plant: TestCluster) async throws {
     let completed = [101, 102, 103, 104, 105, 106, 109, 110, 111, 112]
-    try await eventually("all feedback told") { try await plant.count("baton_feedback WHERE due_at IS NOT NULL") == 0 }
+    try await eventually("all feedback delivered") {
+      try await plant.count("baton_feedback WHERE due_at IS NOT NULL") == 0
+    }
     let feedback = plant.fakePlatform.feedback
     let reactions = Set(feedback.filter { $0.kind == .reaction }.map { "\($0.number) \($0.state)" })
     #expect(

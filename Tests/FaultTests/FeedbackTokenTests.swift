@@ -9,7 +9,7 @@ import Testing
 
 @Suite("Feedback with a token that ends", .serialized, .timeLimit(.minutes(5)))
 struct FeedbackTokenTests {
-  @Test("baton serve alone renews a GitLab token that soon ends, stores it, and tells the merge request")
+  @Test("baton serve alone renews a GitLab token that soon ends, stores it, and updates the merge request")
   func renewed() async throws {
     let settings = ["BATON_GITLAB_HOSTS": "127.0.0.1", "BATON_HTTP_PORT": "\(try BrokerServer.freePort())"]
     try await withTestCluster(latency: .zero, settings: settings) { plant in
@@ -36,7 +36,7 @@ struct FeedbackTokenTests {
             VALUES ('org', 'acme', 'gitlab', $1, 278964, 'acme/shop', 7, 'https://gitlab.com/acme/shop/-/merge_requests/7',
                     'Faster', 'ann', 'main', 'fast', '0a1b2c')
             """), [integration])
-      try await eventually("the merge request is told") { plant.fakePlatform.feedback.map(\.state) == ["eyes"] }
+      try await eventually("the merge request is updated") { plant.fakePlatform.feedback.map(\.state) == ["eyes"] }
       let row = try await plant.test.sql("SELECT token_ciphertext FROM platform_integrations")[0]
       let stored = try cipher.open(try row.decode(0, as: [UInt8].self), in: .token(of: integration)).reveal()
       #expect(stored.hasPrefix("glpat-made-") && plant.fakePlatform.token(stored)?.isRevoked == false)

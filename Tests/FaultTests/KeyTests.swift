@@ -99,7 +99,7 @@ struct KeyTests {
       let both = ["BATON_ENCRYPTION_KEY": "\(KeyBytes(7).base64),\(KeyBytes(9).base64)"]
       let again = try await plant.start("serve", settings: both)
       try await plant.test.sql("UPDATE baton_feedback SET due_at = now()")
-      try await eventually("told") { plant.fakePlatform.feedback.map(\.state) == ["eyes"] }
+      try await eventually("delivered") { plant.fakePlatform.feedback.map(\.state) == ["eyes"] }
       try await plant.stop(again)
     }
   }

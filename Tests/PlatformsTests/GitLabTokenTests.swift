@@ -143,7 +143,7 @@ struct GitLabTokenTests {
       let second = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
       #expect(second != first && harness.fakePlatform.callCounts[.gitlabTokenRotation] == 1)
       #expect(try Self.open(store.stored.ofProjects["278964"]?.ciphertext, in: Self.project) == second)
-      // Somebody revokes it: the next review has another made.
+      // It is revoked: the next review has another made.
       harness.fakePlatform.setToken(second ?? "", Self.revoked(harness.fakePlatform.token(second ?? "")))
       let third = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
       #expect(third != second && harness.fakePlatform.callCounts[.gitlabProjectToken] == 2)
@@ -156,7 +156,7 @@ struct GitLabTokenTests {
     return token
   }
 
-  @Test("who may not make tokens is told which role it takes")
+  @Test("the message names the role that may make tokens")
   func role() async throws {
     try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-person")
@@ -251,7 +251,7 @@ struct GitLabTokenTests {
     }
   }
 
-  @Test("a new token that cannot be written is used all the same, and written as soon as that works")
+  @Test("a new token that cannot be written is used anyway, and written as soon as that works")
   func unwritten() async throws {
     try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-own")
@@ -267,7 +267,7 @@ struct GitLabTokenTests {
     }
   }
 
-  /// What a merge request is told, with the tokens as the store has them now.
+  /// What is sent to a merge request, with the tokens as the store has them now.
   private static func feedback(_ harness: FakePlatformHarness, _ store: MemoryTokenStore) throws -> PullRequestFeedback
   {
     let review = try review(harness, store)
@@ -291,7 +291,7 @@ struct GitLabTokenTests {
         return tokens
       }
       let sender = FeedbackSender(access: try harness.access(tokens: store))
-      #expect(await sender.send(try Self.feedback(harness, store)) == .told(checkRunID: nil))
+      #expect(await sender.send(try Self.feedback(harness, store)) == .delivered(checkRunID: nil))
       #expect(harness.fakePlatform.feedback.map(\.state) == ["eyes"])
       let made = try Self.open(store.stored.ofProjects["278964"]?.ciphertext, in: Self.project)
       #expect(made.hasPrefix("glpat-made-") && harness.fakePlatform.token(made)?.hasEnded == false)
@@ -306,17 +306,17 @@ struct GitLabTokenTests {
       harness.fakePlatform.setToken("glpat-own", FakeToken(id: 7, expiresAt: Self.day(in: 2)))
       let (here, elsewhere) = (try harness.access(tokens: store), try harness.access(tokens: store))
       let taken = try Self.feedback(harness, store)
-      #expect(await FeedbackSender(access: here).send(taken) == .told(checkRunID: nil))
+      #expect(await FeedbackSender(access: here).send(taken) == .delivered(checkRunID: nil))
       let made = try Self.open(store.stored.own)
       #expect(made.hasPrefix("glpat-made-") && harness.fakePlatform.token("glpat-own")?.isRevoked == true)
       // Taken from the outbox before the rotation.
-      #expect(await FeedbackSender(access: elsewhere).send(taken) == .told(checkRunID: nil))
+      #expect(await FeedbackSender(access: elsewhere).send(taken) == .delivered(checkRunID: nil))
       #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == 1)
-      // Known to be good, and withdrawn since: somebody has stored another one.
+      // Known to be good, and revoked since: another one was stored.
       harness.fakePlatform.setToken(made, Self.revoked(harness.fakePlatform.token(made)))
       let newer = try Self.cipher.seal(Secret("glpat-new"), for: Samples.integrationID)
       _ = try await store.changeTokens(of: Samples.integrationID) { _ in StoredTokens(own: newer, metadata: nil) }
-      #expect(await FeedbackSender(access: here).send(taken) == .told(checkRunID: nil))
+      #expect(await FeedbackSender(access: here).send(taken) == .delivered(checkRunID: nil))
       #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == 1)
     }
   }

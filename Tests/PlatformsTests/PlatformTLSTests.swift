@@ -18,7 +18,7 @@ struct PlatformTLSTests {
       limits: RateLimits(), answers: AnswerCache(), trust: trust)
   }
 
-  @Test("a private authority is trusted where the setting names it, and the system's as well")
+  @Test("a private authority is trusted if the setting names it, and the system's as well")
   func privateAuthority() async throws {
     try await withTestCertificates { files in
       let server = try await TLSServer(

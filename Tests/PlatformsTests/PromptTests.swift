@@ -42,7 +42,7 @@ struct PromptTests {
 
   private static let previousHead = "fedcba9876543210fedcba9876543210fedcba98"
 
-  @Test("a review goes on from an earlier one only where its summary is there, and its commit is another")
+  @Test("a review goes on from an earlier one only if its summary is there, and its commit is another")
   func incremental() throws {
     var facts = Samples.facts()
     #expect(try !prompt(facts, previousHead: Self.previousHead).contains("An earlier review ended"))

@@ -68,7 +68,7 @@ struct JSONTests {
     _ = try JSONValue(json: Data(many.utf8), valueCountMax: .max)
   }
 
-  @Test("a type is read as Foundation reads it, and refused where it is refused")
+  @Test("a type is read as Foundation reads it, and refused if Foundation refuses it")
   func types() throws {
     struct Inner: Codable, Equatable {
       var numbers: [Int]

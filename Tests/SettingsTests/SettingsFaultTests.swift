@@ -153,7 +153,7 @@ struct SettingsFaultTests {
     try withFile("") { path in #expect(faults(file: path) == []) }
   }
 
-  @Test("a role is told everything that it lacks at once")
+  @Test("one message names everything that a role lacks")
   func require() throws {
     let settings = try Settings.load(
       flags: [:], environment: ["BATON_WORKER_URL": "http://w"], file: nil)
@@ -216,7 +216,7 @@ struct SettingsTableTests {
   func rendered() {
     #expect(Settings.markdownTable.split(separator: "\n").count == Settings.settingNames.count + 2)
     #expect(Settings.help.split(separator: "\n").count == Settings.settingNames.count)
-    #expect(Settings.markdownTable.contains("| `BATON_LEASE` | `15s` | a consumer without a heartbeat"))
+    #expect(Settings.markdownTable.contains("| `BATON_LEASE` | `15s` | heartbeat timeout: a consumer without a heartbeat"))
     for name in Settings.settingNames {
       #expect(Settings.markdownTable.contains("| `\(name.variable)` |") && Settings.help.contains(name.variable))
       #expect(!name.meaning.contains("|") && !name.meaning.isEmpty)

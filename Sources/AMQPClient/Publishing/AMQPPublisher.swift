@@ -56,7 +56,7 @@ public final class AMQPPublisher: Sendable {
 
   /// Publishes a message and waits for its outcome. Never throws.
   ///
-  /// Calls from many tasks share the connection: up to `PublishWindow` messages are in flight at once. Cancellation
+  /// Calls from many tasks share the connection: up to ``PublishWindow``'s messages and bytes are in flight at once. Cancellation
   /// does not end the wait, since it could not take a written message back.
   /// - Parameters:
   ///   - message: the message.
@@ -92,7 +92,7 @@ public final class AMQPPublisher: Sendable {
 
   /// Whether the broker takes no publishes at present (`connection.blocked`). RabbitMQ reports it only to connections that publish.
   public var isBlocked: Bool { queue.isBlocked }
-  /// Whether there is a connection that can publish.
+  /// Whether there is a connection. It stays true while only the channel is opened again, which is reported as `.lost`.
   public var isConnected: Bool { state.withLock { $0.connection != nil } }
   /// How often the connection was made again.
   public var reconnects: Int { state.withLock { max(0, $0.connects - 1) } }
@@ -166,7 +166,7 @@ public final class AMQPPublisher: Sendable {
     logger.log(
       level: state.withLock { $0.notice.failed("\(error)") } ? .warning : .debug, "publishing is interrupted",
       metadata: ["error": "\(error)", "next attempt in": "\(delay)"])
-    queue.explainAbsence("\(error)")
+    queue.setDelayReason("\(error)")
     eventSink.yield(.lost(error))
     return (try? await Task.sleep(for: delay)) != nil
   }
@@ -193,6 +193,7 @@ public final class AMQPPublisher: Sendable {
     let (isFirst, isOver) = state.withLock { state in
       defer { state.connection = connection }
       let isFirst = state.connects == 0
+      // Not nil if only the channel was lost: that is no new connection.
       if state.connection == nil { state.connects += 1 }
       return (isFirst, state.notice.worked())
     }

@@ -133,8 +133,8 @@ final class PublishQueue: Sendable {
     }
   }
 
-  /// Says why there is no connection, for the outcome of messages that time out.
-  func explainAbsence(_ reason: String) {
+  /// Stores why there is no connection, for the outcome of messages that time out.
+  func setDelayReason(_ reason: String) {
     state.withLock { state in
       if state.wake == nil { state.delayReason = "there is no connection to the broker (\(reason))" }
     }

@@ -63,8 +63,8 @@ public struct PublishWindow: Sendable, Hashable {
   /// At most this many bytes of bodies; a larger single body goes alone, when all before it is confirmed. While the broker does not
   /// read, that one may block the publisher's thread.
   public var byteMax = 1_048_576
-  /// A larger single body is refused with `.notSent`; RabbitMQ 3 takes 128 MiB unless `max_message_size` says otherwise, and
-  /// ends the channel where it is less.
+  /// A larger single body is refused with `.notSent`; RabbitMQ 3 takes 128 MiB unless `max_message_size` is lower, and then it
+  /// closes the channel.
   public var bodyByteMax = 134_217_728
   /// At most this many messages wait for the window or for a connection; one more is refused with `.notSent`.
   public var waitingMax = 10_000

@@ -15,7 +15,7 @@ struct CallbackAuthority: Sendable {
   let secrets: SecretList?
   let keys: [AuthKey]
 
-  /// - Throws: `HTTPFault`: 503 where nothing is configured to compare with, 401 where nothing sent is right.
+  /// - Throws: `HTTPFault`: 503 if nothing is configured to compare with, 401 if nothing sent is right.
   func grant(headers: HTTPFields, now: Date) throws(HTTPFault) -> Grant {
     guard secrets != nil || !keys.isEmpty else {
       throw HTTPFault(

@@ -22,7 +22,7 @@ struct DashboardRoutes: Sendable {
   /// A form has a token, or an owner's name, and a path.
   private static let formByteCountMax = 64 * 1_024
 
-  /// - Parameter worker: whose timeout bounds how long a review's page waits for it; nil where none is set.
+  /// - Parameter worker: whose timeout bounds how long a review's page waits for it; nil if none is set.
   init(
     store: ReviewStore, figures: LoadFigures, deadLetters: @escaping PeekDeadLetters, worker: WorkerClient?,
     access: AccessRule, link: LoginLink?, policy: WatchPolicy, logger: Logger

@@ -20,7 +20,7 @@ struct Caller: Sendable, Equatable {
   var actor: String
 }
 
-/// Who may use `/api` and the dashboard: the owner of a token, from wherever and through whatever.
+/// Who may use `/api` and the dashboard: the owner of a token, from every address and through every proxy.
 struct AccessRule: Sendable {
   /// `BATON_API_TOKEN`, or the one that this process has made.
   let tokens: SecretList

@@ -17,12 +17,12 @@ struct Call: Sendable {
   /// Who calls, on a route of `/api`.
   var caller: Caller?
 
-  /// The most bytes of a body, where a route has no limit of its own.
+  /// The most bytes of a body if a route has no limit of its own.
   static let bodyByteCountMax = 1 << 20
 
   /// The whole body.
   /// - Parameter time: how long it may take to arrive.
-  /// - Throws: `HTTPFault`: 413 where it is longer, 408 where it takes longer, 400 where it does not arrive.
+  /// - Throws: `HTTPFault`: 413 if it is longer, 408 if it takes longer, 400 if it does not arrive.
   func body(upTo byteCountMax: Int = bodyByteCountMax, within time: Duration = .seconds(30)) async throws -> Data {
     let isAnnounced = request.headers.contains(.contentLength)
     let announced = try announcedByteCount(upTo: byteCountMax)
@@ -44,7 +44,7 @@ struct Call: Sendable {
     return try read.get()
   }
 
-  /// How long the body says it is; where it does not say, as long as it may be.
+  /// The announced length of the body; without one, the longest that is allowed.
   /// - Throws: `HTTPFault` 413.
   func announcedByteCount(upTo byteCountMax: Int) throws -> Int {
     guard let length = request.headers[.contentLength].flatMap({ Int($0) }) else { return byteCountMax }
@@ -58,7 +58,7 @@ struct Call: Sendable {
   }
 
   /// The review's id in the path.
-  /// - Throws: `HTTPFault` 404 where it is no UUID: no review can have it.
+  /// - Throws: `HTTPFault` 404 if it is no UUID: no review can have it.
   func reviewID() throws -> UUID {
     guard let pathID, let id = UUID(uuidString: pathID) else {
       throw HTTPFault(.notFound, "no review has this id: expected a UUID, as in 0b1f9a52-6f5e-4d7c-9a43-5e1f0c6e2d11")

@@ -31,10 +31,10 @@ struct HTTPFault: Error, Sendable, Equatable {
     .json(status, Body(error: message, faults: faults), headers: headers)
   }
 
-  /// How many seconds a caller should wait when Postgres is away; the pool reconnects within five.
+  /// How many seconds a caller should wait when Postgres is unreachable; the pool reconnects within five.
   static let retryAfterSeconds = 5
 
-  /// Something this server needs is away for now.
+  /// Something that this server needs is unreachable for now.
   static func unavailable(_ message: String) -> HTTPFault {
     HTTPFault(.serviceUnavailable, message, headers: [.retryAfter: String(retryAfterSeconds)])
   }
@@ -94,7 +94,7 @@ extension HTTPFault {
 }
 
 extension HTTPFault {
-  /// Logs the error that this fault stands for, where it is ours and not the caller's: its answer tells him little.
+  /// Logs the error behind this fault if it is the server's and not the caller's: the answer has no details.
   func log(_ error: any Error, as message: Logger.Message, _ logger: Logger, _ metadata: Logger.Metadata) {
     guard status.kind == .serverError, !(error is HTTPFault) else { return }
     // PostgresError's description is safe to log; other errors are our own.

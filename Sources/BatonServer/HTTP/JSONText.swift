@@ -15,7 +15,7 @@ package enum JSONText {
 }
 
 extension Response {
-  /// A JSON answer, which nobody caches.
+  /// A JSON answer that is not cached.
   static func json(_ status: HTTPResponse.Status, _ value: some Encodable, headers: HTTPFields = [:]) -> Response {
     guard let text = try? JSONText.encode(value) else {
       return Response(status: .internalServerError)
@@ -23,7 +23,7 @@ extension Response {
     return .content(status, type: "application/json; charset=utf-8", ByteBuffer(bytes: text), headers: headers)
   }
 
-  /// An answer of any type, which nobody caches, and no browser takes for another type.
+  /// An answer of any type that is not cached, and that no browser takes for another type.
   static func content(
     _ status: HTTPResponse.Status, type: String, _ body: ByteBuffer, headers: HTTPFields = [:]
   ) -> Response {

@@ -8,13 +8,13 @@ internal import Telemetry
 /// and slowed.
 ///
 /// The log has one warning for an address and minute, and what was refused after it with the next one, or when the minute is over. After ten
-/// refusals within a minute an address has its log-ins refused without a look at them, until the minute is over. Bearer tokens are looked at
-/// all the same: applications behind one proxy have one address with those who guess, and nobody guesses sixteen bytes.
+/// refusals within a minute an address has its log-ins refused without a look at them, until the minute is over. Bearer tokens are
+/// still checked: applications behind one proxy share an address with those who guess, and sixteen bytes cannot be guessed.
 final class Refusals: Sendable {
   enum Kind: String, Sendable { case login = "log-in", bearer = "bearer token", webhook, callback }
 
-  /// Where a request comes from. Behind a proxy that is what the proxy says, but anybody can say so: then both count, the peer with more
-  /// patience.
+  /// Where a request comes from. Behind a proxy that is the address in its header, but any client can send the header: then both count,
+  /// the peer with a higher limit.
   struct Source: Hashable, Sendable {
     let peer: String
     /// The last address of `X-Forwarded-For`, which the nearest proxy has written.
@@ -85,7 +85,7 @@ final class Refusals: Sendable {
     }
   }
 
-  /// Counts a refusal, and logs it where it is the first of its minute.
+  /// Counts a refusal, and logs it if it is the first of its minute.
   func note(_ kind: Kind, from source: Source, now: ContinuousClock.Instant = .now) {
     let reports = entries.withLock { entries in
       var reports = Self.takeOld(&entries, now: now)
@@ -129,13 +129,13 @@ final class Refusals: Sendable {
     }
     metadata["kind"] = "\(kind.rawValue)"
     logger.warning(
-      "a request was refused: what it shows of its sender is missing or wrong; more of this address are counted for a minute",
+      "a request was refused: its token, secret or signature is missing or wrong; more of this address are counted for a minute",
       metadata: metadata)
   }
 }
 
 extension Refusals.Kind {
-  /// What was refused, where the answer says that its sender is not known; nil for an answer that says something else.
+  /// What was refused, if the answer says that its sender is not known; nil for other answers.
   init?(refusing path: BatonMetrics.HTTPRoute, _ headers: HTTPFields, status: HTTPResponse.Status) {
     guard status == .unauthorized else { return nil }
     switch path {

@@ -6,7 +6,7 @@ internal import Telemetry
 struct Route: Sendable {
   /// Who may call a route.
   enum Access: Sendable {
-    /// Anybody who reaches the port; the handler may have a rule of its own.
+    /// Every client that reaches the port; the handler may have a rule of its own.
     case open
     /// The bearer of a token of `BATON_API_TOKEN`; one of `BATON_READ_TOKEN` for what only reads.
     case api
@@ -80,7 +80,7 @@ struct RouteTable: Sendable {
     path.dropFirst(path.hasPrefix("/") ? 1 : 0).split(separator: "/", omittingEmptySubsequences: false)
   }
 
-  /// What stands at the template's name, empty where it has none; nil where the path is another.
+  /// What stands at the template's name, empty if it has none; nil if the path is another.
   private static func capture(_ template: [Substring], in segments: [Substring]) -> String? {
     guard template.count == segments.count else { return nil }
     var id = ""

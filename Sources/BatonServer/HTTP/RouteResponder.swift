@@ -71,7 +71,7 @@ struct RouteResponder: HTTPResponder {
       let list = allowed.map(\.rawValue).joined(separator: ", ")
       throw HTTPFault(.methodNotAllowed, "expected \(list) here", headers: [.allow: list])
     case .unknown:
-      throw HTTPFault(.notFound, "nothing is here: see the README for the routes")
+      throw HTTPFault(.notFound, "nothing is here: the routes are in /api/openapi.json and HTTPAPI.md")
     }
   }
 

@@ -25,6 +25,6 @@ package struct HealthServer: Service {
   }
 
   /// Serves until graceful shutdown or cancellation.
-  /// - Throws: ``ListenError`` where the address cannot be had.
+  /// - Throws: ``ListenError`` if the address cannot be had.
   package func run() async throws { try await listener.run() }
 }

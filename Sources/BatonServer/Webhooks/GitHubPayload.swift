@@ -21,7 +21,7 @@ struct GitHubPayload: Decodable, Sendable {
   struct Branch: Decodable, Sendable {
     var ref: JSONValue?
     var sha: JSONValue?
-    /// null where the fork has been deleted.
+    /// null if the fork has been deleted.
     var repo: Part<Repository>?
   }
 

@@ -93,7 +93,8 @@ package struct WebhookIntake: Service {
         try await prune()
         prunes = .now + Self.pruneInterval
       } onNewFailure: { error in
-        logger.error("cannot look for webhooks that were left behind", metadata: ["error": "\(error)"])
+        logger.error(
+          "cannot look for webhooks that were left behind; trying again later", metadata: ["error": "\(error)"])
       }
     }
   }

@@ -168,7 +168,7 @@ struct WebhookRoutes: Sendable {
   }
 
   private func take(_ delivery: WebhookDelivery, _ body: Data, _ source: WebhookSource) async throws -> Response {
-    // Faults are told to the sender, rather than stored for ever.
+    // The sender gets the faults in the answer; they are not stored.
     _ = try WebhookEvent(
       delivery.platform, delivery.event, payload: body, owner: source.owner, integrationID: source.integrationID)
     return Self.response(try await intake.take(delivery))
@@ -176,15 +176,15 @@ struct WebhookRoutes: Sendable {
 
   // MARK: What is common
 
-  /// What a delivery is known by: the integration, and what was signed. GitHub's own id is a header, and not signed: whoever has a body and
-  /// its signature could send it again under any other. The name is the integration's own, so that no owner can take another's.
+  /// What a delivery is known by: the integration, and what was signed. GitHub's own id is a header, and not signed: a sender with a body and
+  /// its signature could send it again under any other id. The name is the integration's own, so that no owner can take another's.
   private static func id(of body: Data, _ source: WebhookSource, _ sent: String? = nil) -> String {
     let digest = SHA256.hash(data: body).prefix(16).hexadecimal
     return ([source.integrationID.lowercase, sent].compactMap { $0 } + [digest]).joined(separator: "/")
   }
 
   /// GitLab's event id is the same for several hooks, and for events that follow from each other; its idempotency key is not sent
-  /// by all versions. Together with the integration and the body it is one delivery's. Whoever sends it has the token, and could sign anything.
+  /// by all versions. Together with the integration and the body it identifies one delivery. Its sender has the token, and could sign anything.
   private static func gitlabID(_ headers: HTTPFields, _ body: Data, _ source: WebhookSource) -> String {
     var ignored: [String] = []
     let sent = name(headers[.idempotencyKey] ?? headers[.gitlabEventID] ?? "-", "", &ignored) ?? "-"

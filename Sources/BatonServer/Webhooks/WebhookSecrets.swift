@@ -38,7 +38,7 @@ package struct WebhookSecrets: Sendable {
   /// - Parameters:
   ///   - isCommon: as ``isCommon(_:of:)`` says.
   ///   - source: the integration that the body names; what it says counts only once the signature is right.
-  /// - Throws: `HTTPFault`: 503 where there is nothing to compare with, 401 where the signature is wrong.
+  /// - Throws: `HTTPFault`: 503 if there is nothing to compare with, 401 if the signature is wrong.
   func checkGitHub(_ code: [UInt8], of body: Data, isCommon: Bool, from source: WebhookSource?) throws(HTTPFault) {
     if let own = try ownSecret(of: source) {
       guard Self.isCode(code, of: body, with: own) else { throw Self.wrongSignature }

@@ -122,7 +122,7 @@ extension Consumer {
   private func write(
     _ lease: Lease, _ trace: TraceContext, _ note: Note, _ statement: @Sendable () async throws -> ReviewStatus?
   ) async {
-    let written = await untilWritten("writing what became of a review", statement)
+    let written = await untilWritten("recording the outcome of a review", statement)
     let deliveries = hand.end(lease)
     switch written {
     case .some(let status?):

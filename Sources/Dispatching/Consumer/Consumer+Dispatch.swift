@@ -16,19 +16,20 @@ extension Consumer {
   private static let aloneDelay: Duration = .seconds(1)
   /// Until a review whose token needs a key that is not here is tried again.
   private static let keyDelay: Duration = .seconds(60)
-  /// A lease that is younger is as fresh as another look at the row would be.
+  /// If the lease is younger than this, the second look at the row is left out: the row was read just now.
   private static let freshness: Duration = .milliseconds(100)
-  /// What a look at the row may take before another one is due.
+  /// After waiting for permission to call for longer than this, the row is looked at again.
   private static let lookTime: Duration = .milliseconds(400)
 
-  /// Prepares and dispatches a leased review, writes what came of it, and settles its deliveries.
+  /// Prepares and dispatches a leased review, records the outcome, and settles its deliveries.
   func dispatch(_ leasedReview: LeasedReview, _ lease: Lease, _ trace: TraceContext) async {
     let leased = ContinuousClock.now
     var review = leasedReview
     if review.unclearStarts > 0, let ending = await askFirst(lease, &review) {
       return await conclude(ending, review, lease, trace)
     }
-    // Nobody waits for a suspect with a lease in hand: if it kills this process, all who have one pay for it.
+    // If a review is about to be prepared alone, this lease is handed back instead of held: if that review kills the process, every lease
+    // that is held here counts as a loss.
     guard !gate.isWantedAlone else {
       return await conclude(
         .postponed("another review is prepared alone here", Self.aloneDelay), review, lease, trace)
@@ -51,7 +52,7 @@ extension Consumer {
   enum Ending: Sendable {
     /// The worker has it.
     case dispatched(agentVersion: String?, report: RunReport?, prepared: ContinuousClock.Instant)
-    /// Cancelled, or somebody else's by now: the row says what is next.
+    /// Cancelled, or leased by another consumer by now: the row says what is next.
     case overtaken
     case postponed(String, Duration)
     case retry(String)
@@ -78,7 +79,7 @@ extension Consumer {
     guard .now - leased < policy.callableTime else {
       return .postponed("its lease would end while the worker is called", outageDelay())
     }
-    // The leave may have been long in coming, while another review probed the worker.
+    // Waiting for permission to call may have taken long, while another review probed the worker.
     if .now - prepared > Self.freshness + Self.lookTime, await !isStillWanted(lease) { return .overtaken }
     return await call(payload, lease, trace, prepared: prepared)
   }
@@ -153,6 +154,7 @@ extension Consumer {
       circuit.failed(reason: message)
       return .postponed("the worker asks for it again: \(message)", outageDelay())
     case .refused(let message):
+      // A refusal proves that the worker is up.
       circuit.succeeded()
       return .failed(.workerRejected, message)
     case .ambiguous(let message, let isAnswer):
@@ -178,8 +180,7 @@ extension Consumer {
     case .known(let run) where run.attempt == lease.attempt: return Self.dispatched(run, prepared)
     case .known: return .unclear("\(message); the worker has another attempt", isCounted: true)
     case .unknown(let isProven):
-      // An answer that is neither yes nor no is the start's own failure: a worker that gives it each time is not asked without end.
-      // Silence is not.
+      // An unclear answer counts as a failed attempt, so that a broken worker exhausts the attempts. No answer does not count.
       return .unclear(
         "\(message); the worker does not know the review" + (isProven ? "" : ", as far as it can be asked"),
         isCounted: isProven || isAnswer)
@@ -234,7 +235,7 @@ extension Consumer {
   }
 
   /// A start that is answered with a later state than queued counts as a callback. An end is asked for once more, because the
-  /// answer of a start lacks what only the end tells: what was used up, and what was found.
+  /// answer of a start lacks the usage and the result of the gate.
   private func report(_ response: StartResponse, _ lease: Lease) async -> RunReport? {
     let status = response.status.reviewStatus
     guard status != .queued else { return nil }
@@ -256,14 +257,14 @@ extension Consumer {
     policy.retry.base / 2 + policy.retry.delay(attempt: 1)
   }
 
-  /// How long to stay away from a worker that is out; nil while it is not.
+  /// How long not to call a worker that is out; nil while it is not.
   private func workerIsOut() -> Duration? {
     guard case .open = circuit.state, let openFor = circuit.openFor else { return nil }
     return openFor + outageDelay()
   }
 
-  /// Waits for the leave to call: while another review probes the worker, its outcome decides.
-  /// - Returns: nil with the leave; otherwise how long to stay away.
+  /// Waits for permission to call: while another review probes the worker, its outcome decides.
+  /// - Returns: nil with the permission; otherwise how long to stay away.
   private func waitForAdmission() async -> Duration? {
     let deadline = ContinuousClock.now + policy.workerTimeout
     while true {

@@ -119,7 +119,7 @@ package struct Consumer: Service {
   /// Why the worker cannot be called, for `/readyz`; nil if it can.
   package var workerFault: String? { circuit.openFor == nil ? nil : outageReason }
 
-  /// Consumes until the service is shut down, then drains: what is in hand is finished, or handed back when
+  /// Consumes until the service is shut down, then drains: what is in flight is finished, or handed back when
   /// BATON_DRAIN_TIMEOUT is over.
   package func run() async throws {
     // Before the first delivery, so that a process with a wrong key takes none.
@@ -149,7 +149,7 @@ package struct Consumer: Service {
     }
   }
 
-  /// Stops taking deliveries; what is in hand goes on.
+  /// Stops taking deliveries; what is in flight continues.
   private func drain() async {
     let start = ContinuousClock.now
     logger.notice("draining", metadata: ["in_flight": "\(hand.count)"])
@@ -160,7 +160,7 @@ package struct Consumer: Service {
     let preparing = max(policy.drainTimeout - policy.workerTimeout - .seconds(1), policy.drainTimeout / 2)
     try? await Task.sleep(until: start + preparing)
     hand.interruptAll()
-    // And for writing what became of those that the worker has not answered by then.
+    // And for recording the outcome of those that the worker has not answered by then.
     try? await Task.sleep(until: start + policy.drainTimeout - min(.seconds(1), policy.drainTimeout / 4))
     hand.giveUpCalls()
   }

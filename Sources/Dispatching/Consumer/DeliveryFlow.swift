@@ -23,7 +23,7 @@ final class DeliveryFlow: Sendable {
 
   /// Seconds between looks at the queue. Two silent looks make it ten seconds until the channel is rebuilt.
   private static let lookInterval = 5
-  /// For how long Postgres may be away before all deliveries are given back.
+  /// For how long Postgres may be unreachable before all deliveries are handed back.
   private static let outageMax: Duration = .seconds(60)
 
   private let state = Mutex(State())
@@ -42,7 +42,7 @@ final class DeliveryFlow: Sendable {
   /// What is wrong with the flow; nil where nothing is.
   var fault: String? {
     let (silentLooks, pause) = state.withLock { ($0.silentLooks, $0.pause) }
-    if pause == .databaseAway { return "deliveries were given back while Postgres is away" }
+    if pause == .databaseAway { return "deliveries were handed back while Postgres is unreachable" }
     if silentLooks > 0 { return "connected, but nothing is delivered although messages are ready" }
     return source.isConnected || pause != nil ? nil : "there is no connection to the broker"
   }
@@ -50,7 +50,7 @@ final class DeliveryFlow: Sendable {
   /// Whether this process is shutting down.
   var isDraining: Bool { drainDeadline != nil }
 
-  /// Until when what is in hand has to end; nil while this process is not shutting down.
+  /// Until when what is in flight has to end; nil while this process is not shutting down.
   var drainDeadline: ContinuousClock.Instant? { state.withLock { $0.drainDeadline } }
 
   func received() { state.withLock { $0.receivedSinceLook += 1 } }
@@ -67,7 +67,7 @@ final class DeliveryFlow: Sendable {
     let pause = state.withLock { $0.pause }
     switch pause {
     case _ where pause != .databaseAway && outage.map({ $0 > Self.outageMax }) ?? false:
-      logger.error("Postgres has been away for a minute: all deliveries go back to the broker")
+      logger.error("Postgres has been unreachable for a minute: all deliveries go back to the broker")
       set(.databaseAway)
       await source.stopConsuming(endsDeliveries: false)
       source.rebuildChannel()

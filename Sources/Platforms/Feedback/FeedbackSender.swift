@@ -1,9 +1,9 @@
 internal import Primitives
 package import Reviews
 
-/// Tells pull requests how their reviews stand: reactions, and checks for gates.
+/// Shows on pull requests how their reviews stand: reactions, and checks for gates.
 ///
-/// Telling something twice changes nothing, so that whoever does not know whether it was told tells it again.
+/// Sending something twice changes nothing, so that feedback whose outcome is unknown is sent again.
 package struct FeedbackSender: Sendable {
   private let github: GitHubFeedback
   private let gitlab: GitLabFeedback
@@ -13,16 +13,16 @@ package struct FeedbackSender: Sendable {
     gitlab = GitLabFeedback(api: access.gitlab)
   }
 
-  /// Tells one thing. At most four calls, each within the settings' `callTimeout`; a GitLab token that has to be looked at or
+  /// Sends one piece of feedback. At most four calls, each within the settings' `callTimeout`; a GitLab token that has to be checked or
   /// renewed takes some more.
   package func send(_ feedback: PullRequestFeedback) async -> FeedbackAnswer {
     if feedback.integration.isRevoked { return .refused("the integration was revoked, or is gone") }
     do {
       switch feedback.platform {
-      case .github: return .told(checkRunID: try await github.tell(feedback))
+      case .github: return .delivered(checkRunID: try await github.tell(feedback))
       case .gitlab:
         try await gitlab.tell(feedback)
-        return .told(checkRunID: nil)
+        return .delivered(checkRunID: nil)
       }
     } catch {
       return FeedbackAnswer(error)
@@ -30,7 +30,7 @@ package struct FeedbackSender: Sendable {
   }
 }
 
-/// Why something could not be told.
+/// Why feedback could not be delivered.
 enum FeedbackFault: Error, Sendable {
   case call(APIFault)
   /// It may go better later.

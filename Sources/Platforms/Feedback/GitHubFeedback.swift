@@ -60,7 +60,7 @@ struct GitHubFeedback: Sendable {
         integration.tokenCiphertext == nil ? integration.installationId.map(InstallationTokens.account) : nil
       let caller = GitHubSource.caller(token, account: account)
       guard feedback.subject == .gate else {
-        // 201, or 200 where this app has reacted so before.
+        // 201, or 200 if this app has reacted so before.
         _ = try await client.post(
           "\(repository)/issues/\(feedback.prNumber)/reactions", as: caller, ["content": feedback.subject.rawValue])
         return nil

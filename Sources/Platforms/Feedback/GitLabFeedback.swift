@@ -66,7 +66,7 @@ struct GitLabFeedback: Sendable {
     do {
       _ = try await project.client.post(path, as: caller, emoji)
     } catch .missing {
-      // GitLab also says 404 where this user has awarded it before.
+      // GitLab also says 404 if this user has awarded it before.
       let answer = try await project.client.get("\(path)?per_page=100", as: caller)
       let known = try APIClient.decode([KnownEmoji].self, from: answer.body)
       guard known.contains(where: { $0.name == emoji.name }) else { throw .missing }

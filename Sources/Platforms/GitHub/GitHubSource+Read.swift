@@ -8,7 +8,7 @@ extension GitHubSource {
 
   /// A pull request and its comments, all asked for at once.
   ///
-  /// The comments are a help, not a condition: where they cannot be read, the agent is told so. Only a rate limit also
+  /// The comments are a help, not a condition: if they cannot be read, the prompt says so. Only a rate limit also
   /// stops the review, as the agent would run into it next.
   func read(
     _ review: LeasedReview, _ access: Access, token: Secret?, account: String? = nil, hint: String = ""
@@ -47,7 +47,7 @@ extension GitHubSource {
     }
   }
 
-  /// Our newest comment that carries the marker. Anybody can write the marker; only our app writes as our app.
+  /// Our newest comment that carries the marker. Everyone can write the marker; only our app writes as our app.
   private func summary(
     _ review: LeasedReview, _ access: Access, _ caller: APICaller
   ) async -> Result<SummaryComment, APIFault> {

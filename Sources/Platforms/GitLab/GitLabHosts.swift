@@ -9,7 +9,7 @@ package struct GitLabHosts: Sendable, Equatable {
   /// - Parameter hosts: `gitlab.com`, which allows every port of it, or `gitlab.example.com:8443`, which allows one.
   package init(_ hosts: [String]) { entries = Set(hosts.map { $0.lowercased() }) }
 
-  /// Why an instance may not be called, and what to do. The address itself is not quoted where it may hold a password.
+  /// Why an instance may not be called, and what to do. The address itself is not quoted if it may hold a password.
   package enum Fault: Error, Sendable, Equatable, CustomStringConvertible {
     case noAddress
     case notAllowed(authority: String, allowed: String)
@@ -29,7 +29,7 @@ package struct GitLabHosts: Sendable, Equatable {
     }
   }
 
-  /// The instance at an address, where it may be called: an allowed host, by TLS or on this machine.
+  /// The instance at an address if it may be called: an allowed host, by TLS or on this machine.
   /// - Parameter address: with or without a path.
   package func instance(at address: String) throws(Fault) -> GitLabInstance {
     guard let base = APIBase(address) else { throw .noAddress }
@@ -57,7 +57,7 @@ package struct GitLabHosts: Sendable, Equatable {
   }
 }
 
-/// A GitLab instance that may be called. ``GitLabHosts`` alone makes one, so that whoever holds it need not check.
+/// A GitLab instance that may be called. Only ``GitLabHosts`` makes one, so that its holder need not check.
 package struct GitLabInstance: Sendable, Equatable {
   /// Its address, without `/api/v4`.
   let base: APIBase

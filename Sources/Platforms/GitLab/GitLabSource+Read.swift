@@ -42,7 +42,7 @@ extension GitLabSource {
     let path: String
     let caller: APICaller
     let hasToken: Bool
-    /// The token's user; nil without a token, or where GitLab does not say.
+    /// The token's user; nil without a token, or if GitLab does not say.
     let userID: Int64?
 
     init(_ review: LeasedReview, _ project: GitLabProject, _ grant: GitLabTokens.Grant?) {
@@ -131,7 +131,7 @@ extension GitLabSource {
 }
 
 extension GitLabWire.Note {
-  /// Whether it carries the marker, and a given user wrote it; nil for anybody.
+  /// Whether it carries the marker, and a given user wrote it; nil for any user.
   fileprivate func isSummary(of userID: Int64?) -> Bool {
     system != true && (userID == nil || author?.id == userID) && body?.contains(SummaryComment.marker) == true
   }

@@ -24,7 +24,7 @@ struct Prompt {
     }.joined(separator: "\n\n") + "\n"
   }
 
-  /// Which form a part of the template takes; nil where it does not apply.
+  /// Which form a part of the template takes; nil if it does not apply.
   private func variant(of part: String) -> String? {
     switch part {
     case "style": "style.\(configuration.style.rawValue)"

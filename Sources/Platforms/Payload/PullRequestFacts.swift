@@ -15,7 +15,7 @@ struct PullRequestFacts: Sendable, Equatable {
   /// GitLab's three commits of a comment's position; nil for GitHub.
   var diffRefs: DiffRefs?
   var summary: SummaryComment
-  /// nil where the comments could not be read.
+  /// nil if the comments could not be read.
   var inlineComments: InlineComments?
 
   struct DiffRefs: Sendable, Equatable {

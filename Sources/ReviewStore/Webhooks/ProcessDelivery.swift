@@ -11,7 +11,7 @@ extension ReviewStore {
     SELECT d.event, d.payload::text AS payload, i.id AS integration_id, d.traceparent, i.owner_type, i.owner_id,
            i.revoked_at IS NOT NULL AS is_revoked, \(Fragment.boundedConfig("c"))
       FROM webhook_deliveries d
-      -- A delivery that somebody else has stored names none: GitHub's say themselves whose they are.
+      -- A delivery that another program has stored names none: the payload of GitHub's names the installation.
       LEFT JOIN platform_integrations i ON i.id = COALESCE(d.integration_id, (
         SELECT w.id FROM \(Fragment.integration("w", ofInstallation: "d.payload #>> '{installation,id}'"))
          WHERE d.platform = 'github'))
@@ -44,8 +44,8 @@ extension ReviewStore {
     "lock_pull_request",
     "/* baton:lock_pull_request */ SELECT pg_advisory_xact_lock(hashtextextended($1, 1111577422))")
 
-  /// Processes a stored delivery: what it does, and that it was done, are one transaction, so that it happens once, whoever
-  /// tries it, and after a crash too.
+  /// Processes a stored delivery: what it does, and that it was done, are one transaction, so that it happens once, by
+  /// whichever process, and after a crash too.
   /// - Parameters:
   ///   - patience: how long to wait for another event of the same pull request.
   ///   - judge: what the delivery means.

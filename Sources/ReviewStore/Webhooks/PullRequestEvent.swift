@@ -59,7 +59,7 @@ package struct PullRequestPush: Sendable, Equatable {
   }
 }
 
-/// What came of a delivery.
+/// The outcome of a delivery.
 package enum DeliveryOutcome: Sendable, Equatable {
   /// A review is pending because of it.
   case pending(UUID, attempt: Int, TraceContext)
@@ -67,7 +67,7 @@ package enum DeliveryOutcome: Sendable, Equatable {
   case unchanged(String, UUID?)
   /// Reviews were cancelled because the pull request was closed.
   case cancelled(Int)
-  /// It was processed before, or somebody else is doing it now.
+  /// It was processed before, or another process is doing it now.
   case repeated
 
   /// For `webhook_deliveries.outcome`.
@@ -118,7 +118,7 @@ enum PushDecision: Sendable, Equatable {
     case .pending, .queued, .running: self = .keep(same.id, "this commit's review is \(same.status.rawValue)")
     case .completed: self = .keep(same.id, "this commit has been reviewed")
     case .failed:
-      // The event that began it, once more, is no wish for another attempt, whoever sends it and under whatever name.
+      // A repetition of the event that began it, under any delivery id, does not ask for another attempt.
       let isNews = same.updatedAt.map { updatedAt > $0 } ?? true
       self = isNews ? .restart(same.id) : .keep(same.id, "this commit's review has failed, and this event came before")
     case .cancelled:

@@ -81,7 +81,7 @@ extension ReviewStore {
     ON CONFLICT DO NOTHING
     """)
 
-  /// Cancels reviews that are locked; the worker is told through the outbox.
+  /// Cancels reviews that are locked; the outbox notifies the worker.
   func cancel(_ ids: [UUID], code: ErrorCode, reason: String, on connection: PostgresConnection) async throws {
     guard !ids.isEmpty else { return }
     _ = try await connection.query(Self.cancelRelated, [ids, code.rawValue, reason])

@@ -14,7 +14,7 @@ package struct WebhookDelivery: Sendable, Equatable {
   /// The body: JSON.
   package var payload: String
   package var integrationID: UUID
-  /// That of the request: becomes the review's, whoever processes the delivery.
+  /// That of the request: becomes the review's, whichever process handles the delivery.
   package var trace: TraceContext
 
   package init(
@@ -34,7 +34,7 @@ package struct WebhookDelivery: Sendable, Equatable {
 package struct WebhookSource: Sendable, Equatable {
   package var integrationID: UUID
   package var owner: Owner
-  /// Its own secret; where there is one, no other counts.
+  /// Its own secret; if there is one, no other counts.
   package var secretCiphertext: [UInt8]?
 
   init(_ row: PostgresRow) throws {
@@ -99,7 +99,7 @@ extension ReviewStore {
      WHERE i.platform = 'gitlab' AND i.id = $1
     """)
 
-  /// A GitLab integration; nil where it is unknown.
+  /// A GitLab integration; nil if it is unknown.
   package func webhookSource(integration: UUID) async throws -> WebhookSource? {
     try await pool.query(Self.webhookIntegration, [integration]).first.map { try WebhookSource($0) }
   }
@@ -119,7 +119,7 @@ extension ReviewStore {
     """)
 
   /// Stores a delivery before anything else is done with it.
-  /// - Returns: false where it is stored already.
+  /// - Returns: false if it is stored already.
   package func store(_ delivery: WebhookDelivery) async throws -> Bool {
     try await pool.query(
       Self.storeDelivery,
@@ -141,7 +141,7 @@ extension ReviewStore {
      LIMIT $1
     """)
 
-  /// Deliveries that nobody has processed in time, the longest waiting first.
+  /// Deliveries that were not processed in time, the longest waiting first.
   package func dueDeliveries(limit: Int) async throws -> [(platform: Platform, id: String)] {
     decodeEach(try await pool.query(Self.dueDeliveries, [Int32(limit)]), "webhook delivery") { row in
       (try row.choice("platform", as: Platform.self), try row.decode("delivery_id", as: String.self))

@@ -11,7 +11,7 @@ struct CancelCommand: AsyncParsableCommand {
     commandName: "cancel",
     abstract: "Cancels reviews that have not ended.",
     discussion: """
-      The row is changed at once; a worker that runs the review is told, as often as it takes.
+      The row is changed at once; a worker that runs the review is notified until it confirms.
 
       EXAMPLES:
         baton cancel 0b6e6c1e-6f0e-4c39-9d0a-3c1f5a1f7a11

@@ -102,7 +102,7 @@ extension [DeadLetter] {
 struct DeadPurgeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "purge",
-    abstract: "Deletes all dead letters, for ever.",
+    abstract: "Deletes all dead letters; they cannot be restored.",
     discussion: """
       EXAMPLES:
         baton dead purge

@@ -20,7 +20,7 @@ struct QueueCommand: AsyncParsableCommand {
 
       With --json, what GET /api/stats answers: {"queue": {"name", "ready", "unacknowledged", "consumers", "dead"}, \
       "reviews": {"pending", "queued", "running", "completed", "failed", "cancelled"}, "held", "oldestPendingSeconds", \
-      "oldestQueuedSeconds"}; held are the pending reviews that are available at infinity, so never due; ages are null where nothing waits, queue where the broker cannot be reached (exit status 69).
+      "oldestQueuedSeconds"}; held are the pending reviews that are available at infinity, so never due; ages are null if nothing waits, queue if the broker cannot be reached (exit status 69).
       """)
 
   @Option(

@@ -6,7 +6,7 @@ internal import Reviews
 internal import Sandbox
 internal import WorkerAPI
 
-/// `baton sandbox-agent`: what `baton up --sandbox` runs for each review. Hidden, as it is nobody else's.
+/// `baton sandbox-agent`: what `baton up --sandbox` runs for each review. Hidden, as it has no other use.
 struct SandboxAgentCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sandbox-agent", abstract: "Reviews the pull request of the start on standard input, by rules.",

@@ -49,7 +49,7 @@ struct ServeCommand: AsyncParsableCommand {
     if let worker = try process.workerClient() {
       services.append(process.cancelDelivery(to: worker, wakeup: session.outboxWakeup))
     } else {
-      logger.notice("BATON_WORKER_URL is not set: this process tells no worker of cancels")
+      logger.notice("BATON_WORKER_URL is not set: this process sends no cancels to a worker; the reaper does")
     }
     services.append(try process.server())
     try await process.run(services)

@@ -109,7 +109,7 @@ struct UpCommand: AsyncParsableCommand {
     try await process.run(services)
   }
 
-  /// A port of the loopback interface that nobody uses now.
+  /// A free port of the loopback interface.
   private func freePort() throws -> Int {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     guard descriptor >= 0 else { throw Failure(.failed, "no socket can be had (errno \(errno))") }

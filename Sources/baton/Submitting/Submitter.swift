@@ -3,7 +3,7 @@ internal import PostgresClient
 internal import ReviewStore
 internal import Reviews
 
-/// Submits reviews in batches and keeps count of what became of them.
+/// Submits reviews in batches and counts the outcomes.
 struct Submitter {
   /// A review that is in the database now.
   struct Submitted: Sendable {

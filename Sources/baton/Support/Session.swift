@@ -9,7 +9,7 @@ internal import Telemetry
 /// What a one-shot command works with: its settings, and connections that last for one body.
 struct Session: Sendable {
   let settings: Settings
-  /// For the connections: errors only, unless somebody has set the level, as what they fail with ends the command.
+  /// For the connections: errors only, unless the level is set, as what they fail with ends the command.
   let logger: Logger
   private let name: String
 

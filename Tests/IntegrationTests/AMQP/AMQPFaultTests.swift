@@ -99,7 +99,7 @@ struct AMQPFaultTests {
     try await withPublisher(topology, broker.configuration("publisher")) { publisher in
       #expect(await publisher.publish(publications(1, to: name)) == [.confirmed])
       try await broker.control("set_vm_memory_high_watermark", "0")
-      // RabbitMQ tells only who publishes.
+      // RabbitMQ notifies only connections that have published.
       let first = Task { await publisher.publish(publications(1, from: 1, to: name), timeout: .seconds(60)) }
       try await eventually("the broker to block") { publisher.isBlocked }
       let late = await publisher.publish(publications(1, from: 2, to: name), timeout: .milliseconds(50))

@@ -56,7 +56,7 @@ struct AMQPTLSTests {
     }
   }
 
-  @Test("an IP address is accepted where the certificate has it, also by another name for it in the URL")
+  @Test("an IP address is accepted if the certificate has it, also by another name for it in the URL")
   func addresses() async throws {
     for query in ["", "?server_name_indication=localhost"] {
       try await withAMQPConnection(configuration(host: "127.0.0.1", query: query)) { _ in }

@@ -62,7 +62,7 @@ struct GitLabWebhookTests {
     }
   }
 
-  @Test("updates count where they bring new commits or end a draft; drafts wait; closing and merging cancel")
+  @Test("updates count if they bring new commits or end a draft; drafts wait; closing and merging cancel")
   func actions() async throws {
     try await withServerStack { stack in
       let id = try await stack.addGitLab()
@@ -91,7 +91,7 @@ struct GitLabWebhookTests {
     }
   }
 
-  @Test("other events, and faulty ones, are told apart")
+  @Test("other events are distinguished from faulty ones")
   func others() async throws {
     try await withServerStack { stack in
       let id = try await stack.addGitLab()

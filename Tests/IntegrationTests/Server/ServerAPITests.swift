@@ -73,7 +73,7 @@ struct ServerAPITests {
     }
   }
 
-  @Test("cancel and retry answer 202 where the status allows it, 409 where not, 404 for what is not there")
+  @Test("cancel and retry answer 202 if the status allows it, 409 if not, 404 for what is not there")
   func operate() async throws {
     try await withServerStack { stack in
       let id = try await stack.submit("abcdef1")

@@ -280,7 +280,7 @@ struct ServerWebhookTests {
     }
   }
 
-  @Test("what is stored and not processed, because its receiver has died, is processed once by whoever finds it")
+  @Test("a stored delivery whose receiver has died is processed once by the server that finds it")
   func leftBehind() async throws {
     try await withServerStack { stack in
       let integration = try await stack.addGitHub()
@@ -310,7 +310,7 @@ struct ServerWebhookTests {
     }
   }
 
-  @Test("a delivery that somebody else has stored, with what the table asks for, is processed")
+  @Test("a delivery that another program has stored, with what the table asks for, is processed")
   func foreign() async throws {
     try await withServerStack { stack in
       try await stack.addGitHub()
@@ -326,7 +326,7 @@ struct ServerWebhookTests {
     }
   }
 
-  @Test("a delivery that has to wait for another of its pull request is answered all the same, and processed later")
+  @Test("a delivery that has to wait for another of its pull request is answered at once, and processed later")
   func waiting() async throws {
     try await withServerStack { stack in
       try await stack.addGitHub()

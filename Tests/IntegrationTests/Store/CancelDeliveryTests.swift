@@ -124,7 +124,7 @@ struct CancelDeliveryTests {
       let running = Task { try await delivery.run() }
       let ids = try await Self.cancelled(1, test)
       if isWoken { wakeup.wake() }
-      try await eventually("the worker is told") { worker.cancels.map(\.reviewID) == ids }
+      try await eventually("the worker is notified") { worker.cancels.map(\.reviewID) == ids }
       running.cancel()
       try await running.value
     }

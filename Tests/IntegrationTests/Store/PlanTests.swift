@@ -53,7 +53,7 @@ struct PlanTests {
 
   private static let pullRequest = "code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"
 
-  /// What the planner was last told about the table.
+  /// What the planner's last statistics say about the table.
   enum Moment: String, CaseIterable, Sendable {
     case nothingQueued = "with statistics from when nothing was pending or queued"
     case fullQueue = "with statistics from when thousands were pending and queued"

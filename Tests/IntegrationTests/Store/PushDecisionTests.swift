@@ -42,7 +42,7 @@ struct PushDecisionTests {
     }
   }
 
-  @Test("a failed review starts again; a cancelled one where it was not a person who did it; no other does")
+  @Test("a failed review starts again; a cancelled one if it was not a person who did it; no other does")
   func restart() {
     #expect(decide(nil) == .insert)
     for code in ErrorCode.allCases {

@@ -81,6 +81,6 @@ struct EventStream: Sendable {
 }
 
 extension HTTPField.Name {
-  /// Tells nginx not to hold the stream back.
+  /// Asks nginx not to buffer the stream.
   static let accelBuffering = HTTPField.Name(known: "X-Accel-Buffering")
 }

@@ -24,14 +24,14 @@ struct Page: Sendable {
 
   var title: String
   var place: Place = .none
-  /// What the script subscribes to; empty where the page does not change.
+  /// What the script subscribes to; empty if the page does not change.
   var live = ""
   /// Its own address: where a button leads back to without the script.
   var path = "/"
-  /// The database's time when the page was made; nil where it could not be asked.
+  /// The database's time when the page was made; nil if it could not be asked.
   var now: Timestamp?
   var body: HTML
-  /// Who looks at it; nil for somebody who is not signed in, whose page has no buttons.
+  /// Who looks at it; nil for a visitor who is not signed in, whose page has no buttons.
   var visitor: Visitor?
 
   /// No script, style, image or connection but this server's own; nothing inline; no frame around it.

@@ -166,14 +166,14 @@ struct OverviewPage: Sendable {
       <tr class="\(holder.isDead ? "dead" : "")"><th scope="row">\(holder.role)</th>\
       <td>\(holder.host) <small>\(holder.processID)</small></td>\
       <td>\(holder.isDead ? "<span class=\"tag bad\">dead</span>" : "<span class=\"tag\">alive</span>" as HTML)</td>\
-      <td class="number" data-label="In hand">\(Reading.grouped(holder.inFlight))</td>\
+      <td class="number" data-label="In flight">\(Reading.grouped(holder.inFlight))</td>\
       <td data-label="Up since">\(HTML.time(holder.startedAt))</td></tr>
       """
     }
     return """
       <h2>Processes</h2>
       <table class="processes"><thead><tr><th scope="col">Role</th><th scope="col">Host, process</th><th scope="col">State</th>\
-      <th scope="col" class="number">In hand</th><th scope="col">Up since</th></tr></thead><tbody>\(rows)</tbody></table>
+      <th scope="col" class="number">In flight</th><th scope="col">Up since</th></tr></thead><tbody>\(rows)</tbody></table>
       """
   }
 }

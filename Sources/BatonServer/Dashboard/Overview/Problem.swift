@@ -43,7 +43,7 @@ struct Problem: Sendable, Equatable {
 }
 
 extension Overview {
-  /// A producer claims within its poll's interval; a minute without a claim alone is not late.
+  /// A producer claims after its poll interval (5 s) at the latest. Without a claim for this long, something is wrong.
   private static let claimGrace = Duration.seconds(30)
   /// So many of the last minutes decide whether reviews are failing now.
   private static let failureMinutes = 10
@@ -61,7 +61,8 @@ extension Overview {
     guard queue == nil else { return nil }
     return Problem(
       grade: .bad, title: "The broker cannot be reached",
-      advice: "Nothing is dispatched meanwhile, and nothing is lost. <a href=\"/readyz\">Readiness</a> of this process."
+      advice:
+        "Until it is back, nothing is dispatched and nothing is lost. <a href=\"/readyz\">Readiness</a> of this process."
     )
   }
 
@@ -69,7 +70,7 @@ extension Overview {
     guard queue?.consumers == 0, !blockReason.contains(where: { $0.reason == .unconsumed }) else { return nil }
     return Problem(
       grade: .warning, title: "There is no consumer",
-      advice: "Nothing waits for one yet. \(BlockReason.unconsumed.advice)")
+      advice: "No ticket waits for one yet. Start <code>baton consume</code>.")
   }
 
   private var deadProblem: Problem? {
@@ -96,12 +97,12 @@ extension Overview {
 
   private var feedbackProblem: Problem? {
     guard let givenUp else { return nil }
-    let whose = givenUp.reviewCount == 1 ? "its review" : "their reviews"
     return Problem(
-      grade: .warning, title: "\(Reading.count(givenUp.reviewCount, "pull request")) could not be told of \(whose)",
+      grade: .warning,
+      title: "Feedback could not be delivered to \(Reading.count(givenUp.reviewCount, "pull request"))",
       time: givenUp.lastAt,
       advice: """
-        The reviews themselves go on, but a check that is not told may hold up a merge. The newest error: \
+        The reviews themselves go on, but a check without its result may block a merge. The newest error: \
         \(HTML.foreign(givenUp.lastError ?? "none"))
         """, links: givenUp.examples.map { HTML.link(to: $0) })
   }
@@ -167,6 +168,7 @@ extension Overview {
   }
 
   private func blockProblem(_ group: HeldUpReviews) -> Problem {
+    // `blockReason` never has those of the last case.
     var problem = Problem(
       grade: .warning, title: "", time: group.since, advice: group.reason.advice,
       links: group.examples.map { HTML.link(to: $0) })
@@ -197,11 +199,11 @@ extension BlockReason {
     case .limit: "Its owner has as many reviews under way as it may."
     case .unclaimed: "It is due. A producer claims it next: is <code>baton produce</code> running?"
     case .unconsumed:
-      "Start <code>baton consume</code>; where it runs, its log and its <code>/readyz</code> say why it takes nothing."
+      "Start <code>baton consume</code>. If it runs, its log and its <code>/readyz</code> say why it takes nothing."
     case .silent:
-      "The reaper asks the worker about it. Look at the worker's log where it stays; cancelling frees the slot."
+      "The reaper asks the worker about it. If this stays, look at the worker's log; cancelling frees the slot."
     case .unpublished, .leaseExpired, .lost, .stale:
-      "The reaper publishes it again at its next pass. Where this stays, is <code>baton reap</code> running?"
+      "The reaper publishes it again at its next pass. If this stays, check that <code>baton reap</code> runs."
     }
   }
 
