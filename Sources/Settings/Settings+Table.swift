@@ -19,7 +19,7 @@ extension Settings {
       key: $0.key, default: $0.defaultNote ?? $0.defaultText ?? "—", meaning: $0.meaning, isSecret: $0.isSecret)
   }
 
-  /// The README's table of settings.
+  /// The table of the page `Settings.md`.
   package static var markdownTable: String {
     let rows = settingNames.map {
       "| `\($0.variable)` | \($0.default == "—" ? "—" : "`\($0.default)`") | \($0.meaning) |"

@@ -216,7 +216,8 @@ struct SettingsTableTests {
   func rendered() {
     #expect(Settings.markdownTable.split(separator: "\n").count == Settings.settingNames.count + 2)
     #expect(Settings.help.split(separator: "\n").count == Settings.settingNames.count)
-    #expect(Settings.markdownTable.contains("| `BATON_LEASE` | `15s` | heartbeat timeout: a consumer without a heartbeat"))
+    #expect(
+      Settings.markdownTable.contains("| `BATON_LEASE` | `15s` | heartbeat timeout: a consumer without a heartbeat"))
     for name in Settings.settingNames {
       #expect(Settings.markdownTable.contains("| `\(name.variable)` |") && Settings.help.contains(name.variable))
       #expect(!name.meaning.contains("|") && !name.meaning.isEmpty)
