@@ -12,7 +12,7 @@ package import WorkerClient
 /// `Route`s, and this type puts them on one port.
 ///
 /// No request waits for the broker, a platform or the worker, apart from the figures of the queue and a run's events. If Postgres is
-/// away, what needs it answers 503 with `Retry-After`, and the rest goes on.
+/// unreachable, what needs it answers 503 with `Retry-After`, and the rest goes on.
 package struct BatonServer: Service {
   /// What the settings say about this role.
   package struct Configuration: Sendable {

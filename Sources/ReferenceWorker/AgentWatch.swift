@@ -132,7 +132,7 @@ private struct OutputTail {
     return splitter.append(part)
   }
 
-  /// The last line, where the output did not end with a line feed.
+  /// The last line, if the output did not end with a line feed.
   mutating func finish() -> String? { splitter.finish() }
 }
 

@@ -126,7 +126,7 @@ extension ReviewStore {
       RETURNING r.id, r.attempt, r.claimed_at
     ),
     told AS (
-      -- Also where no dispatch is recorded: its POST may be on the way. A worker remembers a cancel that came first.
+      -- Also if no dispatch is recorded: its POST may be on the way. A worker remembers a cancel that came first.
       INSERT INTO baton_outbox (kind, review_id, attempt)
       SELECT 'worker_cancel', id, attempt FROM cancelled WHERE claimed_at IS NOT NULL
       ON CONFLICT DO NOTHING

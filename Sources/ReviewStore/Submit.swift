@@ -63,7 +63,7 @@ extension ReviewStore {
     throw UnknownValue(column: "id", value: "\(review.repoFullName)#\(review.prNumber) appears and disappears")
   }
 
-  /// Inserts reviews in one transaction; where one is refused by the database, none is inserted.
+  /// Inserts reviews in one transaction; if the database refuses one, none is inserted.
   package func submit(_ reviews: [NewReview]) async throws -> [Submission] {
     let steps = reviews.map { (Self.submit, Self.parameters(of: $0, trace: TraceContext()) + [nil as String?]) }
     var submissions: [Submission] = []

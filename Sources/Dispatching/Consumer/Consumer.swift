@@ -110,7 +110,7 @@ package struct Consumer: Service {
       unleasedTickets: hand.undecidedCount, inFlight: hand.count, leasedUpTo: hand.leasedUpTo)
   }
 
-  /// What keeps this consumer from consuming, for `/readyz`; nil where all is well.
+  /// What keeps this consumer from consuming, for `/readyz`; nil if all is well.
   package var fault: String? {
     if let outage = outage.duration { return "Postgres has not answered for \(outage.components.seconds) s" }
     return keys.fault ?? flow.fault

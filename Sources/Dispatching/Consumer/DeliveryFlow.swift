@@ -7,7 +7,7 @@ internal import Synchronization
 final class DeliveryFlow: Sendable {
   private struct State {
     var receivedSinceLook = 0
-    /// Looks in a row that found messages ready, room in the hand, and none delivered.
+    /// Consecutive looks that found messages ready, free slots, and none delivered.
     var silentLooks = 0
     var secondsToLook = DeliveryFlow.lookInterval
     var drainDeadline: ContinuousClock.Instant?
@@ -39,7 +39,7 @@ final class DeliveryFlow: Sendable {
     self.logger = logger
   }
 
-  /// What is wrong with the flow; nil where nothing is.
+  /// What is wrong with the flow; nil if nothing is.
   var fault: String? {
     let (silentLooks, pause) = state.withLock { ($0.silentLooks, $0.pause) }
     if pause == .databaseAway { return "deliveries were handed back while Postgres is unreachable" }
@@ -103,7 +103,7 @@ final class DeliveryFlow: Sendable {
     }
   }
 
-  /// Every few seconds: with room in the hand, nothing delivered and messages ready, the channel is rebuilt, then the
+  /// Every few seconds: with free slots, nothing delivered and messages ready, the channel is rebuilt, then the
   /// connection. The most frequent complaint about systems of this kind is a consumer that is connected and silent.
   private func proveConsuming(inFlight: Int) async {
     let isDue = state.withLock { state in

@@ -49,7 +49,7 @@ extension ReviewStore {
   /// - Parameters:
   ///   - patience: how long to wait for another event of the same pull request.
   ///   - judge: what the delivery means.
-  /// - Throws: what `judge` throws; `PostgresError`, transient where the patience has run out.
+  /// - Throws: what `judge` throws; `PostgresError`, transient if the patience has run out.
   package func process(
     _ platform: Platform, _ id: String, patience: Duration, judge: (StoredDelivery) throws -> DeliveryVerdict
   ) async throws -> DeliveryOutcome {
@@ -130,7 +130,7 @@ extension ReviewStore {
 }
 
 extension StoredDelivery {
-  /// nil where the integration is unknown, or has been deleted since.
+  /// nil if the integration is unknown, or has been deleted since.
   init?(_ row: PostgresRow, platform: Platform) throws {
     guard let id = try row.optional("integration_id", as: UUID.self),
       let owner = try row.optional("owner_id", as: String.self)

@@ -44,7 +44,7 @@ package struct PullRequestPush: Sendable, Equatable {
   package var review: NewReview
   /// The pull request's own time: older events never win over newer ones.
   package var updatedAt: Timestamp
-  /// The commit that this one replaced, where the event says so: decides between two events of the same second.
+  /// The commit that this one replaced, if the event says so: decides between two events of the same second.
   package var previousSha: String?
 
   package init(review: NewReview, updatedAt: Timestamp, previousSha: String? = nil) {
@@ -63,7 +63,7 @@ package struct PullRequestPush: Sendable, Equatable {
 package enum DeliveryOutcome: Sendable, Equatable {
   /// A review is pending because of it.
   case pending(UUID, attempt: Int, TraceContext)
-  /// Nothing had to be done, and why; the review that is there already, where that is the reason.
+  /// Nothing had to be done, and why; the review that is there already, if that is the reason.
   case unchanged(String, UUID?)
   /// Reviews were cancelled because the pull request was closed.
   case cancelled(Int)
@@ -88,7 +88,7 @@ struct RelatedReview: Sendable, Equatable {
   var errorCode: String?
   /// Whether it is of the very commit that the event names.
   var isSameCommit: Bool
-  /// The newest event that it has had; nil where an application has inserted it.
+  /// The newest event that it has had; nil if an application has inserted it.
   var updatedAt: Timestamp?
 }
 

@@ -53,7 +53,7 @@ package struct StoredDelivery: Sendable, Equatable {
   package var integrationID: UUID
   package var owner: Owner
   package var isRevoked: Bool
-  /// The text of `agent_configs.config`; nil where the owner has none that is enabled.
+  /// The text of `agent_configs.config`; nil if the owner has none that is enabled.
   package var configuration: String?
   package var trace: TraceContext
 }
@@ -109,7 +109,7 @@ extension ReviewStore {
     """
     /* baton:store_delivery */
     INSERT INTO webhook_deliveries (platform, delivery_id, event, payload, integration_id, traceparent, due_at)
-    -- Its receiver goes on at once; others take it up where that has died.
+    -- Its receiver processes it immediately; other servers do if that one has died.
     VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, now() + interval '5 seconds')
     ON CONFLICT (platform, delivery_id) DO UPDATE
        -- Sent again by hand, after it was given up, or after it did nothing, as reviews were not enabled, say.
