@@ -102,12 +102,14 @@ extension Timestamp: CustomStringConvertible, LosslessStringConvertible {
     switch bytes.popFirst() {
     case UInt8(ascii: "Z"), UInt8(ascii: "z"): break
     case .some(let sign) where sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-"):
-      guard let hours = number(2, then: ":"), let minutes = number(2) else { return nil }
+      guard let hours = number(2, then: ":"), let minutes = number(2), hours < 24, minutes < 60 else { return nil }
       offset = (hours * 60 + minutes) * 60 * (sign == UInt8(ascii: "+") ? 1 : -1)
     default: return nil
     }
     guard bytes.isEmpty else { return nil }
     let days = Self.daysSinceEpoch(year: year, month: month, day: day)
+    // The 31st of February is no day, and must not become one in March.
+    guard Self.date(daysSinceEpoch: days) == (year, month, day) else { return nil }
     let seconds = days * 86_400 + hour * 3600 + minute * 60 + second - offset
     self.init(microseconds: Int64(seconds) * 1_000_000 + Int64(fraction))
   }

@@ -37,6 +37,12 @@ struct StartFaults: Error, Equatable, CustomStringConvertible {
     if (input.githubRepo == nil) == (input.gitUrl == nil) {
       faults.append("sessionInput: expected either githubRepo or gitUrl")
     }
+    if let fault = input.githubRepo.flatMap(OutsideName.repositoryFault) {
+      faults.append("sessionInput.githubRepo: \(fault)")
+    }
+    if let fault = OutsideName.refFault(input.upstreamBranch) {
+      faults.append("sessionInput.upstreamBranch: \(fault)")
+    }
     let key = StartRequest.idempotencyKey(reviewID: request.reviewId, attempt: request.attempt)
     if let idempotencyKey, idempotencyKey.lowercased() != key {
       faults.append("Idempotency-Key: expected reviewId/attempt, as in the body")

@@ -25,7 +25,7 @@ package enum AuthToken {
   package static let lifetime: Duration = .seconds(86_400)
 
   /// The first part of every token: `{"alg":"HS256","typ":"JWT"}`. No other algorithm is ever accepted.
-  private static let header = base64URL(Array(#"{"alg":"HS256","typ":"JWT"}"#.utf8))
+  private static let header = Base64URL.encode(Array(#"{"alg":"HS256","typ":"JWT"}"#.utf8))
   /// No token of ours comes near this; a longer text is not looked at.
   private static let byteCountMax = 1_024
 
@@ -41,9 +41,9 @@ package enum AuthToken {
     let issued = Int64(now.timeIntervalSince1970)
     let expires = issued + lifetime.components.seconds
     let claims = #"{"sub":"\#(reviewID.lowercase)","attempt":\#(attempt),"iat":\#(issued),"exp":\#(expires)}"#
-    let signed = header + "." + base64URL(Array(claims.utf8))
+    let signed = header + "." + Base64URL.encode(Array(claims.utf8))
     let code = HMAC<SHA256>.authenticationCode(for: Array(signed.utf8), using: key.key)
-    return signed + "." + base64URL(Array(code))
+    return signed + "." + Base64URL.encode(Array(code))
   }
 
   /// The review and the attempt that a token is for; nil if it was signed with none of these keys, or has expired.
@@ -52,9 +52,9 @@ package enum AuthToken {
   package static func verify(_ token: String, keys: [AuthKey], now: Date) -> (UUID, Int)? {
     guard token.utf8.count <= byteCountMax else { return nil }
     let parts = token.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count == 3, parts[0] == header, let code = bytes(base64URL: parts[2]),
+    guard parts.count == 3, parts[0] == header, let code = Base64URL.decode(parts[2]),
       isSigned(Array("\(parts[0]).\(parts[1])".utf8), code, keys),
-      let json = bytes(base64URL: parts[1]),
+      let json = Base64URL.decode(parts[1]),
       let claims = try? JSONCoding.decode(Claims.self, from: json),
       now.timeIntervalSince1970 < Double(claims.exp)
     else { return nil }
@@ -63,32 +63,5 @@ package enum AuthToken {
 
   private static func isSigned(_ text: [UInt8], _ code: [UInt8], _ keys: [AuthKey]) -> Bool {
     keys.contains { HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: text, using: $0.key) }
-  }
-
-  private static func base64URL(_ bytes: [UInt8]) -> String {
-    String(
-      decoding: Data(bytes).base64EncodedString().utf8.compactMap { byte in
-        switch byte {
-        case UInt8(ascii: "+"): UInt8(ascii: "-")
-        case UInt8(ascii: "/"): UInt8(ascii: "_")
-        case UInt8(ascii: "="): nil
-        default: byte
-        }
-      }, as: UTF8.self)
-  }
-
-  /// Strict: only the one form that ``base64URL(_:)`` writes is read, so a token has no second spelling.
-  private static func bytes(base64URL text: Substring) -> [UInt8]? {
-    var standard = text.utf8.map { byte in
-      switch byte {
-      case UInt8(ascii: "-"): UInt8(ascii: "+")
-      case UInt8(ascii: "_"): UInt8(ascii: "/")
-      default: byte
-      }
-    }
-    while standard.count % 4 != 0 { standard.append(UInt8(ascii: "=")) }
-    guard let data = Data(base64Encoded: String(decoding: standard, as: UTF8.self)) else { return nil }
-    let bytes = Array(data)
-    return base64URL(bytes) == text ? bytes : nil
   }
 }

@@ -15,10 +15,34 @@ import Testing
 struct RefusalTests {
   private let start = ContinuousClock.now
 
-  private func source(_ address: String, forwarded: String? = nil) throws -> Refusals.Source {
+  private func source(
+    _ address: String, forwarded: String? = nil, proxies: [String] = []
+  ) throws -> Refusals.Source {
     var headers: HTTPFields = [:]
     if let forwarded { headers[.xForwardedFor] = forwarded }
-    return Refusals.Source(peer: PeerAddress(try SocketAddress(ipAddress: address, port: 1)), headers: headers)
+    return Refusals.Source(
+      peer: try SocketAddress(ipAddress: address, port: 1), headers: headers,
+      proxies: TrustedProxies(ranges: try proxies.map { try #require(AddressRange($0)) }))
+  }
+
+  @Test("behind trusted proxies the client's own address counts, whatever it writes into the header")
+  func trustedProxies() throws {
+    let refusals = Refusals(logger: CapturedLog().logger)
+    let proxies = ["10.0.0.0/8"]
+    // The client has made up the first address; the second proxy has appended the first one's.
+    for number in 0..<Refusals.patience {
+      refusals.note(
+        .login, from: try source("10.0.0.1", forwarded: "1.1.1.\(number), 198.51.100.1, 10.0.0.2", proxies: proxies),
+        now: start)
+    }
+    let evil = try source("10.0.0.1", forwarded: "8.8.8.8, 198.51.100.1, 10.0.0.2", proxies: proxies)
+    let good = try source("10.0.0.1", forwarded: "198.51.100.2, 10.0.0.2", proxies: proxies)
+    #expect(refusals.wait(of: evil, now: start) != nil)
+    #expect(refusals.wait(of: good, now: start) == nil)
+    // The header of a sender that is not a trusted proxy does not count.
+    let direct = try source("203.0.113.9", forwarded: "198.51.100.1", proxies: proxies)
+    #expect(direct == (try source("203.0.113.9", proxies: proxies)))
+    #expect(refusals.wait(of: direct, now: start) == nil)
   }
 
   @Test("an address has one warning a minute, and the number of what came after it")

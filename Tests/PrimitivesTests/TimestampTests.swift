@@ -49,6 +49,17 @@ struct TimestampTests {
     #expect(Timestamp(text) == nil)
   }
 
+  @Test(
+    "a day that the calendar does not have is no time",
+    arguments: [
+      "2026-02-31T00:00:00Z", "2026-02-29T00:00:00Z", "2026-04-31T00:00:00Z", "1900-02-29T00:00:00Z",
+      "2026-01-01T00:00:00+99:00",
+    ])
+  func noDay(text: String) { #expect(Timestamp(text) == nil) }
+
+  @Test("a leap day is a time", arguments: ["2024-02-29T00:00:00Z", "2000-02-29T00:00:00Z"])
+  func leapDay(text: String) { #expect(Timestamp(text) != nil) }
+
   @Test("a ticket with an attempt that no row can have is no ticket", arguments: ["2147483648", "9223372036854775807"])
   func attempt(text: String) {
     let body =

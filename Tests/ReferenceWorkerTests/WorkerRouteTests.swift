@@ -77,6 +77,18 @@ struct WorkerRouteTests {
     }
   }
 
+  @Test(
+    "a branch or repository that could be an option of a command is answered with 400",
+    arguments: [("--upload-pack=x", "acme/shop"), ("feature..x", "acme/shop"), ("feature", "-x/shop")])
+  func names(branch: String, repository: String) async throws {
+    try await TestWorker.run { worker in
+      var values = startRequest()
+      (values.sessionInput.upstreamBranch, values.sessionInput.githubRepo) = (branch, repository)
+      let answer = try await worker.raw("POST", "/review", body: values.encode())
+      #expect(answer.status == 400 && answer.error?.contains("sessionInput.") == true, "\(answer.error ?? "")")
+    }
+  }
+
   @Test("a start over 4 MiB is answered with 413")
   func tooLarge() async throws {
     try await TestWorker.run { worker in

@@ -1,6 +1,7 @@
 internal import HTTPKit
 internal import HTTPTypes
 internal import Logging
+internal import NIOCore
 internal import Synchronization
 internal import Telemetry
 
@@ -13,15 +14,21 @@ internal import Telemetry
 final class Refusals: Sendable {
   enum Kind: String, Sendable { case login = "log-in", bearer = "bearer token", webhook, callback }
 
-  /// Where a request comes from. Behind a proxy that is the address in its header, but any client can send the header: then both count,
-  /// the peer with a higher limit.
+  /// Where a request comes from. Behind a trusted proxy (`BATON_TRUSTED_PROXIES`) that is the client that the proxy names. If no proxy is
+  /// set, any sender can name any client: then both count, the peer with a higher limit.
   struct Source: Hashable, Sendable {
     let peer: String
     /// The last address of `X-Forwarded-For`, which the nearest proxy has written.
     let forwarded: String?
 
-    init(peer: PeerAddress, headers: HTTPFields) {
-      self.peer = peer.description
+    init(peer: SocketAddress?, headers: HTTPFields, proxies: TrustedProxies) {
+      guard proxies.ranges.isEmpty else {
+        let client = proxies.client(headers, peer).flatMap { try? SocketAddress(ipAddress: $0, port: 0) }
+        self.peer = PeerAddress(client ?? peer).description
+        forwarded = nil
+        return
+      }
+      self.peer = PeerAddress(peer).description
       let last = headers[values: .xForwardedFor].last?.split(separator: ",").last?.drop { $0 == " " }
       forwarded = last.map { text in
         String(text.unicodeScalars.prefix(45).map { (0x21...0x7E).contains($0.value) ? Character($0) : "?" })

@@ -1,4 +1,3 @@
-internal import HTTPKit
 internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
@@ -32,7 +31,8 @@ struct RouteResponder: HTTPResponder {
     var path = BatonMetrics.HTTPRoute.other
     var response: Response
     var render: @Sendable (HTTPFault) -> Response = { $0.response }
-    let source = Refusals.Source(peer: PeerAddress(context.address), headers: request.headers)
+    let source = Refusals.Source(
+      peer: context.address, headers: request.headers, proxies: access?.proxies ?? TrustedProxies())
     do {
       let (route, id) = try find(request, path: &path)
       render = route.fault

@@ -36,9 +36,9 @@ package struct GitHubApp: Sendable, CustomStringConvertible, CustomReflectable {
     let claims = Claims(iat: seconds - 60, exp: seconds + 9 * 60, iss: id)
     do {
       let payload = try JSONEncoder().encode(claims)
-      let signed = Self.base64URL(Data(#"{"alg":"RS256","typ":"JWT"}"#.utf8)) + "." + Self.base64URL(payload)
+      let signed = Base64URL.encode(Data(#"{"alg":"RS256","typ":"JWT"}"#.utf8)) + "." + Base64URL.encode(payload)
       let signature = try key.signature(for: SHA256.hash(data: Data(signed.utf8)), padding: .insecurePKCS1v1_5)
-      return Secret(signed + "." + Self.base64URL(signature.rawRepresentation))
+      return Secret(signed + "." + Base64URL.encode(signature.rawRepresentation))
     } catch {
       throw KeyFault()
     }
@@ -48,18 +48,6 @@ package struct GitHubApp: Sendable, CustomStringConvertible, CustomReflectable {
     var iat: Int64
     var exp: Int64
     var iss: String
-  }
-
-  private static func base64URL(_ data: Data) -> String {
-    String(
-      decoding: data.base64EncodedString().utf8.compactMap { byte in
-        switch byte {
-        case UInt8(ascii: "+"): UInt8(ascii: "-")
-        case UInt8(ascii: "/"): UInt8(ascii: "_")
-        case UInt8(ascii: "="): nil
-        default: byte
-        }
-      }, as: UTF8.self)
   }
 
   package var description: String { "GitHub App \(id)" }

@@ -1,3 +1,4 @@
+internal import Primitives
 internal import Reviews
 
 /// The text that the agent is started with. The same input always gives the same text.

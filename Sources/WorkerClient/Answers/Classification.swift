@@ -25,9 +25,9 @@ extension WorkerClient {
       }
       return .dispatched(response)
     case 429:
-      return .throttled(retryAfter: RetryAfter.parse(answer.headers), message: message(for: result))
+      return .throttled(retryAfter: answer.retryAfter, message: message(for: result))
     case 503:
-      guard let retryAfter = RetryAfter.parse(answer.headers) else {
+      guard let retryAfter = answer.retryAfter else {
         return .ambiguous(message: message(for: result), isAnswer: true)
       }
       return .throttled(retryAfter: retryAfter, message: message(for: result))
@@ -70,6 +70,11 @@ extension WorkerClient {
 }
 
 extension Answer {
+  /// How long the worker asks to be left alone; nil if it does not say.
+  fileprivate var retryAfter: Duration? {
+    headers.first(name: "retry-after").flatMap { RetryAfter.parse($0, now: Date()) }
+  }
+
   /// Whether this is an error as the contract has it: `{"error": "…"}`. Only the worker itself answers so; what stands in front of it
   /// has pages and texts of its own.
   fileprivate var isError: Bool {

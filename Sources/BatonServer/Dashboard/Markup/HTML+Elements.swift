@@ -36,7 +36,7 @@ extension HTML {
 
   /// The list of an owner's reviews.
   static func link(to owner: Owner) -> HTML {
-    "<a href=\"/reviews?owner=\(percentEncoded(owner.description))\"><bdi>\(owner.description)</bdi></a>"
+    "<a href=\"/reviews?owner=\(owner.description.percentEncoded)\"><bdi>\(owner.description)</bdi></a>"
   }
 
   /// A button of the page's one form, which stands outside of what the stream replaces; see ``Page``.
@@ -49,21 +49,6 @@ extension HTML {
     <button form="act" type="submit" class="\(kind)" formaction="\(path)" name="subject" value="\(subject)"\
      data-confirm="\(confirm)">\(label)</button>
     """
-  }
-
-  /// For a parameter's value in a URL (RFC 3986, 2.3).
-  static func percentEncoded(_ text: String) -> String {
-    var result = ""
-    for byte in text.utf8 {
-      switch byte {
-      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-        UInt8(ascii: "~"):
-        result.unicodeScalars.append(Unicode.Scalar(byte))
-      default:
-        result += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-      }
-    }
-    return result
   }
 }
 

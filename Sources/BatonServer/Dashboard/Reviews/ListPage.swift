@@ -16,7 +16,7 @@ struct ListPage: Sendable {
     [
       ("status", query.filter.status?.rawValue), ("owner", query.filter.owner?.description),
       ("repo", query.filter.repository), ("cursor", (cursor ?? query.cursor)?.description),
-    ].compactMap { name, value in value.map { "\(name)=\(HTML.percentEncoded($0))" } }.joined(separator: "&")
+    ].compactMap { name, value in value.map { "\(name)=\($0.percentEncoded)" } }.joined(separator: "&")
   }
 
   static func path(_ query: ListQuery, cursor: ReviewCursor? = nil) -> String {

@@ -1,7 +1,7 @@
 import FoundationEssentials
 import Testing
 
-@testable import WorkerClient
+@testable import Primitives
 
 /// Sun, 06 Nov 1994 08:49:00 GMT.
 private let now = Date(timeIntervalSince1970: 784_111_740)
