@@ -23,9 +23,13 @@ let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
+let httpCompression = Target.Dependency.product(name: "NIOHTTPCompression", package: "swift-nio-extras")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let sqlite = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let sqliteCalls = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 
 /// What only other packages import, and has an exact version here. On a platform that Baton does not run on: without a target that names
@@ -54,6 +58,7 @@ let package = Package(
   name: "baton",
   products: [
     .executable(name: "baton", targets: ["baton"]),
+    .executable(name: "baton-sandbox", targets: ["baton-sandbox"]),
     .executable(name: "baton-bench", targets: ["baton-bench"]),
     .library(name: "AMQPClient", targets: ["AMQPClient"]),
     .library(name: "PostgresClient", targets: ["PostgresClient"]),
@@ -106,8 +111,12 @@ let package = Package(
     module("HTTPTrust", ["Certificates", nio, nioPosix, nioSSL]),
     module("PollExecutor", ["CLinux"]),
     module("Resilience", [deque]),
-    module("HTTPKit", [httpServer, httpServerCore, nio, nioHTTP, log]),
     module("Telemetry", ["CLinux", "Resilience", "Primitives", "Reviews", deque, log, metrics]),
+    module(
+      "HTTPKit",
+      [
+        "Primitives", "Resilience", "Telemetry", httpServer, httpServerCore, httpTypes, nio, nioHTTP, lifecycle, log,
+      ]),
     module("AMQPClient", ["CRabbitMQ", "Certificates", "PollExecutor", "Resilience", deque, log]),
     module("PostgresClient", ["CPostgres", "Certificates", "PollExecutor", "Resilience", deque, log]),
     module(
@@ -120,7 +129,8 @@ let package = Package(
     module(
       "ReviewStore", ["PostgresClient", "Resilience", "Primitives", "Reviews", log],
       resources: [.embedInCode("Migrations")]),
-    module("ReviewQueue", ["AMQPClient", "Resilience", "Primitives", "Reviews", log]),
+    module("InMemoryReviewStore", ["Primitives", "ReviewStore", "Reviews"]),
+    module("ReviewQueue", ["AMQPClient", "Resilience", "Primitives", "Reviews", deque, log]),
     module("WorkerAPI", ["Primitives", "Reviews", crypto]),
     module(
       "WorkerClient",
@@ -132,7 +142,7 @@ let package = Package(
       "Platforms",
       [
         "Certificates", "HTTPTrust", "Resilience", "Primitives", "Reviews", "WorkerAPI", crypto, cryptoExtras,
-        httpClient, nio,
+        httpClient, httpCompression, nio,
         nioHTTP,
         log,
       ],
@@ -140,18 +150,15 @@ let package = Package(
     module(
       "Dispatching",
       [
-        "AMQPClient", "Platforms", "PostgresClient", "Resilience", "Primitives", "Reviews", "ReviewQueue",
-        "ReviewStore",
-        "Telemetry", "WorkerAPI", "WorkerClient", lifecycle, log,
+        "Platforms", "Resilience", "Primitives", "Reviews", "ReviewQueue", "ReviewStore", "Telemetry",
+        "WorkerAPI", "WorkerClient", lifecycle, log,
       ]),
     module(
       "ReferenceWorker",
       [
-        "CLinux", "HTTPKit", "HTTPTrust", "Resilience", "Primitives", "Reviews", "Telemetry", "WorkerAPI", httpClient,
+        "CLinux", "HTTPKit", "HTTPTrust", "Primitives", "Resilience", "Reviews", "Telemetry", "WorkerAPI", httpClient,
         httpServer,
-        httpTypes, nio, nioHTTP, lifecycle, log, sqlite, sqliteCalls,
-        .product(name: "Subprocess", package: "swift-subprocess"),
-        .product(name: "SystemPackage", package: "swift-system"),
+        httpTypes, nio, nioHTTP, lifecycle, log, sqlite, sqliteCalls, subprocess, system,
       ]),
     module(
       "BatonServer",
@@ -163,25 +170,30 @@ let package = Package(
     .target(
       name: "Sandbox",
       dependencies: [
-        "Primitives", "Reviews", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle, log,
+        "HTTPKit", "Primitives", "Reviews", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle,
+        log,
       ],
       exclude: ["Recorded/NOTICE.txt"], swiftSettings: strict),
     module(
       "Assembly",
       [
-        "AMQPClient", "BatonServer", "Certificates", "Dispatching", "HTTPTrust", "Platforms", "PostgresClient",
-        "Resilience", "ReviewQueue", "ReviewStore", "Primitives", "Reviews", "Settings", "Telemetry", "WorkerAPI",
-        "WorkerClient",
+        "AMQPClient", "BatonServer", "Certificates", "Dispatching", "HTTPKit", "HTTPTrust", "Platforms",
+        "PostgresClient",
+        "Primitives", "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry",
+        "WorkerAPI", "WorkerClient",
         httpClient, lifecycle, nio, nioPosix, unixSignals, log,
       ]),
+    // Apart from `baton`, which holds no recorded data. Not a dependency of it: then its modules would be linked into `baton`.
+    .executableTarget(
+      name: "baton-sandbox",
+      dependencies: ["Primitives", "Reviews", "Sandbox", "WorkerAPI", arguments, lifecycle, unixSignals, log],
+      swiftSettings: strict),
     .executableTarget(
       name: "baton",
       dependencies: [
         "AMQPClient", "Assembly", "BatonServer", "CLinux", "Dispatching", "HTTPTrust", "Platforms", "PostgresClient",
-        "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Primitives", "Reviews", "Sandbox", "Settings",
-        "Telemetry",
-        "WorkerAPI",
-        "WorkerClient", .product(name: "ArgumentParser", package: "swift-argument-parser"), httpClient, lifecycle, log,
+        "Primitives", "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry",
+        "WorkerAPI", "WorkerClient", arguments, httpClient, lifecycle, log, subprocess, system,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -191,12 +203,16 @@ let package = Package(
       ] + pinned,
       swiftSettings: strict),
 
+    // The examples of the two clients' documentation, as a user of the packages compiles them; tests hold the pages to them.
+    .executableTarget(name: "amqp-example", dependencies: ["AMQPClient", log], path: "Sources/Examples/AMQPClient"),
+    .executableTarget(
+      name: "postgres-example", dependencies: ["PostgresClient", log], path: "Sources/Examples/PostgresClient"),
+
     module(
       "Support",
       [
-        "AMQPClient", "PostgresClient", "Resilience", "ReviewStore", "Primitives", "Reviews", "WorkerAPI", crypto, nio,
-        nioHTTP,
-        nioPosix, nioSSL, log,
+        "AMQPClient", "PostgresClient", "Resilience", "ReviewQueue", "ReviewStore", "Primitives", "Reviews",
+        "WorkerAPI", crypto, nio, nioHTTP, nioPosix, nioSSL, log,
       ], path: "Tests/Support", resources: [.copy("RecordedWebhooks")]),
     tests("CertificatesTests", ["Certificates", "Support"]),
     tests("PollExecutorTests", ["PollExecutor"]),
@@ -208,7 +224,17 @@ let package = Package(
     tests("ReviewsTests", ["Primitives", "Reviews"]),
     tests("AMQPClientTests", ["AMQPClient", "CRabbitMQ", "PollExecutor", "Support"]),
     tests("PostgresClientTests", ["PostgresClient", "Resilience", "Support", log]),
+    tests(
+      "ReviewStoreTests",
+      ["InMemoryReviewStore", "PostgresClient", "Primitives", "ReviewStore", "Reviews", "Support", log]),
     tests("WorkerAPITests", ["Primitives", "Reviews", "WorkerAPI", crypto]),
+    tests("ReviewQueueTests", ["Primitives", "Resilience", "ReviewQueue", "Reviews", "Support"]),
+    tests(
+      "DispatchingTests",
+      [
+        "Dispatching", "InMemoryReviewStore", "Platforms", "Primitives", "Resilience", "ReviewQueue", "ReviewStore",
+        "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient", lifecycle, log,
+      ]),
     tests(
       "WorkerClientTests",
       [
@@ -227,7 +253,7 @@ let package = Package(
       [
         "baton", "AMQPClient", "PostgresClient", "ReviewStore", "Primitives", "Reviews", "Settings", "Telemetry",
         .product(name: "Yams", package: "Yams"),
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        arguments,
       ]),
     tests(
       "PlatformsTests",
@@ -237,6 +263,7 @@ let package = Package(
         httpClient,
         httpServer, httpTypes, nio, nioHTTP, nioSSL, lifecycle, log,
       ], resources: [.copy("Fixtures")]),
+    tests("AssemblyTests", ["Assembly", "Settings", httpClient, lifecycle, log]),
     tests(
       "SandboxTests",
       ["Primitives", "Reviews", "Sandbox", "WorkerAPI", httpClient, httpTypes, nio, nioHTTP, lifecycle, log]),
@@ -251,9 +278,11 @@ let package = Package(
       "IntegrationTests",
       [
         "AMQPClient", "Assembly", "BatonServer", "Dispatching", "PollExecutor", "Platforms", "PostgresClient",
+        "Sandbox",
+        httpClient, crypto, cryptoExtras,
         "Resilience", "ReviewQueue", "ReviewStore", "Primitives", "Reviews", "Support", "Telemetry", "WorkerAPI",
         "WorkerClient",
-        log,
+        crypto, log,
       ]),
     tests(
       "FaultTests",

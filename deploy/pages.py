@@ -60,7 +60,7 @@ def check_alerts():
         if f"({path.name})" not in index:
             yield f"{path} is not in runbooks/README.md"
     for alert in alerts():
-        if alert["annotations"]["runbook"] != f"deploy/runbooks/{alert['alert']}.md":
+        if not alert["annotations"]["runbook_url"].endswith(f"/{alert['alert']}"):
             yield f"{alert['alert']} names another runbook"
 
 
@@ -84,10 +84,13 @@ def check_metrics():
         yield from (f"{path}: no metric is called {name}" for name in set(re.findall(r"\bbaton_[a-z_]+", text)) - known)
 
 
+def setting_keys():
+    """As the configuration file has them."""
+    return re.findall(r'@Setting\(\s*"(\w+)"', (ROOT / "Sources/Settings/Settings.swift").read_text())
+
+
 def check_settings():
-    known = set(re.findall(r'case \w+ = "(\w+)"', (ROOT / "Sources/Settings/SettingKey.swift").read_text()))
-    known |= set(re.findall(r"^    case (\w+)$", (ROOT / "Sources/Settings/SettingKey.swift").read_text(), re.M))
-    known = {f"BATON_{key.upper()}" for key in known}
+    known = {f"BATON_{key.upper()}" for key in setting_keys()}
     for path, text in texts(".md", ".yaml", ".conf", ".service", ".example", "Dockerfile"):
         for name in set(re.findall(r"\bBATON_[A-Z_]+[A-Z]", text)) - known:
             if not re.match("BATON_(TEST|BENCH|KEEP)", name):
@@ -112,8 +115,7 @@ def check_commands():
             flags.add("--" + re.sub("([A-Z])", lambda m: "-" + m[1].lower(), name[1] or name[2]))
             is_flag = False
     flags |= {"--" + name for name in re.findall(r'customLong\("([a-z-]+)"\)', source)}
-    keys = (ROOT / "Sources/Settings/SettingKey.swift").read_text()
-    flags |= {"--" + key.replace("_", "-") for key in re.findall(r'case \w+ = "(\w+)"', keys) + re.findall(r"^    case (\w+)$", keys, re.M)}
+    flags |= {"--" + key.replace("_", "-") for key in setting_keys()}
     flags |= {"--help", "--version", "--config"}
     nested = {"dead", "owner", "integration", "config"}
     for path, text in texts(".md"):

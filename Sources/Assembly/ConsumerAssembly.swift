@@ -37,7 +37,8 @@ package struct ConsumerAssembly: Sendable {
       trust: process.trust, logger: process.logger)
     consumer = Consumer(
       Consumer.Dependencies(
-        store: process.store, deliveries: source, tickets: process.tickets, preparer: preparer ?? platform,
+        ledger: process.store, subscription: AMQPTicketSubscription(source), queue: process.tickets,
+        preparer: preparer ?? platform,
         worker: worker, workerURL: settings.workerURL ?? "",
         workerCircuit: Circuit(
           name: "worker", breaker: CircuitBreaker(probeTimeout: max(.seconds(60), settings.workerTimeout * 3))),
@@ -47,18 +48,27 @@ package struct ConsumerAssembly: Sendable {
     process.readiness.register("consumer") { consumer.fault }
     // Informs only: a server that is out for its callers as well would lose the callbacks of what still runs.
     process.readiness.register("worker", isRequired: false) { consumer.workerFault }
+    process.health.register {
+      consumer.faults
+        + circuits.all.compactMap { circuit in
+          circuit.outage().map {
+            Holder.Fault(.circuit, target: circuit.name, for: .now - $0.since, reason: $0.reason)
+          }
+        }
+    }
+    process.health.registerLastDispatch { consumer.lastDispatchAge }
     metrics.consumerSlots.set(settings.prefetch)
     let reconnects = ReconnectCounter()
     let githubTarget = platform.githubTarget
     process.registry.onCollect {
       metrics.amqpReconnects.increment(by: reconnects.new(source.reconnects))
-      let open = circuits.all.filter { $0.openFor != nil }
+      let open = circuits.all.filter { $0.outage() != nil }
       metrics.circuitOpen(.github).set(open.contains { $0.name == githubTarget } ? 1 : 0)
       metrics.circuitOpen(.gitlab).set(open.contains { $0.name != githubTarget } ? 1 : 0)
     }
   }
 
-  /// PostHog's flags where it is set, else those of the settings.
+  /// PostHog's flags if its URL is set, else those of the settings.
   private static func flags(_ process: DispatcherProcess, httpClient: HTTPClient) -> any FeatureFlags {
     let settings = process.settings
     let own = SettingsFlags(version: settings.agentVersion, percent: settings.agentVersionPercent)
@@ -69,7 +79,7 @@ package struct ConsumerAssembly: Sendable {
 }
 
 extension DispatcherProcess {
-  /// A client of the worker for the reaper, and for the dashboard; nil where no worker is set.
+  /// A client of the worker for the reaper, and for the dashboard; nil if no worker is set.
   /// - Parameter timeout: of one call; nil for BATON_WORKER_TIMEOUT.
   package func workerClient(timeout: Duration? = nil) throws -> WorkerClient? {
     guard let url = settings.workerURL, let token = settings.workerToken?.current else { return nil }
@@ -83,7 +93,9 @@ extension DispatcherProcess {
   package func reaper(worker: WorkerClient?, interval: Duration, wakeup: Wakeup = Wakeup()) -> Reaper {
     Reaper(
       Reaper.Dependencies(
-        store: store, recoveryPool: PostgresPool(recoveryDatabase, logger: logger), publisher: claims, worker: worker,
+        ledger: store,
+        recoveryLedger: ReviewStore(pool: PostgresPool(recoveryDatabase, logger: logger), logger: logger),
+        publisher: claims, worker: worker,
         workerURL: settings.workerURL ?? "", holderState: holderState, metrics: metrics,
         // A consumer's circuit is the one that holds reviews back.
         showsCircuit: holder.role == "reap"),
@@ -105,14 +117,14 @@ extension DispatcherProcess {
   ///   - wakeup: of the outbox.
   package func cancelDelivery(to worker: WorkerClient, wakeup: Wakeup) -> CancelDelivery {
     CancelDelivery(
-      store: store, worker: worker, callTimeout: settings.workerTimeout, wakeup: wakeup, interval: policy.pollInterval,
+      ledger: store, worker: worker, callTimeout: settings.workerTimeout, wakeup: wakeup, interval: policy.pollInterval,
       logger: logger)
   }
 
   /// The producer of this process.
   package func producer(wakeup: Wakeup) -> Producer {
     Producer(
-      store: store, publisher: claims, holder: holder.id, holderState: holderState, wakeup: wakeup, policy: policy,
+      ledger: store, publisher: claims, holder: holder.id, holderState: holderState, wakeup: wakeup, policy: policy,
       metrics: metrics, logger: logger)
   }
 }

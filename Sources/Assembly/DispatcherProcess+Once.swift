@@ -2,6 +2,7 @@ internal import AMQPClient
 package import Dispatching
 internal import Logging
 internal import PostgresClient
+internal import Resilience
 internal import ReviewQueue
 internal import ReviewStore
 internal import Settings
@@ -11,30 +12,51 @@ extension DispatcherProcess {
   /// How long a one-shot command waits for the broker.
   private static let connectTimeout: Duration = .seconds(10)
 
+  /// One pass of a reaper, as a one-shot command.
+  /// - Parameter askingMax: how long it waits for the worker's answers.
+  package func reapOnce(askingMax: Duration) async throws -> ReapCounts {
+    let worker = try workerClient()
+    if worker == nil {
+      logger.warning("BATON_WORKER_URL is not set: silent reviews are left alone, cancels are not delivered")
+    }
+    return try await runOnce { process, session in
+      let cancels = worker.map { process.cancelDelivery(to: $0, wakeup: session.outboxWakeup) }
+      return try await process.reaper(worker: worker, interval: .zero).runOnce(cancels: cancels, askingMax: askingMax)
+    }
+  }
+
+  /// One pass of a producer, as a one-shot command.
+  package func produceOnce() async throws -> Producer.Pass {
+    try await runOnce { process, _ in try await process.producer(wakeup: Wakeup()).runOnce() }
+  }
+
   /// Runs a pass of a role as a one-shot command, which does not wait for what is unavailable now.
   /// - Throws: `PostgresError`, `AMQPError` or `Migrator.SchemaFault`.
-  package func runOnce(_ body: @escaping @Sendable (DispatcherProcess, HolderSession) async throws -> Void) async throws
-  {
+  private func runOnce<Counts: Sendable>(
+    _ pass: @escaping @Sendable (DispatcherProcess, HolderSession) async throws -> Counts
+  ) async throws -> Counts {
     do {
       try await Migrator(pool: pool).check()
       try await checkBroker()
       let session = holderSession()
-      try await withThrowingTaskGroup(of: Void.self) { group in
+      let counts = try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await session.run() }
         group.addTask { try await publisher.run() }
         try await waitForPublisher()
         try await waitForSignOn()
-        try await body(self, session)
+        let counts = try await pass(self, session)
         await claims.close()
         group.cancelAll()
         try await group.waitForAll()
+        return counts
       }
+      await pool.close()
+      return counts
     } catch {
       await claims.close()
       await pool.close()
       throw error
     }
-    await pool.close()
   }
 
   /// Fails at once, with the reason, if the broker cannot be reached or has a queue that is not Baton's.

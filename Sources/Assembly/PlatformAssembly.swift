@@ -14,14 +14,11 @@ package struct PlatformAssembly: Sendable {
     let settings = process.settings
     httpClient = PlatformAccess.makeHTTPClient(connectionMax: process.files[.platforms] ?? 1)
     access = try PlatformAccess(
-      settings: PlatformSettings(
-        githubAPIURL: settings.githubAPIURL, githubAppID: settings.githubAppID,
-        githubPrivateKey: settings.githubPrivateKey, gitlabHosts: settings.gitlabHosts,
-        encryptionKeys: settings.revealEncryptionKeys(), trust: process.trust),
+      settings: PlatformSettings(settings, trust: process.trust),
       httpClient: httpClient, integrationTokens: StoredIntegrationTokens(store: process.store), logger: process.logger)
   }
 
-  /// Shuts the connections down when nobody calls any more: listed before the services that do.
+  /// Shuts the connections down after the services that call over them.
   package var connections: some Service {
     BackgroundService { [httpClient] in
       try? await gracefulShutdown()

@@ -12,10 +12,15 @@ package enum ServiceRunner {
 
   /// Runs what has to be done first, then the services until a signal or a failure.
   /// - Parameters:
+  ///   - services: in the order in which they start; they stop in the reverse order.
   ///   - drainTimeout: BATON_DRAIN_TIMEOUT; the process ends anyway some time after it.
+  ///   - drainDelay: how long the services continue after SIGTERM as before: the time that load balancers need to notice.
+  ///   - logger: says what stops, and why.
+  ///   - onStopping: called before that time.
   ///   - prepare: nothing is in flight yet: a signal ends the process at once, with status 0.
   package static func run(
-    _ services: [any Service], drainTimeout: Duration, logger: Logger, prepare: () async throws -> Void = {}
+    _ services: [any Service], drainTimeout: Duration, drainDelay: Duration = .zero, logger: Logger,
+    onStopping: @escaping @Sendable () -> Void = {}, prepare: () async throws -> Void = {}
   ) async throws {
     let signals = await UnixSignalsSequence(
       trapping: isHangUpIgnored ? [.sigterm, .sigint] : [.sigterm, .sigint, .sighup])
@@ -30,8 +35,11 @@ package enum ServiceRunner {
         isStopping = true
         logger.notice("stopping", metadata: ["signal": "\(signal)"])
         guard let group = running.withLock({ $0.take() }) else { exit(0) }
-        await group.triggerGracefulShutdown()
+        onStopping()
         Task {
+          // A person at a terminal does not wait for load balancers.
+          if signal == .sigterm { try await Task.sleep(for: drainDelay) }
+          await group.triggerGracefulShutdown()
           try await Task.sleep(for: drainTimeout + patience)
           logger.error("not drained in time: ending anyway; what is left is recovered by other processes")
           exit(1)

@@ -1,4 +1,4 @@
-internal import HTTPKit
+package import HTTPKit
 package import Logging
 package import Primitives
 package import ReviewStore
@@ -11,8 +11,8 @@ package import WorkerClient
 /// The HTTP side of Baton: intake, status callbacks, API, dashboard, health and metrics. One folder for each; a folder gives a list of
 /// `Route`s, and this type puts them on one port.
 ///
-/// No request waits for the broker, a platform or the worker, apart from the figures of the queue and a run's events. Where Postgres is
-/// away, what needs it answers 503 with `Retry-After`, and the rest goes on.
+/// No request waits for the broker, a platform or the worker, apart from the figures of the queue and a run's events. If Postgres is
+/// unreachable, what needs it answers 503 with `Retry-After`, and the rest goes on.
 package struct BatonServer: Service {
   /// What the settings say about this role.
   package struct Configuration: Sendable {
@@ -36,6 +36,8 @@ package struct BatonServer: Service {
     package var authKeys: [AuthKey]
     /// What webhooks are recognised by.
     package var webhooks: WebhookSecrets
+    /// What else the settings say about webhooks.
+    package var webhookPolicy: WebhookPolicy
     /// `BATON_LEASE`.
     package var holderTimeout: Duration
     /// By what the dashboard judges.
@@ -45,7 +47,8 @@ package struct BatonServer: Service {
       host: String, port: Int, connectionMax: Int = 1_024, apiToken: SecretList, readToken: SecretList? = nil,
       proxies: TrustedProxies = TrustedProxies(), loginLink: LoginLink? = nil, callbackSecret: SecretList? = nil,
       authKeys: [AuthKey] = [],
-      webhooks: WebhookSecrets = WebhookSecrets(), holderTimeout: Duration = .seconds(15),
+      webhooks: WebhookSecrets = WebhookSecrets(), webhookPolicy: WebhookPolicy = WebhookPolicy(),
+      holderTimeout: Duration = .seconds(15),
       watch: WatchPolicy = WatchPolicy()
     ) {
       self.host = host
@@ -58,17 +61,20 @@ package struct BatonServer: Service {
       self.callbackSecret = callbackSecret
       self.authKeys = authKeys
       self.webhooks = webhooks
+      self.webhookPolicy = webhookPolicy
       self.holderTimeout = holderTimeout
       self.watch = watch
     }
   }
 
+  /// Every path that has a route.
+  package let paths: [RoutePath]
   private let listener: HTTPListener<RouteResponder>
 
   /// Puts the routes together; nothing listens yet. The gauges of the load are measured with every scrape from now on.
   /// - Parameters:
-  ///   - worker: asked for a run's events; its timeout is how long a page waits. nil where none is set.
-  ///   - queueStats: nil where the broker cannot be reached; bounds its own time, and heeds cancellation.
+  ///   - worker: asked for a run's events; its timeout is how long a page waits. nil if none is set.
+  ///   - queueStats: nil if the broker cannot be reached; bounds its own time, and ends when it is cancelled.
   ///   - deadLetters: bounds its own time.
   ///   - onBound: gets the real port, once, when the server can be reached.
   package init(
@@ -91,23 +97,29 @@ package struct BatonServer: Service {
       ).routes
       + SubmitRoute(store: store).routes
       + ReviewRoutes(store: store).routes
+      + DeliveryRoute(store: store).routes
+      + OperationRoutes(store: store).routes
       + StatsRoute(figures: figures).routes
       + OpenAPIRoute().routes
       + CallbackRoute(store: store, authority: authority, metrics: metrics).routes
       + WebhookRoutes(
-        store: store, secrets: configuration.webhooks, intake: WebhookIntake(store: store, logger: logger)
+        store: store, secrets: configuration.webhooks,
+        intake: WebhookIntake(store: store, policy: configuration.webhookPolicy, logger: logger)
       ).routes
       + HealthRoutes(registry: registry, readiness: readiness).routes
+    let table = RouteTable(routes)
+    paths = table.paths
     listener = HTTPListener(
       host: configuration.host, port: configuration.port,
       limits: ConnectionLimits(connectionMax: configuration.connectionMax),
       responder: RouteResponder(
-        table: RouteTable(routes), access: access, metrics: metrics, refusals: Refusals(logger: logger)),
+        table, admission: access, watch: Refusals(proxies: configuration.proxies, logger: logger),
+        metrics: metrics),
       logger: logger,
       onBound: onBound)
   }
 
   /// Serves until graceful shutdown, then lets the requests under way end; or until cancellation.
-  /// - Throws: ``ListenError`` where the address cannot be had.
+  /// - Throws: `ListenError` if the address cannot be had.
   package func run() async throws { try await listener.run() }
 }

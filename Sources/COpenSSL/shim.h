@@ -78,8 +78,8 @@ static inline void baton_describe(X509 *certificate, baton_certificate *facts) {
   facts->has_ended = X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0;
 }
 
-// Reads the certificates of a PEM file in turn, at most `max`. Returns how many there are, or -1 where the file cannot be opened, or -2
-// where one of them cannot be read.
+// Reads the certificates of a PEM file in turn, at most `max`. Returns how many there are, or -1 if the file cannot be opened, or -2
+// if one of them cannot be read.
 static inline int baton_read_certificates(const char *path, baton_certificate *facts, int max) {
   BIO *file = BIO_new_file(path, "r");
   if (!file) {
@@ -101,7 +101,7 @@ static inline int baton_read_certificates(const char *path, baton_certificate *f
   return is_end ? count : -2;
 }
 
-// Whether a certificate and a key belong together: 1, or 0 where they do not, -1 where the certificate cannot be read, -2 where the key
+// Whether a certificate and a key belong together: 1, or 0 if they do not, -1 if the certificate cannot be read, -2 if the key
 // cannot (without a passphrase).
 static inline int baton_check_key(const char *certificate, const char *key) {
   int result = 1;

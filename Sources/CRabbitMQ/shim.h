@@ -40,7 +40,7 @@ static inline void baton_set_server_name(const SSL *ssl, int where, int value) {
 }
 
 // Has a TLS socket ask for a server by name (NULL: without a name), and accept only a certificate for the name or the IP address, unless
-// `verifies` is 0. `name` has to live until the handshake has ended. Returns 0 where there is no memory.
+// `verifies` is 0. `name` has to live until the handshake has ended. Returns 0 if there is no memory.
 static inline int baton_amqp_ssl_expect(amqp_socket_t *socket, const char *name, int is_address, int verifies) {
   SSL_CTX *context = (SSL_CTX *)amqp_ssl_socket_get_context(socket);
   if (!context) return 0;

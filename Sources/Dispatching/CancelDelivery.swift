@@ -6,7 +6,7 @@ internal import Reviews
 internal import ServiceLifecycle
 internal import Synchronization
 internal import Telemetry
-package import WorkerClient
+internal import WorkerClient
 
 /// Notifies the worker which attempts were cancelled, out of the outbox that is written with each cancel.
 ///
@@ -14,13 +14,13 @@ package import WorkerClient
 /// worker. Any number may run: an entry that one has taken is not taken by another until its call must have ended. What the worker does
 /// not accept comes due again, holds up nothing else, and is given up after a day.
 package struct CancelDelivery: Service {
-  private let store: ReviewStore
-  private let worker: WorkerClient
+  private let ledger: any ReviewLedger
+  private let worker: any Worker
   private let wakeup: Wakeup
   private let interval: Duration
   private let lease: Duration
   private let logger: Logger
-  private let circuit = Circuit(name: "worker's cancels")
+  private let circuit: Circuit
 
   /// Calls that are made at once.
   package static let callsAtOnce = 16
@@ -32,13 +32,16 @@ package struct CancelDelivery: Service {
   ///   - wakeup: of the outbox.
   ///   - interval: between looks without a notification.
   package init(
-    store: ReviewStore, worker: WorkerClient, callTimeout: Duration, wakeup: Wakeup, interval: Duration, logger: Logger
+    ledger: any ReviewLedger, worker: any Worker, callTimeout: Duration, wakeup: Wakeup, interval: Duration,
+    environment: DispatchEnvironment = DispatchEnvironment(), logger: Logger
   ) {
-    self.store = store
+    self.ledger = ledger
     self.worker = worker
     self.wakeup = wakeup
     self.interval = interval
     lease = callTimeout + Self.margin
+    circuit = Circuit(
+      name: "worker's cancels", clock: environment.clock, random: environment.random)
     self.logger = logger
   }
 
@@ -62,7 +65,7 @@ package struct CancelDelivery: Service {
   }
 
   /// How many are due now.
-  func countDue() async throws -> Int { try await store.outboxCount() }
+  func countDue() async throws -> Int { try await ledger.outboxCount() }
 
   private final class AcceptedCount: Sendable {
     private let count = Mutex(0)
@@ -73,7 +76,7 @@ package struct CancelDelivery: Service {
   private func feed(_ settled: @escaping @Sendable (_ isAccepted: Bool) -> Void) -> SlotFeed<OutboxEntry> {
     SlotFeed(
       count: Self.callsAtOnce, circuit: circuit, interval: interval, wakeup: wakeup,
-      take: { try await store.takeOutbox(limit: $0, for: lease) },
+      take: { try await ledger.takeOutbox(limit: $0, for: lease) },
       work: { await deliver($0, settled) }, onCircuit: { note(isOpen: $0) })
   }
 
@@ -109,11 +112,11 @@ package struct CancelDelivery: Service {
   private func settle(_ entry: OutboxEntry, _ answer: CancelAnswer) async throws -> Bool {
     switch answer {
     case .done, .unknown:
-      try await store.deleteOutbox(entry.id)
+      try await ledger.deleteOutbox(entry.id)
       logger.debug("the worker was notified of a cancel", metadata: entry.metadata([:]))
       return true
     case .failed(let message):
-      if try await store.failOutbox(entry.id, error: message) {
+      if try await ledger.failOutbox(entry.id, error: message) {
         logger.error(
           "the worker has not accepted a cancel for a day; it is given up, and the run may still be going on",
           metadata: entry.metadata(["tries": "\(entry.tries)", "error": "\(message)"]))

@@ -32,7 +32,7 @@ extension ClaimPublisher {
     do {
       return try await statement()
     } catch {
-      state.withLock { $0.search = ClaimSearch(holder: holder, due: .now) }
+      state.withLock { $0.search = ClaimSearch(holder: holder, due: environment.now) }
       settleOwed()
       throw error
     }
@@ -49,7 +49,7 @@ extension ClaimPublisher {
     await publications.finish()
     let owed = state.withLock { $0.owed }
     do {
-      try await store.unclaim(owed, reason: "the broker did not take the ticket")
+      try await ledger.unclaim(owed, reason: "the broker did not take the ticket")
     } catch {
       logger.error(
         "claims not given back; the reaper publishes them", metadata: ["count": "\(owed.count)", "error": "\(error)"])
@@ -93,7 +93,7 @@ extension ClaimPublisher {
 
   private func publishOwed() async {
     let batch = state.withLock { state -> [Claim] in
-      guard !state.isClosed, !state.owed.isEmpty, state.due <= .now else { return [] }
+      guard !state.isClosed, !state.owed.isEmpty, state.due <= environment.now else { return [] }
       let batch = Array(state.owed.prefix(min(state.pace.limit, Self.batchMax)))
       state.owed.removeFirst(batch.count)
       state.inFlight.formUnion(batch)
@@ -102,7 +102,7 @@ extension ClaimPublisher {
     }
     guard !batch.isEmpty else { return }
     do {
-      let owed = try await store.owed(batch)
+      let owed = try await ledger.owed(batch)
       let settled = Set(batch).subtracting(owed)
       state.withLock { state in
         state.inFlight.subtract(settled)
@@ -116,7 +116,7 @@ extension ClaimPublisher {
         state.inFlight.subtract(batch)
         state.isRepeating = false
         state.owed = batch + state.owed
-        state.due = .now + ClaimSearch.interval
+        state.due = environment.now + ClaimSearch.interval
       }
     }
   }
@@ -124,16 +124,16 @@ extension ClaimPublisher {
   // MARK: Claims whose answer was lost
 
   private func lookForClaims() async {
-    guard let search = state.withLock({ $0.search }), search.due <= .now else { return }
+    guard let search = state.withLock({ $0.search }), search.due <= environment.now else { return }
     do {
-      let found = try await store.ownClaims(of: search.holder, limit: ClaimSearch.countMax)
+      let found = try await ledger.ownClaims(of: search.holder, limit: ClaimSearch.countMax)
       let noted = publications.noted
       let lost = state.withLock { state in
         let lost = found.filter { !noted.contains($0) && !state.inFlight.contains($0) && !state.owed.contains($0) }
-        if state.owed.isEmpty { state.due = .now }
+        if state.owed.isEmpty { state.due = environment.now }
         state.owed += lost
         // Unless another answer was lost in the meantime, which begins a new search.
-        if state.search?.due == search.due { state.search = search.next(isDone: true) }
+        if state.search?.due == search.due { state.search = search.next(isDone: true, environment) }
         return lost
       }
       if !lost.isEmpty {
@@ -141,18 +141,20 @@ extension ClaimPublisher {
       }
     } catch {
       logger.debug("own claims not looked for", metadata: ["error": "\(error)"])
-      state.withLock { if $0.search?.due == search.due { $0.search = search.next(isDone: false) } }
+      state.withLock { if $0.search?.due == search.due { $0.search = search.next(isDone: false, environment) } }
     }
   }
 }
 
 extension ClaimSearch {
   /// What is left of the search after a look.
-  func next(isDone: Bool) -> ClaimSearch? {
+  func next(isDone: Bool, _ environment: DispatchEnvironment) -> ClaimSearch? {
     var next = self
     next.looksLeft -= isDone ? 1 : 0
     next.failures = isDone ? 0 : failures + 1
-    next.due = .now + (isDone ? Self.interval : Self.retry.delay(attempt: failures) + .milliseconds(50))
+    next.due =
+      environment.now
+      + (isDone ? Self.interval : Self.retry.delay(attempt: failures, from: environment.random) + .milliseconds(50))
     return next.looksLeft > 0 ? next : nil
   }
 }

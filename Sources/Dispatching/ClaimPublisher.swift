@@ -1,4 +1,3 @@
-internal import AMQPClient
 package import Logging
 internal import Primitives
 package import Resilience
@@ -24,7 +23,7 @@ package final class ClaimPublisher: Sendable {
     /// Whether owed claims are among those in flight.
     var isRepeating = false
     /// When the next try is due, if claims are owed.
-    var due = ContinuousClock.now
+    var due: ContinuousClock.Instant
     /// The claims to look for, whose answer may have been lost.
     var search: ClaimSearch?
     /// Publishes what is owed, until nothing is.
@@ -36,19 +35,26 @@ package final class ClaimPublisher: Sendable {
   /// The waits while the broker takes nothing.
   private static let waits = Backoff(base: .milliseconds(200), max: .seconds(5))
 
-  package let tickets: TicketPublisher
-  let store: ReviewStore
+  package let queue: any TicketQueue
+  let ledger: any ReviewLedger
   let publications: PublicationLog
   let logger: Logger
-  let state = Mutex(State())
+  let state: Mutex<State>
+  let environment: DispatchEnvironment
   /// Ends a wait of the task that settles.
-  let wakeup = Wakeup()
+  let wakeup: Wakeup
   private let metrics: BatonMetrics
 
-  package init(tickets: TicketPublisher, store: ReviewStore, metrics: BatonMetrics, logger: Logger) {
-    self.tickets = tickets
-    self.store = store
-    publications = PublicationLog(store: store, logger: logger)
+  package init(
+    queue: any TicketQueue, ledger: any ReviewLedger, environment: DispatchEnvironment = DispatchEnvironment(),
+    metrics: BatonMetrics, logger: Logger
+  ) {
+    self.queue = queue
+    self.ledger = ledger
+    self.environment = environment
+    state = Mutex(State(due: environment.now))
+    wakeup = Wakeup(clock: environment.clock)
+    publications = PublicationLog(ledger: ledger, environment: environment, logger: logger)
     self.metrics = metrics
     self.logger = logger
   }
@@ -82,12 +88,12 @@ package final class ClaimPublisher: Sendable {
   /// - Returns: how many were confirmed.
   func attempt(_ claims: [Claim], isRepeated: Bool) async -> Int {
     guard !claims.isEmpty else { return 0 }
-    let start = ContinuousClock.now
-    let outcomes = await tickets.publish(claims.map { ($0.ticket, $0.trace) })
-    let elapsed = ContinuousClock.now - start
+    let start = environment.now
+    let outcomes = await queue.publish(claims.map { ($0.ticket, $0.trace) })
+    let elapsed = environment.now - start
     var confirmed: [Claim] = []
     var missed: [Claim] = []
-    var fault: PublishOutcome?
+    var fault: TicketPublishOutcome?
     for (claim, outcome) in zip(claims, outcomes) {
       metrics.published(outcome.metric).increment()
       guard outcome == .confirmed else {
@@ -112,13 +118,18 @@ package final class ClaimPublisher: Sendable {
       state.owed += missed
       // Batches that were in flight together fail together, and count as one refusal.
       guard isRepeated || missed.isEmpty || state.pace.refusals == 0 else { return }
-      state.due = start + state.pace.tried(claims.count, accepted: claims.count - missed.count)
+      var drawing = environment.random.drawing
+      state.due =
+        start + state.pace.tried(claims.count, accepted: claims.count - missed.count, using: &drawing)
     }
   }
 
-  private func tell(_ fault: PublishOutcome?, missed: Int, of count: Int) {
+  private func tell(_ fault: TicketPublishOutcome?, missed: Int, of count: Int) {
     let (isNews, isOver) = state.withLock { state in
-      (fault.map { state.notice.failed($0.reason) } ?? false, state.owed.isEmpty && state.notice.worked())
+      (
+        fault.map { state.notice.failed($0.reason, at: environment.now) } ?? false,
+        state.owed.isEmpty && state.notice.worked(at: environment.now)
+      )
     }
     if isNews, let fault {
       logger.warning(
@@ -129,7 +140,7 @@ package final class ClaimPublisher: Sendable {
   }
 }
 
-extension PublishOutcome {
+extension TicketPublishOutcome {
   fileprivate var metric: BatonMetrics.PublishResult {
     switch self {
     case .confirmed: .confirmed

@@ -25,12 +25,14 @@ final class PublicationLog: Sendable {
   /// With more publications unrecorded, further ones are left to the leases and the reaper.
   private static let keptMax = 50_000
 
-  private let store: ReviewStore
+  private let ledger: any ReviewLedger
   private let logger: Logger
+  private let environment: DispatchEnvironment
   private let state = Mutex(State())
 
-  init(store: ReviewStore, logger: Logger) {
-    self.store = store
+  init(ledger: any ReviewLedger, environment: DispatchEnvironment, logger: Logger) {
+    self.ledger = ledger
+    self.environment = environment
     self.logger = logger
   }
 
@@ -57,8 +59,8 @@ final class PublicationLog: Sendable {
   private func record() async {
     var failures = 0
     while true {
-      let pause = failures == 0 ? .zero : Self.retry.delay(attempt: failures - 1)
-      try? await Task.sleep(for: Self.delay + pause)
+      let pause = failures == 0 ? .zero : Self.retry.delay(attempt: failures - 1, from: environment.random)
+      try? await environment.sleep(for: Self.delay + pause)
       let claims = state.withLock { state in
         (state.inFlight, state.claims) = (state.claims, [])
         if state.inFlight.isEmpty { state.recording = nil }
@@ -66,9 +68,9 @@ final class PublicationLog: Sendable {
       }
       if claims.isEmpty { return }
       do {
-        try await store.recordPublished(claims)
+        try await ledger.recordPublished(claims)
         failures = 0
-        _ = state.withLock { $0.notice.worked() }
+        _ = state.withLock { $0.notice.worked(at: environment.now) }
       } catch {
         failures += 1
         keep(claims, error)
@@ -82,10 +84,11 @@ final class PublicationLog: Sendable {
     let isNews = state.withLock { state in
       state.inFlight = []
       if state.finishing == 0, state.claims.count < Self.keptMax { state.claims = claims + state.claims }
-      return state.notice.failed("\(error)")
+      return state.notice.failed("\(error)", at: environment.now)
     }
     if isNews {
-      logger.warning("publications not recorded", metadata: ["count": "\(claims.count)", "error": "\(error)"])
+      logger.warning(
+        "publications not recorded; trying again", metadata: ["count": "\(claims.count)", "error": "\(error)"])
     }
   }
 }

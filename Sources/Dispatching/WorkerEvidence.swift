@@ -13,9 +13,9 @@ enum WorkerEvidence: Sendable {
   case failed(String)
 }
 
-extension ReviewStore {
+extension SilentReviewLedger {
   /// Weighs an answer by what this worker has answered before, which matters only if it answers that it does not have the review.
-  /// - Throws: `PostgresError`.
+  /// - Throws: a ``LedgerFault``.
   func weigh(_ answer: StatusAnswer, of workerURL: String) async throws -> WorkerEvidence {
     switch answer {
     case .known(let run): return .known(run)

@@ -39,7 +39,7 @@ package struct Authority: Sendable, Equatable {
       || byte == UInt8(ascii: ".")
   }
 
-  /// Letters, digits, and what RFC 3986 allows beside them in a registered name.
+  /// Letters, digits, and what else RFC 3986 allows in a registered name.
   private static func isOfName(_ byte: UInt8) -> Bool {
     isDigit(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
       || "-._~%!$&'()*+,;=".utf8.contains(byte)

@@ -2,7 +2,7 @@
 ///
 /// A deadline counts from the beginning of what it bounds, never from the last byte: a sender of one byte every few seconds gains nothing.
 package struct ConnectionLimits: Sendable {
-  /// Connections at once. From `crowdedCount` on, a new one takes the place of another (``ConnectionTable``).
+  /// Connections at once. From `crowdedCount` on, a new one takes the place of another (`ConnectionTable`).
   package var connectionMax: Int
   /// From the connection, or the first byte of a further request, to the end of the head.
   package var head: Duration = .seconds(10)
@@ -28,7 +28,7 @@ package struct ConnectionLimits: Sendable {
   /// are closed.
   var crowdedCount: Int { max(connectionMax - max(connectionMax / 16, 2), 1) }
 
-  /// How long a connection may stay in a phase; nil where this server is at work.
+  /// How long a connection may stay in a phase; nil if this server is at work.
   func time(in phase: ConnectionState.Phase) -> Duration? {
     switch phase {
     case .head: head

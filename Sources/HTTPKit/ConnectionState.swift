@@ -45,7 +45,7 @@ struct ConnectionState: Sendable {
 
   mutating func bodyEnded() { isReading = false }
 
-  /// - Returns: whether the answer has to say that the connection ends with it: also where it comes before the whole body, as there is no
+  /// - Returns: whether the answer has to say that the connection ends with it: also if it comes before the whole body, as there is no
   ///   other way to be rid of the rest.
   mutating func answerBegan(isLast: Bool) -> Bool {
     if isLast || isReading { isClosing = true }

@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// The connections of a listener, what each waits for, and since when.
 ///
-/// Where it is crowded, a new connection takes the place of the one that has kept this server waiting for longest, among those of the address
+/// If the table is full, a new connection takes the place of the one that has kept this server waiting for longest, among those of the address
 /// that has the most. So a sender of many slow connections loses its own ones first, and a request that comes whole is answered whatever
 /// others do. There is no fixed number for an address: a proxy is one address for all its clients, and rightly has most of them.
 final class ConnectionTable<Connection: Sendable>: Sendable {
@@ -49,7 +49,7 @@ final class ConnectionTable<Connection: Sendable>: Sendable {
     }
   }
 
-  /// One that is being answered is nobody's victim: it costs the time that this server takes.
+  /// One that is being answered is never evicted: it costs the time that this server takes.
   private static func victim(in state: State) -> UInt64? {
     state.entries.lazy.filter { $0.value.phase != .answer }.max { left, right in
       let counts = (state.counts[left.value.peer] ?? 0, state.counts[right.value.peer] ?? 0)

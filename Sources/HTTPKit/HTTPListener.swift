@@ -4,7 +4,7 @@ package import Logging
 internal import NIOCore
 internal import NIOHTTP1
 
-/// Serves on one address until it is told to shut down; then it accepts nothing more and lets what runs end. What clients may take is
+/// Serves on one address until it is asked to shut down; then it accepts nothing more and lets what runs end. What clients may take is
 /// bounded (``ConnectionLimits``), the same for every port of Baton.
 package struct HTTPListener<Responder: HTTPResponder>: Sendable
 where Responder.Context: InitializableFromSource<ApplicationRequestContextSource> {
@@ -36,7 +36,7 @@ where Responder.Context: InitializableFromSource<ApplicationRequestContextSource
     self.logger = logger
   }
 
-  /// - Throws: ``ListenError`` where the address cannot be had.
+  /// - Throws: ``ListenError`` if the address cannot be had.
   package func run() async throws {
     let table = ConnectionTable<any Channel>(limits: limits)
     do {

@@ -1,7 +1,7 @@
 internal import Glibc
 package import NIOCore
 
-/// Where connections come from, as far as one sender can be told from another: an IPv4 address, or the /64 network of an IPv6 address, of
+/// Where connections come from, as far as senders can be distinguished: an IPv4 address, or the /64 network of an IPv6 address, of
 /// which one sender has all addresses.
 package struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
   /// For logs.

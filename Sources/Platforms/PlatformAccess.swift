@@ -2,6 +2,7 @@ package import AsyncHTTPClient
 package import FoundationEssentials
 package import Logging
 internal import NIOCore
+internal import NIOHTTPCompression
 internal import Reviews
 
 /// How a process calls GitHub and GitLab: one for all of its roles, since it holds what they learn on the way. A limit that
@@ -23,16 +24,18 @@ package struct PlatformAccess: Sendable {
   ///     shut down.
   ///   - integrationTokens: where GitLab's tokens are renewed; nil uses them as they are.
   ///   - now: the wall clock.
+  ///   - isClockCorrected: whether the platforms' answers correct it for what is decided about their own times.
   /// - Throws: what is wrong with the settings, all at once.
   package init(
     settings: PlatformSettings, httpClient: HTTPClient, integrationTokens: (any IntegrationTokenStore)?,
-    now: @escaping @Sendable () -> Date = { Date() }, logger: Logger
+    now: @escaping @Sendable () -> Date = { Date() }, isClockCorrected: Bool = true, logger: Logger
   ) throws(PlatformSettings.Faults) {
     let (base, app) = try settings.checked()
     let cipher = TokenCipher(keys: settings.encryptionKeys)
     let github = APIClient(
-      base: base, httpClient: httpClient, timeout: settings.callTimeout, now: now, limits: RateLimits(),
-      answers: AnswerCache(), trust: settings.trust)
+      base: base, httpClient: httpClient, timeout: settings.callTimeout,
+      clock: PlatformClock(now, isCorrected: isClockCorrected), limits: RateLimits(), answers: AnswerCache(),
+      trust: settings.trust, evidence: APIEvidence())
     self.settings = settings
     self.cipher = cipher
     self.github = github
@@ -51,6 +54,8 @@ package struct PlatformAccess: Sendable {
     configuration.timeout.connect = .seconds(5)
     configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(connectionMax, 1)
     configuration.connectionPool.retryConnectionEstablishment = false
+    // Not asked for, but a proxy or a cache may compress anyway.
+    configuration.decompression = .enabled(limit: .size(APIClient.answerByteCountMax))
     return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
   }
 }

@@ -7,10 +7,10 @@ internal import WorkerAPI
 /// Prepares payloads out of GitHub and GitLab.
 ///
 /// Configuration and integration are judged first, without a call; then the pull request and its comments are read, all
-/// at once. One call that answers decides for the host's circuit; only where GitHub or GitLab cannot be reached, or fails
+/// at once. One call that answers decides for the host's circuit; only if GitHub or GitLab cannot be reached, or fails
 /// again and again, is it an outage.
 package struct PlatformPreparer: PayloadPreparer {
-  /// The circuits of the hosts that were called, by host (and port, where it is not the scheme's own).
+  /// The circuits of the hosts that were called, by host (and port, if it is not the scheme's default).
   package let circuits: Circuits
 
   /// The name of GitHub's circuit; all others are GitLab's.
@@ -50,7 +50,7 @@ package struct PlatformPreparer: PayloadPreparer {
     let configuration = try configurations.configuration(
       review.configuration, byteCount: review.configurationByteCount, of: review.owner)
     try Self.checkIntegration(of: review)
-    // Beside the platform's calls: a flag service that takes its time costs none of the review's.
+    // Concurrent with the platform's calls: a slow flag service does not delay the review.
     async let version = agentVersion(configuration, review.owner)
     let collected =
       switch review.platform {

@@ -39,7 +39,7 @@ package struct PlatformSettings: Sendable {
     package var description: String { faults.joined(separator: "; ") }
   }
 
-  /// Checks them without calling anybody.
+  /// Checks them without a call.
   func checked() throws(Faults) -> (github: APIBase, app: GitHubApp?) {
     var faults: [String] = []
     let github = APIBase(githubAPIURL)

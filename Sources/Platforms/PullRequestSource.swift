@@ -9,7 +9,7 @@ protocol PullRequestSource: Sendable {
   /// The platform's name, for messages.
   static var name: String { get }
 
-  /// Decides where and with which right a review's pull request is read. Calls nobody.
+  /// Decides where and with which right a review's pull request is read. Makes no call.
   func access(for review: LeasedReview) throws(PreparationError) -> Access
 
   /// The host that will be called.
@@ -33,7 +33,7 @@ enum CollectFailure: Error, Sendable, Equatable {
   case permanent(ErrorCode, message: String)
   /// Not the review's fault and no outage of the host: to be tried again.
   case retry(message: String)
-  /// To be tried again after a while; nobody's fault.
+  /// To be tried again after a while; no party is at fault.
   case wait(message: String, for: Duration)
   /// This process lacks the key of the stored token.
   case keyMissing(message: String)
@@ -43,7 +43,7 @@ enum CollectFailure: Error, Sendable, Equatable {
 }
 
 extension PullRequestSource {
-  /// The comments, or nil where reading them failed; a rate limit is thrown.
+  /// The comments, or nil if reading them failed; a rate limit is thrown.
   static func unlessRateLimited<Value>(_ result: Result<Value, APIFault>) throws(CollectFailure) -> Value? {
     switch result {
     case .success(let value): return value
@@ -57,8 +57,14 @@ extension PullRequestSource {
     reported.flatMap { OutsideName.repositoryFault($0) == nil ? $0 : nil } ?? review.repoFullName
   }
 
-  /// What it means that a pull request could not be served: where the host has meanwhile answered about the comments, it is
-  /// this one pull request, which must not be tried for ever; where it has not, the host is out, and no review pays for that.
+  /// A branch at present, as a platform reports it: it may have been renamed, and a pull request may have got another base. The review's own
+  /// if that is no branch.
+  static func ref(_ reported: String?, of known: String) -> String {
+    reported.flatMap { OutsideName.refFault($0) == nil ? $0 : nil } ?? known
+  }
+
+  /// What it means that a pull request could not be served. If the host has answered about the comments, it is this one pull request,
+  /// whose tries are counted. If it has not, the host is out, and no review fails because of that.
   static func failing(_ review: LeasedReview, _ message: String, othersAnswered: [Bool]) -> CollectFailure {
     guard othersAnswered.contains(true) else { return .call(.failing(message: message)) }
     return .retry(message: "\(name) could not serve \(review.pullRequestName): \(message).")

@@ -3,7 +3,7 @@ internal import Primitives
 internal import Resilience
 internal import Reviews
 
-/// Stands between one review and its platform's host: asks the circuit, tells it how it went, and says what a failure
+/// Stands between one review and its platform's host: asks the circuit, reports the outcome to it, and says what a failure
 /// means for the review.
 struct TargetGate: Sendable {
   let circuit: Circuit
@@ -85,7 +85,9 @@ struct TargetGate: Sendable {
     case .missing, .unauthorized, .refused, .rateLimited, .malformed: answered()
     case .cancelled: break
     case .failing, .unreachable:
-      if circuit.failed() { logger.warning("\(platform) is out", metadata: ["target": "\(circuit.name)"]) }
+      if circuit.failed() {
+        logger.warning("\(platform) is out; its reviews wait", metadata: ["target": "\(circuit.name)"])
+      }
     }
   }
 }

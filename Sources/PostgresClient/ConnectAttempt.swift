@@ -78,7 +78,7 @@ struct ConnectAttempt {
       // Found in the parameters: no later attempt can be better.
       throw PostgresError(
         .connectionFailed, "\(configuration): \(configuration.redacted(fault.message))",
-        sqlState: SQLState.invalidParameterValue)
+        sqlState: PostgresSQLState.invalidParameterValue)
     }
   }
 
@@ -144,7 +144,7 @@ struct ConnectAttempt {
       metadata: ["server": "\(target.label)"])
   }
 
-  private static let settings = Statement(
+  private static let settings = PostgresStatement(
     unprepared: """
       SELECT pg_catalog.set_config(s.name, p.value, false)
         FROM pg_catalog.pg_settings s

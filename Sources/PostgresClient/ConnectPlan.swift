@@ -21,7 +21,7 @@ struct ConnectPlan: Sendable {
     /// Numeric; empty if libpq is to find it, for a local socket.
     var address: String
 
-    /// For messages: `db1:5432`, with the address where it says more.
+    /// For messages: `db1:5432`, with the address if it says more.
     var label: String {
       let port = host.port.isEmpty ? "5432" : host.port
       guard !host.name.isEmpty else { return address.isEmpty ? "local socket" : "\(address):\(port)" }

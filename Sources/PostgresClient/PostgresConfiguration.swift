@@ -1,6 +1,6 @@
 internal import Certificates
 internal import Glibc
-public import Resilience
+package import Resilience
 
 /// Where Postgres is, and how to talk to it.
 public struct PostgresConfiguration: Sendable {
@@ -35,11 +35,14 @@ public struct PostgresConfiguration: Sendable {
   public var connectTimeout: Duration = .seconds(5)
   /// How long a call waits for a connection of the pool. Default: 5 s.
   public var acquireTimeout: Duration = .seconds(5)
-  /// Whether a pool goes on trying to connect for those who wait, until `acquireTimeout`; off, they are told of the first failure:
+  /// Whether a pool goes on trying to connect for those who wait, until `acquireTimeout`; off, they get the first failure:
   /// for a command that runs once. Default: on.
   public var isPatient = true
-  /// Waits between attempts to connect. Default: up to 100 ms at first, up to 5 s later.
-  public var reconnect = Backoff(base: .milliseconds(100), max: .seconds(5))
+  /// The longest pause before the first further attempt to connect; it doubles with each one. Pauses are drawn evenly from zero to that.
+  /// Default: 100 ms.
+  public var reconnectDelay: Duration = .milliseconds(100)
+  /// The longest pause between attempts to connect. Default: 5 s.
+  public var reconnectDelayMax: Duration = .seconds(5)
   /// Settings of each session from its start, such as `statement_timeout`. They outlive `RESET ALL` and `DISCARD ALL`.
   public var sessionSettings: [String: String] = [:]
   /// Settings of each session as far as the server knows them and the account may change them: the others are left out. One round
@@ -47,7 +50,7 @@ public struct PostgresConfiguration: Sendable {
   public var optionalSessionSettings: [String: String] = [:]
   /// When a silent peer is taken for dead.
   public var keepalives = Keepalives()
-  /// A PEM file of authorities that a server's certificate is verified against (libpq's `sslrootcert`), where neither the connection
+  /// A PEM file of authorities that a server's certificate is verified against (libpq's `sslrootcert`), if neither the connection
   /// string, nor a service, nor PGSSLROOTCERT names one. Then `sslmode` is `verify-full` for servers on other machines, unless it is
   /// given too.
   public var authorityFile: String?
@@ -88,7 +91,7 @@ public struct PostgresConfiguration: Sendable {
     case .success(let string): target = string.parameters
     case .failure(let fault):
       throw PostgresError(
-        .connectionFailed, "the connection string \(fault.reason)", sqlState: SQLState.invalidParameterValue)
+        .connectionFailed, "the connection string \(fault.reason)", sqlState: PostgresSQLState.invalidParameterValue)
     }
     var parameters: [(keyword: String, value: String)] = [
       ("keepalives", "1"), ("keepalives_idle", "\(max(1, keepalives.idle.components.seconds))"),
@@ -166,4 +169,12 @@ extension PostgresConfiguration: CustomStringConvertible, CustomDebugStringConve
 
   /// The same as `description`, for `dump`.
   public var customMirror: Mirror { Mirror(self, children: ["target": description]) }
+}
+
+extension PostgresConfiguration {
+  /// Both delays in one value.
+  package var reconnect: Backoff {
+    get { Backoff(base: reconnectDelay, max: reconnectDelayMax) }
+    set { (reconnectDelay, reconnectDelayMax) = (newValue.base, newValue.max) }
+  }
 }

@@ -1,5 +1,5 @@
 public import Logging
-public import PollExecutor
+package import PollExecutor
 
 extension PostgresConnection {
   /// Opens a session: name look-up, TCP, TLS, log-in, settings.
@@ -9,13 +9,19 @@ extension PostgresConnection {
   /// can write is accepted.
   /// - Parameters:
   ///   - configuration: where to; `poolSize`, `acquireTimeout` and `reconnect` are not used here.
-  ///   - executor: its thread calls libpq; may serve several connections. Names are looked up on another one.
   ///   - logger: gets warnings of the server, at debug level.
   /// - Throws: `PostgresError` of the kind `connectionFailed`, which names each address with its fault, without the password; or
   ///   `cancelled`.
   public static func connect(
-    _ configuration: PostgresConfiguration, on executor: ThreadExecutor = ThreadExecutor(name: "postgres"),
-    logger: Logger
+    _ configuration: PostgresConfiguration, logger: Logger
+  ) async throws(PostgresError) -> PostgresConnection {
+    try await connect(configuration, on: ThreadExecutor(name: "postgres"), logger: logger)
+  }
+
+  /// The same, on a given executor.
+  /// - Parameter executor: its thread calls libpq; may serve several connections. Names are looked up on another one.
+  package static func connect(
+    _ configuration: PostgresConfiguration, on executor: ThreadExecutor, logger: Logger
   ) async throws(PostgresError) -> PostgresConnection {
     try await connect(configuration, on: executor, logger: logger, callbacks: Callbacks())
   }
@@ -63,7 +69,7 @@ extension PostgresConnection {
     guard let (reply, deadline) = connecting else { return }
     connecting = nil
     executor.cancel(deadline)
-    // Nobody waits any more: the task was cancelled in the meantime.
+    // No task waits any more: it was cancelled in the meantime.
     if !reply.complete(.success(())) { end(.cancelled) }
   }
 
@@ -91,7 +97,7 @@ extension PostgresConnection {
     guard let match = message.firstMatch(of: #/:  ([0-9A-Z]{5}): /#) else {
       // libpq's own verdict of `target_session_attrs`, which has no code.
       let isReadOnly = message.contains("session is read-only") || message.contains("in hot standby mode")
-      return (message, isReadOnly ? SQLState.readOnlyTransaction : nil)
+      return (message, isReadOnly ? PostgresSQLState.readOnlyTransaction : nil)
     }
     var message = message
     message.replaceSubrange(match.range, with: ": ")

@@ -34,7 +34,7 @@ extension PostgresConnection {
     let commit = try await runShielded(Request([.command("COMMIT")]))
     guard commit.first?.commandTag == "COMMIT" else {
       throw PostgresError(
-        .server(SQLState.inFailedTransaction), "a statement had failed: the COMMIT rolled the transaction back",
+        .server(PostgresSQLState.inFailedTransaction), "a statement had failed: the COMMIT rolled the transaction back",
         statement: "COMMIT")
     }
     return result
@@ -77,6 +77,6 @@ extension PostgresConnection {
 extension Request.Step {
   /// A command without parameters that is not worth preparing.
   static func command(_ sql: String) -> Request.Step {
-    Request.Step(statement: Statement(unprepared: sql), parameters: EncodedParameters())
+    Request.Step(statement: PostgresStatement(unprepared: sql), parameters: EncodedParameters())
   }
 }

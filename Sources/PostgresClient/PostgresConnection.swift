@@ -96,7 +96,7 @@ public actor PostgresConnection {
   /// - Throws: `PostgresError`; if `isConnectionLost` or `cancelled`, it may have been run.
   @discardableResult
   public nonisolated func query(
-    _ statement: Statement, _ parameters: [any PostgresEncodable] = []
+    _ statement: PostgresStatement, _ parameters: [any PostgresEncodable] = []
   ) async throws(PostgresError) -> PostgresRows {
     try await run([try Request.Step(statement, parameters)])[0]
   }
@@ -107,7 +107,7 @@ public actor PostgresConnection {
   /// - Returns: the rows of each, in order.
   @discardableResult
   public nonisolated func pipeline(
-    _ steps: [(Statement, [any PostgresEncodable])]
+    _ steps: [(PostgresStatement, [any PostgresEncodable])]
   ) async throws(PostgresError) -> [PostgresRows] {
     var encoded: [Request.Step] = []
     encoded.reserveCapacity(steps.count)

@@ -50,7 +50,7 @@ public struct PostgresError: Error, Sendable {
 
   /// The SQLSTATE's name in Postgres's documentation (appendix A), such as `unique_violation`; that of its class if
   /// the code itself has no name here.
-  public var conditionName: String? { sqlState.flatMap(SQLState.name(of:)) }
+  public var conditionName: String? { sqlState.flatMap(PostgresSQLState.name(of:)) }
 
   /// Whether the statement was in flight when the connection was lost: its outcome is unknown.
   public var isConnectionLost: Bool { kind == .connectionLost }
@@ -61,24 +61,24 @@ public struct PostgresError: Error, Sendable {
   public var isTransient: Bool {
     switch kind {
     case .connectionLost: true
-    case .connectionFailed: sqlState.map(SQLState.isTransient) ?? true
-    case .server(let state): SQLState.isTransient(state)
+    case .connectionFailed: sqlState.map(PostgresSQLState.isTransient) ?? true
+    case .server(let state): PostgresSQLState.isTransient(state)
     case .decoding, .encoding, .cancelled, .closed: false
     }
   }
 
   /// Whether the connection string, or what completes it, is at fault: no later attempt with the same one can connect.
   public var isConnectionStringFault: Bool {
-    kind == .connectionFailed && sqlState == SQLState.invalidParameterValue
+    kind == .connectionFailed && sqlState == PostgresSQLState.invalidParameterValue
   }
 
   /// Whether the session can only read: that of a standby, or of a server that was made read-only.
-  public var isReadOnly: Bool { sqlState == SQLState.readOnlyTransaction }
+  public var isReadOnly: Bool { sqlState == PostgresSQLState.readOnlyTransaction }
 
   /// Whether a row with the same key is there already; `constraint` names the key.
-  public var isUniqueViolation: Bool { sqlState == SQLState.uniqueViolation }
+  public var isUniqueViolation: Bool { sqlState == PostgresSQLState.uniqueViolation }
 
-  func about(_ statement: Statement) -> PostgresError {
+  func about(_ statement: PostgresStatement) -> PostgresError {
     guard self.statement == nil else { return self }
     var error = self
     error.statement = statement.label

@@ -2,12 +2,14 @@ package import FoundationEssentials
 
 /// JSON between Baton and others, one way for all of it: texts of others are read within bounds, and what Baton writes looks the same everywhere.
 package enum JSONCoding {
-  /// Reads a value of a type, within the bounds of ``JSONValue/init(json:valueCountMax:)``.
+  /// Reads a value of a type, within the bounds of ``JSONValue/init(json:valueCountMax:repairingText:)``.
   /// - Throws: `DecodingError`; with an empty coding path where the text is not JSON, or beyond the bounds.
-  package static func decode<Value: Decodable>(_ type: Value.Type, from json: some ContiguousBytes) throws -> Value {
+  package static func decode<Value: Decodable>(
+    _ type: Value.Type, from json: some ContiguousBytes, repairingText: Bool = false
+  ) throws -> Value {
     let value: JSONValue
     do throws(JSONFault) {
-      value = try JSONValue(json: json)
+      value = try JSONValue(json: json, repairingText: repairingText)
     } catch {
       throw DecodingError.dataCorrupted(.init(codingPath: [], debugDescription: "\(error)"))
     }

@@ -29,9 +29,13 @@ extension JSONValue {
   ///
   /// A reader of its own, as Foundation's decoder has to be asked for one type after another, and makes an error for each that it is not: a
   /// body of `[[],[],…]` took two seconds a megabyte. Of a name that stands twice the last value counts, as in Postgres's `jsonb`.
-  package init(json: some ContiguousBytes, valueCountMax: Int = valueCountMax) throws(JSONFault) {
+  /// - Parameter repairingText: whether NUL and half of a surrogate pair, which no database stores, are read as U+FFFD: in texts that Baton
+  ///   cannot ask its sender to correct. Otherwise NUL is read as it is, and half of a pair is refused.
+  package init(
+    json: some ContiguousBytes, valueCountMax: Int = valueCountMax, repairingText: Bool = false
+  ) throws(JSONFault) {
     let result: Result<JSONValue, JSONFault> = json.withUnsafeBytes { bytes in
-      var reader = JSONReader(bytes: bytes, valueCountMax: valueCountMax)
+      var reader = JSONReader(bytes: bytes, valueCountMax: valueCountMax, repairsText: repairingText)
       do throws(JSONFault) {
         return .success(try reader.document())
       } catch {
@@ -49,11 +53,13 @@ extension JSONValue {
 private struct JSONReader {
   private let bytes: UnsafeRawBufferPointer
   private let valueCountMax: Int
+  private let repairsText: Bool
   private var position = 0
   private var valueCount = 0
 
-  init(bytes: UnsafeRawBufferPointer, valueCountMax: Int) {
+  init(bytes: UnsafeRawBufferPointer, valueCountMax: Int, repairsText: Bool) {
     self.bytes = bytes
+    self.repairsText = repairsText
     self.valueCountMax = valueCountMax
   }
 
@@ -64,7 +70,7 @@ private struct JSONReader {
     while let byte = next, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { position += 1 }
   }
 
-  /// Takes the byte where it is the next one.
+  /// Takes the byte if it is the next one.
   private mutating func take(_ byte: UInt8) -> Bool {
     guard next == byte else { return false }
     position += 1
@@ -211,10 +217,21 @@ private struct JSONReader {
   private mutating func scalar() throws(JSONFault) -> Character {
     let first = try hexadecimal()
     var code = UInt32(first)
+    if repairsText, first == 0 || (0xDC00...0xDFFF).contains(first) { return "\u{FFFD}" }
     if (0xD800...0xDBFF).contains(first) {
-      guard take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")) else { throw malformed }
+      let behindFirst = position
+      guard take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")) else {
+        guard repairsText else { throw malformed }
+        position = behindFirst
+        return "\u{FFFD}"
+      }
       let second = try hexadecimal()
-      guard (0xDC00...0xDFFF).contains(second) else { throw malformed }
+      guard (0xDC00...0xDFFF).contains(second) else {
+        guard repairsText else { throw malformed }
+        // The second escape is another character's.
+        position = behindFirst
+        return "\u{FFFD}"
+      }
       code = 0x10000 + (UInt32(first) - 0xD800) << 10 + (UInt32(second) - 0xDC00)
     }
     guard let scalar = Unicode.Scalar(code) else { throw malformed }

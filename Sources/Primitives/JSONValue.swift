@@ -41,12 +41,12 @@ package enum JSONValue: Sendable, Hashable, Codable {
     }
   }
 
-  /// The text, where this is a string.
+  /// The text if this is a string.
   package var string: String? {
     if case .string(let value) = self { value } else { nil }
   }
 
-  /// The field of an object; nil also where this is none.
+  /// The field of an object; nil also if this is none.
   package subscript(_ name: String) -> JSONValue? {
     if case .object(let fields) = self { fields[name] } else { nil }
   }

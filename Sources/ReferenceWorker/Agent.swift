@@ -23,11 +23,11 @@ struct Agent: Sendable {
   /// What stands in no event and no message: the secrets of the worker's process.
   private let secrets: [Secret]
   private let launch: AgentLaunch
-  /// nil where all agents are the worker's user.
+  /// nil if all agents are the worker's user.
   private let users: AgentUsers?
   /// The folder of all agents' folders.
   private let folders: String
-  /// Without it at the start, nothing can be told of agents that were begun before.
+  /// Without it at the start, nothing is known about agents that were begun before.
   private let hadFolders: Bool
 
   /// Makes the folder of the agents if it is not there.
@@ -83,7 +83,7 @@ struct Agent: Sendable {
     return exit
   }
 
-  /// Follows an agent that a worker had begun which is gone, wherever it is by now.
+  /// Follows an agent of an earlier worker, from its current state.
   func adopt(_ order: RunOrder, stop: Wakeup, logger: Logger, _ reporting: Reporting) async -> AgentExit {
     var logger = logger
     for (name, value) in order.key.metadata(order.trace) { logger[metadataKey: name] = value }

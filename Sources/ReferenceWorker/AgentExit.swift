@@ -28,7 +28,7 @@ enum AgentExit: Sendable, Equatable {
     case .exited(let status, let lastWords): "the agent exited with status \(status)" + Self.suffix(lastWords)
     case .killed(let signal, let lastWords): "the agent was killed by signal \(signal)" + Self.suffix(lastWords)
     case .notStarted(let reason): "the agent could not be started: \(reason)"
-    case .lost: "the worker was restarted, and the agent had been killed meanwhile"
+    case .lost: "the worker was restarted, and the agent had been killed before"
     case .neverBegan: "the agent was not begun"
     }
   }

@@ -9,16 +9,16 @@ internal import SystemPackage
 ///
 /// - `out`, `err`: its standard output and error. They are deleted with the folder when the run ends.
 /// - `process`: who it is. Made by the agent's shell before the command begins, or by a worker that wants to know that it never
-///   will; only one of them can make it, so that there is no moment at which an agent runs and nobody knows.
+///   will; only one of them can make it, so that there is no moment at which an agent runs unrecorded.
 /// - `exit`: the exit status of the command, as a line. Without it, and without the process, the agent has been killed.
 /// - `tmp`: its temporary folder, with an isolation.
-/// - `user`: its user id, where it has one of its own.
+/// - `user`: its user id, if it has one of its own.
 struct AgentFolder: Sendable {
   let path: String
 
   /// - Parameters:
   ///   - base: the folder of all agents.
-  ///   - launch: tells the agents apart that were begun for one run.
+  ///   - launch: distinguishes the agents that were begun for one run.
   init(base: String, key: RunKey, launch: Int) {
     path = "\(base)/\(key.reviewID.lowercase)-\(key.attempt)-\(launch)"
   }
@@ -132,7 +132,7 @@ struct AgentFolder: Sendable {
     return ProcessIdentity(stat: String(lines[0]), bootID: String(lines[1]))
   }
 
-  /// The command's exit status, 128 and the signal where a signal ended it; nil where it has not been written.
+  /// The command's exit status, 128 plus the signal if a signal ended it; nil if it has not been written.
   func exitStatus() -> Int32? {
     guard let data = FileManager.default.contents(atPath: exitPath), data.last == UInt8(ascii: "\n") else { return nil }
     return Int32(String(decoding: data.dropLast(), as: UTF8.self))

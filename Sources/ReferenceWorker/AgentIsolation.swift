@@ -8,7 +8,7 @@ package enum AgentIsolation: Sendable, Equatable {
   /// Not at all: all agents are the worker's user.
   case off
   /// A user, process, mount and IPC namespace for each run. It has its own `/tmp`, sees its own processes alone, and not the worker's
-  /// state. Works without root where the kernel lets a user make namespaces.
+  /// state. Works without root if the kernel lets a user make namespaces.
   case namespaces
   /// A user id for each run at once, of this range. Takes root, or the capabilities CAP_SETUID, CAP_SETGID, CAP_KILL and CAP_CHOWN.
   case users(ClosedRange<UInt32>)

@@ -8,7 +8,7 @@ internal import WorkerAPI
 /// A line is a plain text, or a JSON object with any of `event`, `message`, `content`, `sessionId`, `cliSessionId`, `usage`
 /// and `gateResult`; an object with none of them is an event whose content it is.
 struct AgentLine: Sendable, Equatable {
-  /// nil where the line only carries details of the run.
+  /// nil if the line only carries details of the run.
   var event: (type: String, message: String?, content: JSONValue?)?
   var sessionID: String?
   var cliSessionID: String?

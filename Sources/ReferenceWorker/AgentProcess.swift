@@ -30,7 +30,7 @@ struct AgentProcess: Sendable {
         _ = try? await followed.wait(until: nil)
       }
     }
-    // Awaited also where this task is cancelled: once it has returned, nothing begins beside what the next worker begins.
+    // Awaited also if this task is cancelled: once it has returned, nothing begins in addition to what the next worker begins.
     if let process = await Task(operation: { await begun.first { _ in true } }).value {
       let exit = await watch.follow(process, from: 0, stop: stop)
       followed.wake()
@@ -45,7 +45,7 @@ struct AgentProcess: Sendable {
   }
 
   /// Starts the command.
-  /// - Parameter body: is given who it is, nil where that cannot be seen; until it returns, the number is that process's own, as it
+  /// - Parameter body: is given who it is, nil if that cannot be seen; until it returns, the number is that process's own, as it
   ///   is not reaped before.
   /// - Returns: how it has ended.
   private func spawn(_ body: @Sendable (ProcessIdentity?) async -> Void) async throws -> TerminationStatus {

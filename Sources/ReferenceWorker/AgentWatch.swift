@@ -3,8 +3,8 @@ internal import Glibc
 internal import Resilience
 internal import SystemPackage
 
-/// Follows an agent to its end, whoever started it: reads what it prints, and ends it when that is asked for. Cancelled, it leaves the
-/// agent alone, for the next worker to follow from where this one stood.
+/// Follows an agent to its end, also one that an earlier worker started: reads what it prints, and ends it on request. When it is
+/// cancelled, it leaves the agent alone, and the next worker continues from the same position.
 struct AgentWatch: Sendable {
   let folder: AgentFolder
   /// An environment variable that only this run's processes have.
@@ -27,10 +27,10 @@ struct AgentWatch: Sendable {
   private static let pauses: ClosedRange<Duration> = .milliseconds(10) ... .milliseconds(100)
 
   /// - Parameters:
-  ///   - leader: nil where it could not even be seen.
+  ///   - leader: nil if it could not even be seen.
   ///   - offset: where in its output the next line begins.
   ///   - stop: wakes to end the process group: TERM, and KILL after the grace.
-  /// - Returns: nil where it has ended without an exit status, or goes on and the task was cancelled.
+  /// - Returns: nil if it has ended without an exit status, or goes on and the task was cancelled.
   func follow(_ leader: ProcessIdentity?, from offset: Int64, stop: Wakeup) async -> AgentExit? {
     await withTaskGroup(of: Void.self) { group in
       group.addTask {
@@ -132,7 +132,7 @@ private struct OutputTail {
     return splitter.append(part)
   }
 
-  /// The last line, where the output did not end with a line feed.
+  /// The last line, if the output did not end with a line feed.
   mutating func finish() -> String? { splitter.finish() }
 }
 

@@ -33,7 +33,7 @@ package struct ReferenceWorker: Service {
   /// Serves until shut down: then nothing new is taken on, agents that run may end within the drain timeout, their callbacks are sent,
   /// and calls are answered until then. Agents that still run go on without the worker, as they do at once when the task is cancelled:
   /// the next worker follows them.
-  /// - Throws: ``WorkerStateFault`` where its state cannot be used, ``IsolationFault`` where runs cannot be kept apart as it is set.
+  /// - Throws: ``WorkerStateFault`` if its state cannot be used, ``IsolationFault`` if runs cannot be kept apart as the setting demands.
   package func run() async throws {
     let store = RunStore(database: try WorkerDatabase(path: configuration.statePath), limits: limits)
     let agent = try Agent(configuration)
@@ -92,19 +92,19 @@ package struct ReferenceWorker: Service {
   }
 
   /// The port, until the worker is shut down.
-  private struct Listening<Responder: HTTPResponder>: Service
-  where Responder.Context: InitializableFromSource<ApplicationRequestContextSource> {
-    let listener: HTTPListener<Responder>
+  private struct Listening: Service {
+    let listener: HTTPListener<RouteResponder>
 
     func run() async throws { try await listener.run() }
   }
 
   /// With the limits of every port of Baton.
-  private func makeListener(_ runs: RunKeeper) -> HTTPListener<RouterResponder<BasicRequestContext>> {
+  private func makeListener(_ runs: RunKeeper) -> HTTPListener<RouteResponder> {
     HTTPListener(
       host: configuration.host, port: configuration.port, serverName: "baton-worker", limits: configuration.connections,
-      responder: Routes(runs: runs, tokens: configuration.tokens, metrics: configuration.metrics).makeRouter()
-        .buildResponder(),
+      responder: RouteResponder(
+        RouteTable(WorkerRoutes(runs: runs).routes), admission: WorkerAdmission(tokens: configuration.tokens),
+        metrics: configuration.metrics, fault: WorkerRoutes.response),
       logger: logger, onBound: configuration.onBound)
   }
 
@@ -160,7 +160,7 @@ package struct ReferenceWorker: Service {
       : await agent.adopt(order, stop: stop, logger: logger, reporting)
   }
 
-  /// The time counts from the agent's beginning, also where another worker has begun it.
+  /// The time counts from the agent's beginning, also if another worker has begun it.
   private func limitTime(of order: RunOrder, _ runs: RunKeeper) async {
     let minutes = order.request.maxReviewTimeMinutes
     let limit = configuration.minute * minutes
@@ -185,7 +185,9 @@ package struct ReferenceWorker: Service {
         continue
       case .refused(let status):
         if notice.failed("\(status)") {
-          logger.error("Baton does not want a callback", metadata: metadata.merging(["http": "\(status)"]) { $1 })
+          logger.error(
+            "Baton has refused a callback; a final one is sent again later",
+            metadata: metadata.merging(["http": "\(status)"]) { $1 })
         }
         await runs.refuse(callback)
         if callback.status == "running" { continue }

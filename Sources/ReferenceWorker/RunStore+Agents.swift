@@ -9,7 +9,7 @@ extension RunStore {
 
   /// Begins the run that has waited longest, if there is room. One whose older attempt is still being ended is passed over.
   /// - Parameter limit: how many runs may be running.
-  /// - Returns: nil where no run may begin now.
+  /// - Returns: nil if no run may begin now.
   func beginNext(limit: Int, at now: Timestamp) async throws -> RunOrder? {
     try await database.commits.write { [self] database in
       let row = try Row.fetchOne(
@@ -112,8 +112,8 @@ extension RunStore {
 
   // MARK: Ending
 
-  /// Remembers that a run's agent is to be ended; nothing happens where it is being ended already.
-  /// - Returns: whether the agent has to be told.
+  /// Records that a run's agent has to be ended; does nothing if it is being ended already.
+  /// - Returns: whether the agent has to be stopped now.
   func stop(_ key: RunKey, for reason: StopReason, message: String) async throws -> Bool {
     try await database.commits.write { [self] in try stop(key, for: reason, message: message, in: $0) }
   }
@@ -127,7 +127,7 @@ extension RunStore {
     return database.changesCount > 0
   }
 
-  /// Why a run's agent is to be ended; nil where it may go on.
+  /// Why a run's agent is to be ended; nil if it may go on.
   func stopReason(_ key: RunKey) async throws -> StopReason? {
     try await database.queue.read { database in
       try String.fetchOne(
@@ -138,7 +138,7 @@ extension RunStore {
   }
 
   /// The agent has ended, could not be started, or was lost.
-  /// - Returns: also how the run has ended; nil where it waits again.
+  /// - Returns: also how the run has ended; nil if it waits again.
   func agentEnded(
     _ key: RunKey, _ exit: AgentExit, lost: LostRuns, at now: Timestamp
   ) async throws -> (RunState?, Consequences) {

@@ -11,7 +11,7 @@ struct PendingCallback: Sendable {
   var status: String
   /// The JSON of a `StatusCallback`.
   var body: [UInt8]
-  /// The run's own bearer token; nil where the shared secret is sent.
+  /// The run's own bearer token; nil if the shared secret is sent.
   var authToken: Secret?
   /// The run's span.
   var trace: TraceContext?
@@ -49,7 +49,7 @@ extension RunStore {
     return try payload.map { try JSONCoding.decode(StartRequest.self, from: $0).authToken }
   }
 
-  /// The reviews that Baton has to be told about.
+  /// The reviews with callbacks that are not sent yet.
   func reviewsWithCallbacks() async throws -> [UUID] {
     try await database.queue.read { database in
       try String.fetchAll(database, sql: "SELECT review_id FROM callbacks GROUP BY review_id ORDER BY min(number)")
@@ -57,7 +57,7 @@ extension RunStore {
     }
   }
 
-  /// A review's callback to send now; nil where there is none.
+  /// A review's callback to send now; nil if there is none.
   func nextCallback(_ reviewID: UUID) async throws -> PendingCallback? {
     try await database.queue.read { database in
       try Row.fetchOne(
@@ -128,7 +128,7 @@ extension RunStore {
 }
 
 extension StatusCallback {
-  /// What Baton is told of a run; nil while it waits.
+  /// What is reported to Baton about a run; nil while it waits.
   init?(_ run: RunStatus) {
     let status: Status? =
       switch run.status {

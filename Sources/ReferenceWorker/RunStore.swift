@@ -4,7 +4,7 @@ internal import Primitives
 internal import Reviews
 internal import WorkerAPI
 
-/// Every run that the worker knows, in SQLite: the only place where it is known, so that no copy can be older than another.
+/// Every run that the worker knows, in SQLite only, so that no copy can be older than another.
 ///
 /// - A review's attempt starts once. A newer attempt ends the older run's agent and begins when that has ended; an older one
 ///   is refused. An attempt that was cancelled before it came does not run.
@@ -24,7 +24,7 @@ struct RunStore: Sendable {
     var eventByteCountMax = 4 << 20
     /// The same of all runs that have ended; those of the longest ended go first.
     var endedEventByteCountMax: Int64 = 1 << 30
-    /// How often a run's agent is begun, where those before it were lost: it may be what kills them, or the machine.
+    /// How often a run's agent is begun if those before it were lost: it may be what kills them, or the machine.
     var launchMax = 8
     /// How long a run is known after its end.
     var retention: Duration = .seconds(7 * 86_400)
@@ -32,7 +32,7 @@ struct RunStore: Sendable {
     var callbacks = Callbacks.withToken
   }
 
-  /// How Baton is told.
+  /// How runs are reported to Baton.
   enum Callbacks: Sendable {
     case none, withSecret, withToken
   }
@@ -42,7 +42,7 @@ struct RunStore: Sendable {
 
   // MARK: Starts and cancels
 
-  /// Takes a start on, or says what became of the one before.
+  /// Accepts a start, or returns the state of the one before.
   func start(
     _ request: StartRequest, body: [UInt8], trace: TraceContext?, at now: Timestamp
   ) async throws -> (StartVerdict, Consequences) {
@@ -59,7 +59,7 @@ struct RunStore: Sendable {
     }
   }
 
-  /// What a start is answered that changes nothing; nil where it would begin something.
+  /// What a start is answered that changes nothing; nil if it would begin something.
   func verdict(on key: RunKey) async throws -> StartVerdict? {
     try await database.queue.read { [self] in try newest(key.reviewID, in: $0)?.verdict(on: key) }
   }
@@ -73,7 +73,7 @@ struct RunStore: Sendable {
       try Bool.fetchOne(
         database, sql: "SELECT attempt >= ? FROM cancels WHERE review_id = ?", arguments: [key.attempt, id]) ?? false
     if isCancelled {
-      // The answer to the start says so: Baton need not be told.
+      // The answer to the start says so: no callback is needed.
       try database.execute(
         sql: """
           INSERT INTO runs (review_id, attempt, state, agent_version, traceparent, completed_at, error_message)
@@ -149,7 +149,7 @@ struct RunStore: Sendable {
 
   // MARK: Questions
 
-  /// Where the newest attempt of a review stands; nil where none is known.
+  /// The state of a review's newest attempt; nil if none is known.
   func status(_ reviewID: UUID) async throws -> RunStatus? {
     try await database.queue.read { database in
       try Row.fetchOne(
@@ -159,7 +159,7 @@ struct RunStore: Sendable {
     }
   }
 
-  /// The events of a review's newest attempt, oldest first; nil where none is known.
+  /// The events of a review's newest attempt, oldest first; nil if none is known.
   func events(_ reviewID: UUID) async throws -> [RunEvent]? {
     let events: [Data]? = try await database.queue.read { [self] database in
       guard let run = try newest(reviewID, in: database) else { return nil }
@@ -176,7 +176,7 @@ struct RunStore: Sendable {
     var state: RunState
     var agentVersion: String?
 
-    /// nil where the start is a newer attempt.
+    /// nil if the start is a newer attempt.
     func verdict(on key: RunKey) -> StartVerdict? {
       if attempt < key.attempt { return nil }
       return attempt == key.attempt ? .accepted(state, agentVersion: agentVersion) : .older(known: attempt)

@@ -13,7 +13,7 @@ struct StartFaults: Error, Equatable, CustomStringConvertible {
   static let minutesMax = 1_440
 
   /// Reads a start.
-  /// - Parameter idempotencyKey: the header's value; where it is there, it has to name the body's review and attempt.
+  /// - Parameter idempotencyKey: the header's value; if it is present, it has to name the body's review and attempt.
   static func parse(_ body: [UInt8], idempotencyKey: String?) throws(StartFaults) -> StartRequest {
     let data = Data(body)
     guard let request = try? JSONCoding.decode(StartRequest.self, from: data) else {

@@ -2,15 +2,16 @@ package import HTTPKit
 package import HTTPTrust
 package import Primitives
 package import Telemetry
+internal import WorkerAPI
 
 /// How a ``ReferenceWorker`` works.
 package struct WorkerConfiguration: Sendable {
   package var host = "127.0.0.1"
-  /// 0 takes any free port, which `onBound` then tells.
+  /// 0 takes any free port, which `onBound` then reports.
   package var port = 0
   /// The bearer tokens of every call but `/health`; each is accepted.
   package var tokens: SecretList
-  /// The SQLite file of its state, of which it is the only user; the folder of the running agents' files lies beside it.
+  /// The SQLite file of its state, of which it is the only user; the folder of the running agents' files is next to it.
   package var statePath: String
   /// Run by `/bin/sh -c` for every review; nil for the demonstration, which completes every run at once and passes no gate.
   package var agentCommand: String?
@@ -27,7 +28,14 @@ package struct WorkerConfiguration: Sendable {
   /// How many agents run at once; the rest wait in order.
   package var concurrency = 4
   /// What HTTP connections may take: how many there are, and how long each makes the worker wait.
-  package var connections = ConnectionLimits(connectionMax: 1_024)
+  package var connections = defaultConnections
+
+  private static var defaultConnections: ConnectionLimits {
+    var limits = ConnectionLimits(connectionMax: 1_024)
+    // A start that is too large gets its answer: most clients read it only after they have sent the whole body.
+    limits.drainByteCountMax = 2 * StartRequest.byteCountMax
+    return limits
+  }
   /// How many HTTP connections are accepted at once; further ones wait in the kernel's backlog.
   package var connectionMax: Int {
     get { connections.connectionMax }

@@ -13,11 +13,11 @@ struct WorkerDatabase: Sendable {
   let queue: DatabaseQueue
   let commits: GroupCommit
 
-  /// Opens the file, and makes it where there is none.
+  /// Opens the file, and makes it if there is none.
   /// - Throws: ``WorkerStateFault``.
   init(path: String) throws {
     do {
-      // SQLite would make it with the umask's rights; its log takes over those of the file. Never opened where it is there already:
+      // SQLite would make it with the umask's rights; its log takes over those of the file. Never opened if it exists already:
       // closing it again would give up the locks of this process.
       let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
       guard descriptor >= 0 || errno == EEXIST else {
@@ -61,7 +61,7 @@ struct WorkerDatabase: Sendable {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("1: runs, events, cancels, callbacks") { try $0.execute(sql: schema) }
     migrator.registerMigration("2: traces") {
-      // W3C Trace Context, as the start had it; NULL where it had none.
+      // W3C Trace Context, as the start had it; NULL if it had none.
       try $0.execute(sql: "ALTER TABLE runs ADD COLUMN traceparent TEXT")
     }
     return migrator
@@ -101,21 +101,21 @@ struct WorkerDatabase: Sendable {
       PRIMARY KEY (run, number)
     ) STRICT, WITHOUT ROWID;
 
-    -- Attempts that shall not run, also where they are not known yet.
+    -- Attempts that shall not run, also if they are not known yet.
     CREATE TABLE cancels (
       review_id TEXT NOT NULL PRIMARY KEY,
       attempt   INTEGER NOT NULL,
       at        INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 
-    -- What Baton has to be told, in order for each review.
+    -- What has to be reported to Baton, in order for each review.
     CREATE TABLE callbacks (
       number     INTEGER PRIMARY KEY AUTOINCREMENT,
       review_id  TEXT NOT NULL,
       attempt    INTEGER NOT NULL,
       status     TEXT NOT NULL,
       body       BLOB NOT NULL,
-      auth_token TEXT,     -- where no shared secret is set
+      auth_token TEXT,     -- if no shared secret is set
       refused_at INTEGER   -- when Baton first said that it does not want it
     ) STRICT;
     CREATE INDEX callbacks_of_review ON callbacks (review_id, number);

@@ -18,15 +18,38 @@ public final class Circuit: Sendable {
     var nextID: UInt64 = 0
     var waiters: [UInt64: Wakeup] = [:]
     var reason: String?
+    /// When it was last closed; nil while it is.
+    var openSince: Instant?
   }
+
+  /// What keeps calls from a target.
+  public struct Outage: Sendable {
+    /// When the circuit opened.
+    public let since: Instant
+    /// What happened, in the caller's words.
+    public let reason: String?
+  }
+
+  /// If no call has come to probe a target for this time after it could have, its state is not known.
+  private static let memory: Duration = .seconds(300)
 
   /// The target's name, for logs and metrics.
   public let name: String
+  private let clock: any MonotonicClock
+  private let random: RandomSource
   private let shared: Mutex<Shared>
 
   /// Creates a closed circuit, or takes over the breaker's state.
-  public init(name: String, breaker: CircuitBreaker = CircuitBreaker()) {
+  /// - Parameters:
+  ///   - clock: of its times.
+  ///   - random: decides a part of how long it stays open.
+  public init(
+    name: String, breaker: CircuitBreaker = CircuitBreaker(), clock: any MonotonicClock = ContinuousClock(),
+    random: RandomSource = RandomSource()
+  ) {
     self.name = name
+    self.clock = clock
+    self.random = random
     shared = Mutex(Shared(breaker: breaker))
   }
 
@@ -35,8 +58,22 @@ public final class Circuit: Sendable {
 
   /// How long calls are refused from now on; `nil` when one would be admitted.
   public var openFor: Duration? {
-    let now = Instant.now
+    let now = clock.now
     return shared.withLock { $0.breaker.refusedUntil(at: now) }.map { now.duration(to: $0) }
+  }
+
+  /// What keeps calls from the target, until a probe has succeeded; nil while the circuit is closed, and if no call has probed the target for
+  /// so long that its state is not known.
+  public func outage() -> Outage? {
+    let now = clock.now
+    return shared.withLock { shared in
+      guard let since = shared.openSince else { return nil }
+      switch shared.breaker.state {
+      case .closed: return nil
+      case .open(let until), .halfOpen(let until):
+        return until + Self.memory < now ? nil : Outage(since: since, reason: shared.reason)
+      }
+    }
   }
 
   /// What the last outage was, in the caller's words; nil since the target has answered.
@@ -44,7 +81,7 @@ public final class Circuit: Sendable {
 
   /// Asks for one call, and takes the probe if it is free.
   public func admit() -> Admission {
-    change { $0.breaker.admit(at: .now) }
+    change { $0.breaker.admit(at: clock.now) }
   }
 
   /// The target answered, whatever it said.
@@ -53,7 +90,7 @@ public final class Circuit: Sendable {
   public func succeeded() -> Bool {
     change { shared in
       shared.reason = nil
-      return shared.breaker.succeeded(at: .now)
+      return shared.breaker.succeeded(at: clock.now)
     }
   }
 
@@ -66,7 +103,8 @@ public final class Circuit: Sendable {
   public func failed(retryAfter: Duration? = nil, reason: String? = nil) -> Bool {
     change { shared in
       shared.reason = reason
-      return shared.breaker.failed(at: .now, retryAfter: retryAfter)
+      var drawing = random.drawing
+      return shared.breaker.failed(at: clock.now, retryAfter: retryAfter, using: &drawing)
     }
   }
 
@@ -74,14 +112,29 @@ public final class Circuit: Sendable {
   /// - Returns: whether this opened the circuit.
   @discardableResult
   public func trip(for duration: Duration) -> Bool {
-    change { $0.breaker.trip(for: duration, at: .now) }
+    change { $0.breaker.trip(for: duration, at: clock.now) }
   }
 
   /// Waits until `admit()` would not refuse. Takes nothing: another task may still take the probe first, so ask `admit()`
   /// next, and wait again when it refuses.
   /// - Throws: `CancellationError`.
   public func waitUntilClosedOrProbe() async throws {
-    let wakeup = Wakeup()
+    try await wait { breaker, now in breaker.refusedUntil(at: now) }
+  }
+
+  /// Waits while another call probes the target: until that call has reported, or another may become the probe. Returns at once if the
+  /// circuit is closed or open.
+  /// - Throws: `CancellationError`.
+  public func waitWhileProbed() async throws {
+    try await wait { breaker, now in
+      guard case .halfOpen(let until) = breaker.state, until > now else { return nil }
+      return until
+    }
+  }
+
+  /// - Parameter until: how long to wait at the longest as things are; nil to wait no more.
+  private func wait(_ until: (CircuitBreaker, Instant) -> Instant?) async throws {
+    let wakeup = Wakeup(clock: clock)
     let id = shared.withLock { shared in
       shared.nextID += 1
       shared.waiters[shared.nextID] = wakeup
@@ -89,7 +142,7 @@ public final class Circuit: Sendable {
     }
     defer { shared.withLock { _ = $0.waiters.removeValue(forKey: id) } }
     try Task.checkCancellation()
-    while let until = shared.withLock({ $0.breaker.refusedUntil(at: .now) }) {
+    while let until = shared.withLock({ until($0.breaker, clock.now) }) {
       try await wakeup.wait(until: until)
     }
   }
@@ -99,6 +152,7 @@ public final class Circuit: Sendable {
     let (answer, wakeups) = shared.withLock { shared in
       let before = shared.breaker.state
       let answer = body(&shared)
+      shared.openSince = shared.breaker.state == .closed ? nil : shared.openSince ?? clock.now
       return (answer, shared.breaker.state == before ? [] : Array(shared.waiters.values))
     }
     for wakeup in wakeups { wakeup.wake() }

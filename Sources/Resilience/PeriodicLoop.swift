@@ -43,7 +43,7 @@ public struct PeriodicLoop: Sendable {
         wait = Self.retry.delay(attempt: failures)
         failures += 1
       }
-      _ = try? await wakeup.wait(until: .now + min(wait, interval))
+      _ = try? await wakeup.wait(until: wakeup.clock.now + min(wait, interval))
     }
   }
 }

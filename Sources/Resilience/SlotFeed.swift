@@ -63,7 +63,7 @@ public struct SlotFeed<Item: Sendable>: Sendable {
         while true {
           let wasIdle = slots.isIdle
           if try await fill(&group) == 0, wasIdle { return }
-          if let deadline, deadline <= .now { return group.cancelAll() }
+          if let deadline, deadline <= wakeup.clock.now { return group.cancelAll() }
           try await wakeup.wait(until: deadline)
         }
       } catch {

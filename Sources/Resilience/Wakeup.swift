@@ -18,10 +18,13 @@ public final class Wakeup: Sendable {
     var waiters: [UInt64: CheckedContinuation<Bool, any Error>] = [:]
   }
 
+  /// Of the deadlines.
+  public let clock: any MonotonicClock
   private let state = Mutex(State())
 
   /// Creates one that was not woken yet.
-  public init() {}
+  /// - Parameter clock: of the deadlines.
+  public init(clock: any MonotonicClock = ContinuousClock()) { self.clock = clock }
 
   /// Resumes all waiting tasks; if there are none, the next wait returns at once.
   public func wake() {
@@ -48,7 +51,7 @@ public final class Wakeup: Sendable {
       return state.nextID
     }
     let timer = deadline.flatMap { deadline in
-      deadline <= .now ? nil : Task.detached { try await self.expire(id, at: deadline) }
+      deadline <= clock.now ? nil : Task.detached { try await self.expire(id, at: deadline) }
     }
     defer { timer?.cancel() }
     return try await withTaskCancellationHandler {
@@ -71,7 +74,7 @@ public final class Wakeup: Sendable {
         state.isPending = false
         return .success(true)
       }
-      if let deadline, deadline <= .now { return .success(false) }
+      if let deadline, deadline <= clock.now { return .success(false) }
       state.waiters[id] = continuation
       return nil
     }
@@ -79,7 +82,7 @@ public final class Wakeup: Sendable {
   }
 
   private func expire(_ id: UInt64, at deadline: ContinuousClock.Instant) async throws {
-    try await Task.sleep(until: deadline, clock: .continuous)
+    try await clock.sleep(until: deadline, tolerance: nil)
     take(id)?.resume(returning: false)
   }
 

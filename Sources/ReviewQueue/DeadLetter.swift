@@ -24,7 +24,7 @@ package struct DeadLetter: Sendable, Codable, Equatable {
   /// As the broker says it in `x-first-death-reason`.
   private static let deliveryLimit = "delivery_limit"
 
-  package init(_ delivery: Delivery) {
+  package init(_ delivery: AMQPDelivery) {
     reason =
       delivery.headers[ReviewTopology.deadReasonHeader]?.stringValue
       ?? delivery.headers["x-first-death-reason"]?.stringValue ?? "unknown"
@@ -41,7 +41,7 @@ package struct DeadLetter: Sendable, Codable, Equatable {
 
   /// Messages of the dead-letter queue, those of an unknown time first, then the oldest death: after a look at more than nine
   /// the queue has them in another order.
-  package static func letters(_ deliveries: [Delivery]) -> [DeadLetter] {
+  package static func letters(_ deliveries: [AMQPDelivery]) -> [DeadLetter] {
     deliveries.map { DeadLetter($0) }.enumerated().sorted {
       ($0.element.diedAt?.microseconds ?? 0, $0.offset) < ($1.element.diedAt?.microseconds ?? 0, $1.offset)
     }.map(\.element)

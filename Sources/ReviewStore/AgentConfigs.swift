@@ -31,7 +31,7 @@ package struct ConfigurationChange: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let changeConfiguration = Statement(
+  static let changeConfiguration = PostgresStatement(
     "change_configuration",
     """
     /* baton:change_configuration */
@@ -73,7 +73,7 @@ extension ReviewStore {
     _ = try await pool.query(Self.changeConfiguration, Self.parameters(change, owner, platform))
   }
 
-  static let findConfiguration = Statement(
+  static let findConfiguration = PostgresStatement(
     "find_configuration",
     """
     /* baton:find_configuration */

@@ -46,7 +46,7 @@ package enum ReportAnswer: Sendable, Equatable {
 extension ReviewStore {
   /// One conditional statement: a row that is pending or has ended stays as it is, and so does one that the report is not about, or may
   /// not be about.
-  static let report = Statement(
+  static let report = PostgresStatement(
     "report",
     """
     /* baton:report */
@@ -86,17 +86,12 @@ extension ReviewStore {
       LEFT JOIN code_reviews r ON r.id = $1
     """)
 
-  static let traceOfReview = Statement(
+  static let traceOfReview = PostgresStatement(
     "trace", "/* baton:trace */ SELECT r.traceparent FROM code_reviews r WHERE r.id = $1")
 
   /// A review's trace; nil if there is no such review.
   package func trace(of id: UUID) async throws -> TraceContext? {
     try await pool.query(Self.traceOfReview, [id]).first.map { try $0.trace(of: id) }
-  }
-
-  /// Applies what a worker reports, by callback or asked.
-  package func report(_ id: UUID, _ report: RunReport) async throws -> ReportAnswer {
-    try await apply(report, to: id).answer
   }
 
   /// Applies what a worker reports: running, or an end. Anything else changes nothing.

@@ -17,7 +17,7 @@ package struct CapacityStats: Sendable, Equatable {
 extension ReviewStore {
   /// What may be claimed is read from the owners that a claim would visit, and what a pause holds up from the paused owners. The limit holds
   /// up the rest: counted, without a look at each owner.
-  static let capacity = Statement(
+  static let capacity = PostgresStatement(
     "capacity",
     """
     /* baton:capacity */
@@ -38,7 +38,7 @@ extension ReviewStore {
          AND COALESCE(o.max_concurrent, $1) > (
            SELECT count(*)
              FROM code_reviews a
-            WHERE a.owner_type = v.owner_type AND a.owner_id = v.owner_id AND a.status IN ('queued', 'running'))
+            WHERE a.owner_type = v.owner_type AND a.owner_id = v.owner_id AND \(Fragment.isActive("a")))
     ),
     held AS (
       SELECT COALESCE(sum(d.rows), 0) AS by_pause,
@@ -55,7 +55,7 @@ extension ReviewStore {
            h.by_pause::bigint AS held_by_pause,
            (SELECT \(Fragment.seconds(from: "min(r.started_at)"))
               FROM code_reviews r
-             WHERE r.status IN ('queued', 'running') AND r.status = 'running') AS oldest_running,
+             WHERE \(Fragment.isRunning)) AS oldest_running,
            (SELECT extract(epoch FROM b.last_run_at)::float8 FROM baton_reaper b) AS reaper_last_run
       FROM claimable c, held h
     """)
@@ -74,7 +74,7 @@ extension ReviewStore {
       reaperLastRun: try row.optional("reaper_last_run", as: Double.self))
   }
 
-  static let reaperRan = Statement(
+  static let reaperRan = PostgresStatement(
     "reaper_ran",
     """
     /* baton:reaper_ran */

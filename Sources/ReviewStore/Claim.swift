@@ -42,7 +42,7 @@ extension ReviewStore {
   ///
   /// An owner is settled if nothing more of it can be claimed: it is full, or paused, or has no other due row. Its visits are then
   /// deleted, as far as this statement's snapshot shows them. A locked row is no reason: its owner is visited again.
-  static let claimDue = Statement(
+  static let claimDue = PostgresStatement(
     "claim_due",
     """
     /* baton:claim_due */
@@ -55,7 +55,7 @@ extension ReviewStore {
              (SELECT count(*)
                 FROM code_reviews a
                WHERE a.owner_type = o.owner_type AND a.owner_id = o.owner_id
-                 AND a.status IN ('queued', 'running')) AS active
+                 AND \(Fragment.isActive("a"))) AS active
         FROM json_array_elements(current_setting('baton.owners')::json) l
         JOIN review_owners o ON o.owner_type = l ->> 0 AND o.owner_id = l ->> 1
     ),
@@ -135,7 +135,7 @@ extension ReviewStore {
     }
   }
 
-  static let published = Statement(
+  static let published = PostgresStatement(
     "published",
     """
     /* baton:published */
@@ -158,7 +158,16 @@ extension ReviewStore {
     _ = try await pool.query(Self.published, [claims.map(\.reviewID), claims.map(\.claimedAt.instant)])
   }
 
-  static let unclaim = Statement(
+  /// A claim that no consumer has, and for which none can have called the worker: a review that may be running stays queued, or its
+  /// callbacks would be ignored.
+  private static func mayGoBack(_ row: String) -> String {
+    """
+    \(row).lease_owner IS NULL AND \(row).lease_expires_at IS NULL AND \(row).dispatched_at IS NULL
+           AND \(row).unclear_starts = 0
+    """
+  }
+
+  static let unclaim = PostgresStatement(
     "unclaim",
     """
     /* baton:unclaim */
@@ -166,17 +175,17 @@ extension ReviewStore {
       SELECT h.id
         FROM unnest($1::uuid[], $2::timestamptz[]) AS c (id, claimed_at)
         JOIN code_reviews h ON h.id = c.id AND h.claimed_at = c.claimed_at
-       WHERE h.lease_owner IS NULL AND h.dispatched_at IS NULL
+       WHERE \(mayGoBack("h"))
        ORDER BY h.id
          FOR UPDATE OF h
     )
     UPDATE code_reviews r
        SET status = 'pending', status_reason = $3
       FROM mine m
-     WHERE r.id = m.id AND \(Fragment.hasStatus("'queued'")) AND r.lease_owner IS NULL AND r.dispatched_at IS NULL
+     WHERE r.id = m.id AND \(Fragment.hasStatus("'queued'")) AND \(mayGoBack("r"))
     """)
 
-  /// Gives claims back whose tickets were not confirmed: still this claim, unleased and not dispatched. They keep their place among the
+  /// Gives claims back whose tickets were not confirmed: still this claim, unleased and certainly never started. They keep their place among the
   /// pending reviews. A ticket that is in the queue after all is rejected there.
   package func unclaim(_ claims: [Claim], reason: String) async throws {
     guard !claims.isEmpty else { return }

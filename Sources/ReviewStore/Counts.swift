@@ -12,6 +12,8 @@ package struct ReviewCounts: Sendable, Equatable {
   package var reaped: [String: Int] = [:]
   /// Silent reviews that the worker was asked about, by result.
   package var reconciled: [String: Int] = [:]
+  /// What `baton catch-up` has found, by kind.
+  package var caughtUp: [String: Int] = [:]
   /// Cancels that the worker never accepted.
   package var cancelsGivenUp = 0
 
@@ -19,7 +21,7 @@ package struct ReviewCounts: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let counts = Statement(
+  static let counts = PostgresStatement(
     "counts",
     """
     /* baton:counts */
@@ -36,6 +38,7 @@ extension ReviewStore {
       case "failed": counts.failed[label] = count
       case "reaped": counts.reaped[label] = count
       case "reconciled": counts.reconciled[label] = count
+      case "catch_up": counts.caughtUp[label] = count
       case "outbox": counts.cancelsGivenUp += count
       default: break  // a newer version's
       }
@@ -43,7 +46,7 @@ extension ReviewStore {
     return counts
   }
 
-  static let countReconciled = Statement(
+  static let countReconciled = PostgresStatement(
     "count_reconciled",
     """
     /* baton:count_reconciled */

@@ -1,9 +1,9 @@
 internal import PostgresClient
 
-/// The dashboard's sessions. A row is a session that has begun and not ended; without a row a cookie is worth nothing, whoever has
-/// a copy of it.
+/// The dashboard's sessions. A row is a session that has begun and not ended; without a row a cookie and every copy of it
+/// are void.
 extension ReviewStore {
-  static let beginSession = Statement(
+  static let beginSession = PostgresStatement(
     "begin_session",
     """
     /* baton:begin_session */
@@ -27,7 +27,7 @@ extension ReviewStore {
     _ = try await pool.query(Self.beginSession, [id, former, lifetime / .seconds(1)])
   }
 
-  static let liveSessions = Statement(
+  static let liveSessions = PostgresStatement(
     "live_sessions",
     """
     /* baton:live_sessions */
@@ -39,7 +39,7 @@ extension ReviewStore {
     Set(try await pool.query(Self.liveSessions, [ids]).map { try $0.decode("id", as: String.self) })
   }
 
-  static let endSession = Statement(
+  static let endSession = PostgresStatement(
     "end_session", "/* baton:end_session */ DELETE FROM baton_sessions WHERE id = $1")
 
   /// Ends a session on every server.
@@ -47,7 +47,7 @@ extension ReviewStore {
     _ = try await pool.query(Self.endSession, [id])
   }
 
-  static let endSessions = Statement(
+  static let endSessions = PostgresStatement(
     "end_sessions",
     """
     /* baton:end_sessions */

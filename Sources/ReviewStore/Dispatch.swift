@@ -33,7 +33,7 @@ package enum RecordAnswer: Sendable, Equatable {
 extension ReviewStore {
   /// Repeats the holder and not the lease: the worker already has what it took on for an earlier lease of this process, and a later lease
   /// of the same process must not make it start again.
-  static let recordDispatched = Statement(
+  static let recordDispatched = PostgresStatement(
     "record",
     """
     /* baton:record */
@@ -87,8 +87,8 @@ extension ReviewStore {
   }
 
   /// A write of a lease's holder: it repeats the review, the attempt, and that the lease is still the one it holds.
-  private static func holderWrite(_ name: String, _ changes: String) -> Statement {
-    Statement(
+  private static func holderWrite(_ name: String, _ changes: String) -> PostgresStatement {
+    PostgresStatement(
       name,
       """
       /* baton:\(name) */
@@ -109,7 +109,7 @@ extension ReviewStore {
   /// - Returns: the row's new status; nil if the lease is no longer this one.
   /// - Throws: ``RowLocked``; `PostgresError`.
   private func write(
-    _ statement: Statement, _ lease: Lease, _ more: [any PostgresEncodable] = []
+    _ statement: PostgresStatement, _ lease: Lease, _ more: [any PostgresEncodable] = []
   ) async throws -> ReviewStatus? {
     let row = try await unlessLocked(
       statement,

@@ -3,19 +3,19 @@ internal import PostgresClient
 package import Primitives
 package import Reviews
 
-/// An entry of the feedback's outbox that this process tells now.
+/// An entry of the feedback's outbox that this process delivers now.
 package struct FeedbackEntry: Sendable, Equatable {
   package var feedback: PullRequestFeedback
   /// What was taken: a change since then leaves the entry due.
   package var version: Int
-  /// Since when it could not be told.
+  /// For how long it could not be delivered.
   package var age: Duration
   /// The review's.
   package var trace: TraceContext
 }
 
 extension ReviewStore {
-  static let takeFeedback = Statement(
+  static let takeFeedback = PostgresStatement(
     "take_feedback",
     """
     /* baton:take_feedback */
@@ -51,7 +51,7 @@ extension ReviewStore {
     decodeEach(try await pool.query(Self.takeFeedback, [Int32(limit)]), "feedback") { try FeedbackEntry($0) }
   }
 
-  static let recordCheckRun = Statement(
+  static let recordCheckRun = PostgresStatement(
     "record_check_run",
     """
     /* baton:record_check_run */
@@ -59,7 +59,7 @@ extension ReviewStore {
      WHERE id = $1 AND attempt = $2 AND check_run_id IS DISTINCT FROM $3
     """)
 
-  static let feedbackTold = Statement(
+  static let feedbackTold = PostgresStatement(
     "feedback_told",
     """
     /* baton:feedback_told */
@@ -69,14 +69,14 @@ extension ReviewStore {
      WHERE review_id = $1 AND subject = $2
     """)
 
-  static let feedbackDelivered = Statement(
+  static let feedbackDelivered = PostgresStatement(
     "feedback_delivered",
     """
     /* baton:feedback_delivered */
     DELETE FROM baton_feedback WHERE review_id = $1 AND subject = $2 AND version = $3
     """)
 
-  /// Records that an entry was told as it was taken; where the review has moved on since, it stays due.
+  /// Records that an entry was delivered as it was taken; if the review has moved on since, it stays due.
   package func feedbackTold(_ entry: FeedbackEntry, checkRunID: Int64?) async throws {
     let feedback = entry.feedback
     let key: [any PostgresEncodable] = [feedback.reviewID, feedback.subject.rawValue, Int32(entry.version)]
@@ -91,7 +91,7 @@ extension ReviewStore {
     ])
   }
 
-  static let feedbackFailed = Statement(
+  static let feedbackFailed = PostgresStatement(
     "feedback_failed",
     """
     /* baton:feedback_failed */
@@ -102,7 +102,7 @@ extension ReviewStore {
      WHERE review_id = $1 AND subject = $2
     """)
 
-  /// Notes why an entry could not be told.
+  /// Notes why an entry could not be delivered.
   /// - Parameter delay: until it is tried again; nil gives it up, until the review changes once more. The record stays.
   package func feedbackFailed(_ entry: FeedbackEntry, error: String, retryAfter delay: Duration?) async throws {
     _ = try await pool.query(

@@ -9,6 +9,16 @@ enum Fragment {
   /// A pending row, asked for by its time alone: the condition of the index `code_reviews_due`.
   static let isPendingByTime = "lower(r.status) = 'pending'"
 
+  /// A row that takes a slot of its owner: the condition of the index `code_reviews_active`.
+  /// - Parameter review: alias of `code_reviews`.
+  static func isActive(_ review: String) -> String { "\(review).status IN ('queued', 'running')" }
+
+  /// A queued row, found by the index of active rows; `r` is `code_reviews`.
+  static let isQueued = "\(isActive("r")) AND r.status = 'queued'"
+
+  /// A running row, found by the index of active rows; `r` is `code_reviews`.
+  static let isRunning = "\(isActive("r")) AND r.status = 'running'"
+
   /// Seconds from one time to another, as `float8`. By their epochs, as Postgres before 17 refuses to subtract infinite times.
   static func seconds(from start: String, to end: String = "now()") -> String {
     "(date_part('epoch', \(end)) - date_part('epoch', \(start)))"
@@ -51,11 +61,19 @@ enum Fragment {
   }
 
   /// The trace of a review; one that was inserted without gets the one of its id, as ``TraceContext/init(reviewID:)`` has it. Put
-  /// together only where there is none; no random number is drawn. `r` is `code_reviews`.
+  /// together only if there is none; no random number is drawn. `r` is `code_reviews`.
   static let traceparent = """
     COALESCE(r.traceparent,
                     '00-' || replace(r.id::text, '-', '') || '-' || replace(substr(r.id::text, 20), '-', '') || '-01')
     """
+
+  /// The instance that a review's pull request is at: the host of its address at GitLab, and empty at GitHub, as one installation of Baton
+  /// has one API of it. The expression of the index `code_reviews_repository`.
+  /// - Parameter review: alias of `code_reviews`.
+  static func instance(of review: String) -> String {
+    let host = "COALESCE(lower(substring(\(review).pr_url FROM '^[A-Za-z]+://([^/?#]*)')), '')"
+    return "(CASE \(review).platform WHEN 'gitlab' THEN \(host) ELSE '' END)"
+  }
 
   /// The integration that a review names, if it is one of the review's owner and platform: the database refuses others, but not rows that
   /// are older than this rule, nor an integration that comes later.

@@ -50,10 +50,11 @@ package struct HolderStanding: Sendable, Equatable {
   package var heartbeatAt: Timestamp
   package var inFlight: Int
   package var isDead: Bool
+  package var health = Holder.Health()
 }
 
 extension ReviewStore {
-  static let flow = Statement(
+  static let flow = PostgresStatement(
     "flow",
     """
     /* baton:flow */
@@ -114,7 +115,7 @@ extension ReviewStore {
   /// At most this many of the newest failures are looked at.
   package static let failureCountMax = 1_000
 
-  static let recentFailures = Statement(
+  static let recentFailures = PostgresStatement(
     "recent_failures",
     """
     /* baton:recent_failures */
@@ -140,12 +141,12 @@ extension ReviewStore {
     }
   }
 
-  static let listHolders = Statement(
+  static let listHolders = PostgresStatement(
     "list_holders",
     """
     /* baton:list_holders */
     SELECT h.role, h.host, h.pid, h.started_at, h.heartbeat_at, h.unleased_tickets + h.in_flight AS in_flight,
-           \(Fragment.isAbsent("h", lease: "$1")) AS is_dead
+           \(Fragment.isAbsent("h", lease: "$1")) AS is_dead, h.health::text AS health
       FROM baton_holders h
      ORDER BY is_dead, h.role, h.host, h.pid, h.id
      LIMIT $2
@@ -159,7 +160,8 @@ extension ReviewStore {
         role: try row.decode("role", as: String.self), host: try row.decode("host", as: String.self),
         processID: Int(try row.decode("pid", as: Int32.self)), startedAt: try row.timestamp("started_at"),
         heartbeatAt: try row.timestamp("heartbeat_at"), inFlight: Int(try row.decode("in_flight", as: Int32.self)),
-        isDead: try row.decode("is_dead", as: Bool.self))
+        isDead: try row.decode("is_dead", as: Bool.self),
+        health: Holder.Health(json: try row.decode("health", as: String.self)))
     }
   }
 }

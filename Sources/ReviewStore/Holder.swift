@@ -16,13 +16,15 @@ package struct Holder: Sendable {
 
   /// What a holder says of itself with every heartbeat.
   package struct Report: Sendable, Equatable {
-    /// Deliveries in hand for which no lease was decided yet.
+    /// Unsettled deliveries for which no lease was decided yet.
     package var unleasedTickets: Int
     /// Reviews that it prepares or dispatches.
     package var inFlight: Int
     /// When the newest ticket was claimed that came here first and was leased: the queue is first in, first out, so
     /// whatever was published well before it has left the queue.
     package var leasedUpTo: Timestamp?
+    /// What it is, and what holds it back.
+    package var health = Holder.Health()
 
     package init(unleasedTickets: Int = 0, inFlight: Int = 0, leasedUpTo: Timestamp? = nil) {
       self.unleasedTickets = unleasedTickets
@@ -70,7 +72,7 @@ extension ReviewStore {
     "tcp_user_timeout": "20s",
   ]) { $1 }
 
-  static let correctTimes = Statement(
+  static let correctTimes = PostgresStatement(
     "correct_times",
     """
     /* baton:correct_times */
@@ -86,7 +88,7 @@ extension ReviewStore {
           FOR UPDATE OF b SKIP LOCKED)
     """)
 
-  static let endOlderSession = Statement(
+  static let endOlderSession = PostgresStatement(
     "end_older_session",
     """
     /* baton:end_older_session */
@@ -96,7 +98,7 @@ extension ReviewStore {
        AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = h.backend_pid AND \(Fragment.isLock("l", of: "h")))
     """)
 
-  static let signOn = Statement(
+  static let signOn = PostgresStatement(
     "sign_on",
     """
     /* baton:sign_on */
@@ -140,7 +142,7 @@ extension ReviewStore {
     }
   }
 
-  static let registerHolder = Statement(
+  static let registerHolder = PostgresStatement(
     "register_holder",
     """
     /* baton:register_holder */
@@ -149,12 +151,12 @@ extension ReviewStore {
     ON CONFLICT (id) DO NOTHING
     """)
 
-  /// Enters the holder's row without a lock: while its own session is away, heartbeats alone keep it alive.
+  /// Inserts the holder's row without a lock: while its own session is lost, heartbeats alone keep it alive.
   package func register(_ holder: Holder) async throws {
     _ = try await pool.query(Self.registerHolder, [holder.id.text, holder.role, holder.host, holder.processID])
   }
 
-  static let heartbeat = Statement(
+  static let heartbeat = PostgresStatement(
     "heartbeat",
     """
     /* baton:heartbeat */
@@ -164,7 +166,7 @@ extension ReviewStore {
     ),
     beat AS (
       UPDATE baton_holders h
-         SET heartbeat_at = now(), unleased_tickets = $2, in_flight = $3, leased_up_to = $4,
+         SET heartbeat_at = now(), unleased_tickets = $2, in_flight = $3, leased_up_to = $4, health = $5::text::jsonb,
              answering_since = \(Fragment.answeringSince)
         FROM mine m
        WHERE h.id = m.id
@@ -175,27 +177,30 @@ extension ReviewStore {
     """)
 
   /// Says that the holder lives: one statement for all its leases and claims.
-  /// - Parameter session: the holder's own; nil sends it through the pool.
   /// - Returns: false if its row is gone (pruned after a long silence): sign on again.
   /// - Throws: ``HolderRowLocked``, `PostgresError`.
+  package func heartbeat(_ id: Holder.ID, _ report: Holder.Report) async throws -> Bool {
+    try Self.isKnown(try await pool.query(Self.heartbeat, Self.parameters(of: id, report))[0])
+  }
+
+  /// As ``heartbeat(_:_:)``, on the holder's own session.
   package func heartbeat(
-    _ id: Holder.ID, _ report: Holder.Report, on session: PostgresConnection? = nil
+    _ id: Holder.ID, _ report: Holder.Report, on session: PostgresConnection
   ) async throws -> Bool {
-    let parameters: [any PostgresEncodable] = [
-      id.text, Int32(report.unleasedTickets), Int32(report.inFlight), report.leasedUpTo?.instant,
-    ]
-    let row: PostgresRow
-    if let session {
-      row = try await session.query(Self.heartbeat, parameters)[0]
-    } else {
-      row = try await pool.query(Self.heartbeat, parameters)[0]
-    }
+    try Self.isKnown(try await session.query(Self.heartbeat, Self.parameters(of: id, report))[0])
+  }
+
+  private static func parameters(of id: Holder.ID, _ report: Holder.Report) -> [any PostgresEncodable] {
+    [id.text, Int32(report.unleasedTickets), Int32(report.inFlight), report.leasedUpTo?.instant, report.health.json]
+  }
+
+  private static func isKnown(_ row: PostgresRow) throws -> Bool {
     guard try row.decode("is_known", as: Bool.self) else { return false }
     guard try row.decode("is_written", as: Bool.self) else { throw HolderRowLocked() }
     return true
   }
 
-  static let leave = Statement("leave", "/* baton:leave */ DELETE FROM baton_holders WHERE id = $1")
+  static let leave = PostgresStatement("leave", "/* baton:leave */ DELETE FROM baton_holders WHERE id = $1")
 
   /// Removes the holder at the end of a clean shutdown; what it still had is free at once.
   package func leave(_ id: Holder.ID) async throws {

@@ -96,7 +96,7 @@ extension Fragment {
 }
 
 extension ReviewStore {
-  static let lookAtHolders = Statement(
+  static let lookAtHolders = PostgresStatement(
     "look_at_holders",
     """
     /* baton:look_at_holders */
@@ -129,7 +129,7 @@ extension ReviewStore {
     _ = try await pool.query(Self.lookAtHolders, [])
   }
 
-  static let undecidedHolders = Statement(
+  static let undecidedHolders = PostgresStatement(
     "undecided_holders",
     """
     /* baton:undecided_holders */
@@ -147,14 +147,14 @@ extension ReviewStore {
       .optional("wait", as: Double.self).map { .seconds(max(0, $0)) }
   }
 
-  static let pruneHolders = Statement(
+  static let pruneHolders = PostgresStatement(
     "prune_holders",
     """
     /* baton:prune_holders */
     DELETE FROM baton_holders h
      WHERE h.heartbeat_at < now() - interval '1 hour' AND \(Fragment.databaseAnswers)
        AND NOT EXISTS (SELECT 1 FROM code_reviews r
-                        WHERE r.status IN ('queued', 'running') AND (r.lease_owner = h.id OR r.claimed_by = h.id))
+                        WHERE \(Fragment.isActive("r")) AND (r.lease_owner = h.id OR r.claimed_by = h.id))
     """)
 
   /// Removes holders that have been silent for an hour and have nothing left.

@@ -31,14 +31,14 @@ package struct NewIntegrationTokens: Sendable, Equatable {
 extension ReviewStore {
   /// The body may take as long as a few calls of GitLab: longer than a session may otherwise be idle in a transaction, and than
   /// another one otherwise waits for the lock.
-  static let patientTransaction = Statement(
+  static let patientTransaction = PostgresStatement(
     "patient_transaction",
     """
     /* baton:patient_transaction */
     SELECT set_config('idle_in_transaction_session_timeout', '120s', true), set_config('lock_timeout', '30s', true)
     """)
 
-  static let lockIntegrationTokens = Statement(
+  static let lockIntegrationTokens = PostgresStatement(
     "lock_integration_tokens",
     """
     /* baton:lock_integration_tokens */
@@ -48,7 +48,7 @@ extension ReviewStore {
        FOR NO KEY UPDATE
     """)
 
-  static let storeIntegrationTokens = Statement(
+  static let storeIntegrationTokens = PostgresStatement(
     "store_integration_tokens",
     """
     /* baton:store_integration_tokens */
@@ -61,7 +61,7 @@ extension ReviewStore {
   ///
   /// Uses one connection while the body runs.
   /// - Parameter body: nil leaves them as they are.
-  /// - Returns: false where there is no such integration.
+  /// - Returns: false if there is no such integration.
   /// - Throws: what the body throws; `PostgresError`, after which the new tokens may or may not be stored.
   package func changeIntegrationTokens(
     of id: UUID, _ body: @escaping @Sendable (IntegrationTokens) async throws -> NewIntegrationTokens?

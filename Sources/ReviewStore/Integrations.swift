@@ -54,14 +54,14 @@ package enum IntegrationAnswer: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let lockIntegrations = Statement(
+  static let lockIntegrations = PostgresStatement(
     "lock_integrations",
     """
     /* baton:lock_integrations */
     SELECT pg_advisory_xact_lock(hashtextextended('baton integration ' || $1::text, 0))::text
     """)
 
-  static let sameIntegration = Statement(
+  static let sameIntegration = PostgresStatement(
     "same_integration",
     """
     /* baton:same_integration */
@@ -81,7 +81,7 @@ extension ReviewStore {
      LIMIT 1
     """)
 
-  static let putIntegration = Statement(
+  static let putIntegration = PostgresStatement(
     "put_integration",
     """
     /* baton:put_integration */
@@ -127,7 +127,7 @@ extension ReviewStore {
     }
   }
 
-  static let listIntegrations = Statement(
+  static let listIntegrations = PostgresStatement(
     "list_integrations",
     """
     /* baton:list_integrations */
@@ -156,7 +156,7 @@ extension ReviewStore {
     }
   }
 
-  static let revokeIntegration = Statement(
+  static let revokeIntegration = PostgresStatement(
     "revoke_integration",
     """
     /* baton:revoke_integration */

@@ -20,7 +20,7 @@ package struct Lease: Sendable, Hashable {
   }
 }
 
-/// What became of a ticket.
+/// The outcome of a ticket's lease.
 package enum LeaseVerdict: Sendable, Equatable {
   /// This process may prepare and dispatch it now.
   case leased(LeasedReview)
@@ -45,7 +45,7 @@ extension ReviewStore {
   ///
   /// It never waits for a row's lock: one row that a person in psql has locked would hold up its whole batch. Of a configuration it
   /// reads no more than may be stored.
-  static let leaseTickets = Statement(
+  static let leaseTickets = PostgresStatement(
     "lease",
     """
     /* baton:lease */
@@ -110,8 +110,8 @@ extension ReviewStore {
         ON c.owner_type = l.owner_type AND c.owner_id = l.owner_id AND c.platform = l.platform AND c.is_enabled
       LEFT JOIN platform_integrations i ON \(Fragment.isIntegration("i", of: "l"))
       LEFT JOIN LATERAL (
-        -- The review of this pull request that completed last, at another commit; where the row names a session, that session's.
-        -- By the start of the unique index: it reads the rows of one pull request, and nothing but the index where it has no others.
+        -- The review of this pull request that completed last, at another commit; if the row names a session, that session's.
+        -- By the start of the unique index: it reads the rows of one pull request, and nothing but the index if it has no others.
         SELECT p.head_sha, p.session_id
           FROM code_reviews p
          WHERE p.pr_number = l.pr_number AND p.repo_full_name = l.repo_full_name AND p.owner_id = l.owner_id
@@ -132,7 +132,7 @@ extension ReviewStore {
   ///   - holderTimeout: BATON_LEASE.
   ///   - attemptMax: BATON_MAX_ATTEMPTS; a review that has cost so many holders their life is left to the reaper.
   /// - Returns: a verdict for each ticket, in order.
-  /// - Throws: `PostgresError`; where the connection was lost the leases may have been taken, and run out.
+  /// - Throws: `PostgresError`; if the connection was lost, the leases may have been taken, and run out.
   package func lease(
     _ tickets: [Ticket], by holder: Holder.ID, for duration: Duration, holderTimeout: Duration, attemptMax: Int
   ) async throws -> [LeaseVerdict] {
@@ -145,7 +145,7 @@ extension ReviewStore {
     return try zip(rows, tickets).map { try LeaseVerdict($0, of: $1, holder) }
   }
 
-  static let look = Statement(
+  static let look = PostgresStatement(
     "look",
     """
     /* baton:look */

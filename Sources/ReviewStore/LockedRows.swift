@@ -26,19 +26,19 @@ extension ReviewStore {
   /// Runs a write of one review, the statement's first parameter, which says in `is_locked` that it found the row locked.
   /// - Returns: the one row of the statement.
   /// - Throws: ``RowLocked``, also if the row is free and something that its triggers write is not; `PostgresError`.
-  func unlessLocked(_ statement: Statement, _ parameters: [any PostgresEncodable]) async throws -> PostgresRow {
+  func unlessLocked(_ statement: PostgresStatement, _ parameters: [any PostgresEncodable]) async throws -> PostgresRow {
     let locked = RowLocked(reviewID: parameters.first as? UUID ?? UUID())
     do {
       let row = try await pool.query(statement, parameters)[0]
       if try row.decode("is_locked", as: Bool.self) { throw locked }
       return row
-    } catch let error as PostgresError where error.sqlState == SQLState.lockNotAvailable {
+    } catch let error as PostgresError where error.sqlState == PostgresSQLState.lockNotAvailable {
       throw locked
     }
   }
 
   /// As ``unlessLocked(_:_:)``, but waits a little for the lock to go: without a connection.
-  func onceUnlocked(_ statement: Statement, _ parameters: [any PostgresEncodable]) async throws -> PostgresRow {
+  func onceUnlocked(_ statement: PostgresStatement, _ parameters: [any PostgresEncodable]) async throws -> PostgresRow {
     let deadline = ContinuousClock.now + Self.patience
     var attempt = 0
     while true {

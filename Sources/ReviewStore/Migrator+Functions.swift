@@ -5,7 +5,7 @@ extension Migrator {
   ///
   /// A trigger runs with the settings and the rights of the session that writes. An application that has another `search_path`, or may
   /// only INSERT, would fail in it, and a path could put other functions, operators or tables in its way. Only triggers may call them.
-  static let unpinnedFunctions = Statement(
+  static let unpinnedFunctions = PostgresStatement(
     "migrate_unpinned_functions",
     """
     /* baton:migrate_unpinned_functions */
@@ -25,7 +25,7 @@ extension Migrator {
     }
   }
 
-  static let isOpenToAll = Statement(
+  static let isOpenToAll = PostgresStatement(
     "migrate_is_open_to_all",
     """
     /* baton:migrate_is_open_to_all */

@@ -9,7 +9,7 @@ extension Migrator {
 
   /// In each step's transaction, whatever the account or the database have for defaults: a step that builds an index may take long,
   /// but waits for a lock only briefly. The path has Baton's schema alone.
-  static let settings = Statement(
+  static let settings = PostgresStatement(
     "migrate_settings",
     """
     /* baton:migrate_settings */
@@ -17,12 +17,13 @@ extension Migrator {
            set_config('idle_in_transaction_session_timeout', '0', true), set_config('lock_timeout', '0', true)
     """)
 
-  static let lock = Statement("migrate_lock", "/* baton:migrate_lock */ SELECT pg_advisory_xact_lock(1111577421)")
+  static let lock = PostgresStatement(
+    "migrate_lock", "/* baton:migrate_lock */ SELECT pg_advisory_xact_lock(1111577421)")
 
-  static let lockTimeout = Statement(
+  static let lockTimeout = PostgresStatement(
     "migrate_lock_timeout", "/* baton:migrate_lock_timeout */ SELECT set_config('lock_timeout', $1, true)")
 
-  static let table = Statement(
+  static let table = PostgresStatement(
     "migrate_table",
     """
     /* baton:migrate_table */
@@ -33,10 +34,10 @@ extension Migrator {
     )
     """)
 
-  static let record = Statement(
+  static let record = PostgresStatement(
     "migrate_record", "/* baton:migrate_record */ INSERT INTO baton_migrations (version, name) VALUES ($1, $2)")
 
-  static let blockers = Statement(
+  static let blockers = PostgresStatement(
     "migrate_blockers",
     """
     /* baton:migrate_blockers */
@@ -147,6 +148,6 @@ extension Migrator.Blocker {
 
 extension PostgresError {
   fileprivate var isLockConflict: Bool {
-    sqlState == SQLState.lockNotAvailable || sqlState == SQLState.deadlockDetected
+    sqlState == PostgresSQLState.lockNotAvailable || sqlState == PostgresSQLState.deadlockDetected
   }
 }

@@ -48,6 +48,18 @@ package struct Migrator: Sendable {
       sql: String(decoding: PackageResources.v0019_sessions_apart_sql, as: UTF8.self)),
     Migration(version: 20, name: "sealing", sql: String(decoding: PackageResources.v0020_sealing_sql, as: UTF8.self)),
     Migration(version: 21, name: "names", sql: String(decoding: PackageResources.v0021_names_sql, as: UTF8.self)),
+    Migration(version: 22, name: "identity", sql: String(decoding: PackageResources.v0022_identity_sql, as: UTF8.self)),
+    Migration(
+      version: 23, name: "repository ids",
+      sql: String(decoding: PackageResources.v0023_repository_ids_sql, as: UTF8.self)),
+    Migration(
+      version: 24, name: "platform events",
+      sql: String(decoding: PackageResources.v0024_platform_events_sql, as: UTF8.self)),
+    Migration(
+      version: 25, name: "catch-up", sql: String(decoding: PackageResources.v0025_catch_up_sql, as: UTF8.self)),
+    Migration(version: 26, name: "health", sql: String(decoding: PackageResources.v0026_health_sql, as: UTF8.self)),
+    Migration(
+      version: 27, name: "row counts", sql: String(decoding: PackageResources.v0027_row_counts_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.
@@ -62,7 +74,7 @@ package struct Migrator: Sendable {
     self.patience = patience
   }
 
-  static let place = Statement(
+  static let place = PostgresStatement(
     "migrate_place",
     """
     /* baton:migrate_place */
@@ -72,11 +84,11 @@ package struct Migrator: Sendable {
       LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
     """)
 
-  static let applied = Statement(
+  static let applied = PostgresStatement(
     "migrate_applied", "/* baton:migrate_applied */ SELECT COALESCE(max(version), 0) FROM baton_migrations")
 
   /// A table that the search path has in another schema before Baton's.
-  static let shadowed = Statement(
+  static let shadowed = PostgresStatement(
     "migrate_shadowed",
     """
     /* baton:migrate_shadowed */

@@ -3,19 +3,6 @@ internal import PostgresClient
 internal import Primitives
 package import Reviews
 
-/// Which reviews a list shows.
-package struct ReviewFilter: Sendable, Hashable {
-  package var status: ReviewStatus?
-  package var owner: Owner?
-  package var repository: String?
-
-  package init(status: ReviewStatus? = nil, owner: Owner? = nil, repository: String? = nil) {
-    self.status = status
-    self.owner = owner
-    self.repository = repository
-  }
-}
-
 /// Where a page of a list ends: opaque to those who pass it on.
 package struct ReviewCursor: Sendable, Hashable, LosslessStringConvertible {
   var createdAt: Timestamp
@@ -51,10 +38,10 @@ package enum OperationAnswer: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let find = Statement(
+  static let find = PostgresStatement(
     "find", "/* baton:find */ SELECT \(Review.columns) FROM code_reviews r WHERE r.id = ANY ($1::uuid[])")
 
-  /// One review, or nil where there is none.
+  /// One review, or nil if there is none.
   package func review(_ id: UUID) async throws -> Review? {
     try await pool.query(Self.find, [[id]]).first.map { try Review($0) }
   }
@@ -64,7 +51,7 @@ extension ReviewStore {
     decodeEach(try await pool.query(Self.find, [ids]), "review") { try Review($0) }
   }
 
-  static let transitions = Statement(
+  static let transitions = PostgresStatement(
     "transitions",
     """
     /* baton:transitions */
@@ -82,18 +69,15 @@ extension ReviewStore {
     }
   }
 
-  static let list = Statement(
+  static let list = PostgresStatement(
     "list",
     """
     /* baton:list */
     SELECT \(Review.columns)
       FROM code_reviews r
-     WHERE ($1::text IS NULL OR r.status = $1)
-       AND ($2::text IS NULL OR (r.owner_type = $2 AND r.owner_id = $3))
-       AND ($4::text IS NULL OR r.repo_full_name = $4)
-       AND ($5::timestamptz IS NULL OR (r.created_at, r.id) < ($5, $6::uuid))
+     WHERE ($1::text IS NULL OR r.status = $1) AND \(Fragment.matchesFilter)
      ORDER BY r.created_at DESC, r.id DESC
-     LIMIT $7
+     LIMIT $10
     """)
 
   /// A page of reviews, newest first, by keyset: stable while rows come and go.
@@ -102,18 +86,14 @@ extension ReviewStore {
     _ filter: ReviewFilter, limit: Int, after cursor: ReviewCursor? = nil
   ) async throws -> (reviews: [Review], next: ReviewCursor?) {
     let rows = try await pool.query(
-      Self.list,
-      [
-        filter.status?.rawValue, filter.owner?.type.rawValue, filter.owner?.id, filter.repository,
-        cursor?.createdAt.instant, cursor?.id, Int32(clamping: limit + 1),
-      ])
+      Self.list, filter.parameters(after: cursor) + [Int32(clamping: limit + 1)])
     let page = rows.prefix(limit)
     let reviews = decodeEach(page, "review") { try Review($0) }
     guard rows.count > limit, let last = page.last else { return (reviews, nil) }
     return (reviews, try ReviewCursor(last))
   }
 
-  static let cancel = Statement(
+  static let cancel = PostgresStatement(
     "cancel",
     """
     /* baton:cancel */
@@ -126,7 +106,7 @@ extension ReviewStore {
       RETURNING r.id, r.attempt, r.claimed_at
     ),
     told AS (
-      -- Also where no dispatch is recorded: its POST may be on the way. A worker remembers a cancel that came first.
+      -- Also if no dispatch is recorded: its POST may be on the way. A worker remembers a cancel that came first.
       INSERT INTO baton_outbox (kind, review_id, attempt)
       SELECT 'worker_cancel', id, attempt FROM cancelled WHERE claimed_at IS NOT NULL
       ON CONFLICT DO NOTHING
@@ -148,7 +128,7 @@ extension ReviewStore {
     return .conflict(try row.choice("status", as: ReviewStatus.self))
   }
 
-  static let retry = Statement(
+  static let retry = PostgresStatement(
     "retry",
     """
     /* baton:retry */

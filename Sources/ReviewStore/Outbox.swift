@@ -11,6 +11,14 @@ package struct OutboxEntry: Sendable, Equatable {
   package var tries: Int
   /// The review's.
   package var trace: TraceContext
+
+  package init(id: Int64, reviewID: UUID, attempt: Int, tries: Int, trace: TraceContext) {
+    self.id = id
+    self.reviewID = reviewID
+    self.attempt = attempt
+    self.tries = tries
+    self.trace = trace
+  }
 }
 
 /// A cancel that the worker did not accept.
@@ -36,7 +44,7 @@ package struct UndeliveredCancel: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let takeOutbox = Statement(
+  static let takeOutbox = PostgresStatement(
     "take_outbox",
     """
     /* baton:take_outbox */
@@ -63,7 +71,7 @@ extension ReviewStore {
     }
   }
 
-  static let deleteOutbox = Statement(
+  static let deleteOutbox = PostgresStatement(
     "delete_outbox", "/* baton:delete_outbox */ DELETE FROM baton_outbox WHERE id = $1")
 
   /// Removes an entry that was accepted.
@@ -76,7 +84,7 @@ extension ReviewStore {
   /// How often an entry is tried at least before it is given up.
   private static let outboxTriesMin = 10
 
-  static let failOutbox = Statement(
+  static let failOutbox = PostgresStatement(
     "fail_outbox",
     """
     /* baton:fail_outbox */
@@ -109,7 +117,7 @@ extension ReviewStore {
     return try rows.first?.decode(0, as: Bool.self) ?? false
   }
 
-  static let outboxCount = Statement(
+  static let outboxCount = PostgresStatement(
     "outbox_count", "/* baton:outbox_count */ SELECT count(*) FROM baton_outbox WHERE due_at <= now()")
 
   /// How many entries are due.
@@ -117,7 +125,7 @@ extension ReviewStore {
     Int(try await pool.query(Self.outboxCount, [])[0].decode(0, as: Int64.self))
   }
 
-  static let undeliveredCancels = Statement(
+  static let undeliveredCancels = PostgresStatement(
     "undelivered_cancels",
     """
     /* baton:undelivered_cancels */
@@ -138,15 +146,15 @@ extension ReviewStore {
     }
   }
 
-  static let tellWorkerCancelled = Statement(
-    "tell_worker_cancelled",
+  static let addCancel = PostgresStatement(
+    "add_cancel",
     """
-    /* baton:tell_worker_cancelled */
+    /* baton:add_cancel */
     INSERT INTO baton_outbox (kind, review_id, attempt) VALUES ('worker_cancel', $1, $2) ON CONFLICT DO NOTHING
     """)
 
-  /// Has the worker notified that an attempt was cancelled.
-  package func tellWorkerCancelled(_ id: UUID, attempt: Int) async throws {
-    _ = try await pool.query(Self.tellWorkerCancelled, [id, Int32(attempt)])
+  /// Makes a cancel of an attempt due for the worker.
+  package func addCancel(of id: UUID, attempt: Int) async throws {
+    _ = try await pool.query(Self.addCancel, [id, Int32(attempt)])
   }
 }

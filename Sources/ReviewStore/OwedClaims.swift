@@ -8,7 +8,7 @@ extension ReviewStore {
     r.published_at IS NULL AND r.lease_owner IS NULL AND r.lease_expires_at IS NULL AND r.dispatched_at IS NULL
     """
 
-  static let owedClaims = Statement(
+  static let owedClaims = PostgresStatement(
     "owed_claims",
     """
     /* baton:owed_claims */
@@ -25,13 +25,13 @@ extension ReviewStore {
     return claims.filter { ids.contains($0.reviewID) }
   }
 
-  static let ownClaims = Statement(
+  static let ownClaims = PostgresStatement(
     "own_claims",
     """
     /* baton:own_claims */
     SELECT r.id, r.attempt, r.claimed_at, r.traceparent
       FROM code_reviews r
-     WHERE r.status IN ('queued', 'running') AND r.status = 'queued' AND r.claimed_by = $1 AND \(isOwed)
+     WHERE \(Fragment.isQueued) AND r.claimed_by = $1 AND \(isOwed)
      ORDER BY r.claimed_at
      LIMIT $2
     """)

@@ -12,7 +12,7 @@ package struct OwnerSummary: Sendable, Codable, Equatable {
 }
 
 extension ReviewStore {
-  static let setOwnerLimit = Statement(
+  static let setOwnerLimit = PostgresStatement(
     "set_owner_limit",
     """
     /* baton:set_owner_limit */
@@ -27,7 +27,7 @@ extension ReviewStore {
     _ = try await pool.query(Self.setOwnerLimit, [owner.type.rawValue, owner.id, limit.map { Int32(clamping: $0) }])
   }
 
-  static let pauseOwner = Statement(
+  static let pauseOwner = PostgresStatement(
     "pause_owner",
     """
     /* baton:pause_owner */
@@ -40,7 +40,7 @@ extension ReviewStore {
     try await pool.query(Self.pauseOwner, [owner.type.rawValue, owner.id, isPaused]).affectedRows == 1
   }
 
-  static let listOwners = Statement(
+  static let listOwners = PostgresStatement(
     "list_owners",
     """
     /* baton:list_owners */
@@ -49,7 +49,7 @@ extension ReviewStore {
              WHERE r.owner_type = o.owner_type AND r.owner_id = o.owner_id AND r.status = 'pending') AS pending,
            (SELECT count(*) FROM code_reviews r
              WHERE r.owner_type = o.owner_type AND r.owner_id = o.owner_id
-               AND r.status IN ('queued', 'running')) AS active
+               AND \(Fragment.isActive("r"))) AS active
       FROM review_owners o
      ORDER BY active DESC, pending DESC, o.owner_type, o.owner_id
      LIMIT $1

@@ -11,7 +11,7 @@ package struct PruneMark: Sendable, Equatable {
 
 extension ReviewStore {
   /// Looks at a page of the reviews that ended long ago and deletes them, with their transitions (by a trigger).
-  static let pruneReviews = Statement(
+  static let pruneReviews = PostgresStatement(
     "prune_reviews",
     """
     /* baton:prune_reviews */

@@ -5,13 +5,13 @@ internal import Reviews
 
 /// Why the reaper publishes a queued review again.
 package enum ReapReason: String, Sendable, CaseIterable {
-  /// Claimed, and the publish was never confirmed.
+  /// Claimed, but the publish was never confirmed: its claimer is dead, or BATON_PUBLISH_GRACE is over.
   case unpublished
-  /// Leased, and the lease has ended without a dispatch.
+  /// Leased, but the lease has ended without a dispatch: its holder is dead, or the time of the lease is over.
   case leaseExpired = "lease_expired"
-  /// Published, never leased, and proof that no message is left.
+  /// Published, never leased, and a roll call has proved that no process and no queue has the ticket.
   case lost
-  /// Published, never leased, and untouched for long: the last resort.
+  /// Published, never leased, and untouched for BATON_STALE_AFTER, which doubles at each republish: if nothing else recovers it.
   case stale
 }
 
@@ -39,9 +39,11 @@ package enum Reaped: Sendable {
 }
 
 extension ReviewStore {
-  /// Why a row counts as abandoned, each kind by its own condition; NULL if it does not. For `FROM`, behind `code_reviews r`.
+  /// Why a row counts as abandoned (``ReapReason``); NULL if it does not. For `FROM`, behind `code_reviews r`. `o` is the holder of
+  /// the lease, `p` the claimer, `q` the newest finished roll call.
   ///
-  /// $1 BATON_LEASE, $2 BATON_PUBLISH_GRACE, $3 BATON_STALE_AFTER, all in seconds; $4 the queue.
+  /// $1 BATON_LEASE, $2 BATON_PUBLISH_GRACE, $3 BATON_STALE_AFTER, all in seconds; $4 the queue. ``reapAbandoned`` adds $5 the rows of a
+  /// page, $6 this holder, $7 BATON_MAX_ATTEMPTS.
   static let abandonment = """
       LEFT JOIN baton_holders o ON o.id = r.lease_owner
       LEFT JOIN baton_holders p ON p.id = r.claimed_by
@@ -68,16 +70,16 @@ extension ReviewStore {
        r.lease_owner IS NOT NULL AND \(Fragment.isDead("o", lease: "$1")) AS is_lost) a
     """
 
-  /// The abandoned rows.
+  /// The abandoned rows. The first condition is that of the partial index of active reviews, so that the planner uses it.
   private static let abandoned = """
     SELECT r.id, r.claimed_at, r.published_at, r.lease_owner, r.lease_expires_at, a.reason, a.is_lost
       FROM code_reviews r
     \(abandonment)
-     WHERE r.status IN ('queued', 'running') AND r.status = 'queued' AND r.dispatched_at IS NULL
+     WHERE \(Fragment.isQueued) AND r.dispatched_at IS NULL
        AND a.reason IS NOT NULL
     """
 
-  static let reapAbandoned = Statement(
+  static let reapAbandoned = PostgresStatement(
     "reap",
     """
     /* baton:reap */
@@ -149,7 +151,7 @@ extension ReviewStore {
     }
   }
 
-  static let currentTime = Statement("now", "/* baton:now */ SELECT now()")
+  static let currentTime = PostgresStatement("now", "/* baton:now */ SELECT now()")
 
   /// The database's clock.
   package func now() async throws -> Timestamp {

@@ -7,7 +7,7 @@ extension Review {
   /// The columns that ``init(_:)`` reads, of `code_reviews r`.
   static let columns = """
     r.id, r.owner_type, r.owner_id, r.user_id, r.platform, r.platform_integration_id, r.platform_project_id,
-    r.repo_full_name, r.pr_number, r.pr_url, r.pr_title, r.pr_author, r.base_ref, r.head_ref, r.head_sha, r.status,
+    r.platform_repository_id, r.repo_full_name, r.pr_number, r.pr_url, r.pr_title, r.pr_author, r.base_ref, r.head_ref, r.head_sha, r.status,
     r.status_reason, r.priority, r.attempt, r.available_at, r.claimed_at, r.published_at, r.republish_count,
     r.lease_losses, r.lease_owner, r.lease_expires_at, r.dispatch_failures, r.prepared_at, r.dispatched_at, r.session_id,
     r.cli_session_id, r.agent_version, r.previous_session_id, r.error_code, r.error_message, r.started_at,
@@ -22,6 +22,7 @@ extension Review {
       platform: try row.choice("platform", as: Platform.self),
       platformIntegrationId: try row.optional("platform_integration_id", as: UUID.self),
       platformProjectId: try row.optional("platform_project_id", as: Int64.self),
+      platformRepositoryId: try row.optional("platform_repository_id", as: Int64.self),
       repoFullName: try row.decode("repo_full_name", as: String.self),
       prNumber: Int(try row.decode("pr_number", as: Int32.self)), prUrl: try row.decode("pr_url", as: String.self),
       prTitle: try row.decode("pr_title", as: String.self), prAuthor: try row.decode("pr_author", as: String.self),

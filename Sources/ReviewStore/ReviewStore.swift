@@ -6,8 +6,8 @@ package import PostgresClient
 /// Each write repeats in its `WHERE` what its caller holds (status, attempt, claim, lease). A write that matches no
 /// row means that another process has moved the row on: that is an answer, not an error, and is never repeated blindly.
 /// Batched statements lock their rows in the order of their ids, or skip locked ones, so that no two of them deadlock.
-/// All times come from Postgres's `now()`.
-package struct ReviewStore: Sendable {
+/// All times come from Postgres: `now()`, and `clock_timestamp()` for `claimed_at`, which identifies a claim.
+package struct ReviewStore: ReviewLedger {
   let pool: PostgresPool
   let logger: Logger
   let visitedUpTo = VisitedUpTo()
@@ -16,6 +16,9 @@ package struct ReviewStore: Sendable {
     self.pool = pool
     self.logger = logger
   }
+
+  /// Closes the pool.
+  package func close() async { await pool.close() }
 
   /// Settings of each session that runs these statements, so that defaults of the server, the database or the account do not matter.
   ///

@@ -20,7 +20,7 @@ extension ReviewStore {
     SELECT h.id FROM baton_holders h WHERE h.role = 'consume' AND NOT \(Fragment.isDead("h", lease: "$2"))
     """
 
-  static let openRollCall = Statement(
+  static let openRollCall = PostgresStatement(
     "open_roll_call",
     """
     /* baton:open_roll_call */
@@ -29,7 +29,7 @@ extension ReviewStore {
       SELECT $1, ARRAY(\(livingConsumers))
        -- Something is missed; and what was opened a moment ago, or still waits to be seen, does not prove it.
        WHERE EXISTS (SELECT 1 FROM code_reviews r
-                      WHERE r.status IN ('queued', 'running') AND r.status = 'queued' AND r.dispatched_at IS NULL
+                      WHERE \(Fragment.isQueued) AND r.dispatched_at IS NULL
                         AND r.lease_owner IS NULL AND r.lease_expires_at IS NULL
                         AND r.published_at < now() - interval '2 seconds')
          AND NOT EXISTS (SELECT 1 FROM baton_roll_calls c
@@ -49,7 +49,7 @@ extension ReviewStore {
     try await pool.query(Self.openRollCall, [queue, holderTimeout.inSeconds]).map { try $0.decode(0, as: Int64.self) }
   }
 
-  static let seeRollCalls = Statement(
+  static let seeRollCalls = PostgresStatement(
     "see_roll_calls",
     """
     /* baton:see_roll_calls */
@@ -74,7 +74,7 @@ extension ReviewStore {
     _ = try await pool.query(Self.seeRollCalls, [ids, holderTimeout.inSeconds, isQueueEmpty])
   }
 
-  static let unansweredRollCalls = Statement(
+  static let unansweredRollCalls = PostgresStatement(
     "unanswered_roll_calls",
     """
     /* baton:unanswered_roll_calls */
@@ -94,7 +94,7 @@ extension ReviewStore {
     return (try row.timestamp("now"), try row.decode("ids", as: [Int64].self))
   }
 
-  static let answerRollCalls = Statement(
+  static let answerRollCalls = PostgresStatement(
     "answer_roll_calls",
     """
     /* baton:answer_roll_calls */
@@ -110,7 +110,7 @@ extension ReviewStore {
     _ = try await pool.query(Self.answerRollCalls, [ids, holder.text, undecided])
   }
 
-  static let pruneRollCalls = Statement(
+  static let pruneRollCalls = PostgresStatement(
     "prune_roll_calls",
     """
     /* baton:prune_roll_calls */

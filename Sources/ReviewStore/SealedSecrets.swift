@@ -27,7 +27,7 @@ package struct OlderReader: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let sealedSecrets = Statement(
+  static let sealedSecrets = PostgresStatement(
     "sealed_secrets",
     """
     /* baton:sealed_secrets */
@@ -46,7 +46,7 @@ extension ReviewStore {
     try await pool.query(Self.sealedSecrets, [after, Int32(clamping: limit), withRevoked]).map { try SealedSecrets($0) }
   }
 
-  static let lockSealedSecrets = Statement(
+  static let lockSealedSecrets = PostgresStatement(
     "lock_sealed_secrets",
     """
     /* baton:lock_sealed_secrets */
@@ -56,7 +56,7 @@ extension ReviewStore {
        FOR NO KEY UPDATE
     """)
 
-  static let storeSealedSecrets = Statement(
+  static let storeSealedSecrets = PostgresStatement(
     "store_sealed_secrets",
     """
     /* baton:store_sealed_secrets */
@@ -89,7 +89,7 @@ extension ReviewStore {
   /// The newest format that this program reads.
   package static let sealFormatMax = 2
 
-  static let sealFormat = Statement(
+  static let sealFormat = PostgresStatement(
     "seal_format", "/* baton:seal_format */ SELECT format::int AS format FROM baton_sealing")
 
   /// The format in which secrets are sealed now.
@@ -97,10 +97,10 @@ extension ReviewStore {
     try Int(await pool.query(Self.sealFormat)[0].decode("format", as: Int32.self))
   }
 
-  static let setSealFormat = Statement(
+  static let setSealFormat = PostgresStatement(
     "set_seal_format", "/* baton:set_seal_format */ UPDATE baton_sealing SET format = $1::int WHERE format <> $1::int")
 
-  static let olderReaders = Statement(
+  static let olderReaders = PostgresStatement(
     "older_readers",
     """
     /* baton:older_readers */

@@ -21,15 +21,16 @@ package enum SessionFault: Error, CustomStringConvertible, Equatable {
 
 extension Migrator {
   // Not prepared: a pooler of transactions has them already, from the last start, in a session of which this one knows nothing.
-  private static let backend = Statement(
+  private static let backend = PostgresStatement(
     unprepared: """
       /* baton:session_backend */
       SELECT pg_backend_pid() AS pid, current_setting('enable_seqscan') = 'off' AND current_setting('jit') = 'off' AS is_set
       """)
-  private static let takeMark = Statement(unprepared: "/* baton:session_mark */ SELECT pg_advisory_lock($1::bigint)")
-  private static let findMark = Statement(
+  private static let takeMark = PostgresStatement(
+    unprepared: "/* baton:session_mark */ SELECT pg_advisory_lock($1::bigint)")
+  private static let findMark = PostgresStatement(
     unprepared: "/* baton:session_find */ SELECT pg_try_advisory_lock($1::bigint)")
-  private static let dropMark = Statement(
+  private static let dropMark = PostgresStatement(
     unprepared: "/* baton:session_unmark */ SELECT pg_advisory_unlock($1::bigint)")
 
   /// Checks that a connection is a session of Postgres, or of a pooler that gives out whole sessions.

@@ -11,17 +11,25 @@ package struct SilentReview: Sendable, Equatable {
   package var trace: TraceContext
   /// Recognises the taking: what is written about the answer holds only while no other reaper has taken the review since.
   package var token: Timestamp
+
+  package init(reviewID: UUID, attempt: Int, status: ReviewStatus, trace: TraceContext, token: Timestamp) {
+    self.reviewID = reviewID
+    self.attempt = attempt
+    self.status = status
+    self.trace = trace
+    self.token = token
+  }
 }
 
 extension ReviewStore {
-  static let takeSilent = Statement(
+  static let takeSilent = PostgresStatement(
     "take_silent",
     """
     /* baton:take_silent */
     WITH taken AS MATERIALIZED (
       SELECT r.id
         FROM code_reviews r
-       WHERE r.status IN ('queued', 'running')
+       WHERE \(Fragment.isActive("r"))
          AND \(Fragment.isSilent(since: "r.reconciled_at", queued: "$1", running: "$2"))
        ORDER BY COALESCE(r.reconciled_at, r.updated_at)
        LIMIT $3
@@ -51,7 +59,7 @@ extension ReviewStore {
     }
   }
 
-  static let recordAsked = Statement(
+  static let recordAsked = PostgresStatement(
     "record_asked",
     """
     /* baton:record_asked */
@@ -63,13 +71,13 @@ extension ReviewStore {
     _ = try await pool.query(Self.recordAsked, [review.reviewID, Int32(review.attempt), review.token.instant])
   }
 
-  static let silentCount = Statement(
+  static let silentCount = PostgresStatement(
     "silent_count",
     """
     /* baton:silent_count */
     SELECT count(*)
       FROM code_reviews r
-     WHERE r.status IN ('queued', 'running')
+     WHERE \(Fragment.isActive("r"))
        AND \(Fragment.isSilent(since: "r.reconciled_at", queued: "$1", running: "$2"))
     """)
 
@@ -81,7 +89,7 @@ extension ReviewStore {
     return Int(try row.decode(0, as: Int64.self))
   }
 
-  static let forgetDispatch = Statement(
+  static let forgetDispatch = PostgresStatement(
     "forget_dispatch",
     """
     /* baton:forget_dispatch */
@@ -94,15 +102,15 @@ extension ReviewStore {
     RETURNING r.id, r.attempt, r.claimed_at, r.traceparent
     """)
 
-  /// Claims a review anew that was dispatched to a worker which does not know it: to be published again. Its dispatch is
-  /// forgotten, or each new ticket would be acknowledged as a duplicate.
+  /// Claims a review anew that was dispatched to a worker which does not know it: to be published again. `dispatched_at` is
+  /// cleared; otherwise each new ticket would be acknowledged as a duplicate.
   package func forgetDispatch(_ review: SilentReview, by holder: Holder.ID) async throws -> Claim? {
     try await pool.query(
       Self.forgetDispatch, [review.reviewID, Int32(review.attempt), holder.text, review.token.instant]
     ).first.map { try Claim($0) }
   }
 
-  static let failLost = Statement(
+  static let failLost = PostgresStatement(
     "fail_lost",
     """
     /* baton:fail_lost */
@@ -118,14 +126,14 @@ extension ReviewStore {
     ).affectedRows == 1
   }
 
-  static let workerAnswers = Statement(
+  static let workerAnswers = PostgresStatement(
     "worker_answers",
     """
     /* baton:worker_answers */
     INSERT INTO baton_workers (url) VALUES ($1) ON CONFLICT (url) DO NOTHING
     """)
 
-  static let workerHasAnswered = Statement(
+  static let workerHasAnswered = PostgresStatement(
     "worker_has_answered",
     "/* baton:worker_has_answered */ SELECT EXISTS (SELECT 1 FROM baton_workers WHERE url = $1)")
 

@@ -2,7 +2,7 @@ extension String {
   /// As Postgres can store it: without NUL, which it refuses (SQLSTATE 22021), and at most 8 KiB.
   ///
   /// For texts of workers and platforms. One bad answer would otherwise fail its whole batch, again and again.
-  var storable: String {
+  package var storable: String {
     let byteCountMax = 8_192
     // Looked at first: nearly every text is stored as it is.
     guard utf8.count > byteCountMax || utf8.contains(0) else { return self }

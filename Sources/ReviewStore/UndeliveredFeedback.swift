@@ -46,7 +46,7 @@ package struct GivenUpFeedback: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let undeliveredFeedback = Statement(
+  static let undeliveredFeedback = PostgresStatement(
     "undelivered_feedback",
     """
     /* baton:undelivered_feedback */
@@ -70,7 +70,7 @@ extension ReviewStore {
   /// At most this many of the newest entries are looked at.
   package static let givenUpCountMax = 1_000
 
-  static let givenUpFeedback = Statement(
+  static let givenUpFeedback = PostgresStatement(
     "given_up_feedback",
     """
     /* baton:given_up_feedback */

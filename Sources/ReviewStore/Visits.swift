@@ -74,7 +74,7 @@ extension ReviewStore {
   }
 
   /// Makes the visits of delayed reviews whose time has come visits of now.
-  static let visitsComeDue = Statement(
+  static let visitsComeDue = PostgresStatement(
     "visits_come_due",
     """
     /* baton:visits_come_due */
@@ -92,7 +92,7 @@ extension ReviewStore {
 
   /// Locks a page of the owners that have a visit, and hands them to ``claimDue``. Owners that another producer has locked are
   /// left to it. The recursion steps through the distinct owners of the index, instead of reading every visit.
-  static let lockOwners = Statement(
+  static let lockOwners = PostgresStatement(
     "lock_owners",
     """
     /* baton:lock_owners */
@@ -130,7 +130,7 @@ extension ReviewStore {
     return OwnerKey(type: type, id: id)
   }
 
-  static let nextDue = Statement(
+  static let nextDue = PostgresStatement(
     "next_due",
     """
     /* baton:next_due */
@@ -144,7 +144,7 @@ extension ReviewStore {
 
   /// Each owner of the page with a free slot and a due row has a visit, unless its rows came without the triggers: a restored
   /// or replicated table, triggers that were switched off.
-  static let visitMissed = Statement(
+  static let visitMissed = PostgresStatement(
     "visit_missed",
     """
     /* baton:visit_missed */
@@ -170,7 +170,7 @@ extension ReviewStore {
          AND COALESCE(p.max_concurrent, $4) > (
            SELECT count(*)
              FROM code_reviews a
-            WHERE a.owner_type = p.owner_type AND a.owner_id = p.owner_id AND a.status IN ('queued', 'running'))
+            WHERE a.owner_type = p.owner_type AND a.owner_id = p.owner_id AND \(Fragment.isActive("a")))
          AND (SELECT true
                 FROM code_reviews r
                WHERE \(Fragment.isDue) AND r.owner_type = p.owner_type AND r.owner_id = p.owner_id
@@ -202,7 +202,7 @@ extension ReviewStore {
   private static let everyIfRaised =
     "(SELECT CASE WHEN value < $1 THEN 2147483647 ELSE 0 END FROM baton_owner_limit WHERE is_only)"
 
-  static let noteOwnerLimit = Statement(
+  static let noteOwnerLimit = PostgresStatement(
     "note_owner_limit",
     """
     /* baton:note_owner_limit */

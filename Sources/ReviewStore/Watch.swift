@@ -56,7 +56,7 @@ package struct HeldUpReviews: Sendable, Equatable {
 
 extension ReviewStore {
   /// One index-only pass over each of the two partial indexes: the cost follows the live rows.
-  static let liveOwners = Statement(
+  static let liveOwners = PostgresStatement(
     "live_owners",
     """
     /* baton:live_owners */
@@ -75,7 +75,7 @@ extension ReviewStore {
              count(*) FILTER (WHERE r.status = 'queued') AS queued,
              count(*) FILTER (WHERE r.status = 'running') AS running
         FROM code_reviews r
-       WHERE r.status IN ('queued', 'running')
+       WHERE \(Fragment.isActive("r"))
        GROUP BY r.owner_id, r.owner_type
     ),
     live AS MATERIALIZED (
@@ -100,7 +100,7 @@ extension ReviewStore {
     }
   }
 
-  static let oneOwner = Statement(
+  static let oneOwner = PostgresStatement(
     "one_owner",
     """
     /* baton:one_owner */
@@ -119,7 +119,7 @@ extension ReviewStore {
        SELECT count(*) FILTER (WHERE r.status = 'queued') AS queued,
               count(*) FILTER (WHERE r.status = 'running') AS running
          FROM code_reviews r
-        WHERE r.status IN ('queued', 'running') AND r.owner_type = o.owner_type AND r.owner_id = o.owner_id) a
+        WHERE \(Fragment.isActive("r")) AND r.owner_type = o.owner_type AND r.owner_id = o.owner_id) a
      WHERE o.owner_type = $1 AND o.owner_id = $2
     """)
 
@@ -130,7 +130,7 @@ extension ReviewStore {
     ).first.map { try OwnerLoad($0) }
   }
 
-  static let blockReason = Statement(
+  static let blockReason = PostgresStatement(
     "held_up",
     """
     /* baton:held_up */
@@ -151,7 +151,7 @@ extension ReviewStore {
                END AS reason
           FROM code_reviews r
         \(abandonment)
-         WHERE r.status IN ('queued', 'running') AND ($6::uuid IS NULL OR r.id = $6)) h
+         WHERE \(Fragment.isActive("r")) AND ($6::uuid IS NULL OR r.id = $6)) h
      WHERE h.reason IS NOT NULL
      GROUP BY h.reason
     """)
@@ -173,7 +173,7 @@ extension ReviewStore {
     }
   }
 
-  static let whyPending = Statement(
+  static let whyPending = PostgresStatement(
     "why_pending",
     """
     /* baton:why_pending */
@@ -185,7 +185,7 @@ extension ReviewStore {
      CROSS JOIN LATERAL (
        SELECT count(*) AS active
          FROM code_reviews c
-        WHERE c.status IN ('queued', 'running') AND c.owner_type = r.owner_type AND c.owner_id = r.owner_id) a
+        WHERE \(Fragment.isActive("c")) AND c.owner_type = r.owner_type AND c.owner_id = r.owner_id) a
      WHERE r.id = $1 AND \(Fragment.hasStatus("'pending'"))
     """)
 

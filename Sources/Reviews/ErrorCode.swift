@@ -14,6 +14,7 @@ package enum ErrorCode: String, Sendable, CaseIterable, Codable {
   case workerRejected = "worker_rejected"
   case attemptsExhausted = "attempts_exhausted"
   case workerLost = "worker_lost"
+  case repositoryRemoved = "repository_removed"
   case superseded
   case cancelledByUser = "cancelled_by_user"
   case agentFailed = "agent_failed"
@@ -37,6 +38,8 @@ package enum ErrorCode: String, Sendable, CaseIterable, Codable {
     case .workerRejected: "Read the worker's message: the review is not what it accepts."
     case .attemptsExhausted: "Read the message of the last attempt, remove its cause, then `baton retry`."
     case .workerLost: "The worker no longer knows this run: look at the worker's log, then `baton retry`."
+    case .repositoryRemoved:
+      "Nothing to do: when the repository is added to the installation again, its next push is reviewed."
     case .superseded: "Nothing to do: a newer commit of the same pull request is reviewed instead."
     case .cancelledByUser: "Nothing to do: `baton retry` starts it again."
     case .agentFailed: "Read the run's events at the worker, then `baton retry`."

@@ -25,6 +25,7 @@ extension NewReview {
     let prNumber = reader.integer("prNumber", in: 1...Int64(Int32.max))
     let priority = reader.integer("priority", in: Int64(Int16.min)...Int64(Int16.max), isOptional: true)
     let projectID = reader.integer("platformProjectId", in: 1...Int64.max, isOptional: true)
+    let repositoryID = reader.integer("platformRepositoryId", in: 1...Int64.max, isOptional: true)
     let integrationID = reader.uuid("platformIntegrationId")
     let repository = reader.name("repoFullName", max: Self.byteCountMax, OutsideName.repositoryFault)
     let url = reader.name("prUrl", max: 2_048, OutsideName.addressFault)
@@ -33,15 +34,17 @@ extension NewReview {
     let baseRef = reader.name("baseRef", max: Self.byteCountMax, OutsideName.refFault)
     let headRef = reader.name("headRef", max: Self.byteCountMax, OutsideName.refFault)
     let sha = reader.name("headSha", max: 64, OutsideName.commitFault)
+    let availableAt = reader.time("availableAt")
     let userID = reader.text("userId", max: Self.byteCountMax, isOptional: true)
     guard reader.faults.isEmpty, let owner, let platform, let prNumber, let repository, let url, let title, let author,
       let baseRef, let headRef, let sha
     else { throw NewReviewFaults(isNameRefused: reader.areNamesAtFault, faults: reader.faults) }
     self.init(
       owner: owner, userId: userID, platform: platform, platformIntegrationId: integrationID,
-      platformProjectId: projectID, repoFullName: repository, prNumber: Int(prNumber), prUrl: url, prTitle: title,
+      platformProjectId: projectID, platformRepositoryId: repositoryID, repoFullName: repository,
+      prNumber: Int(prNumber), prUrl: url, prTitle: title,
       prAuthor: author, baseRef: baseRef, headRef: headRef, headSha: sha.lowercased(),
-      priority: priority.map { Int($0) })
+      priority: priority.map { Int($0) }, availableAt: availableAt)
   }
 }
 
@@ -108,6 +111,18 @@ private struct FieldReader {
       fallthrough
     case .some:
       faults.append("\(name): expected a UUID")
+      return nil
+    }
+  }
+
+  mutating func time(_ name: String) -> Timestamp? {
+    switch fields[name] {
+    case nil, .null?: return nil
+    case .string(let text)?:
+      if let time = Timestamp(text) { return time }
+      fallthrough
+    case .some:
+      faults.append("\(name): expected an RFC 3339 time, as in 2026-11-28T08:00:00Z")
       return nil
     }
   }

@@ -1,4 +1,5 @@
 package import FoundationEssentials
+package import Primitives
 
 /// A review as it is submitted, with the names of `POST /api/reviews` and of `baton submit --file`.
 package struct NewReview: Sendable, Codable, Equatable {
@@ -7,6 +8,8 @@ package struct NewReview: Sendable, Codable, Equatable {
   package var platform: Platform
   package var platformIntegrationId: UUID?
   package var platformProjectId: Int64?
+  /// The platform's number of the repository; without it the repository is known by its name.
+  package var platformRepositoryId: Int64?
   package var repoFullName: String
   package var prNumber: Int
   package var prUrl: String
@@ -16,17 +19,22 @@ package struct NewReview: Sendable, Codable, Equatable {
   package var headRef: String
   package var headSha: String
   package var priority: Int?
+  /// Before this time the review does not start; nil: at once.
+  package var availableAt: Timestamp?
 
   package init(
     owner: Owner, userId: String? = nil, platform: Platform, platformIntegrationId: UUID? = nil,
-    platformProjectId: Int64? = nil, repoFullName: String, prNumber: Int, prUrl: String, prTitle: String,
-    prAuthor: String, baseRef: String, headRef: String, headSha: String, priority: Int? = nil
+    platformProjectId: Int64? = nil, platformRepositoryId: Int64? = nil, repoFullName: String, prNumber: Int,
+    prUrl: String, prTitle: String,
+    prAuthor: String, baseRef: String, headRef: String, headSha: String, priority: Int? = nil,
+    availableAt: Timestamp? = nil
   ) {
     self.owner = owner
     self.userId = userId
     self.platform = platform
     self.platformIntegrationId = platformIntegrationId
     self.platformProjectId = platformProjectId
+    self.platformRepositoryId = platformRepositoryId
     self.repoFullName = repoFullName
     self.prNumber = prNumber
     self.prUrl = prUrl
@@ -36,6 +44,7 @@ package struct NewReview: Sendable, Codable, Equatable {
     self.headRef = headRef
     self.headSha = headSha
     self.priority = priority
+    self.availableAt = availableAt
   }
 }
 

@@ -1,8 +1,8 @@
 package import FoundationEssentials
 
-/// What a pull request is to be told about its review, with all that it takes to tell it.
+/// What a pull request has to show about its review, with all that it takes to send it.
 package struct PullRequestFeedback: Sendable, Equatable {
-  /// The kind of what is told: the values of `baton_feedback.subject`.
+  /// The kind of feedback: the values of `baton_feedback.subject`.
   package enum Subject: String, Sendable, CaseIterable {
     /// A reaction at intake.
     case eyes
@@ -25,14 +25,14 @@ package struct PullRequestFeedback: Sendable, Equatable {
   package var prUrl: String
   package var headSha: String
   package var errorCode: String?
-  /// `pass` or `fail`; nil where the agent has not said.
+  /// `pass` or `fail`; nil if the agent has not said.
   package var gateResult: String?
   package var integration: Integration
   /// The check run that is there already, and which attempt and status it shows.
   package var checkRunID: Int64?
   package var toldAttempt: Int?
   package var toldStatus: ReviewStatus?
-  /// How often it has been tried, this time included: from the second on it may have been told without a record.
+  /// How often it has been tried, this time included: from the second on it may have been delivered without a record.
   package var tries: Int
 
   package init(
@@ -61,14 +61,14 @@ package struct PullRequestFeedback: Sendable, Equatable {
   }
 }
 
-/// What became of telling it.
+/// The outcome of sending it.
 package enum FeedbackAnswer: Sendable, Equatable {
   /// The pull request shows it now.
   /// - Parameter checkRunID: of GitHub's check run, for a gate.
-  case told(checkRunID: Int64?)
+  case delivered(checkRunID: Int64?)
   /// It may go better later.
   case later(String, retryAfter: Duration?)
-  /// This process lacks the key of the stored token. That is for the operator, and never given up.
+  /// This process lacks the key of the stored token, or may not call the host. That is for the operator, and never given up.
   case blocked(String)
   /// The platform will not have it: 401, 403, 404, or nothing to write with.
   case refused(String)

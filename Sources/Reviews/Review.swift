@@ -10,6 +10,8 @@ package struct Review: Sendable, Identifiable, Codable, Equatable {
   package var platform: Platform
   package var platformIntegrationId: UUID?
   package var platformProjectId: Int64?
+  /// The platform's number of the repository; nil as long as the repository is known by its name alone.
+  package var platformRepositoryId: Int64?
   package var repoFullName: String
   package var prNumber: Int
   package var prUrl: String
@@ -56,7 +58,8 @@ package struct Review: Sendable, Identifiable, Codable, Equatable {
   package init(
     id: UUID, ownerType: Owner.Kind, ownerId: String, userId: String?, platform: Platform,
     platformIntegrationId:
-      UUID?, platformProjectId: Int64?, repoFullName: String, prNumber: Int, prUrl: String, prTitle: String,
+      UUID?, platformProjectId: Int64?, platformRepositoryId: Int64? = nil, repoFullName: String, prNumber: Int,
+    prUrl: String, prTitle: String,
     prAuthor:
       String, baseRef: String, headRef: String, headSha: String, status: ReviewStatus, statusReason: String?,
     priority: Int, attempt: Int, availableAt: Timestamp, claimedAt: Timestamp?, publishedAt: Timestamp?,
@@ -75,6 +78,7 @@ package struct Review: Sendable, Identifiable, Codable, Equatable {
     self.platform = platform
     self.platformIntegrationId = platformIntegrationId
     self.platformProjectId = platformProjectId
+    self.platformRepositoryId = platformRepositoryId
     self.repoFullName = repoFullName
     self.prNumber = prNumber
     self.prUrl = prUrl

@@ -24,6 +24,8 @@ package struct ReviewConfiguration: Sendable, Equatable {
   package var selectedRepositoryIDs: [String] = []
   package var gateThreshold: GateThreshold = .off
   package var agentVersion: String?
+  /// Which pull requests are reviewed.
+  package var filter = PullRequestFilter()
 
   package init() {}
 }
@@ -102,6 +104,7 @@ extension ReviewConfiguration {
       default: faults.append("selected_repository_ids: expected numbers or strings")
       }
     }
+    filter = PullRequestFilter(fields, faults: &faults)
     switch fields["max_review_time_minutes"] {
     case nil, .null?: break
     case .integer(let minutes)? where (5...30).contains(minutes): maxReviewTimeMinutes = Int(minutes)

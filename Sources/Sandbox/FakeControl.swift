@@ -58,7 +58,7 @@ struct FakeControl: Sendable {
 
   let state: FakeState
 
-  /// nil where the path is not the control's.
+  /// nil if the path is not the control's.
   func answer(method: HTTPRequest.Method, path: String, body: [UInt8]) -> FakeAnswer? {
     switch (method, path) {
     case (.get, Self.path): return report()

@@ -20,7 +20,7 @@ package struct FakeFeedback: Sendable, Codable, Equatable {
   package var externalID: String?
 }
 
-/// The side of the stand-in that is written to: it keeps what it was told, so that a test can look.
+/// The writable side of the fake platform: it keeps what it received, so that a test can look.
 struct FakeFeedbackRoutes: Sendable {
   let state: FakeState
   let api: String
@@ -51,7 +51,7 @@ struct FakeFeedbackRoutes: Sendable {
     }
   }
 
-  /// - Returns: false where the same was there already.
+  /// - Returns: false if the same was there already.
   private func record(_ kind: FakeFeedback.Kind, _ call: FakeCall, state text: String?) -> Bool {
     let entry = FakeFeedback(kind: kind, repository: call.repository, number: call.number, state: text ?? "")
     return state.withValues { values in

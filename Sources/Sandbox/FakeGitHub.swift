@@ -13,6 +13,7 @@ struct FakeGitHub: Sendable {
     if !call.isByID && call.repository == Self.renamed { return redirect(path, query) }
     let call = resolved(call)
     switch call.route {
+    case .githubMeta: return FakeAnswer(json: #"{"verifiable_password_authentication":false}"#)
     case .githubPull: return pullRequest(call)
     case .githubRepository: return FakeAnswer(body: Self.repository.fill(values(call)))
     case .githubInstallation: return FakeAnswer(.installation, api: api)

@@ -9,7 +9,7 @@ struct FakeGitLabTokens: Sendable {
   /// The token that was sent; empty without one.
   let token: String
 
-  /// nil where the call is about something else, and its token is accepted.
+  /// nil if the call is about something else, and its token is accepted.
   func answer(_ call: FakeCall, body: [UInt8]) -> FakeAnswer? {
     let known = state.withValues { $0.tokens[token] }
     if call.route == .gitlabTokenRotation { return rotate(call, body, known) }
@@ -34,7 +34,7 @@ struct FakeGitLabTokens: Sendable {
     )
   }
 
-  /// A project's token for a maintainer; nobody else gets one, as a 400 with GitLab's words.
+  /// A project's token for a maintainer; other callers get a 400 with GitLab's words.
   private func create(_ call: FakeCall, _ body: [UInt8], _ known: FakeToken?) -> FakeAnswer {
     guard known?.isMaintainer == true, known?.isPersonal == true else {
       return FakeAnswer(
@@ -84,7 +84,7 @@ struct FakeGitLabTokens: Sendable {
       #"{"id":\#(token.id),"name":"baton","revoked":\#(token.isRevoked),"scopes":["api"],"user_id":\#(token.userID),"active":\#(!token.isRevoked),"expires_at":\#(expiry)\#(secret)}"#
   }
 
-  /// The day that was asked for; GitLab's own of a week where none was.
+  /// The day that was asked for; if none was, GitLab's default of a week.
   private static func expiry(_ body: [UInt8]) -> String {
     let wanted = (try? JSONValue(json: body))?["expires_at"]?.string
     return wanted ?? String(Date(timeIntervalSinceNow: 7 * 86_400).formatted(.iso8601).prefix(10))

@@ -18,6 +18,9 @@ struct FakeInstallations: Sendable {
       return FakeAnswer(.installationTokenUnauthorized, api: api)
     }
     guard installation != Self.missing else { return FakeAnswer(.installationTokenMissing, api: api) }
+    guard !state.withValues({ $0.suspended.contains(installation) }) else {
+      return FakeAnswer(status: 403, json: #"{"message":"This installation has been suspended"}"#)
+    }
     guard !String(decoding: body, as: UTF8.self).contains("\"permissions\"") else {
       return FakeAnswer(.installationTokenRefused, api: api)
     }

@@ -1,6 +1,5 @@
-internal import Hummingbird
+internal import HTTPKit
 package import Logging
-internal import NIOCore
 internal import ServiceLifecycle
 
 /// Stands in for GitHub and GitLab on this machine: real HTTP, recorded answers, no other network.
@@ -12,7 +11,10 @@ package struct FakePlatform: Service {
   private let port: Int
   private let logger: Logger
   private let onBound: @Sendable (Int) async -> Void
-  private let state = FakeState()
+  let state = FakeState()
+
+  /// A benchmark has some hundred calls under way.
+  private static let connectionMax = 4_096
 
   /// - Parameters:
   ///   - port: 0 for any that is free.
@@ -31,11 +33,10 @@ package struct FakePlatform: Service {
 
   /// Serves until graceful shutdown or cancellation.
   package func run() async throws {
-    let application = Application(
-      responder: FakeResponder(state: state),
-      configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: "baton-sandbox"),
-      onServerRunning: { channel in await onBound(channel.localAddress?.port ?? port) }, logger: logger)
-    try await application.run()
+    try await HTTPListener(
+      host: host, port: port, serverName: "baton-sandbox", limits: ConnectionLimits(connectionMax: Self.connectionMax),
+      responder: FakeResponder(state: state), logger: logger, onBound: onBound
+    ).run()
   }
 
   /// What a demo can submit: at least ten that are open, then recorded ones that are closed, and GitLab's.

@@ -23,7 +23,7 @@ struct FakeResponder: HTTPResponder {
     if latency > .zero { try await Task.sleep(for: latency) }
     if fault?.hang == true { try await Self.hang() }
     if let fault, let status = fault.status { return Self.response(Self.refusal(fault, status)) }
-    let answer = answer(call, request, body)
+    let answer = await answer(call, request, body)
     guard let fault else { return Self.response(conditional(answer, request)) }
     if fault.cut == true { return Self.cut(answer) }
     return Self.response(
@@ -39,12 +39,18 @@ struct FakeResponder: HTTPResponder {
       json: fault.body ?? (status < 400 ? "{}" : #"{"message":"refused on purpose"}"#))
   }
 
-  private func answer(_ call: FakeCall, _ request: Request, _ body: [UInt8]) -> FakeAnswer {
+  private func answer(_ call: FakeCall, _ request: Request, _ body: [UInt8]) async -> FakeAnswer {
     let api = "http://\(request.head.authority ?? "127.0.0.1")"
     let query = Dictionary(
       request.uri.queryParameters.map { (String($0.key), String($0.value)) }, uniquingKeysWith: { first, _ in first })
+    if let moved = moved(call, request, api) { return moved }
     switch call.route {
     case .unknown: return .notFound
+    case .githubHookDeliveries:
+      let hooks = FakeHooks(state: state, api: api)
+      return request.method == .get ? hooks.list(query) : await hooks.redeliver(call.number)
+    case .githubInstallationRepositories, .githubPulls, .githubPermission, .gitlabMergeRequests, .gitlabMember:
+      return FakeLists(state: state, api: api).answer(call, path: request.uri.path, query: query)
     case .githubInstallationToken:
       return FakeInstallations(state: state, api: api).answer(
         installation: call.number, authorization: request.headers[.authorization], body: body)
@@ -61,6 +67,15 @@ struct FakeResponder: HTTPResponder {
       let github = FakeGitHub(state: state, api: api, authorization: request.headers[.authorization] ?? "")
       return github.limited ?? github.answer(call, path: request.uri.path, query: query)
     }
+  }
+
+  /// What a repository that a test has renamed answers under its old name.
+  private func moved(_ call: FakeCall, _ request: Request, _ api: String) -> FakeAnswer? {
+    guard let name = state.withValues({ $0.renamed[call.repository] }) else { return nil }
+    let target = api + request.uri.string.replacing("/repos/\(call.repository)", with: "/repos/\(name)")
+    return FakeAnswer(
+      status: request.method == .get ? 301 : 307, headers: ["location": target],
+      json: #"{"message":"Moved Permanently","url":"\#(target)"}"#)
   }
 
   /// GitLab takes a token in a header of its own, or in the usual one.

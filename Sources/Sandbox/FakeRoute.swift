@@ -2,6 +2,7 @@ internal import HTTPTypes
 
 /// What the stand-in can be asked for: the name of a route, as counters and faults use it.
 package enum FakeRoute: String, Sendable, CaseIterable, Codable {
+  case githubMeta = "github.meta"
   case githubPull = "github.pull"
   case githubIssueComments = "github.issue_comments"
   case githubReviewComments = "github.review_comments"
@@ -12,6 +13,12 @@ package enum FakeRoute: String, Sendable, CaseIterable, Codable {
   case githubInstallationToken = "github.installation_token"
   case githubReaction = "github.reaction"
   case githubCheckRuns = "github.check_runs"
+  case githubHookDeliveries = "github.hook_deliveries"
+  case githubInstallationRepositories = "github.installation_repositories"
+  case githubPulls = "github.pulls"
+  case githubPermission = "github.permission"
+  case gitlabMergeRequests = "gitlab.merge_requests"
+  case gitlabMember = "gitlab.member"
   case gitlabMergeRequest = "gitlab.merge_request"
   case gitlabNotes = "gitlab.notes"
   case gitlabDiscussions = "gitlab.discussions"
@@ -40,6 +47,7 @@ struct FakeCall: Sendable, Equatable {
     let parts = path.split(separator: "/").map { String($0).percentDecoded }
     let isGet = method == .get
     switch parts.first {
+    case "meta" where parts.count == 1 && isGet: self.init(.githubMeta)
     case "repos" where parts.count >= 3:
       self = Self.repository("\(parts[1])/\(parts[2])", Array(parts.dropFirst(3)), isGet: isGet)
     case "repositories" where parts.count >= 2:
@@ -47,7 +55,13 @@ struct FakeCall: Sendable, Equatable {
       isByID = true
     case "app":
       let isToken = parts.count == 4 && parts[1] == "installations" && parts[3] == "access_tokens" && method == .post
-      self = isToken ? Self(.githubInstallationToken, number: Int(parts[2])) : Self(.unknown)
+      if parts.count >= 3 && parts[1] == "hook" && parts[2] == "deliveries" {
+        self = Self(.githubHookDeliveries, number: parts.count == 5 ? Int(parts[3]) : 0)
+      } else {
+        self = isToken ? Self(.githubInstallationToken, number: Int(parts[2])) : Self(.unknown)
+      }
+    case "installation":
+      self = parts == ["installation", "repositories"] ? Self(.githubInstallationRepositories) : Self(.unknown)
     case "api" where parts.count >= 3 && parts[1] == "v4":
       self = Self.gitlab(Array(parts.dropFirst(2)), isGet: isGet)
     default: self.init(.unknown)
@@ -65,6 +79,8 @@ struct FakeCall: Sendable, Equatable {
     switch (rest.count, rest.first, rest.last, isGet) {
     case (0, _, _, true): Self(.githubRepository, name)
     case (1, "installation", _, true): Self(.githubInstallation, name)
+    case (1, "pulls", _, true): Self(.githubPulls, name)
+    case (3, "collaborators", "permission", true): Self(.githubPermission, name)
     case (2, "pulls", _, true): Self(.githubPull, name, number: Int(rest[1]))
     case (3, "pulls", "comments", true): Self(.githubReviewComments, name, number: Int(rest[1]))
     case (3, "pulls", "files", true): Self(.githubFiles, name, number: Int(rest[1]))
@@ -89,6 +105,8 @@ struct FakeCall: Sendable, Equatable {
     case (3, "access_tokens", _, false): return Self(.gitlabProjectToken, project)
     case (5, "access_tokens", "rotate", false):
       return Self(.gitlabTokenRotation, project, number: rest[3] == "self" ? 0 : Int(rest[3]))
+    case (3, "merge_requests", _, true): return Self(.gitlabMergeRequests, project)
+    case (5, "members", _, true): return Self(.gitlabMember, project, number: Int(rest[4]))
     case (4, "merge_requests", _, true): return Self(.gitlabMergeRequest, project, number: Int(rest[3]))
     case (5, "merge_requests", "notes", true): return Self(.gitlabNotes, project, number: Int(rest[3]))
     case (5, "merge_requests", "discussions", true): return Self(.gitlabDiscussions, project, number: Int(rest[3]))

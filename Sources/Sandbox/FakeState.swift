@@ -19,6 +19,15 @@ final class FakeState: Sendable {
     var comments: [CommentKey: [String]] = [:]
     /// What was written, in order.
     var feedback: [FakeFeedback] = []
+    /// The attempts to deliver the app's webhooks, oldest first, and where they go.
+    var deliveries: [FakeDelivery] = []
+    var receiveHook: FakePlatform.ReceiveHook?
+    /// By repository, or GitLab's number of the project, each as JSON text.
+    var openPulls: [String: [String]] = [:]
+    var permissions: [String: String] = [:]
+    var suspended: Set<Int> = []
+    /// New names by old ones.
+    var renamed: [String: String] = [:]
   }
 
   struct RateLimit: Sendable {

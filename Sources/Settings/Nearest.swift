@@ -4,10 +4,17 @@ func nearest(_ word: String, _ known: [String]) -> String {
   return known.min { distance(word, $0.lowercased()) < distance(word, $1.lowercased()) } ?? ""
 }
 
+/// The known word that takes the fewest insertions, deletions and replacements to come to, if they are few.
+package func nearest(_ word: String, _ known: [String], within distanceMax: Int) -> String? {
+  let word = word.lowercased()
+  return known.map { (word: $0, distance: distance(word, $0.lowercased())) }.filter { $0.distance <= distanceMax }
+    .min { $0.distance < $1.distance }?.word
+}
+
 extension Settings {
   /// Whether a flag may have been meant for a setting that is a secret: it differs by a few letters.
   package static func isNearSecret(flag: String) -> Bool {
-    settingNames.contains { name in
+    definitions.contains { name in
       name.isSecret && distance(flag.lowercased(), name.key.flag) <= min(3, name.key.flag.utf8.count / 4)
     }
   }

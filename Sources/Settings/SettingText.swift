@@ -28,7 +28,11 @@ enum SettingText {
 
   /// Secrets, the newest first, separated by commas.
   /// - Parameter shortest: the fewest bytes that each must have.
-  static func secrets(_ text: String, shortest: Int = 1) throws(SettingFault) -> SecretList {
+  static func secrets(shortest: Int = 1) -> SettingParser<SecretList> {
+    { text throws(SettingFault) in try secrets(text, shortest: shortest) }
+  }
+
+  private static func secrets(_ text: String, shortest: Int = 1) throws(SettingFault) -> SecretList {
     var secrets: [Secret] = []
     for part in text.split(separator: ",", omittingEmptySubsequences: false) {
       let part = part.trimmed
@@ -42,33 +46,49 @@ enum SettingText {
     return SecretList(current, former: Array(secrets.dropFirst()))
   }
 
-  static func integer(_ text: String, _ range: ClosedRange<Int>) throws(SettingFault) -> Int {
-    guard let value = Int(text) else { throw SettingFault("is not a whole number") }
-    guard range.contains(value) else {
-      throw SettingFault("is not within \(range.lowerBound) to \(range.upperBound)")
+  static func integer(_ range: ClosedRange<Int>) -> SettingParser<Int> {
+    { text throws(SettingFault) in
+      guard let value = Int(text) else { throw SettingFault("is not a whole number") }
+      guard range.contains(value) else {
+        throw SettingFault("is not within \(range.lowerBound) to \(range.upperBound)")
+      }
+      return value
     }
-    return value
   }
 
-  static func port(_ text: String) throws(SettingFault) -> Int { try integer(text, 1...65535) }
+  static func port(_ text: String) throws(SettingFault) -> Int { try integer(1...65535)(text) }
 
   /// A port, or `nil` for `off`; YAML's other words for it count as well.
   static func optionalPort(_ text: String) throws(SettingFault) -> Int? {
     ["off", "false", "no"].contains(text.lowercased()) ? nil : try port(text)
   }
 
-  static func choice<Choice: RawRepresentable<String> & CaseIterable>(_ text: String) throws(SettingFault) -> Choice {
-    guard let value = Choice(rawValue: text.lowercased()) else {
-      throw SettingFault("is none of \(Choice.allCases.map(\.rawValue).joined(separator: ", "))")
+  /// A word or a label, or `nil` for `off`.
+  static func optionalWord(_ text: String) throws(SettingFault) -> String? {
+    if ["off", "false", "no"].contains(text.lowercased()) { return nil }
+    let word = try plain(text)
+    guard word.utf8.count <= 50, !word.contains(where: \.isNewline) else {
+      throw SettingFault("is longer than 50 bytes, or has a line break")
     }
-    return value
+    return word
   }
 
-  static func duration(_ text: String, min: Duration) throws(SettingFault) -> Duration {
-    guard let value = Settings.duration(text) else { throw SettingFault("is not a duration (ms, s, m, h or d)") }
-    guard value >= min else { throw SettingFault(min == .zero ? "is negative" : "must be more than zero") }
-    guard value <= .seconds(3650 * 86400) else { throw SettingFault("is longer than ten years") }
-    return value
+  static func choice<Choice: RawRepresentable<String> & CaseIterable & Sendable>() -> SettingParser<Choice> {
+    { text throws(SettingFault) in
+      guard let value = Choice(rawValue: text.lowercased()) else {
+        throw SettingFault("is none of \(Choice.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
+      return value
+    }
+  }
+
+  static func duration(min: Duration) -> SettingParser<Duration> {
+    { text throws(SettingFault) in
+      guard let value = Settings.duration(text) else { throw SettingFault("is not a duration (ms, s, m, h or d)") }
+      guard value >= min else { throw SettingFault(min == .zero ? "is negative" : "must be more than zero") }
+      guard value <= .seconds(3650 * 86400) else { throw SettingFault("is longer than ten years") }
+      return value
+    }
   }
 
   /// RabbitMQ's rules for a name: up to 255 bytes, and `amq.` is its own.
@@ -105,9 +125,9 @@ enum SettingText {
 
   static func base64(_ text: String) -> [UInt8]? { Data(base64Encoded: text).map { Array($0) } }
 
-  /// PEM text, where `\n` may stand for a line's end as some environments cannot hold one.
+  /// PEM text, in every form that environments hold it in: see ``PEMText``.
   static func privateKey(_ text: String) throws(SettingFault) -> Secret {
-    let text = text.replacing("\\n", with: "\n")
+    let text = PEMText.normalized(text)
     guard text.contains("-----BEGIN "), text.contains("PRIVATE KEY-----"), text.contains("-----END ") else {
       throw SettingFault("is not a private key in PEM (-----BEGIN … PRIVATE KEY-----)")
     }
@@ -117,7 +137,7 @@ enum SettingText {
 
 extension Settings {
   /// Reads a duration: `250ms`, `10s`, `5m`, `1h`, `90d`; a bare number is seconds. Fractions are allowed.
-  /// - Returns: `nil` where the text is none.
+  /// - Returns: `nil` if the text is none.
   package static func duration(_ text: String) -> Duration? {
     let number = text.prefix { $0.isASCII && $0.isNumber || $0 == "." || $0 == "-" }
     let scales = ["": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400]

@@ -27,13 +27,14 @@ extension Settings {
 
     var settings = Settings()
     settings.warnings = unknownVariables(environment)
-    for definition in SettingDefinition.all {
+    for setting in settings.all {
+      let definition = setting.definition
       let given = given(definition.key, flags, environment, fileValues)
       guard let text = (given?.text ?? definition.defaultText)?.trimmed else { continue }
       if given != nil { settings.given.insert(definition.key) }
       do {
         if let given { settings.warnings += exposures(definition, given, file: file) }
-        try definition.read(try contents(text, of: definition, &settings.warnings), &settings)
+        try setting.read(try contents(text, of: definition, &settings.warnings))
       } catch {
         faults.append(message(definition, given?.source.name(of: definition.key) ?? "default", text, error))
       }
@@ -54,7 +55,7 @@ extension Settings {
   /// Makes sure that what a role needs is there.
   /// - Throws: all that is missing, in one error.
   package func require(_ keys: [Key]) throws(SettingsError) {
-    var faults = SettingDefinition.all.compactMap { definition -> String? in
+    var faults = Self.definitions.compactMap { definition -> String? in
       let key = definition.key
       guard keys.contains(key), !given.contains(key), definition.defaultText == nil, definition.defaultNote == nil
       else {
@@ -62,7 +63,7 @@ extension Settings {
       }
       return "\(key.variable) is missing: \(definition.meaning); for example \(definition.example)"
     }
-    // Only where they are used: an operator's machine need not have a role's certificates.
+    // Only if they are used: an operator's machine need not have a role's certificates.
     if keys.contains(.amqpURL) { faults += certificateFaults }
     guard faults.isEmpty else { throw SettingsError(faults: faults) }
   }
@@ -76,7 +77,7 @@ extension Settings {
         switch self {
         case .flag: key.flag
         case .variable: key.variable
-        case .file: "`\(key.rawValue)` in the configuration file"
+        case .file: "`\(key)` in the configuration file"
         }
       }
     }
@@ -88,9 +89,9 @@ extension Settings {
   private static func given(
     _ key: Key, _ flags: [String: String], _ environment: [String: String], _ file: [String: String]
   ) -> Given? {
-    if let text = flags[key.rawValue] { return Given(text: text, source: .flag) }
+    if let text = flags[key.name] { return Given(text: text, source: .flag) }
     if let text = environment[key.variable], !text.trimmed.isEmpty { return Given(text: text, source: .variable) }
-    return file[key.rawValue].map { Given(text: $0, source: .file) }
+    return file[key.name].map { Given(text: $0, source: .file) }
   }
 
   /// Whether others on this machine can read a secret where it was given.
@@ -107,7 +108,7 @@ extension Settings {
       ]
     case .file where file.map(SecretFile.isReadableByAll) == true:
       return [
-        "the configuration file holds `\(key.rawValue)`, and every user of this machine can read it: chmod 600 \(file ?? "")"
+        "the configuration file holds `\(key)`, and every user of this machine can read it: chmod 600 \(file ?? "")"
       ]
     case .variable, .file: return []
     }
@@ -136,14 +137,15 @@ extension Settings {
   }
 
   private static func unknown(_ keys: some Sequence<String>, in place: String) -> [String] {
-    keys.filter { Key(rawValue: $0) == nil }.map { key in
-      "unknown \(place): \(ShownValue.name(key)); the nearest known one is \(nearest(key, Key.allCases.map(\.rawValue)))"
+    let known = definitions.map(\.key.name)
+    return keys.filter { !known.contains($0) }.map { key in
+      "unknown \(place): \(ShownValue.name(key)); the nearest known one is \(nearest(key, known))"
     }
   }
 
   /// `BATON_TEST_…` belongs to the tests.
   private static func unknownVariables(_ environment: [String: String]) -> [String] {
-    let known = Key.allCases.map(\.variable)
+    let known = definitions.map(\.variable)
     return environment.keys
       .filter { $0.hasPrefix("BATON_") && !$0.hasPrefix("BATON_TEST_") && !known.contains($0) }
       .sorted()
@@ -157,7 +159,7 @@ extension Settings {
     callbackURL = "http://\(host.contains(":") ? "[\(host)]" : host):\(httpPort)"
   }
 
-  /// What means something only together with something else that nobody gave.
+  /// Settings that mean something only together with another one that was not given.
   private var halfPairs: [String] {
     let pairs: [(given: Key, needed: Key)] = [
       (.posthogURL, .posthogKey), (.posthogKey, .posthogURL), (.actorHeader, .trustedProxies),

@@ -19,6 +19,7 @@ extension Settings {
 
   private static func secrets(in value: Any) -> [Secret] {
     if let secret = value as? Secret { return [secret] }
+    if let setting = value as? any AnySetting { return secrets(in: setting.anyValue) }
     return Mirror(reflecting: value).children.flatMap { secrets(in: $0.value) }
   }
 

@@ -1,249 +1,186 @@
 package import CoreMetrics
 internal import Reviews
-internal import Synchronization
 
-/// Every metric of Baton: its name, unit, labels and buckets, and the handle that writes it. The only place that defines them.
+/// Every metric of Baton: the handle that writes it, with its name, unit, labels and buckets. The only place that defines them: a metric is one
+/// property here, and one row of the README, which a test checks.
 ///
 /// All series exist from the start with 0, so that a rate over the first event is not lost; only what is measured outside
 /// of the process is absent until it has been measured (`MetricDefinition.Kind.measured`). Labels never hold an owner,
 /// a repository or an id.
 package struct BatonMetrics: Sendable {
   /// Tickets ready in the work queue.
-  package let queueMessagesReady: MetricGauge
+  package private(set) var queueMessagesReady = MetricGauge(
+    "baton_queue_messages_ready", .measured, unit: "messages", help: "Tickets ready in the work queue.")
   /// Tickets delivered and not settled.
-  package let queueMessagesUnacked: MetricGauge
+  package private(set) var queueMessagesUnacked = MetricGauge(
+    "baton_queue_messages_unacked", .measured, unit: "messages",
+    help: "Tickets that live consumers hold unacknowledged, by their own reports.")
   /// Consumers of the work queue.
-  package let queueConsumers: MetricGauge
+  package private(set) var queueConsumers = MetricGauge(
+    "baton_queue_consumers", .measured, unit: "consumers", help: "Consumers of the work queue.")
   /// Messages in the dead-letter queue.
-  package let deadMessages: MetricGauge
+  package private(set) var deadMessages = MetricGauge(
+    "baton_dead_messages", .measured, unit: "messages", help: "Messages in the dead-letter queue.")
   /// Reviews that have not ended, by status.
-  package let reviews: MetricGauges<ActiveStatus>
+  package private(set) var reviews = MetricGauges<ActiveStatus>(
+    "baton_reviews", .measured, label: "status", unit: "reviews", help: "Reviews that have not ended, by status.")
   /// Age of the oldest review that may be claimed.
-  package let oldestPendingSeconds: MetricGauge
+  package private(set) var oldestPendingSeconds = MetricGauge(
+    "baton_oldest_pending_seconds", .measured, unit: "seconds", help: "Age of the oldest pending review that is due.")
   /// Age of the oldest queued review that was not dispatched.
-  package let oldestQueuedSeconds: MetricGauge
+  package private(set) var oldestQueuedSeconds = MetricGauge(
+    "baton_oldest_queued_seconds", .measured, unit: "seconds",
+    help: "Age of the oldest queued review that was not dispatched.")
   /// Age of the oldest review that its owner's limit lets be claimed.
-  package let oldestClaimableSeconds: MetricGauge
+  package private(set) var oldestClaimableSeconds = MetricGauge(
+    "baton_oldest_claimable_seconds", .measured, unit: "seconds",
+    help: "Age of the oldest due review whose owner is not paused and has a free slot.")
   /// Age of the oldest running review.
-  package let oldestRunningSeconds: MetricGauge
+  package private(set) var oldestRunningSeconds = MetricGauge(
+    "baton_oldest_running_seconds", .measured, unit: "seconds",
+    help: "Time since the oldest running review was started.")
   /// Due reviews that wait for their owner.
-  package let heldBack: MetricGauges<HoldReason>
+  package private(set) var heldBack = MetricGauges<HoldReason>(
+    "baton_reviews_held_back", .measured, label: "reason", unit: "reviews",
+    help: "Due reviews that wait for their owner.")
   /// When a reaper last finished a pass.
-  package let reaperLastRun: MetricGauge
+  package private(set) var reaperLastRun = MetricGauge(
+    "baton_reaper_last_run_timestamp_seconds", .measured, unit: "seconds",
+    help: "When a reaper, of whatever process, last finished a pass with Postgres and the broker: Unix time.")
   /// Reviews claimed.
-  package let claimed: MetricCounter
+  package private(set) var claimed = MetricCounter(
+    "baton_claimed_total", unit: "reviews", help: "Reviews claimed by this producer.")
   /// Tickets published, by outcome.
-  package let published: MetricCounters<PublishResult>
+  package private(set) var published = MetricCounters<PublishResult>(
+    "baton_published_total", label: "result", unit: "messages", help: "Tickets published, by outcome.")
   /// From publish to confirm.
-  package let publishConfirmSeconds: MetricTimer
+  package private(set) var publishConfirmSeconds = MetricTimer(
+    "baton_publish_confirm_seconds", buckets: .roundTrip, unit: "seconds",
+    help: "Time from publish to the broker's confirm.")
   /// Deliveries, by outcome.
-  package let deliveries: MetricCounters<DeliveryOutcome>
+  package private(set) var deliveries = MetricCounters<DeliveryOutcome>(
+    "baton_deliveries_total", label: "outcome", unit: "deliveries", help: "Deliveries settled, by outcome.")
   /// From lease to payload.
-  package let prepareSeconds: MetricTimer
+  package private(set) var prepareSeconds = MetricTimer(
+    "baton_prepare_seconds", buckets: .call, unit: "seconds", help: "Time from the lease to the finished payload.")
   /// One call of the worker.
-  package let dispatchSeconds: MetricTimer
+  package private(set) var dispatchSeconds = MetricTimer(
+    "baton_dispatch_seconds", buckets: .call, unit: "seconds", help: "Time of one call of the worker.")
   /// From claim to delivery.
-  package let queueWaitSeconds: MetricTimer
+  package private(set) var queueWaitSeconds = MetricTimer(
+    "baton_queue_wait_seconds", buckets: .wait, unit: "seconds", help: "Time from a review's claim to its delivery.")
   /// Reviews that this process prepares or dispatches.
-  package let inflightReviews: MetricGauge
+  package private(set) var inflightReviews = MetricGauge(
+    "baton_inflight_reviews", .gauge, unit: "reviews", help: "Reviews that this process prepares or dispatches.")
   /// Reviews that this process may prepare and dispatch at once.
-  package let consumerSlots: MetricGauge
+  package private(set) var consumerSlots = MetricGauge(
+    "baton_consumer_slots", .gauge, unit: "reviews", help: "Reviews that this process may prepare and dispatch at once."
+  )
   /// Reviews whose end this process recorded.
-  package let ended: MetricCounters<End>
+  package private(set) var ended = MetricCounters<End>(
+    "baton_ended_total", label: "status", unit: "reviews",
+    help: "Reviews that completed or failed, counted by the process that recorded it.")
   /// Reviews taken up again by a reaper.
-  package let reaped: MetricCounters<ReapReason>
+  package private(set) var reaped = MetricCounters<ReapReason>(
+    "baton_reaped_total", label: "reason", unit: "reviews",
+    help: "Abandoned reviews taken up again, by what had happened.")
   /// Silent reviews that the worker was asked about.
-  package let reconciled: MetricCounters<ReconcileResult>
+  package private(set) var reconciled = MetricCounters<ReconcileResult>(
+    "baton_reconciled_total", label: "result", unit: "reviews", help: "Silent reviews that the worker was asked about.")
   /// Reviews that completed, whichever process recorded it.
-  package let reviewsCompleted: MetricGauge
+  package private(set) var reviewsCompleted = MetricGauge(
+    "baton_reviews_completed_total", .total, unit: "reviews",
+    help: "Reviews that completed, by the database's count: whichever process recorded it.")
   /// Reviews that failed, whichever process recorded it.
-  package let reviewsFailed: MetricGauges<FailureCode>
+  package private(set) var reviewsFailed = MetricGauges<FailureCode>(
+    "baton_reviews_failed_total", .total, label: "error_code", unit: "reviews",
+    help: "Reviews that failed, by the database's count: whichever process decided it, one that cron ran, too.")
   /// Reviews taken up again by any reaper.
-  package let reviewsReaped: MetricGauges<ReapReason>
+  package private(set) var reviewsReaped = MetricGauges<ReapReason>(
+    "baton_reviews_reaped_total", .total, label: "reason", unit: "reviews",
+    help: "Abandoned reviews taken up again, by the database's count: by whichever reaper.")
   /// Silent reviews that any reaper has asked the worker about.
-  package let reviewsReconciled: MetricGauges<ReconcileResult>
+  package private(set) var reviewsReconciled = MetricGauges<ReconcileResult>(
+    "baton_reviews_reconciled_total", .total, label: "result", unit: "reviews",
+    help: "Silent reviews that the worker was asked about, by the database's count: by whichever reaper.")
   /// Cancels that the worker never accepted, whichever process gave them up.
-  package let cancelsGivenUp: MetricGauge
+  package private(set) var cancelsGivenUp = MetricGauge(
+    "baton_reviews_cancels_given_up_total", .total, unit: "cancels",
+    help: "Cancels that the worker did not accept for a day, by the database's count.")
+  /// What catch-up has found.
+  package private(set) var caughtUp = MetricGauges<CatchUpFinding>(
+    "baton_catch_up_found_total", .total, label: "finding", unit: "findings",
+    help: "What no webhook had reported, by the database's count: found by any process.")
   /// 1 while a target's circuit is not closed.
-  package let circuitOpen: MetricGauges<CircuitTarget>
+  package private(set) var circuitOpen = MetricGauges<CircuitTarget>(
+    "baton_circuit_open", .gauge, label: "target", unit: "0 or 1", help: "1 while calls to a target are held back.")
   /// Connections to the broker made again.
-  package let amqpReconnects: MetricCounter
+  package private(set) var amqpReconnects = MetricCounter(
+    "baton_amqp_reconnects_total", unit: "connections", help: "Connections to the broker made again.")
   /// Connections to Postgres made again.
-  package let postgresReconnects: MetricCounter
+  package private(set) var postgresReconnects = MetricCounter(
+    "baton_postgres_reconnects_total", unit: "connections", help: "Connections to Postgres made again.")
   /// Log lines that could not be written.
-  package let logLinesDropped: MetricGauge
-  private let httpRequests: HTTPRequestCounters
+  package private(set) var logLinesDropped = MetricGauge(
+    "baton_log_lines_dropped_total", .total, unit: "lines",
+    help: "Log lines that were lost, as standard error could not be written, or not fast enough.")
+  /// For how long nothing was dispatched while reviews are due.
+  package private(set) var dispatchStalledSeconds = MetricGauge(
+    "baton_dispatch_stalled_seconds", .measured, unit: "seconds",
+    help: "For how long no consumer has dispatched anything while reviews are due; 0 if this is not the case.")
+  /// Living processes that report a fault, by its cause.
+  package private(set) var processFaults = MetricGauges<FaultCause>(
+    "baton_process_faults", .measured, label: "cause", unit: "processes",
+    help: "Living processes that report a fault with their heartbeat, by its cause.")
+  /// 1 while the broker takes no messages from this process.
+  package private(set) var brokerBlocked = MetricGauge(
+    "baton_broker_blocked", .gauge, unit: "0 or 1",
+    help: "1 while the broker takes no messages from this process: it has a memory or disk alarm.")
+  /// What the last heartbeat of this process took.
+  package private(set) var postgresRoundTripSeconds = MetricGauge(
+    "baton_postgres_round_trip_seconds", .measured, unit: "seconds",
+    help: "Time that the last heartbeat of this process took: one statement for one row.")
+  /// Cancels that the worker has not accepted yet.
+  package private(set) var cancelsUndelivered = MetricGauge(
+    "baton_cancels_undelivered", .measured, unit: "cancels", help: "Cancels that the worker has not accepted yet.")
+  /// Webhooks that are stored and not processed.
+  package private(set) var webhooksUnprocessed = MetricGauge(
+    "baton_webhooks_unprocessed", .measured, unit: "webhooks", help: "Webhooks that are stored and not processed yet.")
+  /// Feedback that is due and not delivered.
+  package private(set) var feedbackUndelivered = MetricGauge(
+    "baton_feedback_undelivered", .measured, unit: "messages",
+    help: "Reactions and checks that are due on a pull request and not delivered yet.")
+  /// Feedback that was given up.
+  package private(set) var feedbackGivenUp = MetricGauge(
+    "baton_feedback_given_up", .measured, unit: "messages",
+    help: "Reactions and checks that could not be delivered and were given up.")
+  private var httpRequests = HTTPRequestCounters(
+    "baton_http_requests_total", unit: "requests", help: "HTTP requests answered.")
 
   /// Makes all handles and so all series.
   package init(factory: any MetricsFactory) {
-    queueMessagesReady = MetricGauge(.queueMessagesReady, factory)
-    queueMessagesUnacked = MetricGauge(.queueMessagesUnacked, factory)
-    queueConsumers = MetricGauge(.queueConsumers, factory)
-    deadMessages = MetricGauge(.deadMessages, factory)
-    reviews = MetricGauges(.reviews, factory)
-    oldestPendingSeconds = MetricGauge(.oldestPendingSeconds, factory)
-    oldestQueuedSeconds = MetricGauge(.oldestQueuedSeconds, factory)
-    oldestClaimableSeconds = MetricGauge(.oldestClaimableSeconds, factory)
-    oldestRunningSeconds = MetricGauge(.oldestRunningSeconds, factory)
-    heldBack = MetricGauges(.heldBack, factory)
-    reaperLastRun = MetricGauge(.reaperLastRun, factory)
-    claimed = MetricCounter(.claimed, factory)
-    published = MetricCounters(.published, factory)
-    publishConfirmSeconds = MetricTimer(.publishConfirmSeconds, factory)
-    deliveries = MetricCounters(.deliveries, factory)
-    prepareSeconds = MetricTimer(.prepareSeconds, factory)
-    dispatchSeconds = MetricTimer(.dispatchSeconds, factory)
-    queueWaitSeconds = MetricTimer(.queueWaitSeconds, factory)
-    inflightReviews = MetricGauge(.inflightReviews, factory)
-    consumerSlots = MetricGauge(.consumerSlots, factory)
-    ended = MetricCounters(.ended, factory)
-    reaped = MetricCounters(.reaped, factory)
-    reconciled = MetricCounters(.reconciled, factory)
-    reviewsCompleted = MetricGauge(.reviewsCompleted, factory)
-    reviewsFailed = MetricGauges(.reviewsFailed, factory)
-    reviewsReaped = MetricGauges(.reviewsReaped, factory)
-    reviewsReconciled = MetricGauges(.reviewsReconciled, factory)
-    cancelsGivenUp = MetricGauge(.cancelsGivenUp, factory)
-    circuitOpen = MetricGauges(.circuitOpen, factory)
-    amqpReconnects = MetricCounter(.amqpReconnects, factory)
-    postgresReconnects = MetricCounter(.postgresReconnects, factory)
-    logLinesDropped = MetricGauge(.logLinesDropped, factory)
+    // Initial values know no argument: the factory comes to them by its task-local value.
+    self = MetricFactory.$current.withValue(factory) { Self() }
     logLinesDropped.set(0)
-    httpRequests = HTTPRequestCounters(.httpRequests, factory)
   }
 
-  /// The counter of answered HTTP requests of a route and a status.
-  /// - Parameter status: 100 to 599; anything else counts as 599.
-  package func httpRequest(_ route: HTTPRoute, status: Int) -> MetricCounter { httpRequests[route, status] }
-}
+  /// With the factory of ``MetricFactory``.
+  private init() {}
 
-extension BatonMetrics {
-  /// Label `status` of `baton_reviews`.
-  package enum ActiveStatus: String, Sendable, CaseIterable { case pending, queued, running }
-
-  /// Label `reason` of `baton_reviews_held_back`.
-  package enum HoldReason: String, Sendable, CaseIterable {
-    /// The owner has as many queued and running as its limit allows.
-    case ownerLimit = "owner_limit"
-    /// The owner is paused.
-    case paused
-  }
-
-  /// Label `status` of `baton_ended_total`.
-  package enum End: String, Sendable, CaseIterable { case completed, failed }
-
-  /// Label `result` of `baton_published_total`.
-  package enum PublishResult: String, Sendable, CaseIterable { case confirmed, nacked, returned, failed }
-
-  /// Label `outcome` of `baton_deliveries_total`.
-  package enum DeliveryOutcome: String, Sendable, CaseIterable {
-    case dispatched, duplicate, retry, failed, ambiguous, poison, returned
-  }
-
-  /// Label `reason` of `baton_reaped_total`.
-  package enum ReapReason: String, Sendable, CaseIterable {
-    case unpublished, stale, lost
-    case leaseExpired = "lease_expired"
-  }
-
-  /// Label `result` of `baton_reconciled_total`.
-  package enum ReconcileResult: String, Sendable, CaseIterable {
-    /// Queued or running at the worker: it goes on.
-    case alive
-    /// Ended at the worker: its word was taken.
-    case completed, failed, cancelled
-    /// Unknown to the worker: published again, or failed as `worker_lost`.
-    case republished, lost
-    /// The worker gave no answer that is evidence.
-    case unanswered
-  }
-
-  /// Label `error_code` of `baton_reviews_failed_total`.
-  package struct FailureCode: RawRepresentable, CaseIterable, Hashable, Sendable {
-    package let rawValue: String
-
-    /// What an operator has written with SQL, or a newer version.
-    package static let other = FailureCode("other")
-    /// Those with which a review fails; the others belong to cancelled ones.
-    package static let allCases =
-      ErrorCode.allCases.filter { $0 != .superseded && $0 != .cancelledByUser }.map { FailureCode($0.rawValue) } + [
-        other
-      ]
-
-    private init(_ rawValue: String) { self.rawValue = rawValue }
-
-    package init?(rawValue: String) {
-      guard Self.allCases.contains(where: { $0.rawValue == rawValue }) else { return nil }
-      self.rawValue = rawValue
-    }
-  }
-
-  /// Label `target` of `baton_circuit_open`.
-  package enum CircuitTarget: String, Sendable, CaseIterable { case worker, github, gitlab }
-
-  /// Label `route` of `baton_http_requests_total`: the template of a path, never the path.
-  package enum HTTPRoute: String, Sendable, CaseIterable {
-    case reviews = "/api/reviews"
-    case review = "/api/reviews/{id}"
-    case cancel = "/api/reviews/{id}/cancel"
-    case retry = "/api/reviews/{id}/retry"
-    case stats = "/api/stats"
-    case openAPI = "/api/openapi.json"
-    case callback = "/api/internal/code-review-status/{id}"
-    case githubWebhook = "/webhooks/github"
-    case gitlabWebhook = "/webhooks/gitlab/{integrationId}"
-    case dashboard = "/"
-    case reviewList = "/reviews"
-    case deadLetters = "/dead-letters"
-    case retryPage = "/reviews/{id}/retry"
-    case pauseOwner = "/owners/pause"
-    case resumeOwner = "/owners/resume"
-    case live = "/live"
-    case login = "/login"
-    case logout = "/logout"
-    case asset = "/assets/{name}"
-    case metrics = "/metrics"
-    case livez = "/livez"
-    case readyz = "/readyz"
-    case workerStart = "/review"
-    case workerReview = "/reviews/{id}"
-    case workerEvents = "/reviews/{id}/events"
-    case workerCancel = "/reviews/{id}/cancel"
-    case workerHealth = "/health"
-    case other
-
-    /// The dashboard has two of the worker's paths.
-    package static let reviewPage = HTTPRoute.workerReview
-    package static let cancelPage = HTTPRoute.workerCancel
-
-    /// The statuses whose series exist from the start: what the route answers without a fault, and 500.
-    var expectedStatuses: [Int] {
-      switch self {
-      case .reviews: [200, 201, 500]
-      case .cancel, .retry, .workerStart: [202, 500]
-      case .githubWebhook, .gitlabWebhook: [200, 202, 500]
-      case .readyz: [200, 503]
-      case .retryPage, .pauseOwner, .resumeOwner, .login, .logout: [303, 500]
-      case .other: [404, 500]
-      default: [200, 500]
-      }
-    }
-  }
+  /// The counter of answered HTTP requests of a route and a status; the route is the template of a path, never a path.
+  /// - Parameters:
+  ///   - route: the template.
+  ///   - status: 100 to 599; anything else counts as 599.
+  package func httpRequest(_ route: String, status: Int) -> MetricCounter { httpRequests[route, status] }
 }
 
 extension BatonMetrics {
   /// All metrics, in the order of the documentation.
-  package static let definitions: [MetricDefinition] = [
-    .queueMessagesReady, .queueMessagesUnacked, .queueConsumers, .deadMessages, .reviews, .oldestPendingSeconds,
-    .oldestQueuedSeconds, .oldestClaimableSeconds, .oldestRunningSeconds, .heldBack, .reaperLastRun, .claimed,
-    .published, .publishConfirmSeconds, .deliveries, .prepareSeconds, .dispatchSeconds,
-    .queueWaitSeconds, .inflightReviews, .consumerSlots, .ended, .reaped, .reconciled, .reviewsCompleted,
-    .reviewsFailed, .reviewsReaped, .reviewsReconciled, .cancelsGivenUp, .circuitOpen, .amqpReconnects,
-    .postgresReconnects, .logLinesDropped,
-    .httpRequests,
-  ]
+  package static let definitions = Mirror(reflecting: BatonMetrics()).children.compactMap {
+    ($0.value as? any MetricHandle)?.definition
+  }
 
-  /// The definitions as a table in Markdown, for the README.
+  /// The definitions as the table of the page `Metrics.md`.
   package static var markdownTable: String {
     let rows = definitions.map { definition in
       let labels = definition.labels.map { name, values in
@@ -257,110 +194,7 @@ extension BatonMetrics {
   }
 }
 
-extension MetricDefinition {
-  /// Round trips within a machine room: 1 ms to 10 s.
-  private static let roundTrip = Kind.histogram(
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10])
-  /// Work with calls to platforms and workers: 10 ms to a minute.
-  private static let call = Kind.histogram(
-    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60])
-  /// Waiting in line: 10 ms to an hour.
-  private static let wait = Kind.histogram(
-    buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600])
-
-  private static func values<Label: CaseIterable & RawRepresentable<String>>(_: Label.Type) -> [String] {
-    Label.allCases.map(\.rawValue)
-  }
-
-  static let queueMessagesReady = MetricDefinition(
-    "baton_queue_messages_ready", .measured, unit: "messages", help: "Tickets ready in the work queue.")
-  static let queueMessagesUnacked = MetricDefinition(
-    "baton_queue_messages_unacked", .measured, unit: "messages",
-    help: "Tickets that live consumers hold unacknowledged, by their own reports.")
-  static let queueConsumers = MetricDefinition(
-    "baton_queue_consumers", .measured, unit: "consumers", help: "Consumers of the work queue.")
-  static let deadMessages = MetricDefinition(
-    "baton_dead_messages", .measured, unit: "messages", help: "Messages in the dead-letter queue.")
-  static let reviews = MetricDefinition(
-    "baton_reviews", .measured, unit: "reviews", help: "Reviews that have not ended, by status.",
-    labels: ["status": values(BatonMetrics.ActiveStatus.self)])
-  static let oldestPendingSeconds = MetricDefinition(
-    "baton_oldest_pending_seconds", .measured, unit: "seconds", help: "Age of the oldest pending review that is due.")
-  static let oldestQueuedSeconds = MetricDefinition(
-    "baton_oldest_queued_seconds", .measured, unit: "seconds",
-    help: "Age of the oldest queued review that was not dispatched.")
-  static let oldestClaimableSeconds = MetricDefinition(
-    "baton_oldest_claimable_seconds", .measured, unit: "seconds",
-    help: "Age of the oldest due review whose owner is not paused and has a free slot.")
-  static let oldestRunningSeconds = MetricDefinition(
-    "baton_oldest_running_seconds", .measured, unit: "seconds",
-    help: "Time since the oldest running review was started.")
-  static let heldBack = MetricDefinition(
-    "baton_reviews_held_back", .measured, unit: "reviews", help: "Due reviews that wait for their owner.",
-    labels: ["reason": values(BatonMetrics.HoldReason.self)])
-  static let reaperLastRun = MetricDefinition(
-    "baton_reaper_last_run_timestamp_seconds", .measured, unit: "seconds",
-    help: "When a reaper, of whatever process, last finished a pass with Postgres and the broker: Unix time.")
-  static let claimed = MetricDefinition(
-    "baton_claimed_total", .counter, unit: "reviews", help: "Reviews claimed by this producer.")
-  static let published = MetricDefinition(
-    "baton_published_total", .counter, unit: "messages", help: "Tickets published, by what came of it.",
-    labels: ["result": values(BatonMetrics.PublishResult.self)])
-  static let publishConfirmSeconds = MetricDefinition(
-    "baton_publish_confirm_seconds", roundTrip, unit: "seconds", help: "Time from publish to the broker's confirm.")
-  static let deliveries = MetricDefinition(
-    "baton_deliveries_total", .counter, unit: "deliveries", help: "Deliveries settled, by what came of them.",
-    labels: ["outcome": values(BatonMetrics.DeliveryOutcome.self)])
-  static let prepareSeconds = MetricDefinition(
-    "baton_prepare_seconds", call, unit: "seconds", help: "Time from the lease to the finished payload.")
-  static let dispatchSeconds = MetricDefinition(
-    "baton_dispatch_seconds", call, unit: "seconds", help: "Time of one call of the worker.")
-  static let queueWaitSeconds = MetricDefinition(
-    "baton_queue_wait_seconds", wait, unit: "seconds", help: "Time from a review's claim to its delivery.")
-  static let inflightReviews = MetricDefinition(
-    "baton_inflight_reviews", .gauge, unit: "reviews", help: "Reviews that this process prepares or dispatches.")
-  static let consumerSlots = MetricDefinition(
-    "baton_consumer_slots", .gauge, unit: "reviews",
-    help: "Reviews that this process may prepare and dispatch at once.")
-  static let ended = MetricDefinition(
-    "baton_ended_total", .counter, unit: "reviews",
-    help: "Reviews that completed or failed, counted by the process that recorded it.",
-    labels: ["status": values(BatonMetrics.End.self)])
-  static let reaped = MetricDefinition(
-    "baton_reaped_total", .counter, unit: "reviews", help: "Abandoned reviews taken up again, by what had happened.",
-    labels: ["reason": values(BatonMetrics.ReapReason.self)])
-  static let reconciled = MetricDefinition(
-    "baton_reconciled_total", .counter, unit: "reviews", help: "Silent reviews that the worker was asked about.",
-    labels: ["result": values(BatonMetrics.ReconcileResult.self)])
-  static let reviewsCompleted = MetricDefinition(
-    "baton_reviews_completed_total", .total, unit: "reviews",
-    help: "Reviews that completed, by the database's count: whichever process recorded it.")
-  static let reviewsFailed = MetricDefinition(
-    "baton_reviews_failed_total", .total, unit: "reviews",
-    help: "Reviews that failed, by the database's count: whichever process decided it, one that cron ran, too.",
-    labels: ["error_code": values(BatonMetrics.FailureCode.self)])
-  static let reviewsReaped = MetricDefinition(
-    "baton_reviews_reaped_total", .total, unit: "reviews",
-    help: "Abandoned reviews taken up again, by the database's count: by whichever reaper.",
-    labels: ["reason": values(BatonMetrics.ReapReason.self)])
-  static let reviewsReconciled = MetricDefinition(
-    "baton_reviews_reconciled_total", .total, unit: "reviews",
-    help: "Silent reviews that the worker was asked about, by the database's count: by whichever reaper.",
-    labels: ["result": values(BatonMetrics.ReconcileResult.self)])
-  static let cancelsGivenUp = MetricDefinition(
-    "baton_reviews_cancels_given_up_total", .total, unit: "cancels",
-    help: "Cancels that the worker did not accept for a day, by the database's count.")
-  static let circuitOpen = MetricDefinition(
-    "baton_circuit_open", .gauge, unit: "0 or 1", help: "1 while calls to a target are held back.",
-    labels: ["target": values(BatonMetrics.CircuitTarget.self)])
-  static let amqpReconnects = MetricDefinition(
-    "baton_amqp_reconnects_total", .counter, unit: "connections", help: "Connections to the broker made again.")
-  static let postgresReconnects = MetricDefinition(
-    "baton_postgres_reconnects_total", .counter, unit: "connections", help: "Connections to Postgres made again.")
-  static let logLinesDropped = MetricDefinition(
-    "baton_log_lines_dropped_total", .total, unit: "lines",
-    help: "Log lines that were lost, as standard error could not be written, or not fast enough.")
-  static let httpRequests = MetricDefinition(
-    "baton_http_requests_total", .counter, unit: "requests", help: "HTTP requests answered.",
-    labels: ["route": [], "status": []])
+extension PrometheusRegistry {
+  /// A registry that knows Baton's metrics.
+  package convenience init() { self.init(definitions: BatonMetrics.definitions) }
 }

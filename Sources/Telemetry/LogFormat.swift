@@ -55,7 +55,7 @@ enum LogEscaping {
   /// As a JSON string.
   static func quoted(_ text: String) -> String { "\"\(escape(text, quote: true))\"" }
 
-  /// As it is, or quoted where its end or its start would not be plain to see.
+  /// As it is, or quoted if its end or its start would not be visible.
   static func quotedIfNeeded(_ text: String) -> String {
     let isPlain = !text.isEmpty && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" }
     return isPlain ? plain(text) : quoted(text)

@@ -35,7 +35,12 @@ package struct MetricDefinition: Sendable {
   /// The label names in order, each with the values that exist from the start.
   package let labels: [(name: String, values: [String])]
 
-  /// - Parameter labels: names, each with the values that exist from the start.
+  /// - Parameters:
+  ///   - name: with its unit or `_total` at the end.
+  ///   - kind: how it behaves.
+  ///   - unit: in words.
+  ///   - help: one sentence.
+  ///   - labels: names, each with the values that exist from the start.
   package init(
     _ name: String, _ kind: Kind, unit: String, help: String, labels: KeyValuePairs<String, [String]> = [:]
   ) {
@@ -45,4 +50,16 @@ package struct MetricDefinition: Sendable {
     self.unit = unit
     self.labels = labels.map { ($0.key, $0.value) }
   }
+}
+
+/// Upper bounds in seconds.
+struct MetricBuckets: Sendable {
+  let bounds: [Double]
+
+  /// Round trips within a machine room: 1 ms to 10 s.
+  static let roundTrip = Self(bounds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10])
+  /// Work with calls to platforms and workers: 10 ms to a minute.
+  static let call = Self(bounds: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60])
+  /// Waiting in line: 10 ms to an hour.
+  static let wait = Self(bounds: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600])
 }

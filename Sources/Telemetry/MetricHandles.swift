@@ -1,11 +1,30 @@
 internal import CoreMetrics
 internal import Synchronization
 
+/// The factory of the handles that are being made: an initial value of a property gets no argument.
+enum MetricFactory {
+  @TaskLocal static var current: any MetricsFactory = NOOPMetricsHandler.instance
+}
+
+/// Writes a metric, and knows what it is.
+protocol MetricHandle: Sendable {
+  var definition: MetricDefinition { get }
+}
+
 /// A count that only grows.
-package struct MetricCounter: Sendable {
+package struct MetricCounter: MetricHandle {
+  let definition: MetricDefinition
   private let counter: Counter
 
-  init(_ definition: MetricDefinition, _ factory: any MetricsFactory, _ dimensions: [(String, String)] = []) {
+  init(_ name: String, unit: String, help: String) {
+    self.init(MetricDefinition(name, .counter, unit: unit, help: help))
+  }
+
+  init(
+    _ definition: MetricDefinition, _ dimensions: [(String, String)] = [],
+    factory: any MetricsFactory = MetricFactory.current
+  ) {
+    self.definition = definition
     counter = Counter(label: definition.name, dimensions: dimensions, factory: factory)
   }
 
@@ -14,11 +33,17 @@ package struct MetricCounter: Sendable {
 }
 
 /// A value that goes up and down.
-package struct MetricGauge: Sendable {
+package struct MetricGauge: MetricHandle {
+  let definition: MetricDefinition
   private let meter: Meter
 
-  init(_ definition: MetricDefinition, _ factory: any MetricsFactory, _ dimensions: [(String, String)] = []) {
-    meter = Meter(label: definition.name, dimensions: dimensions, factory: factory)
+  init(_ name: String, _ kind: MetricDefinition.Kind, unit: String, help: String) {
+    self.init(MetricDefinition(name, kind, unit: unit, help: help))
+  }
+
+  init(_ definition: MetricDefinition, _ dimensions: [(String, String)] = []) {
+    self.definition = definition
+    meter = Meter(label: definition.name, dimensions: dimensions, factory: MetricFactory.current)
   }
 
   /// Sets the value.
@@ -36,11 +61,13 @@ package struct MetricGauge: Sendable {
 }
 
 /// A histogram of durations, in seconds.
-package struct MetricTimer: Sendable {
+package struct MetricTimer: MetricHandle {
+  let definition: MetricDefinition
   private let timer: Timer
 
-  init(_ definition: MetricDefinition, _ factory: any MetricsFactory) {
-    timer = Timer(label: definition.name, dimensions: [], factory: factory)
+  init(_ name: String, buckets: MetricBuckets, unit: String, help: String) {
+    definition = MetricDefinition(name, .histogram(buckets: buckets.bounds), unit: unit, help: help)
+    timer = Timer(label: name, dimensions: [], factory: MetricFactory.current)
   }
 
   /// Counts one duration; a negative one, which clocks of two machines can give, counts as zero.
@@ -52,11 +79,15 @@ package struct MetricTimer: Sendable {
 }
 
 /// A counter for each value of a label.
-package struct MetricCounters<Label: CaseIterable & Hashable & RawRepresentable<String> & Sendable>: Sendable {
+package struct MetricCounters<Label: CaseIterable & Hashable & RawRepresentable<String> & Sendable>: MetricHandle {
+  let definition: MetricDefinition
   private let counters: [Label: MetricCounter]
 
-  init(_ definition: MetricDefinition, _ factory: any MetricsFactory) {
-    counters = perLabel(definition) { MetricCounter(definition, factory, $0) }
+  init(_ name: String, label: String, unit: String, help: String) {
+    let definition = MetricDefinition(
+      name, .counter, unit: unit, help: help, labels: [label: Label.allCases.map(\.rawValue)])
+    self.definition = definition
+    counters = perLabel { MetricCounter(definition, [(label, $0)]) }
   }
 
   /// The label's counter.
@@ -64,55 +95,53 @@ package struct MetricCounters<Label: CaseIterable & Hashable & RawRepresentable<
 }
 
 /// A gauge for each value of a label.
-package struct MetricGauges<Label: CaseIterable & Hashable & RawRepresentable<String> & Sendable>: Sendable {
+package struct MetricGauges<Label: CaseIterable & Hashable & RawRepresentable<String> & Sendable>: MetricHandle {
+  let definition: MetricDefinition
   private let gauges: [Label: MetricGauge]
 
-  init(_ definition: MetricDefinition, _ factory: any MetricsFactory) {
-    gauges = perLabel(definition) { MetricGauge(definition, factory, $0) }
+  init(_ name: String, _ kind: MetricDefinition.Kind, label: String, unit: String, help: String) {
+    let definition = MetricDefinition(
+      name, kind, unit: unit, help: help, labels: [label: Label.allCases.map(\.rawValue)])
+    self.definition = definition
+    gauges = perLabel { MetricGauge(definition, [(label, $0)]) }
   }
 
   /// The label's gauge.
   package func callAsFunction(_ label: Label) -> MetricGauge { existing(gauges[label]) }
 }
 
-/// The counters of routes and statuses: the expected ones from the start, others when they first occur.
-final class HTTPRequestCounters: Sendable {
+/// The counters of routes and statuses, each made when it is first asked for: a server asks for those that it expects at its start.
+final class HTTPRequestCounters: MetricHandle {
   private struct Key: Hashable {
-    let route: BatonMetrics.HTTPRoute
+    let route: String
     let status: Int
   }
 
-  private let definition: MetricDefinition
-  private let factory: any MetricsFactory
+  let definition: MetricDefinition
+  private let factory = MetricFactory.current
   private let counters = Mutex<[Key: MetricCounter]>([:])
 
-  init(_ definition: MetricDefinition, _ factory: any MetricsFactory) {
-    self.definition = definition
-    self.factory = factory
-    for route in BatonMetrics.HTTPRoute.allCases {
-      for status in route.expectedStatuses { _ = self[route, status] }
-    }
+  init(_ name: String, unit: String, help: String) {
+    definition = MetricDefinition(name, .counter, unit: unit, help: help, labels: ["route": [], "status": []])
   }
 
-  subscript(_ route: BatonMetrics.HTTPRoute, _ status: Int) -> MetricCounter {
+  subscript(_ route: String, _ status: Int) -> MetricCounter {
     let key = Key(route: route, status: (100...599).contains(status) ? status : 599)
     return counters.withLock { counters in
       if let counter = counters[key] { return counter }
-      let dimensions = [("route", route.rawValue), ("status", String(key.status))]
-      let counter = MetricCounter(definition, factory, dimensions)
+      let dimensions = [("route", route), ("status", String(key.status))]
+      let counter = MetricCounter(definition, dimensions, factory: factory)
       counters[key] = counter
       return counter
     }
   }
 }
 
-/// One handle for each value of a metric's only label.
+/// One handle for each value of a label.
 private func perLabel<Label: CaseIterable & Hashable & RawRepresentable<String>, Handle>(
-  _ definition: MetricDefinition, _ make: ([(String, String)]) -> Handle
+  _ make: (String) -> Handle
 ) -> [Label: Handle] {
-  precondition(definition.labels.count == 1, "\(definition.name) needs exactly one label")
-  let pairs = Label.allCases.map { ($0, make([(definition.labels[0].name, $0.rawValue)])) }
-  return Dictionary(uniqueKeysWithValues: pairs)
+  Dictionary(uniqueKeysWithValues: Label.allCases.map { ($0, make($0.rawValue)) })
 }
 
 /// A handle was made for each case, so a missing one is our own mistake.

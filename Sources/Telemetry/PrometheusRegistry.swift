@@ -5,7 +5,7 @@ internal import Synchronization
 /// Keeps the time series that swift-metrics' handles write to, and renders them for a scrape.
 ///
 /// An increment is one atomic addition, a duration one short lock; making a handle takes the registry's lock and builds
-/// strings, so handles are made once and kept (`BatonMetrics`).
+/// strings, so handles are made once and kept.
 ///
 /// Metrics of libraries, which have no definition here, appear under their own names made valid, with `_total` or `_seconds`
 /// behind them. At most `seriesMax` series a metric are shown; further ones count into the void, so that a label gone wild
@@ -28,7 +28,7 @@ package final class PrometheusRegistry: MetricsFactory {
   private let measured: Remembered<Void>
 
   /// - Parameter definitions: help, kind and buckets of the metrics known by name.
-  package init(definitions: [MetricDefinition] = BatonMetrics.definitions) {
+  package init(definitions: [MetricDefinition]) {
     self.definitions = Dictionary(definitions.map { ($0.name, $0) }) { first, _ in first }
     let hooks = Hooks()
     self.hooks = hooks
@@ -47,7 +47,7 @@ package final class PrometheusRegistry: MetricsFactory {
     return exposition()
   }
 
-  /// Renders what the hooks have measured within the last second, and has them measure it where nobody has: for a port that is open to all.
+  /// Renders what the hooks have measured within the last second, and has them measure otherwise: for a port that is open to all.
   package func scrape() async -> String {
     try? await measured.value()
     return exposition()

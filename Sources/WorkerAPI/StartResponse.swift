@@ -15,7 +15,7 @@ package struct StartResponse: Sendable, Codable, Equatable {
   }
 
   /// Reads an answer.
-  /// - Returns: nil where the body is not the contract's JSON.
+  /// - Returns: nil if the body is not the contract's JSON.
   package init?(json: [UInt8]) {
     if let response = StartResponse(ownForm: json) {
       self = response

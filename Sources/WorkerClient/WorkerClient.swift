@@ -28,7 +28,7 @@ package struct WorkerClient: Sendable {
   ///   - timeout: of one whole exchange, to the last byte of the answer.
   ///   - connectionMax: how many calls may be under way at once; more wait, against their own deadline.
   ///   - trust: which certificates an `https` worker may have.
-  /// - Throws: ``WorkerClientError`` where the URL is not one, or the system's certificates cannot be read.
+  /// - Throws: ``WorkerClientError`` if the URL is not one, or the system's certificates cannot be read.
   package init(
     baseURL: String, token: Secret, timeout: Duration, connectionMax: Int, trust: HTTPTrust = HTTPTrust(),
     logger: Logger

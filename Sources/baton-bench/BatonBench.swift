@@ -23,16 +23,10 @@ struct BatonBench {
       format: LogFormat(rawValue: settings.logFormat.rawValue) ?? .text,
       level: Logger.Level(rawValue: settings.logLevel.rawValue) ?? .info)
     let process = try DispatcherProcess(
-      "bench", role: "consume", version: "bench", settings: settings,
-      demands: [.worker(settings), .platforms(settings, reviewsAtOnce: settings.prefetch)],
-      logger: Logger(label: "baton.bench"))
-    let platforms = try PlatformAssembly(process)
-    let assembly = try ConsumerAssembly(process, platforms, preparer: ConstantPreparer())
-    let consumer = assembly.consumer
-    let session = process.holderSession { consumer.report }
-    try await process.run(
-      [session, process.publisherService(waking: session.pendingWakeup), platforms.connections]
-        + process.healthServices() + [consumer])
+      "bench", roles: [.consume], version: "bench", settings: settings, logger: Logger(label: "baton.bench"))
+    var additions = ProcessAdditions()
+    additions.preparer = ConstantPreparer()
+    try await process.run(additions)
   }
 }
 

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Glibc
 
-/// The program. Roles run until they are told to stop; all other commands do one thing and end.
+/// The program. Roles run until they are stopped; all other commands do one thing and end.
 @main
 struct Baton: AsyncParsableCommand {
   static let version = "1.0.0"
@@ -34,16 +34,38 @@ struct Baton: AsyncParsableCommand {
         name: "Roles",
         subcommands: [
           ProduceCommand.self, ConsumeCommand.self, ReapCommand.self, ServeCommand.self, WorkerCommand.self,
-          UpCommand.self, SandboxAgentCommand.self,
+          UpCommand.self,
         ]),
       CommandGroup(
         name: "Reviews",
         subcommands: [
           SubmitCommand.self, ListCommand.self, ShowCommand.self, CancelCommand.self, RetryCommand.self,
-          PruneCommand.self,
+          DeliveriesCommand.self, CatchUpCommand.self, PruneCommand.self,
         ]),
-      CommandGroup(name: "Watching the queues", subcommands: [QueueCommand.self, DeadCommand.self]),
+      CommandGroup(
+        name: "Watching the queues", subcommands: [HealthCommand.self, QueueCommand.self, DeadCommand.self]),
     ])
+
+  /// Prints what ArgumentParser has to say: a page of help, the version, an error of usage.
+  /// - Returns: why the process ends, if not with success.
+  private static func printed(_ error: any Error) -> Failure {
+    let text = fullMessage(for: error)
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    switch exitCode(for: error) {
+    case .success:
+      do throws(OutputFault) {
+        try Output.line(UsageText.help(text))
+        Glibc.exit(EndStatus.done.rawValue)
+      } catch {
+        return Failure(error) ?? .reported
+      }
+    case .validationFailure:
+      let shown = UsageText.error(text, suggestion: UsageText.suggestion(arguments))
+      Output.note(ArgumentRedaction.redact(shown, arguments: arguments))
+      return Failure(.usage, "")
+    default: exit(withError: error)
+    }
+  }
 
   /// Parses, runs, and turns what was thrown into the exit status that operators rely on.
   static func main() async {
@@ -58,12 +80,7 @@ struct Baton: AsyncParsableCommand {
         try command.run()
       }
     } catch {
-      guard let failure = Failure(error) else {
-        guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
-        Output.note(
-          ArgumentRedaction.redact(fullMessage(for: error), arguments: Array(CommandLine.arguments.dropFirst())))
-        Glibc.exit(EndStatus.usage.rawValue)
-      }
+      let failure = Failure(error) ?? printed(error)
       if !failure.description.isEmpty { Output.note("Error: \(failure)") }
       if failure == .outputClosed { StandardStreams.endBySIGPIPE() }
       Glibc.exit(failure.status.rawValue)

@@ -18,8 +18,8 @@ struct ConfirmLedgerTests {
 
   private func settle(
     _ ledger: inout Ledger, _ tag: UInt64, multiple: Bool = false, isAcknowledged: Bool = true
-  ) -> [Int: PublishOutcome] {
-    var outcomes: [Int: PublishOutcome] = [:]
+  ) -> [Int: AMQPPublishOutcome] {
+    var outcomes: [Int: AMQPPublishOutcome] = [:]
     ledger.settle(tag: tag, multiple: multiple, isAcknowledged: isAcknowledged) { number, outcome in
       #expect(outcomes.updateValue(outcome, forKey: number) == nil)
     }
@@ -61,7 +61,7 @@ struct ConfirmLedgerTests {
     }
     #expect(ledger.markReturned(code: 312, text: "") { _ in true } == true)
     #expect(ledger.markReturned(code: 312, text: "") { _ in true } == true)
-    let returned = PublishOutcome.returned(code: 312, text: "")
+    let returned = AMQPPublishOutcome.returned(code: 312, text: "")
     #expect(settle(&ledger, 3, multiple: true) == [1: returned, 2: returned, 3: .confirmed])
     #expect(ledger.markReturned(code: 312, text: "") { _ in true } == false)
   }
@@ -96,7 +96,7 @@ struct ConfirmLedgerTests {
     var ledger = ledger(3)
     _ = settle(&ledger, 1)
     ledger.markReturned(code: 312, text: "NO_ROUTE") { $0 == 3 }
-    var outcomes: [Int: PublishOutcome] = [:]
+    var outcomes: [Int: AMQPPublishOutcome] = [:]
     ledger.failAll(reason: "lost") { outcomes[$0] = $1 }
     #expect(outcomes == [2: .unknown("lost"), 3: .returned(code: 312, text: "NO_ROUTE")])
     #expect(ledger.register(4, byteCount: 1, deadline: start) == 1)

@@ -5,8 +5,8 @@ import Testing
 
 @Suite("Delivery buffer")
 struct DeliveryBufferTests {
-  private func delivery(_ tag: UInt64, _ generation: UInt64 = 1) -> Delivery {
-    Delivery(body: [], tag: tag, generation: generation)
+  private func delivery(_ tag: UInt64, _ generation: UInt64 = 1) -> AMQPDelivery {
+    AMQPDelivery(body: [], tag: tag, generation: generation)
   }
 
   @Test("deliveries are read in their order, by a reader that came before or after them")
@@ -15,7 +15,7 @@ struct DeliveryBufferTests {
     #expect(buffer.begin { _ in } == 1)
     let reader = Task {
       var tags: [UInt64] = []
-      for await delivery in Deliveries(buffer: buffer) { tags.append(delivery.tag) }
+      for await delivery in AMQPDeliveries(buffer: buffer) { tags.append(delivery.tag) }
       return tags
     }
     #expect(buffer.push([delivery(1), delivery(2)]))
@@ -31,7 +31,7 @@ struct DeliveryBufferTests {
     _ = buffer.begin { _ in }
     #expect(buffer.push([delivery(1)]))
     buffer.end()
-    var iterator = Deliveries(buffer: buffer).makeAsyncIterator()
+    var iterator = AMQPDeliveries(buffer: buffer).makeAsyncIterator()
     #expect(await iterator.next()?.tag == 1)
     #expect(await iterator.next() == nil)
     buffer.reopen()

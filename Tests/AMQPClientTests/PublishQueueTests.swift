@@ -6,7 +6,7 @@ import Testing
 @Suite("Publish queue")
 struct PublishQueueTests {
   private func queue(waitingMax: Int = 10) -> PublishQueue {
-    var window = PublishWindow()
+    var window = AMQPPublishWindow()
     window.waitingMax = waitingMax
     window.byteMax = 100
     window.bodyByteMax = 1_000

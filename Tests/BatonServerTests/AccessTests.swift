@@ -1,4 +1,5 @@
 import Foundation
+import HTTPKit
 import HTTPTypes
 import NIOCore
 import Primitives
@@ -178,7 +179,7 @@ struct CallbackAuthorityTests {
     }
   }
 
-  @Test("where only one of the two is configured, the other opens nothing")
+  @Test("if only one of the two is configured, the other opens nothing")
   func onlyOne() {
     #expect(throws: HTTPFault.self) {
       try CallbackAuthority(secrets: SecretList(Secret("s")), keys: []).grant(

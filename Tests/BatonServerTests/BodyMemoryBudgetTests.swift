@@ -67,7 +67,7 @@ struct BodyMemoryBudgetTests {
     #expect(whole)
   }
 
-  @Test("who finds no room in time is told to come again")
+  @Test("a request that gets no room in time is asked to come again")
   func none() async throws {
     let room = BodyMemoryBudget(byteCountMax: 100)
     let fault = try await room.hold(100) {

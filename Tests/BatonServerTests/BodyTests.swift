@@ -1,4 +1,5 @@
 import Foundation
+import HTTPKit
 import HTTPTypes
 import Primitives
 import Reviews
@@ -80,7 +81,7 @@ struct AnswerBodyTests {
   }()
 
   private func object(_ value: some Encodable) throws -> [String: Any] {
-    try #require(try JSONSerialization.jsonObject(with: JSONText.encode(value)) as? [String: Any])
+    try #require(try JSONSerialization.jsonObject(with: JSONCoding.encode(value)) as? [String: Any])
   }
 
   @Test("a review shows every field, also those that its row lacks")
@@ -106,7 +107,7 @@ struct AnswerBodyTests {
   func transitions() throws {
     let first = ReviewTransition(
       at: Timestamp(microseconds: 0), fromStatus: nil, toStatus: .pending, reason: "submitted", actor: nil)
-    let text = String(decoding: try JSONText.encode(ReviewBody(Self.review, transitions: [first])), as: UTF8.self)
+    let text = String(decoding: try JSONCoding.encode(ReviewBody(Self.review, transitions: [first])), as: UTF8.self)
     #expect(
       text.contains(
         #""transitions":[{"actor":null,"at":"1970-01-01T00:00:00.000000Z","fromStatus":null,"reason":"submitted","toStatus":"pending"}]"#
@@ -121,10 +122,10 @@ struct AnswerBodyTests {
   func stats() throws {
     let body = StatsBody(store: Self.stored, queue: nil)
     #expect(
-      String(decoding: try JSONText.encode(body), as: UTF8.self)
-        == #"{"held":0,"oldestPendingSeconds":1.5,"oldestQueuedSeconds":null,"queue":null,"reviews":{"cancelled":0,"completed":0,"failed":1,"pending":3,"queued":0,"running":0}}"#
+      String(decoding: try JSONCoding.encode(body), as: UTF8.self)
+        == #"{"held":0,"oldestPendingSeconds":1.5,"oldestQueuedSeconds":null,"problems":[],"queue":null,"reviews":{"cancelled":0,"completed":0,"failed":1,"pending":3,"queued":0,"running":0},"stalledSeconds":null}"#
     )
-    #expect(try JSONDecoder().decode(StatsBody.self, from: JSONText.encode(body)) == body)
+    #expect(try JSONDecoder().decode(StatsBody.self, from: JSONCoding.encode(body)) == body)
   }
 
   @Test("the queue's figures come from the broker, those of the deliveries from the consumers")

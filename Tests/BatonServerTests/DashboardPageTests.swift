@@ -1,5 +1,6 @@
 import AMQPClient
 import Foundation
+import HTTPKit
 import Primitives
 import ReviewQueue
 import Reviews
@@ -67,16 +68,16 @@ struct DashboardPageTests {
   /// One of each kind: of a review, of one that is gone, and of no review.
   private static func letters(about review: Review, text: String) -> DeadLetterView {
     let deliveries = [
-      Delivery(
+      AMQPDelivery(
         body: Ticket(reviewID: review.id, attempt: 1, claimedAt: now).body, messageID: text,
         headers: [
           "x-first-death-reason": "delivery_limit",
           "x-death": .array([.table(["time": .timestamp(1_794_999_000)])]),
         ]),
-      Delivery(
+      AMQPDelivery(
         body: Ticket(reviewID: UUID(), attempt: 3, claimedAt: now).body, timestamp: 1_794_999_000,
         headers: ["baton-dead-reason": .string(text)]),
-      Delivery(body: Array(text.utf8), headers: ["baton-dead-reason": .string(text)]),
+      AMQPDelivery(body: Array(text.utf8), headers: ["baton-dead-reason": .string(text)]),
     ]
     return DeadLetterView(
       now: now, count: 40, look: DeadLetterLook(letters: deliveries.map { DeadLetter($0) }, at: now, count: 30),
@@ -103,7 +104,7 @@ struct DashboardPageTests {
             ReviewTransition(at: Self.now, fromStatus: .pending, toStatus: status, reason: nil, actor: nil),
           ],
           holdUp: status == .pending ? .dueLater : nil,
-          untold: PullRequestFeedback.Subject.allCases.map { subject in
+          undeliveredFeedback: PullRequestFeedback.Subject.allCases.map { subject in
             UndeliveredFeedback(
               subject: subject, dueSince: Self.now, tries: 3, lastError: text, nextTry: Self.now,
               givenUpAt: subject == .gate ? Self.now : nil)
@@ -195,7 +196,7 @@ struct DashboardPageTests {
     #expect(overview.problems.map(\.grade) == overview.problems.map(\.grade).sorted())
     overview.blockReason = []
     overview.queue?.dead = 0
-    #expect(overview.problems.contains { $0.title == "2 pull requests could not be told of their reviews" })
+    #expect(overview.problems.contains { $0.title == "Feedback could not be delivered to 2 pull requests" })
     overview.givenUp = nil
     overview.owners[1].dueSince = Self.now
     #expect(overview.problems.allSatisfy { $0.grade == .note })
@@ -234,26 +235,26 @@ struct DashboardPageTests {
   @Test("dead letters stand in the order of their deaths, those without a time first, whatever order the queue has")
   func order() {
     let times: [Int64?] = [30, nil, 10, 20, nil]
-    let deliveries = times.enumerated().map { Delivery(body: [], messageID: "\($0.offset)", timestamp: $0.element) }
+    let deliveries = times.enumerated().map { AMQPDelivery(body: [], messageID: "\($0.offset)", timestamp: $0.element) }
     #expect(DeadLetter.letters(deliveries).map(\.messageId) == ["1", "4", "2", "3", "0"])
   }
 
-  @Test("a dead letter's time may be anything that anybody has published: one that no calendar has is none")
+  @Test("a dead letter's time may be any number that was published: one that no calendar has is shown as none")
   func deathTimes() {
     for seconds in [Int64.max, .min, -1, 1_700_000_000_000_000] {
-      #expect(DeadLetter(Delivery(body: [], timestamp: seconds)).diedAt == nil)
+      #expect(DeadLetter(AMQPDelivery(body: [], timestamp: seconds)).diedAt == nil)
       let deaths = AMQPValue.array([.table(["time": .timestamp(seconds)])])
-      #expect(DeadLetter(Delivery(body: [], headers: ["x-death": deaths])).diedAt == nil)
+      #expect(DeadLetter(AMQPDelivery(body: [], headers: ["x-death": deaths])).diedAt == nil)
     }
-    #expect(DeadLetter(Delivery(body: [], timestamp: 1_700_000_000)).diedAt?.microseconds == 1_700_000_000_000_000)
+    #expect(DeadLetter(AMQPDelivery(body: [], timestamp: 1_700_000_000)).diedAt?.microseconds == 1_700_000_000_000_000)
   }
 
   @Test(
-    "a look at the dead letters is taken again only where there are others, seldom, and not until the broker drops them"
+    "the dead letters are read again only if there are others, rarely, and not until the broker drops them"
   )
   func looks() {
     func look(_ shown: Int, of count: Int, returns: Int = 0) -> DeadLetterLook {
-      let delivery = Delivery(body: [], headers: ["x-delivery-count": .int(Int64(returns))])
+      let delivery = AMQPDelivery(body: [], headers: ["x-delivery-count": .int(Int64(returns))])
       return DeadLetterLook(
         letters: Array(repeating: DeadLetter(delivery), count: shown), at: Self.now, count: count)
     }

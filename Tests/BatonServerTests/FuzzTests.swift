@@ -1,5 +1,6 @@
 import BatonServer
 import Foundation
+import HTTPKit
 import Primitives
 import Reviews
 import Support

@@ -1,4 +1,5 @@
 import Foundation
+import HTTPKit
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -248,7 +249,7 @@ struct GateTests {
   }
 
   @Test(
-    "a button counts only where the browser says that our own page sends it",
+    "a button counts only if the browser says that our own page sends it",
     arguments: [
       (["Sec-Fetch-Site": "same-origin"], true), (["Sec-Fetch-Site": "same-site"], false),
       (["Sec-Fetch-Site": "cross-site"], false), (["Sec-Fetch-Site": "none"], false),

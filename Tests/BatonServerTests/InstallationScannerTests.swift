@@ -29,7 +29,7 @@ struct InstallationScannerTests {
     ] as [(String, Int64?)])
   func own(text: String, id: Int64?) { #expect(scan(Array(text.utf8)) == id) }
 
-  @Test("where a body is JSON in which a name stands once, it finds what the decoder finds", arguments: 0..<4)
+  @Test("in a JSON body with each name once, it finds what the decoder finds", arguments: 0..<4)
   func sameAsDecoder(round: Int) throws {
     let seed = SeededGenerator.seed()
     var random = SeededGenerator(seed: seed &+ UInt64(round))

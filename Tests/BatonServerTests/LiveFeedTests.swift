@@ -1,4 +1,5 @@
 import Foundation
+import HTTPKit
 import Primitives
 import Reviews
 import Support

@@ -99,7 +99,7 @@ struct HealthServerTests {
     }
   }
 
-  @Test("told to shut down, it lets the request under way end, closes idle connections and returns")
+  @Test("on shutdown it lets the running request end, closes idle connections and returns")
   func drains() async throws {
     let registry = PrometheusRegistry()
     let (ports, bound) = AsyncStream.makeStream(of: Int.self)

@@ -76,7 +76,7 @@ struct RefusalTests {
     #expect(refusals.wait(of: one, now: start + .seconds(60)) == nil)
   }
 
-  @Test("clients of a proxy are told apart by what it says, but not without end")
+  @Test("clients of a proxy are distinguished by the proxy's header, within limits")
   func proxy() throws {
     let refusals = Refusals(logger: CapturedLog().logger)
     let evil = try source("10.0.0.1", forwarded: "1.2.3.4, 198.51.100.1")
@@ -110,8 +110,8 @@ struct RefusalTests {
       (.callback, false, 401, .callback),
       (.login, false, 401, .login), (.reviews, true, 401, .bearer), (.dashboard, true, 401, .bearer),
       (.dashboard, false, 401, nil), (.reviews, true, 200, nil), (.githubWebhook, false, 503, nil),
-    ] as [(BatonMetrics.HTTPRoute, Bool, Int, Refusals.Kind?)])
-  func kinds(path: BatonMetrics.HTTPRoute, hasBearer: Bool, status: Int, kind: Refusals.Kind?) {
+    ] as [(RoutePath, Bool, Int, Refusals.Kind?)])
+  func kinds(path: RoutePath, hasBearer: Bool, status: Int, kind: Refusals.Kind?) {
     let headers: HTTPFields = hasBearer ? [.authorization: "Bearer x"] : [:]
     #expect(Refusals.Kind(refusing: path, headers, status: .init(code: status)) == kind)
   }

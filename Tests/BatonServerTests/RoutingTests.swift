@@ -1,3 +1,4 @@
+import HTTPKit
 import HTTPTypes
 import Hummingbird
 import ReviewStore
@@ -8,7 +9,7 @@ import Testing
 
 @Suite("Route table")
 struct RouteTableTests {
-  private static func route(_ method: HTTPRequest.Method, _ path: BatonMetrics.HTTPRoute) -> Route {
+  private static func route(_ method: HTTPRequest.Method, _ path: RoutePath) -> Route {
     Route(method, path, access: .open) { _ in Response(status: .ok) }
   }
 
@@ -20,7 +21,7 @@ struct RouteTableTests {
   @Test(
     "a path finds its template, and what stands at the template's name",
     arguments: [
-      ("GET", "/", BatonMetrics.HTTPRoute.dashboard, nil),
+      ("GET", "/", RoutePath.dashboard, nil),
       ("HEAD", "/", .dashboard, nil),
       ("GET", "/api/reviews", .reviews, nil),
       ("POST", "/api/reviews", .reviews, nil),
@@ -28,14 +29,31 @@ struct RouteTableTests {
       ("HEAD", "/api/reviews/abc", .review, "abc"),
       ("POST", "/api/reviews/abc/cancel", .cancel, "abc"),
       ("POST", "/api/internal/code-review-status/abc", .callback, "abc"),
-    ] as [(String, String, BatonMetrics.HTTPRoute, String?)])
-  func found(method: String, path: String, expected: BatonMetrics.HTTPRoute, id: String?) throws {
+    ] as [(String, String, RoutePath, String?)])
+  func found(method: String, path: String, expected: RoutePath, id: String?) throws {
     guard case .found(let route, let captured) = table.match(try #require(HTTPRequest.Method(method)), path) else {
       Issue.record("\(method) \(path) was not found")
       return
     }
     #expect(route.path == expected)
     #expect(captured == id)
+  }
+
+  @Test("a path that is written out wins over one with a name in braces, with every method")
+  func writtenOut() {
+    // Two orders: the table itself has none.
+    for routes in [[RoutePath.review, .cancelMany], [.cancelMany, .review]] {
+      let table = RouteTable(routes.map { Self.route($0 == .review ? .get : .post, $0) })
+      guard case .found(let route, nil) = table.match(.post, "/api/reviews/cancel") else {
+        Issue.record("not found")
+        continue
+      }
+      #expect(route.path == .cancelMany)
+      guard case .wrongMethod(.cancelMany, allowed: [.post]) = table.match(.get, "/api/reviews/cancel") else {
+        Issue.record("another path was found")
+        continue
+      }
+    }
   }
 
   @Test(

@@ -1,5 +1,6 @@
 import BatonServer
 import Foundation
+import HTTPKit
 import Logging
 import PostgresClient
 import Primitives
@@ -14,6 +15,8 @@ struct ServerHarness {
   let client: RawHTTPClient
   let registry: PrometheusRegistry
   let readiness: Readiness
+  /// The templates of all its paths.
+  let paths: [String]
 
   /// What its client sends, unless a test has a token of its own.
   static let token = "the token of the tests"
@@ -53,7 +56,7 @@ func withServer(
     guard let port = await iterator.next() else { throw NoReply(request: "the server's start") }
     let harness = ServerHarness(
       client: RawHTTPClient(port: port, bearer: apiToken == nil ? ServerHarness.token : nil), registry: registry,
-      readiness: readiness)
+      readiness: readiness, paths: server.paths.map(\.template))
     try await body(harness)
     group.cancelAll()
     while let ended = await group.nextResult() { _ = ended }

@@ -1,5 +1,6 @@
 import BatonServer
 import Foundation
+import HTTPKit
 import Logging
 import PostgresClient
 import Primitives
@@ -12,7 +13,7 @@ import Testing
 
 @Suite("Event stream", .timeLimit(.minutes(1)))
 struct StreamTests {
-  @Test("a stream that is open ends at once when the server is told to shut down, and holds nothing up")
+  @Test("an open stream ends immediately when the server shuts down, and delays nothing")
   func gracefulShutdown() async throws {
     let pool = PostgresPool(
       PostgresConfiguration(conninfo: "postgresql://127.0.0.1:1/none", applicationName: "tests"),

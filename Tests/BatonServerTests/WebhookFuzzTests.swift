@@ -1,4 +1,5 @@
 import Foundation
+import HTTPKit
 import HTTPTypes
 import Primitives
 import Reviews
@@ -16,7 +17,10 @@ struct WebhookFuzzTests {
   private func read(_ platform: Platform, _ body: [UInt8]) -> Bool {
     do throws(HTTPFault) {
       _ = try WebhookEvent(
-        platform, "pull_request", payload: Data(body), owner: Owner(type: .org, id: "acme"), integrationID: UUID())
+        "pull_request", payload: Data(body),
+        in: WebhookContext(
+          owner: Owner(type: .org, id: "acme"), platform: platform, integrationID: UUID(),
+          receivedAt: Timestamp(microseconds: 0)))
       return true
     } catch {
       return [400, 422].contains(error.status.code) && !error.faults.isEmpty
@@ -90,7 +94,7 @@ struct WebhookFuzzTests {
     }
   }
 
-  @Test("where there is no secret at all, a body is not even read, whatever its signature")
+  @Test("without any secret, a body is not even read, whatever its signature")
   func off() async throws {
     try await withServer { server in
       let signature = RecordedWebhook.signature(of: [], secret: "s")

@@ -32,6 +32,26 @@ struct TableTests {
     #expect(lines[2] == "a-longer-name  12345  a reason that goe…")
   }
 
+  @Test("at 80 columns an id is never cut: columns are left out before, and a pull request keeps its number")
+  func ids() {
+    var table = Table([
+      .whole("ID"), .left("STATUS"), .pullRequest("PULL REQUEST"), .prose("REASON"), .optional("CREATED"),
+      .optional("OWNER"),
+    ])
+    let id = "0b6e6c1e-6f0e-4c39-9d0a-3c1f5a1f7a11"
+    table.append([
+      .init(id), "completed", "a-long-owner/a-long-repository#12345",
+      "worker_lost: the worker no longer knows this run", "2 h ago", "org:acme",
+    ])
+    for width in [80, 70, 60, 50] {
+      let line = table.lines(width: width)[1]
+      #expect(line.contains(id) && DisplayText.width(line) <= width, "\(line)")
+    }
+    #expect(table.lines(width: 80)[1].contains("#12345 ") && !table.lines(width: 80)[0].contains("OWNER"))
+    #expect(table.lines(width: 200)[0].contains("CREATED") && table.lines(width: 200)[0].contains("OWNER"))
+    #expect(table.lines(width: nil)[1].contains("a-long-owner/a-long-repository#12345"))
+  }
+
   @Test("wide and combining characters are counted as they are drawn")
   func displayWidth() {
     #expect(DisplayText.width("审查") == 4)

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Cancelled at the wrong moment", .serialized, .timeLimit(.minutes(5)))
 struct CancelTests {
-  @Test("cancelled during the POST: the row stays cancelled, the worker is told, and a retry really runs again")
+  @Test("cancelled during the POST: the row stays cancelled, the worker is notified, and a retry really runs again")
   func duringThePost() async throws {
     try await withTestCluster { plant in
       let id = try await plant.test.insert(1)[0]
@@ -19,12 +19,12 @@ struct CancelTests {
       let cancelled = try await plant.run("cancel", id.uuidString.lowercased())
       #expect(cancelled.status == 0, "\(cancelled.output)")
       #expect(try await plant.test.row(id).status == .cancelled)
-      try await eventually("the worker is told") {
+      try await eventually("the worker is notified") {
         plant.worker.cancels.contains { $0.reviewID == id && $0.attempt == 1 }
       }
-      // The answer comes after the cancel: it is recorded, and the worker told once more, so that it ends whatever it began.
+      // The answer comes after the cancel: it is recorded, and the worker is notified once more, so that it ends what it began.
       try await eventually("the dispatch is recorded") { try await plant.test.row(id).dispatchedAt != nil }
-      try await eventually("nothing is left to tell") { try await plant.count("baton_outbox") == 0 }
+      try await eventually("the outbox is empty") { try await plant.count("baton_outbox") == 0 }
       #expect(try await plant.test.row(id).status == .cancelled)
       #expect(plant.worker.starts(of: id).count == 1)
 
@@ -40,14 +40,14 @@ struct CancelTests {
     }
   }
 
-  @Test("cancelled by the API: the worker is told of each once, by two servers, woken, and with no reaper running")
+  @Test("cancelled by the API: the worker is notified of each once, by two servers, woken, and with no reaper running")
   func withoutReaper() async throws {
     try await withTestCluster(latency: .zero) { plant in
       let ids = try await plant.test.insert(20)
       let roles = [try await plant.start("produce"), try await plant.start("consume")]
       try await eventually("all are dispatched") { try await plant.dispatchedCount() == ids.count }
       var serving = plant
-      // Nobody looks without a notification.
+      // No process looks without a notification.
       serving.settings["BATON_POLL_INTERVAL"] = "1h"
       var servers: [BatonProcess] = []
       var port = 0
@@ -61,7 +61,7 @@ struct CancelTests {
         let reply = try await client.send("POST", "/api/reviews/\(id.lowercase)/cancel")
         #expect(reply.status == 202, "\(reply.body)")
       }
-      try await eventually("nothing is left to tell") { try await plant.count("baton_outbox") == 0 }
+      try await eventually("the outbox is empty") { try await plant.count("baton_outbox") == 0 }
       #expect(Set(plant.worker.cancels.map(\.reviewID)) == Set(ids))
       #expect(plant.worker.cancels.count == ids.count && plant.worker.cancels.allSatisfy { $0.attempt == 1 })
       for process in roles + servers { process.signal(SIGTERM) }
@@ -77,7 +77,7 @@ struct CancelTests {
       let consumer = try await plant.start("consume")
       try await eventually("it is being prepared") { try await plant.test.row(id).leaseOwner != nil }
       #expect(try await plant.run("cancel", id.uuidString.lowercased()).status == 0)
-      // What is in hand is finished before the consumer ends.
+      // What is in flight is finished before the consumer ends.
       consumer.signal(SIGTERM)
       #expect(await consumer.wait() == 0, "\(consumer.output)")
       #expect(plant.worker.starts.isEmpty)

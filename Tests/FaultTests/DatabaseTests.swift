@@ -37,13 +37,13 @@ struct DatabaseTests {
       let name = try #require(plant.test.conninfo.split(separator: "?").first?.split(separator: "/").last)
       let server = try await PostgresConnection.connect(
         testConfiguration(try postgresTestVariable("BATON_TEST_DATABASE_URL")), logger: .postgresTests)
-      let cut = Statement(
+      let cut = PostgresStatement(
         unprepared: "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '\(name)'")
-      try await server.query(Statement(unprepared: outage.statement(String(name), begins: true)))
+      try await server.query(PostgresStatement(unprepared: outage.statement(String(name), begins: true)))
       try await server.query(cut)
       try await eventually("the consumer has noticed") { processes[1].output.contains("Postgres does not answer") }
       plant.worker.otherwise = .accept
-      try await server.query(Statement(unprepared: outage.statement(String(name), begins: false)))
+      try await server.query(PostgresStatement(unprepared: outage.statement(String(name), begins: false)))
       // Sessions that began read-only stay so: a failover ends them too.
       try await server.query(cut)
       await server.close()

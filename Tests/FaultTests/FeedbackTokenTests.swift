@@ -9,7 +9,7 @@ import Testing
 
 @Suite("Feedback with a token that ends", .serialized, .timeLimit(.minutes(5)))
 struct FeedbackTokenTests {
-  @Test("baton serve alone renews a GitLab token that soon ends, stores it, and tells the merge request")
+  @Test("baton serve alone renews a GitLab token that soon ends, stores it, and updates the merge request")
   func renewed() async throws {
     let settings = ["BATON_GITLAB_HOSTS": "127.0.0.1", "BATON_HTTP_PORT": "\(try BrokerServer.freePort())"]
     try await withTestCluster(latency: .zero, settings: settings) { plant in
@@ -18,7 +18,7 @@ struct FeedbackTokenTests {
       let tomorrow = Date().addingTimeInterval(86_400).formatted(.iso8601).prefix(10)
       plant.fakePlatform.setToken("glpat-own", FakeToken(id: 7, expiresAt: String(tomorrow)))
       try await plant.test.pool.query(
-        Statement(
+        PostgresStatement(
           unprepared: """
             INSERT INTO platform_integrations (id, owner_type, owner_id, platform, instance_url, token_ciphertext)
             VALUES ($1, 'org', 'acme', 'gitlab', $2, $3)
@@ -29,14 +29,14 @@ struct FeedbackTokenTests {
         ])
       let server = try await plant.start("serve")
       try await plant.test.pool.query(
-        Statement(
+        PostgresStatement(
           unprepared: """
             INSERT INTO code_reviews (owner_type, owner_id, platform, platform_integration_id, platform_project_id,
                                       repo_full_name, pr_number, pr_url, pr_title, pr_author, base_ref, head_ref, head_sha)
             VALUES ('org', 'acme', 'gitlab', $1, 278964, 'acme/shop', 7, 'https://gitlab.com/acme/shop/-/merge_requests/7',
                     'Faster', 'ann', 'main', 'fast', '0a1b2c')
             """), [integration])
-      try await eventually("the merge request is told") { plant.fakePlatform.feedback.map(\.state) == ["eyes"] }
+      try await eventually("the merge request is updated") { plant.fakePlatform.feedback.map(\.state) == ["eyes"] }
       let row = try await plant.test.sql("SELECT token_ciphertext FROM platform_integrations")[0]
       let stored = try cipher.open(try row.decode(0, as: [UInt8].self), in: .token(of: integration)).reveal()
       #expect(stored.hasPrefix("glpat-made-") && plant.fakePlatform.token(stored)?.isRevoked == false)

@@ -69,7 +69,7 @@ struct HostileAgentTests {
     try await withWorker(agent: agent, settings: Self.secrets) { worker, sink in
       let id = UUID()
       _ = await worker.start(id)
-      try await eventually("told: \(worker.process.output)") { sink.statuses(of: id).last == .failed }
+      try await eventually("reported: \(worker.process.output)") { sink.statuses(of: id).last == .failed }
       let events = try await worker.client.events(of: id)
       #expect(events.count == lines.count - 1)
       let callback = try #require(sink.received.last?.callback)

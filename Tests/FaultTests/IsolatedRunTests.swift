@@ -34,7 +34,7 @@ struct IsolatedRunTests {
         let messages = try await worker.messages(id)
         #expect(messages == (0..<messages.count - 1).map { "line \($0 + 1)" } + ["end"])
         #expect(await worker.status(id)?.errorMessage == "the agent exited with status 7")
-        try await eventually("told") { sink.statuses(of: id).last == .failed }
+        try await eventually("reported") { sink.statuses(of: id).last == .failed }
       }
       for id in ids { #expect(worker.lines("begun-\(id.uuidString.lowercased())") == ["x"], "it began once") }
       #expect(await worker.stop() == 0)
@@ -59,7 +59,7 @@ struct IsolatedRunTests {
       #expect(await worker.client.cancel(id, reason: "superseded", attempt: 1) == .done(success: true))
       try await eventually("cancelled") { await worker.state(id) == .cancelled }
       try await eventually("nothing is left") { WorkerTestCluster.processes(of: id).isEmpty }
-      try await eventually("told") { sink.statuses(of: id).last == .cancelled }
+      try await eventually("reported") { sink.statuses(of: id).last == .cancelled }
       #expect(await worker.stop() == 0)
     }
   }

@@ -28,7 +28,7 @@ struct IsolationTests {
     let person = try await PostgresConnection.connect(
       testConfiguration(plant.test.conninfo), logger: .postgresTests)
     try await person.withTransaction { person in
-      try await person.query(Statement(unprepared: sql))
+      try await person.query(PostgresStatement(unprepared: sql))
       try await body()
     }
     await person.close()
@@ -47,7 +47,7 @@ struct IsolationTests {
   }
 
   private func isDead(_ id: UUID) async throws -> Bool {
-    try await withPublisher(Topology()) { publisher in
+    try await withPublisher(AMQPTopology()) { publisher in
       try await eventually("the broker answers") { publisher.isConnected }
       return try await publisher.peek(ReviewTopology.deadQueue, limit: 1_000).map { DeadLetter($0) }
         .contains { $0.reviewId == id }

@@ -99,7 +99,7 @@ struct KeyTests {
       let both = ["BATON_ENCRYPTION_KEY": "\(KeyBytes(7).base64),\(KeyBytes(9).base64)"]
       let again = try await plant.start("serve", settings: both)
       try await plant.test.sql("UPDATE baton_feedback SET due_at = now()")
-      try await eventually("told") { plant.fakePlatform.feedback.map(\.state) == ["eyes"] }
+      try await eventually("delivered") { plant.fakePlatform.feedback.map(\.state) == ["eyes"] }
       try await plant.stop(again)
     }
   }
@@ -141,7 +141,7 @@ extension TestCluster {
     let id = UUID()
     try await test.store.setConfiguration("{}", of: Owner(type: .org, id: "acme"), platform: .github)
     try await test.pool.query(
-      Statement(
+      PostgresStatement(
         unprepared: """
           INSERT INTO platform_integrations (id, owner_type, owner_id, platform, token_ciphertext)
           VALUES ($1, 'org', 'acme', 'github', $2)
@@ -151,7 +151,7 @@ extension TestCluster {
 
   func setToken(_ integration: UUID, _ token: StoredToken) async throws {
     try await test.pool.query(
-      Statement(unprepared: "UPDATE platform_integrations SET token_ciphertext = $2 WHERE id = $1"),
+      PostgresStatement(unprepared: "UPDATE platform_integrations SET token_ciphertext = $2 WHERE id = $1"),
       [integration, try token.sealed(for: integration)])
   }
 

@@ -101,14 +101,17 @@ struct LeastPrivilegeTests {
       system.plant.settings = base
       let producer = try await system.plant.start("produce", settings: system.settings("baton_producer"))
       let consumer = try await system.plant.start("consume", settings: system.settings("baton_consumer"))
-      let reaper = try await system.plant.start("reap", "--interval", "1s", settings: system.settings("baton_reaper"))
+      // Catch-up needs tokens, and has an account of its own.
+      let reaper = try await system.plant.start(
+        "reap", "--interval", "1s",
+        settings: system.settings("baton_reaper").merging(["BATON_CATCH_UP_INTERVAL": "0"]) { $1 })
       let client = RawHTTPClient(port: try #require(URL(string: url)?.port))
 
       // One review by the application's SQL, one by a webhook.
       let shop = try await PostgresConnection.connect(
         testConfiguration(system.accounts.url("shop"), applicationName: "shop"), logger: .postgresTests)
       let row = try await shop.query(
-        Statement(
+        PostgresStatement(
           unprepared: """
             INSERT INTO code_reviews (owner_type, owner_id, platform, platform_integration_id, repo_full_name, pr_number,
                                       pr_url, pr_title, pr_author, base_ref, head_ref, head_sha)
@@ -130,7 +133,8 @@ struct LeastPrivilegeTests {
         return seen.isSuperset(of: ["1 eyes", "1 hooray", "2 eyes"])
       }
       #expect(
-        try await shop.query(Statement(unprepared: "SELECT FROM code_reviews WHERE status = 'completed'")).count == 1)
+        try await shop.query(PostgresStatement(unprepared: "SELECT FROM code_reviews WHERE status = 'completed'")).count
+          == 1)
       await shop.close()
       try await operate(system, first, client)
       try await eventually("the reaper has asked the worker about the silent run") {
@@ -199,7 +203,7 @@ struct LeastPrivilegeTests {
       for account in ["baton_producer", "baton_consumer", "baton_reaper", "baton_server", "baton_admin"] {
         #expect(try await !may(account) { _ = try await $0.deleteQueue(queue) }, "\(account) deletes")
         #expect(
-          try await !may(account) { try await $0.declare(Topology(queues: [.quorum("baton.mine")])) },
+          try await !may(account) { try await $0.declare(AMQPTopology(queues: [.quorum("baton.mine")])) },
           "\(account) declares")
         #expect(
           try await may(account) { _ = try await $0.peek(queue, limit: 1) } == (account == "baton_consumer"),

@@ -19,7 +19,7 @@ struct MessageTests {
       let queue = try #require(plant.settings["BATON_QUEUE"])
       let url = try #require(plant.settings["BATON_AMQP_URL"])
       let publisher = AMQPPublisher(
-        configuration: try AMQPConfiguration(urls: url, connectionName: "test"), topology: Topology(),
+        configuration: try AMQPConfiguration(urls: url, connectionName: "test"), topology: AMQPTopology(),
         logger: .postgresTests)
       let publishing = Task { try await publisher.run() }
       defer { publishing.cancel() }
@@ -40,7 +40,7 @@ struct MessageTests {
       let producer = try await plant.start("produce")
       _ = try await plant.test.insert(1)
       try await eventually("the good review is dispatched") { try await plant.dispatchedCount() == 1 }
-      // The dead-letter queue is everybody's: only this test's letters count.
+      // The dead-letter queue is shared: only this test's letters count.
       @Sendable func letters() async throws -> [DeadLetter] {
         try await publisher.peek(ReviewTopology.deadQueue, limit: 1_000).map { DeadLetter($0) }
           .filter { $0.messageId?.hasPrefix(marker) ?? false }
@@ -69,7 +69,7 @@ struct MessageTests {
       let queue = try #require(plant.settings["BATON_QUEUE"])
       let url = try #require(plant.settings["BATON_AMQP_URL"])
       let publisher = AMQPPublisher(
-        configuration: try AMQPConfiguration(urls: url, connectionName: "test"), topology: Topology(),
+        configuration: try AMQPConfiguration(urls: url, connectionName: "test"), topology: AMQPTopology(),
         logger: .postgresTests)
       let publishing = Task { try await publisher.run() }
       defer { publishing.cancel() }
@@ -180,7 +180,7 @@ struct MessageTests {
     }
   }
 
-  @Test("a worker that only ever answers with its own failure, and says nothing by its GET, is not asked for ever")
+  @Test("a worker that answers every call with its own failure is not asked indefinitely")
   func failingWorker() async throws {
     let settings = ["BATON_MAX_ATTEMPTS": "3", "BATON_RETRY_BASE": "100ms"]
     try await withTestCluster(latency: .zero, settings: settings) { plant in
@@ -220,7 +220,7 @@ struct MessageTests {
     }
   }
 
-  @Test("an outage of GitHub costs no review an attempt, and GitLab's reviews go on meanwhile")
+  @Test("an outage of GitHub costs no review an attempt, and GitLab's reviews go on during it")
   func platformOutage() async throws {
     let settings = ["BATON_RETRY_BASE": "100ms", "BATON_RETRY_MAX": "1s", "BATON_GITLAB_HOSTS": "localhost"]
     try await withTestCluster(latency: .zero, settings: settings) { plant in

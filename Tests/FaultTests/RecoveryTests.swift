@@ -199,7 +199,7 @@ struct RecoveryTests {
   private func publish(_ bodies: [String], to queue: String, _ plant: TestCluster) async throws {
     let publisher = AMQPPublisher(
       configuration: try AMQPConfiguration(urls: #require(plant.settings["BATON_AMQP_URL"]), connectionName: "test"),
-      topology: Topology(), logger: .postgresTests)
+      topology: AMQPTopology(), logger: .postgresTests)
     let publishing = Task { try await publisher.run() }
     for body in bodies {
       let message = AMQPMessage(body: Array(body.utf8), messageID: UUID().uuidString)

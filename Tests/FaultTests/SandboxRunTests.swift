@@ -28,4 +28,22 @@ struct SandboxRunTests {
       #expect(await up.wait() == 0, "\(up.output)")
     }
   }
+
+  @Test("the recordings are in the sandbox's program, and not in Baton's own")
+  func recordings() throws {
+    let baton = try postgresTestVariable("BATON_TEST_EXECUTABLE")
+    // The name of an account in the recorded answers.
+    #expect(try Self.contains("jacquev6", baton + "-sandbox"))
+    #expect(try !Self.contains("jacquev6", baton))
+  }
+
+  private static func contains(_ text: String, _ path: String) throws -> Bool {
+    let search = Process()
+    search.executableURL = URL(fileURLWithPath: "/usr/bin/grep")
+    search.arguments = ["--quiet", "--text", "--fixed-strings", text, path]
+    try search.run()
+    search.waitUntilExit()
+    try #require(search.terminationStatus < 2, "\(path) cannot be read")
+    return search.terminationStatus == 0
+  }
 }

@@ -176,7 +176,7 @@ private struct TLSPage {
     let server = try await PostgresConnection.connect(
       PostgresConfiguration(conninfo: postgres.url, applicationName: "test"), logger: .postgresTests)
     for command in ["CREATE ROLE baton LOGIN", "CREATE DATABASE baton OWNER baton"] {
-      _ = try await server.query(Statement(unprepared: command))
+      _ = try await server.query(PostgresStatement(unprepared: command))
     }
     await server.close()
     let names = ["ca.pem", "postgres.pem", "postgres.key"]

@@ -27,7 +27,7 @@ extension TestCluster {
     try await test.store.setConfiguration(
       #"{"gate_threshold":"warning"}"#, of: Owner(type: .org, id: "acme"), platform: .github)
     try await test.pool.query(
-      Statement(
+      PostgresStatement(
         unprepared: """
           INSERT INTO platform_integrations (id, owner_type, owner_id, platform, installation_id, token_ciphertext)
           VALUES ($1, 'org', 'acme', 'github', '1', $2)

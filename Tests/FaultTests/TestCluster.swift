@@ -78,6 +78,8 @@ func withTestCluster<Result>(
         "BATON_GITHUB_API_URL": "http://127.0.0.1:\(port)",
         "BATON_ENCRYPTION_KEY": Data(repeating: 7, count: 32).base64EncodedString(),
         "BATON_API_TOKEN": TestCluster.apiToken,
+        // No load balancer has to notice the end of a server.
+        "BATON_DRAIN_DELAY": "0",
       ].merging(more) { $1 }
       let plant = TestCluster(test: test, worker: worker, fakePlatform: fakePlatform, settings: settings)
       let migrated = try await plant.run("migrate")

@@ -65,9 +65,9 @@ struct TraceTests {
     plant.worker.setState(of: id, to: .running)
     try await eventually("it was asked about") { plant.worker.statusRequests.contains(id) }
     #expect(try await client.send("POST", "/api/reviews/\(id.text)/cancel").status == 202)
-    try await eventually("the worker is told") { plant.worker.cancels.contains { $0.reviewID == id } }
+    try await eventually("the worker is notified") { plant.worker.cancels.contains { $0.reviewID == id } }
     try await eventually("the reaper has noted it") { try await plant.count("baton_outbox") == 0 }
-    try await eventually("the pull request is told") {
+    try await eventually("the pull request is updated") {
       try await plant.count("baton_feedback WHERE due_at IS NOT NULL") == 0
     }
     #expect(try await callback(id, "completed", client).status == 200)

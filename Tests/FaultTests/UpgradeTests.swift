@@ -52,7 +52,7 @@ struct UpgradeTests {
       + #""claimedAt":"2026-01-01T00:00:00Z"}"#
     let publisher = AMQPPublisher(
       configuration: try AMQPConfiguration(
-        urls: try #require(plant.settings["BATON_AMQP_URL"]), connectionName: "test"), topology: Topology(),
+        urls: try #require(plant.settings["BATON_AMQP_URL"]), connectionName: "test"), topology: AMQPTopology(),
       logger: .postgresTests)
     let publishing = Task { try await publisher.run() }
     defer { publishing.cancel() }

@@ -38,7 +38,7 @@ struct WorkerKillTests {
         #expect(
           messages.dropLast() == (0..<messages.count - 1).map { "line \($0 + 1)" }[...], "nothing lost, nothing twice")
         #expect(await worker.status(id)?.usage?.totalTokensIn == 7)
-        try await eventually("told") { sink.statuses(of: id).last == .completed }
+        try await eventually("reported") { sink.statuses(of: id).last == .completed }
         #expect(sink.statuses(of: id).first == .running)
         #expect(await worker.start(id)?.status == .completed)
       }
@@ -61,7 +61,7 @@ struct WorkerKillTests {
       try await eventually("completed") { await worker.state(id) == .completed }
       let count = try #require(worker.lines("count").first.flatMap { Int($0) })
       #expect(try await worker.messages(id) == (0..<count).map { "line \($0 + 1)" } + ["end"])
-      try await eventually("told") { sink.statuses(of: id).last == .completed }
+      try await eventually("reported") { sink.statuses(of: id).last == .completed }
       #expect(await worker.stop() == 0)
     }
   }
@@ -83,7 +83,7 @@ struct WorkerKillTests {
       let end: RunState = setting == "fail" ? .failed : .completed
       try await eventually("ended") { await worker.state(id) == end }
       #expect(worker.lines("pids").count == (setting == "fail" ? 1 : 2))
-      try await eventually("told") { sink.statuses(of: id).last?.rawValue == end.rawValue }
+      try await eventually("reported") { sink.statuses(of: id).last?.rawValue == end.rawValue }
       #expect(await worker.stop() == 0)
     }
   }
@@ -103,7 +103,7 @@ struct WorkerKillTests {
       try await eventually("cancelled") { await worker.state(running) == .cancelled }
       let pid = try #require(worker.lines("pids").first.flatMap { Int32($0) })
       #expect(!WorkerTestCluster.isAlive(pid))
-      try await eventually("told") { sink.statuses(of: running).last == .cancelled }
+      try await eventually("reported") { sink.statuses(of: running).last == .cancelled }
       #expect(worker.lines("pids").count == 1)
       #expect(await worker.stop() == 0)
     }
@@ -124,7 +124,7 @@ struct WorkerKillTests {
       #expect(await worker.status(id)?.attempt == 2)
       #expect(worker.lines("log") == ["begin 1", "begin 2"])
       #expect(await worker.start(id) == nil, "an older attempt is refused")
-      try await eventually("told") { sink.statuses(of: id).last == .completed }
+      try await eventually("reported") { sink.statuses(of: id).last == .completed }
       #expect(await worker.stop() == 0)
     }
   }
@@ -141,7 +141,7 @@ struct WorkerKillTests {
       try await worker.restart()
       sink.isRefusing = false
       for id in ids {
-        try await eventually("told") { sink.statuses(of: id) == [.running, .completed] }
+        try await eventually("reported") { sink.statuses(of: id) == [.running, .completed] }
         #expect(sink.received.last { $0.reviewID == id }?.callback.sessionId == "s")
       }
       try await eventually("wiped") {
@@ -169,7 +169,7 @@ struct WorkerKillTests {
       for id in ids {
         try await eventually("completed") { await worker.state(id) == .completed }
         #expect(try await worker.messages(id) == (1...40).map { "line \($0)" })
-        try await eventually("told") { sink.statuses(of: id).last == .completed }
+        try await eventually("reported") { sink.statuses(of: id).last == .completed }
       }
       #expect(worker.lines("begun").sorted() == ids.map { "\($0.uuidString.lowercased())/1" }.sorted())
       #expect(await worker.stop() == 0)

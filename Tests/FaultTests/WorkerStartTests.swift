@@ -38,7 +38,7 @@ struct WorkerStartTests {
       let count = try #require(worker.lines("count").first.flatMap { Int($0) })
       #expect(try await worker.messages(id) == (0..<count).map { "line \($0 + 1)" } + ["half a line"])
       sink.isRefusing = false
-      try await eventually("told") { sink.statuses(of: id).last == .completed }
+      try await eventually("reported") { sink.statuses(of: id).last == .completed }
       #expect(sink.statuses(of: id).first == .running && sink.statuses(of: id).count { $0 == .completed } == 1)
       let end = try #require(sink.received.last?.callback)
       #expect(end.sessionId == "s-1" && end.usage?.totalTokensIn == 7)

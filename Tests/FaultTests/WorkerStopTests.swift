@@ -38,7 +38,7 @@ struct WorkerStopTests {
       }
       worker.touch("go")
       for id in [running, waiting] {
-        try await eventually("told") { sink.statuses(of: id).last == .completed }
+        try await eventually("reported") { sink.statuses(of: id).last == .completed }
         let messages = try await worker.messages(id)
         #expect(messages == (0..<messages.count - 1).map { "line \($0 + 1)" } + ["end"], "nothing lost, nothing twice")
         #expect(Set(sink.statuses(of: id)) == [.running, .completed])
@@ -83,7 +83,7 @@ struct WorkerStopTests {
       try await worker.restart()
       let end: RunState = setting == "fail" ? .failed : .completed
       try await eventually("ended") { await worker.state(id) == end }
-      try await eventually("told") { sink.statuses(of: id).last?.rawValue == end.rawValue }
+      try await eventually("reported") { sink.statuses(of: id).last?.rawValue == end.rawValue }
       #expect(sink.statuses(of: id).count { $0 != .running } == 1)
       #expect(worker.lines("pids").count == (setting == "fail" ? 1 : 2))
       #expect(await worker.stop() == 0)

@@ -69,7 +69,7 @@ final class WorkerTestCluster {
   ) async throws {
     folder = isolation.parent + "/baton-worker-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    // For the worker's user and the agents'; nobody can delete what is another's.
+    // For the worker's user and the agents'; no user can delete another's files.
     chmod(folder, 0o1777)
     wrapper = isolation.wrapper
     self.settings = [
@@ -146,7 +146,7 @@ final class WorkerTestCluster {
       .split(separator: "\n").map(String.init)
   }
 
-  /// Whether a process runs; one that is dead and that nobody has reaped does not.
+  /// Whether a process runs; a zombie does not.
   static func isAlive(_ pid: Int32) -> Bool {
     guard let stat = FileManager.default.contents(atPath: "/proc/\(pid)/stat") else { return false }
     return !String(decoding: stat, as: UTF8.self).contains(") Z ")

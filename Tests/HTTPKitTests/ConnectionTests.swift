@@ -71,7 +71,7 @@ struct ConnectionTableTests {
     table.remove(dribbler)
   }
 
-  @Test("where it is crowded, the address with the most connections loses its longest waiting one")
+  @Test("if the table is full, the address with the most connections loses its longest waiting one")
   func crowded() throws {
     let limits = ConnectionLimits(connectionMax: 8)
     let table = ConnectionTable<String>(limits: limits)

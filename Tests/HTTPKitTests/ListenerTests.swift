@@ -141,7 +141,7 @@ struct ListenerTests {
     }
   }
 
-  @Test("one without a Host is fine where its version has none")
+  @Test("a request without a Host is accepted if its version has none")
   func oldVersion() async throws {
     try await withListener { client in
       let reply = try await client.exchange(Array("GET /old HTTP/1.0\r\n\r\n".utf8))

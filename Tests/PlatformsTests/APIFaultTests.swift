@@ -69,6 +69,14 @@ struct APIFaultTests {
     #expect(Self.fault(403, ["retry-after": "9"]) == .rateLimited(retryAfter: .seconds(9)))
     let secondary = #"{"message":"You have exceeded a secondary rate limit."}"#
     #expect(Self.fault(403, [:], secondary) == .rateLimited(retryAfter: .seconds(60)))
+    for text in [
+      "You have triggered an abuse detection mechanism. Please wait a few minutes before you try again.",
+      "Too many requests", "This endpoint has been requested too many times. Try again later.",
+    ] {
+      for body in [#"{"message":"\#(text)"}"#, #"{"message":{"error":"\#(text)"}}"#] {
+        #expect(Self.fault(403, [:], body) == .rateLimited(retryAfter: .seconds(60)), "\(body)")
+      }
+    }
     #expect(
       Self.fault(403, ["x-ratelimit-remaining": "41"], #"{"message":"Resource not accessible by integration"}"#)
         == .refused(message: "it answered 403: Resource not accessible by integration"))

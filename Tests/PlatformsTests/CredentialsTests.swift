@@ -40,7 +40,7 @@ struct TokenCipherTests {
     }
   }
 
-  @Test("a missing key is told from a changed byte: the first is the operator's, the second the row's")
+  @Test("a missing key is distinguished from a changed byte: the first is the operator's fault, the second the row's")
   func faults() throws {
     let sealed = try cipher.seal(Secret("t"), in: place)
     let other = TokenCipher(key: Self.otherKey)

@@ -19,13 +19,14 @@ struct FakePlatformHarness {
   /// What a process calls the stand-in with.
   func access(
     app: (id: String, key: Secret)? = nil, timeout: Duration = .seconds(20), gitlabHosts: [String] = ["127.0.0.1"],
-    tokens: (any IntegrationTokenStore)? = nil, now: @escaping @Sendable () -> Date = { Date() }
+    tokens: (any IntegrationTokenStore)? = nil, now: @escaping @Sendable () -> Date = { Date() },
+    isClockCorrected: Bool = false
   ) throws -> PlatformAccess {
     try PlatformAccess(
       settings: PlatformSettings(
         githubAPIURL: address, githubAppID: app?.id, githubPrivateKey: app?.key, gitlabHosts: gitlabHosts,
         encryptionKeys: [Samples.key], callTimeout: timeout),
-      httpClient: client, integrationTokens: tokens, now: now, logger: Self.logger)
+      httpClient: client, integrationTokens: tokens, now: now, isClockCorrected: isClockCorrected, logger: Self.logger)
   }
 
   /// The preparer of a process of its own.

@@ -83,7 +83,7 @@ struct GitHubPreparationTests {
     }
   }
 
-  @Test("configuration and integration are judged before anybody is called")
+  @Test("configuration and integration are checked before any call")
   func judgedFirst() async throws {
     try await FakePlatformHarness.run { harness in
       let preparer = try harness.preparer()
@@ -324,7 +324,7 @@ struct GitHubPreparationTests {
     }
   }
 
-  @Test("a cancelled review ends its calls and blames nobody")
+  @Test("a cancelled review ends its calls and counts as no failure")
   func cancelled() async throws {
     try await FakePlatformHarness.run { harness in
       harness.fakePlatform.add(FakeFault(hang: true))

@@ -143,7 +143,7 @@ struct GitLabTokenTests {
       let second = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
       #expect(second != first && harness.fakePlatform.callCounts[.gitlabTokenRotation] == 1)
       #expect(try Self.open(store.stored.ofProjects["278964"]?.ciphertext, in: Self.project) == second)
-      // Somebody revokes it: the next review has another made.
+      // It is revoked: the next review has another made.
       harness.fakePlatform.setToken(second ?? "", Self.revoked(harness.fakePlatform.token(second ?? "")))
       let third = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
       #expect(third != second && harness.fakePlatform.callCounts[.gitlabProjectToken] == 2)
@@ -156,7 +156,7 @@ struct GitLabTokenTests {
     return token
   }
 
-  @Test("who may not make tokens is told which role it takes")
+  @Test("the message names the role that may make tokens")
   func role() async throws {
     try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-person")
@@ -209,6 +209,39 @@ struct GitLabTokenTests {
     }
   }
 
+  @Test("an instance that limits how long tokens live is asked for what it allows")
+  func limitedLife() async throws {
+    for (body, expected) in [
+      (#"{"message":"400 Bad request - Expires at must be before \#(Self.day(in: 90))"}"#, Self.day(in: 89)),
+      (#"{"message":{"expires_at":["is invalid"]}}"#, Self.day(in: 7)),
+      (#"{"error":"expires_at is too late"}"#, Self.day(in: 7)),
+    ] {
+      try await FakePlatformHarness.run { harness in
+        let store = try Self.store(own: "glpat-own")
+        harness.fakePlatform.setToken("glpat-own", FakeToken(id: 7, expiresAt: Self.day(in: 6)))
+        harness.fakePlatform.add(FakeFault(route: .gitlabTokenRotation, times: 1, status: 400, body: body))
+        let preparer = try harness.preparer(tokens: store)
+        let token = try Self.token(try await preparer.prepare(try Self.review(harness, store)))
+        #expect(token?.hasPrefix("glpat-made-") == true, "\(body)")
+        #expect(harness.fakePlatform.token(token ?? "")?.expiresAt == expected, "\(body)")
+        #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == 2)
+      }
+    }
+  }
+
+  @Test("a token that lives for a week is renewed at half of its life, and not every hour")
+  func shortLife() async throws {
+    try await FakePlatformHarness.run { harness in
+      let store = try Self.store(own: "glpat-own")
+      let own =
+        #"{"id":1,"active":true,"revoked":false,"expires_at":"\#(Self.day(in: 6))","created_at":"\#(Self.day(in: -1))"}"#
+      harness.fakePlatform.add(FakeFault(route: .gitlabOwnToken, body: own))
+      let preparer = try harness.preparer(tokens: store)
+      #expect(try Self.token(try await preparer.prepare(try Self.review(harness, store))) == "glpat-own")
+      #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == nil)
+    }
+  }
+
   @Test("a new token that could not be written replaces the old one also if that was sealed again since")
   func resealed() async throws {
     try await FakePlatformHarness.run { harness in
@@ -251,7 +284,7 @@ struct GitLabTokenTests {
     }
   }
 
-  @Test("a new token that cannot be written is used all the same, and written as soon as that works")
+  @Test("a new token that cannot be written is used anyway, and written as soon as that works")
   func unwritten() async throws {
     try await FakePlatformHarness.run { harness in
       let store = try Self.store(own: "glpat-own")
@@ -267,7 +300,7 @@ struct GitLabTokenTests {
     }
   }
 
-  /// What a merge request is told, with the tokens as the store has them now.
+  /// What is sent to a merge request, with the tokens as the store has them now.
   private static func feedback(_ harness: FakePlatformHarness, _ store: MemoryTokenStore) throws -> PullRequestFeedback
   {
     let review = try review(harness, store)
@@ -291,7 +324,7 @@ struct GitLabTokenTests {
         return tokens
       }
       let sender = FeedbackSender(access: try harness.access(tokens: store))
-      #expect(await sender.send(try Self.feedback(harness, store)) == .told(checkRunID: nil))
+      #expect(await sender.send(try Self.feedback(harness, store)) == .delivered(checkRunID: nil))
       #expect(harness.fakePlatform.feedback.map(\.state) == ["eyes"])
       let made = try Self.open(store.stored.ofProjects["278964"]?.ciphertext, in: Self.project)
       #expect(made.hasPrefix("glpat-made-") && harness.fakePlatform.token(made)?.hasEnded == false)
@@ -306,17 +339,17 @@ struct GitLabTokenTests {
       harness.fakePlatform.setToken("glpat-own", FakeToken(id: 7, expiresAt: Self.day(in: 2)))
       let (here, elsewhere) = (try harness.access(tokens: store), try harness.access(tokens: store))
       let taken = try Self.feedback(harness, store)
-      #expect(await FeedbackSender(access: here).send(taken) == .told(checkRunID: nil))
+      #expect(await FeedbackSender(access: here).send(taken) == .delivered(checkRunID: nil))
       let made = try Self.open(store.stored.own)
       #expect(made.hasPrefix("glpat-made-") && harness.fakePlatform.token("glpat-own")?.isRevoked == true)
       // Taken from the outbox before the rotation.
-      #expect(await FeedbackSender(access: elsewhere).send(taken) == .told(checkRunID: nil))
+      #expect(await FeedbackSender(access: elsewhere).send(taken) == .delivered(checkRunID: nil))
       #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == 1)
-      // Known to be good, and withdrawn since: somebody has stored another one.
+      // Known to be good, and revoked since: another one was stored.
       harness.fakePlatform.setToken(made, Self.revoked(harness.fakePlatform.token(made)))
       let newer = try Self.cipher.seal(Secret("glpat-new"), for: Samples.integrationID)
       _ = try await store.changeTokens(of: Samples.integrationID) { _ in StoredTokens(own: newer, metadata: nil) }
-      #expect(await FeedbackSender(access: here).send(taken) == .told(checkRunID: nil))
+      #expect(await FeedbackSender(access: here).send(taken) == .delivered(checkRunID: nil))
       #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == 1)
     }
   }

@@ -65,12 +65,13 @@ struct PayloadBuilderTests {
 
   @Test("a fork's commits are fetched by the platform's own reference")
   func forks() {
-    #expect(PayloadBuilder.upstreamBranch(Samples.review(), isFork: true) == "refs/pull/17/head")
-    #expect(
-      PayloadBuilder.upstreamBranch(Samples.review(platform: .gitlab), isFork: true) == "refs/merge-requests/17/head")
-    #expect(
-      PayloadBuilder.upstreamBranch(Samples.review(headRef: "refs/pull/17/head"), isFork: true) == "refs/pull/17/head")
-    #expect(PayloadBuilder.upstreamBranch(Samples.review(), isFork: false) == "round-prices")
+    var facts = Samples.facts()
+    #expect(PayloadBuilder.upstreamBranch(Samples.review(), facts) == "round-prices")
+    facts.isFork = true
+    #expect(PayloadBuilder.upstreamBranch(Samples.review(), facts) == "refs/pull/17/head")
+    #expect(PayloadBuilder.upstreamBranch(Samples.review(platform: .gitlab), facts) == "refs/merge-requests/17/head")
+    facts.headRef = "refs/pull/17/head"
+    #expect(PayloadBuilder.upstreamBranch(Samples.review(), facts) == "refs/pull/17/head")
   }
 
   @Test("a payload beyond the limit is refused for good")

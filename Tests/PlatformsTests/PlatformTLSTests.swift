@@ -14,11 +14,11 @@ import Testing
 struct PlatformTLSTests {
   private func client(_ url: String, _ trust: HTTPTrust, _ httpClient: HTTPClient) throws -> APIClient {
     APIClient(
-      base: try #require(APIBase(url)), httpClient: httpClient, timeout: .seconds(20), now: { Date() },
-      limits: RateLimits(), answers: AnswerCache(), trust: trust)
+      base: try #require(APIBase(url)), httpClient: httpClient, timeout: .seconds(20),
+      clock: PlatformClock({ Date() }), limits: RateLimits(), answers: AnswerCache(), trust: trust)
   }
 
-  @Test("a private authority is trusted where the setting names it, and the system's as well")
+  @Test("a private authority is trusted if the setting names it, and the system's as well")
   func privateAuthority() async throws {
     try await withTestCertificates { files in
       let server = try await TLSServer(

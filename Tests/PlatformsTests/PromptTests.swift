@@ -42,7 +42,7 @@ struct PromptTests {
 
   private static let previousHead = "fedcba9876543210fedcba9876543210fedcba98"
 
-  @Test("a review goes on from an earlier one only where its summary is there, and its commit is another")
+  @Test("a review goes on from an earlier one only if its summary is there, and its commit is another")
   func incremental() throws {
     var facts = Samples.facts()
     #expect(try !prompt(facts, previousHead: Self.previousHead).contains("An earlier review ended"))
@@ -103,9 +103,10 @@ struct PromptTests {
     ])
   func words(_ name: String, _ word: String) throws {
     #expect(name.shellWord == word)
-    var review = Samples.review()
-    review.baseRef = name
-    let text = Prompt(review: review, facts: Samples.facts(), configuration: ReviewConfiguration()).text
+    let review = Samples.review()
+    var facts = Samples.facts()
+    facts.baseRef = name
+    let text = Prompt(review: review, facts: facts, configuration: ReviewConfiguration()).text
     #expect(text.contains("git diff origin/\(word)...\(review.headSha) --`"))
     #expect(text.contains("git fetch -- origin \("refs/heads/\(name)".shellWord)`"))
   }
@@ -113,9 +114,10 @@ struct PromptTests {
   @Test(
     "a branch is fetched by its whole name, and compared by its short one", arguments: ["+main", "refs/heads/+main"])
   func wholeName(_ name: String) throws {
-    var review = Samples.review()
-    review.baseRef = name
-    let text = Prompt(review: review, facts: Samples.facts(), configuration: ReviewConfiguration()).text
+    let review = Samples.review()
+    var facts = Samples.facts()
+    facts.baseRef = name
+    let text = Prompt(review: review, facts: facts, configuration: ReviewConfiguration()).text
     #expect(
       text.contains("`git fetch -- origin refs/heads/+main`")
         && text.contains("`git diff origin/+main...\(review.headSha) --`"))
@@ -138,8 +140,8 @@ struct PromptTests {
     var comments = InlineComments()
     comments.add(path: "a\u{2060}.swift", line: 1, text: "<!-- HIDDEN", isOutdated: false)
     facts.inlineComments = comments
-    var review = Samples.review(headRef: "f\u{200B}")
-    review.baseRef = "m\u{E0041}"
+    let review = Samples.review()
+    (facts.headRef, facts.baseRef) = ("f\u{200B}", "m\u{E0041}")
     let text = Prompt(review: review, facts: facts, configuration: ReviewConfiguration()).text
     #expect(!text.contains("HIDDEN"))
     #expect(UntrustedText(text, byteCountMax: .max).hiddenCharacterCount == 0)

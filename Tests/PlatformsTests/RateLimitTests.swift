@@ -75,7 +75,7 @@ struct RateLimitTests {
       let limit = ["retry-after": "1000"]
       harness.fakePlatform.add(FakeFault(route: .githubReaction, times: 1, status: 429, headers: limit))
       guard case .later = await sender.send(feedback(.github)) else {
-        Issue.record("told in spite of the limit")
+        Issue.record("sent in spite of the limit")
         return
       }
       let held = await #expect(throws: PreparationError.self) {
@@ -86,7 +86,7 @@ struct RateLimitTests {
       let review = Samples.review(platform: .gitlab, integration: integration)
       await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
       guard case .later(_, let wait?) = await sender.send(feedback(.gitlab)) else {
-        Issue.record("told in spite of the limit")
+        Issue.record("sent in spite of the limit")
         return
       }
       #expect(wait > .seconds(900))
@@ -105,7 +105,7 @@ struct RateLimitTests {
         reviewID: review.id, subject: .eyes, attempt: 1, status: .pending, platform: .github,
         repoFullName: review.repoFullName, prNumber: 17, prUrl: "", headSha: "0a",
         integration: Integration(id: Samples.integrationID, installationId: "1"))
-      #expect(await FeedbackSender(access: access).send(feedback) == .told(checkRunID: nil))
+      #expect(await FeedbackSender(access: access).send(feedback) == .delivered(checkRunID: nil))
       #expect(harness.fakePlatform.callCounts[.githubInstallationToken] == 1)
     }
   }

@@ -39,7 +39,7 @@ struct RecordedExchangeTests {
     }
   }
 
-  @Test("a renamed repository's answer is followed also where only its body says where to")
+  @Test("a renamed repository's answer is followed also if only its body says where to")
   func renamed() async throws {
     try await FakePlatformHarness.run { harness in
       var fault = try Self.fault("renamed-301", route: .githubPull, api: harness.address)

@@ -29,7 +29,8 @@ enum Samples {
   static func facts() -> PullRequestFacts {
     PullRequestFacts(
       title: "Round prices half to even", author: "dvora", description: "See #12.", isDraft: false, isFork: false,
-      headSha: "0123456789abcdef0123456789abcdef01234567", repository: "acme/shop", summary: .missing,
+      headSha: "0123456789abcdef0123456789abcdef01234567", baseRef: "main", headRef: "round-prices",
+      repository: "acme/shop", summary: .missing,
       inlineComments: InlineComments())
   }
 

@@ -6,7 +6,7 @@ import Testing
 struct PipelineLedgerTests {
   private typealias Ledger = PipelineLedger<String, Int>
   private let entry = PreparedStatements.Entry(
-    key: .init(statement: Statement("find", "SELECT $1"), types: [20]), serverName: "find")
+    key: .init(statement: PostgresStatement("find", "SELECT $1"), types: [20]), serverName: "find")
   private let duplicate = PostgresError(.server("23505"), "duplicate key")
 
   @Test("a request is finished by its sync, not by its last result")
@@ -61,7 +61,8 @@ struct PipelineLedgerTests {
 
   @Test("a failed preparation, and one that was skipped, are reported as not prepared")
   func unprepared() throws {
-    let other = PreparedStatements.Entry(key: .init(statement: Statement("b", "SELECT"), types: []), serverName: "b")
+    let other = PreparedStatements.Entry(
+      key: .init(statement: PostgresStatement("b", "SELECT"), types: []), serverName: "b")
     var ledger = Ledger()
     ledger.append("a", [.prepare(entry), .execute(entry, label: "find"), .prepare(other), .execute(other, label: "b")])
     check(ledger.fail(duplicate) && ledger.end())
@@ -104,7 +105,7 @@ struct PipelineLedgerTests {
 
 @Suite("Prepared statements")
 struct PreparedStatementsTests {
-  private let key = PreparedStatements.Key(statement: Statement("find", "SELECT $1"), types: [20])
+  private let key = PreparedStatements.Key(statement: PostgresStatement("find", "SELECT $1"), types: [20])
 
   @Test("a statement is new once, and again after it was removed, under another name")
   func names() {
@@ -124,8 +125,8 @@ struct PreparedStatementsTests {
   func variants() {
     var statements = PreparedStatements()
     let others = [
-      PreparedStatements.Key(statement: Statement("find", "SELECT $1"), types: [25]),
-      PreparedStatements.Key(statement: Statement("find", "SELECT $1 + 1"), types: [20]),
+      PreparedStatements.Key(statement: PostgresStatement("find", "SELECT $1"), types: [25]),
+      PreparedStatements.Key(statement: PostgresStatement("find", "SELECT $1 + 1"), types: [20]),
     ]
     let names = ([key] + others).map { statements.use($0).entry.serverName }
     check(Set(names).count == 3)

@@ -5,8 +5,8 @@ import Testing
 struct StatementTests {
   @Test("statements are equal if name and SQL are")
   func equality() {
-    #expect(Statement("a", "SELECT 1") == Statement("a", "SELECT 1"))
-    #expect(Statement("a", "SELECT 1") != Statement("a", "SELECT 2"))
-    #expect(Statement("a", "SELECT 1") != Statement("b", "SELECT 1"))
+    #expect(PostgresStatement("a", "SELECT 1") == PostgresStatement("a", "SELECT 1"))
+    #expect(PostgresStatement("a", "SELECT 1") != PostgresStatement("a", "SELECT 2"))
+    #expect(PostgresStatement("a", "SELECT 1") != PostgresStatement("b", "SELECT 1"))
   }
 }

@@ -68,7 +68,7 @@ struct JSONTests {
     _ = try JSONValue(json: Data(many.utf8), valueCountMax: .max)
   }
 
-  @Test("a type is read as Foundation reads it, and refused where it is refused")
+  @Test("a type is read as Foundation reads it, and refused if Foundation refuses it")
   func types() throws {
     struct Inner: Codable, Equatable {
       var numbers: [Int]
@@ -133,5 +133,16 @@ struct SourceTests {
       let text = try String(contentsOf: sources.appending(path: path), encoding: .utf8)
       #expect(!text.contains("JSONDecoder()") && !text.contains("JSONSerialization"), "\(path)")
     }
+  }
+
+  @Test(
+    "texts of senders that cannot be asked again are repaired",
+    arguments: [
+      (#""a\u0000b""#, "a\u{FFFD}b"), (#""\ud83d""#, "\u{FFFD}"), (#""\ud83dx""#, "\u{FFFD}x"),
+      (#""\udc00a""#, "\u{FFFD}a"), (#""\ud83d\n""#, "\u{FFFD}\n"), (#""\ud83d\ud83d\udc4d""#, "\u{FFFD}\u{1F44D}"),
+      (#""\ud83d\u0041""#, "\u{FFFD}A"), (#""\ud83d\udc4d""#, "\u{1F44D}"),
+    ])
+  func repaired(_ json: String, _ text: String) throws {
+    #expect(try JSONValue(json: Array(json.utf8), repairingText: true) == .string(text))
   }
 }

@@ -10,7 +10,7 @@ import Testing
 
 @Suite("Callbacks with TLS", .timeLimit(.minutes(2)))
 struct CallbackTLSTests {
-  @Test("a callback trusts a private authority where the setting names it, and says what is wrong otherwise")
+  @Test("a callback trusts a private authority if the setting names it, and says what is wrong otherwise")
   func privateAuthority() async throws {
     try await withTestCertificates { files in
       let server = try await TLSServer(certificate: files.path("server.pem"), key: files.path("server.key"))

@@ -20,7 +20,7 @@ extension String {
 
 private func isAlive(_ pid: String?) -> Bool {
   guard let pid = pid.flatMap({ Int32($0.split(separator: "\n").first ?? "") }) else { return false }
-  // A zombie that nobody has reaped yet is dead.
+  // A zombie is dead.
   guard let stat = text("/proc/\(pid)/stat") else { return false }
   return !stat.contains(") Z ")
 }
@@ -152,7 +152,7 @@ struct WorkerRunTests {
     }
   }
 
-  @Test("an agent's failure is told with its last words")
+  @Test("an agent's failure is reported with the end of its output")
   func failure() async throws {
     try await TestWorker.run({ $0.agentCommand = "echo \"no model $GITHUB_TOKEN\" >&2; exit 3" }) { worker in
       let request = startRequest()
@@ -162,7 +162,7 @@ struct WorkerRunTests {
     }
   }
 
-  @Test("a run over its time is ended with its whole process group, also where that ignores TERM")
+  @Test("a run over its time is ended with its whole process group, also if that ignores TERM")
   func timeOut() async throws {
     let folder = try makeFolder()
     let command = "trap '' TERM; (trap '' TERM; echo $$ > \(folder)/pid; sleep 1000) & echo $! > \(folder)/child; wait"
@@ -292,7 +292,7 @@ struct WorkerRunTests {
   }
 
   @Test(
-    "a shutdown lets an agent end and its callback be sent; meanwhile calls are answered, and nothing new is taken on")
+    "a shutdown lets an agent end and its callback be sent; until then calls are answered, and nothing new is accepted")
   func drains() async throws {
     let folder = try makeFolder()
     let callbacks = CallbackReceiver()
@@ -354,7 +354,7 @@ struct WorkerEndTests {
 
 @Suite("Callbacks of the reference worker")
 struct WorkerCallbackTests {
-  @Test("a run is told to be running when its agent begins, although that says nothing yet")
+  @Test("a run is reported as running when its agent begins, although the agent prints nothing yet")
   func silentAgent() async throws {
     let folder = try makeFolder()
     try await TestWorker.run({ $0.agentCommand = "until [ -e \(folder)/go ]; do sleep 0.02; done" }) { worker in

@@ -43,7 +43,7 @@ struct RememberedTests {
     #expect(try await remembered.value() == 2)
   }
 
-  @Test("an error is remembered as well: what is away is not asked for by everybody")
+  @Test("an error is remembered as well: what is unreachable is not asked by every caller")
   func errors() async throws {
     let calls = Calls()
     let remembered = Remembered<Int>(for: .seconds(3_600)) {

@@ -37,20 +37,20 @@ struct SecretSettingTests {
     case .databaseURL: "postgres://u:hunter2@h/d"
     case .amqpURL: "amqp://u:hunter2@h"
     case .encryptionKey: key32
-    case .githubPrivateKey: pem
+    case "github_private_key": pem
     default: "hunter2hunter2hunter2"
     }
   }
 
-  private static let secrets = Settings.settingNames.filter(\.isSecret)
+  private static let secrets = Settings.definitions.filter(\.isSecret)
 
   @Test("every secret may be the path of a file, in a flag, in a variable, and in the file of settings")
   func files() throws {
     for name in Self.secrets {
       // Two settings that are given together.
-      let url = name.key == .posthogKey ? ["BATON_POSTHOG_URL": "https://h"] : [:]
+      let url = name.key == "posthog_key" ? ["BATON_POSTHOG_URL": "https://h"] : [:]
       try withFile(Self.example(name.key) + "\n", suffix: "txt") { path in
-        let key = name.key.rawValue
+        let key = name.key.name
         #expect(try load(url.merging([name.variable: "@\(path)"]) { $1 }).given.contains(name.key))
         #expect(try load(url, flags: [key: "@\(path)"]).given.contains(name.key))
         try withFile("\(key): \"@\(path)\"\n") { file in
@@ -68,7 +68,7 @@ struct SecretSettingTests {
   @Test("a file that cannot be read is a fault that does not repeat the value: it may be a secret with an @")
   func unreadable() {
     for name in Self.secrets {
-      let fault = faults(flags: [name.key.rawValue: "@hunter2/of/mine"]).first { $0.contains(name.variable) } ?? ""
+      let fault = faults(flags: [name.key.name: "@hunter2/of/mine"]).first { $0.contains(name.variable) } ?? ""
       #expect(fault.contains("begins with '@'") && !fault.contains("hunter2"), "\(name.variable): \(fault)")
     }
   }
@@ -93,8 +93,8 @@ struct SecretSettingTests {
 
   @Test("a secret on the command line is a warning; a path, and a URL without a password, are none")
   func commandLine() throws {
-    for name in Self.secrets where name.key != .posthogKey {
-      let given = try load([:], flags: [name.key.rawValue: Self.example(name.key)])
+    for name in Self.secrets where name.key != "posthog_key" {
+      let given = try load([:], flags: [name.key.name: Self.example(name.key)])
       #expect(given.warnings.count == 1 && given.warnings[0].contains("\(name.key.flag) @/path"), "\(given.warnings)")
       #expect(!given.warnings.joined().contains("hunter2"))
     }
@@ -123,9 +123,9 @@ struct SecretSettingTests {
       }
     }
     texts += ["password=hunter2 hst=x", "host=h password=hunter2'", "Bearer hunter2hunter2hunter2x1"]
-    for name in Settings.settingNames {
+    for name in Settings.definitions {
       for text in texts {
-        for fault in faults(flags: [name.key.rawValue: text]) {
+        for fault in faults(flags: [name.key.name: text]) {
           #expect(!fault.contains("hunter2"), "\(name.variable)")
         }
       }
@@ -135,9 +135,9 @@ struct SecretSettingTests {
   @Test("a token in the wrong setting is not shown, what is merely mistyped is")
   func shown() {
     let token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"
-    for name in Settings.settingNames {
+    for name in Settings.definitions {
       for text in [token, "https://h/?token=\(token)", "https://h/\(token)?", "https://\(token):x/"] {
-        #expect(!faults(flags: [name.key.rawValue: text]).joined().contains("16C7"), "\(name.variable)")
+        #expect(!faults(flags: [name.key.name: text]).joined().contains("16C7"), "\(name.variable)")
       }
     }
     for (key, value, shown) in [

@@ -50,7 +50,7 @@ struct SettingsFaultTests {
     let fault = try #require(faults.first)
     #expect(fault.contains("BATON_\(key.uppercased()) (--\(key.replacing("_", with: "-")))"))
     #expect(fault.contains("a right value is "))
-    let isSecret = try #require(Settings.settingNames.first { $0.key.rawValue == key }).isSecret
+    let isSecret = try #require(Settings.definitions.first { $0.key.name == key }).isSecret
     if isSecret { #expect(!fault.contains("hunter2"), "\(fault)") }
     if value.contains("@") { #expect(!fault.contains("hunter2"), "\(fault)") }
   }
@@ -153,17 +153,17 @@ struct SettingsFaultTests {
     try withFile("") { path in #expect(faults(file: path) == []) }
   }
 
-  @Test("a role is told everything that it lacks at once")
+  @Test("one message names everything that a role lacks")
   func require() throws {
     let settings = try Settings.load(
       flags: [:], environment: ["BATON_WORKER_URL": "http://w"], file: nil)
     let keys: [Settings.Key] = [
-      .databaseURL, .amqpURL, .workerURL, .workerToken, .encryptionKey, .prefetch, .callbackURL,
+      .databaseURL, .amqpURL, .workerURL, .workerToken, .encryptionKey, "prefetch", "callback_url",
     ]
     let error = #expect(throws: SettingsError.self) { try settings.require(keys) }
     let names = error?.faults.map { String($0.prefix { $0 != " " }) }
     #expect(names == ["BATON_DATABASE_URL", "BATON_AMQP_URL", "BATON_WORKER_TOKEN", "BATON_ENCRYPTION_KEY"])
-    try settings.require(.workerURL, .queue)
+    try settings.require(.workerURL, "queue")
   }
 
   @Test("printed settings show no secret")
@@ -172,7 +172,7 @@ struct SettingsFaultTests {
       "BATON_DATABASE_URL": "postgres://u:hunter2@h/d", "BATON_AMQP_URL": "amqp://u:hunter2@h",
       "BATON_ENCRYPTION_KEY": key32, "BATON_GITHUB_PRIVATE_KEY": pem, "BATON_POSTHOG_URL": "https://h",
     ]
-    for name in Settings.settingNames where name.isSecret && environment[name.variable] == nil {
+    for name in Settings.definitions where name.isSecret && environment[name.variable] == nil {
       environment[name.variable] = "hunter2"
     }
     environment["BATON_API_TOKEN"] = "hunter2-hunter2-hunter2,hunter2-hunter2-former"
@@ -197,27 +197,29 @@ struct SettingsTableTests {
     "READ_TOKEN": "—", "TRUSTED_PROXIES": "—", "ACTOR_HEADER": "—", "CALLBACK_SECRET": "—",
     "CALLBACK_URL": "from host and port", "ENCRYPTION_KEY": "—", "GITHUB_API_URL": "https://api.github.com",
     "GITHUB_APP_ID": "—", "GITHUB_PRIVATE_KEY": "—", "GITHUB_WEBHOOK_SECRET": "—", "GITLAB_WEBHOOK_SECRET": "—",
-    "GITLAB_HOSTS": "gitlab.com", "DRAIN_TIMEOUT": "30s", "AGENT_COMMAND": "—",
+    "GITLAB_HOSTS": "gitlab.com", "DRAIN_TIMEOUT": "30s", "DRAIN_DELAY": "5s", "AGENT_COMMAND": "—",
     "WORKER_STATE": "./baton-worker.sqlite", "WORKER_LOST_RUNS": "fail", "AGENT_ENVIRONMENT": "—",
     "AGENT_ISOLATION": "off", "AGENT_USERS": "—", "AGENT_VERSION": "—",
     "AGENT_VERSION_PERCENT": "100", "POSTHOG_URL": "—", "POSTHOG_KEY": "—", "LOG_FORMAT": "text", "LOG_LEVEL": "info",
     "CA_FILE": "—", "AMQP_CERT_FILE": "—", "AMQP_KEY_FILE": "—",
+    "CATCH_UP_INTERVAL": "5m", "GITHUB_PROVISION": "off", "PUBLIC_URL": "—", "REVIEW_COMMAND": "/review",
+    "REVIEW_LABEL": "off",
   ]
 
   @Test("variables and defaults are the documented ones, each once")
   func names() {
-    let names = Settings.settingNames
-    #expect(Set(names.map(\.key)) == Set(Settings.Key.allCases) && names.count == Settings.Key.allCases.count)
+    let names = Settings.definitions
+    #expect(Set(names.map(\.key)).count == names.count)
     let defaults = Dictionary(uniqueKeysWithValues: names.map { (String($0.variable.dropFirst(6)), $0.default) })
     #expect(defaults == Self.promised)
   }
 
   @Test("the Markdown table and the help list have a row for each")
   func rendered() {
-    #expect(Settings.markdownTable.split(separator: "\n").count == Settings.settingNames.count + 2)
-    #expect(Settings.help.split(separator: "\n").count == Settings.settingNames.count)
-    #expect(Settings.markdownTable.contains("| `BATON_LEASE` | `15s` | a consumer without a heartbeat"))
-    for name in Settings.settingNames {
+    #expect(Settings.markdownTable.split(separator: "\n").count == Settings.definitions.count + 2)
+    #expect(Settings.help.split(separator: "\n").count == Settings.definitions.count)
+    #expect(Settings.markdownTable.contains("| `BATON_LEASE` | `15s` | heartbeat timeout: a consumer without"))
+    for name in Settings.definitions {
       #expect(Settings.markdownTable.contains("| `\(name.variable)` |") && Settings.help.contains(name.variable))
       #expect(!name.meaning.contains("|") && !name.meaning.isEmpty)
     }

@@ -55,7 +55,7 @@ struct SettingsTests {
         environment: ["BATON_PREFETCH": "2", "BATON_QUEUE": "environment", "BATON_OWNER_LIMIT": ""], file: path)
       #expect(settings.prefetch == 3 && settings.queue == "environment" && settings.ownerLimit == 1)
       #expect(settings.lease == .seconds(1))
-      #expect(settings.given == [.prefetch, .queue, .ownerLimit, .lease])
+      #expect(settings.given == ["prefetch", "queue", "owner_limit", "lease"])
     }
   }
 

@@ -57,9 +57,9 @@ package struct Accounts: Sendable {
   /// Removes all accounts of this test, when no database needs them any more.
   package func drop(_ connection: PostgresConnection) async throws {
     let names = try await connection.query(
-      Statement(unprepared: "SELECT quote_ident(rolname) FROM pg_roles WHERE starts_with(rolname, '\(mark)')"))
+      PostgresStatement(unprepared: "SELECT quote_ident(rolname) FROM pg_roles WHERE starts_with(rolname, '\(mark)')"))
     for row in names {
-      try await connection.query(Statement(unprepared: "DROP ROLE \(row.decode(0, as: String.self))"))
+      try await connection.query(PostgresStatement(unprepared: "DROP ROLE \(row.decode(0, as: String.self))"))
     }
   }
 }

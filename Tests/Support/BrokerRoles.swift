@@ -17,7 +17,7 @@ private func uniqueNumber() -> String { String(UInt64.random(in: 0...UInt64.max)
 
 /// Runs a publisher during the body, and stops it.
 package func withPublisher<Result>(
-  _ topology: Topology, _ configuration: AMQPConfiguration? = nil, isolation: isolated (any Actor)? = #isolation,
+  _ topology: AMQPTopology, _ configuration: AMQPConfiguration? = nil, isolation: isolated (any Actor)? = #isolation,
   _ body: (AMQPPublisher) async throws -> Result
 ) async throws -> Result {
   let publisher = AMQPPublisher(
@@ -37,7 +37,7 @@ package func withPublisher<Result>(
 
 /// Runs a consumer during the body, and stops it.
 package func withConsumer<Result>(
-  _ topology: Topology, queue: String, prefetch: Int = 10, _ configuration: AMQPConfiguration? = nil,
+  _ topology: AMQPTopology, queue: String, prefetch: Int = 10, _ configuration: AMQPConfiguration? = nil,
   isolation: isolated (any Actor)? = #isolation, _ body: (AMQPConsumer) async throws -> Result
 ) async throws -> Result {
   let consumer = AMQPConsumer(
@@ -76,10 +76,10 @@ package func withAMQPConnection<Result>(
 /// Makes a quorum queue of a unique name for the body, and deletes it.
 package func withTestQueue<Result>(
   arguments: AMQPTable = [:], isolation: isolated (any Actor)? = #isolation,
-  _ body: (_ name: String, _ topology: Topology) async throws -> Result
+  _ body: (_ name: String, _ topology: AMQPTopology) async throws -> Result
 ) async throws -> Result {
   let name = uniqueName("queue")
-  let topology = Topology(queues: [.quorum(name, arguments: arguments)])
+  let topology = AMQPTopology(queues: [.quorum(name, arguments: arguments)])
   try await withAMQPConnection { try await $0.declare(topology) }
   do {
     let result = try await body(name, topology)

@@ -43,7 +43,7 @@ package struct BrokerServer: Sendable {
   /// Runs rabbitmqctl and gives its output.
   @discardableResult
   package func control(_ arguments: String...) async throws -> String { try await run("ctl", arguments) }
-  /// Has the channels that publish with confirms stand still; their connections answer as ever.
+  /// Suspends the channels that publish with confirms; their connections answer as usual.
   package func suspendChannels() async throws {
     try await control(
       "eval", "[sys:suspend(P) || P <- rabbit_channel:list(), rabbit_channel:info(P, [confirm]) =:= [{confirm, true}]]."

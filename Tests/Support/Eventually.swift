@@ -15,5 +15,5 @@ package struct NeverHappened: Error, CustomStringConvertible {
 
   package init(what: String) { self.what = what }
 
-  package var description: String { "waited a minute in vain for \(what)" }
+  package var description: String { "after a minute there is still no sign of: \(what)" }
 }

@@ -82,7 +82,7 @@ package struct MissingTestVariable: Error, CustomStringConvertible {
 private func runOnServer(_ server: String, _ sql: String) async throws {
   let connection = try await PostgresConnection.connect(testConfiguration(server), logger: .postgresTests)
   do {
-    try await connection.query(Statement(unprepared: sql))
+    try await connection.query(PostgresStatement(unprepared: sql))
   } catch {
     await connection.close()
     throw error

@@ -48,7 +48,7 @@ package struct RawHTTPClient: Sendable {
 
   /// Sends bytes on a connection of its own and reads one answer.
   /// - Parameter isAll: whether the connection's sending half is closed behind the bytes.
-  /// - Returns: nil where the server closes without one.
+  /// - Returns: nil if the server closes without one.
   /// - Throws: `NoReply` after 30 s.
   package func exchange(_ bytes: [UInt8], isAll: Bool = false, isHead: Bool = false) async throws -> HTTPReply? {
     try await withThrowingTaskGroup(of: HTTPReply?.self) { group in
@@ -81,7 +81,7 @@ package struct RawHTTPClient: Sendable {
           if let reply = HTTPReply(received, isHead: isHead, isComplete: false) { return reply }
         }
       } catch is IOError {
-        // The server has closed while the request was still being sent: its answer counts all the same.
+        // The server has closed while the request was still being sent: its answer still counts.
       } catch is ChannelError {
       }
       return HTTPReply(received, isHead: isHead, isComplete: true)
@@ -101,7 +101,7 @@ package struct NoReply: Error, CustomStringConvertible {
 
 extension HTTPReply {
   /// - Parameter isComplete: whether nothing more will come.
-  /// - Returns: nil where there is no whole answer.
+  /// - Returns: nil if there is no whole answer.
   fileprivate init?(_ bytes: [UInt8], isHead: Bool, isComplete: Bool) {
     let text = String(decoding: bytes, as: UTF8.self)
     let end = "\r\n\r\n"

@@ -80,3 +80,28 @@ extension RawHTTPClient {
     try await send("POST", webhook.path, headers: webhook.headers, body: webhook.body)
   }
 }
+
+extension RecordedWebhook {
+  /// A delivery of GitHub with a body of the test's own: JSON.
+  package static func github(
+    event: String, _ body: String, delivery: String? = nil, secret: String? = webhookSecret
+  ) -> RecordedWebhook {
+    let body = Array(body.utf8)
+    var headers = [
+      ("X-GitHub-Event", event), ("X-GitHub-Delivery", delivery ?? UUID().uuidString),
+      ("Content-Type", "application/json"),
+    ]
+    if let secret { headers.append(("X-Hub-Signature-256", signature(of: body, secret: secret))) }
+    return RecordedWebhook(path: "/webhooks/github", headers: headers, body: body)
+  }
+
+  /// A delivery of GitLab with a body of the test's own: JSON.
+  package static func gitlab(integration: UUID, event: String, _ body: String) -> RecordedWebhook {
+    RecordedWebhook(
+      path: "/webhooks/gitlab/\(integration.uuidString.lowercased())",
+      headers: [
+        ("X-Gitlab-Event", event), ("X-Gitlab-Event-UUID", UUID().uuidString), ("X-Gitlab-Token", webhookSecret),
+        ("Content-Type", "application/json"),
+      ], body: Array(body.utf8))
+  }
+}

@@ -21,7 +21,7 @@ package struct TestStore: Sendable {
   /// Runs SQL that no statement of the store has, as a person in psql would.
   @discardableResult
   package func sql(_ text: String) async throws -> PostgresRows {
-    try await pool.query(Statement(unprepared: text))
+    try await pool.query(PostgresStatement(unprepared: text))
   }
 
   /// Inserts reviews of an owner as an application does: with the required columns alone.

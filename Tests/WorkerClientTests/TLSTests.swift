@@ -34,7 +34,7 @@ struct WorkerTLSTests {
     return result
   }
 
-  @Test("a private authority is trusted where the setting names it, by name and by IP address, and nowhere else")
+  @Test("a private authority is trusted if the setting names it, by name and by IP address, and not otherwise")
   func privateAuthority() async throws {
     try await withTestCertificates { files in
       let id = UUID()

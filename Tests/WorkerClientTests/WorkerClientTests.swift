@@ -85,7 +85,7 @@ struct WorkerClientTests {
     #expect(worker.cancels.map(\.attempt) == [2, 1, 2])
     await worker.stop()
     guard case .failed = await client.cancel(id, reason: nil, attempt: 2) else {
-      Issue.record("nobody answered")
+      Issue.record("expected a failure: the worker is stopped")
       return
     }
   }

@@ -221,7 +221,7 @@ def there(old, new, worker):
     migrated = new.command("migrate")
     if migrated.returncode:
         raise SystemExit(f"the new version's migrate failed: {migrated.stderr}")
-    say(f"the new version has migrated beside them: schema version {schema()}")
+    say(f"the new version has migrated next to them: schema version {schema()}")
     dispatch_more("old roles on the newer schema", worker, old)
     new.start()
     dispatch_more("both", worker, old, new)

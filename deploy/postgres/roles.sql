@@ -27,10 +27,11 @@ INSERT INTO pg_temp.rule VALUES
   -- Coordination and figures, without a secret: every process measures them.
   ('{produce,consume,reap}', '{SELECT}',
    '{code_reviews,review_owners,baton_migrations,baton_counts,baton_feedback,baton_holders,baton_outbox,baton_owner_limit,baton_queues,baton_reaper,baton_roll_calls,baton_visits,baton_workers,baton_sealing}', NULL, NULL),
+  ('{produce,consume,reap}', '{SELECT}', '{webhook_deliveries}', '{due_at,processed_at}', NULL),
   ('{produce,consume,reap}', '{INSERT,UPDATE,DELETE}', '{baton_holders}', NULL, NULL),
   -- They change how far a review is, not whose it is and with what it is read.
   ('{produce,consume,reap}', '{UPDATE}', '{code_reviews}', NULL,
-   '{id,owner_type,owner_id,platform,platform_integration_id}'),
+   '{id,owner_type,owner_id,platform,platform_integration_id,platform_repository_id}'),
 
   ('{produce}', '{INSERT}', '{review_owners}', NULL, NULL),
   ('{produce}', '{UPDATE}', '{review_owners}', '{paused}', NULL),   -- to lock the row; it changes none
@@ -46,6 +47,13 @@ INSERT INTO pg_temp.rule VALUES
   ('{reap}', '{INSERT,UPDATE,DELETE}', '{baton_outbox,baton_roll_calls}', NULL, NULL),
   ('{reap}', '{INSERT,UPDATE}', '{baton_counts,baton_reaper,baton_workers}', NULL, NULL),
 
+  -- Catch-up, also of a reaper with BATON_ENCRYPTION_KEY: it calls the platforms with the integrations' tokens, and stores what it finds as
+  -- if a webhook had brought it.
+  ('{catch_up}', '{SELECT}', '{code_reviews,baton_migrations,baton_sealing}', NULL, NULL),
+  ('{catch_up}', '{SELECT}', '{platform_integrations}', NULL, '{webhook_secret_ciphertext}'),
+  ('{catch_up}', '{UPDATE}', '{platform_integrations}', '{token_ciphertext,metadata}', NULL),
+  ('{catch_up}', '{SELECT,INSERT,UPDATE}', '{webhook_deliveries,baton_catch_up,baton_counts}', NULL, NULL),
+
   ('{serve}', '{SELECT}', '{agent_configs,platform_integrations,review_transitions}', NULL, NULL),
   ('{serve}', '{UPDATE}', '{platform_integrations}', '{token_ciphertext,metadata}', NULL),
   ('{serve}', '{SELECT,INSERT,UPDATE}', '{code_reviews,review_owners}', NULL, NULL),
@@ -57,12 +65,12 @@ INSERT INTO pg_temp.rule VALUES
 
   -- Everything but secrets, their ciphertexts, and the bodies of webhooks.
   ('{reader}', '{SELECT}',
-   '{code_reviews,review_owners,review_transitions,agent_configs,platform_integrations,webhook_deliveries,baton_migrations,baton_counts,baton_feedback,baton_holders,baton_outbox,baton_owner_limit,baton_queues,baton_reaper,baton_roll_calls,baton_visits,baton_workers,baton_sealing}', NULL,
+   '{code_reviews,review_owners,review_transitions,agent_configs,platform_integrations,webhook_deliveries,baton_migrations,baton_counts,baton_feedback,baton_holders,baton_outbox,baton_owner_limit,baton_queues,baton_reaper,baton_roll_calls,baton_visits,baton_workers,baton_sealing,baton_catch_up,baton_platform_tasks,baton_installation_changes}', NULL,
    '{token_ciphertext,webhook_secret_ciphertext,metadata,payload}'),
 
   -- Gives Baton reviews, limits and configurations, and reads them and their history.
   ('{application}', '{INSERT}', '{code_reviews}',
-   '{id,owner_type,owner_id,user_id,platform,platform_integration_id,platform_project_id,repo_full_name,pr_number,pr_url,pr_title,pr_author,base_ref,head_ref,head_sha,priority,available_at,pr_updated_at,previous_session_id,created_at,traceparent}', NULL),
+   '{id,owner_type,owner_id,user_id,platform,platform_integration_id,platform_project_id,platform_repository_id,repo_full_name,pr_number,pr_url,pr_title,pr_author,base_ref,head_ref,head_sha,priority,available_at,pr_updated_at,previous_session_id,created_at,traceparent}', NULL),
   ('{application}', '{SELECT}', '{code_reviews,review_transitions}', NULL, NULL),
   ('{application}', '{SELECT,INSERT,UPDATE}', '{review_owners,agent_configs}', NULL, NULL),
   ('{application}', '{SELECT}', '{platform_integrations}',

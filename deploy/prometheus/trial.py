@@ -34,6 +34,7 @@ SHORTENED = {
     "BatonRunningStuck": [("> 4500", "> 4")],
     "BatonOwnersFull": [("> 500", "> 10")],
     "BatonPublishFailing": [("[5m]", "[30s]")],
+    "BatonPostgresSlow": [("> 0.25", "> 0.00001")],
 }
 
 
@@ -47,7 +48,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def until(what, check, seconds=60):
+def until(what, check, seconds=90):
     """Waits until check() gives something true, and returns that."""
     deadline = time.monotonic() + seconds
     while True:
@@ -159,7 +160,7 @@ def check_dashboard(prometheus):
     count = 0
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         for target in panel.get("targets", []):
-            expression = target["expr"].replace("$__rate_interval", "1m")
+            expression = target["expr"].replace("$__rate_interval", "1m").replace("$namespace", ".*")
             if not prometheus.query(expression):
                 raise SystemExit(f"{panel['title']}: no result for {expression}")
             count += 1
@@ -276,12 +277,12 @@ def faults(processes):
     f = Faults(processes)
     os.environ["BATON_CALLBACK_URL"] = f"http://127.0.0.1:{f.ports['serve']}"
     f.start("serve")
-    f.expect("only serve runs", "BatonReaperNeverRan", "BatonNoConsumers", "BatonTargetDown")
+    f.expect("only serve runs", "BatonReaperNeverRan", "BatonNoConsumers", "BatonTargetDown", "BatonPostgresSlow")
     check_metrics("serve", f.ports["serve"])
     f.submit(60, "acme")
     f.expect("no producer", "BatonPendingOld")
     f.start("produce")
-    f.expect("no consumer", "BatonQueueDeep", "BatonQueuedOld")
+    f.expect("no consumer", "BatonQueueDeep", "BatonQueuedOld", "BatonNothingDispatched")
     f.quiet("BatonPendingOld")
     check_metrics("produce", f.ports["produce"])
     f.start("reap", "--interval", "1s")
@@ -315,6 +316,11 @@ def faults(processes):
     server("ctl", "set_policy", "full", "^baton.faults$", '{"max-length": 1, "overflow": "reject-publish"}')
     f.submit(60, "other")
     f.expect("a broker that takes no more", "BatonPublishFailing")
+    server("ctl", "clear_policy", "full")
+    server("ctl", "set_vm_memory_high_watermark", "0.000001")
+    f.submit(60, "another")
+    f.expect("a broker with a memory alarm", "BatonBrokerBlocked")
+    server("ctl", "set_vm_memory_high_watermark", "0.4")
     server("stop", BROKER_ONLY="1")
     f.expect("no broker", "BatonBrokerAway")
     server("start", BROKER_ONLY="1")

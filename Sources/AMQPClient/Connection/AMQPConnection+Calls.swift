@@ -97,11 +97,11 @@ extension AMQPConnection {
   /// and a binding is taken for granted, as nothing shows it.
   /// - Throws: permanent if something is there with other arguments (406; the text names the argument), or if
   ///   the account may not declare it (403) and it does not exist.
-  public func declare(_ topology: Topology) async throws(AMQPError) { _ = try await declareOrFind(topology) }
+  public func declare(_ topology: AMQPTopology) async throws(AMQPError) { _ = try await declareOrFind(topology) }
 
   /// Declares a topology, or finds it.
   /// - Returns: whether everything was declared; false if something could only be looked for.
-  func declareOrFind(_ topology: Topology) async throws(AMQPError) -> Bool {
+  func declareOrFind(_ topology: AMQPTopology) async throws(AMQPError) -> Bool {
     let names =
       topology.exchanges.map { ($0.name, $0.arguments) } + topology.queues.map { ($0.name, $0.arguments) }
       + topology.bindings.flatMap { [($0.queue, $0.arguments), ($0.exchange, [:]), ($0.routingKey, [:])] }
@@ -154,12 +154,12 @@ extension AMQPConnection {
 
   /// Looks at a queue without changing it.
   /// - Throws: code 404 if it does not exist.
-  public func queueStatus(_ queue: String) async throws(AMQPError) -> QueueStatus {
+  public func queueStatus(_ queue: String) async throws(AMQPError) -> AMQPQueueStatus {
     try Self.check(queue)
     return try await withChannel { number throws(AMQPError) in
       guard case .method(.queueDeclared(let ready, let consumers)) = try await call(.inspectQueue(queue), on: number)
       else { throw .lost("look at queue '\(queue)'", "the broker answered something else") }
-      return QueueStatus(messagesReady: ready, consumers: consumers)
+      return AMQPQueueStatus(messagesReady: ready, consumers: consumers)
     }
   }
 
@@ -196,11 +196,11 @@ extension AMQPConnection {
   ///
   /// They keep their place before the rest of the queue; among themselves they come back in their order up to nine, and more
   /// of them by their numbers' text: 1, 10, 2 (seen with RabbitMQ 3.10).
-  public func peek(_ queue: String, limit: Int, byteMax: Int = .max) async throws(AMQPError) -> [Delivery] {
+  public func peek(_ queue: String, limit: Int, byteMax: Int = .max) async throws(AMQPError) -> [AMQPDelivery] {
     try Self.check(queue)
     // Closing the channel is what puts them back.
     return try await withChannel { number throws(AMQPError) in
-      var deliveries: [Delivery] = []
+      var deliveries: [AMQPDelivery] = []
       var byteCount = 0
       while deliveries.count < limit, byteCount < byteMax {
         guard case .message(let content) = try await call(.get(queue: queue), on: number) else { break }
@@ -208,6 +208,26 @@ extension AMQPConnection {
         if let delivery = content.delivery(generation: 0) { deliveries.append(delivery) }
       }
       return deliveries
+    }
+  }
+
+  /// Looks at the first messages of a queue, removes some of them, and puts the others back to its head, as ``peek(_:limit:byteMax:)`` does.
+  /// - Returns: those that were removed.
+  public func remove(
+    from queue: String, limit: Int, where isUnwanted: @Sendable (AMQPDelivery) -> Bool
+  ) async throws(AMQPError) -> [AMQPDelivery] {
+    try Self.check(queue)
+    return try await withChannel { number throws(AMQPError) in
+      var removed: [AMQPDelivery] = []
+      for _ in 0..<limit {
+        guard case .message(let content) = try await call(.get(queue: queue), on: number) else { break }
+        guard let delivery = content.delivery(generation: 0), isUnwanted(delivery) else { continue }
+        try handle?.send(.acknowledge(tag: delivery.tag, multiple: false), channel: number)
+        removed.append(delivery)
+      }
+      // Answered after the acknowledgements: they have arrived before the channel closes.
+      if !removed.isEmpty { _ = try await call(.inspectQueue(queue), on: number) }
+      return removed
     }
   }
 }

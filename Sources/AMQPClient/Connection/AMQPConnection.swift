@@ -32,7 +32,7 @@ public actor AMQPConnection {
   var publishing: Publishing?
   var consumption: Consumption?
   /// The deliveries of this turn, handed over at its end.
-  var received: [Delivery] = []
+  var received: [AMQPDelivery] = []
   var isBlocked = false
   var isClosing = false
   var confirmWaiters: [CheckedContinuation<Void, Never>] = []
@@ -65,7 +65,7 @@ public actor AMQPConnection {
   /// Connects to the first endpoint that accepts.
   ///
   /// Cancellation is noticed between endpoints. Close the connection when done with it.
-  /// - Throws: the failure of the endpoints; permanent only where every one of them refuses for good.
+  /// - Throws: the failure of the endpoints; permanent only if every one of them refuses for good.
   public static func connect(_ configuration: AMQPConfiguration, logger: Logger) async throws(AMQPError)
     -> AMQPConnection
   {
@@ -114,8 +114,8 @@ public actor AMQPConnection {
     scheduleTick()
   }
 
-  /// Sends what is settled, waits for the confirms in flight (at most the RPC timeout), and closes. Never throws: where
-  /// the broker does not answer, or reads nothing because of an alarm, the socket is closed all the same. Unsettled
+  /// Sends what is settled, waits for the confirms in flight (at most the RPC timeout), and closes. Never throws: if
+  /// the broker does not answer, or reads nothing because of an alarm, the socket is closed anyway. Unsettled
   /// deliveries go back to the broker.
   public func close() async {
     guard handle != nil, !isClosing else { return }
@@ -130,7 +130,7 @@ public actor AMQPConnection {
     lose(.lost("keep the connection", "it was closed by this client"))
   }
 
-  /// The connection is over: everything that waits for it is told.
+  /// The connection is over: everything that waits for it gets the error.
   func lose(_ error: AMQPError) {
     guard handle != nil else { return }
     loss = error

@@ -58,7 +58,7 @@ public final class AMQPConsumer: Sendable {
   }
 
   /// The deliveries, for one reader at a time.
-  public var deliveries: Deliveries { Deliveries(buffer: buffer) }
+  public var deliveries: AMQPDeliveries { AMQPDeliveries(buffer: buffer) }
   /// The consumer's history, for one reader; the last 64 states are kept.
   public let state: AsyncStream<State>
   /// The queue consumed.
@@ -67,7 +67,7 @@ public final class AMQPConsumer: Sendable {
   public let prefetch: Int
 
   private let configuration: AMQPConfiguration
-  private let topology: Topology
+  private let topology: AMQPTopology
   private let consumerTag: String
   private let logger: Logger
   private let executor: ThreadExecutor
@@ -84,7 +84,7 @@ public final class AMQPConsumer: Sendable {
   ///   - consumerTag: shown by the broker; made from the connection's name if nil.
   ///   - logger: logs interruptions.
   public init(
-    configuration: AMQPConfiguration, topology: Topology, queue: String, prefetch: Int, consumerTag: String? = nil,
+    configuration: AMQPConfiguration, topology: AMQPTopology, queue: String, prefetch: Int, consumerTag: String? = nil,
     logger: Logger
   ) {
     precondition((1...65_535).contains(prefetch), "the prefetch is 1…65535, not \(prefetch)")
@@ -104,12 +104,12 @@ public final class AMQPConsumer: Sendable {
   /// The message is done with; the broker forgets it. Returns at once; the connection sends it within 10 ms, several in
   /// one frame if they are contiguous.
   @discardableResult
-  public func acknowledge(_ delivery: Delivery) -> Settlement { buffer.settle(delivery, .acknowledge) }
+  public func acknowledge(_ delivery: AMQPDelivery) -> AMQPSettlement { buffer.settle(delivery, .acknowledge) }
 
   /// The message is not wanted: `requeue` gives it back to the queue at once, which counts as a delivery; otherwise the
   /// broker dead-letters or drops it.
   @discardableResult
-  public func reject(_ delivery: Delivery, requeue: Bool) -> Settlement {
+  public func reject(_ delivery: AMQPDelivery, requeue: Bool) -> AMQPSettlement {
     buffer.settle(delivery, .reject(requeue: requeue))
   }
 
@@ -168,7 +168,7 @@ public final class AMQPConsumer: Sendable {
 
   /// Looks at a queue, on a second channel of the same connection.
   /// - Throws: code 404 if it does not exist; `isConnectionLost` if there is no connection now.
-  public func queueStatus(_ queue: String) async throws(AMQPError) -> QueueStatus {
+  public func queueStatus(_ queue: String) async throws(AMQPError) -> AMQPQueueStatus {
     guard let connection else { throw .notConnected("look at queue '\(queue)'") }
     return try await connection.queueStatus(queue)
   }

@@ -11,9 +11,9 @@ final class DeliveryBuffer: Sendable {
     var generation: UInt64 = 0
     /// Whether the channel of `generation` is there.
     var isLive = false
-    var unread: Deque<Delivery> = []
+    var unread: Deque<AMQPDelivery> = []
     var ledger = AcknowledgementLedger()
-    var reader: (id: UInt64, continuation: CheckedContinuation<Delivery?, Never>)?
+    var reader: (id: UInt64, continuation: CheckedContinuation<AMQPDelivery?, Never>)?
     var nextReaderID: UInt64 = 1
     var isEnded = false
     var wake: (@Sendable (Duration) -> Void)?
@@ -50,7 +50,7 @@ final class DeliveryBuffer: Sendable {
 
   /// The next delivery, without waiting.
   /// - Returns: nil if the reader must wait; `.some(nil)` at the end.
-  func takeNow() -> Delivery?? {
+  func takeNow() -> AMQPDelivery?? {
     state.withLock { state in
       if let delivery = state.unread.popFirst() { return .some(delivery) }
       return state.isEnded ? .some(nil) : .none
@@ -58,7 +58,7 @@ final class DeliveryBuffer: Sendable {
   }
 
   /// The next delivery; nil at the end and if the task is cancelled.
-  func take(isolation: isolated (any Actor)? = #isolation) async -> Delivery? {
+  func take(isolation: isolated (any Actor)? = #isolation) async -> AMQPDelivery? {
     if let answer = takeNow() { return answer }
     let id = state.withLock { state in
       defer { state.nextReaderID += 1 }
@@ -73,8 +73,8 @@ final class DeliveryBuffer: Sendable {
     }
   }
 
-  private func wait(_ continuation: CheckedContinuation<Delivery?, Never>, id: UInt64) {
-    let answer = state.withLock { state -> Delivery?? in
+  private func wait(_ continuation: CheckedContinuation<AMQPDelivery?, Never>, id: UInt64) {
+    let answer = state.withLock { state -> AMQPDelivery?? in
       if let delivery = state.unread.popFirst() { return .some(delivery) }
       if state.isEnded || Task.isCancelled { return .some(nil) }
       precondition(state.reader == nil, "deliveries have one reader")
@@ -92,8 +92,9 @@ final class DeliveryBuffer: Sendable {
   }
 
   /// Takes a decision about a delivery; the connection sends it soon.
-  func settle(_ delivery: Delivery, _ verdict: AcknowledgementLedger.Verdict) -> Settlement {
-    let (settlement, wake, delay) = state.withLock { state -> (Settlement, (@Sendable (Duration) -> Void)?, Duration) in
+  func settle(_ delivery: AMQPDelivery, _ verdict: AcknowledgementLedger.Verdict) -> AMQPSettlement {
+    let (settlement, wake, delay) = state.withLock {
+      state -> (AMQPSettlement, (@Sendable (Duration) -> Void)?, Duration) in
       guard state.isLive, delivery.generation == state.generation, state.ledger.decide(delivery.tag, verdict) else {
         return (.stale, nil, .zero)
       }
@@ -129,11 +130,11 @@ final class DeliveryBuffer: Sendable {
 
   /// Hands over the deliveries of one round.
   /// - Returns: false if the broker's tags do not follow each other.
-  func push(_ deliveries: [Delivery]) -> Bool {
+  func push(_ deliveries: [AMQPDelivery]) -> Bool {
     let (isInOrder, reader, first) = state.withLock { state in
       for delivery in deliveries {
         guard state.ledger.deliver(delivery.tag) else {
-          return (false, nil as CheckedContinuation<Delivery?, Never>?, nil as Delivery?)
+          return (false, nil as CheckedContinuation<AMQPDelivery?, Never>?, nil as AMQPDelivery?)
         }
         state.unread.append(delivery)
       }

@@ -14,7 +14,7 @@ struct ConfirmLedger<Payload> {
     var payload: Payload?
     var byteCount: Int
     var deadline: ContinuousClock.Instant
-    var returned: PublishOutcome?
+    var returned: AMQPPublishOutcome?
     var isSettled = false
   }
 
@@ -38,7 +38,7 @@ struct ConfirmLedger<Payload> {
   /// - Returns: false if the tag was never given out or is settled already.
   @discardableResult
   mutating func settle(
-    tag: UInt64, multiple: Bool, isAcknowledged: Bool, _ resume: (Payload, PublishOutcome) -> Void
+    tag: UInt64, multiple: Bool, isAcknowledged: Bool, _ resume: (Payload, AMQPPublishOutcome) -> Void
   ) -> Bool {
     let end = firstTag + UInt64(entries.count)
     guard tag < end, multiple || tag >= firstTag else { return false }
@@ -57,7 +57,7 @@ struct ConfirmLedger<Payload> {
   }
 
   private mutating func settleEntry(
-    at index: Int, _ isAcknowledged: Bool, _ resume: (Payload, PublishOutcome) -> Void
+    at index: Int, _ isAcknowledged: Bool, _ resume: (Payload, AMQPPublishOutcome) -> Void
   ) {
     guard !entries[index].isSettled else { return }
     entries[index].isSettled = true
@@ -81,7 +81,7 @@ struct ConfirmLedger<Payload> {
   /// Gives up waiting for the messages whose deadline has passed: they are unknown. Their tags stay in the window.
   /// - Returns: the next deadline, if any.
   mutating func expire(
-    now: ContinuousClock.Instant, reason: String, _ resume: (Payload, PublishOutcome) -> Void
+    now: ContinuousClock.Instant, reason: String, _ resume: (Payload, AMQPPublishOutcome) -> Void
   ) -> ContinuousClock.Instant? {
     var next: ContinuousClock.Instant?
     for index in entries.indices where entries[index].payload != nil {
@@ -96,7 +96,7 @@ struct ConfirmLedger<Payload> {
   }
 
   /// The channel is over: a returned message was returned, every other is unknown. Tags begin at 1 again.
-  mutating func failAll(reason: String, _ resume: (Payload, PublishOutcome) -> Void) {
+  mutating func failAll(reason: String, _ resume: (Payload, AMQPPublishOutcome) -> Void) {
     for var entry in entries {
       if let payload = entry.payload.take() { resume(payload, entry.returned ?? .unknown(reason)) }
     }

@@ -74,11 +74,11 @@ struct MessageProperties: Equatable, Sendable {
 
 extension FrameAssembler.Content {
   /// The delivery that this is, or nil for a return.
-  func delivery(generation: UInt64) -> Delivery? {
+  func delivery(generation: UInt64) -> AMQPDelivery? {
     switch start {
     case .delivery(let tag, let isRedelivered, let exchange, let routingKey),
       .got(let tag, let isRedelivered, let exchange, let routingKey):
-      Delivery(
+      AMQPDelivery(
         body: body, tag: tag, generation: generation, isRedelivered: isRedelivered,
         messageID: properties.messageID, type: properties.type, correlationID: properties.correlationID,
         contentType: properties.contentType, timestamp: properties.timestamp, headers: properties.headers,

@@ -31,7 +31,7 @@ public final class AMQPPublisher: Sendable {
   public let events: AsyncStream<Event>
 
   private let configuration: AMQPConfiguration
-  private let topology: Topology
+  private let topology: AMQPTopology
   private let logger: Logger
   private let executor: ThreadExecutor
   private let queue: PublishQueue
@@ -43,7 +43,7 @@ public final class AMQPPublisher: Sendable {
   ///   - configuration: where to connect; its name is what the broker shows.
   ///   - topology: declared at every connect, before the first publish.
   ///   - logger: logs interruptions.
-  public init(configuration: AMQPConfiguration, topology: Topology, logger: Logger) {
+  public init(configuration: AMQPConfiguration, topology: AMQPTopology, logger: Logger) {
     self.configuration = configuration
     self.topology = topology
     self.logger = logger
@@ -56,7 +56,7 @@ public final class AMQPPublisher: Sendable {
 
   /// Publishes a message and waits for its outcome. Never throws.
   ///
-  /// Calls from many tasks share the connection: up to `PublishWindow` messages are in flight at once. Cancellation
+  /// Calls from many tasks share the connection: up to ``AMQPPublishWindow``'s messages and bytes are in flight at once. Cancellation
   /// does not end the wait, since it could not take a written message back.
   /// - Parameters:
   ///   - message: the message.
@@ -67,7 +67,7 @@ public final class AMQPPublisher: Sendable {
   public func publish(
     _ message: AMQPMessage, exchange: String, routingKey: String, mandatory: Bool = true,
     timeout: Duration = .seconds(10)
-  ) async -> PublishOutcome {
+  ) async -> AMQPPublishOutcome {
     let publication = AMQPPublication(
       message, exchange: exchange, routingKey: routingKey, isMandatory: mandatory)
     return await queue.publish(publication, deadline: .now + timeout)
@@ -79,7 +79,7 @@ public final class AMQPPublisher: Sendable {
   /// - Returns: the outcomes, in the order of the messages.
   public func publish(
     _ publications: [AMQPPublication], timeout: Duration = .seconds(10)
-  ) async -> [PublishOutcome] {
+  ) async -> [AMQPPublishOutcome] {
     await queue.publish(publications, deadline: .now + timeout)
   }
 
@@ -92,7 +92,7 @@ public final class AMQPPublisher: Sendable {
 
   /// Whether the broker takes no publishes at present (`connection.blocked`). RabbitMQ reports it only to connections that publish.
   public var isBlocked: Bool { queue.isBlocked }
-  /// Whether there is a connection that can publish.
+  /// Whether there is a connection. It stays true while only the channel is opened again, which is reported as `.lost`.
   public var isConnected: Bool { state.withLock { $0.connection != nil } }
   /// How often the connection was made again.
   public var reconnects: Int { state.withLock { max(0, $0.connects - 1) } }
@@ -101,7 +101,7 @@ public final class AMQPPublisher: Sendable {
 
   /// Looks at a queue, on a channel of its own: a queue that is missing does not disturb publishing.
   /// - Throws: code 404 if it does not exist; `isConnectionLost` if there is no connection now.
-  public func queueStatus(_ queue: String) async throws(AMQPError) -> QueueStatus {
+  public func queueStatus(_ queue: String) async throws(AMQPError) -> AMQPQueueStatus {
     try await connection("look at queue '\(queue)'").queueStatus(queue)
   }
 
@@ -127,7 +127,7 @@ public final class AMQPPublisher: Sendable {
   }
 
   /// Looks at the first messages of a queue and puts them back; see `AMQPConnection.peek(_:limit:byteMax:)`.
-  public func peek(_ queue: String, limit: Int, byteMax: Int = .max) async throws(AMQPError) -> [Delivery] {
+  public func peek(_ queue: String, limit: Int, byteMax: Int = .max) async throws(AMQPError) -> [AMQPDelivery] {
     try await connection("look into queue '\(queue)'").peek(queue, limit: limit, byteMax: byteMax)
   }
 
@@ -166,7 +166,7 @@ public final class AMQPPublisher: Sendable {
     logger.log(
       level: state.withLock { $0.notice.failed("\(error)") } ? .warning : .debug, "publishing is interrupted",
       metadata: ["error": "\(error)", "next attempt in": "\(delay)"])
-    queue.explainAbsence("\(error)")
+    queue.setDelayReason("\(error)")
     eventSink.yield(.lost(error))
     return (try? await Task.sleep(for: delay)) != nil
   }
@@ -193,6 +193,7 @@ public final class AMQPPublisher: Sendable {
     let (isFirst, isOver) = state.withLock { state in
       defer { state.connection = connection }
       let isFirst = state.connects == 0
+      // Not nil if only the channel was lost: that is no new connection.
       if state.connection == nil { state.connects += 1 }
       return (isFirst, state.notice.worked())
     }

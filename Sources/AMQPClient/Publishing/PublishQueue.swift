@@ -24,11 +24,11 @@ final class PublishQueue: Sendable {
     var bodyByteMax = Int.max
   }
 
-  let window: PublishWindow
+  let window: AMQPPublishWindow
   private let executor: ThreadExecutor
   private let state = Mutex(State())
 
-  init(window: PublishWindow, executor: ThreadExecutor) {
+  init(window: AMQPPublishWindow, executor: ThreadExecutor) {
     self.window = window
     self.executor = executor
   }
@@ -42,7 +42,7 @@ final class PublishQueue: Sendable {
   }
 
   /// Publishes one message and waits for its outcome, at most until the deadline.
-  func publish(_ publication: AMQPPublication, deadline: ContinuousClock.Instant) async -> PublishOutcome {
+  func publish(_ publication: AMQPPublication, deadline: ContinuousClock.Instant) async -> AMQPPublishOutcome {
     if let fault = fault(of: publication) { return .notSent(fault) }
     return await withCheckedContinuation { continuation in
       enqueue(
@@ -51,7 +51,7 @@ final class PublishQueue: Sendable {
   }
 
   /// Publishes several messages in their order and waits for all outcomes.
-  func publish(_ publications: [AMQPPublication], deadline: ContinuousClock.Instant) async -> [PublishOutcome] {
+  func publish(_ publications: [AMQPPublication], deadline: ContinuousClock.Instant) async -> [AMQPPublishOutcome] {
     guard !publications.isEmpty else { return [] }
     return await withCheckedContinuation { continuation in
       let batch = PublishBatch(count: publications.count, continuation: continuation)
@@ -133,8 +133,8 @@ final class PublishQueue: Sendable {
     }
   }
 
-  /// Says why there is no connection, for the outcome of messages that time out.
-  func explainAbsence(_ reason: String) {
+  /// Stores why there is no connection, for the outcome of messages that time out.
+  func setDelayReason(_ reason: String) {
     state.withLock { state in
       if state.wake == nil { state.delayReason = "there is no connection to the broker (\(reason))" }
     }

@@ -15,15 +15,15 @@ final class PublishRequest: Sendable {
   var byteCount: Int { publication.message.body.count }
 
   /// Gives the outcome to the waiting caller. Once: a request is taken out of its queue or ledger before.
-  func resume(_ outcome: PublishOutcome) { sink.resume(outcome) }
+  func resume(_ outcome: AMQPPublishOutcome) { sink.resume(outcome) }
 }
 
 /// Where an outcome goes.
 enum PublishSink: Sendable {
-  case single(CheckedContinuation<PublishOutcome, Never>)
+  case single(CheckedContinuation<AMQPPublishOutcome, Never>)
   case batch(PublishBatch, index: Int)
 
-  func resume(_ outcome: PublishOutcome) {
+  func resume(_ outcome: AMQPPublishOutcome) {
     switch self {
     case .single(let continuation): continuation.resume(returning: outcome)
     case .batch(let batch, let index): batch.set(outcome, at: index)
@@ -34,21 +34,21 @@ enum PublishSink: Sendable {
 /// Collects the outcomes of a batch and resumes its caller with the last of them.
 final class PublishBatch: Sendable {
   private struct State {
-    var outcomes: [PublishOutcome]
+    var outcomes: [AMQPPublishOutcome]
     var missing: Int
   }
 
   private let state: Mutex<State>
-  private let continuation: CheckedContinuation<[PublishOutcome], Never>
+  private let continuation: CheckedContinuation<[AMQPPublishOutcome], Never>
 
   /// - Parameter count: at least 1.
-  init(count: Int, continuation: CheckedContinuation<[PublishOutcome], Never>) {
+  init(count: Int, continuation: CheckedContinuation<[AMQPPublishOutcome], Never>) {
     state = Mutex(State(outcomes: Array(repeating: .notSent(""), count: count), missing: count))
     self.continuation = continuation
   }
 
-  func set(_ outcome: PublishOutcome, at index: Int) {
-    let complete = state.withLock { state -> [PublishOutcome]? in
+  func set(_ outcome: AMQPPublishOutcome, at index: Int) {
+    let complete = state.withLock { state -> [AMQPPublishOutcome]? in
       state.outcomes[index] = outcome
       state.missing -= 1
       return state.missing == 0 ? state.outcomes : nil

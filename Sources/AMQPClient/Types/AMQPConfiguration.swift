@@ -1,5 +1,5 @@
 internal import Certificates
-public import Resilience
+package import Resilience
 internal import Synchronization
 
 /// How to reach a broker, and how patient to be with it.
@@ -23,10 +23,12 @@ public struct AMQPConfiguration: Sendable {
   public var confirmTimeout: Duration = .seconds(10)
   /// How `amqps` endpoints are verified.
   public var tls = AMQPTLS()
-  /// The pauses between attempts to connect.
-  public var reconnect = Backoff(base: .milliseconds(200), max: .seconds(5))
+  /// The longest pause before the first further attempt to connect; it doubles with each one. Pauses are drawn evenly from zero to that.
+  public var reconnectDelay: Duration = .milliseconds(200)
+  /// The longest pause between attempts to connect.
+  public var reconnectDelayMax: Duration = .seconds(5)
   /// How much may be published and not yet confirmed.
-  public var publishWindow = PublishWindow()
+  public var publishWindow = AMQPPublishWindow()
 
   /// Creates a configuration with the defaults.
   public init(endpoints: [AMQPEndpoint], connectionName: String) {
@@ -57,14 +59,14 @@ public struct AMQPConfiguration: Sendable {
 ///
 /// The bound on bytes is what keeps a publisher's thread from blocking in the socket while the broker does not read (a
 /// memory alarm).
-public struct PublishWindow: Sendable, Hashable {
+public struct AMQPPublishWindow: Sendable, Hashable {
   /// At most this many messages.
   public var messageMax = 256
   /// At most this many bytes of bodies; a larger single body goes alone, when all before it is confirmed. While the broker does not
   /// read, that one may block the publisher's thread.
   public var byteMax = 1_048_576
-  /// A larger single body is refused with `.notSent`; RabbitMQ 3 takes 128 MiB unless `max_message_size` says otherwise, and
-  /// ends the channel where it is less.
+  /// A larger single body is refused with `.notSent`; RabbitMQ 3 takes 128 MiB unless `max_message_size` is lower, and then it
+  /// closes the channel.
   public var bodyByteMax = 134_217_728
   /// At most this many messages wait for the window or for a connection; one more is refused with `.notSent`.
   public var waitingMax = 10_000
@@ -107,5 +109,13 @@ extension Substring {
     var text = self.drop(while: \.isWhitespace)
     while text.last?.isWhitespace == true { text.removeLast() }
     return text
+  }
+}
+
+extension AMQPConfiguration {
+  /// Both delays in one value.
+  package var reconnect: Backoff {
+    get { Backoff(base: reconnectDelay, max: reconnectDelayMax) }
+    set { (reconnectDelay, reconnectDelayMax) = (newValue.base, newValue.max) }
   }
 }

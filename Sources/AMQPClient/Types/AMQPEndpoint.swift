@@ -57,7 +57,7 @@ extension AMQPEndpoint: CustomStringConvertible, CustomDebugStringConvertible, C
 extension AMQPEndpoint {
   /// Reads `amqp[s]://[user[:password]@]host[:port][/vhost]`, percent-encoded where needed.
   ///
-  /// User and password default to `guest`, the virtual host to `/` (also where the path is a single slash).
+  /// User and password default to `guest`, the virtual host to `/` (also if the path is a single slash).
   /// - Throws: an error of scope `configuration` that names the faulty part and never repeats the URL.
   public init(url: String) throws(AMQPError) {
     guard let schemeEnd = url.firstRange(of: "://"),

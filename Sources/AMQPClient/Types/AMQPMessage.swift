@@ -54,7 +54,7 @@ public struct AMQPPublication: Sendable, Hashable {
 }
 
 /// The outcome of a publish.
-public enum PublishOutcome: Sendable, Hashable {
+public enum AMQPPublishOutcome: Sendable, Hashable {
   /// The broker has taken responsibility: every queue that the message was routed to has it, on disk if it is
   /// persistent.
   case confirmed

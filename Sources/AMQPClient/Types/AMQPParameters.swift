@@ -67,7 +67,7 @@ public struct AMQPParameters: Sendable, Hashable {
     }
   }
 
-  /// The name is shown only where it cannot be a piece of a password that was cut by a raw '?'.
+  /// The name is shown only if it cannot be a piece of a password that was cut by a raw '?'.
   private static func unknown(_ name: String) -> AMQPError {
     let isName = !name.isEmpty && name.count <= 40 && name.allSatisfy { $0.isASCII && ($0.isLetter || $0 == "_") }
     return AMQPEndpoint.fault(

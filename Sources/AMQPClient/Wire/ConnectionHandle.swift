@@ -14,7 +14,7 @@ struct ConnectionHandle: ~Copyable {
   var contentType = LastString()
   var type = LastString()
 
-  /// - Throws: where there is no memory.
+  /// - Throws: if memory is exhausted.
   init() throws(AMQPError) {
     guard let state = amqp_new_connection() else { throw .lost("make a connection", "out of memory") }
     self.state = state
@@ -30,8 +30,8 @@ struct ConnectionHandle: ~Copyable {
   /// Whether frames are in memory, which poll(2) cannot see.
   var hasBufferedInput: Bool { amqp_frames_enqueued(state) != 0 || amqp_data_in_buffer(state) != 0 }
 
-  /// Has the kernel collect what is written into full packets (TCP_CORK), until it is told not to; then all of it
-  /// leaves at once.
+  /// Has the kernel collect what is written into full packets (TCP_CORK) until this is turned off; then all of it
+  /// is sent at once.
   ///
   /// A message is three writes. Ending it also sends a body whose last frame is full, which librabbitmq leaves behind
   /// (MSG_MORE).

@@ -50,11 +50,11 @@ enum Request {
   case openChannel
   case closeChannel
   case confirmChannelClosed
-  case declareExchange(Exchange)
-  case declareQueue(Queue)
-  case inspectExchange(Exchange)
+  case declareExchange(AMQPExchange)
+  case declareQueue(AMQPQueue)
+  case inspectExchange(AMQPExchange)
   case inspectQueue(String)
-  case bind(Binding)
+  case bind(AMQPBinding)
   case purge(String)
   case deleteQueue(String)
   case selectConfirms

@@ -1,13 +1,22 @@
+internal import HTTPKit
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 
 /// The parameters of `GET /api/reviews` and of the dashboard's list, checked, with every fault named.
 struct ListQuery: Sendable, Hashable {
   var filter = ReviewFilter()
+  /// Bounds of the creation.
+  var since: TimeBound?
+  var until: TimeBound?
   var limit = Self.limitDefault
   var cursor: ReviewCursor?
 
-  static let names = ["status", "owner", "repo", "limit", "cursor"]
+  /// What the reviews have to be found by.
+  var search: ReviewSearch?
+
+  static let filterNames = ["status", "owner", "repo", "errorCode", "since", "until", "search"]
+  static let names = filterNames + ["limit", "cursor"]
   static let limitDefault = 50
   static let limitMax = 1_000
   /// No owner and no repository has a longer name.
@@ -16,7 +25,17 @@ struct ListQuery: Sendable, Hashable {
   /// Every review, from the newest on.
   static let all = ListQuery()
 
+  static let expectedBound = "expected an RFC 3339 time or a span before now, as in 2026-11-28T08:00:00Z or 2h"
+
   private init() {}
+
+  /// What it asks for, by the database's clock.
+  func filter(now: Timestamp) -> ReviewFilter {
+    var filter = filter
+    filter.since = since?.instant(now: now)
+    filter.until = until?.instant(now: now)
+    return filter
+  }
 
   /// - Throws: `HTTPFault` 400.
   init(_ values: [String: String]) throws(HTTPFault) {
@@ -34,6 +53,21 @@ struct ListQuery: Sendable, Hashable {
     if let text = values["repo"] {
       filter.repository = text
       if text.utf8.count > Self.textByteCountMax { faults.append("repo: longer than \(Self.textByteCountMax) bytes") }
+    }
+    if let text = values["errorCode"] {
+      filter.errorCode = text
+      if text.utf8.count > Self.textByteCountMax {
+        faults.append("errorCode: longer than \(Self.textByteCountMax) bytes")
+      }
+    }
+    since = values["since"].flatMap { TimeBound($0) }
+    until = values["until"].flatMap { TimeBound($0) }
+    for (name, bound) in [("since", since), ("until", until)] where bound == nil && values[name] != nil {
+      faults.append("\(name): \(Self.expectedBound)")
+    }
+    if let text = values["search"] {
+      search = ReviewSearch(text)
+      if search == nil { faults.append("search: expected 1 to \(ReviewSearch.byteCountMax) bytes of text") }
     }
     if let text = values["limit"] {
       limit = Int(text) ?? 0

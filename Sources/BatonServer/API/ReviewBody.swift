@@ -16,7 +16,8 @@ package struct ReviewBody: Sendable, Encodable, Equatable {
   /// The fields that a row may lack, which a derived encoding would leave out.
   private static let optionalFields: [(name: String, isMissing: @Sendable (Review) -> Bool)] = [
     ("userId", { $0.userId == nil }), ("platformIntegrationId", { $0.platformIntegrationId == nil }),
-    ("platformProjectId", { $0.platformProjectId == nil }), ("statusReason", { $0.statusReason == nil }),
+    ("platformProjectId", { $0.platformProjectId == nil }),
+    ("platformRepositoryId", { $0.platformRepositoryId == nil }), ("statusReason", { $0.statusReason == nil }),
     ("claimedAt", { $0.claimedAt == nil }), ("publishedAt", { $0.publishedAt == nil }),
     ("leaseOwner", { $0.leaseOwner == nil }), ("leaseExpiresAt", { $0.leaseExpiresAt == nil }),
     ("preparedAt", { $0.preparedAt == nil }), ("dispatchedAt", { $0.dispatchedAt == nil }),

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import HTTPKit
 internal import HTTPTypes
 internal import Hummingbird
 internal import Primitives
@@ -41,23 +42,25 @@ struct ReviewRoutes: Sendable {
 
   @Sendable private func list(_ call: Call) async throws -> Response {
     let query = try ListQuery(call.query(knowing: ListQuery.names))
-    let (reviews, next) = try await store.list(query.filter, limit: query.limit, after: query.cursor)
+    let filter = query.filter(now: try await store.now())
+    let (reviews, next) = try await store.page(
+      filter, search: query.search, limit: query.limit, after: query.cursor)
     return .json(.ok, Page(reviews: reviews.map { ReviewBody($0) }, nextCursor: next?.description))
   }
 
   @Sendable private func show(_ call: Call) async throws -> Response {
-    let id = try call.reviewID()
+    let id = try await call.reviewID(store)
     guard let review = try await store.review(id) else { throw HTTPFault.unknownReview }
     return .json(.ok, ReviewBody(review, transitions: try await store.transitions(of: id)))
   }
 
   @Sendable private func cancel(_ call: Call) async throws -> Response {
-    let id = try call.reviewID()
+    let id = try await call.reviewID(store)
     return try answer(id, try await store.cancel(id, actor: call.caller?.actor), verb: "cancelled")
   }
 
   @Sendable private func retry(_ call: Call) async throws -> Response {
-    let id = try call.reviewID()
+    let id = try await call.reviewID(store)
     return try answer(id, try await store.retry(id, actor: call.caller?.actor), verb: "retried")
   }
 

@@ -1,3 +1,4 @@
+internal import Primitives
 package import ReviewStore
 internal import Reviews
 
@@ -43,7 +44,12 @@ package struct StatsBody: Sendable, Codable, Equatable {
   /// Since the claim of the oldest queued review that was not dispatched; nil if there is none.
   package var oldestQueuedSeconds: Double?
 
-  package init(store: StoreStats, queue: QueueFigures?) {
+  /// For how long nothing was dispatched while reviews are due; nil while all is well.
+  package var stalledSeconds: Double?
+  /// What holds reviews back, the worst first.
+  package var problems: [HealthFinding]
+
+  package init(store: StoreStats, queue: QueueFigures?, health: SystemHealth? = nil) {
     self.queue = queue.map {
       Queue(
         name: $0.name, ready: $0.ready, unacknowledged: store.unacknowledged, consumers: $0.consumers, dead: $0.dead)
@@ -53,6 +59,8 @@ package struct StatsBody: Sendable, Codable, Equatable {
     held = store.held
     oldestPendingSeconds = store.oldestPending.map { $0 / .seconds(1) }
     oldestQueuedSeconds = store.oldestQueued.map { $0 / .seconds(1) }
+    stalledSeconds = health?.stalledFor.map { $0 / .seconds(1) }
+    problems = health?.findings ?? []
   }
 
   /// Writes `null` for what is not there, so that every key is always present.
@@ -63,5 +71,7 @@ package struct StatsBody: Sendable, Codable, Equatable {
     try container.encode(held, forKey: .held)
     try container.encode(oldestPendingSeconds, forKey: .oldestPendingSeconds)
     try container.encode(oldestQueuedSeconds, forKey: .oldestQueuedSeconds)
+    try container.encode(stalledSeconds, forKey: .stalledSeconds)
+    try container.encode(problems, forKey: .problems)
   }
 }

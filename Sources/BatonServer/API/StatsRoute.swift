@@ -1,3 +1,4 @@
+internal import HTTPKit
 internal import HTTPTypes
 internal import Hummingbird
 internal import Resilience
@@ -5,7 +6,7 @@ internal import Telemetry
 
 /// The load at a glance, for people and scripts.
 struct StatsRoute: Sendable {
-  /// The counts of ended reviews read the whole history: once a second for all who ask.
+  /// Once a second for all who ask.
   private let stats: Remembered<StatsBody>
 
   init(figures: LoadFigures) { stats = Remembered { try await figures.stats() } }

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import HTTPKit
 internal import HTTPTypes
 internal import Primitives
 internal import Reviews
@@ -15,7 +16,7 @@ struct CallbackAuthority: Sendable {
   let secrets: SecretList?
   let keys: [AuthKey]
 
-  /// - Throws: `HTTPFault`: 503 where nothing is configured to compare with, 401 where nothing sent is right.
+  /// - Throws: `HTTPFault`: 503 if nothing is configured to compare with, 401 if nothing sent is right.
   func grant(headers: HTTPFields, now: Date) throws(HTTPFault) -> Grant {
     guard secrets != nil || !keys.isEmpty else {
       throw HTTPFault(
@@ -23,7 +24,7 @@ struct CallbackAuthority: Sendable {
         "callbacks are off: set BATON_CALLBACK_SECRET, or BATON_ENCRYPTION_KEY for tokens of single runs")
     }
     if let secrets, let sent = headers[.internalSecret], ConstantTime.matches(sent, secrets) { return .everything }
-    if let token = AccessRule.bearer(headers), let (id, attempt) = AuthToken.verify(token, keys: keys, now: now) {
+    if let token = Bearer.token(headers), let (id, attempt) = AuthToken.verify(token, keys: keys, now: now) {
       return .run(id, attempt: attempt)
     }
     throw .unauthorized("expected \(StatusCallback.secretHeader), or the run's token in the header Authorization")

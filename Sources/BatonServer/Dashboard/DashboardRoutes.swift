@@ -1,9 +1,11 @@
 internal import FoundationEssentials
+internal import HTTPKit
 internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
 internal import NIOCore
 internal import Primitives
+internal import Resilience
 internal import ReviewStore
 internal import Reviews
 internal import Telemetry
@@ -22,7 +24,7 @@ struct DashboardRoutes: Sendable {
   /// A form has a token, or an owner's name, and a path.
   private static let formByteCountMax = 64 * 1_024
 
-  /// - Parameter worker: whose timeout bounds how long a review's page waits for it; nil where none is set.
+  /// - Parameter worker: whose timeout bounds how long a review's page waits for it; nil if none is set.
   init(
     store: ReviewStore, figures: LoadFigures, deadLetters: @escaping PeekDeadLetters, worker: WorkerClient?,
     access: AccessRule, link: LoginLink?, policy: WatchPolicy, logger: Logger
@@ -47,8 +49,12 @@ struct DashboardRoutes: Sendable {
   var routes: [Route] {
     [
       page(.dashboard, front), page(.reviewList, list), page(.reviewPage, show), page(.deadLetters, letters),
+      page(.deliveriesPage, deliveries),
       Route(.get, .live, access: .open, handle: live),
-      action(.cancelPage, cancel), action(.retryPage, retry), action(.pauseOwner, pause), action(.resumeOwner, resume),
+      action(.cancelPage, cancel), action(.retryPage, retry),
+      action(.cancelListed) { try await operate(.cancel, $1, $2) },
+      action(.retryListed) { try await operate(.retry, $1, $2) },
+      action(.pauseOwner, pause), action(.resumeOwner, resume),
       Route(.post, .login, access: .open, fault: FaultPage.response, handle: signIn),
       Route(.get, .login, access: .open, fault: FaultPage.response) { [gate] _ in
         LoginPage.response(byLink: gate.hasLink)
@@ -61,7 +67,7 @@ struct DashboardRoutes: Sendable {
   // MARK: Who may
 
   private func page(
-    _ path: BatonMetrics.HTTPRoute, _ handle: @escaping @Sendable (Call, Visitor) async throws -> Response
+    _ path: RoutePath, _ handle: @escaping @Sendable (Call, Visitor) async throws -> Response
   ) -> Route {
     Route(.get, path, access: .open, fault: FaultPage.response) { call in
       switch try await admit(call) {
@@ -85,7 +91,7 @@ struct DashboardRoutes: Sendable {
 
   /// A button: the handler gets the button's subject and who pressed it, and gives what was done, in a few words.
   private func action(
-    _ path: BatonMetrics.HTTPRoute,
+    _ path: RoutePath,
     _ handle: @escaping @Sendable (Call, _ subject: String, _ actor: String) async throws -> String
   ) -> Route {
     Route(.post, path, access: .open, fault: FaultPage.response) { call in
@@ -172,7 +178,7 @@ struct DashboardRoutes: Sendable {
     """
 
   @Sendable private func list(_ call: Call, _ visitor: Visitor) async throws -> Response {
-    let query = try ListQuery(call.query(knowing: ["status", "owner", "repo", "cursor"]))
+    let query = try ListQuery(call.query(knowing: ListQuery.filterNames + ["cursor"]))
     let page = try await reader.list(query)
     // Older pages stand still, so that they can be read.
     let live = query.cursor == nil ? "/live?list=yes&\(ListPage.parameters(query))" : ""
@@ -182,8 +188,21 @@ struct DashboardRoutes: Sendable {
     ).response()
   }
 
+  @Sendable private func deliveries(_ call: Call, _ visitor: Visitor) async throws -> Response {
+    // A form sends its empty fields too.
+    let values = try call.query(knowing: DeliveryQuery.names).filter { !$0.value.isEmpty }
+    let query = try DeliveryQuery(values)
+    let (deliveries, next) = try await store.deliveries(
+      query.filter, limit: DeliveryPageView.limit, after: query.cursor)
+    let page = DeliveryPageView(query: query, deliveries: deliveries, next: next)
+    return Page(
+      title: "Deliveries · Baton", place: .deliveries, path: DeliveryPageView.path(query), now: try await store.now(),
+      body: page.body, visitor: visitor
+    ).response()
+  }
+
   @Sendable private func show(_ call: Call, _ visitor: Visitor) async throws -> Response {
-    let id = try call.reviewID()
+    let id = try await call.reviewID(store)
     guard let detail = try await reader.reviews.read(id) else { throw HTTPFault.unknownReview }
     let page = ReviewPage(detail: detail)
     return Page(
@@ -213,7 +232,7 @@ struct DashboardRoutes: Sendable {
   }
 
   private func topic(_ call: Call) throws -> Topic {
-    var values = try call.query(knowing: ["review", "list", "status", "owner", "repo"])
+    var values = try call.query(knowing: ["review", "list"] + ListQuery.filterNames)
     if let text = values["review"] {
       guard let id = UUID(uuidString: text) else { throw HTTPFault.unknownReview }
       return .review(id)
@@ -228,11 +247,31 @@ struct DashboardRoutes: Sendable {
   // MARK: Buttons
 
   @Sendable private func cancel(_ call: Call, _ subject: String, _ actor: String) async throws -> String {
-    try done(try await store.cancel(try call.reviewID(), actor: actor), "cancelled")
+    try done(try await store.cancel(try await call.reviewID(store), actor: actor), "cancelled")
   }
 
   @Sendable private func retry(_ call: Call, _ subject: String, _ actor: String) async throws -> String {
-    try done(try await store.retry(try call.reviewID(), actor: actor), "retried")
+    try done(try await store.retry(try await call.reviewID(store), actor: actor), "retried")
+  }
+
+  /// What a list shows, on this page and on its other pages.
+  /// - Parameter subject: the list's filter, as its address has it.
+  private func operate(_ operation: ReviewOperation, _ subject: String, _ actor: String) async throws -> String {
+    let parameters = QueryText(subject, knowing: ListQuery.filterNames)
+    guard parameters.faults.isEmpty else { throw HTTPFault.malformed("faulty form", faults: parameters.faults) }
+    let query = try ListQuery(parameters.values)
+    guard let status = query.filter.status, operation.statuses.contains(status), query.search == nil else {
+      throw HTTPFault(
+        .unprocessableContent, "a list of one status can be changed as a whole, and not what a search finds")
+    }
+    let matching = try await store.matching(query.filter(now: try await store.now()), statuses: [status])
+    var count = 0
+    for review in matching.prefix(OperationRoutes.countMax) {
+      if case .done = try await store.operate(operation, review.id, actor: actor) { count += 1 }
+    }
+    let left = matching.count - OperationRoutes.countMax
+    return "\(Reading.count(count, "review")) \(operation == .retry ? "retried" : "cancelled")"
+      + (left > 0 ? ", \(Reading.grouped(left)) are left: press the button again." : ".")
   }
 
   private func done(_ answer: OperationAnswer, _ verb: String) throws -> String {

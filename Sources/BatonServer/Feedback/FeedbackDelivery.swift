@@ -8,7 +8,7 @@ package import Reviews
 internal import ServiceLifecycle
 internal import Telemetry
 
-/// Tells pull requests how their reviews stand, out of the outbox that the database writes with every transition.
+/// Sends the state of reviews to their pull requests, from the outbox that the database writes with every transition.
 ///
 /// Part of `serve`, which always runs (a reaper may come from cron, a minute late), is no part of a review's way, and receives the
 /// webhooks that most reviews come from. Any number may run. Nothing waits for it, and no review fails because of it.
@@ -61,7 +61,7 @@ package struct FeedbackDelivery: Service {
           try await deliver(entry)
         } catch {
           logger.warning(
-            "what came of feedback could not be written down; it is sent again in a minute",
+            "the outcome of feedback could not be recorded; the feedback is sent again in a minute",
             metadata: entry.metadata(["error": "\(error)"]))
         }
         return .answered
@@ -78,7 +78,7 @@ package struct FeedbackDelivery: Service {
     let answer = await TraceContext.$current.withValue(entry.trace, operation: { await send(entry.feedback) })
     if Task.isCancelled, case .later = answer { return }
     switch answer {
-    case .told(let checkRunID):
+    case .delivered(let checkRunID):
       circuit.succeeded()
       try await store.feedbackTold(entry, checkRunID: checkRunID)
       logger.debug("feedback sent", metadata: entry.metadata([:]))
@@ -106,7 +106,7 @@ package struct FeedbackDelivery: Service {
     try await store.feedbackFailed(entry, error: message, retryAfter: isGivenUp ? nil : delay)
     guard isGivenUp || entry.feedback.tries == 1 else { return }
     logger.warning(
-      isGivenUp ? "feedback is given up" : "feedback could not be told; trying again later",
+      isGivenUp ? "feedback is given up" : "feedback could not be delivered; trying again later",
       metadata: entry.metadata(["error": "\(message)"]))
   }
 }

@@ -5,7 +5,7 @@ internal import Synchronization
 /// they get no more than this together.
 ///
 /// A body's room is taken before its first byte is read, all of it, so that no two half-read bodies wait for each other; the socket
-/// holds back its sender meanwhile. It is given back when the request is answered. A sender that is slow has its room only for as long
+/// holds back its sender until then. It is given back when the request is answered. A sender that is slow has its room only for as long
 /// as its body may take (``Call/body(upTo:within:)``).
 ///
 /// One address has at most half of it, so that a sender who announces bodies and does not send them leaves room for others.
@@ -33,7 +33,7 @@ final class BodyMemoryBudget: Sendable {
 
   /// Runs the body with room for so many bytes.
   /// - Parameter peer: the sender; nil for one that is known already.
-  /// - Throws: `HTTPFault` 503 where there is none in time.
+  /// - Throws: `HTTPFault` 503 if there is none in time.
   func hold<Result>(
     _ byteCount: Int, for peer: PeerAddress? = nil, _ body: () async throws -> Result
   ) async throws -> Result {

@@ -1,21 +1,21 @@
 internal import HTTPKit
 internal import HTTPTypes
+internal import Hummingbird
 internal import Logging
 internal import NIOCore
 internal import Synchronization
-internal import Telemetry
 
 /// Counts the requests that were refused for what they showed of themselves, by where they came from: so that guessing is seen in the log,
 /// and slowed.
 ///
 /// The log has one warning for an address and minute, and what was refused after it with the next one, or when the minute is over. After ten
 /// refusals within a minute an address has its log-ins refused without a look at them, until the minute is over. Bearer tokens are looked at
-/// all the same: applications behind one proxy have one address with those who guess, and nobody guesses sixteen bytes.
+/// anyway: applications behind one proxy share an address with those who guess, and sixteen bytes cannot be guessed.
 final class Refusals: Sendable {
   enum Kind: String, Sendable { case login = "log-in", bearer = "bearer token", webhook, callback }
 
   /// Where a request comes from. Behind a trusted proxy (`BATON_TRUSTED_PROXIES`) that is the client that the proxy names. If no proxy is
-  /// set, any sender can name any client: then both count, the peer with more patience.
+  /// set, any sender can name any client: then both count, the peer with a higher limit.
   struct Source: Hashable, Sendable {
     let peer: String
     /// The last address of `X-Forwarded-For`, which the nearest proxy has written.
@@ -56,6 +56,7 @@ final class Refusals: Sendable {
     var isLater = false
   }
 
+  private let proxies: TrustedProxies
   private let logger: Logger
   private let entries = Mutex<[Key: Entry]>([:])
 
@@ -67,7 +68,11 @@ final class Refusals: Sendable {
   /// Addresses that are remembered.
   static let sourceCountMax = 1_024
 
-  init(logger: Logger) { self.logger = logger }
+  /// - Parameter proxies: `BATON_TRUSTED_PROXIES`.
+  init(proxies: TrustedProxies = TrustedProxies(), logger: Logger) {
+    self.proxies = proxies
+    self.logger = logger
+  }
 
   private static func keys(of source: Source) -> [Key] {
     guard source.forwarded != nil else { return [Key(peer: source.peer, forwarded: nil, isDirect: true)] }
@@ -92,7 +97,7 @@ final class Refusals: Sendable {
     }
   }
 
-  /// Counts a refusal, and logs it where it is the first of its minute.
+  /// Counts a refusal, and logs it if it is the first of its minute.
   func note(_ kind: Kind, from source: Source, now: ContinuousClock.Instant = .now) {
     let reports = entries.withLock { entries in
       var reports = Self.takeOld(&entries, now: now)
@@ -141,9 +146,38 @@ final class Refusals: Sendable {
   }
 }
 
+extension Refusals: RequestWatch {
+  /// A log-in brings a token in its body, or in its address.
+  func willHandle(_ call: Call, on path: RoutePath) throws(HTTPFault) {
+    guard path == .login, call.request.method == .post || call.request.uri.query != nil else { return }
+    if let wait = wait(of: source(of: call)) { throw .tooMany(seconds: wait) }
+  }
+
+  private func source(of call: Call) -> Source {
+    Source(peer: call.peer, headers: call.request.headers, proxies: proxies)
+  }
+
+  func didAnswer(_ call: Call, on path: RoutePath, status: HTTPResponse.Status) -> HTTPFault? {
+    guard let kind = Kind(refusing: path, call.request.headers, status: status) else { return nil }
+    let source = source(of: call)
+    let wait = kind == .bearer ? wait(of: source) : nil
+    note(kind, from: source)
+    return wait.map { .tooMany(seconds: $0) }
+  }
+}
+
+extension HTTPFault {
+  /// Too many wrong tokens from where this request comes from.
+  static func tooMany(seconds: Int) -> HTTPFault {
+    HTTPFault(
+      .tooManyRequests, "too many refused log-ins from this address: try again in \(seconds) s",
+      headers: [.retryAfter: String(seconds)])
+  }
+}
+
 extension Refusals.Kind {
   /// What was refused, where the answer says that its sender is not known; nil for an answer that says something else.
-  init?(refusing path: BatonMetrics.HTTPRoute, _ headers: HTTPFields, status: HTTPResponse.Status) {
+  init?(refusing path: RoutePath, _ headers: HTTPFields, status: HTTPResponse.Status) {
     guard status == .unauthorized else { return nil }
     switch path {
     case .githubWebhook, .gitlabWebhook: self = .webhook

@@ -1,3 +1,4 @@
+internal import HTTPKit
 internal import HTTPTypes
 internal import NIOCore
 package import Primitives

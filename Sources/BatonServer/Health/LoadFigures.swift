@@ -1,4 +1,5 @@
 internal import PostgresClient
+internal import Resilience
 package import ReviewStore
 internal import Reviews
 package import Telemetry
@@ -27,20 +28,37 @@ package struct LoadFigures: Sendable {
     self.queueStats = queueStats
   }
 
-  /// All figures of now; the counts of ended reviews read the whole history.
+  /// All figures of now, and what holds reviews back.
   /// - Throws: `PostgresError`.
   package func stats() async throws -> StatsBody {
     async let queue = queueStats()
     let stored = try await store.stats(holderTimeout: holderTimeout)
-    return StatsBody(store: stored, queue: await queue)
+    let health = try await health(stored)
+    return StatsBody(store: stored, queue: await queue, health: health)
   }
 
-  /// What the live rows say, and the broker if it answers: the cost does not follow the history.
+  /// Processes that are read; fewer are shown.
+  private static let holderCountMax = 1_000
+
+  /// How the system is.
+  /// - Parameter stats: of now; nil reads them.
   /// - Throws: `PostgresError`.
-  func live() async throws -> (store: StoreStats, queue: QueueFigures?) {
-    async let queue = queue()
-    let stored = try await store.liveStats(holderTimeout: holderTimeout)
-    return (stored, await queue)
+  package func health(_ stats: StoreStats? = nil) async throws -> SystemHealth {
+    async let holders = store.holders(holderTimeout: holderTimeout, limit: Self.holderCountMax)
+    async let capacity = store.capacityStats(ownerLimit: ownerLimit)
+    async let now = store.now()
+    let live: StoreStats
+    if let stats { live = stats } else { live = try await store.liveStats(holderTimeout: holderTimeout) }
+    return SystemHealth(now: try await now, holders: try await holders, stats: live, capacity: try await capacity)
+  }
+
+  /// Adds what holds reviews back to `/readyz`. It informs only: a process that is taken out for what is outside of it helps no one.
+  package func inform(_ readiness: Readiness) {
+    readiness.register("dispatch", isRequired: false) {
+      // Without Postgres nothing is known, which a check of its own says.
+      guard let worst = try? await self.health().findings.first, worst.grade == .bad else { return nil }
+      return worst.reason.map { "\(worst.title): \($0)" } ?? worst.title
+    }
   }
 
   /// What the broker says; nil if it does not answer.
@@ -49,12 +67,15 @@ package struct LoadFigures: Sendable {
   /// Sets the gauges; what cannot be asked now is not shown until it can. For `PrometheusRegistry.onCollect`.
   package func measure(into metrics: BatonMetrics) async {
     async let queue = queue()
-    async let stored = within(Self.scrapeTimeout) { try? await store.liveStats(holderTimeout: holderTimeout) }
-    async let capacity = within(Self.scrapeTimeout) { try? await store.capacityStats(ownerLimit: ownerLimit) }
+    async let known = within(Self.scrapeTimeout) { try? await self.health() }
+    async let backlog = within(Self.scrapeTimeout) { try? await store.backlog() }
     async let counts = within(Self.scrapeTimeout) { try? await store.counts() }
     set(metrics, queue: await queue)
-    set(metrics, stored: await stored)
-    set(metrics, capacity: await capacity)
+    let health = await known
+    set(metrics, stored: health?.stats)
+    set(metrics, capacity: health?.capacity)
+    set(metrics, health: health)
+    set(metrics, backlog: await backlog)
     if let counts = await counts { set(metrics, counts: counts) }
   }
 
@@ -107,6 +128,30 @@ extension LoadFigures {
 }
 
 extension LoadFigures {
+  private func set(_ metrics: BatonMetrics, health: SystemHealth?) {
+    guard let health else {
+      metrics.dispatchStalledSeconds.unset()
+      for cause in BatonMetrics.FaultCause.allCases { metrics.processFaults(cause).unset() }
+      return
+    }
+    metrics.dispatchStalledSeconds.set(seconds: health.stalledFor ?? .zero)
+    let counts = Dictionary(
+      health.holders.flatMap { holder in Set(holder.health.faults.map(\.cause.rawValue)).map { ($0, 1) } },
+      uniquingKeysWith: +)
+    for cause in BatonMetrics.FaultCause.allCases { metrics.processFaults(cause).set(counts[cause.rawValue] ?? 0) }
+  }
+
+  private func set(_ metrics: BatonMetrics, backlog: Backlog?) {
+    for (gauge, count) in [
+      (metrics.cancelsUndelivered, backlog?.cancels), (metrics.webhooksUnprocessed, backlog?.webhooks),
+      (metrics.feedbackUndelivered, backlog?.feedback), (metrics.feedbackGivenUp, backlog?.feedbackGivenUp),
+    ] {
+      if let count { gauge.set(count) } else { gauge.unset() }
+    }
+  }
+}
+
+extension LoadFigures {
   /// What cannot be read stays as it was last seen: a count only grows.
   private func set(_ metrics: BatonMetrics, counts: ReviewCounts) {
     metrics.reviewsCompleted.set(counts.completed)
@@ -119,24 +164,11 @@ extension LoadFigures {
       metrics.reviewsReaped(reason).set(counts.reaped[reason.rawValue] ?? 0)
     }
     metrics.cancelsGivenUp.set(counts.cancelsGivenUp)
+    for finding in BatonMetrics.CatchUpFinding.allCases {
+      metrics.caughtUp(finding).set(counts.caughtUp[finding.rawValue] ?? 0)
+    }
     for result in BatonMetrics.ReconcileResult.allCases {
       metrics.reviewsReconciled(result).set(counts.reconciled[result.rawValue] ?? 0)
     }
-  }
-}
-
-/// The body's value, or nil if it has none in time; the body is cancelled then, and has to react to that.
-func within<Value: Sendable>(
-  _ timeout: Duration, _ body: @escaping @Sendable () async -> Value?
-) async -> Value? {
-  await withTaskGroup(of: Value?.self) { group in
-    group.addTask(operation: body)
-    group.addTask {
-      try? await Task.sleep(for: timeout)
-      return nil
-    }
-    let first = await group.next() ?? nil
-    group.cancelAll()
-    return first
   }
 }

@@ -1,51 +1,69 @@
 internal import FoundationEssentials
+internal import HTTPKit
 internal import Primitives
 internal import ReviewStore
 internal import Reviews
 
-/// A webhook of GitHub, as far as it is read.
-struct GitHubPayload: Decodable, Sendable {
-  struct Installation: Decodable, Sendable {
+/// A webhook of GitHub, as far as it is read: no more of it is stored.
+struct GitHubPayload: WebhookPayload {
+  struct Installation: Codable, Sendable {
     var id: JSONValue?
   }
 
-  struct Repository: Decodable, Sendable {
+  struct Repository: Codable, Sendable {
     var id: JSONValue?
     var full_name: JSONValue?
   }
 
-  struct User: Decodable, Sendable {
+  struct User: Codable, Sendable {
     var login: JSONValue?
+    var type: JSONValue?
   }
 
-  struct Branch: Decodable, Sendable {
+  struct Branch: Codable, Sendable {
     var ref: JSONValue?
     var sha: JSONValue?
-    /// null where the fork has been deleted.
+    /// null if the fork has been deleted.
     var repo: Part<Repository>?
   }
 
-  struct PullRequest: Decodable, Sendable {
+  struct PullRequest: Codable, Sendable {
     var number: JSONValue?
     var html_url: JSONValue?
     var title: JSONValue?
+    var state: JSONValue?
     var draft: JSONValue?
     var user: Part<User>?
     var base: Part<Branch>?
     var head: Part<Branch>?
     var updated_at: JSONValue?
+    var labels: Part<[Label]>?
+  }
+
+  /// What an edit has changed.
+  struct Changes: Codable, Sendable {
+    var base: JSONValue?
   }
 
   var action: JSONValue?
   var before: JSONValue?
+  var changes: Part<Changes>?
   var installation: Part<Installation>?
   var repository: Part<Repository>?
   var pull_request: Part<PullRequest>?
+  var check_run: Part<Check>?
+  var check_suite: Part<Check>?
+  var merge_group: Part<MergeGroup>?
+  var issue: Part<Issue>?
+  var comment: Part<Comment>?
+  var label: Part<Label>?
+  var sender: Part<User>?
+  var repositories_removed: Part<[Repository]>?
 
   /// - Throws: `HTTPFault` 400.
   init(json: Data) throws(HTTPFault) {
     do {
-      self = try JSONCoding.decode(GitHubPayload.self, from: json)
+      self = try JSONCoding.decode(GitHubPayload.self, from: json, repairingText: true)
     } catch {
       throw .malformed(
         "expected a JSON object: give the webhook the content type application/json", faults: ["not a JSON object"])
@@ -57,17 +75,24 @@ struct GitHubPayload: Decodable, Sendable {
   }
 
   /// - Parameter name: `X-GitHub-Event`.
-  func event(_ name: String, owner: Owner, integrationID: UUID) throws(HTTPFault) -> WebhookEvent {
-    guard name == "pull_request" else { return .ignored("nothing is done for the event \(name)") }
-    switch action?.string {
-    case "opened", "synchronize", "reopened", "ready_for_review":
-      return try fields.push(
-        owner: owner, platform: .github, integrationID: integrationID, repositoryID: repository?.fields?.id?.idText,
-        isDraft: pull_request?.fields?.draft?.bool ?? false)
-    case "closed":
-      let (key, updatedAt) = try fields.key(owner: owner, platform: .github)
-      return .closed(key, updatedAt: updatedAt)
-    case let other: return .ignored("nothing is done for pull_request \(other?.prefix(40) ?? "without an action")")
+  func event(_ name: String, in context: WebhookContext) throws(HTTPFault) -> WebhookEvent {
+    if isOther(name, context.policy) { return .other }
+    switch (name, action?.string) {
+    case ("repository", "renamed"), ("repository", "transferred"):
+      return context.named(repository?.fields?.id, repository?.fields?.full_name)
+    case ("pull_request", "opened"), ("pull_request", "synchronize"), ("pull_request", "reopened"),
+      ("pull_request", "ready_for_review"):
+      return try fields.push(in: context)
+    case ("pull_request", "edited") where changes?.fields?.base != nil:
+      var fields = fields
+      fields.cause = .base
+      return try fields.push(in: context)
+    case ("pull_request", "converted_to_draft"):
+      return fields.withheld("the pull request is a draft since converted_to_draft", in: context)
+    case ("pull_request", "closed"): return .closed(try fields.place(in: context))
+    case ("pull_request", let action):
+      return .ignored("nothing is done for pull_request \(action?.prefix(40) ?? "without an action")")
+    default: return .ignored("nothing is done for the event \(name)")
     }
   }
 
@@ -80,23 +105,30 @@ struct GitHubPayload: Decodable, Sendable {
   private var fields: PullRequestFields {
     let pull = pull_request?.fields
     let head = pull?.head?.fields
-    var fields = PullRequestFields(names: Self.names, updatedAt: ("pull_request.updated_at", pull?.updated_at))
+    var fields = PullRequestFields(names: Self.names, updatedAt: pull?.updated_at)
+    fields.repositoryID = repository?.fields?.id
+    fields.isDraft = pull?.draft?.bool ?? false
+    fields.isOpen = pull?.state?.string != "closed"
     fields.values["repoFullName"] = repository?.fields?.full_name
     fields.values["prNumber"] = pull?.number
     fields.values["prUrl"] = pull?.html_url
     fields.values["prTitle"] = pull?.title
     // The account may have been deleted, which GitHub shows as its user "ghost".
-    fields.values["prAuthor"] = pull?.user == nil ? .string("ghost") : pull?.user?.fields?.login
+    fields.values["prAuthor"] = pull?.user?.fields == nil ? .string("ghost") : pull?.user?.fields?.login
     fields.values["baseRef"] = pull?.base?.fields?.ref
     fields.values["headRef"] = head?.ref
     fields.values["headSha"] = head?.sha
     fields.previousSha = action?.string == "synchronize" ? before?.string : nil
     // A branch of a fork is not in the repository itself; there GitHub shows it under this name.
-    if head?.ref != nil, head?.repo?.fields?.full_name != repository?.fields?.full_name,
-      case .integer(let number)? = pull?.number
-    {
+    if head?.ref != nil, isFork(head?.repo?.fields), case .integer(let number)? = pull?.number {
       fields.values["headRef"] = .string("refs/pull/\(number)/head")
     }
     return fields
+  }
+
+  private func isFork(_ head: Repository?) -> Bool {
+    guard let head, head.full_name == repository?.fields?.full_name else { return true }
+    // A fork may have taken the name that its origin had.
+    return head.id != nil && repository?.fields?.id != nil && head.id != repository?.fields?.id
   }
 }

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import HTTPKit
 package import Logging
 internal import Primitives
 internal import Resilience
@@ -15,6 +16,7 @@ internal import Telemetry
 package struct WebhookIntake: Service {
   private let store: ReviewStore
   private let interval: Duration
+  let policy: WebhookPolicy
   private let processing: Batcher<(platform: Platform, id: String), DeliveryOutcome>
   private let logger: Logger
 
@@ -32,9 +34,14 @@ package struct WebhookIntake: Service {
   /// Between looks for deliveries that may be deleted.
   private static let pruneInterval: Duration = .seconds(600)
 
-  /// - Parameter interval: between looks for deliveries that were left behind.
-  package init(store: ReviewStore, interval: Duration = .seconds(2), logger: Logger) {
+  /// - Parameters:
+  ///   - policy: what the settings say about webhooks.
+  ///   - interval: between looks for deliveries that were left behind.
+  package init(
+    store: ReviewStore, policy: WebhookPolicy = WebhookPolicy(), interval: Duration = .seconds(2), logger: Logger
+  ) {
     self.store = store
+    self.policy = policy
     self.interval = interval
     self.logger = logger
     processing = Batcher(maxBatch: 1, lanes: Self.lanes) { deliveries in
@@ -42,7 +49,7 @@ package struct WebhookIntake: Service {
       for (platform, id) in deliveries {
         do {
           results.append(
-            .success(try await store.process(platform, id, patience: Self.patience) { try $0.verdict() }))
+            .success(try await store.process(platform, id, patience: Self.patience) { try $0.verdict(policy) }))
         } catch {
           results.append(.failure(error))
         }
@@ -63,6 +70,7 @@ package struct WebhookIntake: Service {
   ///   understood.
   func take(_ delivery: WebhookDelivery) async throws -> Answer {
     _ = try await store.store(delivery)
+    if let reason = delivery.ignored { return .processed(.unchanged(reason, nil)) }
     do {
       let outcome = try await process(delivery.platform, delivery.id)
       log(outcome, of: delivery.platform, delivery.id, .debug, "a webhook has been processed")
@@ -93,7 +101,8 @@ package struct WebhookIntake: Service {
         try await prune()
         prunes = .now + Self.pruneInterval
       } onNewFailure: { error in
-        logger.error("cannot look for webhooks that were left behind", metadata: ["error": "\(error)"])
+        logger.error(
+          "cannot look for webhooks that were left behind; trying again later", metadata: ["error": "\(error)"])
       }
     }
   }
@@ -140,5 +149,6 @@ package struct WebhookIntake: Service {
 
   private func prune() async throws {
     while try await store.pruneDeliveries(olderThan: Self.age, limit: 1_000) == 1_000, !Task.isCancelled {}
+    try await store.pruneTasks()
   }
 }

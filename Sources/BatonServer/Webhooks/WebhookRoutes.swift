@@ -15,9 +15,9 @@ internal import Telemetry
 /// Who sent it is decided first, on the bytes as they came; then they are decoded and stored; then anything else happens. What can be refused
 /// without the body is refused before it is read: GitLab's sender is known by its token, GitHub's by a signature of the body alone.
 struct WebhookRoutes: Sendable {
-  private let store: ReviewStore
+  let store: ReviewStore
   private let secrets: WebhookSecrets
-  private let intake: WebhookIntake
+  let intake: WebhookIntake
   /// Integrations by installation, for all requests that ask at the time: strangers who name installations have one connection to Postgres
   /// together.
   private let sources: Batcher<Int64, WebhookSource?>
@@ -133,13 +133,11 @@ struct WebhookRoutes: Sendable {
     guard installation != nil else {
       return Self.response(.processed(.unchanged("nothing is done for the event \(name)", nil)))
     }
-    guard let source else { throw HTTPFault(.notFound, "no integration has this installation") }
+    guard let source else { return try await unknown(installation, name, payload, body) }
     let id = Self.id(of: body, source)
     call.logger.debug("a webhook has come", metadata: ["delivery": "\(id)", "sent": "\(sentID)"])
-    return try await take(
-      WebhookDelivery(
-        platform: .github, id: id, event: name, payload: String(decoding: body, as: UTF8.self),
-        integrationID: source.integrationID, trace: call.trace), body, source)
+    guard let payload else { throw Self.malformed(faults) }
+    return try await take(payload, name, as: id, of: .github, from: source, call.trace)
   }
 
   // MARK: GitLab
@@ -148,7 +146,18 @@ struct WebhookRoutes: Sendable {
     guard let id = call.pathID.flatMap({ UUID(uuidString: $0) }),
       let source = try await store.webhookSource(integration: id)
     else { throw HTTPFault(.notFound, "no GitLab integration has this id") }
-    try secrets.checkGitLab(call.request.headers[.gitlabToken], from: source)
+    let headers = call.request.headers
+    let accepted = try secrets.gitlab(of: source)
+    if let signature = WebhookSignature(headers), headers[.gitlabToken] == nil {
+      // Who has sent it is known when it has been read.
+      return try await withBody(
+        call, upTo: Self.bodyByteCountMax, in: strangersRoom, for: PeerAddress(call.peer)
+      ) { body in
+        try signature.check(body, with: accepted, now: try await store.now())
+        return try await gitlab(call, body, source)
+      }
+    }
+    try WebhookSecrets.checkGitLab(headers[.gitlabToken], with: accepted)
     return try await withBody(call, upTo: Self.knownByteCountMax, in: largeRoom, for: nil) { body in
       try await gitlab(call, body, source)
     }
@@ -158,36 +167,48 @@ struct WebhookRoutes: Sendable {
     let headers = call.request.headers
     var faults: [String] = []
     let name = Self.name(headers[.gitlabEvent], "X-Gitlab-Event", &faults)
-    if (try? GitLabPayload(json: body)) == nil { faults.append("the body is not a JSON object") }
-    guard faults.isEmpty, let name else { throw Self.malformed(faults) }
+    let payload = try? GitLabPayload(json: body)
+    if payload == nil { faults.append("the body is not a JSON object") }
+    guard faults.isEmpty, let name, let payload else { throw Self.malformed(faults) }
     return try await take(
-      WebhookDelivery(
-        platform: .gitlab, id: Self.gitlabID(headers, body, source), event: name,
-        payload: String(decoding: body, as: UTF8.self), integrationID: source.integrationID, trace: call.trace),
-      body, source)
+      payload, name, as: Self.gitlabID(headers, body, source), of: .gitlab, from: source, call.trace)
   }
 
-  private func take(_ delivery: WebhookDelivery, _ body: Data, _ source: WebhookSource) async throws -> Response {
-    // Faults are told to the sender, rather than stored for ever.
-    _ = try WebhookEvent(
-      delivery.platform, delivery.event, payload: body, owner: source.owner, integrationID: source.integrationID)
+  /// Judges a payload, then stores what is needed of it: the fields that are read, and the reason alone if nothing is to be done.
+  /// - Throws: `HTTPFault` 422: faults are reported to the sender, rather than stored.
+  private func take(
+    _ payload: some WebhookPayload, _ name: String, as id: String, of platform: Platform, from source: WebhookSource,
+    _ trace: TraceContext
+  ) async throws -> Response {
+    let event = try payload.event(
+      name,
+      in: WebhookContext(
+        owner: source.owner, platform: platform, integrationID: source.integrationID, receivedAt: .negativeInfinity,
+        policy: intake.policy))
+    var delivery = WebhookDelivery(
+      platform: platform, id: id, event: name,
+      payload: String(decoding: try JSONCoding.encode(payload), as: UTF8.self), integrationID: source.integrationID,
+      trace: trace)
+    if case .ignored(let reason) = event { delivery.ignored = reason }
     return Self.response(try await intake.take(delivery))
   }
 
   // MARK: What is common
 
-  /// What a delivery is known by: the integration, and what was signed. GitHub's own id is a header, and not signed: whoever has a body and
-  /// its signature could send it again under any other. The name is the integration's own, so that no owner can take another's.
+  /// What a delivery is known by: the integration, and what was signed. GitHub's own id is a header, and not signed: a sender with a body and
+  /// its signature could send it again under any other id. The name is the integration's own, so that no owner can take another's.
   private static func id(of body: Data, _ source: WebhookSource, _ sent: String? = nil) -> String {
-    let digest = SHA256.hash(data: body).prefix(16).hexadecimal
-    return ([source.integrationID.lowercase, sent].compactMap { $0 } + [digest]).joined(separator: "/")
+    ([source.integrationID.lowercase, sent].compactMap { $0 } + [digest(of: body)]).joined(separator: "/")
   }
 
+  static func digest(of body: Data) -> String { SHA256.hash(data: body).prefix(16).hexadecimal }
+
   /// GitLab's event id is the same for several hooks, and for events that follow from each other; its idempotency key is not sent
-  /// by all versions. Together with the integration and the body it is one delivery's. Whoever sends it has the token, and could sign anything.
+  /// by all versions. Together with the integration and the body it identifies one delivery. Its sender has the token, and could sign anything.
   private static func gitlabID(_ headers: HTTPFields, _ body: Data, _ source: WebhookSource) -> String {
     var ignored: [String] = []
-    let sent = name(headers[.idempotencyKey] ?? headers[.gitlabEventID] ?? "-", "", &ignored) ?? "-"
+    let sent =
+      name(headers[.webhookID] ?? headers[.idempotencyKey] ?? headers[.gitlabEventID] ?? "-", "", &ignored) ?? "-"
     return id(of: body, source, sent)
   }
 
@@ -212,6 +233,9 @@ struct WebhookRoutes: Sendable {
     var reviewId: String?
     var attempt: Int?
   }
+
+  /// Nothing is done for an event, and why.
+  static func ignored(_ reason: String) -> Response { response(.processed(.unchanged(reason, nil))) }
 
   private static func response(_ answer: WebhookIntake.Answer) -> Response {
     switch answer {
@@ -238,7 +262,7 @@ extension HTTPField.Name {
   static let idempotencyKey = HTTPField.Name(webhook: "Idempotency-Key")
 
   /// A name that is known to be a token; another one is our own mistake.
-  private init(webhook name: String) {
+  init(webhook name: String) {
     guard let parsed = HTTPField.Name(name) else { preconditionFailure("\(name) is no header's name") }
     self = parsed
   }

@@ -1,5 +1,6 @@
 internal import Crypto
 internal import FoundationEssentials
+internal import HTTPKit
 internal import HTTPTypes
 package import Platforms
 package import Primitives
@@ -38,7 +39,7 @@ package struct WebhookSecrets: Sendable {
   /// - Parameters:
   ///   - isCommon: as ``isCommon(_:of:)`` says.
   ///   - source: the integration that the body names; what it says counts only once the signature is right.
-  /// - Throws: `HTTPFault`: 503 where there is nothing to compare with, 401 where the signature is wrong.
+  /// - Throws: `HTTPFault`: 503 if there is nothing to compare with, 401 if the signature is wrong.
   func checkGitHub(_ code: [UInt8], of body: Data, isCommon: Bool, from source: WebhookSource?) throws(HTTPFault) {
     if let own = try ownSecret(of: source) {
       guard Self.isCode(code, of: body, with: own) else { throw Self.wrongSignature }
@@ -58,11 +59,16 @@ package struct WebhookSecrets: Sendable {
     }
   }
 
-  /// Checks GitLab's token.
-  /// - Parameter token: the header `X-Gitlab-Token`.
+  /// What GitLab's webhooks of an integration are recognised by: secret tokens, or signing tokens.
   /// - Throws: as ``checkGitHub(_:of:isCommon:from:)``.
-  func checkGitLab(_ token: String?, from source: WebhookSource) throws(HTTPFault) {
-    let secrets = try secrets(gitlab, of: source, setting: "BATON_GITLAB_WEBHOOK_SECRET")
+  func gitlab(of source: WebhookSource) throws(HTTPFault) -> SecretList {
+    try secrets(gitlab, of: source, setting: "BATON_GITLAB_WEBHOOK_SECRET")
+  }
+
+  /// Checks GitLab's secret token.
+  /// - Parameter token: the header `X-Gitlab-Token`.
+  /// - Throws: `HTTPFault` 401.
+  static func checkGitLab(_ token: String?, with secrets: SecretList) throws(HTTPFault) {
     guard let token, ConstantTime.matches(token, secrets) else {
       throw HTTPFault(.unauthorized, "X-Gitlab-Token is not the token of this webhook")
     }

@@ -1,4 +1,3 @@
-package import AMQPClient
 package import Logging
 package import Platforms
 package import Resilience
@@ -8,35 +7,39 @@ internal import Reviews
 internal import ServiceLifecycle
 internal import Synchronization
 package import Telemetry
-package import WorkerClient
 
 /// Takes deliveries, prepares their reviews, calls the worker, and settles.
 ///
 /// One child task for each delivery; the prefetch bounds how many there are. A delivery is acknowledged only after its review's
 /// dispatch has succeeded (I4); otherwise it is rejected, after the row durably says what is next.
+///
+/// A delivery's path: `Consumer+Lease.swift` decides who has its review, ``AttemptMachine`` what an attempt does next,
+/// `Consumer+Attempt.swift` does it, ``Settlement`` decides what becomes of the delivery.
 package struct Consumer: Service {
   /// What a consumer works with.
   package struct Dependencies: Sendable {
-    package var store: ReviewStore
-    package var deliveries: AMQPConsumer
+    package var ledger: any ReviewLedger
+    package var subscription: any TicketSubscription
     /// Publishes poison.
-    package var tickets: TicketPublisher
+    package var queue: any TicketQueue
     package var preparer: any PayloadPreparer
-    package var worker: WorkerClient
+    package var worker: any Worker
     package var workerURL: String
     package var workerCircuit: Circuit
     package var keys: KeyWatch
     package var holderState: HolderState
     package var metrics: BatonMetrics
+    package var environment: DispatchEnvironment
 
     package init(
-      store: ReviewStore, deliveries: AMQPConsumer, tickets: TicketPublisher, preparer: any PayloadPreparer,
-      worker: WorkerClient, workerURL: String, workerCircuit: Circuit, keys: KeyWatch = KeyWatch { nil },
-      holderState: HolderState, metrics: BatonMetrics
+      ledger: any ReviewLedger, subscription: any TicketSubscription, queue: any TicketQueue,
+      preparer: any PayloadPreparer, worker: any Worker, workerURL: String, workerCircuit: Circuit,
+      keys: KeyWatch = KeyWatch { nil }, holderState: HolderState, metrics: BatonMetrics,
+      environment: DispatchEnvironment = DispatchEnvironment()
     ) {
-      self.store = store
-      self.deliveries = deliveries
-      self.tickets = tickets
+      self.ledger = ledger
+      self.subscription = subscription
+      self.queue = queue
       self.preparer = preparer
       self.worker = worker
       self.workerURL = workerURL
@@ -44,38 +47,45 @@ package struct Consumer: Service {
       self.keys = keys
       self.holderState = holderState
       self.metrics = metrics
+      self.environment = environment
     }
   }
 
-  let store: ReviewStore
-  let source: AMQPConsumer
-  let tickets: TicketPublisher
+  let ledger: any ReviewLedger
+  let subscription: any TicketSubscription
+  let queue: any TicketQueue
   let preparer: any PayloadPreparer
-  let worker: WorkerClient
+  let worker: any Worker
   let workerURL: String
   let circuit: Circuit
   let keys: KeyWatch
   let holderState: HolderState
   let metrics: BatonMetrics
+  let environment: DispatchEnvironment
   let holder: Holder.ID
   let policy: DispatchPolicy
   let logger: Logger
 
-  let hand = WorkInHand()
+  let inFlight = InFlightAttempts()
   let census = TicketCensus()
   let gate = SharedExclusiveLock()
   let outage: DatabaseOutage
-  let held: HeldTickets
+  let waitlist: LeaseWaitlist
   let leases: Batcher<Ticket, LeaseVerdict>
   let looks: Batcher<Lease, Bool>
   let records: Batcher<DispatchRecord, RecordAnswer>
-  private let lease: @Sendable ([Ticket]) async throws -> [LeaseVerdict]
-  let flow: DeliveryFlow
+  let lease: @Sendable ([Ticket]) async throws -> [LeaseVerdict]
+  let consumption: Consumption
+  /// The phase of the drain, and the deadlines of preparations.
+  let operations: TimedOperations<DrainSchedule.Phase>
+  private let drainSchedule = DrainState()
+  private let lastDispatch: LastDispatch
+  private let faultPersistence = Persistence()
 
   package init(_ dependencies: Dependencies, holder: Holder.ID, policy: DispatchPolicy, logger: Logger) {
-    store = dependencies.store
-    source = dependencies.deliveries
-    tickets = dependencies.tickets
+    ledger = dependencies.ledger
+    subscription = dependencies.subscription
+    queue = dependencies.queue
     preparer = dependencies.preparer
     worker = dependencies.worker
     workerURL = dependencies.workerURL
@@ -83,14 +93,17 @@ package struct Consumer: Service {
     keys = dependencies.keys
     holderState = dependencies.holderState
     metrics = dependencies.metrics
+    let environment = dependencies.environment
+    self.environment = environment
     self.holder = holder
     self.policy = policy
     self.logger = logger
-    outage = DatabaseOutage(logger: logger)
-    flow = DeliveryFlow(source: source, queue: policy.queue, prefetch: policy.prefetch, logger: logger)
-    let store = store
+    outage = DatabaseOutage(environment: environment, logger: logger)
+    consumption = Consumption(dependencies.subscription, logger: logger)
+    operations = TimedOperations(.running, clock: environment.clock)
+    let ledger = ledger
     let lease: @Sendable ([Ticket]) async throws -> [LeaseVerdict] = { tickets in
-      try await store.lease(
+      try await ledger.lease(
         tickets, by: holder, for: policy.leaseDuration, holderTimeout: policy.holderTimeout,
         attemptMax: policy.attemptMax)
     }
@@ -98,34 +111,62 @@ package struct Consumer: Service {
     let leaseEach: @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>] = { tickets in
       await results(tickets) { try await lease(Array($0)) }
     }
-    held = HeldTickets(countMax: max(1, policy.prefetch / 4), store: store, lease: leaseEach, logger: logger)
+    waitlist = LeaseWaitlist(
+      countMax: max(1, policy.prefetch / 4), ledger: ledger, lease: leaseEach, environment: environment, logger: logger)
     leases = Batcher(maxBatch: 256, run: leaseEach)
-    looks = Batcher(maxBatch: 256) { await results($0) { try await store.stillLeased(Array($0), by: holder) } }
-    records = Batcher(maxBatch: 256) { await results($0) { try await store.recordDispatched(Array($0), by: holder) } }
+    looks = Batcher(maxBatch: 256) { await results($0) { try await ledger.stillLeased(Array($0), by: holder) } }
+    let lastDispatch = LastDispatch()
+    self.lastDispatch = lastDispatch
+    records = Batcher(maxBatch: 256) { records in
+      lastDispatch.note(at: environment.now)
+      return await results(records) { try await ledger.recordDispatched(Array($0), by: holder) }
+    }
   }
 
   /// What the holder's heartbeat says of this consumer.
   package var report: Holder.Report {
     Holder.Report(
-      unleasedTickets: hand.undecidedCount, inFlight: hand.count, leasedUpTo: hand.leasedUpTo)
+      unleasedTickets: inFlight.undecidedCount, inFlight: inFlight.count, leasedUpTo: inFlight.leasedUpTo)
   }
 
-  /// What keeps this consumer from consuming, for `/readyz`; nil where all is well.
+  /// What holds this consumer back, for its heartbeat.
+  package var faults: [Holder.Fault] {
+    var faults: [Holder.Fault] = []
+    let now = environment.now
+    if let outage = circuit.outage() {
+      faults.append(Holder.Fault(.circuit, target: "worker", for: now - outage.since, reason: outage.reason))
+    }
+    if let duration = outage.duration {
+      faults.append(Holder.Fault(.databaseAway, for: duration))
+    } else if let duration = faultPersistence.duration(of: fault != nil, now: now) {
+      faults.append(Holder.Fault(.other, for: duration, reason: fault))
+    }
+    return faults
+  }
+
+  /// Since a worker last accepted a review; nil if none has.
+  package var lastDispatchAge: Duration? { lastDispatch.age(at: environment.now) }
+
+  /// What keeps this consumer from consuming, for `/readyz`; nil if nothing does.
   package var fault: String? {
     if let outage = outage.duration { return "Postgres has not answered for \(outage.components.seconds) s" }
-    return keys.fault ?? flow.fault
+    return keys.fault ?? consumption.fault
   }
 
   /// Why the worker cannot be called, for `/readyz`; nil if it can.
-  package var workerFault: String? { circuit.openFor == nil ? nil : outageReason }
+  package var workerFault: String? { circuit.outage() == nil ? nil : outageReason }
 
-  /// Consumes until the service is shut down, then drains: what is in hand is finished, or handed back when
+  var outageReason: String { "the worker is out" + (circuit.reason.map { ": \($0)" } ?? "") }
+
+  // MARK: Running
+
+  /// Consumes until the service is shut down, then drains: what is in flight is finished, or handed back when
   /// BATON_DRAIN_TIMEOUT is over.
   package func run() async throws {
     // Before the first delivery, so that a process with a wrong key takes none.
-    if await keys.look() != nil { await pauseConsuming() }
+    if await keys.look() != nil { await watchOnce() }
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await source.run() }
+      group.addTask { try await subscription.run() }
       group.addTask { await watch() }
       group.addTask { await answerRollCalls() }
       await withGracefulShutdownHandler {
@@ -140,60 +181,60 @@ package struct Consumer: Service {
 
   private func consume() async {
     await withDiscardingTaskGroup { group in
-      for await delivery in source.deliveries {
-        flow.received()
-        hand.received()
+      while let delivery = await subscription.next() {
+        inFlight.received()
         census.received(delivery)
         group.addTask { await handle(delivery) }
       }
     }
   }
 
-  /// Stops taking deliveries; what is in hand goes on.
-  private func drain() async {
-    let start = ContinuousClock.now
-    logger.notice("draining", metadata: ["in_flight": "\(hand.count)"])
-    flow.drain(until: start + policy.drainTimeout)
-    await source.stopConsuming()
-    await held.close()
-    // Time for the worker's answers that are under way, and for settling what is handed back.
-    let preparing = max(policy.drainTimeout - policy.workerTimeout - .seconds(1), policy.drainTimeout / 2)
-    try? await Task.sleep(until: start + preparing)
-    hand.interruptAll()
-    // And for writing what became of those that the worker has not answered by then.
-    try? await Task.sleep(until: start + policy.drainTimeout - min(.seconds(1), policy.drainTimeout / 4))
-    hand.giveUpCalls()
-  }
-
   private func answerRollCalls() async {
-    var answers = RollCallAnswers(store: store, source: source, census: census, holder: holder, logger: logger)
+    var answers = RollCallAnswers(
+      ledger: ledger, subscription: subscription, census: census, holder: holder, environment: environment,
+      logger: logger)
     await answers.run()
   }
 
-  /// Looks after what no single delivery sees.
-  private func watch() async {
-    while !Task.isCancelled {
-      try? await Task.sleep(for: .seconds(1))
-      hand.interruptOverdue(at: .now)
-      metrics.inflightReviews.set(hand.count)
-      metrics.circuitOpen(.worker).set(circuit.openFor == nil ? 0 : 1)
-      await keys.keepLooking()
-      await pauseConsuming()
+  // MARK: Draining
+
+  /// Whether this process is shutting down.
+  var isDraining: Bool { operations.stage > .running }
+
+  /// Until when what is in flight has to end; nil while this process is not shutting down.
+  var drainDeadline: ContinuousClock.Instant? { drainSchedule.present?.end }
+
+  /// Stops taking deliveries; what is in flight goes on, through the phases of ``DrainSchedule``.
+  private func drain() async {
+    let schedule = DrainSchedule(start: environment.now, policy: policy)
+    logger.notice("draining", metadata: ["in_flight": "\(inFlight.count)"])
+    drainSchedule.begin(schedule)
+    operations.enter(.finishing)
+    await subscription.end()
+    await waitlist.close()
+    while let next = schedule.nextChange(after: environment.now) {
+      operations.enter(schedule.phase(at: environment.now))
+      try? await environment.sleep(until: next)
     }
+    operations.enter(.over)
   }
+}
 
-  /// Stops or goes on taking deliveries, as things are now.
-  private func pauseConsuming() async {
-    await flow.keepFlowing(
-      inFlight: hand.count + hand.undecidedCount, keyFault: keys.fault, isCircuitOpen: circuit.openFor != nil,
-      circuitReason: circuit.reason, isHolderAway: holderState.isAway, outage: outage.duration,
-      isDatabaseBack: { await self.isDatabaseBack() })
-  }
+/// When this process's drain has begun, and how it goes on.
+private final class DrainState: Sendable {
+  private let schedule = Mutex<DrainSchedule?>(nil)
 
-  /// By a lease of nothing: it needs what every lease needs. Postgres may answer, and the table be locked for a migration.
-  private func isDatabaseBack() async -> Bool {
-    await outage.untilItWorks("looking for Postgres", while: { _ in false }) { try await lease([]) } != nil
-  }
+  var present: DrainSchedule? { schedule.withLock { $0 } }
+
+  func begin(_ schedule: DrainSchedule) { self.schedule.withLock { $0 = schedule } }
+}
+
+/// When a worker last accepted a review.
+private final class LastDispatch: Sendable {
+  private let instant = Mutex<ContinuousClock.Instant?>(nil)
+
+  func note(at now: ContinuousClock.Instant) { instant.withLock { $0 = now } }
+  func age(at now: ContinuousClock.Instant) -> Duration? { instant.withLock { $0 }.map { now - $0 } }
 }
 
 /// Gives each of a batch its own result. A batch that Postgres refuses because of a row is run again in halves: all but that row have
@@ -206,7 +247,7 @@ private func results<Input: Sendable, Output: Sendable>(
   do {
     return try await run(inputs).map { .success($0) }
   } catch {
-    guard inputs.count > 1, DatabaseOutage.isAboutRow(error) else {
+    guard inputs.count > 1, LedgerFaultKind(of: error) == .aboutRow else {
       return Array(repeating: .failure(error), count: inputs.count)
     }
     let middle = inputs.startIndex + inputs.count / 2

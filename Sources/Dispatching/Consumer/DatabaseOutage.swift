@@ -1,5 +1,4 @@
 internal import Logging
-internal import PostgresClient
 internal import Resilience
 internal import ReviewStore
 internal import Synchronization
@@ -12,12 +11,16 @@ final class DatabaseOutage: Sendable {
   }
 
   private let state = Mutex(State())
+  private let environment: DispatchEnvironment
   private let logger: Logger
 
-  init(logger: Logger) { self.logger = logger }
+  init(environment: DispatchEnvironment, logger: Logger) {
+    self.environment = environment
+    self.logger = logger
+  }
 
   /// Since when no statement has succeeded; nil while statements succeed.
-  var duration: Duration? { state.withLock { $0.since.map { .now - $0 } } }
+  var duration: Duration? { state.withLock { $0.since.map { environment.now - $0 } } }
 
   /// For how long a locked row is waited for before the log names it.
   static let lockTimeMax: Duration = .seconds(5)
@@ -30,7 +33,7 @@ final class DatabaseOutage: Sendable {
   ) async -> Result? {
     let backoff = Backoff(base: .milliseconds(100), max: .seconds(3))
     var attempt = 0
-    var lock = LockWatch()
+    var lock = LockWatch(since: environment.now)
     while true {
       do {
         let result = try await statement()
@@ -38,43 +41,26 @@ final class DatabaseOutage: Sendable {
         return result
       } catch {
         let goes = goesOn(error)
-        if let locked = error as? RowLocked {
-          if lock.isToBeNamed() {
-            logger.warning("\(locked); it waits, and nothing else does", metadata: ["while": "\(what)"])
+        let kind = LedgerFaultKind(of: error)
+        if kind == .rowLocked {
+          if lock.isToBeNamed(at: environment.now) {
+            logger.warning("\(error); it waits, and nothing else does", metadata: ["while": "\(what)"])
           }
-        } else if goes || !Self.isRefusal(error) {
+        } else if goes || !kind.isRefusal {
           failed(what, error)
         }
         guard goes else { return nil }
-        try? await Task.sleep(for: backoff.delay(attempt: attempt))
+        try? await environment.sleep(for: backoff.delay(attempt: attempt, from: environment.random))
         attempt += 1
         guard goesOn(error) else { return nil }
       }
     }
   }
 
-  /// Whether Postgres answers, and refuses this one statement: repeating it is useless, and no other statement has to wait for it.
-  static func isRefusal(_ error: any Error) -> Bool {
-    if error is RowLocked { return false }
-    guard let error = error as? PostgresError else { return true }
-    return switch error.kind {
-    case .server(let state): !error.isTransient && state != SQLState.queryCanceled
-    case .encoding, .decoding: true
-    case .connectionFailed, .connectionLost, .cancelled, .closed: false
-    }
-  }
-
-  /// Whether the error is about the values of a row, and not about the statement or the database: data exceptions, checks, a damaged
-  /// page. Others of its batch go on without it.
-  static func isAboutRow(_ error: any Error) -> Bool {
-    guard let state = (error as? PostgresError)?.sqlState else { return error is UnknownValue }
-    return state.hasPrefix("22") || state.hasPrefix("23") || ["XX001", "XX002", "54000"].contains(state)
-  }
-
   private func failed(_ what: String, _ error: any Error) {
     let isNew = state.withLock { state in
-      state.since = state.since ?? .now
-      return state.notice.failed("\(error)")
+      state.since = state.since ?? environment.now
+      return state.notice.failed("\(error)", at: environment.now)
     }
     if isNew {
       logger.error(
@@ -86,21 +72,21 @@ final class DatabaseOutage: Sendable {
   private func recovered() {
     let ended = state.withLock { state -> ContinuousClock.Instant? in
       defer { state.since = nil }
-      return state.notice.worked() ? state.since : nil
+      return state.notice.worked(at: environment.now) ? state.since : nil
     }
-    if let ended { logger.notice("Postgres answers again", metadata: ["after": "\(.now - ended)"]) }
+    if let ended { logger.notice("Postgres answers again", metadata: ["after": "\(environment.now - ended)"]) }
   }
 }
 
 /// Says once that a row has been locked for too long.
-struct LockWatch {
-  private let since = ContinuousClock.now
+struct LockWatch: Sendable {
+  let since: ContinuousClock.Instant
   private var isNamed = false
 
-  var duration: Duration { .now - since }
+  init(since: ContinuousClock.Instant) { self.since = since }
 
-  mutating func isToBeNamed() -> Bool {
-    guard !isNamed, duration > DatabaseOutage.lockTimeMax else { return false }
+  mutating func isToBeNamed(at now: ContinuousClock.Instant) -> Bool {
+    guard !isNamed, now - since > DatabaseOutage.lockTimeMax else { return false }
     isNamed = true
     return true
   }

@@ -1,7 +1,7 @@
-internal import Resilience
+package import Resilience
 internal import Synchronization
 
-/// Whether this process has the key of what integrations store.
+/// Whether this process has the key of what integrations ledger.
 ///
 /// A process with a wrong key could prepare no review that needs a token, while others can: it takes no deliveries until the key fits.
 /// One row that does not open is another matter: only its reviews wait.
@@ -13,13 +13,21 @@ package final class KeyWatch: Sendable {
 
   private let state = Mutex(State())
   private let flight = SingleFlight<Int, String?>()
+  private let clock: any MonotonicClock
   private let examine: @Sendable () async throws -> String?
 
   /// For so long a look counts: each reads many rows. Rows may be sealed again, or stored with this key.
   private static let freshness: Duration = .seconds(5)
 
-  /// - Parameter examine: what is wrong with the key; nil if it opens something, or if nothing is stored.
-  package init(examine: @escaping @Sendable () async throws -> String?) { self.examine = examine }
+  /// - Parameters:
+  ///   - clock: by which a look is fresh.
+  ///   - examine: what is wrong with the key; nil if it opens something, or if nothing is stored.
+  package init(
+    clock: any MonotonicClock = ContinuousClock(), examine: @escaping @Sendable () async throws -> String?
+  ) {
+    self.clock = clock
+    self.examine = examine
+  }
 
   /// What is wrong with the key, as the last look has found it.
   package var fault: String? { state.withLock { $0.fault } }
@@ -27,7 +35,7 @@ package final class KeyWatch: Sendable {
   /// Looks whether the key fits, unless that was done a moment ago. If Postgres does not answer, what was found before counts.
   /// - Returns: what is wrong with it.
   package func look() async -> String? {
-    let isFresh = state.withLock { $0.lookedAt.map { .now - $0 < Self.freshness } ?? false }
+    let isFresh = state.withLock { $0.lookedAt.map { clock.now - $0 < Self.freshness } ?? false }
     guard !isFresh else { return self.fault }
     let fault: String?
     do {
@@ -37,7 +45,7 @@ package final class KeyWatch: Sendable {
     }
     state.withLock { state in
       state.fault = fault
-      state.lookedAt = .now
+      state.lookedAt = clock.now
     }
     return fault
   }

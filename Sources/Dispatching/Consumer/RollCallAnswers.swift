@@ -1,17 +1,17 @@
-internal import AMQPClient
 internal import FoundationEssentials
 internal import Logging
 internal import Primitives
-internal import Resilience
+internal import ReviewQueue
 internal import ReviewStore
 internal import Reviews
 
 /// Answers the reapers' roll calls for one consumer; see ``ReviewStore/ReviewStore/openRollCall(_:holderTimeout:)``.
 struct RollCallAnswers {
-  let store: ReviewStore
-  let source: AMQPConsumer
+  let ledger: any ReviewLedger
+  let subscription: any TicketSubscription
   let census: TicketCensus
   let holder: Holder.ID
+  let environment: DispatchEnvironment
   let logger: Logger
   /// The latest time at which a delivery can have gone back to the queue.
   private var lastGivenBack: Timestamp?
@@ -20,17 +20,21 @@ struct RollCallAnswers {
   /// How long deliveries that have arrived may take to be read.
   private static let readingMax: Duration = .milliseconds(500)
 
-  init(store: ReviewStore, source: AMQPConsumer, census: TicketCensus, holder: Holder.ID, logger: Logger) {
-    self.store = store
-    self.source = source
+  init(
+    ledger: any ReviewLedger, subscription: any TicketSubscription, census: TicketCensus, holder: Holder.ID,
+    environment: DispatchEnvironment, logger: Logger
+  ) {
+    self.ledger = ledger
+    self.subscription = subscription
     self.census = census
     self.holder = holder
+    self.environment = environment
     self.logger = logger
   }
 
   /// Answers every second what is asked, until the task is cancelled.
   mutating func run() async {
-    while (try? await Task.sleep(for: Self.interval)) != nil {
+    while (try? await environment.sleep(for: Self.interval)) != nil {
       do {
         try await answer()
       } catch {
@@ -41,24 +45,24 @@ struct RollCallAnswers {
   }
 
   private mutating func answer() async throws {
-    let hasGivenBack = census.takeGivenBack(source.channel)
+    let hasGivenBack = census.takeGivenBack(subscription.channel)
     // What was rejected is in the queue again when the broker has answered, which is before the time that is read next.
-    if hasGivenBack { _ = try? await source.catchUp() }
-    let (now, ids) = try await store.unansweredRollCalls(of: holder, after: lastGivenBack)
+    if hasGivenBack { _ = try? await subscription.catchUp() }
+    let (now, ids) = try await ledger.unansweredRollCalls(of: holder, after: lastGivenBack)
     guard !hasGivenBack else { return lastGivenBack = now }
     guard !ids.isEmpty, let undecided = try await undecidedByNow() else { return }
-    try await store.answerRollCalls(ids, by: holder, undecided: undecided)
+    try await ledger.answerRollCalls(ids, by: holder, undecided: undecided)
   }
 
   /// The reviews whose undecided tickets this process has, among all that the broker had sent it when this was called.
   /// - Returns: nil if that cannot be said now.
   private func undecidedByNow() async throws -> [UUID]? {
-    let position = try await source.catchUp()
-    let deadline = ContinuousClock.now + Self.readingMax
+    let position = try await subscription.catchUp()
+    let deadline = environment.now + Self.readingMax
     while true {
-      if let undecided = census.undecided(upTo: position, source.channel) { return undecided }
-      guard .now < deadline else { return nil }
-      try await Task.sleep(for: .milliseconds(5))
+      if let undecided = census.undecided(upTo: position, subscription.channel) { return undecided }
+      guard environment.now < deadline else { return nil }
+      try await environment.sleep(for: .milliseconds(5))
     }
   }
 }

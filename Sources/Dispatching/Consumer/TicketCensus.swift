@@ -1,5 +1,6 @@
-internal import AMQPClient
 internal import FoundationEssentials
+internal import Primitives
+internal import ReviewQueue
 internal import Reviews
 internal import Synchronization
 
@@ -7,14 +8,14 @@ internal import Synchronization
 /// answers to a roll call.
 final class TicketCensus: Sendable {
   private struct State {
-    var channel = AMQPConsumer.Channel(generation: 0, isOpen: false)
+    var channel = TicketChannel(generation: 0, isOpen: false)
     /// The bodies of those undecided, by their tags.
     var undecided: [UInt64: [UInt8]] = [:]
     var lastTag: UInt64 = 0
     var hasGivenBack = false
 
     /// Another channel, or none: what was undecided has gone back to the queue.
-    mutating func follow(_ channel: AMQPConsumer.Channel) {
+    mutating func follow(_ channel: TicketChannel) {
       guard channel != self.channel else { return }
       if channel.generation != self.channel.generation || !channel.isOpen {
         undecided = [:]
@@ -29,12 +30,12 @@ final class TicketCensus: Sendable {
   private let state = Mutex(State())
 
   /// A delivery was received, or its lease was dropped: its lease is to be decided.
-  func received(_ delivery: Delivery) {
+  func received(_ delivery: TicketDelivery) {
     state.withLock { state in
       // A delivery of an earlier channel is back in the queue.
       guard delivery.generation >= state.channel.generation else { return }
       if delivery.generation > state.channel.generation {
-        state.follow(AMQPConsumer.Channel(generation: delivery.generation, isOpen: true))
+        state.follow(TicketChannel(generation: delivery.generation, isOpen: true))
       }
       state.undecided[delivery.tag] = delivery.body
       state.lastTag = max(state.lastTag, delivery.tag)
@@ -42,7 +43,7 @@ final class TicketCensus: Sendable {
   }
 
   /// The row now says what is next for the delivery's review.
-  func decided(_ delivery: Delivery) {
+  func decided(_ delivery: TicketDelivery) {
     state.withLock { state in
       guard delivery.generation == state.channel.generation else { return }
       state.undecided[delivery.tag] = nil
@@ -54,7 +55,7 @@ final class TicketCensus: Sendable {
 
   /// Whether a delivery went back to the queue since this was last asked.
   /// - Parameter channel: the source's, as it is now.
-  func takeGivenBack(_ channel: AMQPConsumer.Channel) -> Bool {
+  func takeGivenBack(_ channel: TicketChannel) -> Bool {
     state.withLock { state in
       state.follow(channel)
       defer { state.hasGivenBack = false }
@@ -67,7 +68,7 @@ final class TicketCensus: Sendable {
   ///   - position: up to which deliveries have to be known here.
   ///   - channel: the source's, as it is now.
   /// - Returns: nil while a delivery up to there was not received yet, or after one went back to the queue.
-  func undecided(upTo position: AMQPConsumer.Position?, _ channel: AMQPConsumer.Channel) -> [UUID]? {
+  func undecided(upTo position: TicketPosition?, _ channel: TicketChannel) -> [UUID]? {
     let bodies = state.withLock { state -> [[UInt8]]? in
       state.follow(channel)
       guard !state.hasGivenBack else { return nil }

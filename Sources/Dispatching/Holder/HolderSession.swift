@@ -1,14 +1,12 @@
 package import Logging
-package import PostgresClient
 package import Resilience
 package import ReviewStore
 internal import ServiceLifecycle
 
 /// Keeps this process known as a holder, and receives the notifications, on a session of its own.
 ///
-/// Each session listens, enters the holder's row and takes its lock as one step, which is repeated with each reconnect. The session
-/// also sends the heartbeats: no slow statement and no busy pool delays them. While it is disconnected or does not answer, the heartbeats
-/// go through the pool, so that what this process holds stays its own.
+/// The session also sends the heartbeats: no slow statement and no busy pool delays them. While it is disconnected or does not answer, the
+/// heartbeats are sent without it, so that what this process holds stays its own.
 ///
 /// Listed before the roles that claim or lease, so that it stops after them: it leaves when they have drained.
 package struct HolderSession: Service {
@@ -19,64 +17,50 @@ package struct HolderSession: Service {
   package let pendingWakeup = Wakeup()
   /// Woken when something was put into the outbox.
   package let outboxWakeup = Wakeup()
-  private let store: ReviewStore
-  private let listener: PostgresListener
+  private let ledger: any HolderLedger
+  private let session: any LedgerSession
   private let interval: Duration
   private let report: @Sendable () -> Holder.Report
   private let logger: Logger
 
-  /// The channels that Postgres notifies.
-  package enum Channel {
-    package static let pending = "baton_pending"
-    package static let outbox = "baton_outbox"
-  }
-
-  /// When the session has not answered for this time, the heartbeats go through the pool as well.
-  private static let poolAfter: Duration = .seconds(1)
+  /// When the session has not answered for this time, the heartbeats are sent without it as well.
+  private static let aloneAfter: Duration = .seconds(1)
   /// A session that has not answered for this time is replaced: its server may be gone without closing it.
   private static let replaceAfter: Duration = .seconds(5)
 
   /// - Parameters:
   ///   - state: kept by this session.
-  ///   - configuration: where to, as for the pool.
   ///   - interval: between heartbeats.
   ///   - report: what the heartbeat says; asked on every beat.
   package init(
-    holder: Holder, state: HolderState, store: ReviewStore, configuration: PostgresConfiguration, interval: Duration,
+    holder: Holder, state: HolderState, ledger: any HolderLedger, interval: Duration,
     report: @escaping @Sendable () -> Holder.Report = { Holder.Report() }, logger: Logger
   ) {
     self.holder = holder
     self.state = state
-    self.store = store
+    self.ledger = ledger
     self.interval = interval
     self.report = report
     self.logger = logger
-    var configuration = configuration
-    configuration.sessionSettings.merge(ReviewStore.holderSessionSettings) { $1 }
-    configuration.reconnect = Backoff(base: .milliseconds(100), max: .seconds(1))
-    listener = PostgresListener(
-      configuration, channels: [Channel.pending, Channel.outbox],
-      onConnect: { session in
-        try await store.signOn(holder, on: session)
-        state.signedOn(session)
-      }, logger: logger)
+    session = ledger.session(of: holder) { state.signedOn() }
+    state.follow(session)
   }
 
   package func run() async throws {
     await cancelWhenGracefulShutdown {
       await withTaskGroup(of: Void.self) { group in
-        group.addTask { await listener.run() }
+        group.addTask { await session.run() }
         group.addTask { await hear() }
         group.addTask { await repeatedly { try await beatOnSession() } }
-        group.addTask { await repeatedly { try await beatThroughPool() } }
+        group.addTask { await repeatedly { try await beatWithoutSession() } }
         group.addTask { await watch() }
         await group.waitForAll()
       }
     }
     // In a task of its own, which the cancellation does not reach: what this process still had is free at once.
-    await Task { [store, holder, logger] in
+    await Task { [ledger, holder, logger] in
       do {
-        try await store.leave(holder.id)
+        try await ledger.leave(holder.id)
       } catch {
         logger.warning("could not sign off; others wait for the heartbeat to run out", metadata: ["error": "\(error)"])
       }
@@ -84,15 +68,13 @@ package struct HolderSession: Service {
   }
 
   private func hear() async {
-    for await event in listener.events {
+    for await event in session.events {
       switch event {
-      case .connected:
+      case .signedOn:
         pendingWakeup.wake()
         outboxWakeup.wake()
-      case .notified(Channel.pending, _): pendingWakeup.wake()
-      case .notified(Channel.outbox, _): outboxWakeup.wake()
-      case .notified: break
-      case .lost: break
+      case .reviewsDue: pendingWakeup.wake()
+      case .cancelsDue: outboxWakeup.wake()
       }
     }
   }
@@ -110,28 +92,30 @@ package struct HolderSession: Service {
   }
 
   private func beatOnSession() async throws {
-    guard let session = state.session else { return }
+    guard state.hasSession else { return }
     defer { state.sessionAnswered() }
-    if try await !store.heartbeat(holder.id, report(), on: session) {
+    let start = ContinuousClock.now
+    defer { state.beat(took: .now - start) }
+    if try await !session.heartbeat(report()) {
       logger.notice("this process's row is gone, as after a long silence; it signs on again")
       do {
-        try await store.signOn(holder, on: session)
+        try await session.signOn()
       } catch {
         // Without a row and its lock this session is useless: the whole step is repeated.
-        listener.reconnect()
+        session.replace()
         throw error
       }
     }
     state.heard()
   }
 
-  private func beatThroughPool() async throws {
-    let isAway = state.session == nil
-    guard isAway || state.sessionSilence.map({ $0 > Self.poolAfter }) ?? false else { return }
-    if try await !store.heartbeat(holder.id, report()) {
+  private func beatWithoutSession() async throws {
+    let isAway = !state.hasSession
+    guard isAway || state.sessionSilence.map({ $0 > Self.aloneAfter }) ?? false else { return }
+    if try await !ledger.heartbeat(holder.id, report()) {
       // A session signs on again by itself, with its lock.
       guard isAway else { return }
-      try await store.register(holder)
+      try await ledger.register(holder)
     }
     state.heard()
   }
@@ -145,7 +129,7 @@ package struct HolderSession: Service {
         logger.warning(
           "the session of this process with Postgres does not answer; it is replaced", metadata: ["for": "\(silence)"])
         state.sessionAnswered()
-        listener.reconnect()
+        session.replace()
       }
       if state.isAway, !isAbsenceLogged {
         isAbsenceLogged = true

@@ -1,4 +1,4 @@
-internal import PostgresClient
+internal import ReviewStore
 internal import Synchronization
 
 /// Whether this process is signed on as a holder: its own session holds its lock and listens, and its heartbeats arrive.
@@ -7,11 +7,14 @@ internal import Synchronization
 /// and a holder with a fresh heartbeat is alive.
 package final class HolderState: Sendable {
   private struct State {
-    var session: PostgresConnection?
+    var session: (any LedgerSession)?
+    /// Whether the holder has signed on, and no loss of that session was noticed since.
+    var isHere = false
     var awaySince: ContinuousClock.Instant? = .now
     var wasSignedOn = false
     var heardAt: ContinuousClock.Instant?
     var answeredAt: ContinuousClock.Instant?
+    var roundTrip: Duration?
   }
 
   /// For how long the session may be disconnected before deliveries are paused: a reconnect usually takes less.
@@ -26,7 +29,7 @@ package final class HolderState: Sendable {
   /// Whether new work may be taken now.
   package var isSignedOn: Bool {
     look { state in
-      guard state.session != nil, let heardAt = state.heardAt else { return false }
+      guard state.isHere, let heardAt = state.heardAt else { return false }
       return .now - heardAt < timeout
     }
   }
@@ -48,15 +51,24 @@ package final class HolderState: Sendable {
     return isSignedOn ? nil : "no heartbeat has reached Postgres for longer than BATON_LEASE; nothing new is taken"
   }
 
-  /// The session, if it is open.
-  var session: PostgresConnection? { look(\.session) }
+  /// What the last heartbeat on the session took.
+  package var roundTrip: Duration? { look(\.roundTrip) }
+
+  func beat(took duration: Duration) { state.withLock { $0.roundTrip = duration } }
+
+  /// Whether the session is open.
+  var hasSession: Bool { look(\.isHere) }
 
   /// Since the last answer on the session; nil without a session.
-  var sessionSilence: Duration? { look { state in state.session == nil ? nil : state.answeredAt.map { .now - $0 } } }
+  var sessionSilence: Duration? { look { state in state.isHere ? state.answeredAt.map { .now - $0 } : nil } }
 
-  func signedOn(_ session: PostgresConnection) {
+  /// Whose losses are noticed from now on.
+  func follow(_ session: any LedgerSession) { state.withLock { $0.session = session } }
+
+  func signedOn() {
     state.withLock { state in
-      state = State(session: session, awaySince: nil, wasSignedOn: true, heardAt: .now, answeredAt: .now)
+      state = State(
+        session: state.session, isHere: true, awaySince: nil, wasSignedOn: true, heardAt: .now, answeredAt: .now)
     }
   }
 
@@ -69,8 +81,8 @@ package final class HolderState: Sendable {
   /// Reads the state after the loss of the session was noticed.
   private func look<Result: Sendable>(_ read: (State) -> Result) -> Result {
     state.withLock { state in
-      if let session = state.session, session.isClosed {
-        state.session = nil
+      if state.isHere, state.session?.isOpen != true {
+        state.isHere = false
         state.awaySince = .now
       }
       return read(state)

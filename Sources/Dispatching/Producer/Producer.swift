@@ -1,4 +1,3 @@
-internal import AMQPClient
 package import Logging
 package import Resilience
 internal import ReviewQueue
@@ -8,12 +7,13 @@ package import Telemetry
 
 /// Claims due reviews under their owners' limits and publishes a ticket for each.
 package struct Producer: Service {
-  private let store: ReviewStore
+  private let ledger: any ReviewLedger
   private let publisher: ClaimPublisher
   private let holder: Holder.ID
   private let holderState: HolderState
   private let wakeup: Wakeup
   private let policy: DispatchPolicy
+  private let environment: DispatchEnvironment
   private let metrics: BatonMetrics
   private let logger: Logger
 
@@ -26,16 +26,21 @@ package struct Producer: Service {
   /// Rows claimed before the broker has said how full the queue is: a single review does not wait for the answer.
   private static let unaskedMax = 20
 
+  /// The waits while nothing can be claimed.
+  private static let retry = Backoff(base: .milliseconds(100), max: .seconds(5))
+
   package init(
-    store: ReviewStore, publisher: ClaimPublisher, holder: Holder.ID, holderState: HolderState, wakeup: Wakeup,
-    policy: DispatchPolicy, metrics: BatonMetrics, logger: Logger
+    ledger: any ReviewLedger, publisher: ClaimPublisher, holder: Holder.ID, holderState: HolderState, wakeup: Wakeup,
+    policy: DispatchPolicy, environment: DispatchEnvironment = DispatchEnvironment(), metrics: BatonMetrics,
+    logger: Logger
   ) {
-    self.store = store
+    self.ledger = ledger
     self.publisher = publisher
     self.holder = holder
     self.holderState = holderState
     self.wakeup = wakeup
     self.policy = policy
+    self.environment = environment
     self.metrics = metrics
     self.logger = logger
   }
@@ -53,33 +58,33 @@ package struct Producer: Service {
       var failures = 0
       var notice = FaultNotice()
       var queue = QueueRoom()
-      var missed = MissedVisits()
+      var missed = MissedVisits(nextLook: environment.now)
       while !Task.isCancelled {
         do {
           // What it claims is this holder's; without a session it claims nothing. The next sign-on wakes.
           guard holderState.isSignedOn else {
-            try await wakeup.wait(until: .now + policy.pollInterval)
+            try await wakeup.wait(until: environment.now + policy.pollInterval)
             continue
           }
           try await lookForMissedVisits(&missed)
           // Without a connection, and while tickets are owed, nothing is claimed. The reconnect wakes this loop, as does the last owed ticket.
-          if publisher.tickets.publisher.isConnected, publisher.room > 0 { _ = try await runOnce(&queue) }
+          if publisher.queue.isConnected, publisher.room > 0 { _ = try await runOnce(&queue) }
           failures = 0
-          if notice.worked() { logger.notice("claiming again") }
+          if notice.worked(at: environment.now) { logger.notice("claiming again") }
           if queue.isInTheWay {
-            try await wakeup.wait(until: .now + min(policy.pollInterval, Self.fullQueueInterval))
+            try await wakeup.wait(until: environment.now + min(policy.pollInterval, Self.fullQueueInterval))
           } else {
-            let due = try await store.timeUntilNextDue() ?? policy.pollInterval
-            try await wakeup.wait(until: .now + min(policy.pollInterval, due + .milliseconds(1)))
+            let due = try await ledger.timeUntilNextDue() ?? policy.pollInterval
+            try await wakeup.wait(until: environment.now + min(policy.pollInterval, due + .milliseconds(1)))
           }
         } catch is CancellationError {
           return
         } catch {
           if Task.isCancelled { return }
-          if notice.failed("\(error)") {
+          if notice.failed("\(error)", at: environment.now) {
             logger.error("cannot claim; trying again until it works", metadata: ["error": "\(error)"])
           }
-          try? await Task.sleep(for: Backoff(base: .milliseconds(100), max: .seconds(5)).delay(attempt: failures))
+          try? await environment.sleep(for: Self.retry.delay(attempt: failures, from: environment.random))
           failures += 1
         }
       }
@@ -89,7 +94,7 @@ package struct Producer: Service {
 
   /// Claims and publishes until nothing more is due, the queue is full, or the caller is cancelled.
   package func runOnce() async throws -> Pass {
-    try await store.noteOwnerLimit(policy.ownerLimit)
+    try await ledger.noteOwnerLimit(policy.ownerLimit)
     var queue = QueueRoom()
     let pass = try await runOnce(&queue)
     await publisher.finish()
@@ -107,20 +112,20 @@ package struct Producer: Service {
   /// How far the look for missed visits has come.
   private struct MissedVisits {
     var isLimitNoted = false
-    var nextLook = ContinuousClock.now
+    var nextLook: ContinuousClock.Instant
     var end: OwnerKey?
   }
 
   /// Notes the limit that this process claims by; then looks at a page of owners per poll interval.
   private func lookForMissedVisits(_ missed: inout MissedVisits) async throws {
-    guard missed.nextLook <= .now else { return }
+    guard missed.nextLook <= environment.now else { return }
     if !missed.isLimitNoted {
-      try await store.noteOwnerLimit(policy.ownerLimit)
+      try await ledger.noteOwnerLimit(policy.ownerLimit)
       missed.isLimitNoted = true
     }
-    let page = try await store.visitMissed(after: missed.end, ownerLimit: policy.ownerLimit)
+    let page = try await ledger.visitMissed(after: missed.end, ownerLimit: policy.ownerLimit)
     missed.end = page.end
-    missed.nextLook = .now + policy.pollInterval
+    missed.nextLook = environment.now + policy.pollInterval
     if page.found > 0 {
       logger.warning(
         "owners had reviews to claim that no event had announced; were rows written without the triggers? Claiming them now",
@@ -172,9 +177,9 @@ package struct Producer: Service {
   private func claim(limit: Int) async throws -> [Claim] {
     // While the broker takes nothing, rows stay pending: there they can be put in order, cancelled and counted.
     let room = min(limit, publisher.room)
-    guard room > 0, !publisher.tickets.publisher.isBlocked, holderState.isSignedOn else { return [] }
+    guard room > 0, !publisher.queue.isBlocked, holderState.isSignedOn else { return [] }
     let claims = try await publisher.claiming(as: holder) {
-      try await store.claim(limit: room, ownerLimit: policy.ownerLimit, by: holder)
+      try await ledger.claim(limit: room, ownerLimit: policy.ownerLimit, by: holder)
     }
     metrics.claimed.increment(by: claims.count)
     return claims
@@ -182,6 +187,6 @@ package struct Producer: Service {
 
   /// How many more messages the work queue should hold (I8).
   private func roomInQueue() async throws -> Int {
-    policy.queueDepthMax - (try await publisher.tickets.status().messagesReady)
+    policy.queueDepthMax - (try await publisher.queue.status().messagesReady)
   }
 }

@@ -1,10 +1,8 @@
 package import Logging
-package import PostgresClient
 package import Resilience
 package import ReviewStore
 internal import ServiceLifecycle
 package import Telemetry
-package import WorkerClient
 
 /// Puts abandoned reviews on their way again, and asks the worker about silent ones. Any number may run: each review is taken by a
 /// conditional update.
@@ -15,35 +13,39 @@ package struct Reaper: Service {
   private let silent: SilentReviews?
   private let interval: Duration
   private let wakeup: Wakeup
-  private let pool: PostgresPool
+  private let environment: DispatchEnvironment
+  private let recoveryLedger: any ReviewLedger
 
   /// What a reaper works with.
   package struct Dependencies: Sendable {
-    package var store: ReviewStore
+    package var ledger: any ReviewLedger
     /// Recovery's own, which nothing else uses: slow work elsewhere in this process does not delay it. Closed at the end.
-    package var recoveryPool: PostgresPool
+    package var recoveryLedger: any ReviewLedger
     package var publisher: ClaimPublisher
     /// nil if no worker is set: silent reviews are then left alone.
-    package var worker: WorkerClient?
+    package var worker: (any Worker)?
     package var workerURL: String
     /// Whether new work may be taken.
     package var holderState: HolderState
     package var metrics: BatonMetrics
     /// Whether the worker's circuit here is the one that the metrics show.
     package var showsCircuit: Bool
+    package var environment: DispatchEnvironment
 
     package init(
-      store: ReviewStore, recoveryPool: PostgresPool, publisher: ClaimPublisher, worker: WorkerClient?,
-      workerURL: String, holderState: HolderState, metrics: BatonMetrics, showsCircuit: Bool = false
+      ledger: any ReviewLedger, recoveryLedger: any ReviewLedger, publisher: ClaimPublisher, worker: (any Worker)?,
+      workerURL: String, holderState: HolderState, metrics: BatonMetrics, showsCircuit: Bool = false,
+      environment: DispatchEnvironment = DispatchEnvironment()
     ) {
-      self.store = store
-      self.recoveryPool = recoveryPool
+      self.ledger = ledger
+      self.recoveryLedger = recoveryLedger
       self.publisher = publisher
       self.worker = worker
       self.workerURL = workerURL
       self.holderState = holderState
       self.metrics = metrics
       self.showsCircuit = showsCircuit
+      self.environment = environment
     }
   }
 
@@ -62,7 +64,8 @@ package struct Reaper: Service {
     }
     self.interval = interval
     self.wakeup = wakeup
-    pool = dependencies.recoveryPool
+    environment = dependencies.environment
+    recoveryLedger = dependencies.recoveryLedger
   }
 
   /// Recovers and asks until the service is shut down; what was taken to be published is published.
@@ -74,7 +77,7 @@ package struct Reaper: Service {
       }
     }
     await recovery.finish()
-    await pool.close()
+    await recoveryLedger.close()
   }
 
   /// One pass: recovery first, then, for a limited time, the worker.
@@ -83,14 +86,14 @@ package struct Reaper: Service {
   ///   - askingMax: for the worker's answers; what is left then is counted.
   package func runOnce(cancels: CancelDelivery?, askingMax: Duration) async throws -> ReapCounts {
     var counts = try await recovery.runOnce()
-    let deadline = ContinuousClock.now + askingMax
+    let deadline = environment.now + askingMax
     async let delivered = cancels?.deliverDue(until: deadline)
     let asked = try await silent?.askDue(until: deadline)
     if let asked { counts.take(asked) }
     counts.cancelsDelivered = try await delivered ?? 0
     counts.cancelsLeft = try await cancels?.countDue() ?? 0
     await recovery.finish()
-    await pool.close()
+    await recoveryLedger.close()
     return counts
   }
 }

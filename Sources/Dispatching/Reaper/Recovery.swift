@@ -1,6 +1,4 @@
-internal import AMQPClient
 internal import Logging
-internal import PostgresClient
 internal import Primitives
 internal import Resilience
 internal import ReviewQueue
@@ -11,12 +9,13 @@ internal import Telemetry
 /// Recovers what was abandoned: claims without a publish, ended leases, lost and stale tickets. Bounded in its time: it talks to Postgres,
 /// on a connection of its own with a deadline for each statement, and to the broker, and to nothing else.
 struct Recovery: Sendable {
-  private let store: ReviewStore
+  private let ledger: any ReviewLedger
   private let publisher: ClaimPublisher
   private let publishing: ClaimPublishing
   private let holder: Holder.ID
   private let holderState: HolderState
   private let policy: DispatchPolicy
+  private let environment: DispatchEnvironment
   private let metrics: BatonMetrics
   private let logger: Logger
 
@@ -28,12 +27,13 @@ struct Recovery: Sendable {
   private static let brokerInterval: Duration = .seconds(1)
 
   init(_ dependencies: Reaper.Dependencies, holder: Holder.ID, policy: DispatchPolicy, logger: Logger) {
-    store = ReviewStore(pool: dependencies.recoveryPool, logger: logger)
+    ledger = dependencies.recoveryLedger
     publisher = dependencies.publisher
     publishing = ClaimPublishing(publisher)
     self.holder = holder
     holderState = dependencies.holderState
     self.policy = policy
+    environment = dependencies.environment
     metrics = dependencies.metrics
     self.logger = logger
   }
@@ -58,9 +58,9 @@ struct Recovery: Sendable {
 
   /// One pass, which also waits for the few seconds that it takes to distinguish a dead holder from one whose session was cut.
   func runOnce() async throws -> ReapCounts {
-    try await store.lookAtHolders()
-    if let wait = try await store.timeUntilDeathsAreSure(holderTimeout: policy.holderTimeout) {
-      try await Task.sleep(for: wait + .milliseconds(100))
+    try await ledger.lookAtHolders()
+    if let wait = try await ledger.timeUntilDeathsAreSure(holderTimeout: policy.holderTimeout) {
+      try await environment.sleep(for: wait + .milliseconds(100))
     }
     return try await Task { try await pass().counts }.value
   }
@@ -72,34 +72,33 @@ struct Recovery: Sendable {
   private func pass() async throws -> (counts: ReapCounts, hasSuspects: Bool) {
     var counts = ReapCounts()
     var failure: (any Error)?
-    // What Postgres refuses here, for example because of a lock, ends only this step.
+    // What the ledger refuses here, for example because of a lock, ends only this step.
     func step<Result>(_ body: () async throws -> Result) async throws -> Result? {
       do {
         return try await body()
-      } catch let error as PostgresError {
-        guard case .server = error.kind else { throw error }
+      } catch let error as any LedgerFault where error.faultKind != .unreachable {
         failure = failure ?? error
         return nil
       }
     }
     let hasSuspects = try await step {
-      try await store.lookAtHolders()
-      return try await store.timeUntilDeathsAreSure(holderTimeout: policy.holderTimeout) != nil
+      try await ledger.lookAtHolders()
+      return try await ledger.timeUntilDeathsAreSure(holderTimeout: policy.holderTimeout) != nil
     }
     // Before the broker is asked: an empty queue proves something about what was opened by then.
-    let calls = try await step { try await store.openRollCall(policy.queue, holderTimeout: policy.holderTimeout) }
+    let calls = try await step { try await ledger.openRollCall(policy.queue, holderTimeout: policy.holderTimeout) }
     if let ready = await messagesReady() {
       _ = try await step {
-        try await store.seeRollCalls(calls ?? [], isQueueEmpty: ready == 0, holderTimeout: policy.holderTimeout)
+        try await ledger.seeRollCalls(calls ?? [], isQueueEmpty: ready == 0, holderTimeout: policy.holderTimeout)
       }
       try await republishAbandoned(&counts)
-      try await store.recordReaperRun()
+      try await ledger.recordReaperRun()
     } else {
       counts.brokerUnavailable = true
     }
     _ = try await step {
-      try await store.pruneHolders()
-      try await store.pruneRollCalls()
+      try await ledger.pruneHolders()
+      try await ledger.pruneRollCalls()
     }
     if let failure { throw failure }
     return (counts, hasSuspects ?? false)
@@ -107,8 +106,8 @@ struct Recovery: Sendable {
 
   /// - Returns: nil if the broker cannot be reached, or takes nothing.
   private func messagesReady() async -> Int? {
-    guard !publisher.tickets.publisher.isBlocked else { return nil }
-    return try? await publisher.tickets.status().messagesReady
+    guard !publisher.queue.isBlocked else { return nil }
+    return try? await publisher.queue.status().messagesReady
   }
 
   private func republishAbandoned(_ counts: inout ReapCounts) async throws {
@@ -117,7 +116,7 @@ struct Recovery: Sendable {
       let limit = min(Self.pageMax, publisher.room)
       guard limit > 0 else { return }
       let reaped = try await publisher.claiming(as: holder) {
-        try await store.reapAbandoned(
+        try await ledger.reapAbandoned(
           policy.reapTimes, queue: policy.queue, limit: limit, by: holder, attemptMax: policy.attemptMax)
       }
       var claims: [Claim] = []

@@ -12,8 +12,8 @@ internal import WorkerClient
 ///
 /// A few at once, each taken when it can be asked. A worker that is out is probed with one question at a time.
 struct SilentReviews: Sendable {
-  private let store: ReviewStore
-  private let worker: WorkerClient
+  private let ledger: any ReviewLedger
+  private let worker: any Worker
   private let workerURL: String
   private let publisher: ClaimPublisher
   private let holder: Holder.ID
@@ -24,7 +24,7 @@ struct SilentReviews: Sendable {
   private let showsCircuit: Bool
   private let interval: Duration
   private let logger: Logger
-  private let circuit = Circuit(name: "worker")
+  private let circuit: Circuit
 
   /// Questions that are asked at once.
   private static let questionsAtOnce = 16
@@ -32,11 +32,13 @@ struct SilentReviews: Sendable {
   private static let margin: Duration = .seconds(5)
 
   init(
-    _ dependencies: Reaper.Dependencies, worker: WorkerClient, holder: Holder.ID, policy: DispatchPolicy,
+    _ dependencies: Reaper.Dependencies, worker: any Worker, holder: Holder.ID, policy: DispatchPolicy,
     interval: Duration, logger: Logger
   ) {
-    store = dependencies.store
+    ledger = dependencies.ledger
     self.worker = worker
+    circuit = Circuit(
+      name: "worker", clock: dependencies.environment.clock, random: dependencies.environment.random)
     workerURL = dependencies.workerURL
     publisher = dependencies.publisher
     self.holder = holder
@@ -61,7 +63,7 @@ struct SilentReviews: Sendable {
     let counts = CountBox()
     try await feed { result in counts.add(result) }.drain(until: deadline)
     var total = counts.total
-    total.silentLeft = try await store.silentCount(times, comingDueWithin: lease)
+    total.silentLeft = try await ledger.silentCount(times, comingDueWithin: lease)
     return total
   }
 
@@ -77,7 +79,7 @@ struct SilentReviews: Sendable {
   ) -> SlotFeed<SilentReview> {
     SlotFeed(
       count: Self.questionsAtOnce, circuit: circuit, interval: interval,
-      take: { mayTake() ? try await store.takeSilent(times, limit: $0, for: lease) : [] },
+      take: { mayTake() ? try await ledger.takeSilent(times, limit: $0, for: lease) : [] },
       work: { await ask($0, count) }, onCircuit: { note(isOpen: $0) })
   }
 
@@ -109,7 +111,7 @@ struct SilentReviews: Sendable {
   ) async -> SlotFeed<SilentReview>.Outcome {
     var outcome = SlotFeed<SilentReview>.Outcome.answered
     do {
-      let evidence = try await store.weigh(answer, of: workerURL)
+      let evidence = try await ledger.weigh(answer, of: workerURL)
       if case .failed(let message) = evidence {
         outcome = .failed(message)
         logger.warning(
@@ -130,18 +132,18 @@ struct SilentReviews: Sendable {
   ) async throws -> BatonMetrics.ReconcileResult {
     let result = try await result(of: review, evidence)
     switch result {
-    case .alive: try await store.recordAsked(review)
+    case .alive: try await ledger.recordAsked(review)
     case .unanswered:
       // Without an answer it stays due; an answer that is no evidence will not be another one soon.
       if case .failed = evidence { break }
-      try await store.recordAsked(review)
+      try await ledger.recordAsked(review)
     case .completed, .failed, .cancelled, .republished, .lost: break
     }
     metrics.reconciled(result).increment()
     logger.log(
       level: result == .lost ? .error : .info, "the worker was asked about a silent review",
       metadata: review.metadata(["was": "\(review.status.rawValue)", "result": "\(result.rawValue)"]))
-    try await store.countReconciled([result.rawValue: 1])
+    try await ledger.countReconciled([result.rawValue: 1])
     return result
   }
 
@@ -150,9 +152,9 @@ struct SilentReviews: Sendable {
   ) async throws -> BatonMetrics.ReconcileResult {
     switch evidence {
     case .known(let run) where run.attempt == review.attempt:
-      try await store.rememberWorkerAnswers(workerURL)
+      try await ledger.rememberWorkerAnswers(workerURL)
       guard run.status.reviewStatus != .queued else { return .alive }
-      if try await store.report(review.reviewID, RunReport(run)) == .applied {
+      if try await ledger.report(review.reviewID, RunReport(run)) == .applied {
         metrics.recordEnd(run.status.reviewStatus)
       }
       switch run.status.reviewStatus {
@@ -163,7 +165,7 @@ struct SilentReviews: Sendable {
       }
     case .known:
       // It knows another attempt, so it answers, and does not have this one.
-      try await store.rememberWorkerAnswers(workerURL)
+      try await ledger.rememberWorkerAnswers(workerURL)
       return try await forget(review)
     // No evidence. A queued row may be started again, which an idempotent worker answers with the present status.
     case .unknown(isProven: false) where review.status != .queued: return .unanswered
@@ -176,11 +178,11 @@ struct SilentReviews: Sendable {
   private func forget(_ review: SilentReview) async throws -> BatonMetrics.ReconcileResult {
     if review.status == .running {
       let message = "the worker no longer knows this run"
-      guard try await store.failLost(review, message: message) else { return .alive }
+      guard try await ledger.failLost(review, message: message) else { return .alive }
       metrics.ended(.failed).increment()
       return .lost
     }
-    let claim = try await publisher.claiming(as: holder) { try await store.forgetDispatch(review, by: holder) }
+    let claim = try await publisher.claiming(as: holder) { try await ledger.forgetDispatch(review, by: holder) }
     guard let claim else { return .alive }
     _ = await publisher.publish([claim])
     return .republished

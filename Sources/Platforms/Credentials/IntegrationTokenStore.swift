@@ -4,12 +4,12 @@ internal import Reviews
 
 /// Where the tokens of integrations are kept, as far as they are renewed here.
 package protocol IntegrationTokenStore: Sendable {
-  /// Changes an integration's tokens while nobody else can: no other process is in the body for the same integration.
+  /// Changes an integration's tokens exclusively: no other process is in the body for the same integration.
   ///
   /// The lock is proof that the store can be written before a platform is asked for anything.
   /// - Parameter body: gets the tokens as they are now; gives them as they shall be, or nil to leave them. Not called where
   ///   the integration does not exist.
-  /// - Returns: the tokens as they are stored in the end; nil where the integration does not exist.
+  /// - Returns: the tokens as they are stored in the end; nil if the integration does not exist.
   /// - Throws: what the body throws, as it is; else the store's own error, after which it is unknown what is stored.
   func changeTokens(
     of integration: UUID, _ body: @escaping @Sendable (StoredTokens) async throws -> StoredTokens?
@@ -22,7 +22,7 @@ package struct StoredTokens: Sendable, Equatable {
   package struct ProjectToken: Sendable, Equatable, Codable {
     /// GitLab's number of the token.
     package var id: Int64
-    /// The day on which it ends, `2027-01-31`; nil where it does not.
+    /// The day on which it ends, `2027-01-31`; nil if it does not.
     package var expiresAt: String?
     /// The token itself, sealed by ``TokenCipher``.
     package var ciphertext: [UInt8]

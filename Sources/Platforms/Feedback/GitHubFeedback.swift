@@ -5,69 +5,24 @@ internal import Reviews
 
 /// Reactions and check runs at GitHub.
 struct GitHubFeedback: Sendable {
-  let client: APIClient
-  let cipher: TokenCipher
-  let tokens: InstallationTokens?
+  let access: GitHubAccess
+  let publicURL: String?
 
-  /// How long an installation's token is needed.
-  private static let lifetime: Duration = .seconds(300)
+  private var client: APIClient { access.client }
 
   /// - Returns: the id of the check run, for a gate.
   func tell(_ feedback: PullRequestFeedback) async throws(FeedbackFault) -> Int64? {
     guard let repository = GitHubSource.path(of: feedback.repoFullName) else {
       throw .impossible("\"\(feedback.repoFullName)\" is not a GitHub repository's owner/name")
     }
-    let integration = feedback.integration
-    if let ciphertext = integration.tokenCiphertext {
-      return try await tell(feedback, repository, try open(ciphertext, of: integration))
-    }
-    guard let installation = integration.installationId, let tokens else {
-      throw .impossible("there is no token, and no GitHub App with an installation, to write with")
-    }
-    let token = try await Self.token(of: installation, tokens)
-    do {
-      return try await tell(feedback, repository, token)
-    } catch .call(.unauthorized) {
-      // It may have been withdrawn since it was kept: once more with a new one.
-      tokens.forget(token, of: installation)
-      return try await tell(feedback, repository, try await Self.token(of: installation, tokens))
-    }
-  }
-
-  private func open(_ ciphertext: [UInt8], of integration: Integration) throws(FeedbackFault) -> Secret {
-    do throws(SealedTokenFault) {
-      return try cipher.openToken(ciphertext, in: .token(of: integration.id))
-    } catch {
-      throw FeedbackFault(error)
-    }
-  }
-
-  private static func token(of installation: String, _ tokens: InstallationTokens) async throws(FeedbackFault) -> Secret
-  {
-    do {
-      return try await tokens.token(of: installation, for: lifetime)
-    } catch {
-      throw .call(error)
-    }
-  }
-
-  private func tell(
-    _ feedback: PullRequestFeedback, _ repository: String, _ token: Secret
-  ) async throws(FeedbackFault) -> Int64? {
-    do {
-      let integration = feedback.integration
-      let account =
-        integration.tokenCiphertext == nil ? integration.installationId.map(InstallationTokens.account) : nil
-      let caller = GitHubSource.caller(token, account: account)
+    return try await access.withCaller(of: feedback.integration) { caller throws(APIFault) in
       guard feedback.subject == .gate else {
-        // 201, or 200 where this app has reacted so before.
+        // 201, or 200 if this app has reacted so before.
         _ = try await client.post(
           "\(repository)/issues/\(feedback.prNumber)/reactions", as: caller, ["content": feedback.subject.rawValue])
         return nil
       }
       return try await checkRun(feedback, repository, caller)
-    } catch {
-      throw .call(error)
     }
   }
 }
@@ -87,6 +42,7 @@ extension GitHubFeedback {
     var external_id: String?
     var status: String
     var conclusion: String?
+    var details_url: String?
     var output: Output
   }
 
@@ -120,6 +76,7 @@ extension GitHubFeedback {
     run.name = PullRequestFeedback.checkName
     run.head_sha = feedback.headSha
     run.external_id = Self.externalID(feedback)
+    run.details_url = feedback.page(at: publicURL)
     let answer = try await client.post("\(repository)/check-runs", as: caller, run)
     return try APIClient.decode(KnownRun.self, from: answer.body).id
   }
@@ -159,11 +116,13 @@ extension GitHubFeedback {
       // Success is only what the agent called so: a run that merely ended proves nothing.
       case .completed:
         ("completed", feedback.gateResult == "pass" ? "success" : feedback.gateResult == "fail" ? "failure" : "neutral")
-      case .failed: ("completed", "failure")
+      case .failed: ("completed", feedback.isClosed ? "neutral" : "failure")
       case .cancelled: ("completed", "cancelled")
       }
     return CheckRun(
       status: status, conclusion: conclusion,
-      output: Output(title: "Code review: \(feedback.status.rawValue)", summary: feedback.summary))
+      output: Output(
+        title: feedback.isClosed ? "Pull request closed" : "Code review: \(feedback.status.rawValue)",
+        summary: feedback.summary))
   }
 }

@@ -5,6 +5,7 @@ internal import Reviews
 /// Award emoji and commit statuses at GitLab.
 struct GitLabFeedback: Sendable {
   let api: GitLabAPI
+  let publicURL: String?
 
   /// How long a token is needed.
   private static let lifetime: Duration = .seconds(60)
@@ -17,13 +18,24 @@ struct GitLabFeedback: Sendable {
           throw .permanent(.integrationMissing, message: "the integration has no token to write with")
         }
         do throws(APIFault) {
-          try await tell(feedback, project, GitLabSource.caller(grant.secret))
+          try await write(feedback, project, GitLabSource.caller(grant.secret))
         } catch {
           throw .call(error)
         }
       }
     } catch {
       throw FeedbackFault(error)
+    }
+  }
+
+  /// GitLab redirects only reads of a project that has moved, and refuses writes. Its number stays.
+  private func write(
+    _ feedback: PullRequestFeedback, _ project: GitLabProject, _ caller: APICaller
+  ) async throws(APIFault) {
+    do {
+      try await tell(feedback, project, caller)
+    } catch .refused(let message) where message.hasPrefix("it answered 405") && project.isNamedByPath {
+      try await tell(feedback, try await project.byNumber(caller), caller)
     }
   }
 
@@ -43,6 +55,8 @@ struct GitLabFeedback: Sendable {
       project = try api.project(
         feedback.platformProjectId, path: feedback.repoFullName, mergeRequest: feedback.prUrl,
         integration: feedback.integration)
+    } catch .notAllowed(let authority, let allowed) {
+      throw .blocked("\(GitLabHosts.Fault.notAllowed(authority: authority, allowed: allowed))")
     } catch {
       throw .impossible("\(error)")
     }
@@ -66,7 +80,7 @@ struct GitLabFeedback: Sendable {
     do {
       _ = try await project.client.post(path, as: caller, emoji)
     } catch .missing {
-      // GitLab also says 404 where this user has awarded it before.
+      // GitLab also says 404 if this user has awarded it before.
       let answer = try await project.client.get("\(path)?per_page=100", as: caller)
       let known = try APIClient.decode([KnownEmoji].self, from: answer.body)
       guard known.contains(where: { $0.name == emoji.name }) else { throw .missing }
@@ -77,6 +91,7 @@ struct GitLabFeedback: Sendable {
     var state: String
     var name: String
     var description: String
+    var target_url: String?
   }
 
   private func setStatus(
@@ -88,13 +103,15 @@ struct GitLabFeedback: Sendable {
       case .running: "running"
       // GitLab has no neutral: as with GitHub, a run that has not said what it found holds nothing up.
       case .completed: feedback.gateResult == "fail" ? "failed" : "success"
-      case .failed: "failed"
+      case .failed: feedback.isClosed ? "canceled" : "failed"
       case .cancelled: "canceled"
       }
     do {
       _ = try await project.client.post(
         "\(project.path)/statuses/\(feedback.headSha.percentEncoded)", as: caller,
-        Status(state: state, name: PullRequestFeedback.checkName, description: feedback.summary))
+        Status(
+          state: state, name: PullRequestFeedback.checkName, description: feedback.summary,
+          target_url: feedback.page(at: publicURL)))
     } catch .refused(let message) where message.contains("Cannot transition status") {
       // It is there already.
     }
@@ -103,12 +120,12 @@ struct GitLabFeedback: Sendable {
 
 extension FeedbackFault {
   /// Why there was no token, or no success with it.
-  fileprivate init(_ failure: CollectFailure) {
+  init(_ failure: CollectFailure) {
     switch failure {
     case .permanent(_, let message): self = .impossible(message)
     case .retry(let message): self = .wait(message, nil)
     case .wait(let message, let delay): self = .wait(message, delay)
-    case .keyMissing(let message): self = .keyMissing(message)
+    case .keyMissing(let message): self = .blocked(message)
     case .call(let fault, _): self = .call(fault)
     }
   }

@@ -11,8 +11,8 @@ internal import Synchronization
 /// Flags by PostHog's flags endpoint: `POST {host}/flags?v=2` with the project's key and the owner (`org:acme`) as distinct id.
 ///
 /// The flag `baton-agent-version` has a variant for each version; one that is on without a variant gives the settings' version.
-/// An answer holds for five minutes. Where PostHog cannot say (it is away, over its quota, or has no such flag) the settings
-/// decide, and while it is away again and again it is not asked.
+/// An answer holds for five minutes. If PostHog gives no answer (unreachable, over its quota, or without such a flag), the settings
+/// decide; while it fails repeatedly, it is not asked.
 package final class PostHogFlags: FeatureFlags {
   /// The flag's key.
   package static let flag = "baton-agent-version"
@@ -51,14 +51,14 @@ package final class PostHogFlags: FeatureFlags {
   ///   - fallback: decides where PostHog cannot.
   ///   - timeout: for one call, whole.
   ///   - trust: which certificates PostHog may have.
-  /// - Returns: nil where the URL is none.
+  /// - Returns: nil if the URL is none.
   package init?(
     url: String, key: Secret, fallback: SettingsFlags, httpClient: HTTPClient, timeout: Duration = .seconds(2),
     trust: HTTPTrust = HTTPTrust(), now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }, logger: Logger
   ) {
     guard let base = APIBase(url) else { return nil }
     client = APIClient(
-      base: base, httpClient: httpClient, timeout: timeout, now: { Date() }, limits: RateLimits(),
+      base: base, httpClient: httpClient, timeout: timeout, clock: PlatformClock({ Date() }), limits: RateLimits(),
       answers: AnswerCache(), trust: trust)
     self.key = key
     self.fallback = fallback
@@ -82,7 +82,7 @@ package final class PostHogFlags: FeatureFlags {
     return (try? await flight.run(owner) { await self.ask(for: owner) }) ?? .unknown
   }
 
-  /// Asks, and remembers what was said; what nobody said is not remembered.
+  /// Asks, and remembers the answer; a missing answer is not remembered.
   private func ask(for owner: Owner) async -> Verdict {
     if case .refused = circuit.admit() { return .unknown }
     do throws(APIFault) {

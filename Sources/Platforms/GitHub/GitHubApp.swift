@@ -17,11 +17,11 @@ package struct GitHubApp: Sendable, CustomStringConvertible, CustomReflectable {
   package let id: String
   private let key: _RSA.Signing.PrivateKey
 
-  /// - Parameter privateKey: the PEM text that GitHub gave out (PKCS#1), or the same key as PKCS#8.
+  /// - Parameter privateKey: the PEM text that GitHub gave out (PKCS#1), or the same key as PKCS#8; see ``PEMText``.
   package init(id: String, privateKey: Secret) throws(KeyFault) {
     self.id = id
     do {
-      key = try _RSA.Signing.PrivateKey(pemRepresentation: privateKey.reveal())
+      key = try _RSA.Signing.PrivateKey(pemRepresentation: PEMText.normalized(privateKey.reveal()))
     } catch {
       throw KeyFault()
     }

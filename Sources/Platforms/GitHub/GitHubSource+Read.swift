@@ -8,7 +8,7 @@ extension GitHubSource {
 
   /// A pull request and its comments, all asked for at once.
   ///
-  /// The comments are a help, not a condition: where they cannot be read, the agent is told so. Only a rate limit also
+  /// The comments are a help, not a condition: if they cannot be read, the prompt says so. Only a rate limit also
   /// stops the review, as the agent would run into it next.
   func read(
     _ review: LeasedReview, _ access: Access, token: Secret?, account: String? = nil, hint: String = ""
@@ -29,10 +29,16 @@ extension GitHubSource {
     let summary = try await Self.unlessRateLimited(summaryAnswer)
     let inlineComments = try await Self.unlessRateLimited(inlineAnswer)
     let repository = Self.repository(pull.base.repo?.full_name, of: review)
+    // By number: a name may be that of a moment ago.
+    let isFork = pull.head.repo.map { head in
+      head.id != nil && head.id == pull.base.repo?.id ? false : head.full_name != repository
+    }
     let facts = PullRequestFacts(
       title: pull.title, author: pull.user?.login ?? review.prAuthor, description: pull.body ?? "",
-      isDraft: pull.draft ?? false, isFork: pull.head.repo?.full_name != repository, headSha: pull.head.sha,
-      repository: repository, summary: summary ?? .unknown, inlineComments: inlineComments)
+      isDraft: pull.draft ?? false, isFork: isFork ?? true, headSha: pull.head.sha,
+      baseRef: Self.ref(pull.base.ref, of: review.baseRef),
+      headRef: isFork ?? true ? review.headRef : Self.ref(pull.head.ref, of: review.headRef), repository: repository,
+      summary: summary ?? .unknown, inlineComments: inlineComments)
     return CollectedPullRequest(facts: facts, token: token)
   }
 
@@ -47,7 +53,7 @@ extension GitHubSource {
     }
   }
 
-  /// Our newest comment that carries the marker. Anybody can write the marker; only our app writes as our app.
+  /// Our newest comment that carries the marker. Everyone can write the marker; only our app writes as our app.
   private func summary(
     _ review: LeasedReview, _ access: Access, _ caller: APICaller
   ) async -> Result<SummaryComment, APIFault> {
@@ -58,8 +64,8 @@ extension GitHubSource {
         GitHubWire.IssueComment.self, pageCountMax: Self.commentPageCountMax
       ) { page in
         for comment in page where isOwnSummary(comment) {
-          // RFC 3339 in UTC throughout, so the texts sort as the times do.
-          if (comment.updated_at ?? "") >= (newest?.updated_at ?? "") { newest = comment }
+          // Of two without a readable time, the later in the list.
+          if (newest?.updatedAt ?? .negativeInfinity) <= (comment.updatedAt ?? .negativeInfinity) { newest = comment }
         }
       }
     } catch {
@@ -102,4 +108,8 @@ extension GitHubSource {
       "GitHub's \(what) could not be read; the review goes on without them",
       metadata: ["review": "\(review.id.lowercase)", "fault": "\(fault)"])
   }
+}
+
+extension GitHubWire.IssueComment {
+  fileprivate var updatedAt: Timestamp? { PlatformTime.read(updated_at) }
 }

@@ -15,7 +15,7 @@ struct GitHubSource: PullRequestSource {
       case anonymous(hint: String)
       case token(Secret)
       case installation(String)
-      /// An installation whose token cannot be had, because no app is set: public repositories can be read all the same.
+      /// An installation whose token cannot be had, because no app is set: public repositories can still be read.
       case withoutApp(String)
     }
 
@@ -52,7 +52,7 @@ struct GitHubSource: PullRequestSource {
     }
   }
 
-  /// Who makes a call: the bearer of a token, or nobody in particular.
+  /// Who makes a call: the bearer of a token, or an anonymous caller.
   /// - Parameter account: nil for the token's own; an installation's tokens share its limit.
   static func caller(_ token: Secret?, account: String? = nil) -> APICaller {
     var headers: HTTPHeaders = [
@@ -62,7 +62,7 @@ struct GitHubSource: PullRequestSource {
     return APICaller(headers: headers, token: token, account: account)
   }
 
-  /// `/repos/{owner}/{name}`, encoded; nil where the name is none, so that it cannot lead to another path.
+  /// `/repos/{owner}/{name}`, encoded; nil if the name is none, so that it cannot lead to another path.
   static func path(of repoFullName: String) -> String? {
     let parts = repoFullName.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." }) else { return nil }
@@ -73,7 +73,7 @@ struct GitHubSource: PullRequestSource {
 // MARK: Right
 
 extension GitHubSource {
-  /// A stored token wins over the installation: somebody has put it there on purpose.
+  /// A stored token wins over the installation: an operator has stored it on purpose.
   private func right(of review: LeasedReview) throws(PreparationError) -> Access.Right {
     guard let integration = review.integration else {
       return .anonymous(hint: "The review names no integration, so no token was sent.")

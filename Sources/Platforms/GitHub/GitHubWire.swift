@@ -1,3 +1,5 @@
+internal import Primitives
+
 /// GitHub's JSON, as far as it is read. Everything that GitHub may leave out is optional.
 enum GitHubWire {
   struct User: Decodable, Sendable {
@@ -5,6 +7,7 @@ enum GitHubWire {
   }
 
   struct Repository: Decodable, Sendable {
+    var id: JSONValue?
     var full_name: String
   }
 
@@ -35,7 +38,7 @@ enum GitHubWire {
   struct IssueComment: Decodable, Sendable {
     var id: Int64
     var body: String?
-    var updated_at: String?
+    var updated_at: JSONValue?
     var performed_via_github_app: App?
   }
 

@@ -9,6 +9,8 @@ internal import Synchronization
 final class InstallationTokens: Sendable {
   /// A token is given out only while it has at least this long to live.
   static let margin: Duration = .seconds(300)
+  /// How long a token lives whose end cannot be read, in seconds.
+  private static let lifetime: TimeInterval = 3_600
   /// Above this many, those that have expired are dropped.
   private static let countMax = 4_096
 
@@ -61,20 +63,21 @@ final class InstallationTokens: Sendable {
     token.expires.timeIntervalSince(client.now()) >= Double(needed.components.seconds)
   }
 
-  private func mint(_ installation: String) async throws -> Token {
+  /// The caller for what concerns the app itself, whose limit is its own.
+  func appCaller() throws(APIFault) -> APICaller {
     guard let jwt = try? app.token(now: client.now()) else {
-      // Sorted with GitHub's own 401: it is the app's key, not the installation.
-      throw APIFault.unauthorized(message: "the app's key cannot sign")
+      throw .unauthorized(message: "the app's key cannot sign")
     }
-    let answer = try await client.post(
-      "/app/installations/\(installation.percentEncoded)/access_tokens",
-      as: GitHubSource.caller(jwt, account: Self.account(of: installation)), [String: String]())
+    return GitHubSource.caller(jwt, account: "app")
+  }
+
+  private func mint(_ installation: String) async throws -> Token {
+    let answer = try await answer(for: installation)
     let wire = try APIClient.decode(Wire.self, from: answer.body)
-    guard let expires = Timestamp(wire.expires_at) else {
-      throw APIFault.malformed(message: "the token's expiry is not a time")
-    }
-    let token = Token(
-      secret: Secret(wire.token), expires: Date(timeIntervalSince1970: Double(expires.microseconds) / 1_000_000))
+    // GitHub's tokens live for an hour.
+    let expires =
+      PlatformTime.read(wire.expires_at).map { Date($0) } ?? client.now().addingTimeInterval(Self.lifetime)
+    let token = Token(secret: Secret(wire.token), expires: expires)
     tokens.withLock {
       if $0.count >= Self.countMax { $0 = $0.filter { isFresh($0.value, for: Self.margin) } }
       $0[installation] = token
@@ -82,8 +85,28 @@ final class InstallationTokens: Sendable {
     return token
   }
 
+  /// Asks once more if the refusal has shown that this machine's clock is wrong: the app's signature says when it was made.
+  private func answer(for installation: String) async throws(APIFault) -> APIAnswer {
+    let correction = client.clockCorrection
+    do {
+      return try await request(installation)
+    } catch .unauthorized where client.clockCorrection != correction {
+      return try await request(installation)
+    }
+  }
+
+  private func request(_ installation: String) async throws(APIFault) -> APIAnswer {
+    guard let jwt = try? app.token(now: client.now()) else {
+      // Sorted with GitHub's own 401: it is the app's key, not the installation.
+      throw .unauthorized(message: "the app's key cannot sign")
+    }
+    return try await client.post(
+      "/app/installations/\(installation.percentEncoded)/access_tokens",
+      as: GitHubSource.caller(jwt, account: Self.account(of: installation)), [String: String]())
+  }
+
   private struct Wire: Decodable {
     var token: String
-    var expires_at: String
+    var expires_at: JSONValue?
   }
 }

@@ -9,7 +9,7 @@ package struct GitLabHosts: Sendable, Equatable {
   /// - Parameter hosts: `gitlab.com`, which allows every port of it, or `gitlab.example.com:8443`, which allows one.
   package init(_ hosts: [String]) { entries = Set(hosts.map { $0.lowercased() }) }
 
-  /// Why an instance may not be called, and what to do. The address itself is not quoted where it may hold a password.
+  /// Why an instance may not be called, and what to do. The address itself is not quoted if it may hold a password.
   package enum Fault: Error, Sendable, Equatable, CustomStringConvertible {
     case noAddress
     case notAllowed(authority: String, allowed: String)
@@ -28,6 +28,9 @@ package struct GitLabHosts: Sendable, Equatable {
       }
     }
   }
+
+  /// How long a review waits for a consumer that may call its host, or for the operator.
+  static let retryDelay: Duration = .seconds(60)
 
   /// The instance at an address, where it may be called: an allowed host, by TLS or on this machine.
   /// - Parameter address: with or without a path.
@@ -57,7 +60,7 @@ package struct GitLabHosts: Sendable, Equatable {
   }
 }
 
-/// A GitLab instance that may be called. ``GitLabHosts`` alone makes one, so that whoever holds it need not check.
+/// A GitLab instance that may be called. Only ``GitLabHosts`` makes one, so that its holder need not check.
 package struct GitLabInstance: Sendable, Equatable {
   /// Its address, without `/api/v4`.
   let base: APIBase

@@ -32,13 +32,27 @@ struct GitLabProject: Sendable {
   /// Of the instance's API.
   let client: APIClient
   /// Its number or path, plain.
-  let name: String
+  var name: String
   /// Whose token is used; nil if there is none.
   let integration: Integration?
   let tokens: GitLabTokens
 
   /// `/projects/{id}`, encoded.
   var path: String { "/projects/\(name.percentEncoded)" }
+
+  var isNamedByPath: Bool { name.contains("/") }
+
+  private struct Numbered: Decodable {
+    var id: Int64
+  }
+
+  /// The same project, named by its number.
+  func byNumber(_ caller: APICaller) async throws(APIFault) -> GitLabProject {
+    let answer = try await client.get(path, as: caller)
+    var project = self
+    project.name = String(try APIClient.decode(Numbered.self, from: answer.body).id)
+    return project
+  }
 
   /// Makes calls with the project's token, which is renewed if necessary. It may have been renewed elsewhere, or withdrawn,
   /// since it was found good: on the first 401 it is looked at again.

@@ -26,10 +26,13 @@ extension GitLabSource {
     let summary = try await Self.unlessRateLimited(summaryAnswer)
     let inlineComments = try await Self.unlessRateLimited(inlineAnswer)
     let path = Self.repository(Self.projectPath(of: request), of: review)
+    let isFork = request.source_project_id != request.target_project_id
     let facts = PullRequestFacts(
       title: request.title, author: request.author?.username ?? review.prAuthor,
       description: request.description ?? "", isDraft: request.draft ?? request.work_in_progress ?? false,
-      isFork: request.source_project_id != request.target_project_id, headSha: request.sha ?? review.headSha,
+      isFork: isFork, headSha: request.sha ?? review.headSha,
+      baseRef: Self.ref(request.target_branch, of: review.baseRef),
+      headRef: isFork ? review.headRef : Self.ref(request.source_branch, of: review.headRef),
       repository: path, cloneURL: project.instance.base.url("/\(path).git"), diffRefs: Self.diffRefs(of: request),
       summary: summary ?? .unknown, inlineComments: inlineComments)
     return CollectedPullRequest(facts: facts, token: grant?.secret)
@@ -42,7 +45,7 @@ extension GitLabSource {
     let path: String
     let caller: APICaller
     let hasToken: Bool
-    /// The token's user; nil without a token, or where GitLab does not say.
+    /// The token's user; nil without a token, or if GitLab does not say.
     let userID: Int64?
 
     init(_ review: LeasedReview, _ project: GitLabProject, _ grant: GitLabTokens.Grant?) {
@@ -75,8 +78,10 @@ extension GitLabSource {
         GitLabWire.Note.self, pageCountMax: Self.notePageCountMax
       ) { page in
         for note in page where note.isSummary(of: target.userID) {
-          // ISO 8601 in UTC throughout, so the texts sort as the times do.
-          if (note.updated_at ?? "") > (newest?.updated_at ?? "") || newest == nil { newest = note }
+          // The list is sorted: of two without a readable time, the earlier in it.
+          if newest.map({ ($0.updatedAt ?? .negativeInfinity) < (note.updatedAt ?? .negativeInfinity) }) ?? true {
+            newest = note
+          }
         }
       }
     } catch {
@@ -131,7 +136,9 @@ extension GitLabSource {
 }
 
 extension GitLabWire.Note {
-  /// Whether it carries the marker, and a given user wrote it; nil for anybody.
+  fileprivate var updatedAt: Timestamp? { PlatformTime.read(updated_at) }
+
+  /// Whether it carries the marker, and a given user wrote it; nil for any user.
   fileprivate func isSummary(of userID: Int64?) -> Bool {
     system != true && (userID == nil || author?.id == userID) && body?.contains(SummaryComment.marker) == true
   }

@@ -19,7 +19,7 @@ struct GitLabSource: PullRequestSource {
         review.platformProjectId, path: review.repoFullName, mergeRequest: review.prUrl,
         integration: review.integration)
     } catch {
-      throw .permanent(.platformRefused, message: "\(error)")
+      throw error.preparationError
     }
     guard let project else {
       throw .permanent(.pullRequestMissing, message: "\"\(review.repoFullName)\" is not a GitLab project's path.")
@@ -47,5 +47,16 @@ struct GitLabSource: PullRequestSource {
       headers.add(name: "authorization", value: "Bearer \(token.reveal())")
     }
     return APICaller(headers: headers, token: token)
+  }
+}
+
+extension GitLabHosts.Fault {
+  /// A host that is not allowed is a matter of this process's setting: another consumer may have it, and no review fails for that. The others
+  /// are faults of the integration or of the review.
+  var preparationError: PreparationError {
+    switch self {
+    case .notAllowed: .transient(message: "\(self)", retryAfter: GitLabHosts.retryDelay)
+    case .noAddress, .withoutTLS: .permanent(.platformRefused, message: "\(self)")
+    }
   }
 }

@@ -16,6 +16,8 @@ struct GitLabTokenCalls: Sendable {
     var isPersonal: Bool
     /// nil if it does not end, or GitLab did not say.
     var expires: Date?
+    /// nil if GitLab did not say.
+    var created: Date?
   }
 
   /// A token that was just made.
@@ -48,7 +50,7 @@ struct GitLabTokenCalls: Sendable {
     guard own?.active != false && own?.revoked != true else { return nil }
     return Identity(
       userID: user?.id ?? own?.user_id, isPersonal: user.map { !$0.isBot } ?? false,
-      expires: own?.expires_at.flatMap(Self.date))
+      expires: own?.expires_at.flatMap(Self.date), created: PlatformTime.read(own?.created_at).map { Date($0) })
   }
 
   /// Makes a token for the project, in the name of a person.
@@ -62,27 +64,53 @@ struct GitLabTokenCalls: Sendable {
   }
 
   private func create(by token: Secret, scopes: [String]) async throws(APIFault) -> Made {
-    let wanted = Wanted(name: "baton", scopes: scopes, access_level: 30, expires_at: expiry)
+    let wanted = Wanted(name: "baton", scopes: scopes, access_level: 30)
     return try await made("/projects/\(project)/access_tokens", wanted, by: token)
   }
 
   /// Rotates a project's token in the name of a person who maintains it.
   func rotate(_ id: Int64, by token: Secret) async throws(APIFault) -> Made {
-    try await made("/projects/\(project)/access_tokens/\(id)/rotate", Wanted(expires_at: expiry), by: token)
+    try await made("/projects/\(project)/access_tokens/\(id)/rotate", Wanted(), by: token)
   }
 
   /// Has a token rotate itself. GitLab gives up the old one in the same moment.
   func rotateItself(_ token: Secret) async throws(APIFault) -> Made {
-    let wanted = Wanted(expires_at: expiry)
     do {
-      return try await made("/projects/\(project)/access_tokens/self/rotate", wanted, by: token)
+      return try await made("/projects/\(project)/access_tokens/self/rotate", Wanted(), by: token)
     } catch  where error.isRefusal {
       // GitLab before 17.5 knows only this one, and tokens of groups and persons need it.
-      return try await made("/personal_access_tokens/self/rotate", wanted, by: token)
+      return try await made("/personal_access_tokens/self/rotate", Wanted(), by: token)
     }
   }
 
+  /// Asks for a token that lives for ``dayCount``. An instance may limit that: then for what its refusal names, else for its own default.
   private func made(_ path: String, _ wanted: Wanted, by token: Secret) async throws(APIFault) -> Made {
+    var wanted = wanted
+    wanted.expires_at = Self.day(client.now().addingTimeInterval(Double(Self.dayCount) * 86_400))
+    do {
+      return try await answer(path, wanted, by: token)
+    } catch .refused(let message) where Self.isAboutExpiry(message) {
+      wanted.expires_at = Self.dayBefore(theLimitIn: message)
+      if wanted.expires_at != nil, let made = try? await answer(path, wanted, by: token) { return made }
+      wanted.expires_at = nil
+      return try await answer(path, wanted, by: token)
+    }
+  }
+
+  /// Whether a refusal may be about the wanted end: it says so, or says nothing in plain text.
+  static func isAboutExpiry(_ message: String) -> Bool {
+    message.lowercased().contains("expir") || ["it answered 400", "it answered 422"].contains(message)
+  }
+
+  /// The last day that is before the one that a refusal names: `Expires at must be before 2026-03-31`.
+  static func dayBefore(theLimitIn message: String) -> String? {
+    guard let match = message.firstMatch(of: /\d{4}-\d{2}-\d{2}/), let limit = date(String(match.output)) else {
+      return nil
+    }
+    return day(limit.addingTimeInterval(-86_400))
+  }
+
+  private func answer(_ path: String, _ wanted: Wanted, by token: Secret) async throws(APIFault) -> Made {
     let answer = try await client.post(path, as: GitLabSource.caller(token), wanted)
     let wire = try APIClient.decode(GitLabWire.AccessToken.self, from: answer.body)
     guard let text = wire.token, !text.isEmpty, let id = wire.id else {
@@ -101,13 +129,11 @@ struct GitLabTokenCalls: Sendable {
     }
   }
 
-  private var expiry: String { Self.day(client.now().addingTimeInterval(Double(Self.dayCount) * 86_400)) }
-
   private struct Wanted: Encodable {
     var name: String?
     var scopes: [String]?
     var access_level: Int?
-    var expires_at: String
+    var expires_at: String?
   }
 
   /// The day in UTC: `2027-01-31`.
@@ -115,11 +141,9 @@ struct GitLabTokenCalls: Sendable {
     String(Timestamp(microseconds: Int64(date.timeIntervalSince1970) * 1_000_000).description.prefix(10))
   }
 
-  /// The moment at which a token ends that lives until a day: its midnight in UTC.
+  /// The moment at which a token ends that lives until a day: its midnight in UTC. Some versions name the time as well.
   static func date(_ day: String) -> Date? {
-    Timestamp("\(day.prefix(10))T00:00:00Z").map {
-      Date(timeIntervalSince1970: Double($0.microseconds) / 1_000_000)
-    }
+    PlatformTime.read(day).map { Date($0) }
   }
 }
 

@@ -6,7 +6,7 @@ internal import Reviews
 internal import Synchronization
 
 extension GitLabTokens {
-  /// Asks GitLab about a token, and renews it where need be.
+  /// Asks GitLab about a token, and renews it if necessary.
   func examine(_ candidate: Candidate, _ place: Place) async throws(CollectFailure) -> Standing {
     let identity = try await identity(of: candidate, place)
     if let identity, !needsAnother(candidate, identity, place) { return standing(candidate, identity, place) }
@@ -36,10 +36,13 @@ extension GitLabTokens {
     }
   }
 
-  /// Whether a token that is accepted is to be replaced all the same.
+  /// Whether a token that is accepted is to be replaced nevertheless.
   private func needsAnother(_ candidate: Candidate, _ identity: GitLabTokenCalls.Identity, _ place: Place) -> Bool {
     if candidate.projectTokenID == nil && identity.isPersonal { return true }
-    return identity.expires.map { $0.timeIntervalSince(place.now) < Self.renewalTime } ?? false
+    guard let expires = identity.expires else { return false }
+    // Half of the life of one that is made for a week: it would be renewed every hour otherwise.
+    let life = identity.created.map { expires.timeIntervalSince($0) } ?? .infinity
+    return expires.timeIntervalSince(place.now) < min(Self.renewalTime, life / 2)
   }
 
   private func standing(
@@ -71,7 +74,7 @@ extension GitLabTokens {
         if isSame(present, candidate, place) {
           standing = try await replacement(of: present, in: &tokens, place)
         } else {
-          // Somebody else was faster; also that one is looked at before it is used.
+          // Another process was faster; also that token is looked at before it is used.
           standing = try await examined(present, place)
         }
         outcome.withLock { $0 = Outcome(tokens: tokens, standing: standing) }
@@ -94,7 +97,7 @@ extension GitLabTokens {
     return standing(candidate, identity, place)
   }
 
-  /// What is to be used instead of a token; changes `tokens` where that is a new one.
+  /// What is to be used instead of a token; changes `tokens` if that is a new one.
   private func replacement(
     of present: Candidate, in tokens: inout StoredTokens, _ place: Place
   ) async throws(CollectFailure) -> Standing {
@@ -141,7 +144,7 @@ extension GitLabTokens {
 
   // MARK: New tokens
 
-  /// - Returns: nil where the instance has no such tokens: then the present one is used as it is.
+  /// - Returns: nil if the instance has no such tokens: then the present one is used as it is.
   private func create(_ tokens: StoredTokens, _ place: Place) async throws(CollectFailure) -> GitLabTokenCalls.Made? {
     guard let own = tokens.own else { throw Self.refused }
     do {
@@ -165,7 +168,7 @@ extension GitLabTokens {
     }
   }
 
-  /// Rotates a token that is still good. Where GitLab refuses, a project's is made anew, and the integration's own is used
+  /// Rotates a token that is still good. If GitLab refuses, a project's is made anew, and the integration's own is used
   /// until it ends.
   private func rotate(
     _ present: Candidate, _ tokens: StoredTokens, _ place: Place
@@ -215,7 +218,7 @@ extension GitLabTokens {
     logger.error(
       "a renewed GitLab token could not be stored; this process uses it and keeps trying: do not stop it",
       metadata: Self.metadata(place).merging(["error": "\(error)"]) { $1 })
-    // It outlives the review on purpose: nobody else knows the token.
+    // It outlives the review on purpose: no other process knows the token.
     Task { await self.keepWriting(outcome, instead: candidate, place, store) }
     return outcome.standing
   }

@@ -13,13 +13,13 @@ internal import Synchronization
 ///
 /// A rotation takes the old token's life at once, and GitLab ends the whole family when a token is rotated twice. So it happens
 /// under the lock of the store, which also proves that the new one can be written; under the lock the row is read again, as
-/// another process may have been faster. Where the new token cannot be written after all, this process works with it and keeps
+/// another process may have been faster. If the new token cannot be written after all, this process works with it and keeps
 /// on trying to write it.
 ///
 /// Known weakness: when a process is killed between GitLab's answer and the write, the new token is lost. A person's token then
 /// makes another; without one the operator has to. And reviews that run with the old token lose it.
 final class GitLabTokens: Sendable {
-  /// A token that has less left is renewed.
+  /// A token that has less left is renewed; one that lives for less than twice this, at half of its life.
   static let renewalTime: TimeInterval = 7 * 86_400
   /// A token that was accepted is asked about again after this long.
   static let recheckTime: TimeInterval = 3_600
@@ -48,7 +48,7 @@ final class GitLabTokens: Sendable {
     /// GitLab's number of a project's token that was made here; nil for the integration's own.
     var projectTokenID: Int64?
 
-    /// Where it is stored.
+    /// The place in which it is stored.
     func place(_ place: Place) -> SealedPlace {
       let id = place.integration.id
       return projectTokenID == nil ? .token(of: id) : .projectToken(place.project, of: id)
@@ -60,7 +60,7 @@ final class GitLabTokens: Sendable {
     var candidate: Candidate
     var userID: Int64?
     var expires: Date?
-    /// Until when nobody is asked about it again.
+    /// Until when GitLab is not asked about it again.
     var goodUntil: Date
   }
 
@@ -89,7 +89,7 @@ final class GitLabTokens: Sendable {
     self.logger = logger
   }
 
-  /// The token for a project; nil where the integration has none.
+  /// The token for a project; nil if the integration has none.
   /// - Parameter lifetime: how long it is needed.
   func grant(for place: Place, lifetime: Duration) async throws(CollectFailure) -> Grant? {
     let stored = StoredTokens(own: place.integration.tokenCiphertext, metadata: place.integration.metadata)
@@ -142,7 +142,7 @@ final class GitLabTokens: Sendable {
     do {
       return try await flights.run(candidate.ciphertext + Array(place.project.utf8)) {
         if let standing = self.known(candidate, place) { return standing }
-        // Shielded: once GitLab has rotated a token, the new one is written, even where nobody waits for it any more.
+        // Shielded: once GitLab has rotated a token, the new one is written, even if no review waits for it any more.
         return try await Task {
           let standing = try await self.examine(candidate, place)
           self.remember(standing, after: candidate, place.project)
@@ -169,7 +169,7 @@ final class GitLabTokens: Sendable {
       if standing.candidate != candidate {
         learnt.successors[Key(ciphertext: candidate.ciphertext, project: project)] = standing.candidate
       }
-      // The last of its line, also where an older token was put back: so no line leads back into itself.
+      // The last of its line, also if an older token was put back: so no line leads back into itself.
       learnt.successors[key] = nil
     }
   }

@@ -1,3 +1,5 @@
+internal import Primitives
+
 /// GitLab's JSON, as far as it is read.
 enum GitLabWire {
   struct User: Decodable, Sendable {
@@ -18,6 +20,7 @@ enum GitLabWire {
     var revoked: Bool?
     /// A day; nil if it does not end.
     var expires_at: String?
+    var created_at: JSONValue?
     var token: String?
   }
 
@@ -43,6 +46,8 @@ enum GitLabWire {
     var sha: String?
     var diff_refs: DiffRefs?
     var references: References?
+    var source_branch: String?
+    var target_branch: String?
     var source_project_id: Int64?
     var target_project_id: Int64?
   }
@@ -59,7 +64,7 @@ enum GitLabWire {
     var id: Int64
     var body: String?
     var author: User?
-    var updated_at: String?
+    var updated_at: JSONValue?
     var system: Bool?
     var resolved: Bool?
     var position: Position?

@@ -5,13 +5,13 @@ internal import FoundationEssentials
 struct APIBase: Sendable, Hashable {
   /// `http` or `https`.
   let scheme: String
-  /// Lower case, with brackets where it is an IPv6 address.
+  /// Lower case, with brackets if it is an IPv6 address.
   let host: String
   let port: Int?
   /// Empty, or with a leading and no trailing slash; percent-encoded.
   let path: String
 
-  /// nil where the text is no http or https URL, or where it carries a user, a query or a fragment.
+  /// nil if the text is no http or https URL, or if it carries a user, a query or a fragment.
   init?(_ text: String) {
     guard let url = URLComponents(string: text), let scheme = url.scheme?.lowercased(),
       scheme == "https" || scheme == "http", let host = url.encodedHost, !host.isEmpty,
@@ -29,7 +29,7 @@ struct APIBase: Sendable, Hashable {
     (self.scheme, self.host, self.port, self.path) = (scheme, host, port, path)
   }
 
-  /// Host and, where it is not the scheme's own, port: the name of the circuit.
+  /// Host and, if it is not the scheme's default, port: the name of the circuit.
   var authority: String { port.map { "\(host):\($0)" } ?? host }
 
   /// Scheme, host and port, without a path.
@@ -47,7 +47,7 @@ struct APIBase: Sendable, Hashable {
   var keepsSecrets: Bool { scheme == "https" || IPAddress.isLoopback(host) }
 
   /// Resolves a link or a redirect that the API gave, and refuses one that leads elsewhere: a token travels with it.
-  /// - Returns: the absolute URL; nil where scheme, host or port differ.
+  /// - Returns: the absolute URL; nil if scheme, host or port differ.
   func sameOrigin(_ reference: String, from current: String) -> String? {
     guard let url = URL(string: reference, relativeTo: URL(string: current))?.absoluteURL,
       let target = URLComponents(string: url.absoluteString), target.user == nil, target.password == nil,

@@ -28,18 +28,26 @@ struct APIClient: Sendable {
   let httpClient: HTTPClient
   /// For one exchange: from looking for a connection to the last byte of the body.
   let timeout: Duration
-  /// The wall clock.
-  let now: @Sendable () -> Date
+  let clock: PlatformClock
   /// Shared by all clients of the platforms in a process, as are the answers: see ``PlatformAccess``.
   let limits: RateLimits
   let answers: AnswerCache
   /// Which certificates a host may have.
   let trust: HTTPTrust
+  /// Whether this is the API that it is taken for; nil if its 404 needs no evidence.
+  var evidence: APIEvidence?
+
+  /// The wall clock, as the host has it.
+  func now() -> Date { clock.now(at: base.authority) }
+
+  /// What is added to this machine's clock, in seconds; 0 if it is right.
+  var clockCorrection: Double { clock.correction(at: base.authority) }
 
   /// The same client for another host.
   func at(_ base: APIBase) -> APIClient {
     APIClient(
-      base: base, httpClient: httpClient, timeout: timeout, now: now, limits: limits, answers: answers, trust: trust)
+      base: base, httpClient: httpClient, timeout: timeout, clock: clock, limits: limits, answers: answers, trust: trust
+    )
   }
 
   /// Gets one resource, redirects of the same host included.
@@ -74,25 +82,37 @@ struct APIClient: Sendable {
     }
   }
 
-  /// Posts a value as JSON. Redirects are not followed.
+  /// Posts a value as JSON, redirects of the same host included.
   func post(_ path: String, as caller: APICaller, _ value: some Encodable) async throws(APIFault) -> APIAnswer {
     try await send(.POST, path, as: caller, value)
   }
 
-  /// Sends a value as JSON. Redirects are not followed.
+  /// Sends a value as JSON. A redirect of the same host is followed with the same method and body: that is how a repository which was renamed
+  /// is written to.
   func send(
     _ method: HTTPMethod, _ path: String, as caller: APICaller, _ value: some Encodable
   ) async throws(APIFault) -> APIAnswer {
-    let body = try Self.encode(value)
-    var request = HTTPClientRequest(url: base.url(path))
-    request.method = method
-    request.headers = caller.headers
-    request.headers.add(name: "content-type", value: "application/json")
-    request.body = .bytes(ByteBuffer(bytes: body))
-    let (status, answer) = try await send(request, as: caller)
-    try check(status, answer)
-    return answer
+    let body = ByteBuffer(bytes: try Self.encode(value))
+    var url = base.url(path)
+    for _ in 0...Self.redirectCountMax {
+      var request = HTTPClientRequest(url: url)
+      request.method = method
+      request.headers = caller.headers
+      request.headers.add(name: "content-type", value: "application/json")
+      request.body = .bytes(body)
+      let (status, answer) = try await send(request, as: caller)
+      guard Self.isRedirect(status) else {
+        try await check(status, answer)
+        return answer
+      }
+      url = try redirectTarget(of: answer)
+    }
+    throw Self.tooManyRedirects
   }
+
+  private static func isRedirect(_ status: Int) -> Bool { [301, 302, 307, 308].contains(status) }
+  private static let tooManyRedirects = APIFault.malformed(
+    message: "it redirected more than \(redirectCountMax) times")
 
   private static func encode(_ value: some Encodable) throws(APIFault) -> Data {
     do {
@@ -106,7 +126,7 @@ struct APIClient: Sendable {
   /// - Throws: `.failing` if the body is not JSON at all: then the API has not answered, but a page in front of it.
   static func decode<Value: Decodable>(_ type: Value.Type, from body: Data) throws(APIFault) -> Value {
     do {
-      return try JSONCoding.decode(type, from: body)
+      return try JSONCoding.decode(type, from: body, repairingText: true)
     } catch DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty {
       throw .failing(message: "the answer is not JSON: is a proxy in front of the API?")
     } catch {
@@ -128,14 +148,14 @@ extension APIClient {
       let (status, answer) = try await send(request, as: caller)
       switch status {
       case 304 where kept != nil: return Self.answer(kept, confirmedBy: answer)
-      case 301, 302, 307, 308: url = try redirectTarget(of: answer)
+      case _ where Self.isRedirect(status): url = try redirectTarget(of: answer)
       default:
-        try check(status, answer)
+        try await check(status, answer)
         keep(answer, for: caller)
         return answer
       }
     }
-    throw .malformed(message: "it redirected more than \(Self.redirectCountMax) times")
+    throw Self.tooManyRedirects
   }
 
   private func keep(_ answer: APIAnswer, for caller: APICaller) {
@@ -170,8 +190,36 @@ extension APIClient {
     return target
   }
 
-  private func check(_ status: Int, _ answer: APIAnswer) throws(APIFault) {
-    if let fault = APIFault(status: status, headers: answer.headers, body: answer.body, now: now()) { throw fault }
+  private func check(_ status: Int, _ answer: APIAnswer) async throws(APIFault) {
+    guard let fault = APIFault(status: status, headers: answer.headers, body: answer.body, now: now()) else {
+      if APIEvidence.isAPI(success: answer.body) { evidence?.complete() }
+      return
+    }
+    if fault == .missing { try await requireEvidence(from: answer) }
+    throw fault
+  }
+}
+
+// MARK: Evidence of the API
+
+extension APIClient {
+  /// Asks for what the API shows to everyone, unless there is evidence already.
+  /// - Throws: `.failing` if this is not the API: then its 404 is the URL's fault, for all reviews alike.
+  private func requireEvidence(from answer: APIAnswer) async throws(APIFault) {
+    guard let evidence, !evidence.isComplete else { return }
+    if !APIEvidence.isAPI(missing: answer.headers, answer.body) {
+      var request = HTTPClientRequest(url: base.url("/meta"))
+      request.headers = GitHubSource.caller(nil).headers
+      let (status, meta) = try await exchange(request)
+      switch APIFault(status: status, headers: meta.headers, body: meta.body, now: now()) {
+      case nil where APIEvidence.isAPI(success: meta.body), .unauthorized?, .refused?, .rateLimited?: break
+      case .failing(let message)?: throw .failing(message: message)
+      default:
+        throw .failing(
+          message: "\(base.url("")) answers 404 to everything, so it is not GitHub's API: check BATON_GITHUB_API_URL")
+      }
+    }
+    evidence.complete()
   }
 }
 
@@ -186,6 +234,7 @@ extension APIClient {
       throw .rateLimited(retryAfter: wait)
     }
     let (status, answer) = try await exchange(request)
+    clock.learn(from: answer.headers, at: base.authority)
     let now = now()
     if let delay = RetryDelay.afterAnswer(status: status, headers: answer.headers, body: answer.body, now: now) {
       limits.hold(caller.account, at: base.authority, for: delay, now: now)

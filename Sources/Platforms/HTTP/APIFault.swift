@@ -37,7 +37,7 @@ extension APIFault {
     switch status {
     case 200..<300: return nil
     case 429: self = .rateLimited(retryAfter: RetryDelay.of(headers, now: now))
-    case 403 where Self.isRateLimit(headers, answer):
+    case 403 where Self.isRateLimit(headers, body):
       self = .rateLimited(retryAfter: RetryDelay.of(headers, now: now))
     case 408, 500...: self = .failing(message: "it answered \(status)")
     case 400..<500 where answer == nil:
@@ -49,11 +49,17 @@ extension APIFault {
     }
   }
 
-  /// GitHub's primary limit shows in a header, the secondary one by `Retry-After` or only in the text.
-  private static func isRateLimit(_ headers: HTTPHeaders, _ answer: PlatformError?) -> Bool {
-    RetryDelay.isExhausted(headers) || headers.contains(name: "retry-after")
-      || answer?.text.lowercased().contains("rate limit") == true
+  /// GitHub's primary limit shows in a header, the secondary one by `Retry-After` or only in the text; older versions call it their mechanism
+  /// against abuse.
+  private static func isRateLimit(_ headers: HTTPHeaders, _ body: Data) -> Bool {
+    if RetryDelay.isExhausted(headers) || headers.contains(name: "retry-after") { return true }
+    let text = String(decoding: body.prefix(4_096), as: UTF8.self).lowercased()
+    return limitTexts.contains { text.contains($0) }
   }
+
+  private static let limitTexts = [
+    "rate limit", "rate-limit", "abuse detection", "abuse-rate", "too many requests", "too many times", "too quickly",
+  ]
 
   private static func message(_ status: Int, _ answer: PlatformError?) -> String {
     guard let text = answer?.text, !text.isEmpty else { return "it answered \(status)" }
@@ -74,7 +80,8 @@ private struct PlatformError: Decodable {
   private struct NotOurs: Error {}
 
   init?(_ body: Data) {
-    guard body.count <= 65_536, let error = try? JSONCoding.decode(PlatformError.self, from: body) else {
+    guard body.count <= 65_536, let error = try? JSONCoding.decode(PlatformError.self, from: body, repairingText: true)
+    else {
       return nil
     }
     self = error

@@ -51,31 +51,9 @@ enum RetryDelay {
   /// RFC 9110, 10.2.3.
   static func retryAfter(_ text: String, now: Date) -> Duration? {
     if let seconds = Int64(text) { return seconds < 0 ? nil : .seconds(min(seconds, 86_400 * 365)) }
-    guard let date = httpDate(text) else { return nil }
-    return .seconds(Int64(date.timeIntervalSince(now).rounded(.up)))
+    guard let time = PlatformTime.read(text) else { return nil }
+    return .seconds(Int64(Date(time).timeIntervalSince(now).rounded(.up)))
   }
 
   private static func bounded(_ delay: Duration) -> Duration { Swift.min(Swift.max(delay, .seconds(1)), max) }
-
-  /// IMF-fixdate, the one form that is still sent: `Sun, 06 Nov 1994 08:49:37 GMT`.
-  private static func httpDate(_ text: String) -> Date? {
-    let parts = text.split(separator: " ")
-    guard parts.count == 6, parts[5] == "GMT", let day = Int(parts[1]), (1...31).contains(day),
-      let month = months.firstIndex(of: String(parts[2])),
-      let year = Int(parts[3]), (1970...9999).contains(year)
-    else { return nil }
-    let time = parts[4].split(separator: ":").compactMap { Int($0) }
-    guard time.count == 3, (0...23).contains(time[0]), (0...59).contains(time[1]), (0...60).contains(time[2]) else {
-      return nil
-    }
-    var components = DateComponents()
-    (components.year, components.month, components.day) = (year, month + 1, day)
-    (components.hour, components.minute, components.second) = (time[0], time[1], time[2])
-    var calendar = Calendar(identifier: .gregorian)
-    guard let utc = TimeZone(secondsFromGMT: 0) else { return nil }
-    calendar.timeZone = utc
-    return calendar.date(from: components)
-  }
-
-  private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 }

@@ -331,7 +331,7 @@ extension HiddenMarkup {
     let title = skipSpace(from: afterAddress, to: limit, lineEndMax: 1)
     guard title < limit, "\"'(".utf8.contains(bytes[title]) else { return isAlone ? afterAddress : nil }
     let quote = bytes[title] == UInt8(ascii: "(") ? UInt8(ascii: ")") : bytes[title]
-    // A title without an end, or with something behind it, may still be one where lines are read in another way.
+    // A title without an end, or with something behind it, may still be one if lines are read in another way.
     guard let close = bytes[(title + 1)..<limit].firstIndex(of: quote) else { return limit }
     return endOfLine(from: close)
   }

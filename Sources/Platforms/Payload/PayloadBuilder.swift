@@ -48,14 +48,14 @@ struct PayloadBuilder: Sendable {
       githubRepo: isGitHub ? collected.facts.repository : nil, gitUrl: collected.facts.cloneURL,
       prompt: Prompt(review: review, facts: collected.facts, configuration: configuration).text,
       model: configuration.model ?? Self.modelDefault, platform: review.platform,
-      upstreamBranch: Self.upstreamBranch(review, isFork: collected.facts.isFork),
+      upstreamBranch: Self.upstreamBranch(review, collected.facts),
       githubToken: isGitHub ? token : nil, gitToken: isGitHub ? nil : token, variant: configuration.thinkingEffort,
       gateThreshold: configuration.gateThreshold == .off ? nil : configuration.gateThreshold.rawValue)
   }
 
   /// A fork's branch is not in the repository that is cloned; the platform's own reference to the pull request is.
-  static func upstreamBranch(_ review: LeasedReview, isFork: Bool) -> String {
-    guard isFork, !review.headRef.hasPrefix("refs/") else { return review.headRef }
+  static func upstreamBranch(_ review: LeasedReview, _ facts: PullRequestFacts) -> String {
+    guard facts.isFork, !facts.headRef.hasPrefix("refs/") else { return facts.headRef }
     return review.platform == .github
       ? "refs/pull/\(review.prNumber)/head" : "refs/merge-requests/\(review.prNumber)/head"
   }

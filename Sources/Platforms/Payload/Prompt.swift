@@ -25,7 +25,7 @@ struct Prompt {
     }.joined(separator: "\n\n") + "\n"
   }
 
-  /// Which form a part of the template takes; nil where it does not apply.
+  /// Which form a part of the template takes; nil if it does not apply.
   private func variant(of part: String) -> String? {
     switch part {
     case "style": "style.\(configuration.style.rawValue)"
@@ -74,9 +74,9 @@ extension Prompt {
     [
       "KIND": review.platform == .github ? "pull request" : "merge request", "NUMBER": String(review.prNumber),
       "REPO": facts.repository.shellWord, "REPO_NAME": name(facts.repository), "PROJECT": project,
-      "SHA": review.headSha.shellWord, "SHA_NAME": name(review.headSha), "HEAD_REF": name(review.headRef),
+      "SHA": review.headSha.shellWord, "SHA_NAME": name(review.headSha), "HEAD_REF": name(facts.headRef),
       "FETCH_REF": "refs/heads/\(branch)".shellWord, "BASE_REF": branch.shellWord,
-      "BASE_REF_NAME": name(review.baseRef),
+      "BASE_REF_NAME": name(facts.baseRef),
       "PREVIOUS_SHA": (review.previousHeadSha ?? "").shellWord, "PREVIOUS_SHA_NAME": name(review.previousHeadSha ?? ""),
       "POSITION_BASE": (facts.diffRefs?.base ?? "").shellWord,
       "POSITION_START": (facts.diffRefs?.start ?? "").shellWord,
@@ -94,7 +94,7 @@ extension Prompt {
   /// The base branch, without the folder of all branches.
   private var branch: String {
     let folder = "refs/heads/"
-    return review.baseRef.hasPrefix(folder) ? String(review.baseRef.dropFirst(folder.count)) : review.baseRef
+    return facts.baseRef.hasPrefix(folder) ? String(facts.baseRef.dropFirst(folder.count)) : facts.baseRef
   }
 
   /// On one line, for a place between two backticks.

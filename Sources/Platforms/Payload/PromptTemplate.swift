@@ -4,7 +4,7 @@
 /// as they are put together. A changed wording is a new version. Values are put in by one pass over the part, so that a value
 /// that looks like a placeholder stays what it is.
 struct PromptTemplate: Sendable, Equatable {
-  /// Tells versions apart: it stands at the end of each prompt.
+  /// Identifies the version: it is written at the end of each prompt.
   let version: String
   /// The parts' names in their order.
   let order: [String]
@@ -26,7 +26,7 @@ struct PromptTemplate: Sendable, Equatable {
     order = parts["order", default: []].filter { !$0.isEmpty }.map(String.init)
   }
 
-  /// A part with its values put in; nil where the template has no such part. A placeholder without a value stays as it is, and a
+  /// A part with its values put in; nil if the template has no such part. A placeholder without a value stays as it is, and a
   /// line that is left empty by one is left out.
   func part(_ name: String, _ values: [String: String]) -> String? {
     guard let part = parts[name] else { return nil }

@@ -8,6 +8,10 @@ struct PullRequestFacts: Sendable, Equatable {
   var isFork: Bool
   /// The newest commit at present.
   var headSha: String
+  /// The branch that the commits are meant for, at present.
+  var baseRef: String
+  /// The branch of the commits; a platform's own reference to them if they come from a fork.
+  var headRef: String
   /// The repository's name at present; it may have been renamed since the review was submitted.
   var repository: String
   /// Where a GitLab repository is cloned from; nil for GitHub.
@@ -15,7 +19,7 @@ struct PullRequestFacts: Sendable, Equatable {
   /// GitLab's three commits of a comment's position; nil for GitHub.
   var diffRefs: DiffRefs?
   var summary: SummaryComment
-  /// nil where the comments could not be read.
+  /// nil if the comments could not be read.
   var inlineComments: InlineComments?
 
   struct DiffRefs: Sendable, Equatable {

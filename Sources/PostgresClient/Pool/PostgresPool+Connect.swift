@@ -152,7 +152,7 @@ extension PostgresPool {
     let (attempt, isNew, refused) = state.withLock { state -> (Int?, Bool, [Reply<PostgresConnection>]) in
       state.lastFailure = error
       // Waiting cannot help against a wrong password.
-      let isFault = error.sqlState.map(SQLState.isConfigurationFault) ?? false
+      let isFault = error.sqlState.map(PostgresSQLState.isConfigurationFault) ?? false
       let refused = isFault || !configuration.isPatient ? state.machine.removeAllWaiters() : []
       if state.isClosed {
         state.machine.abandoned()
@@ -184,7 +184,8 @@ extension PostgresPool {
     Task {
       await connection.close(
         refusingWith: PostgresError(
-          .connectionFailed, "the session could only read, and is replaced", sqlState: SQLState.readOnlyTransaction))
+          .connectionFailed, "the session could only read, and is replaced",
+          sqlState: PostgresSQLState.readOnlyTransaction))
     }
   }
 

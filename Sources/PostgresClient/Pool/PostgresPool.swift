@@ -27,7 +27,8 @@ public final class PostgresPool: Sendable {
     var connectors: [UInt64: Task<Void, Never>] = [:]
   }
 
-  let configuration: PostgresConfiguration
+  /// How it connects.
+  public let configuration: PostgresConfiguration
   let logger: Logger
   let executor: ThreadExecutor
   let state: Mutex<State>
@@ -49,7 +50,7 @@ public final class PostgresPool: Sendable {
   /// - Throws: `PostgresError`; if `isConnectionLost` or `cancelled`, it may have been run.
   @discardableResult
   public func query(
-    _ statement: Statement, _ parameters: [any PostgresEncodable] = []
+    _ statement: PostgresStatement, _ parameters: [any PostgresEncodable] = []
   ) async throws(PostgresError) -> PostgresRows {
     try await run([try Request.Step(statement, parameters)])[0]
   }
@@ -58,7 +59,7 @@ public final class PostgresPool: Sendable {
   /// - Returns: the rows of each, in order.
   @discardableResult
   public func pipeline(
-    _ steps: [(Statement, [any PostgresEncodable])]
+    _ steps: [(PostgresStatement, [any PostgresEncodable])]
   ) async throws(PostgresError) -> [PostgresRows] {
     var encoded: [Request.Step] = []
     encoded.reserveCapacity(steps.count)
@@ -128,7 +129,7 @@ public final class PostgresPool: Sendable {
 
   /// Whether the database answers a trivial query, waiting for a connection as any query does.
   public func ping() async -> Bool {
-    (try? await query(Statement(unprepared: "SELECT 1"))) != nil
+    (try? await query(PostgresStatement(unprepared: "SELECT 1"))) != nil
   }
 
   /// Why the pool is unusable at this moment; nil if a session that can write answers. Waits for a connection as any query does.
@@ -144,7 +145,7 @@ public final class PostgresPool: Sendable {
     }
   }
 
-  private static let readOnly = Statement(
+  private static let readOnly = PostgresStatement(
     unprepared: "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean")
 
   /// How many lost connections have been replaced.

@@ -78,7 +78,7 @@ extension Array: PostgresDecodable where Element: PostgresDecodable {
 }
 
 /// A `jsonb` value as its text.
-public struct JSONB: Sendable, Hashable, PostgresEncodable, PostgresDecodable {
+public struct PostgresJSONB: Sendable, Hashable, PostgresEncodable, PostgresDecodable {
   /// The JSON; read back, it has Postgres's spacing and order of keys.
   public var text: String
 
@@ -97,10 +97,10 @@ public struct JSONB: Sendable, Hashable, PostgresEncodable, PostgresDecodable {
   }
 
   /// Reads `jsonb` and `json`.
-  public static func decode(binary: UnsafeRawBufferPointer, type: UInt32) throws(PostgresError) -> JSONB {
+  public static func decode(binary: UnsafeRawBufferPointer, type: UInt32) throws(PostgresError) -> PostgresJSONB {
     switch (type, binary.first) {
-    case (TypeOID.json, _): return JSONB(String(decoding: binary, as: UTF8.self))
-    case (TypeOID.jsonb, 1): return JSONB(String(decoding: binary.dropFirst(), as: UTF8.self))
+    case (TypeOID.json, _): return PostgresJSONB(String(decoding: binary, as: UTF8.self))
+    case (TypeOID.jsonb, 1): return PostgresJSONB(String(decoding: binary.dropFirst(), as: UTF8.self))
     default: throw mismatch(type)
     }
   }

@@ -155,7 +155,7 @@ extension String: PostgresEncodable, PostgresDecodable {
     switch type {
     case TypeOID.text, TypeOID.varchar, TypeOID.name, TypeOID.json, TypeOID.bpchar, TypeOID.char, TypeOID.unknown:
       return String(decoding: binary, as: UTF8.self)
-    case TypeOID.jsonb: return try JSONB.decode(binary: binary, type: type).text
+    case TypeOID.jsonb: return try PostgresJSONB.decode(binary: binary, type: type).text
     case TypeOID.firstUserDefined...: return String(decoding: binary, as: UTF8.self)
     default: throw mismatch(type)
     }

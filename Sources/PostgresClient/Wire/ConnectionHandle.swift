@@ -18,7 +18,7 @@ struct ConnectionHandle: ~Copyable {
   private let connection: OpaquePointer
   private let notices: NoticeBox
 
-  /// Starts to connect; nil where there is no memory. A faulty parameter shows as `progress == .failed`.
+  /// Starts to connect; nil if memory is exhausted. A faulty parameter shows as `progress == .failed`.
   init?(parameters: [(keyword: String, value: String)]) {
     let keywords = CStrings(parameters.map(\.keyword))
     let values = CStrings(parameters.map(\.value))
@@ -110,7 +110,7 @@ struct ConnectionHandle: ~Copyable {
   /// Goes back to the pipeline mode after a script.
   mutating func endScript() -> Bool { PQenterPipelineMode(connection) == 1 }
 
-  /// Writes what is buffered: 0 where nothing is left, 1 where the socket takes no more, -1 where the connection is lost.
+  /// Writes what is buffered: 0 if nothing is left, 1 if the socket takes no more, -1 if the connection is lost.
   mutating func flush() -> Int32 { PQflush(connection) }
 
   /// Holds small packets back until it is switched off, so that many Syncs leave as one packet; no-op off TCP.
@@ -128,7 +128,7 @@ struct ConnectionHandle: ~Copyable {
   /// Whether the next answer is not complete yet, so that `nextAnswer()` would block.
   var isBusy: Bool { PQisBusy(connection) == 1 }
 
-  /// The next answer; only where `isBusy` is false.
+  /// The next answer; only if `isBusy` is false.
   mutating func nextAnswer() -> Answer {
     guard let result = PQgetResult(connection) else { return .end }
     switch PQresultStatus(result) {
@@ -177,7 +177,7 @@ struct ConnectionHandle: ~Copyable {
 enum Answer {
   /// The rows or the command tag of one statement.
   case rows(ResultBox)
-  /// The statement has failed; fatal where the server ends the session.
+  /// The statement has failed; fatal if the server ends the session.
   case failed(PostgresError, isFatal: Bool)
   /// The statement was not run, as one before it failed.
   case skipped
@@ -204,7 +204,7 @@ struct CancelHandle: ~Copyable, @unchecked Sendable {
   deinit { PQfreeCancel(cancel) }
 
   /// Asks the server, over a connection of its own, to cancel; blocks until it has taken note.
-  /// - Returns: what went wrong; nil where the request was delivered, which says nothing about its effect.
+  /// - Returns: what went wrong; nil if the request was delivered, which says nothing about its effect.
   func send() -> String? {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
       guard let start = buffer.baseAddress else { return "no buffer" }
@@ -248,7 +248,7 @@ final class ResultBox: @unchecked Sendable {
   }
 }
 
-/// Reads the fields of an error or notice; fatal where the session is over.
+/// Reads the fields of an error or notice; fatal if the session is over.
 private func serverError(_ result: OpaquePointer) -> (error: PostgresError, isFatal: Bool) {
   func field(_ code: Unicode.Scalar) -> String? {
     PQresultErrorField(result, Int32(code.value)).map { String(cString: $0) }

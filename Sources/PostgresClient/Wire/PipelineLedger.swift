@@ -120,6 +120,6 @@ extension PostgresError {
   /// Both are found before the statement runs. 0A000 has other meanings too, all of them "cannot be done": a second
   /// try is harmless there.
   var isStalePlan: Bool {
-    sqlState == SQLState.invalidStatementName || sqlState == SQLState.featureNotSupported
+    sqlState == PostgresSQLState.invalidStatementName || sqlState == PostgresSQLState.featureNotSupported
   }
 }

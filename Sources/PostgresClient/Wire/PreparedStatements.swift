@@ -3,7 +3,7 @@
 struct PreparedStatements {
   /// A statement is planned for the types of its parameters: another set of types is another plan.
   struct Key: Hashable, Sendable {
-    let statement: Statement
+    let statement: PostgresStatement
     let types: [UInt32]
 
     // The count stands for the types: what is rarely different need not be hashed.

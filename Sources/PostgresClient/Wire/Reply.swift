@@ -74,7 +74,7 @@ final class Request: Sendable {
   }
 
   struct Step: Sendable {
-    let statement: Statement
+    let statement: PostgresStatement
     let parameters: EncodedParameters
   }
 
@@ -92,7 +92,7 @@ final class Request: Sendable {
 }
 
 extension Request.Step {
-  init(_ statement: Statement, _ parameters: [any PostgresEncodable]) throws(PostgresError) {
+  init(_ statement: PostgresStatement, _ parameters: [any PostgresEncodable]) throws(PostgresError) {
     self.statement = statement
     do throws(PostgresError) {
       self.parameters = try EncodedParameters(parameters)

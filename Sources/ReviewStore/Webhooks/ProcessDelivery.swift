@@ -4,14 +4,14 @@ internal import Primitives
 package import Reviews
 
 extension ReviewStore {
-  static let takeDelivery = Statement(
+  static let takeDelivery = PostgresStatement(
     "take_delivery",
     """
     /* baton:take_delivery */
-    SELECT d.event, d.payload::text AS payload, i.id AS integration_id, d.traceparent, i.owner_type, i.owner_id,
+    SELECT d.event, d.payload::text AS payload, d.received_at, i.id AS integration_id, d.traceparent, i.owner_type, i.owner_id,
            i.revoked_at IS NOT NULL AS is_revoked, \(Fragment.boundedConfig("c"))
       FROM webhook_deliveries d
-      -- A delivery that somebody else has stored names none: GitHub's say themselves whose they are.
+      -- A delivery that another program has stored names none: GitHub's say themselves whose they are.
       LEFT JOIN platform_integrations i ON i.id = COALESCE(d.integration_id, (
         SELECT w.id FROM \(Fragment.integration("w", ofInstallation: "d.payload #>> '{installation,id}'"))
          WHERE d.platform = 'github'))
@@ -22,34 +22,35 @@ extension ReviewStore {
        FOR UPDATE OF d SKIP LOCKED
     """)
 
-  static let settleDelivery = Statement(
+  static let settleDelivery = PostgresStatement(
     "settle_delivery",
     """
     /* baton:settle_delivery */
     UPDATE webhook_deliveries
-       SET processed_at = now(), outcome = $3, pull_request = $4, pr_updated_at = $5, previous_sha = $6
+       SET processed_at = now(), outcome = $3, pull_request = $4, pull_request_id = $5, pr_updated_at = $6,
+           previous_sha = $7, head_sha = $8
      WHERE platform = $1 AND delivery_id = $2
     """)
 
   /// The transaction locks a pull request's reviews. If this process stands still in the middle of it, Postgres rolls it back soon, and
   /// another server processes the delivery.
-  static let lockTimeout = Statement(
+  static let lockTimeout = PostgresStatement(
     "lock_timeout",
     """
     /* baton:lock_timeout */
     SELECT set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', '3s', true)
     """)
 
-  static let lockPullRequest = Statement(
+  static let lockPullRequest = PostgresStatement(
     "lock_pull_request",
     "/* baton:lock_pull_request */ SELECT pg_advisory_xact_lock(hashtextextended($1, 1111577422))")
 
-  /// Processes a stored delivery: what it does, and that it was done, are one transaction, so that it happens once, whoever
-  /// tries it, and after a crash too.
+  /// Processes a stored delivery: what it does, and that it was done, are one transaction, so that it happens once, by
+  /// whichever process, and after a crash too.
   /// - Parameters:
   ///   - patience: how long to wait for another event of the same pull request.
   ///   - judge: what the delivery means.
-  /// - Throws: what `judge` throws; `PostgresError`, transient where the patience has run out.
+  /// - Throws: what `judge` throws; `PostgresError`, transient if the patience has run out.
   package func process(
     _ platform: Platform, _ id: String, patience: Duration, judge: (StoredDelivery) throws -> DeliveryVerdict
   ) async throws -> DeliveryOutcome {
@@ -60,69 +61,129 @@ extension ReviewStore {
       }
       let stored = try StoredDelivery(row, platform: platform)
       let verdict = try stored.map(judge) ?? .ignored("its integration is gone")
-      let outcome: DeliveryOutcome =
-        switch verdict {
-        case .ignored(let reason): .unchanged(reason, nil)
-        case .pushed(let push): try await apply(push, trace: stored?.trace ?? TraceContext(), on: connection)
-        case .closed(let key, let updatedAt): try await close(key, updatedAt: updatedAt, on: connection)
-        }
+      let outcome = try await apply(verdict, of: stored, on: connection)
       let place = verdict.place
       _ = try await connection.query(
         Self.settleDelivery,
-        [platform.rawValue, id, outcome.text, place?.key.text, place?.updatedAt.instant, place?.previousSha])
+        [
+          platform.rawValue, id, outcome.text, place?.pullRequest.text, place?.pullRequest.idText,
+          place?.updatedAt.instant, place?.previousSha, place?.headSha,
+        ])
       return outcome
     }
   }
 
   private func apply(
-    _ push: PullRequestPush, trace: TraceContext, on connection: PostgresConnection
+    _ verdict: DeliveryVerdict, of delivery: StoredDelivery?, on connection: PostgresConnection
   ) async throws -> DeliveryOutcome {
-    let key = push.pullRequest
-    _ = try await connection.query(Self.lockPullRequest, [key.text])
-    let related = try await lockRelated(key, sha: push.review.headSha, on: connection)
-    let same = related.first { $0.isSameCommit }
-    let (newest, isReplaced) = try await newest(key, push, on: connection)
-    let decision = PushDecision(updatedAt: push.updatedAt, newest: newest, isReplaced: isReplaced, same: same)
+    let receivedAt = delivery?.receivedAt ?? .infinity
+    switch verdict {
+    case .ignored(let reason): return .unchanged(reason, nil)
+    case .named(let name):
+      return .unchanged("\(try await self.name(name, on: connection)) reviews got the name \(name.fullName)", nil)
+    case .pushed(let push):
+      return try await apply(push, receivedAt, trace: delivery?.trace ?? TraceContext(), on: connection)
+    case .withheld(let place, let reason): return try await withhold(place, reason, receivedAt, on: connection)
+    case .closed(let place): return try await close(place, receivedAt, on: connection)
+    case .platform(let event):
+      guard let delivery else { return .unchanged("its integration is gone", nil) }
+      return try await apply(event, of: delivery, on: connection)
+    }
+  }
+
+  /// Locks a pull request's events and reviews, by its repository's number and by its name, which is all that earlier releases lock.
+  func lock(_ place: PullRequestPlace, on connection: PostgresConnection) async throws -> [RelatedReview] {
+    let key = place.pullRequest
+    for text in [key.idText, key.text].compactMap({ $0 }) {
+      _ = try await connection.query(Self.lockPullRequest, [text])
+    }
+    try await identify(key, on: connection)
+    return try await lockRelated(key, sha: place.headSha ?? "", on: connection)
+  }
+
+  static func supersededReason(_ place: PullRequestPlace) -> String {
+    "superseded by \((place.headSha ?? "").prefix(12))"
+  }
+
+  static let outdated = "a newer event of this pull request came before"
+
+  func apply(
+    _ push: PullRequestPush, _ receivedAt: Timestamp, trace: TraceContext, on connection: PostgresConnection
+  ) async throws -> DeliveryOutcome {
+    let place = push.place
+    let related = try await lock(place, on: connection)
+    // Of two under two names the one that has not been given up.
+    let same = related.first { $0.isSameCommit && $0.status != .cancelled } ?? related.first { $0.isSameCommit }
+    let soFar = try await eventsSoFar(before: place, receivedAt: receivedAt, on: connection)
+    let decision = PushDecision(
+      updatedAt: place.updatedAt, newest: soFar.newest, isReplaced: soFar.isReplaced, same: same, cause: push.cause,
+      baseRef: push.review.baseRef)
     if decision != .outdated {
-      let older = related.filter { !$0.isSameCommit }.map(\.id)
-      let reason = "superseded by \(push.review.headSha.prefix(12))"
-      try await cancel(older, code: .superseded, reason: reason, on: connection)
+      let older = related.filter { $0.id != same?.id }.map(\.id)
+      try await cancel(older, code: .superseded, reason: Self.supersededReason(place), on: connection)
     }
     switch decision {
-    case .outdated: return .unchanged("a newer event of this pull request came before", same?.id)
+    case .outdated: return .unchanged(Self.outdated, same?.id)
     case .insert:
+      var review = push.review
+      if !push.isAuthorKnown, let author = soFar.author { review.prAuthor = author }
       let rows = try await connection.query(
-        Self.insertPush, Self.parameters(of: push.review, trace: trace) + [push.updatedAt.instant])
+        Self.insertPush, Self.parameters(of: review, trace: trace) + [place.updatedAt.instant])
       guard let row = rows.first else {
         // An application has inserted the same commit right now, without the lock.
-        throw PostgresError(.server(SQLState.serializationFailure), "the same review is being inserted")
+        throw PostgresError(.server(PostgresSQLState.serializationFailure), "the same review is being inserted")
       }
       return .pending(try row.decode("id", as: UUID.self), attempt: 1, trace)
     case .restart(let id):
+      return try await restart(id, push, reason: "the same commit came again", on: connection)
+    case .retarget(let id):
+      let reason = "the pull request is to be merged into \(push.review.baseRef.prefix(100))"
+      try await cancel([id], code: .superseded, reason: reason, on: connection)
+      _ = try await connection.query(Self.allowRerun, [id.lowercase])
+      return try await restart(id, push, reason: reason, on: connection)
+    case .rebase(let id):
       let review = push.review
       let rows = try await connection.query(
-        Self.restartPush,
-        [
-          id, push.updatedAt.instant, review.prTitle, review.baseRef, review.headRef, review.platformIntegrationId,
-          review.platformProjectId,
-        ])
-      // A new attempt of the same review goes on in its trace.
+        Self.rebasePush, [id, place.updatedAt.instant, review.prTitle, review.baseRef, review.headRef])
       return .pending(id, attempt: Int(try rows[0].decode("attempt", as: Int32.self)), try rows[0].trace(of: id))
     case .keep(let id, let reason):
-      _ = try await connection.query(Self.touchPush, [id, push.updatedAt.instant])
+      _ = try await connection.query(Self.touchPush, [id, place.updatedAt.instant])
       return .unchanged(reason, id)
     }
   }
 
-  private func close(
-    _ key: PullRequestKey, updatedAt: Timestamp, on connection: PostgresConnection
+  /// A new attempt of the same review goes on in its trace.
+  private func restart(
+    _ id: UUID, _ push: PullRequestPush, reason: String, on connection: PostgresConnection
   ) async throws -> DeliveryOutcome {
-    _ = try await connection.query(Self.lockPullRequest, [key.text])
-    let related = try await lockRelated(key, sha: "", on: connection)
-    let newest = try await newest(key, updatedAt: updatedAt, sha: "", on: connection).time
-    guard newest.map({ updatedAt >= $0 }) ?? true else {
-      return .unchanged("a newer event of this pull request came before", nil)
-    }
+    let review = push.review
+    let rows = try await connection.query(
+      Self.restartPush,
+      [
+        id, push.place.updatedAt.instant, review.prTitle, review.baseRef, review.headRef, review.platformIntegrationId,
+        review.platformProjectId, reason,
+      ])
+    return .pending(id, attempt: Int(try rows[0].decode("attempt", as: Int32.self)), try rows[0].trace(of: id))
+  }
+
+  /// The commit is not to be reviewed; the older ones neither. A review of this commit, from before it was a draft, goes on.
+  func withhold(
+    _ place: PullRequestPlace, _ reason: String, _ receivedAt: Timestamp, on connection: PostgresConnection
+  ) async throws -> DeliveryOutcome {
+    let related = try await lock(place, on: connection)
+    let soFar = try await eventsSoFar(before: place, receivedAt: receivedAt, on: connection)
+    guard !soFar.isReplaced, soFar.newest.map({ place.updatedAt >= $0 }) ?? true else { return .unchanged(reason, nil) }
+    let older = related.filter { !$0.isSameCommit }.map(\.id)
+    try await cancel(older, code: .superseded, reason: Self.supersededReason(place), on: connection)
+    return .unchanged(reason, related.first { $0.isSameCommit }?.id)
+  }
+
+  private func close(
+    _ place: PullRequestPlace, _ receivedAt: Timestamp, on connection: PostgresConnection
+  ) async throws -> DeliveryOutcome {
+    let related = try await lock(place, on: connection)
+    let soFar = try await eventsSoFar(before: place, receivedAt: receivedAt, on: connection)
+    guard soFar.newest.map({ place.updatedAt >= $0 }) ?? true else { return .unchanged(Self.outdated, nil) }
     try await cancel(
       related.map(\.id), code: .pullRequestClosed, reason: "the pull request was closed", on: connection)
     return .cancelled(related.count)
@@ -130,7 +191,7 @@ extension ReviewStore {
 }
 
 extension StoredDelivery {
-  /// nil where the integration is unknown, or has been deleted since.
+  /// nil if the integration is unknown, or has been deleted since.
   init?(_ row: PostgresRow, platform: Platform) throws {
     guard let id = try row.optional("integration_id", as: UUID.self),
       let owner = try row.optional("owner_id", as: String.self)
@@ -139,7 +200,7 @@ extension StoredDelivery {
       platform: platform, event: try row.decode("event", as: String.self),
       payload: try row.decode("payload", as: String.self), integrationID: id,
       owner: Owner(type: try row.choice("owner_type", as: Owner.Kind.self), id: owner),
-      isRevoked: try row.decode("is_revoked", as: Bool.self),
+      isRevoked: try row.decode("is_revoked", as: Bool.self), receivedAt: try row.timestamp("received_at"),
       // One that is too large to be read is as good as one that is faulty.
       configuration: try row.optional("config", as: String.self)
         ?? row.optional("config_bytes", as: Int32.self).map { _ in "" },

@@ -8,66 +8,131 @@ package enum DeliveryVerdict: Sendable, Equatable {
   case ignored(String)
   /// The pull request is at this commit, which is to be reviewed.
   case pushed(PullRequestPush)
+  /// The pull request is at this commit, which is not to be reviewed, and why: reviews of older commits are not wanted any more.
+  case withheld(PullRequestPlace, String)
   /// The pull request was closed or merged.
-  case closed(PullRequestKey, updatedAt: Timestamp)
+  case closed(PullRequestPlace)
+  /// A repository has this name now.
+  case named(RepositoryName)
+  /// Something else that a platform reports, or that a person asks for.
+  case platform(PlatformEvent)
 
   /// Where it stands among the events of its pull request.
-  var place: (key: PullRequestKey, updatedAt: Timestamp, previousSha: String?)? {
+  var place: PullRequestPlace? {
     switch self {
-    case .ignored: nil
-    case .pushed(let push): (push.pullRequest, push.updatedAt, push.previousSha)
-    case .closed(let key, let updatedAt): (key, updatedAt, nil)
+    case .ignored, .named: nil
+    case .pushed(let push): push.place
+    case .withheld(let place, _), .closed(let place): place
+    case .platform(let event): event.push?.place
     }
   }
 }
 
-/// A pull request of an owner.
+/// A repository of an owner, and its name.
+package struct RepositoryName: Sendable, Hashable {
+  package var owner: Owner
+  package var platform: Platform
+  package var repositoryID: Int64
+  package var fullName: String
+
+  package init(owner: Owner, platform: Platform, repositoryID: Int64, fullName: String) {
+    self.owner = owner
+    self.platform = platform
+    self.repositoryID = repositoryID
+    self.fullName = fullName
+  }
+}
+
+/// A pull request of an owner. Its repository is known by its number, if the platform has named it, and by its name otherwise.
 package struct PullRequestKey: Sendable, Hashable {
   package var owner: Owner
   package var platform: Platform
+  /// The host of the GitLab instance; empty at GitHub, and if it is not known.
+  package var instance: String
+  package var repositoryID: Int64?
   package var repoFullName: String
   package var prNumber: Int
 
-  package init(owner: Owner, platform: Platform, repoFullName: String, prNumber: Int) {
+  /// - Parameter url: the pull request's address.
+  package init(
+    owner: Owner, platform: Platform, url: String = "", repositoryID: Int64? = nil, repoFullName: String, prNumber: Int
+  ) {
     self.owner = owner
     self.platform = platform
+    instance = platform == .gitlab ? Self.host(url) : ""
+    self.repositoryID = repositoryID
     self.repoFullName = repoFullName
     self.prNumber = prNumber
   }
 
+  /// As `Fragment.instance(of:)` has it.
+  private static func host(_ url: String) -> String {
+    guard let scheme = url.firstRange(of: "://") else { return "" }
+    return url[scheme.upperBound...].prefix { !"/?#".contains($0) }.lowercased()
+  }
+
   /// One text for one pull request: a repository's name has no space, and the owner's id comes last.
   var text: String { "\(platform.rawValue) \(prNumber) \(repoFullName) \(owner)" }
+
+  /// The same by the repository's number; nil if that is not known.
+  var idText: String? { repositoryID.map { "\(platform.rawValue) \(prNumber) \($0)@\(instance) \(owner)" } }
 }
 
-/// A pull request at a commit.
-package struct PullRequestPush: Sendable, Equatable {
-  package var review: NewReview
+/// Where a pull request stood when an event was sent.
+package struct PullRequestPlace: Sendable, Equatable {
+  package var pullRequest: PullRequestKey
   /// The pull request's own time: older events never win over newer ones.
   package var updatedAt: Timestamp
+  /// The commit; nil if the event is about none.
+  package var headSha: String?
   /// The commit that this one replaced, where the event says so: decides between two events of the same second.
   package var previousSha: String?
 
-  package init(review: NewReview, updatedAt: Timestamp, previousSha: String? = nil) {
-    self.review = review
+  package init(
+    pullRequest: PullRequestKey, updatedAt: Timestamp, headSha: String? = nil, previousSha: String? = nil
+  ) {
+    self.pullRequest = pullRequest
     self.updatedAt = updatedAt
+    self.headSha = headSha
     self.previousSha = previousSha
-  }
-
-  var pullRequest: PullRequestKey {
-    PullRequestKey(
-      owner: review.owner, platform: review.platform, repoFullName: review.repoFullName, prNumber: review.prNumber)
   }
 }
 
-/// What came of a delivery.
+/// A pull request at a commit that is to be reviewed.
+package struct PullRequestPush: Sendable, Equatable {
+  /// Why a review is asked for.
+  package enum Cause: Sendable, Equatable {
+    /// A commit has come, or is wanted again.
+    case commit
+    /// The pull request is to be merged into another branch.
+    case base
+    /// Something else has changed, and the commit may be one whose event was missed.
+    case change
+  }
+
+  package var review: NewReview
+  package var place: PullRequestPlace
+  package var cause: Cause
+  /// Whether the review's author is the pull request's; otherwise the one of an earlier review counts.
+  package var isAuthorKnown: Bool
+
+  package init(review: NewReview, place: PullRequestPlace, cause: Cause = .commit, isAuthorKnown: Bool = true) {
+    self.review = review
+    self.place = place
+    self.cause = cause
+    self.isAuthorKnown = isAuthorKnown
+  }
+}
+
+/// The outcome of a delivery.
 package enum DeliveryOutcome: Sendable, Equatable {
   /// A review is pending because of it.
   case pending(UUID, attempt: Int, TraceContext)
-  /// Nothing had to be done, and why; the review that is there already, where that is the reason.
+  /// Nothing had to be done, and why; the review that is there already, if that is the reason.
   case unchanged(String, UUID?)
   /// Reviews were cancelled because the pull request was closed.
   case cancelled(Int)
-  /// It was processed before, or somebody else is doing it now.
+  /// It was processed before, or another process is processing it now.
   case repeated
 
   /// For `webhook_deliveries.outcome`.
@@ -77,54 +142,6 @@ package enum DeliveryOutcome: Sendable, Equatable {
     case .unchanged(let reason, _): reason
     case .cancelled(let count): "closed: \(count) cancelled"
     case .repeated: "repeated"
-    }
-  }
-}
-
-/// A review of the same pull request, locked.
-struct RelatedReview: Sendable, Equatable {
-  var id: UUID
-  var status: ReviewStatus
-  var errorCode: String?
-  /// Whether it is of the very commit that the event names.
-  var isSameCommit: Bool
-  /// The newest event that it has had; nil where an application has inserted it.
-  var updatedAt: Timestamp?
-}
-
-/// What a push does to the review of its commit.
-enum PushDecision: Sendable, Equatable {
-  /// A newer event has been seen: nothing at all.
-  case outdated
-  case insert
-  /// A new attempt of a review that ended without a result.
-  case restart(UUID)
-  /// The review stays as it is, and why.
-  case keep(UUID, String)
-
-  /// - Parameters:
-  ///   - newest: the newest time that any event of the pull request had.
-  ///   - isReplaced: whether an event of the same time says that its commit replaced this one.
-  init(updatedAt: Timestamp, newest: Timestamp?, isReplaced: Bool, same: RelatedReview?) {
-    if isReplaced || newest.map({ updatedAt < $0 }) == true {
-      self = .outdated
-      return
-    }
-    guard let same else {
-      self = .insert
-      return
-    }
-    switch same.status {
-    case .pending, .queued, .running: self = .keep(same.id, "this commit's review is \(same.status.rawValue)")
-    case .completed: self = .keep(same.id, "this commit has been reviewed")
-    case .failed:
-      // The event that began it, once more, is no wish for another attempt, whoever sends it and under whatever name.
-      let isNews = same.updatedAt.map { updatedAt > $0 } ?? true
-      self = isNews ? .restart(same.id) : .keep(same.id, "this commit's review has failed, and this event came before")
-    case .cancelled:
-      // By us, because it was not wanted then: it is wanted now. What a person has cancelled stays so.
-      let isOurs = [ErrorCode.superseded, .pullRequestClosed].contains { $0.rawValue == same.errorCode }
-      self = isOurs ? .restart(same.id) : .keep(same.id, "this commit's review was cancelled by a user")
     }
   }
 }

@@ -5,23 +5,79 @@ internal import Reviews
 
 // The statements of a pull request's events; all run under its advisory lock.
 extension ReviewStore {
-  /// `r` is `code_reviews`; $1 to $5 are the pull request.
-  private static let isOfPullRequest = """
-    r.pr_number = $1 AND r.repo_full_name = $2 AND r.owner_id = $3 AND r.owner_type = $4 AND r.platform = $5
+  /// `r` is `code_reviews`; $1 to $7 are the pull request.
+  static let isOfPullRequest = """
+    (r.platform_repository_id = $6
+            OR lower(r.repo_full_name) = lower($2) AND (r.platform_repository_id IS NULL OR $6::bigint IS NULL))
+           AND r.pr_number = $1 AND r.owner_id = $3 AND r.owner_type = $4 AND r.platform = $5
+           AND ($7::text = '' OR \(Fragment.instance(of: "r")) IN ('', $7))
     """
 
-  private static func parameters(of key: PullRequestKey) -> [any PostgresEncodable] {
-    [Int32(key.prNumber), key.repoFullName, key.owner.id, key.owner.type.rawValue, key.platform.rawValue]
+  static func parameters(of key: PullRequestKey) -> [any PostgresEncodable] {
+    [
+      Int32(key.prNumber), key.repoFullName, key.owner.id, key.owner.type.rawValue, key.platform.rawValue,
+      key.repositoryID, key.instance,
+    ]
   }
 
-  static let relatedReviews = Statement(
+  static let identifyPullRequest = PostgresStatement(
+    "identify_pull_request",
+    """
+    /* baton:identify_pull_request */
+    UPDATE code_reviews r
+       SET platform_repository_id = $6, repo_full_name = $2
+     WHERE \(isOfPullRequest)
+       AND (r.platform_repository_id IS NULL OR r.repo_full_name <> $2)
+       -- Of two reviews of the same commit under two names, one keeps its name.
+       AND NOT EXISTS (
+         SELECT 1 FROM code_reviews x
+          WHERE x.id <> r.id AND x.pr_number = r.pr_number AND x.head_sha = r.head_sha AND x.owner_id = r.owner_id
+            AND x.owner_type = r.owner_type AND x.platform = r.platform
+            AND (x.platform_repository_id = $6 AND r.platform_repository_id IS NULL OR x.repo_full_name = $2
+              OR lower(x.repo_full_name) IN (lower($2), lower(r.repo_full_name)) AND x.id < r.id))
+    """)
+
+  /// Gives the reviews of a pull request the number of its repository, and the name that it has now.
+  func identify(_ key: PullRequestKey, on connection: PostgresConnection) async throws {
+    guard key.repositoryID != nil else { return }
+    _ = try await connection.query(Self.identifyPullRequest, Self.parameters(of: key))
+  }
+
+  static let nameRepository = PostgresStatement(
+    "name_repository",
+    """
+    /* baton:name_repository */
+    UPDATE code_reviews r
+       SET repo_full_name = $5
+     WHERE r.platform_repository_id = $4 AND r.owner_id = $1 AND r.owner_type = $2 AND r.platform = $3
+       AND r.repo_full_name <> $5
+       AND NOT EXISTS (
+         SELECT 1 FROM code_reviews x
+          WHERE x.id <> r.id AND x.pr_number = r.pr_number AND x.head_sha = r.head_sha AND x.owner_id = r.owner_id
+            AND x.owner_type = r.owner_type AND x.platform = r.platform
+            AND (x.repo_full_name = $5 OR x.platform_repository_id = $4 AND x.id < r.id))
+    """)
+
+  /// Gives all reviews of a repository the name that it has now.
+  /// - Returns: how many had another one.
+  func name(_ name: RepositoryName, on connection: PostgresConnection) async throws -> Int {
+    try await connection.query(
+      Self.nameRepository,
+      [name.owner.id, name.owner.type.rawValue, name.platform.rawValue, name.repositoryID, name.fullName]
+    ).affectedRows
+  }
+
+  static let relatedReviews = PostgresStatement(
     "related_reviews",
     """
     /* baton:related_reviews */
-    SELECT r.id, r.status, r.error_code, r.head_sha = $6 AS is_same, r.pr_updated_at
+    SELECT r.id, r.status, r.attempt, r.error_code, r.head_sha = $8 AS is_same, r.pr_updated_at, r.base_ref
       FROM code_reviews r
-     WHERE \(isOfPullRequest)
-       AND (r.head_sha = $6 OR \(Fragment.hasStatus("'pending'", "'queued'", "'running'")))
+     WHERE (\(isOfPullRequest)
+       AND (r.head_sha = $8 OR \(Fragment.hasStatus("'pending'", "'queued'", "'running'"))))
+        -- What the unique key takes for the same.
+        OR r.pr_number = $1 AND r.repo_full_name = $2 AND r.head_sha = $8 AND r.owner_id = $3 AND r.owner_type = $4
+           AND r.platform = $5
      ORDER BY r.id
        FOR UPDATE
     """)
@@ -33,40 +89,71 @@ extension ReviewStore {
     try await connection.query(Self.relatedReviews, Self.parameters(of: key) + [sha]).map { row in
       RelatedReview(
         id: try row.decode("id", as: UUID.self), status: try row.choice("status", as: ReviewStatus.self),
+        attempt: Int(try row.decode("attempt", as: Int32.self)),
         errorCode: try row.optional("error_code", as: String.self),
         isSameCommit: try row.decode("is_same", as: Bool.self),
-        updatedAt: try row.optionalTimestamp("pr_updated_at"))
+        updatedAt: try row.optionalTimestamp("pr_updated_at"), baseRef: try row.decode("base_ref", as: String.self))
     }
   }
 
-  static let newestEvent = Statement(
+  static let newestEvent = PostgresStatement(
     "newest_event",
     """
     /* baton:newest_event */
+    WITH event AS MATERIALIZED (
+      SELECT d.pr_updated_at, d.previous_sha, d.head_sha, d.received_at
+        FROM webhook_deliveries d WHERE d.pull_request = $8
+      UNION ALL
+      SELECT d.pr_updated_at, d.previous_sha, d.head_sha, d.received_at
+        FROM webhook_deliveries d WHERE d.pull_request_id = $9 AND d.pull_request <> $8
+    )
     SELECT GREATEST(
              (SELECT max(r.pr_updated_at) FROM code_reviews r WHERE \(isOfPullRequest)),
-             (SELECT max(d.pr_updated_at) FROM webhook_deliveries d WHERE d.pull_request = $6)) AS newest,
-           EXISTS (
-             SELECT 1 FROM webhook_deliveries d
-              WHERE d.pull_request = $6 AND d.pr_updated_at = $7 AND d.previous_sha = $8) AS is_replaced
+             (SELECT max(e.pr_updated_at) FROM event e)) AS newest,
+           (SELECT string_agg(
+                     concat(e.previous_sha, ' ', e.head_sha, ' ', (e.received_at > $11)::int), ',' ORDER BY e.received_at)
+              FROM event e WHERE e.pr_updated_at = $10 AND e.previous_sha <> '') AS steps,
+           (SELECT r.pr_author FROM code_reviews r WHERE \(isOfPullRequest) ORDER BY r.created_at LIMIT 1) AS author
     """)
 
-  /// The newest time that an event of the pull request had, and whether one of the same time has replaced the commit.
-  func newest(
-    _ key: PullRequestKey, updatedAt: Timestamp, sha: String, on connection: PostgresConnection
-  ) async throws -> (time: Timestamp?, isReplaced: Bool) {
+  /// What the events of a pull request have said so far.
+  struct EventsSoFar: Sendable {
+    /// The newest time of one.
+    var newest: Timestamp?
+    /// Whether the pull request has moved on from the commit in the same second.
+    var isReplaced: Bool
+    /// As the first review has it.
+    var author: String?
+  }
+
+  /// - Parameter receivedAt: when the event in question was received.
+  func eventsSoFar(
+    before place: PullRequestPlace, receivedAt: Timestamp, on connection: PostgresConnection
+  ) async throws -> EventsSoFar {
+    let key = place.pullRequest
     let row = try await connection.query(
-      Self.newestEvent, Self.parameters(of: key) + [key.text, updatedAt.instant, sha])[0]
-    return (try row.optionalTimestamp("newest"), try row.decode("is_replaced", as: Bool.self))
+      Self.newestEvent,
+      Self.parameters(of: key) + [key.text, key.idText, place.updatedAt.instant, receivedAt.instant])[0]
+    var steps = Self.steps(try row.optional("steps", as: String.self) ?? "")
+    if let sha = place.headSha, let previous = place.previousSha {
+      steps.append(PushChain.Step(from: previous, to: sha, isLater: false))
+    }
+    return EventsSoFar(
+      newest: try row.optionalTimestamp("newest"),
+      isReplaced: place.headSha.map { PushChain.isReplaced($0, by: steps) } ?? false,
+      author: try row.optional("author", as: String.self))
   }
 
-  func newest(
-    _ key: PullRequestKey, _ push: PullRequestPush, on connection: PostgresConnection
-  ) async throws -> (time: Timestamp?, isReplaced: Bool) {
-    try await newest(key, updatedAt: push.updatedAt, sha: push.review.headSha, on: connection)
+  private static func steps(_ text: String) -> [PushChain.Step] {
+    text.split(separator: ",").map { step in
+      let parts = step.split(separator: " ", omittingEmptySubsequences: false)
+      return PushChain.Step(
+        from: String(parts[0]), to: parts.count > 2 && !parts[1].isEmpty ? String(parts[1]) : nil,
+        isLater: parts.last == "1")
+    }
   }
 
-  static let cancelRelated = Statement(
+  static let cancelRelated = PostgresStatement(
     "cancel_related",
     """
     /* baton:cancel_related */
@@ -81,38 +168,51 @@ extension ReviewStore {
     ON CONFLICT DO NOTHING
     """)
 
-  /// Cancels reviews that are locked; the worker is told through the outbox.
+  /// Cancels reviews that are locked; the outbox notifies the worker.
   func cancel(_ ids: [UUID], code: ErrorCode, reason: String, on connection: PostgresConnection) async throws {
     guard !ids.isEmpty else { return }
     _ = try await connection.query(Self.cancelRelated, [ids, code.rawValue, reason])
   }
 
-  static let insertPush = Statement(
+  static let insertPush = PostgresStatement(
     "insert_push",
     """
     /* baton:insert_push */
     INSERT INTO code_reviews (
       owner_type, owner_id, user_id, platform, platform_integration_id, platform_project_id, repo_full_name,
-      pr_number, pr_url, pr_title, pr_author, base_ref, head_ref, head_sha, priority, traceparent, pr_updated_at,
-      status_reason)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'webhook')
-    ON CONFLICT (owner_type, owner_id, platform, repo_full_name, pr_number, head_sha) DO NOTHING
+      pr_number, pr_url, pr_title, pr_author, base_ref, head_ref, head_sha, priority, traceparent,
+      platform_repository_id, pr_updated_at, status_reason)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 'webhook')
+    ON CONFLICT DO NOTHING
     RETURNING id
     """)
 
-  static let restartPush = Statement(
+  static let allowRerun = PostgresStatement(
+    "allow_rerun", "/* baton:allow_rerun */ SELECT set_config('baton.rerun', $1, true)")
+
+  static let restartPush = PostgresStatement(
     "restart_push",
     """
     /* baton:restart_push */
     UPDATE code_reviews r
-       SET status = 'pending', status_reason = 'the same commit came again', available_at = now(),
+       SET status = 'pending', status_reason = $8, available_at = now(),
            pr_updated_at = GREATEST(r.pr_updated_at, $2), pr_title = $3, base_ref = $4, head_ref = $5,
            platform_integration_id = $6, platform_project_id = COALESCE($7, r.platform_project_id)
      WHERE r.id = $1
     RETURNING r.attempt, r.traceparent
     """)
 
-  static let touchPush = Statement(
+  static let rebasePush = PostgresStatement(
+    "rebase_push",
+    """
+    /* baton:rebase_push */
+    UPDATE code_reviews r
+       SET pr_updated_at = GREATEST(r.pr_updated_at, $2), pr_title = $3, base_ref = $4, head_ref = $5
+     WHERE r.id = $1
+    RETURNING r.attempt, r.traceparent
+    """)
+
+  static let touchPush = PostgresStatement(
     "touch_push",
     "/* baton:touch_push */ UPDATE code_reviews r SET pr_updated_at = GREATEST(r.pr_updated_at, $2) WHERE r.id = $1")
 }

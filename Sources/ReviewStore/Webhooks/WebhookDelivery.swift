@@ -11,17 +11,20 @@ package struct WebhookDelivery: Sendable, Equatable {
   package var id: String
   /// The platform's name of the event.
   package var event: String
-  /// The body: JSON.
+  /// What is read of the body: JSON.
   package var payload: String
   package var integrationID: UUID
-  /// That of the request: becomes the review's, whoever processes the delivery.
+  /// That of the request: becomes the review's, in each process that processes the delivery.
   package var trace: TraceContext
+  /// Why nothing is to be done about it, whatever its owner is configured for; nil if it is to be processed.
+  package var ignored: String?
 
   package init(
     platform: Platform, id: String, event: String, payload: String, integrationID: UUID,
-    trace: TraceContext = TraceContext()
+    trace: TraceContext = TraceContext(), ignored: String? = nil
   ) {
     self.trace = trace
+    self.ignored = ignored
     self.platform = platform
     self.id = id
     self.event = event
@@ -34,7 +37,7 @@ package struct WebhookDelivery: Sendable, Equatable {
 package struct WebhookSource: Sendable, Equatable {
   package var integrationID: UUID
   package var owner: Owner
-  /// Its own secret; where there is one, no other counts.
+  /// Its own secret; if it has one, no other counts.
   package var secretCiphertext: [UInt8]?
 
   init(_ row: PostgresRow) throws {
@@ -53,13 +56,14 @@ package struct StoredDelivery: Sendable, Equatable {
   package var integrationID: UUID
   package var owner: Owner
   package var isRevoked: Bool
+  package var receivedAt: Timestamp
   /// The text of `agent_configs.config`; nil where the owner has none that is enabled.
   package var configuration: String?
   package var trace: TraceContext
 }
 
 extension ReviewStore {
-  static let webhookInstallation = Statement(
+  static let webhookInstallation = PostgresStatement(
     "webhook_installation",
     """
     /* baton:webhook_installation */
@@ -77,7 +81,7 @@ extension ReviewStore {
     }
   }
 
-  static let ownWebhookSecret = Statement(
+  static let ownWebhookSecret = PostgresStatement(
     "own_webhook_secret",
     """
     /* baton:own_webhook_secret */
@@ -90,7 +94,7 @@ extension ReviewStore {
     try await pool.query(Self.ownWebhookSecret)[0].decode("is_there", as: Bool.self)
   }
 
-  static let webhookIntegration = Statement(
+  static let webhookIntegration = PostgresStatement(
     "webhook_integration",
     """
     /* baton:webhook_integration */
@@ -99,38 +103,40 @@ extension ReviewStore {
      WHERE i.platform = 'gitlab' AND i.id = $1
     """)
 
-  /// A GitLab integration; nil where it is unknown.
+  /// A GitLab integration; nil if it is unknown.
   package func webhookSource(integration: UUID) async throws -> WebhookSource? {
     try await pool.query(Self.webhookIntegration, [integration]).first.map { try WebhookSource($0) }
   }
 
-  static let storeDelivery = Statement(
+  static let storeDelivery = PostgresStatement(
     "store_delivery",
     """
     /* baton:store_delivery */
-    INSERT INTO webhook_deliveries (platform, delivery_id, event, payload, integration_id, traceparent, due_at)
+    INSERT INTO webhook_deliveries (
+      platform, delivery_id, event, payload, integration_id, traceparent, due_at, outcome, processed_at)
     -- Its receiver goes on at once; others take it up where that has died.
-    VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, now() + interval '5 seconds')
+    VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, now() + interval '5 seconds', $7, CASE WHEN $7::text IS NOT NULL THEN now() END)
     ON CONFLICT (platform, delivery_id) DO UPDATE
        -- Sent again by hand, after it was given up, or after it did nothing, as reviews were not enabled, say.
-       SET processed_at = NULL, tries = 0, outcome = NULL, due_at = EXCLUDED.due_at, event = EXCLUDED.event
+       SET processed_at = EXCLUDED.processed_at, tries = 0, outcome = EXCLUDED.outcome, due_at = EXCLUDED.due_at,
+           event = EXCLUDED.event, payload = EXCLUDED.payload
      WHERE webhook_deliveries.processed_at IS NOT NULL AND webhook_deliveries.outcome NOT LIKE 'pending: %'
        AND webhook_deliveries.outcome NOT LIKE 'closed: %'
     """)
 
   /// Stores a delivery before anything else is done with it.
-  /// - Returns: false where it is stored already.
+  /// - Returns: false if it is stored already.
   package func store(_ delivery: WebhookDelivery) async throws -> Bool {
     try await pool.query(
       Self.storeDelivery,
       [
         delivery.platform.rawValue, delivery.id, delivery.event, delivery.payload, delivery.integrationID,
-        delivery.trace.traceparent,
+        delivery.trace.traceparent, delivery.ignored,
       ]
     ).affectedRows == 1
   }
 
-  static let dueDeliveries = Statement(
+  static let dueDeliveries = PostgresStatement(
     "due_deliveries",
     """
     /* baton:due_deliveries */
@@ -141,14 +147,14 @@ extension ReviewStore {
      LIMIT $1
     """)
 
-  /// Deliveries that nobody has processed in time, the longest waiting first.
+  /// Deliveries that were not processed in time, the longest waiting first.
   package func dueDeliveries(limit: Int) async throws -> [(platform: Platform, id: String)] {
     decodeEach(try await pool.query(Self.dueDeliveries, [Int32(limit)]), "webhook delivery") { row in
       (try row.choice("platform", as: Platform.self), try row.decode("delivery_id", as: String.self))
     }
   }
 
-  static let deferDelivery = Statement(
+  static let deferDelivery = PostgresStatement(
     "defer_delivery",
     """
     /* baton:defer_delivery */
@@ -170,7 +176,7 @@ extension ReviewStore {
       "is_given_up", as: Bool.self) ?? false
   }
 
-  static let pruneDeliveries = Statement(
+  static let pruneDeliveries = PostgresStatement(
     "prune_deliveries",
     """
     /* baton:prune_deliveries */

@@ -57,7 +57,7 @@ struct Rule: Sendable {
     Rule(.critical, "a secret in the source: remove it, and renew it, as it stays in the history") { _, line in
       line.contains("PRIVATE KEY-----") || line.contains(anyOf: ["ghp_", "ghs_", "glpat-", "AKIA", "xoxb-"])
     },
-    Rule(.critical, "runs text as code or as a shell command: make sure that nobody outside can choose it") { _, line in
+    Rule(.critical, "runs text as code or as a shell command: make sure that no outsider can choose it") { _, line in
       line.contains(anyOf: ["eval(", "os.system(", "shell=True", "child_process.exec(", "Runtime.getRuntime().exec("])
     },
     Rule(.warning, "catches everything, and hides what went wrong") { _, line in
@@ -68,7 +68,7 @@ struct Rule: Sendable {
     Rule(.warning, "sends in the clear: use https") { _, line in
       line.contains("http://") && !line.contains(anyOf: ["http://localhost", "http://127.0.0.1", "http://www.w3.org"])
     },
-    Rule(.warning, "silences a check: say why beside it") { _, line in
+    Rule(.warning, "silences a check: say why next to it") { _, line in
       line.contains(anyOf: [
         "pragma no", "# noqa", "eslint-disable", "@SuppressWarnings", "swiftlint:disable", "NOLINT",
       ])

@@ -10,14 +10,14 @@ struct Answer: Sendable {
   var isComplete: Bool
 }
 
-/// What came of one exchange.
+/// The outcome of one exchange.
 enum ExchangeResult: Sendable {
   case answered(Answer)
   /// - Parameter wasSent: whether anything of the request can have reached the worker.
   case failed(any Error, wasSent: Bool)
 }
 
-/// Why an exchange failed, where no error of the network says so.
+/// Why an exchange failed, if no error of the network says so.
 enum ExchangeFailure: Error, Sendable, Equatable {
   /// Nothing, or not all, came in time.
   case timedOut
@@ -67,7 +67,7 @@ final class Exchange {
     answer = Answer(status: Int(head.status.code), headers: head.headers, body: [], isComplete: false)
   }
 
-  /// - Returns: false where the body is too long.
+  /// - Returns: false if the body is too long.
   func receive(_ part: ByteBuffer) -> Bool {
     guard let byteCount = answer?.body.count, byteCount + part.readableBytes <= byteCountMax else { return false }
     answer?.body.append(contentsOf: part.readableBytesView)
@@ -80,7 +80,7 @@ final class Exchange {
     end(ExchangeFailure.closed)
   }
 
-  /// Ends the exchange: with the answer, where its head has come, as its status is known then; otherwise with the error.
+  /// Ends the exchange: with the answer, if its head has come, as its status is known then; otherwise with the error.
   func end(_ error: any Error) {
     guard !hasEnded else { return }
     hasEnded = true

@@ -16,9 +16,11 @@ struct DeadCommand: AsyncParsableCommand {
 
       EXAMPLES:
         baton dead list
+        baton dead show 0b6e6c1e
+        baton dead delete 0b6e6c1e
         baton dead purge --yes
       """,
-    subcommands: [DeadListCommand.self, DeadPurgeCommand.self])
+    subcommands: [DeadListCommand.self, DeadShowCommand.self, DeadDeleteCommand.self, DeadPurgeCommand.self])
 }
 
 /// `baton dead list`.
@@ -86,15 +88,114 @@ struct DeadLetterOutput: Encodable {
 extension [DeadLetter] {
   /// A row for each; if the body is a ticket, its review says more than the body.
   func table(now: Timestamp) -> Table {
-    var table = Table([.prose("REASON"), .left("DIED"), .left("REVIEW"), .right("ATTEMPT"), .prose("BODY")])
+    var table = Table([
+      .whole("REVIEW, OR MESSAGE"), .left("DIED"), .prose("REASON"), .optional("ATTEMPT"), .optional("BODY"),
+    ])
     for letter in self {
       table.append([
-        .init(letter.reason, .yellow), .init(letter.diedAt.map { Times.relative($0, to: now) }),
-        .init(letter.reviewId?.lowercase), .init(letter.attempt.map { "\($0)" }),
-        .init(String(letter.body.prefix(200))),
+        .init(letter.reviewId?.lowercase ?? letter.messageId), .init(letter.diedAt.map { Times.relative($0, to: now) }),
+        .init(letter.reason, .yellow), .init(letter.attempt.map { "\($0)" }), .init(String(letter.body.prefix(60))),
       ])
     }
     return table
+  }
+}
+
+/// A dead letter on the command line: the start of its message's id, or of its review's.
+struct DeadLetterReference: ExpressibleByArgument, Sendable {
+  let text: String
+
+  init?(argument: String) {
+    guard argument.utf8.count >= IDPrefix.digitCountMin else { return nil }
+    text = argument.lowercased()
+  }
+
+  func names(_ letter: DeadLetter) -> Bool {
+    letter.messageId?.lowercased().hasPrefix(text) ?? false || letter.reviewId?.lowercase.hasPrefix(text) ?? false
+  }
+
+  /// Of the oldest so many letters: a look takes them from the queue for a moment.
+  static let lookMax = 1_000
+
+  /// What was meant is not there.
+  var unknown: Failure {
+    Failure(
+      .failed,
+      "no dead letter's message or review has an id that begins with \(DisplayText.safe(text)), among the oldest "
+        + "\(Self.lookMax); `baton dead list` shows them")
+  }
+}
+
+/// `baton dead show`.
+struct DeadShowCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show",
+    abstract: "Shows dead letters whole; they stay where they are.",
+    discussion: """
+      EXAMPLES:
+        baton dead show 0b6e6c1e
+        baton dead show 0b6e6c1e --json | jq -r '.messages[].body'
+
+      With --json, what `baton dead list --json` prints.
+      """)
+
+  @Argument(help: ArgumentHelp("The start of the message's id, or of its review's.", valueName: "id"))
+  var reference: DeadLetterReference
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  @OptionGroup(title: "Settings") var broker: BrokerOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+
+  func run() async throws {
+    let session = try Session("baton dead show", common, [broker], requiring: [.amqpURL])
+    let letters = try await session.withBroker { connection in
+      DeadLetter.letters(try await connection.peek(ReviewTopology.deadQueue, limit: DeadLetterReference.lookMax))
+    }.filter { reference.names($0) }
+    guard !letters.isEmpty else { throw reference.unknown }
+    guard !json else { return try Output.json(DeadLetterPage(messages: letters.map { DeadLetterOutput(letter: $0) })) }
+    for (index, letter) in letters.enumerated() {
+      if index > 0 { try Output.line() }
+      for (name, value) in [
+        ("message", letter.messageId), ("review", letter.reviewId?.lowercase),
+        ("attempt", letter.attempt.map { "\($0)" }), ("died", letter.diedAt.map { "\(Times.clock($0)) UTC" }),
+        ("reason", letter.reason), ("body", letter.body),
+      ] { try Output.line("\(name)\(String(repeating: " ", count: 9 - name.count))\(DisplayText.safe(value ?? "—"))") }
+    }
+  }
+}
+
+/// `baton dead delete`.
+struct DeadDeleteCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "delete",
+    abstract: "Deletes single dead letters; the others stay where they are.",
+    discussion: """
+      The reviews themselves stay as they are, in Postgres.
+
+      EXAMPLE:
+        baton dead delete 0b6e6c1e
+      """)
+
+  @Argument(help: ArgumentHelp("The start of the message's id, or of its review's.", valueName: "id"))
+  var reference: DeadLetterReference
+
+  @OptionGroup(title: "Settings") var broker: BrokerOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+
+  func run() async throws {
+    let session = try Session("baton dead delete", common, [broker], requiring: [.amqpURL])
+    let reference = reference
+    let deleted = try await session.withBroker { connection in
+      try await connection.remove(from: ReviewTopology.deadQueue, limit: DeadLetterReference.lookMax) {
+        reference.names(DeadLetter($0))
+      }
+    }
+    guard !deleted.isEmpty else { throw reference.unknown }
+    for letter in deleted.map({ DeadLetter($0) }) {
+      try Output.line("\(DisplayText.safe(letter.reviewId?.lowercase ?? letter.messageId ?? "—"))  deleted")
+    }
   }
 }
 
@@ -102,7 +203,7 @@ extension [DeadLetter] {
 struct DeadPurgeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "purge",
-    abstract: "Deletes all dead letters, for ever.",
+    abstract: "Deletes all dead letters; they cannot be restored.",
     discussion: """
       EXAMPLES:
         baton dead purge
@@ -128,7 +229,7 @@ struct DeadPurgeCommand: AsyncParsableCommand {
       if !isConfirmed {
         let count = try await connection.queueStatus(ReviewTopology.deadQueue).messagesReady
         guard count > 0 else { return try Output.line("0 dead letters deleted") }
-        try Output.write("Delete \(count) dead letters for ever? [y/N] ", to: Output.standardError)
+        try Output.write("Delete \(count) dead letters? They cannot be restored. [y/N] ", to: Output.standardError)
         guard let answer = readLine(), ["y", "yes"].contains(answer.lowercased()) else {
           throw Failure(.failed, "nothing was deleted")
         }

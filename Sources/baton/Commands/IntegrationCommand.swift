@@ -18,7 +18,7 @@ struct IntegrationCommand: AsyncParsableCommand {
       EXAMPLES:
         baton integration add org:acme --platform github --installation-id 4242
         baton integration list
-        baton integration revoke 0b6e6c1e-6f0e-4c39-9d0a-3c1f5a1f7a11
+        baton integration revoke 0b6e6c1e
         baton integration reseal --dry-run
       """,
     subcommands: [
@@ -206,15 +206,16 @@ extension [IntegrationRow] {
   /// A row for each integration.
   func table(now: Timestamp) -> Table {
     var table = Table([
-      .left("ID"), .left("OWNER"), .left("PLATFORM"), .left("INSTALLATION"), .left("INSTANCE"), .left("TOKEN"),
-      .left("HOOK SECRET"), .right("ADDED"), .left("STATE"),
+      .whole("ID"), .left("OWNER"), .left("PLATFORM"), .optional("INSTALLATION"), .optional("INSTANCE"),
+      .left("STATE"), .optional("TOKEN"), .optional("HOOK SECRET"), .optional("ADDED"),
     ])
     for row in self {
       table.append([
         .init(row.id.lowercase), .init("\(row.owner)"), .init(row.platform.rawValue), .init(row.installationId),
-        .init(row.instanceUrl), .init(row.hasToken ? "stored" : nil), .init(row.hasWebhookSecret ? "stored" : nil),
-        .init(Times.relative(row.createdAt, to: now)),
+        .init(row.instanceUrl),
         Table.Cell(row.revokedAt.map { "revoked \(Times.relative($0, to: now))" } ?? "", .yellow),
+        .init(row.hasToken ? "stored" : nil), .init(row.hasWebhookSecret ? "stored" : nil),
+        .init(Times.relative(row.createdAt, to: now)),
       ])
     }
     return table
@@ -252,11 +253,11 @@ struct IntegrationRevokeCommand: AsyncParsableCommand {
       Their rows stay, as reviews name them. `baton integration add` makes one count again.
 
       EXAMPLE:
-        baton integration revoke 0b6e6c1e-6f0e-4c39-9d0a-3c1f5a1f7a11
+        baton integration revoke 0b6e6c1e
       """)
 
-  @Argument(help: ArgumentHelp("Integrations to revoke.", valueName: "id"))
-  var ids: [IntegrationID]
+  @Argument(help: ArgumentHelp("Integrations to revoke, each by its id or the start of it.", valueName: "id"))
+  var ids: [IDReference]
 
   @OptionGroup(title: "Settings") var database: DatabaseOptions
   @OptionGroup(title: "Settings") var common: CommonOptions
@@ -264,13 +265,20 @@ struct IntegrationRevokeCommand: AsyncParsableCommand {
   func run() async throws {
     let session = try Session("baton integration revoke", common, [database], requiring: [.databaseURL])
     try await session.withStore { store in
-      try await Operation.each(ids.map(\.uuid)) { id in
-        switch try await store.revokeIntegration(id) {
-        case true?: .done("revoked")
-        case false?: .done("was revoked already")
-        case nil: .refused("no such integration; `baton integration list` shows those that there are")
+      // All of them before the first is changed: a mistyped id changes nothing.
+      var uuids: [UUID] = []
+      for reference in ids { uuids.append(try await store.integrationID(reference)) }
+      var isRefused = false
+      for id in uuids {
+        if let isNew = try await store.revokeIntegration(id) {
+          try Output.line("\(id.lowercase)  \(isNew ? "revoked" : "was revoked already")")
+        } else {
+          isRefused = true
+          Output.note(
+            "Error: \(id.lowercase): no such integration; `baton integration list` shows those that there are")
         }
       }
+      if isRefused { throw Failure.reported }
     }
   }
 }

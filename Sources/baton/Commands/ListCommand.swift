@@ -9,13 +9,18 @@ internal import Settings
 struct ListCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list",
-    abstract: "Lists reviews, newest first.",
+    abstract: "Lists reviews, newest first, and searches them.",
     discussion: """
       EXAMPLES:
         baton list --status failed
         baton list --owner org:acme --repo acme/shop --limit 100
+        baton list --search 42
+        baton list --search "add a cart" --since 7d
+        baton list --error-code worker_lost --since 2h
         baton list --json | jq -r '.reviews[].id'
 
+      --search finds the number of a pull request and the start of an id at any age; an error code, and words of a title or of a \
+      repository's name, among 20,000 reviews at a time: --cursor goes on.
       With --json: {"reviews": [...], "nextCursor"}, as GET /api/reviews answers; nextCursor is null on the last page.
       """)
 
@@ -28,11 +33,28 @@ struct ListCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Only reviews of this repository.", valueName: "owner/name"))
   var repo: String?
 
+  @Option(help: ArgumentHelp("Only reviews that ended with this code.", valueName: "code"))
+  var errorCode: String?
+
+  @Option(help: ArgumentHelp("Only reviews created since then: 2h, 7d, 2026-11-28T08:00:00Z.", valueName: "time"))
+  var since: TimeBound?
+
+  @Option(help: ArgumentHelp("Only reviews created before then.", valueName: "time"))
+  var until: TimeBound?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Only reviews with this number, start of an id, error code or words.", valueName: "text"))
+  var search: ReviewSearch?
+
   @Option(help: "The most reviews to list, 1 to 1000.")
   var limit = 20
 
   @Option(help: ArgumentHelp("Go on where the last page ended.", valueName: "cursor"))
   var cursor: PageCursor?
+
+  @Flag(help: "Show all columns whole, however wide the terminal is.")
+  var wide = false
 
   @Flag(help: "Print JSON.")
   var json = false
@@ -47,20 +69,27 @@ struct ListCommand: AsyncParsableCommand {
   func run() async throws {
     let session = try Session("baton list", common, [database], requiring: [.databaseURL])
     try await session.withStore { store in
-      let filter = ReviewFilter(status: status, owner: owner, repository: repo)
-      let (reviews, next) = try await store.list(filter, limit: limit, after: cursor?.cursor)
+      let now = try await store.now()
+      let filter = ReviewFilter(
+        status: status, owner: owner, repository: repo, errorCode: errorCode, since: since?.instant(now: now),
+        until: until?.instant(now: now))
+      let page = try await store.page(filter, search: search, limit: limit, after: cursor?.cursor)
       if json {
-        try Output.json(ReviewPage(reviews: reviews.map { ReviewBody($0) }, nextCursor: next?.description))
+        try Output.json(ReviewPage(reviews: page.reviews.map { ReviewBody($0) }, nextCursor: page.next?.description))
       } else {
-        try print(reviews, next, now: try await store.now())
+        try print(page.reviews, page.next, now: now)
       }
     }
   }
 
   private func print(_ reviews: [Review], _ next: ReviewCursor?, now: Timestamp) throws {
-    guard !reviews.isEmpty else { return Output.note("No such review.") }
-    let terminal = Terminal.output
-    try Output.lines(reviews.table(now: now).lines(width: terminal.width, usesColor: terminal.usesColor))
+    if reviews.isEmpty {
+      Output.note(next == nil ? "No such review." : "None among the 20,000 newest.")
+    } else {
+      let terminal = Terminal.output
+      let table = reviews.table(now: now)
+      try Output.lines(table.lines(width: wide ? nil : terminal.width, usesColor: terminal.usesColor))
+    }
     if let next { Output.note("More: add --cursor \(next)") }
   }
 }
@@ -84,14 +113,14 @@ extension [Review] {
   /// A row for each review.
   func table(now: Timestamp) -> Table {
     var table = Table([
-      .left("ID"), .left("STATUS"), .left("OWNER"), .left("PULL REQUEST"), .right("ATTEMPT"), .right("CREATED"),
-      .prose("REASON"),
+      .whole("ID"), .left("STATUS"), .pullRequest("PULL REQUEST"), .prose("REASON"), .optional("CREATED"),
+      .optional("OWNER"), .optional("ATTEMPT"),
     ])
     for review in self {
       table.append([
-        .init(review.id.lowercase), .init(review.status.rawValue, review.status.style), .init("\(review.owner)"),
-        .init(review.pullRequest), .init("\(review.attempt)"), .init(Times.relative(review.createdAt, to: now)),
+        .init(review.id.lowercase), .init(review.status.rawValue, review.status.style), .init(review.pullRequest),
         .init(review.outcome ?? "", review.status == .failed ? .red : .dim),
+        .init(Times.relative(review.createdAt, to: now)), .init("\(review.owner)"), .init("\(review.attempt)"),
       ])
     }
     return table

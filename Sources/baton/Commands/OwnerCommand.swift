@@ -39,6 +39,14 @@ struct OwnerSetCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var database: DatabaseOptions
   @OptionGroup(title: "Settings") var common: CommonOptions
 
+  func validate() throws {
+    guard limit.limit != 0 else {
+      throw ValidationError(
+        "A limit of 0 would hold the owner's reviews back indefinitely. To pause it: baton owner pause \(DisplayText.safe("\(owner)"))"
+      )
+    }
+  }
+
   func run() async throws {
     let session = try Session("baton owner set", common, [database], requiring: [.databaseURL])
     try await session.withStore { try await $0.setLimit(of: owner, to: limit.limit) }

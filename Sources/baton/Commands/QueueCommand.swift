@@ -1,6 +1,7 @@
 internal import AMQPClient
 internal import ArgumentParser
 internal import BatonServer
+internal import Primitives
 internal import ReviewQueue
 internal import ReviewStore
 internal import Reviews
@@ -18,9 +19,12 @@ struct QueueCommand: AsyncParsableCommand {
         baton queue --watch 500ms
         baton queue --json | jq .oldestPendingSeconds
 
+      What holds reviews back comes first: the worker, the broker, Postgres, a role that does not run; since when, and what to do.
       With --json, what GET /api/stats answers: {"queue": {"name", "ready", "unacknowledged", "consumers", "dead"}, \
       "reviews": {"pending", "queued", "running", "completed", "failed", "cancelled"}, "held", "oldestPendingSeconds", \
-      "oldestQueuedSeconds"}; held are the pending reviews that are available at infinity, so never due; ages are null where nothing waits, queue where the broker cannot be reached (exit status 69).
+      "oldestQueuedSeconds", "stalledSeconds", "problems": [{"grade", "title", "since", "reason", "advice"}]}; held are the \
+      pending reviews that are available at infinity, so never due; ages are null if nothing waits, queue if the broker cannot be \
+      reached (exit status 69).
       """)
 
   @Option(
@@ -110,12 +114,15 @@ private struct StatsReader {
 
   /// The load as it is now; if the broker cannot be reached, what Postgres knows.
   mutating func read() async throws -> Reading {
+    let loads = LoadFigures(
+      store: store, holderTimeout: session.settings.lease, ownerLimit: session.settings.ownerLimit, queueStats: { nil })
     let rows = try await store.stats(holderTimeout: session.settings.lease)
+    let health = try await loads.health(rows)
     do {
-      return Reading(stats: StatsBody(store: rows, queue: try await figures()), failure: nil)
+      return Reading(stats: StatsBody(store: rows, queue: try await figures(), health: health), failure: nil)
     } catch let error as AMQPError where error.isConnectionLost {
       await close()
-      return Reading(stats: StatsBody(store: rows, queue: nil), failure: Failure(error))
+      return Reading(stats: StatsBody(store: rows, queue: nil, health: health), failure: Failure(error))
     }
   }
 
@@ -140,8 +147,8 @@ private struct StatsReader {
 }
 
 extension StatsBody {
-  /// Two tables: the broker's side and the database's.
-  func lines(width: Int?, usesColor: Bool) -> [String] {
+  /// What holds reviews back, then two tables: the broker's side and the database's.
+  func lines(width: Int?, usesColor: Bool, now: Timestamp = .processNow) -> [String] {
     var broker = Table([
       .left("QUEUE"), .right("READY"), .right("UNACKNOWLEDGED"), .right("CONSUMERS"), .right("DEAD"),
     ])
@@ -163,7 +170,9 @@ extension StatsBody {
       ])
     }
     let note = held > 0 ? ["", "Held: \(held) of the pending reviews are available at infinity, so never due."] : []
-    return broker.lines(width: width, usesColor: usesColor) + [""] + rows.lines(width: width, usesColor: usesColor)
+    let findings = problems.flatMap { $0.lines(width: width, usesColor: usesColor, now: now) + [""] }
+    return findings + broker.lines(width: width, usesColor: usesColor) + [""]
+      + rows.lines(width: width, usesColor: usesColor)
       + note.map { line in width.map { DisplayText.fitted(line, to: $0) } ?? line }
   }
 }

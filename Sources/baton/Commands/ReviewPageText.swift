@@ -9,6 +9,8 @@ struct ReviewPageText {
   var transitions: [ReviewTransition]
   /// The cancels that the worker has not accepted.
   var undeliveredCancels: [UndeliveredCancel] = []
+  /// Why it is not on its way; nil if it is.
+  var holdUp: BlockReason?
   var events: [RunEvent]?
   var now: Timestamp
 
@@ -41,6 +43,7 @@ struct ReviewPageText {
     add("id", review.id.lowercase)
     add("status", review.status.rawValue, review.status.style)
     add("reason", review.statusReason)
+    if let holdUp { add("waits", "\(holdUp.title). \(holdUp.advice)", .yellow) }
     if review.errorCode != nil || review.errorMessage != nil {
       add("error code", review.errorCode, .red)
       add("error message", review.errorMessage, .red)
@@ -76,6 +79,7 @@ struct ReviewPageText {
     add("commit", review.headSha, nil)
     add("integration", review.platformIntegrationId?.lowercase, nil)
     add("project id", review.platformProjectId.map { "\($0)" }, nil)
+    add("repository id", review.platformRepositoryId.map { "\($0)" }, nil)
   }
 
   private func addDispatch(_ add: Add) {

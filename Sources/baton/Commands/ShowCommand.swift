@@ -1,5 +1,7 @@
 internal import ArgumentParser
+internal import Assembly
 internal import BatonServer
+internal import Dispatching
 internal import Primitives
 internal import ReviewStore
 internal import Reviews
@@ -13,16 +15,17 @@ struct ShowCommand: AsyncParsableCommand {
     abstract: "Shows one review: every field, what happened to it, and what to do about an error.",
     discussion: """
       EXAMPLES:
-        baton show 0b6e6c1e-6f0e-4c39-9d0a-3c1f5a1f7a11
+        baton show 0b6e6c1e
         baton show 0b6e6c1e-6f0e-4c39-9d0a-3c1f5a1f7a11 --events
-        baton show 0b6e6c1e-6f0e-4c39-9d0a-3c1f5a1f7a11 --json | jq .transitions
+        baton show 0b6e6c1e --json | jq .transitions
 
-      With --json, what GET /api/reviews/ID answers, with "advice" (null without an error) and, with --events, "events".
+      With --json, what GET /api/reviews/ID answers, with "advice" (null without an error), \
+      "waitsFor" (why it is not on its way: due_later, paused, limit, unclaimed and so on; null if it is) and, with --events, "events".
       --events asks the worker, so it needs BATON_WORKER_URL and BATON_WORKER_TOKEN.
       """)
 
-  @Argument(help: ArgumentHelp("The review.", valueName: "id"))
-  var id: ReviewID
+  @Argument(help: ArgumentHelp("The review: its id, or the start of it.", valueName: "id"))
+  var reference: IDReference
 
   @Flag(help: "Also show what the worker says about the run.")
   var events = false
@@ -38,22 +41,28 @@ struct ShowCommand: AsyncParsableCommand {
     let session = try Session(
       "baton show", common, [database, worker],
       requiring: events ? [.databaseURL, .workerURL, .workerToken] : [.databaseURL])
-    let (review, transitions, cancels, now) = try await session.withStore { store in
-      guard let review = try await store.review(id.uuid) else {
-        throw Failure(
-          .failed, "no review \(id.uuid.lowercase) in this database; `baton list` shows those that there are")
+    let (id, page) = try await session.withStore { store in
+      let id = try await store.id(reference)
+      guard let review = try await store.review(id) else {
+        throw Failure(.failed, "no review \(id.lowercase) in this database; `baton list` shows those that there are")
       }
-      return (
-        review, try await store.transitions(of: id.uuid), try await store.undeliveredCancels(of: id.uuid),
-        try await store.now()
-      )
-    }
-    let runEvents = events ? try await session.events(of: id.uuid) : nil
-    if json {
-      try Output.json(ShowOutput(body: ReviewBody(review, transitions: transitions), events: runEvents))
-    } else {
+      let policy = DispatchPolicy(session.settings)
       let page = ReviewPageText(
-        review: review, transitions: transitions, undeliveredCancels: cancels, events: runEvents, now: now)
+        review: review, transitions: try await store.transitions(of: id),
+        undeliveredCancels: try await store.undeliveredCancels(of: id),
+        holdUp: try await store.holdUp(
+          of: id, policy.reapTimes, queue: policy.queue, ownerLimit: session.settings.ownerLimit),
+        now: try await store.now())
+      return (id, page)
+    }
+    let runEvents = events ? try await session.events(of: id) : nil
+    if json {
+      try Output.json(
+        ShowOutput(
+          body: ReviewBody(page.review, transitions: page.transitions), holdUp: page.holdUp, events: runEvents))
+    } else {
+      var page = page
+      page.events = runEvents
       let terminal = Terminal.output
       try Output.lines(page.lines(width: terminal.width, usesColor: terminal.usesColor))
     }
@@ -63,14 +72,16 @@ struct ShowCommand: AsyncParsableCommand {
 /// What `baton show --json` prints.
 struct ShowOutput: Encodable {
   var body: ReviewBody
+  var holdUp: BlockReason?
   var events: [RunEvent]?
 
-  private enum CodingKeys: String, CodingKey { case advice, events }
+  private enum CodingKeys: String, CodingKey { case advice, waitsFor, events }
 
   func encode(to encoder: any Encoder) throws {
     try body.encode(to: encoder)
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(body.review.advice, forKey: .advice)
+    try container.encode(holdUp?.rawValue, forKey: .waitsFor)
     try container.encodeIfPresent(events, forKey: .events)
   }
 }

@@ -27,7 +27,8 @@ struct SubmitCommand: AsyncParsableCommand {
          "prUrl": "https://github.com/acme/shop/pull/42",
          "prTitle": "Add a cart", "prAuthor": "ann",
          "baseRef": "main", "headRef": "cart", "headSha": "3f2a9c1d"}
-      and, where wanted, userId, platformIntegrationId, platformProjectId and priority. What is malformed is named with its \
+      and, where wanted, userId, platformIntegrationId, platformProjectId, platformRepositoryId, priority and availableAt, the time before \
+      which the review does not start. What is malformed is named with its \
       line; the rest is submitted, and the exit status is 1.
 
       With --wait the exit status is 0 only if all reviews have completed.
@@ -80,9 +81,12 @@ struct SubmitCommand: AsyncParsableCommand {
 
   func run() async throws {
     let session = try Session("baton submit", common, [database], requiring: [.databaseURL])
+    let pullRequests = sandbox == nil ? [] : try await SandboxProgram().pullRequests()
     try await session.withStore { store in
       if let sandbox {
-        let run = SandboxRun(count: sandbox, ownerCount: owners, waits: wait, timeout: timeout?.duration, json: json)
+        let run = SandboxRun(
+          pullRequests: pullRequests, count: sandbox, ownerCount: owners, waits: wait, timeout: timeout?.duration,
+          json: json)
         try await run.run(store)
       } else {
         try await submit(to: store)
@@ -152,13 +156,14 @@ struct SubmitCommand: AsyncParsableCommand {
 
   static func table(of reviews: [Review]) -> Table {
     var table = Table([
-      .left("ID"), .left("STATUS"), .left("PULL REQUEST"), .right("ATTEMPT"), .right("TOOK"), .prose("REASON"),
+      .whole("ID"), .left("STATUS"), .pullRequest("PULL REQUEST"), .prose("REASON"), .optional("TOOK"),
+      .optional("ATTEMPT"),
     ])
     for review in reviews {
       table.append([
         .init(review.id.lowercase), .init(review.status.rawValue, review.status.style), .init(review.pullRequest),
-        .init("\(review.attempt)"), .init(review.completedAt.map { Times.span($0.since(review.createdAt)) }),
         .init(review.outcome ?? "", review.status == .failed ? .red : .dim),
+        .init(review.completedAt.map { Times.span($0.since(review.createdAt)) }), .init("\(review.attempt)"),
       ])
     }
     return table

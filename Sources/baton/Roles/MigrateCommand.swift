@@ -20,9 +20,9 @@ struct MigrateCommand: AsyncParsableCommand {
         baton migrate --database-url postgresql://baton@db/baton --amqp-url amqp://baton@mq/baton
       """)
 
-  @OptionGroup var common: CommonOptions
-  @OptionGroup var database: DatabaseOptions
-  @OptionGroup var broker: BrokerOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var broker: BrokerOptions
 
   func run() async throws {
     let session = try Session(

@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import Assembly
 internal import Dispatching
-internal import Resilience
 internal import Settings
 
 /// `baton produce`
@@ -16,29 +15,21 @@ struct ProduceCommand: AsyncParsableCommand {
         baton produce --once          one pass, for cron; prints what it did as a JSON line
       """)
 
-  @OptionGroup var common: CommonOptions
-  @OptionGroup var database: DatabaseOptions
-  @OptionGroup var broker: BrokerOptions
-  @OptionGroup var flow: FlowOptions
-  @OptionGroup var metrics: MetricsOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var broker: BrokerOptions
+  @OptionGroup(title: "Settings") var flow: FlowOptions
+  @OptionGroup(title: "Settings") var metrics: MetricsOptions
 
   @Flag(help: "Do one pass and exit.")
   var once = false
 
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
-      "produce", [database, broker, flow, metrics], requiring: [.databaseURL, .amqpURL])
+      "produce", [database, broker, flow, metrics], for: [.produce])
     let process = try DispatcherProcess(
-      "produce", role: "produce", version: Baton.version, settings: settings, runsOnce: once, logger: logger)
-    if once {
-      return try await process.runOnce { process, _ in
-        try Output.json(await process.producer(wakeup: Wakeup()).runOnce())
-      }
-    }
-    let session = process.holderSession()
-    try await process.run(
-      [session, process.publisherService(waking: session.pendingWakeup)] + process.healthServices() + [
-        process.producer(wakeup: session.pendingWakeup)
-      ])
+      "produce", roles: [.produce], version: Baton.version, settings: settings, runsOnce: once, logger: logger)
+    if once { return try Output.json(await process.produceOnce()) }
+    try await process.run()
   }
 }

@@ -1,11 +1,7 @@
 internal import ArgumentParser
 internal import Assembly
 internal import Dispatching
-internal import Logging
-internal import Resilience
-internal import ServiceLifecycle
 internal import Settings
-internal import WorkerClient
 
 /// `baton reap`
 struct ReapCommand: AsyncParsableCommand {
@@ -13,19 +9,21 @@ struct ReapCommand: AsyncParsableCommand {
     commandName: "reap", abstract: "Puts abandoned reviews on their way again, and asks about silent ones.",
     discussion: """
       One pass, for cron: prints one JSON line of counts. It recovers first, then asks the worker for at most 20 seconds; \
-      what is left then is counted. With --interval it keeps running, which recovers sooner. Any number may run.
+      what is left then is counted. With --interval it keeps running, which recovers sooner, and does what `baton catch-up` \
+      does. Any number may run.
 
       EXAMPLES:
         * * * * *  baton reap --config /etc/baton.yaml
         baton reap --interval 2s
       """)
 
-  @OptionGroup var common: CommonOptions
-  @OptionGroup var database: DatabaseOptions
-  @OptionGroup var broker: BrokerOptions
-  @OptionGroup var flow: FlowOptions
-  @OptionGroup var worker: WorkerOptions
-  @OptionGroup var metrics: MetricsOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var broker: BrokerOptions
+  @OptionGroup(title: "Settings") var flow: FlowOptions
+  @OptionGroup(title: "Settings") var worker: WorkerOptions
+  @OptionGroup(title: "Settings") var metrics: MetricsOptions
+  @OptionGroup(title: "Settings") var platforms: PlatformOptions
 
   @Option(help: ArgumentHelp("Keep running, with so much time between passes.", valueName: "time"))
   var interval: TimeSpan?
@@ -35,27 +33,14 @@ struct ReapCommand: AsyncParsableCommand {
 
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
-      "reap", [database, broker, flow, worker, metrics], requiring: [.databaseURL, .amqpURL])
+      "reap", [database, broker, flow, worker, metrics, platforms], for: [.reap])
     let process = try DispatcherProcess(
-      "reap", role: "reap", version: Baton.version, settings: settings, runsOnce: interval == nil,
-      demands: [.workerQuestions(clients: 1)], logger: logger)
-    let worker = try process.workerClient()
-    if worker == nil {
-      logger.warning("BATON_WORKER_URL is not set: silent reviews are left alone, cancels are not delivered")
-    }
+      "reap", roles: [.reap], version: Baton.version, settings: settings, runsOnce: interval == nil, logger: logger)
     guard let interval else {
-      return try await process.runOnce { process, session in
-        let cancels = worker.map { process.cancelDelivery(to: $0, wakeup: session.outboxWakeup) }
-        let reaper = process.reaper(worker: worker, interval: .zero)
-        try Output.json(await reaper.runOnce(cancels: cancels, askingMax: Self.askingMax))
-      }
+      return try Output.json(await process.reapOnce(askingMax: Self.askingMax))
     }
-    let session = process.holderSession()
-    let wakeup = Wakeup()
-    var services: [any Service] = [session, process.publisherService(waking: wakeup)]
-    services += process.healthServices()
-    if let worker { services.append(process.cancelDelivery(to: worker, wakeup: session.outboxWakeup)) }
-    services.append(process.reaper(worker: worker, interval: interval.duration, wakeup: wakeup))
-    try await process.run(services)
+    var additions = ProcessAdditions()
+    additions.reapInterval = interval.duration
+    try await process.run(additions)
   }
 }

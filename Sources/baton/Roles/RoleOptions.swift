@@ -1,10 +1,18 @@
 internal import ArgumentParser
+internal import Assembly
 internal import Logging
 internal import Reviews
 internal import Settings
 internal import Telemetry
 
 extension CommonOptions {
+  /// Reads the settings of a process of the dispatcher, see ``loadForRole(_:_:requiring:prepare:)``.
+  func loadForRole(
+    _ name: String, _ groups: [any SettingFlags], for roles: Set<Role>, prepare: (inout Settings) -> Void = { _ in }
+  ) throws(SettingsError) -> (settings: Settings, logger: Logger) {
+    try loadForRole(name, groups, requiring: roles.requiredSettings, prepare: prepare)
+  }
+
   /// Reads a role's settings and sets up its logging; `prepare` may fill in what a demo needs no settings for.
   /// - Throws: `SettingsError` with every fault, what is missing among them.
   func loadForRole(

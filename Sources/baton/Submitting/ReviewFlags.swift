@@ -44,8 +44,16 @@ struct ReviewFlags: ParsableArguments {
   @Option(help: ArgumentHelp("GitLab's number of the project.", valueName: "n"))
   var projectId: Int64?
 
+  @Option(
+    help: ArgumentHelp(
+      "The platform's number of the repository, by which it is known under every name.", valueName: "n"))
+  var repositoryId: Int64?
+
   @Option(parsing: .unconditional, help: ArgumentHelp("Higher goes first (default 0).", valueName: "n"))
   var priority: Int?
+
+  @Option(help: ArgumentHelp("Do not start it before this time, such as 2026-11-28T08:00:00Z.", valueName: "time"))
+  var availableAt: String?
 
   @Option(help: ArgumentHelp("Who asked for it.", valueName: "id"))
   var user: String?
@@ -64,7 +72,9 @@ struct ReviewFlags: ParsableArguments {
       ("--sha", "headSha", sha.map { .string($0) }),
       ("--integration", "platformIntegrationId", integration.map { .string($0) }),
       ("--project-id", "platformProjectId", projectId.map { .integer($0) }),
+      ("--repository-id", "platformRepositoryId", repositoryId.map { .integer($0) }),
       ("--priority", "priority", priority.map { .integer(Int64($0)) }),
+      ("--available-at", "availableAt", availableAt.map { .string($0) }),
       ("--user", "userId", user.map { .string($0) }),
     ]
   }

@@ -107,7 +107,7 @@ struct ReviewReader {
 
   // MARK: Documents
 
-  /// The reviews of a whole document; nil where it is none.
+  /// The reviews of a whole document; nil if it is no document.
   private func document() -> [Entry]? {
     guard buffer.contains(where: { !Self.isSpace($0) }) else { return [] }
     // The user's own file, with as many reviews as it may have.

@@ -41,7 +41,9 @@ struct ReviewWatch {
       draw(progress, &display, isOutage: outageStart != nil)
       let isOver = timeout.map { start.duration(to: clock.now) >= $0 } ?? false
       if progress.open.isEmpty || isOver {
-        if progress.droppedCount > 0 { Output.note("Error: \(progress.droppedCount) reviews were deleted meanwhile") }
+        if progress.droppedCount > 0 {
+          Output.note("Error: \(progress.droppedCount) reviews were deleted in the meantime")
+        }
         return progress
       }
       try await clock.sleep(for: Self.pollInterval)

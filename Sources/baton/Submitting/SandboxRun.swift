@@ -1,10 +1,11 @@
 internal import Primitives
 internal import ReviewStore
 internal import Reviews
-internal import Sandbox
 
 /// Reviews of the pull requests that the sandbox plays, for owners of its own; each run makes new ones.
 struct SandboxRun {
+  /// The pull requests that can be reviewed, see ``SandboxProgram/pullRequests()``.
+  var pullRequests: [NewReview]
   var count: Int
   var ownerCount: Int
   var waits: Bool
@@ -41,13 +42,12 @@ struct SandboxRun {
   /// The owners of sandbox reviews: `org:sandbox-1` and so on.
   static func owner(_ index: Int) -> Owner { Owner(type: .org, id: "sandbox-\(index + 1)") }
 
-  /// Owners in turn, each with the open pull requests in turn: those that can be reviewed without an integration.
+  /// Owners in turn, each with the pull requests in turn.
   func makeReviews() -> [NewReview] {
-    let pullRequests = FakePlatform.pullRequests().filter { $0.isOpen && $0.platform == .github }
     guard !pullRequests.isEmpty else { return [] }
     return (0..<count).map { index in
-      let owner = Self.owner(index % ownerCount)
-      var review = pullRequests[index / ownerCount % pullRequests.count].review(owner: owner)
+      var review = pullRequests[index / ownerCount % pullRequests.count]
+      review.owner = Self.owner(index % ownerCount)
       // The same pull request again is another commit of it.
       review.headSha = Self.sha(review.headSha, suffix: suffix, index: index)
       return review

@@ -3,7 +3,7 @@ internal import PostgresClient
 internal import ReviewStore
 internal import Reviews
 
-/// Submits reviews in batches and keeps count of what became of them.
+/// Submits reviews in batches and counts the outcomes.
 struct Submitter {
   /// A review that is in the database now.
   struct Submitted: Sendable {
@@ -66,8 +66,8 @@ extension PostgresError {
     switch kind {
     case .encoding: true
     case .server(let state):
-      state.hasPrefix("22") || state.hasPrefix("23") || state == SQLState.deadlockDetected
-        || state == SQLState.serializationFailure
+      state.hasPrefix("22") || state.hasPrefix("23") || state == PostgresSQLState.deadlockDetected
+        || state == PostgresSQLState.serializationFailure
     case .connectionFailed, .connectionLost, .decoding, .cancelled, .closed: false
     }
   }

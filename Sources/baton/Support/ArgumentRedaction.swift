@@ -28,7 +28,7 @@ enum ArgumentRedaction {
   }
 
   /// Flags whose value is shown: they are known, and no secrets.
-  private static let harmless = Set(Settings.settingNames.filter { !$0.isSecret }.map(\.key.flag))
+  private static let harmless = Set(Settings.definitions.filter { !$0.isSecret }.map(\.key.flag))
 
   private static func mayNameSecret(_ flag: String) -> Bool {
     guard !harmless.contains(flag) else { return false }

@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import FoundationEssentials
+internal import Primitives
 internal import ReviewStore
 internal import Reviews
 internal import Settings
@@ -14,26 +14,6 @@ extension Owner: ExpressibleByArgument {
 extension Platform: ExpressibleByArgument {}
 
 extension ReviewStatus: ExpressibleByArgument {}
-
-/// A review's id on the command line.
-struct ReviewID: ExpressibleByArgument, Sendable {
-  var uuid: UUID
-
-  init?(argument: String) {
-    guard let uuid = UUID(uuidString: argument) else { return nil }
-    self.uuid = uuid
-  }
-}
-
-/// An integration's id on the command line.
-struct IntegrationID: ExpressibleByArgument, Sendable {
-  var uuid: UUID
-
-  init?(argument: String) {
-    guard let uuid = UUID(uuidString: argument) else { return nil }
-    self.uuid = uuid
-  }
-}
 
 /// A span of time on the command line: `250ms`, `10s`, `5m`, `1h`, `90d`; a bare number is seconds.
 struct TimeSpan: ExpressibleByArgument, Sendable, CustomStringConvertible {

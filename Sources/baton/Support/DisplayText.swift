@@ -49,17 +49,15 @@ enum DisplayText {
   static func width(_ text: some StringProtocol) -> Int { text.reduce(0) { $0 + width($1) } }
 
   /// The text cut to a width, with `…` where something is missing.
-  static func fitted(_ text: String, to widthMax: Int) -> String {
+  static func fitted(_ text: String, to widthMax: Int, cutInFront: Bool = false) -> String {
     guard width(text) > widthMax else { return text }
     guard widthMax > 0 else { return "" }
-    var result = ""
     var room = widthMax - 1
-    for character in text {
+    func fits(_ character: Character) -> Bool {
       room -= width(character)
-      if room < 0 { break }
-      result.append(character)
+      return room >= 0
     }
-    return result + "…"
+    return cutInFront ? "…" + String(text.reversed().prefix(while: fits).reversed()) : text.prefix(while: fits) + "…"
   }
 
   private static func width(_ character: Character) -> Int {

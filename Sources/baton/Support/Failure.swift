@@ -24,7 +24,7 @@ enum EndStatus: Int32, Sendable {
 /// Why a command ends without success: the status, and the message for standard error.
 struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
   var status: EndStatus
-  /// What failed, on what, and what to try. Empty where everything has been said already.
+  /// What failed, on what, and what to try. Empty if everything has been said already.
   var description: String
 
   init(_ status: EndStatus, _ description: String) {

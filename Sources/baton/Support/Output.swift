@@ -27,7 +27,7 @@ enum Output {
       if count > 0 {
         bytes.removeFirst(count)
       } else if errno == EAGAIN {
-        // Somebody has made the shared terminal non-blocking.
+        // Another program has made the shared terminal non-blocking.
         var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         _ = poll(&wait, 1, 1_000)
       } else if errno != EINTR {

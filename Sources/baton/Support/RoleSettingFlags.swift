@@ -3,193 +3,168 @@ internal import Settings
 
 /// How many reviews are claimed and published, and when a claim counts as abandoned.
 struct FlowOptions: ParsableArguments, SettingFlags {
-  @Option(name: .setting(.maxQueueDepth), help: .setting(.maxQueueDepth, "count"))
+  @Option(setting: "max_queue_depth")
   var maxQueueDepth: String?
 
-  @Option(name: .setting(.ownerLimit), help: .setting(.ownerLimit, "count"))
+  @Option(setting: "owner_limit")
   var ownerLimit: String?
 
-  @Option(name: .setting(.pollInterval), help: .setting(.pollInterval, "time"))
+  @Option(setting: "poll_interval")
   var pollInterval: String?
 
-  @Option(name: .setting(.publishGrace), help: .setting(.publishGrace, "time"))
+  @Option(setting: "publish_grace")
   var publishGrace: String?
 
-  @Option(name: .setting(.staleAfter), help: .setting(.staleAfter, "time"))
+  @Option(setting: "stale_after")
   var staleAfter: String?
 
-  @Option(name: .setting(.runningTimeout), help: .setting(.runningTimeout, "time"))
+  @Option(setting: "running_timeout")
   var runningTimeout: String?
 
-  @Option(name: .setting(.lease), help: .setting(.lease, "time"))
+  @Option(setting: "lease")
   var lease: String?
 
-  @Option(name: .setting(.maxAttempts), help: .setting(.maxAttempts, "count"))
+  @Option(setting: "max_attempts")
   var maxAttempts: String?
 
-  @Option(name: .setting(.drainTimeout), help: .setting(.drainTimeout, "time"))
+  @Option(setting: "drain_timeout")
   var drainTimeout: String?
-
-  var given: [Settings.Key: String?] {
-    [
-      .maxQueueDepth: maxQueueDepth, .ownerLimit: ownerLimit, .pollInterval: pollInterval,
-      .publishGrace: publishGrace, .staleAfter: staleAfter, .runningTimeout: runningTimeout, .lease: lease,
-      .maxAttempts: maxAttempts, .drainTimeout: drainTimeout,
-    ]
-  }
 }
 
 /// How a consumer prepares and dispatches.
 struct DispatchOptions: ParsableArguments, SettingFlags {
-  @Option(name: .setting(.prefetch), help: .setting(.prefetch, "count"))
+  @Option(setting: "prefetch")
   var prefetch: String?
 
-  @Option(name: .setting(.prepareTimeout), help: .setting(.prepareTimeout, "time"))
+  @Option(setting: "prepare_timeout")
   var prepareTimeout: String?
 
-  @Option(name: .setting(.retryBase), help: .setting(.retryBase, "time"))
+  @Option(setting: "retry_base")
   var retryBase: String?
 
-  @Option(name: .setting(.retryMax), help: .setting(.retryMax, "time"))
+  @Option(setting: "retry_max")
   var retryMax: String?
-
-  var given: [Settings.Key: String?] {
-    [.prefetch: prefetch, .prepareTimeout: prepareTimeout, .retryBase: retryBase, .retryMax: retryMax]
-  }
 }
 
 /// What `serve` and `up` listen on, and whom they answer.
 struct HTTPOptions: ParsableArguments, SettingFlags {
-  @Option(name: .setting(.httpHost), help: .setting(.httpHost, "address"))
+  @Option(setting: "http_host")
   var httpHost: String?
 
-  @Option(name: .setting(.httpPort), help: .setting(.httpPort, "port"))
+  @Option(setting: "http_port")
   var httpPort: String?
 
-  @Option(name: .setting(.apiToken), help: .setting(.apiToken, "token"))
+  @Option(setting: "drain_delay")
+  var drainDelay: String?
+
+  @Option(setting: "api_token")
   var apiToken: String?
 
-  @Option(name: .setting(.readToken), help: .setting(.readToken, "token"))
+  @Option(setting: "read_token")
   var readToken: String?
 
-  @Option(name: .setting(.trustedProxies), help: .setting(.trustedProxies, "addresses"))
+  @Option(setting: "trusted_proxies")
   var trustedProxies: String?
 
-  @Option(name: .setting(.actorHeader), help: .setting(.actorHeader, "name"))
+  @Option(setting: "actor_header")
   var actorHeader: String?
-
-  var given: [Settings.Key: String?] {
-    [
-      .httpHost: httpHost, .httpPort: httpPort, .apiToken: apiToken, .readToken: readToken,
-      .trustedProxies: trustedProxies, .actorHeader: actorHeader,
-    ]
-  }
 }
 
 /// Where a role shows its metrics on a port of their own.
 struct MetricsOptions: ParsableArguments, SettingFlags {
-  @Option(name: .setting(.metricsHost), help: .setting(.metricsHost, "address"))
+  @Option(setting: "metrics_host")
   var metricsHost: String?
 
-  @Option(name: .setting(.metricsPort), help: .setting(.metricsPort, "port"))
+  @Option(setting: "metrics_port")
   var metricsPort: String?
-
-  var given: [Settings.Key: String?] { [.metricsHost: metricsHost, .metricsPort: metricsPort] }
 }
 
 /// What the reference worker runs, and whom it calls back.
 struct AgentOptions: ParsableArguments, SettingFlags {
-  @Option(name: .setting(.agentCommand), help: .setting(.agentCommand, "command"), completion: .file())
+  @Option(setting: "agent_command", completion: .file())
   var agentCommand: String?
 
-  @Option(name: .setting(.workerState), help: .setting(.workerState, "file"), completion: .file())
+  @Option(setting: "worker_state", completion: .file())
   var workerState: String?
 
-  @Option(name: .setting(.workerLostRuns), help: .setting(.workerLostRuns, "fail|restart"))
+  @Option(setting: "worker_lost_runs")
   var workerLostRuns: String?
 
-  @Option(name: .setting(.agentEnvironment), help: .setting(.agentEnvironment, "names"))
+  @Option(setting: "agent_environment")
   var agentEnvironment: String?
 
-  @Option(name: .setting(.agentIsolation), help: .setting(.agentIsolation, "off|namespaces|users"))
+  @Option(setting: "agent_isolation")
   var agentIsolation: String?
 
-  @Option(name: .setting(.agentUsers), help: .setting(.agentUsers, "first-last"))
+  @Option(setting: "agent_users")
   var agentUsers: String?
-
-  var given: [Settings.Key: String?] {
-    [
-      .agentCommand: agentCommand, .workerState: workerState, .workerLostRuns: workerLostRuns,
-      .agentEnvironment: agentEnvironment, .agentIsolation: agentIsolation, .agentUsers: agentUsers,
-    ]
-  }
 }
 
 /// How callbacks come and are recognised.
 struct CallbackOptions: ParsableArguments, SettingFlags {
-  @Option(name: .setting(.callbackURL), help: .setting(.callbackURL, "url"))
+  @Option(setting: "callback_url")
   var callbackURL: String?
 
-  @Option(name: .setting(.callbackSecret), help: .setting(.callbackSecret, "secret"))
+  @Option(setting: "callback_secret")
   var callbackSecret: String?
 
-  @Option(name: .setting(.encryptionKey), help: .setting(.encryptionKey, "key"))
+  @Option(setting: "encryption_key")
   var encryptionKey: String?
-
-  var given: [Settings.Key: String?] {
-    [.callbackURL: callbackURL, .callbackSecret: callbackSecret, .encryptionKey: encryptionKey]
-  }
 }
 
 /// How GitHub and GitLab are reached, and how their webhooks are recognised.
 struct PlatformOptions: ParsableArguments, SettingFlags {
-  @Option(name: .setting(.githubAPIURL), help: .setting(.githubAPIURL, "url"))
+  @Option(setting: "github_api_url")
   var githubAPIURL: String?
 
-  @Option(name: .setting(.githubAppID), help: .setting(.githubAppID, "id"))
+  @Option(setting: "github_app_id")
   var githubAppID: String?
 
-  @Option(name: .setting(.githubPrivateKey), help: .setting(.githubPrivateKey, "@file"))
+  @Option(setting: "github_private_key")
   var githubPrivateKey: String?
 
-  @Option(name: .setting(.githubWebhookSecret), help: .setting(.githubWebhookSecret, "secret"))
+  @Option(setting: "github_webhook_secret")
   var githubWebhookSecret: String?
 
-  @Option(name: .setting(.gitlabWebhookSecret), help: .setting(.gitlabWebhookSecret, "secret"))
+  @Option(setting: "gitlab_webhook_secret")
   var gitlabWebhookSecret: String?
 
-  @Option(name: .setting(.gitlabHosts), help: .setting(.gitlabHosts, "hosts"))
+  @Option(setting: "gitlab_hosts")
   var gitlabHosts: String?
 
-  @Option(name: .setting(.agentVersion), help: .setting(.agentVersion, "version"))
+  @Option(setting: "agent_version")
   var agentVersion: String?
 
-  @Option(name: .setting(.agentVersionPercent), help: .setting(.agentVersionPercent, "percent"))
+  @Option(setting: "agent_version_percent")
   var agentVersionPercent: String?
 
-  @Option(name: .setting(.posthogURL), help: .setting(.posthogURL, "url"))
+  @Option(setting: "posthog_url")
   var posthogURL: String?
 
-  @Option(name: .setting(.posthogKey), help: .setting(.posthogKey, "key"))
+  @Option(setting: "posthog_key")
   var posthogKey: String?
 
-  var given: [Settings.Key: String?] {
-    [
-      .githubAPIURL: githubAPIURL, .githubAppID: githubAppID, .githubPrivateKey: githubPrivateKey,
-      .githubWebhookSecret: githubWebhookSecret, .gitlabWebhookSecret: gitlabWebhookSecret, .gitlabHosts: gitlabHosts,
-      .agentVersion: agentVersion, .agentVersionPercent: agentVersionPercent, .posthogURL: posthogURL,
-      .posthogKey: posthogKey,
-    ]
-  }
+  @Option(setting: "github_provision")
+  var githubProvision: String?
+
+  @Option(setting: "review_command")
+  var reviewCommand: String?
+
+  @Option(setting: "review_label")
+  var reviewLabel: String?
+
+  @Option(setting: "public_url")
+  var publicURL: String?
+
+  @Option(setting: "catch_up_interval")
+  var catchUpInterval: String?
 }
 
 /// What stored secrets are encrypted with, and the GitLab hosts that may be named.
 struct CredentialOptions: ParsableArguments, SettingFlags {
-  @Option(name: .setting(.encryptionKey), help: .setting(.encryptionKey, "key"))
+  @Option(setting: "encryption_key")
   var encryptionKey: String?
 
-  @Option(name: .setting(.gitlabHosts), help: .setting(.gitlabHosts, "hosts"))
+  @Option(setting: "gitlab_hosts")
   var gitlabHosts: String?
-
-  var given: [Settings.Key: String?] { [.encryptionKey: encryptionKey, .gitlabHosts: gitlabHosts] }
 }

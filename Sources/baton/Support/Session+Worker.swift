@@ -8,7 +8,7 @@ internal import WorkerClient
 
 extension Session {
   /// What the worker says about a run.
-  /// - Throws: `Failure` where it cannot be asked; a review that it does not know is among them.
+  /// - Throws: `Failure` if it cannot be asked; a review that it does not know is among them.
   func events(of review: UUID) async throws -> [RunEvent] {
     guard let url = settings.workerURL, let token = settings.workerToken?.current else {
       throw Failure(.settings, "BATON_WORKER_URL and BATON_WORKER_TOKEN are needed to ask the worker")

@@ -9,7 +9,7 @@ internal import Telemetry
 /// What a one-shot command works with: its settings, and connections that last for one body.
 struct Session: Sendable {
   let settings: Settings
-  /// For the connections: errors only, unless somebody has set the level, as what they fail with ends the command.
+  /// For the connections: errors only, unless the level is set, as what they fail with ends the command.
   let logger: Logger
   private let name: String
 
@@ -58,6 +58,12 @@ struct Session: Sendable {
   /// A connection to the broker, for the caller to close. Nothing is declared.
   func connectToBroker() async throws(AMQPError) -> AMQPConnection {
     try await AMQPConnection.connect(settings.amqpConfiguration(name), logger: logger)
+  }
+
+  /// Asks the broker for the work queue.
+  /// - Throws: `AMQPError` if it cannot be reached, or has no such queue.
+  func findQueue() async throws {
+    _ = try await withBroker { try await $0.queueStatus(settings.queue) }
   }
 
   /// Runs the body with a connection to the broker. Nothing is declared.

@@ -3,22 +3,35 @@ internal import FoundationEssentials
 internal import Settings
 
 /// Flags that stand for settings. Their texts are checked where all settings are: in `Settings.load`.
-protocol SettingFlags {
-  var given: [Settings.Key: String?] { get }
+protocol SettingFlags {}
+
+extension SettingFlags {
+  /// The texts that were given, nil for the others: by the names of the properties, which are those of `Settings`.
+  var given: [Settings.Key: String?] {
+    var given: [Settings.Key: String?] = [:]
+    for child in Mirror(reflecting: self).children {
+      guard let key = child.label.flatMap({ Settings.keysByLabel[$0] }), let option = child.value as? Option<String?>
+      else { continue }
+      given.updateValue(option.wrappedValue, forKey: key)
+    }
+    return given
+  }
 }
 
-extension NameSpecification {
-  /// The flag of a setting: `--database-url`.
-  static func setting(_ key: Settings.Key) -> NameSpecification { .customLong(String(key.flag.dropFirst(2))) }
+extension Option<String?> {
+  /// The flag of a setting, as `--database-url`, with the setting's own words as its help.
+  init(setting key: Settings.Key, completion: CompletionKind? = nil) {
+    self.init(name: .customLong(String(key.flag.dropFirst(2))), help: .setting(key), completion: completion)
+  }
 }
 
 extension ArgumentHelp {
   /// The setting's meaning, with its variable and default.
-  static func setting(_ key: Settings.Key, _ valueName: String) -> ArgumentHelp {
-    guard let name = Settings.settingNames.first(where: { $0.key == key }) else { return ArgumentHelp("") }
-    let meaning = name.meaning.replacing("`", with: "")
-    let fallback = name.default == "—" ? "" : ", default \(name.default)"
-    return ArgumentHelp("\(meaning) (\(name.variable)\(fallback))", valueName: valueName)
+  fileprivate static func setting(_ key: Settings.Key) -> ArgumentHelp {
+    guard let setting = Settings.definitions.first(where: { $0.key == key }) else { return ArgumentHelp("") }
+    let meaning = setting.meaning.replacing("`", with: "")
+    let fallback = setting.default == "—" ? "" : ", default \(setting.default)"
+    return ArgumentHelp("\(meaning) (\(setting.variable)\(fallback))", valueName: setting.kind)
   }
 }
 
@@ -31,27 +44,24 @@ struct CommonOptions: ParsableArguments, SettingFlags {
   var configurationFile: String?
 
   @Option(
-    name: .setting(.logLevel), help: .setting(.logLevel, "level"),
+    setting: "log_level",
     completion: .list(Settings.LogLevel.allCases.map(\.rawValue)))
   var logLevel: String?
 
   @Option(
-    name: .setting(.logFormat), help: .setting(.logFormat, "format"),
+    setting: "log_format",
     completion: .list(Settings.LogFormat.allCases.map(\.rawValue)))
   var logFormat: String?
 
-  @Option(
-    name: .setting(.caFile), help: .setting(.caFile, "file"), completion: .file(extensions: ["pem", "crt"]))
+  @Option(setting: "ca_file", completion: .file(extensions: ["pem", "crt"]))
   var caFile: String?
-
-  var given: [Settings.Key: String?] { [.logLevel: logLevel, .logFormat: logFormat, .caFile: caFile] }
 
   /// Reads the settings: flags win over the environment, which wins over the file.
   /// - Throws: `SettingsError` with every fault, what is missing among them.
   func load(_ groups: [any SettingFlags], requiring keys: [Settings.Key]) throws(SettingsError) -> Settings {
     var flags: [String: String] = [:]
     for group in [self] + groups {
-      for case (let key, let text?) in group.given { flags[key.rawValue] = text }
+      for case (let key, let text?) in group.given { flags[key.name] = text }
     }
     let environment = ProcessInfo.processInfo.environment
     let settings = try Settings.load(flags: flags, environment: environment, file: configurationFile)
@@ -62,46 +72,36 @@ struct CommonOptions: ParsableArguments, SettingFlags {
 
 /// Where Postgres is.
 struct DatabaseOptions: ParsableArguments, SettingFlags {
-  @Option(name: .setting(.databaseURL), help: .setting(.databaseURL, "url"))
+  @Option(setting: "database_url")
   var databaseURL: String?
 
-  @Option(name: .setting(.databasePool), help: .setting(.databasePool, "count"))
+  @Option(setting: "database_pool")
   var databasePool: String?
-
-  var given: [Settings.Key: String?] { [.databaseURL: databaseURL, .databasePool: databasePool] }
 }
 
 /// Where the broker is.
 struct BrokerOptions: ParsableArguments, SettingFlags {
-  @Option(name: .setting(.amqpURL), help: .setting(.amqpURL, "url"))
-  var amqpURL: String?
+  @Option(setting: "amqp_url")
+  var amqpURLs: String?
 
-  @Option(name: .setting(.queue), help: .setting(.queue, "name"))
+  @Option(setting: "queue")
   var queue: String?
 
-  @Option(name: .setting(.amqpCertFile), help: .setting(.amqpCertFile, "file"), completion: .file())
+  @Option(setting: "amqp_cert_file", completion: .file())
   var amqpCertFile: String?
 
-  @Option(name: .setting(.amqpKeyFile), help: .setting(.amqpKeyFile, "file"), completion: .file())
+  @Option(setting: "amqp_key_file", completion: .file())
   var amqpKeyFile: String?
-
-  var given: [Settings.Key: String?] {
-    [.amqpURL: amqpURL, .queue: queue, .amqpCertFile: amqpCertFile, .amqpKeyFile: amqpKeyFile]
-  }
 }
 
 /// How the worker is called.
 struct WorkerOptions: ParsableArguments, SettingFlags {
-  @Option(name: .setting(.workerURL), help: .setting(.workerURL, "url"))
+  @Option(setting: "worker_url")
   var workerURL: String?
 
-  @Option(name: .setting(.workerToken), help: .setting(.workerToken, "token"))
+  @Option(setting: "worker_token")
   var workerToken: String?
 
-  @Option(name: .setting(.workerTimeout), help: .setting(.workerTimeout, "time"))
+  @Option(setting: "worker_timeout")
   var workerTimeout: String?
-
-  var given: [Settings.Key: String?] {
-    [.workerURL: workerURL, .workerToken: workerToken, .workerTimeout: workerTimeout]
-  }
 }

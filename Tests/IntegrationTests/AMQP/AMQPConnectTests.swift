@@ -21,7 +21,7 @@ struct AMQPConnectTests {
     let name = uniqueName("user")
     configuration.endpoints[0].user = name
     configuration.endpoints[0].password = "s3cret"
-    try await withPublisher(Topology(), configuration) { publisher in
+    try await withPublisher(AMQPTopology(), configuration) { publisher in
       var events = publisher.events.makeAsyncIterator()
       let first = await events.next()
       guard case .lost? = first else { throw NeverHappened(what: "a refusal: \(String(describing: first))") }
@@ -44,7 +44,7 @@ struct AMQPConnectTests {
   @Test("a queue that is there with another argument ends run() with the broker's text, which names the argument")
   func otherArguments() async throws {
     try await withTestQueue(arguments: ["x-max-length": 5]) { name, _ in
-      let other = Topology(queues: [.quorum(name, arguments: ["x-max-length": 6])])
+      let other = AMQPTopology(queues: [.quorum(name, arguments: ["x-max-length": 6])])
       let publisher = AMQPPublisher(configuration: try testBroker(), topology: other, logger: .brokerTests)
       let consumer = AMQPConsumer(
         configuration: try testBroker(), topology: other, queue: name, prefetch: 1, logger: .brokerTests)
@@ -61,29 +61,29 @@ struct AMQPConnectTests {
   func otherKind() async throws {
     let name = uniqueName("exchange")
     try await withAMQPConnection { connection in
-      try await connection.declare(Topology(exchanges: [Exchange(name, isDurable: false)]))
+      try await connection.declare(AMQPTopology(exchanges: [AMQPExchange(name, isDurable: false)]))
       let error = await #expect(throws: AMQPError.self) {
-        try await connection.declare(Topology(exchanges: [Exchange(name, kind: .fanout, isDurable: false)]))
+        try await connection.declare(AMQPTopology(exchanges: [AMQPExchange(name, kind: .fanout, isDurable: false)]))
       }
       #expect(error?.isPermanent == true && error?.text.contains("type") == true)
       // The refusal closed its own channel only.
-      try await connection.declare(Topology(exchanges: [Exchange(name, isDurable: false)]))
+      try await connection.declare(AMQPTopology(exchanges: [AMQPExchange(name, isDurable: false)]))
     }
   }
 
   @Test("exchanges route by their bindings: direct, topic, fanout and headers")
   func bindings() async throws {
     try await withTestQueue { name, _ in
-      let exchanges = [Exchange.Kind.direct, .topic, .fanout, .headers].map {
-        Exchange(uniqueName($0.rawValue), kind: $0, isDurable: false)
+      let exchanges = [AMQPExchange.Kind.direct, .topic, .fanout, .headers].map {
+        AMQPExchange(uniqueName($0.rawValue), kind: $0, isDurable: false)
       }
       let bindings = [
-        Binding(queue: name, exchange: exchanges[0].name, routingKey: "a"),
-        Binding(queue: name, exchange: exchanges[1].name, routingKey: "a.*"),
-        Binding(queue: name, exchange: exchanges[2].name),
-        Binding(queue: name, exchange: exchanges[3].name, arguments: ["x-match": "all", "size": 3]),
+        AMQPBinding(queue: name, exchange: exchanges[0].name, routingKey: "a"),
+        AMQPBinding(queue: name, exchange: exchanges[1].name, routingKey: "a.*"),
+        AMQPBinding(queue: name, exchange: exchanges[2].name),
+        AMQPBinding(queue: name, exchange: exchanges[3].name, arguments: ["x-match": "all", "size": 3]),
       ]
-      let topology = Topology(exchanges: exchanges, queues: [.quorum(name)], bindings: bindings)
+      let topology = AMQPTopology(exchanges: exchanges, queues: [.quorum(name)], bindings: bindings)
       try await withPublisher(topology) { publisher in
         let message = AMQPMessage(body: [], headers: ["size": 3])
         for (exchange, key) in zip(exchanges, ["a", "a.b", "anything", ""]) {
@@ -135,7 +135,7 @@ struct AMQPConnectTests {
       try await withThrowingTaskGroup(of: Void.self) { group in
         for name in names {
           group.addTask {
-            try await connection.declare(Topology(queues: [Queue(name, isDurable: false)]))
+            try await connection.declare(AMQPTopology(queues: [AMQPQueue(name, isDurable: false)]))
             #expect(try await connection.queueStatus(name).messagesReady == 0)
             let error = await #expect(throws: AMQPError.self) { try await connection.queueStatus("no-\(name)") }
             #expect(error?.code == 404)

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("AMQP consuming", .timeLimit(.minutes(5)))
 struct AMQPConsumeTests {
-  private func publish(_ count: Int, to name: String, _ topology: Topology) async throws {
+  private func publish(_ count: Int, to name: String, _ topology: AMQPTopology) async throws {
     try await withPublisher(topology) { publisher in
       let outcomes = await publisher.publish(
         (0..<count).map { AMQPPublication(AMQPMessage(body: [], messageID: "m\($0)"), exchange: "", routingKey: name) },
@@ -24,7 +24,7 @@ struct AMQPConsumeTests {
       try await publish(20, to: name, topology)
       try await withConsumer(topology, queue: name, prefetch: 5) { consumer in
         try await eventually("five deliveries") { consumer.unsettledCount == 5 }
-        #expect(try await consumer.queueStatus(name) == QueueStatus(messagesReady: 15, consumers: 1))
+        #expect(try await consumer.queueStatus(name) == AMQPQueueStatus(messagesReady: 15, consumers: 1))
         var iterator = consumer.deliveries.makeAsyncIterator()
         let first = try #require(await iterator.next())
         #expect(consumer.acknowledge(first) == .sent)
@@ -160,7 +160,7 @@ struct AMQPConsumeTests {
         try await eventually("four deliveries") { consumer.unsettledCount == 4 }
         await consumer.stopConsuming()
         #expect(try await consumer.queueStatus(name).messagesReady == 6)
-        var inHand: [Delivery] = []
+        var inHand: [AMQPDelivery] = []
         for await delivery in consumer.deliveries { inHand.append(delivery) }
         #expect(inHand.map(\.messageID) == ["m0", "m1", "m2", "m3"])
         for delivery in inHand { #expect(consumer.acknowledge(delivery) == .sent) }

@@ -19,7 +19,7 @@ struct AMQPFaultTests {
   @Test("connections closed by the operator are made again, and the deliveries of the old one are stale")
   func closedByOperator() async throws {
     let name = uniqueName("queue")
-    let topology = Topology(queues: [.quorum(name)])
+    let topology = AMQPTopology(queues: [.quorum(name)])
     try await withPublisher(topology, broker.configuration("publisher")) { publisher in
       // Before the consumer comes: where two declare a new quorum queue at once, the broker nacks until it has a
       // leader.
@@ -45,16 +45,16 @@ struct AMQPFaultTests {
   @Test("killed with publishes in flight: each has an outcome, and what was confirmed is there after the restart")
   func killed() async throws {
     let name = uniqueName("queue")
-    let topology = Topology(queues: [.quorum(name)])
-    var sent: [String: PublishOutcome] = [:]
+    let topology = AMQPTopology(queues: [.quorum(name)])
+    var sent: [String: AMQPPublishOutcome] = [:]
     try await withPublisher(topology, broker.configuration("publisher")) { publisher in
       #expect(await publisher.publish(publications(1, to: name), timeout: .seconds(30)) == [.confirmed])
       sent["m0"] = .confirmed
       // RabbitMQ 3.10 was once seen to come back without the log of a queue declared a second or two before the kill, and
       // then elects no leader for it; its tables of queues are written late. This writes them now.
       try await broker.control("eval", "[dets:sync(Table) || Table <- dets:all()].")
-      let flood = Task { () -> [(String, PublishOutcome)] in
-        var outcomes: [(String, PublishOutcome)] = []
+      let flood = Task { () -> [(String, AMQPPublishOutcome)] in
+        var outcomes: [(String, AMQPPublishOutcome)] = []
         for round in 0..<1_000 {
           let first = 1 + round * 100
           let answers = await publisher.publish(publications(100, from: first, to: name), timeout: .seconds(30))
@@ -95,11 +95,11 @@ struct AMQPFaultTests {
   @Test("under a memory alarm publishes wait, time out as their state is, and go on when it ends")
   func blocked() async throws {
     let name = uniqueName("queue")
-    let topology = Topology(queues: [.quorum(name)])
+    let topology = AMQPTopology(queues: [.quorum(name)])
     try await withPublisher(topology, broker.configuration("publisher")) { publisher in
       #expect(await publisher.publish(publications(1, to: name)) == [.confirmed])
       try await broker.control("set_vm_memory_high_watermark", "0")
-      // RabbitMQ tells only who publishes.
+      // RabbitMQ notifies only connections that have published.
       let first = Task { await publisher.publish(publications(1, from: 1, to: name), timeout: .seconds(60)) }
       try await eventually("the broker to block") { publisher.isBlocked }
       let late = await publisher.publish(publications(1, from: 2, to: name), timeout: .milliseconds(50))
@@ -119,7 +119,7 @@ struct AMQPFaultTests {
   @Test("a broker that answers and confirms nothing is noticed: the connection is made again, and publishing goes on")
   func confirmsNothing() async throws {
     let name = uniqueName("queue")
-    let topology = Topology(queues: [.quorum(name)])
+    let topology = AMQPTopology(queues: [.quorum(name)])
     var configuration = try broker.configuration("publisher")
     configuration.confirmTimeout = .seconds(1)
     try await withPublisher(topology, configuration) { publisher in
@@ -142,7 +142,7 @@ struct AMQPFaultTests {
   @Test("an alarm that lasts longer than confirms may take costs no connection")
   func blockedForLong() async throws {
     let name = uniqueName("queue")
-    let topology = Topology(queues: [.quorum(name)])
+    let topology = AMQPTopology(queues: [.quorum(name)])
     var configuration = try broker.configuration("publisher")
     configuration.confirmTimeout = .milliseconds(300)
     try await withPublisher(topology, configuration) { publisher in
@@ -161,7 +161,7 @@ struct AMQPFaultTests {
   @Test("a broker that hangs is noticed by its missing heartbeats; what was in flight is unknown")
   func hangs() async throws {
     let name = uniqueName("queue")
-    let topology = Topology(queues: [.quorum(name)])
+    let topology = AMQPTopology(queues: [.quorum(name)])
     var configuration = try broker.configuration("publisher")
     configuration.heartbeat = .seconds(1)
     configuration.connectTimeout = .seconds(2)

@@ -20,7 +20,7 @@ struct AMQPPermissionTests {
           #expect(consumer.acknowledge(delivery) == .sent)
         }
         let missing = uniqueName("missing")
-        let more = Topology(queues: topology.queues + [.quorum(missing)])
+        let more = AMQPTopology(queues: topology.queues + [.quorum(missing)])
         try await withAMQPConnection(account) { connection in
           let error = await #expect(throws: AMQPError.self) { try await connection.declare(more) }
           #expect(error?.code == 403 && error?.cause == .permission)
@@ -37,7 +37,7 @@ struct AMQPPermissionTests {
   func reasons() async throws {
     let log = CapturedLog()
     try await withAccount(configure: ".*", write: ".*", read: ".*") { account in
-      let publisher = AMQPPublisher(configuration: account, topology: Topology(), logger: log.logger)
+      let publisher = AMQPPublisher(configuration: account, topology: AMQPTopology(), logger: log.logger)
       let running = Task { try await publisher.run() }
       try await eventually("a connection") { publisher.isConnected }
       let broker = try postgresTestVariable("BATON_TEST_BROKER_CTL")

@@ -72,7 +72,7 @@ struct AMQPPublishTests {
   func nacked() async throws {
     try await withTestQueue(arguments: ["x-max-length": 1, "x-overflow": "reject-publish"]) { name, topology in
       try await withPublisher(topology) { publisher in
-        var outcomes: [PublishOutcome] = []
+        var outcomes: [AMQPPublishOutcome] = []
         for _ in 0..<6 {
           outcomes.append(await publisher.publish(AMQPMessage(body: []), exchange: "", routingKey: name))
         }
@@ -153,6 +153,25 @@ struct AMQPPublishTests {
         try await eventually("the messages to be back") { try await publisher.queueStatus(name).messagesReady == 5 }
         #expect(try await publisher.purge(name) == 5)
         #expect(try await publisher.peek(name, limit: 100).isEmpty)
+      }
+    }
+  }
+
+  @Test("one message is removed from the midst of others, which stay in their order")
+  func removal() async throws {
+    try await withTestQueue { name, topology in
+      try await withPublisher(topology) { publisher in
+        for id in (0..<5).map({ "m\($0)" }) {
+          #expect(
+            await publisher.publish(AMQPMessage(body: [1], messageID: id), exchange: "", routingKey: name) == .confirmed
+          )
+        }
+        let removed = try await withAMQPConnection { connection in
+          try await connection.remove(from: name, limit: 100) { $0.messageID == "m2" }
+        }
+        #expect(removed.map(\.messageID) == ["m2"])
+        try await eventually("the others to be back") { try await publisher.queueStatus(name).messagesReady == 4 }
+        #expect(try await publisher.peek(name, limit: 100).map(\.messageID) == ["m0", "m1", "m3", "m4"])
       }
     }
   }

@@ -34,7 +34,7 @@ struct AMQPTLSTests {
   @Test("messages are published and consumed over TLS, small and large")
   func publishes() async throws {
     let name = uniqueName("queue")
-    let topology = Topology(queues: [.quorum(name)])
+    let topology = AMQPTopology(queues: [.quorum(name)])
     let body = (0..<300_000).map { UInt8(truncatingIfNeeded: $0) }
     try await withPublisher(topology, configuration()) { publisher in
       let outcomes = await publisher.publish(
@@ -56,7 +56,7 @@ struct AMQPTLSTests {
     }
   }
 
-  @Test("an IP address is accepted where the certificate has it, also by another name for it in the URL")
+  @Test("an IP address is accepted if the certificate has it, also by another name for it in the URL")
   func addresses() async throws {
     for query in ["", "?server_name_indication=localhost"] {
       try await withAMQPConnection(configuration(host: "127.0.0.1", query: query)) { _ in }

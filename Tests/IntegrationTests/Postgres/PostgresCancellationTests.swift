@@ -4,12 +4,12 @@ import Testing
 
 @Suite("Postgres cancellation")
 struct PostgresCancellationTests {
-  private let sleep = Statement("sleep", "/* baton:sleep */ SELECT pg_sleep($1)")
-  private let one = Statement(unprepared: "SELECT 1")
+  private let sleep = PostgresStatement("sleep", "/* baton:sleep */ SELECT pg_sleep($1)")
+  private let one = PostgresStatement(unprepared: "SELECT 1")
 
   /// Waits until the server runs as many sleeping statements.
   private func waitForSleepers(_ count: Int, on watcher: PostgresConnection) async throws {
-    let sleepers = Statement(
+    let sleepers = PostgresStatement(
       "sleepers",
       """
       SELECT count(*) FROM pg_stat_activity
@@ -48,12 +48,12 @@ struct PostgresCancellationTests {
   func besideOthers() async throws {
     try await withConnections { connection, watcher in
       // The first one waits for a lock until the watcher releases it.
-      try await watcher.query(Statement(unprepared: "SELECT pg_advisory_lock(1)"))
-      let lock = Statement("lock", "SELECT pg_advisory_lock_shared(1)")
+      try await watcher.query(PostgresStatement(unprepared: "SELECT pg_advisory_lock(1)"))
+      let lock = PostgresStatement("lock", "SELECT pg_advisory_lock_shared(1)")
       let cancelled = Task { try await connection.query(lock) }
       try await eventually("a statement that waits for the lock") {
         try await watcher.query(
-          Statement(
+          PostgresStatement(
             unprepared: """
               SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'
               """)
@@ -65,7 +65,7 @@ struct PostgresCancellationTests {
       cancelled.cancel()
       let error = await #expect(throws: PostgresError.self) { try await cancelled.value }
       #expect(error?.kind == .cancelled)
-      try await watcher.query(Statement(unprepared: "SELECT pg_advisory_unlock(1)"))
+      try await watcher.query(PostgresStatement(unprepared: "SELECT pg_advisory_unlock(1)"))
       // A request to cancel that hit one of them would throw 57014 here.
       #expect(try await neighbour.count == 1)
       #expect(try await other.count == 1)
@@ -107,7 +107,8 @@ struct PostgresCancellationTests {
       }
       let error = await #expect(throws: PostgresError.self) { try await task.value }
       #expect(error?.kind == .cancelled)
-      let isAbsent = try await connection.query(Statement(unprepared: "SELECT to_regclass('never') IS NULL")).one()
+      let isAbsent = try await connection.query(PostgresStatement(unprepared: "SELECT to_regclass('never') IS NULL"))
+        .one()
       #expect(try isAbsent.decode(0, as: Bool.self))
     }
   }
@@ -119,8 +120,9 @@ struct PostgresCancellationTests {
       configuration.sessionSettings = ["statement_timeout": "50", "search_path": #""my schema", public"#]
       let connection = try await PostgresConnection.connect(configuration, logger: .postgresTests)
       let error = await #expect(throws: PostgresError.self) { try await connection.query(sleep, [3600.0]) }
-      #expect(error?.sqlState == SQLState.queryCanceled && error?.statement == "sleep")
-      let path = try await connection.query(Statement(unprepared: "SHOW search_path")).one().decode(0, as: String.self)
+      #expect(error?.sqlState == PostgresSQLState.queryCanceled && error?.statement == "sleep")
+      let path = try await connection.query(PostgresStatement(unprepared: "SHOW search_path")).one().decode(
+        0, as: String.self)
       #expect(path == #""my schema", public"#)
       await connection.close()
     }

@@ -6,19 +6,19 @@ import Testing
 
 // The code of PostgresClient.docc, statement by statement: it must compile, and do what is said there.
 private enum Accounts {
-  static let create = Statement(
+  static let create = PostgresStatement(
     "account_create",
     """
     /* shop:account_create */
     INSERT INTO accounts (id, owner, labels) VALUES ($1, $2, $3)
     """)
-  static let find = Statement(
+  static let find = PostgresStatement(
     "account_find",
     """
     /* shop:account_find */
     SELECT id, balance, closed_at FROM accounts WHERE owner = $1
     """)
-  static let move = Statement(
+  static let move = PostgresStatement(
     "account_move",
     """
     /* shop:account_move */

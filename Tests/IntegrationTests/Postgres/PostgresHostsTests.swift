@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Postgres with several hosts", .timeLimit(.minutes(5)))
 struct PostgresHostsTests {
-  private let one = Statement("one", "SELECT 1")
+  private let one = PostgresStatement("one", "SELECT 1")
 
   /// The test server's port, and a URL with other hosts in front of it.
   private func url(_ hosts: String, _ query: String = "") throws -> String {
@@ -102,17 +102,17 @@ struct PostgresHostsTests {
       var configuration = testConfiguration(conninfo)
       configuration.poolSize = 1
       let pool = PostgresPool(configuration, logger: .postgresTests)
-      let pid = Statement("pid", "SELECT pg_backend_pid()")
+      let pid = PostgresStatement("pid", "SELECT pg_backend_pid()")
       let before = try await pool.query(pid)[0].decode(0, as: Int32.self)
       #expect(await pool.fault() == nil)
       // As a proxy would do that leads an open connection to another server.
-      try await pool.query(Statement(unprepared: "SET default_transaction_read_only = on"))
+      try await pool.query(PostgresStatement(unprepared: "SET default_transaction_read_only = on"))
       #expect(await pool.fault()?.contains("can only read") == true)
       let error = await #expect(throws: PostgresError.self) {
-        try await pool.query(Statement(unprepared: "CREATE TABLE t ()"))
+        try await pool.query(PostgresStatement(unprepared: "CREATE TABLE t ()"))
       }
       #expect(error?.isReadOnly == true)
-      try await pool.query(Statement(unprepared: "CREATE TABLE t ()"))
+      try await pool.query(PostgresStatement(unprepared: "CREATE TABLE t ()"))
       #expect(try await pool.query(pid)[0].decode(0, as: Int32.self) != before)
       #expect(await pool.fault() == nil)
       await pool.close()
@@ -138,7 +138,7 @@ struct PostgresHostsTests {
         ]
         let connection = try await PostgresConnection.connect(configuration, logger: .postgresTests)
         let row = try await connection.query(
-          Statement(
+          PostgresStatement(
             unprepared:
               "SELECT current_setting('idle_session_timeout'), current_setting('session_replication_role')")
         )[0]

@@ -4,14 +4,14 @@ import Testing
 
 @Suite("Postgres notifications")
 struct PostgresListenerTests {
-  private let notify = Statement("notify", "SELECT pg_notify($1, $2)")
+  private let notify = PostgresStatement("notify", "SELECT pg_notify($1, $2)")
 
   @Test("notifications arrive in order while statements run on the same connection")
   func besideQueries() async throws {
     try await withTestConnection { connection in
-      try await connection.query(Statement(unprepared: "LISTEN numbers"))
+      try await connection.query(PostgresStatement(unprepared: "LISTEN numbers"))
       try await withThrowingDiscardingTaskGroup { group in
-        for _ in 0..<50 { group.addTask { try await connection.query(Statement("one", "SELECT 1")) } }
+        for _ in 0..<50 { group.addTask { try await connection.query(PostgresStatement("one", "SELECT 1")) } }
         group.addTask {
           for number in 0..<100 { try await connection.query(notify, ["numbers", "\(number)"]) }
         }
@@ -45,7 +45,7 @@ struct PostgresListenerTests {
 
       for number in 2...4 {
         try await sender.query(
-          Statement(
+          PostgresStatement(
             unprepared: """
               SELECT pg_terminate_backend(pid) FROM pg_stat_activity
               WHERE application_name = 'listener' AND datname = current_database()

@@ -6,9 +6,9 @@ import Testing
 
 @Suite("Postgres connection loss")
 struct PostgresLossTests {
-  private let sleep = Statement("sleep", "SELECT pg_sleep($1)")
-  private let one = Statement("one", "SELECT 1")
-  private let terminateOthers = Statement(
+  private let sleep = PostgresStatement("sleep", "SELECT pg_sleep($1)")
+  private let one = PostgresStatement("one", "SELECT 1")
+  private let terminateOthers = PostgresStatement(
     unprepared: """
       SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -22,7 +22,7 @@ struct PostgresLossTests {
       let tasks = (0..<10).map { _ in Task { try await connection.query(sleep, [3600.0]) } }
       try await eventually("a sleeping statement") {
         try await killer.query(
-          Statement(
+          PostgresStatement(
             unprepared: """
               SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'
               """)
@@ -105,7 +105,8 @@ struct PostgresLossTests {
       }
       let pid = try await open()
       try await eventually("the end of the session") {
-        try await watcher.query(Statement("gone", "SELECT 1 FROM pg_stat_activity WHERE pid = $1"), [pid]).isEmpty
+        try await watcher.query(PostgresStatement("gone", "SELECT 1 FROM pg_stat_activity WHERE pid = $1"), [pid])
+          .isEmpty
       }
       await watcher.close()
     }
@@ -140,7 +141,9 @@ struct PostgresConnectTests {
 
       let pool = PostgresPool(
         testConfiguration("postgresql://\(role):s3cret@\(authority)"), logger: .postgresTests)
-      let refused = await #expect(throws: PostgresError.self) { try await pool.query(Statement("one", "SELECT 1")) }
+      let refused = await #expect(throws: PostgresError.self) {
+        try await pool.query(PostgresStatement("one", "SELECT 1"))
+      }
       #expect(refused?.sqlState == "28000")
       await pool.close()
       try await connection.execute(script: "DROP ROLE \(role)")
@@ -210,7 +213,9 @@ struct PostgresConnectTests {
     let pool = PostgresPool(configuration, logger: .postgresTests)
     // The first callers may be gone before the first attempt has failed.
     try await eventually("an error that names the reason") {
-      let error = await #expect(throws: PostgresError.self) { try await pool.query(Statement("one", "SELECT 1")) }
+      let error = await #expect(throws: PostgresError.self) {
+        try await pool.query(PostgresStatement("one", "SELECT 1"))
+      }
       #expect(error?.kind == .connectionFailed && error?.isTransient == true)
       #expect(error?.message.contains("acquireTimeout") == true)
       return error?.message.contains("refused") == true

@@ -4,9 +4,9 @@ import Testing
 
 @Suite("Postgres pipelines")
 struct PostgresPipelineTests {
-  private let divide = Statement("divide", "SELECT 100 / $1")
-  private let insert = Statement("insert", "INSERT INTO numbers VALUES ($1)")
-  private let count = Statement("count", "SELECT count(*) FROM numbers")
+  private let divide = PostgresStatement("divide", "SELECT 100 / $1")
+  private let insert = PostgresStatement("insert", "INSERT INTO numbers VALUES ($1)")
+  private let count = PostgresStatement("count", "SELECT count(*) FROM numbers")
 
   private func withNumbers(_ body: (PostgresConnection) async throws -> Void) async throws {
     try await withTestConnection { connection in
@@ -64,10 +64,10 @@ struct PostgresPipelineTests {
           CREATE TABLE parents (id bigint PRIMARY KEY);
           CREATE TABLE children (parent bigint CONSTRAINT known REFERENCES parents DEFERRABLE INITIALLY DEFERRED);
           """)
-      let orphan = Statement("orphan", "INSERT INTO children VALUES ($1)")
+      let orphan = PostgresStatement("orphan", "INSERT INTO children VALUES ($1)")
       async let neighbour = connection.query(divide, [5])
       let error = await #expect(throws: PostgresError.self) { try await connection.query(orphan, [7]) }
-      #expect(error?.constraint == "known" && error?.sqlState == SQLState.foreignKeyViolation)
+      #expect(error?.constraint == "known" && error?.sqlState == PostgresSQLState.foreignKeyViolation)
       #expect(try await neighbour.one().decode(0, as: Int.self) == 20)
       #expect(try await connection.query(divide, [4]).one().decode(0, as: Int.self) == 25)
     }
@@ -76,7 +76,7 @@ struct PostgresPipelineTests {
   @Test("ten thousand statements at once, with answers larger than all buffers, block neither side")
   func bigPipelines() async throws {
     try await withNumbers { connection in
-      let echo = Statement("echo", "SELECT $1, repeat('y', 2000)")
+      let echo = PostgresStatement("echo", "SELECT $1, repeat('y', 2000)")
       let text = String(repeating: "x", count: 2_000)
       let rows = try await connection.pipeline((0..<10_000).map { _ in (echo, [text]) })
       #expect(rows.count == 10_000)
@@ -94,7 +94,7 @@ struct PostgresPipelineTests {
   @Test("a statement that cannot be prepared fails alone, and can be prepared once its table is there")
   func failingPreparation() async throws {
     try await withTestConnection { connection in
-      let later = Statement("later", "SELECT n FROM later WHERE n = $1")
+      let later = PostgresStatement("later", "SELECT n FROM later WHERE n = $1")
       await withTaskGroup(of: String?.self) { group in
         for number in 0..<10 {
           group.addTask {
@@ -117,9 +117,9 @@ struct PostgresPipelineTests {
   func discarded() async throws {
     try await withTestConnection { connection in
       try await connection.query(divide, [5])
-      try await connection.query(Statement(unprepared: "DISCARD ALL"))
+      try await connection.query(PostgresStatement(unprepared: "DISCARD ALL"))
       #expect(try await connection.query(divide, [4]).one().decode(0, as: Int.self) == 25)
-      try await connection.query(Statement(unprepared: "DISCARD ALL"))
+      try await connection.query(PostgresStatement(unprepared: "DISCARD ALL"))
       let rows = try await connection.pipeline([(divide, [4]), (divide, [2])])
       #expect(try rows[1].one().decode(0, as: Int.self) == 50)
     }
@@ -128,7 +128,7 @@ struct PostgresPipelineTests {
   @Test("a prepared statement whose result type changed is prepared again, and its new columns are read")
   func changedPlan() async throws {
     try await withNumbers { connection in
-      let all = Statement("all", "SELECT * FROM numbers")
+      let all = PostgresStatement("all", "SELECT * FROM numbers")
       try await connection.query(insert, [1])
       #expect(try await connection.query(all).columnNames == ["n"])
       try await connection.execute(script: "ALTER TABLE numbers ADD COLUMN word text DEFAULT 'w'")
@@ -139,11 +139,12 @@ struct PostgresPipelineTests {
   @Test("one name may be used with parameters of several types and with several texts")
   func sameName() async throws {
     try await withTestConnection { connection in
-      let echo = Statement("echo", "SELECT $1")
+      let echo = PostgresStatement("echo", "SELECT $1")
       let number = try await connection.query(echo, [7]).one().decode(0, as: Int.self)
       #expect(number == 7)
       #expect(try await connection.query(echo, ["seven"]).one().decode(0, as: String.self) == "seven")
-      #expect(try await connection.query(Statement("echo", "SELECT $1 + 1"), [7]).one().decode(0, as: Int.self) == 8)
+      #expect(
+        try await connection.query(PostgresStatement("echo", "SELECT $1 + 1"), [7]).one().decode(0, as: Int.self) == 8)
       #expect(try await connection.query(echo, [8]).one().decode(0, as: Int.self) == 8)
     }
   }

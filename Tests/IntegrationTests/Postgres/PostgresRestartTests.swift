@@ -6,7 +6,7 @@ import Testing
 // Serialized: each test starts a server of its own, which takes memory and a minute on a busy machine.
 @Suite("Postgres restart", .serialized)
 struct PostgresRestartTests {
-  private let one = Statement("one", "SELECT 1")
+  private let one = PostgresStatement("one", "SELECT 1")
 
   @Test("pool and listener survive a restart of the server: calls fail or succeed, and afterwards all succeed")
   func restart() async throws {
@@ -59,7 +59,7 @@ struct PostgresRestartTests {
       try await admin.execute(script: "CREATE ROLE reader LOGIN PASSWORD 'right'")
       try server.write(
         "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n", to: "pg_hba.conf")
-      try await admin.query(Statement(unprepared: "SELECT pg_reload_conf()"))
+      try await admin.query(PostgresStatement(unprepared: "SELECT pg_reload_conf()"))
       func url(_ password: String) -> String {
         server.url.replacingOccurrences(of: "postgres@", with: "reader:\(password)@")
       }

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Postgres over TLS", .timeLimit(.minutes(5)))
 struct PostgresTLSTests {
-  private static let isEncrypted = Statement(
+  private static let isEncrypted = PostgresStatement(
     unprepared: "SELECT ssl, client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
 
   private func configuration(

@@ -5,8 +5,8 @@ import Testing
 @Suite("Postgres transactions")
 struct PostgresTransactionTests {
   private struct Refused: Error {}
-  private let insert = Statement("insert", "INSERT INTO numbers VALUES ($1)")
-  private let count = Statement("count", "SELECT count(*) FROM numbers")
+  private let insert = PostgresStatement("insert", "INSERT INTO numbers VALUES ($1)")
+  private let count = PostgresStatement("count", "SELECT count(*) FROM numbers")
   private let table = "CREATE TABLE numbers (n bigint PRIMARY KEY, hits bigint DEFAULT 0)"
 
   private func withPool(_ body: (PostgresPool) async throws -> Void) async throws {
@@ -45,7 +45,7 @@ struct PostgresTransactionTests {
           _ = try? await connection.query(insert, [1])
         }
       }
-      #expect(error?.sqlState == SQLState.inFailedTransaction)
+      #expect(error?.sqlState == PostgresSQLState.inFailedTransaction)
       let left = try await pool.query(count).one().decode(0, as: Int.self)
       #expect(left == 0)
     }
@@ -55,7 +55,7 @@ struct PostgresTransactionTests {
   func leftOpen() async throws {
     try await withPool { pool in
       try await pool.withConnection { connection in
-        try await connection.query(Statement(unprepared: "BEGIN"))
+        try await connection.query(PostgresStatement(unprepared: "BEGIN"))
         try await connection.query(insert, [1])
       }
       #expect(try await pool.query(count).one().decode(0, as: Int.self) == 0)
@@ -66,7 +66,7 @@ struct PostgresTransactionTests {
   func deadlock() async throws {
     try await withPool { pool in
       try await pool.pipeline([(insert, [1]), (insert, [2])])
-      let hit = Statement("hit", "UPDATE numbers SET hits = hits + 1 WHERE n = $1")
+      let hit = PostgresStatement("hit", "UPDATE numbers SET hits = hits + 1 WHERE n = $1")
       let barrier = Barrier(2)
       let errors = await withTaskGroup(of: (any Error)?.self) { group in
         for (first, second) in [(1, 2), (2, 1)] {
@@ -87,7 +87,7 @@ struct PostgresTransactionTests {
       }
       #expect(errors.count == 1)
       let error = errors.first as? PostgresError
-      #expect(error?.sqlState == SQLState.deadlockDetected && error?.conditionName == "deadlock_detected")
+      #expect(error?.sqlState == PostgresSQLState.deadlockDetected && error?.conditionName == "deadlock_detected")
       #expect(error?.isTransient == true)
     }
   }
@@ -115,7 +115,7 @@ struct PostgresTransactionTests {
       }
       #expect(errors.count == 1)
       let error = errors.first as? PostgresError
-      #expect(error?.sqlState == SQLState.serializationFailure && error?.isTransient == true)
+      #expect(error?.sqlState == PostgresSQLState.serializationFailure && error?.isTransient == true)
     }
   }
 
@@ -167,7 +167,7 @@ struct PostgresTransactionTests {
         try await pool.withTransaction { connection in
           try await connection.query(insert, [1])
           signal.yield()
-          try await connection.query(Statement(unprepared: "SELECT pg_sleep(3600)"))
+          try await connection.query(PostgresStatement(unprepared: "SELECT pg_sleep(3600)"))
         }
       }
       for await _ in started { break }

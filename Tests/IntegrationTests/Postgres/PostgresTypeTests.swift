@@ -9,7 +9,7 @@ struct PostgresTypeTests {
   private func roundTrip<Value: PostgresEncodable & PostgresDecodable & Equatable>(
     _ values: [Value], _ type: String, on connection: PostgresConnection
   ) async throws {
-    let echo = Statement(unprepared: "SELECT $1::\(type), pg_typeof($1)::text, $2::\(type)[], $3::\(type)")
+    let echo = PostgresStatement(unprepared: "SELECT $1::\(type), pg_typeof($1)::text, $2::\(type)[], $3::\(type)")
     let arrays: [Value?] = values + [nil]
     for value in values {
       let row = try await connection.query(echo, [value, arrays, Value?.none]).one()
@@ -40,14 +40,14 @@ struct PostgresTypeTests {
       try await roundTrip(
         [PostgresInterval(.milliseconds(-1_500)), PostgresInterval(months: 14, days: -3, microseconds: 7)], "interval",
         on: connection)
-      try await roundTrip([JSONB(#"{"a": [1, null]}"#), JSONB("null")], "jsonb", on: connection)
+      try await roundTrip([PostgresJSONB(#"{"a": [1, null]}"#), PostgresJSONB("null")], "jsonb", on: connection)
     }
   }
 
   @Test("Postgres understands a value as we mean it")
   func meaning() async throws {
     try await withTestConnection { connection in
-      let printed = Statement(
+      let printed = PostgresStatement(
         "printed",
         """
         SELECT ($1 AT TIME ZONE 'UTC')::text, $2::text, $3::text, $4::text, encode($5, 'hex'), $6->>'k', array_ndims($7)
@@ -57,7 +57,7 @@ struct PostgresTypeTests {
         printed,
         [
           instant, PostgresInterval(.seconds(90)), [1, nil, 3] as [Int?], ["a\"b", nil, ""] as [String?],
-          [0xDE, 0xAD] as [UInt8], JSONB(#"{"k": "v"}"#), [Int]() as [Int],
+          [0xDE, 0xAD] as [UInt8], PostgresJSONB(#"{"k": "v"}"#), [Int]() as [Int],
         ]
       ).one()
       let texts = try row.decode((String, String, String, String, String, String, Int32?).self)
@@ -71,7 +71,7 @@ struct PostgresTypeTests {
     try await withTestConnection { connection in
       try await connection.execute(script: "CREATE TYPE colour AS ENUM ('red', 'green')")
       let row = try await connection.query(
-        Statement(
+        PostgresStatement(
           unprepared: """
             SELECT 'a'::varchar, 'b'::name, '{"c": 1}'::json, '{"d": 1}'::jsonb, 'green'::colour, 1::int2, 2::int4,
               3::oid, 1234567890.0625::numeric, -0.00012::numeric, 0::numeric, 'NaN'::numeric, 4.5::real
@@ -92,7 +92,8 @@ struct PostgresTypeTests {
   @Test("a number too wide for the Swift type is refused, not cut")
   func narrowing() async throws {
     try await withTestConnection { connection in
-      let row = try await connection.query(Statement(unprepared: "SELECT 1::int8, 1::int4, ARRAY[1]::int8[]")).one()
+      let row = try await connection.query(PostgresStatement(unprepared: "SELECT 1::int8, 1::int4, ARRAY[1]::int8[]"))
+        .one()
       #expect(throws: PostgresError.self) { try row.decode(0, as: Int32.self) }
       #expect(throws: PostgresError.self) { try row.decode(1, as: Int16.self) }
       #expect(throws: PostgresError.self) { try row.decode(2, as: [Int32].self) }
@@ -103,7 +104,7 @@ struct PostgresTypeTests {
   @Test("rows of a megabyte arrive whole, many of them")
   func bigRows() async throws {
     try await withTestConnection { connection in
-      let big = Statement("big", "SELECT $1 || n, repeat('x', 1000000) FROM generate_series(1, 20) n")
+      let big = PostgresStatement("big", "SELECT $1 || n, repeat('x', 1000000) FROM generate_series(1, 20) n")
       let parameter = String(repeating: "p", count: 1_000_000)
       let rows = try await connection.query(big, [parameter])
       #expect(rows.count == 20)

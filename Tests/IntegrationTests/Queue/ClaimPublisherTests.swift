@@ -52,10 +52,10 @@ struct ClaimPublisherTests {
     try await withTestStore { test in
       try await test.signOn(test.holder)
       try await withPublisher(ReviewTopology.topology(queue: queue), configuration) { publisher in
-        let tickets = TicketPublisher(publisher: publisher, queue: queue, logger: log.logger)
+        let tickets = AMQPTicketQueue(publisher: publisher, queue: queue, logger: log.logger)
         let registry = PrometheusRegistry()
         let claims = ClaimPublisher(
-          tickets: tickets, store: test.store, metrics: BatonMetrics(factory: registry), logger: log.logger)
+          queue: tickets, ledger: test.store, metrics: BatonMetrics(factory: registry), logger: log.logger)
         // A quorum queue that was declared just now refuses until it has a leader.
         try await eventually("the queue takes messages") {
           await publisher.publish(AMQPMessage(body: []), exchange: ReviewTopology.exchange, routingKey: queue)

@@ -13,7 +13,7 @@ struct SmallBrokerTests {
   @Test("headers that fit into no frame are refused before they are written, and cost no connection")
   func headers() async throws {
     let name = uniqueName("queue")
-    try await withPublisher(Topology(queues: [.quorum(name)]), broker.configuration("publisher")) { publisher in
+    try await withPublisher(AMQPTopology(queues: [.quorum(name)]), broker.configuration("publisher")) { publisher in
       let small = AMQPMessage(body: [1])
       try await eventually("taken") { await publisher.publish(small, exchange: "", routingKey: name) == .confirmed }
       let large = AMQPMessage(body: [1], headers: ["a": .string(String(repeating: "x", count: 5_000))])
@@ -32,7 +32,7 @@ struct SmallBrokerTests {
         for _ in 0..<20 {
           group.addTask {
             do throws(AMQPError) {
-              try await connection.declare(Topology())
+              try await connection.declare(AMQPTopology())
               return nil
             } catch {
               return error
@@ -43,22 +43,22 @@ struct SmallBrokerTests {
       }
       #expect(refused.allSatisfy { $0.cause == .limit && !$0.isConnectionLost && !$0.isPermanent })
       #expect(!refused.isEmpty && refused.count < 20)
-      try await connection.declare(Topology())
+      try await connection.declare(AMQPTopology())
     }
   }
 
   @Test(
     "poison of any size and form becomes a dead letter, with what could not be kept of it noted",
     arguments: [
-      Delivery(body: [1], headers: ["a": .string(String(repeating: "x", count: 70_000))]),
-      Delivery(body: [1], headers: [String(repeating: "\u{FFFD}", count: 200): 1]),
-      Delivery(
+      AMQPDelivery(body: [1], headers: ["a": .string(String(repeating: "x", count: 70_000))]),
+      AMQPDelivery(body: [1], headers: [String(repeating: "\u{FFFD}", count: 200): 1]),
+      AMQPDelivery(
         body: [1], messageID: String(repeating: "\u{FFFD}", count: 255), type: String(repeating: "ü", count: 255)),
-      Delivery(body: Array(repeating: 0, count: 300_000), headers: ["a": "b"]),
+      AMQPDelivery(body: Array(repeating: 0, count: 300_000), headers: ["a": "b"]),
     ])
-  func poison(_ delivery: Delivery) async throws {
+  func poison(_ delivery: AMQPDelivery) async throws {
     try await withPublisher(ReviewTopology.topology(queue: "q"), broker.configuration("publisher")) { publisher in
-      let tickets = TicketPublisher(publisher: publisher, queue: "q", logger: .brokerTests)
+      let tickets = AMQPTicketQueue(publisher: publisher, queue: "q", logger: .brokerTests)
       let reason = "bad: " + String(repeating: "ä", count: 5_000)
       let kept = try await eventuallyDead(delivery, reason, tickets)
       let header = try #require(kept.headers[ReviewTopology.deadReasonHeader]?.stringValue)
@@ -73,10 +73,12 @@ struct SmallBrokerTests {
     }
   }
 
-  private func eventuallyDead(_ delivery: Delivery, _ reason: String, _ tickets: TicketPublisher) async throws
-    -> Delivery
+  private func eventuallyDead(_ delivery: AMQPDelivery, _ reason: String, _ tickets: AMQPTicketQueue) async throws
+    -> AMQPDelivery
   {
-    try await eventually("a dead letter") { await tickets.publishDead(delivery, reason: reason) == .confirmed }
+    try await eventually("a dead letter") {
+      await tickets.publishDead(TicketDelivery(delivery), reason: reason) == .confirmed
+    }
     let letters = try await tickets.publisher.peek(ReviewTopology.deadQueue, limit: 100)
     _ = try await tickets.publisher.purge(ReviewTopology.deadQueue)
     return try #require(letters.last)

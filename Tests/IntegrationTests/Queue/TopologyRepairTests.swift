@@ -49,19 +49,19 @@ struct TopologyRepairTests {
     }
   }
 
-  private func withTickets(_ body: (TicketPublisher) async throws -> Void) async throws {
+  private func withTickets(_ body: (AMQPTicketQueue) async throws -> Void) async throws {
     try await withPublisher(ReviewTopology.topology(queue: "q"), broker.configuration("publisher")) { publisher in
-      let tickets = TicketPublisher(publisher: publisher, queue: "q", logger: .brokerTests)
+      let tickets = AMQPTicketQueue(publisher: publisher, queue: "q", logger: .brokerTests)
       // A quorum queue that was declared just now refuses until it has a leader.
       try await eventually("a ticket and a dead letter are taken") {
         let isTaken = await publish(tickets)
-        return await tickets.publishDead(Delivery(body: [1]), reason: "a test") == .confirmed && isTaken
+        return await tickets.publishDead(TicketDelivery(body: [1]), reason: "a test") == .confirmed && isTaken
       }
       try await body(tickets)
     }
   }
 
-  private func publish(_ tickets: TicketPublisher) async -> Bool {
+  private func publish(_ tickets: AMQPTicketQueue) async -> Bool {
     let id = UUID()
     let ticket = Ticket(reviewID: id, attempt: 1, claimedAt: Timestamp(microseconds: 0))
     return await tickets.publish([(ticket, TraceContext(of: id))]) == [.confirmed]
@@ -77,7 +77,7 @@ struct TopologyRepairTests {
       let before = try? await tickets.deadCount()
       try await eventually("a ticket is taken") { await publish(tickets) }
       try await eventually("a dead letter is taken") {
-        await tickets.publishDead(Delivery(body: [1]), reason: "a test") == .confirmed
+        await tickets.publishDead(TicketDelivery(body: [1]), reason: "a test") == .confirmed
       }
       #expect(try await tickets.status().messagesReady > 0)
       try await eventually("the dead letter is there") { try await tickets.deadCount() > before ?? 0 }
@@ -92,7 +92,7 @@ struct TopologyRepairTests {
       try await broker.control("eval", try #require(Damage.deadQueueUnbound.expression))
       // The first repair was a moment ago.
       try await eventually("a dead letter is taken") {
-        await tickets.publishDead(Delivery(body: [1]), reason: "a test") == .confirmed
+        await tickets.publishDead(TicketDelivery(body: [1]), reason: "a test") == .confirmed
       }
       #expect(tickets.publisher.reconnects == 0)
     }
@@ -102,10 +102,10 @@ struct TopologyRepairTests {
   func otherType() async throws {
     let log = CapturedLog()
     try await withTickets { first in
-      let tickets = TicketPublisher(publisher: first.publisher, queue: "q", logger: log.logger)
+      let tickets = AMQPTicketQueue(publisher: first.publisher, queue: "q", logger: log.logger)
       try await broker.control("eval", Damage.delete("baton"))
       try await withAMQPConnection(broker.configuration()) { connection in
-        try await connection.declare(Topology(exchanges: [Exchange("baton", kind: .fanout)]))
+        try await connection.declare(AMQPTopology(exchanges: [AMQPExchange("baton", kind: .fanout)]))
       }
       #expect(await !publish(tickets))
       try await eventually("the difference is reported") {

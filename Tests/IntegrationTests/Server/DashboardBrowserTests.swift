@@ -58,7 +58,7 @@ struct DashboardBrowserTests {
     let title = #"<img src=x onerror=alert(1)><script>alert(2)</script>" onfocus="alert(3)" autofocus="#
     try await withServerStack(queue: queue) { stack in
       let id = try await stack.submit("abcdef1")
-      let rename = Statement(unprepared: "UPDATE code_reviews SET pr_title = $1, updated_at = now()")
+      let rename = PostgresStatement(unprepared: "UPDATE code_reviews SET pr_title = $1, updated_at = now()")
       try await stack.pool.query(rename, [title])
       try await Browser.run { page in
         try await signIn(page, stack)

@@ -79,12 +79,13 @@ struct DashboardSessionTests {
     try await withServerStack { stack in
       let visit = try await DashboardVisit(stack)
       let length = try await stack.pool.query(
-        Statement(unprepared: "SELECT date_part('epoch', ends_at - now()) BETWEEN 43100 AND 43200 FROM baton_sessions"))
+        PostgresStatement(
+          unprepared: "SELECT date_part('epoch', ends_at - now()) BETWEEN 43100 AND 43200 FROM baton_sessions"))
       #expect(try length[0].decode(0, as: Bool.self))
       try await stack.run("UPDATE baton_sessions SET ends_at = now() - interval '1 second'")
       #expect(try await status("/", visit) == 401)
       _ = try await DashboardVisit(stack)
-      let count = try await stack.pool.query(Statement(unprepared: "SELECT count(*) FROM baton_sessions"))
+      let count = try await stack.pool.query(PostgresStatement(unprepared: "SELECT count(*) FROM baton_sessions"))
       #expect(try count[0].decode(0, as: Int64.self) == 1)
     }
   }

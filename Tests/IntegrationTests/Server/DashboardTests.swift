@@ -75,7 +75,7 @@ struct DashboardTests {
   func deadLetters() async throws {
     let id = UUID()
     let ticket = Ticket(reviewID: id, attempt: 1, claimedAt: Timestamp(microseconds: 0))
-    let letter = DeadLetter(Delivery(body: ticket.body, headers: ["x-first-death-reason": "delivery_limit"]))
+    let letter = DeadLetter(AMQPDelivery(body: ticket.body, headers: ["x-first-death-reason": "delivery_limit"]))
     try await withServerStack(
       queue: QueueFigures(name: "q", ready: 0, consumers: 1, dead: 1), deadLetters: [letter]
     ) { stack in
@@ -134,7 +134,8 @@ struct DashboardTests {
       // A row from before the database refused such an address.
       try await stack.run("ALTER TABLE code_reviews DISABLE TRIGGER code_reviews_pr_url")
       try await stack.pool.query(
-        Statement(unprepared: "UPDATE code_reviews SET pr_title = $1, pr_url = 'javascript:alert(3)', pr_author = $1"),
+        PostgresStatement(
+          unprepared: "UPDATE code_reviews SET pr_title = $1, pr_url = 'javascript:alert(3)', pr_author = $1"),
         [Self.title])
       for path in ["/reviews", "/reviews/\(id.lowercase)"] {
         let page = try await stack.client.send("GET", path).body
@@ -173,7 +174,7 @@ struct DashboardTests {
       #expect(try await stack.store.load(of: owner, ownerLimit: 1)?.isPaused == true)
       #expect(try await visit.press("/owners/resume", subject: "org:acme").status == 200)
       #expect(try await stack.store.load(of: owner, ownerLimit: 1)?.isPaused == false)
-      #expect(try await visit.press("/owners/pause", subject: "org:nobody").status == 404)
+      #expect(try await visit.press("/owners/pause", subject: "org:unknown").status == 404)
       // Without the script a button leads back to its page.
       let plain = try await visit.press("/owners/pause", subject: "org:acme", headers: [("Accept", "text/html")])
       #expect(plain.status == 200 || plain.headers["location"] == "/")

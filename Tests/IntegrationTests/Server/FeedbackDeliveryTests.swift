@@ -12,7 +12,7 @@ struct FeedbackDeliveryTests {
   /// What was sent, and what is answered.
   private final class Platform: Sendable {
     let sent = Mutex<[PullRequestFeedback]>([])
-    let answer = Mutex(FeedbackAnswer.told(checkRunID: 77))
+    let answer = Mutex(FeedbackAnswer.delivered(checkRunID: 77))
 
     func send(_ feedback: PullRequestFeedback) -> FeedbackAnswer {
       sent.withLock { $0.append(feedback) }
@@ -128,11 +128,11 @@ struct FeedbackDeliveryTests {
       #expect(try await stack.store.review(id)?.status == .pending)
       #expect(try await stack.client.send("GET", path).body.contains("tried 3 times, given up"))
       let front = try await stack.client.send("GET", "/").body
-      #expect(front.contains("1 pull request could not be told of its review") && front.contains("href=\"\(path)\""))
+      #expect(front.contains("Feedback could not be delivered to 1 pull request") && front.contains("href=\"\(path)\""))
       try await stack.run("UPDATE baton_feedback SET given_up_at = now() - interval '2 days' WHERE subject = 'gate'")
       #expect(try await stack.store.givenUpFeedback()?.examples == [id])
       // The next change is tried again: rights may have been given since.
-      platform.answer.withLock { $0 = .told(checkRunID: 5) }
+      platform.answer.withLock { $0 = .delivered(checkRunID: 5) }
       _ = platform.take()
       _ = try await stack.store.cancel(id)
       try await delivery.deliverDue()

@@ -73,7 +73,7 @@ struct ServerAPITests {
     }
   }
 
-  @Test("cancel and retry answer 202 where the status allows it, 409 where not, 404 for what is not there")
+  @Test("cancel and retry answer 202 if the status allows it, 409 if not, 404 for what is not there")
   func operate() async throws {
     try await withServerStack { stack in
       let id = try await stack.submit("abcdef1")
@@ -134,9 +134,9 @@ struct ServerAPITests {
       let name = try #require(stack.conninfo.split(separator: "?").first?.split(separator: "/").last)
       let server = try await PostgresConnection.connect(
         testConfiguration(try postgresTestVariable("BATON_TEST_DATABASE_URL")), logger: ServerStack.silent)
-      try await server.query(Statement(unprepared: "ALTER DATABASE \(name) ALLOW_CONNECTIONS false"))
+      try await server.query(PostgresStatement(unprepared: "ALTER DATABASE \(name) ALLOW_CONNECTIONS false"))
       let cut = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '\(name)'"
-      try await server.query(Statement(unprepared: cut))
+      try await server.query(PostgresStatement(unprepared: cut))
       for (method, path) in [
         ("GET", "/api/reviews/\(id)"), ("POST", "/api/reviews/\(id)/cancel"), ("GET", "/api/stats"),
       ] {
@@ -145,7 +145,7 @@ struct ServerAPITests {
         #expect(reply.headers["retry-after"] == "5")
       }
       #expect(try await stack.client.send("GET", "/metrics").status == 200)
-      try await server.query(Statement(unprepared: "ALTER DATABASE \(name) ALLOW_CONNECTIONS true"))
+      try await server.query(PostgresStatement(unprepared: "ALTER DATABASE \(name) ALLOW_CONNECTIONS true"))
       await server.close()
       let deadline = ContinuousClock.now + .seconds(30)
       var reply = try await stack.client.send("GET", "/api/reviews/\(id)")

@@ -28,7 +28,7 @@ struct ServerStack {
 
   /// Runs one statement of the test's own.
   func run(_ sql: String) async throws {
-    try await pool.query(Statement(unprepared: sql))
+    try await pool.query(PostgresStatement(unprepared: sql))
   }
 
   /// Submits a review by HTTP.
@@ -65,7 +65,8 @@ func withServerStack(
   worker: WorkerClient? = nil,
   apiToken: SecretList? = nil, readToken: Secret? = nil, proxies: TrustedProxies = TrustedProxies(),
   loginLink: LoginLink? = nil, webhookSecret: Secret? = Secret(RecordedWebhook.webhookSecret),
-  webhookSecrets: SecretList? = nil, callbackSecrets: SecretList? = nil, authKeys: [AuthKey] = [ServerStack.key],
+  webhookSecrets: SecretList? = nil, webhookPolicy: WebhookPolicy = WebhookPolicy(),
+  callbackSecrets: SecretList? = nil, authKeys: [AuthKey] = [ServerStack.key],
   _ body: @escaping @Sendable (ServerStack) async throws -> Void
 ) async throws {
   try await withTestDatabase { conninfo in
@@ -79,7 +80,8 @@ func withServerStack(
       try await withServer(
         of: conninfo, store, pool, queue: queue, deadLetters: deadLetters, worker: worker, apiToken: apiToken,
         readToken: readToken, proxies: proxies, loginLink: loginLink,
-        webhookSecrets: webhookSecrets ?? webhookSecret.map { SecretList($0) }, callbackSecrets: callbackSecrets,
+        webhookSecrets: webhookSecrets ?? webhookSecret.map { SecretList($0) }, webhookPolicy: webhookPolicy,
+        callbackSecrets: callbackSecrets,
         authKeys: authKeys, body)
     }
     await pool.close()
@@ -92,7 +94,8 @@ func withServer(
   of conninfo: String, _ store: ReviewStore, _ pool: PostgresPool, queue: QueueFigures? = nil,
   deadLetters: [DeadLetter] = [], worker: WorkerClient? = nil, apiToken: SecretList? = nil, readToken: Secret? = nil,
   proxies: TrustedProxies = TrustedProxies(), loginLink: LoginLink? = nil,
-  webhookSecrets: SecretList? = SecretList(Secret(RecordedWebhook.webhookSecret)), callbackSecrets: SecretList? = nil,
+  webhookSecrets: SecretList? = SecretList(Secret(RecordedWebhook.webhookSecret)),
+  webhookPolicy: WebhookPolicy = WebhookPolicy(), callbackSecrets: SecretList? = nil,
   authKeys: [AuthKey] = [ServerStack.key],
   _ body: @escaping @Sendable (ServerStack) async throws -> Void
 ) async throws {
@@ -103,7 +106,8 @@ func withServer(
       host: "127.0.0.1", port: 0, apiToken: apiToken ?? SecretList(Secret(ServerStack.token)),
       readToken: readToken.map { SecretList($0) }, proxies: proxies, loginLink: loginLink,
       callbackSecret: callbackSecrets ?? SecretList(Secret(ServerStack.secret)), authKeys: authKeys,
-      webhooks: WebhookSecrets(github: webhookSecrets, gitlab: webhookSecrets, cipher: ServerStack.cipher)),
+      webhooks: WebhookSecrets(github: webhookSecrets, gitlab: webhookSecrets, cipher: ServerStack.cipher),
+      webhookPolicy: webhookPolicy),
     store: store, worker: worker, queueStats: { queue },
     deadLetters: { limit in Array(deadLetters.prefix(limit)) }, metrics: BatonMetrics(factory: registry),
     registry: registry, readiness: Readiness(), logger: ServerStack.silent, onBound: { port in bound.yield(port) })

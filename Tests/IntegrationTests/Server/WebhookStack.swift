@@ -32,7 +32,7 @@ extension ServerStack {
     }
     let ciphertext = try secret.map { try Self.cipher.seal(Secret($0), for: id) }
     try await pool.query(
-      Statement(
+      PostgresStatement(
         unprepared: """
           INSERT INTO platform_integrations (id, owner_type, owner_id, platform, installation_id,
                                              webhook_secret_ciphertext, revoked_at)
@@ -50,7 +50,7 @@ extension ServerStack {
   }
 
   func count(_ from: String) async throws -> Int64 {
-    try await pool.query(Statement(unprepared: "SELECT count(*) FROM \(from)"))[0].decode(0, as: Int64.self)
+    try await pool.query(PostgresStatement(unprepared: "SELECT count(*) FROM \(from)"))[0].decode(0, as: Int64.self)
   }
 }
 

@@ -87,7 +87,7 @@ struct BoundsTests {
       }
       #expect(try await Migrator(pool: pool).migrate().map(\.version).contains(16))
       let rows = try await pool.query(
-        Statement(
+        PostgresStatement(
           unprepared: """
             UPDATE code_reviews SET updated_at = now()
             RETURNING isfinite(created_at), available_at = 'infinity', COALESCE(isfinite(claimed_at), true), republish_count

@@ -16,7 +16,7 @@ struct CancelDeliveryTests {
     _ test: TestStore, url: String, wakeup: Wakeup = Wakeup(), interval: Duration = .seconds(86_400)
   ) throws -> CancelDelivery {
     CancelDelivery(
-      store: test.store,
+      ledger: test.store,
       worker: try WorkerClient(
         baseURL: url, token: Secret("t"), timeout: .seconds(10), connectionMax: 16, logger: .postgresTests),
       callTimeout: .seconds(10), wakeup: wakeup, interval: interval, logger: .postgresTests)
@@ -124,7 +124,7 @@ struct CancelDeliveryTests {
       let running = Task { try await delivery.run() }
       let ids = try await Self.cancelled(1, test)
       if isWoken { wakeup.wake() }
-      try await eventually("the worker is told") { worker.cancels.map(\.reviewID) == ids }
+      try await eventually("the worker is notified") { worker.cancels.map(\.reviewID) == ids }
       running.cancel()
       try await running.value
     }

@@ -13,7 +13,9 @@ struct HolderSessionTests {
     let pool = other ?? test.pool
     try await ReviewStore(pool: pool, logger: .postgresTests).lookAtHolders()
     return try await pool.query(
-      Statement(unprepared: "SELECT lock_free_since IS NOT NULL FROM baton_holders WHERE id = '\(holder.id)'"))[0]
+      PostgresStatement(unprepared: "SELECT lock_free_since IS NOT NULL FROM baton_holders WHERE id = '\(holder.id)'"))[
+        0
+      ]
       .decode(0, as: Bool.self)
   }
 
@@ -46,7 +48,8 @@ struct HolderSessionTests {
       try await test.sql(
         "INSERT INTO baton_holders (id, role, host, pid) VALUES ('\(test.holder.id)', 'consume', 'h', 1)")
       let session = try await connect(test)
-      let lock = Statement(unprepared: "SELECT pg_try_advisory_lock(1111577420, (SELECT lock_id FROM baton_holders))")
+      let lock = PostgresStatement(
+        unprepared: "SELECT pg_try_advisory_lock(1111577420, (SELECT lock_id FROM baton_holders))")
       _ = try await session.query(lock)
       #expect(try await !isLockFree(test, test.holder))
       await session.close()
@@ -87,7 +90,7 @@ struct HolderSessionTests {
         "UPDATE baton_holders SET backend_pid = \(await stranger.backendPID) WHERE id = '\(test.holder.id)'")
       let third = try await connect(test)
       try await test.store.signOn(test.holder, on: third)
-      #expect(try await third.query(Statement(unprepared: "SELECT 1")).count == 1 && !stranger.isClosed)
+      #expect(try await third.query(PostgresStatement(unprepared: "SELECT 1")).count == 1 && !stranger.isClosed)
       for session in [old, stranger, third] { await session.close() }
     }
   }
@@ -131,7 +134,7 @@ struct HolderSessionTests {
         ("idle_session_timeout", "0"), ("default_transaction_isolation", "read committed"),
         ("tcp_keepalives_idle", "10"),
       ] {
-        let row = try await session.query(Statement(unprepared: "SELECT current_setting('\(name)')"))[0]
+        let row = try await session.query(PostgresStatement(unprepared: "SELECT current_setting('\(name)')"))[0]
         #expect(try row.decode(0, as: String.self) == value)
       }
       await session.close()
@@ -152,8 +155,7 @@ struct HolderSessionTests {
       _ = await pool.ping()
       let service = HolderSession(
         holder: test.holder, state: HolderState(timeout: .seconds(15)),
-        store: ReviewStore(pool: pool, logger: .postgresTests), configuration: configuration,
-        interval: .milliseconds(100), logger: .postgresTests)
+        ledger: ReviewStore(pool: pool, logger: .postgresTests), interval: .milliseconds(100), logger: .postgresTests)
       let running = Task { try await service.run() }
       try await eventually("signed on") { service.state.isSignedOn }
       try await body(test, role, service)
@@ -216,7 +218,7 @@ struct HolderSessionTests {
     try await withService { test, _, service in
       let session = try await test.sql("SELECT backend_pid FROM baton_holders")[0].decode(0, as: Int32.self)
       try await test.pool.withTransaction { connection in
-        _ = try await connection.query(Statement(unprepared: "SELECT 1 FROM baton_holders FOR UPDATE"))
+        _ = try await connection.query(PostgresStatement(unprepared: "SELECT 1 FROM baton_holders FOR UPDATE"))
         await #expect(throws: HolderRowLocked.self) {
           try await test.store.heartbeat(test.holder.id, Holder.Report())
         }

@@ -103,7 +103,7 @@ struct HolderTests {
       try await set(test, "heartbeat_at = now() - interval '20 seconds'")
       try await test.pool.withTransaction { connection in
         _ = try await connection.query(
-          Statement(unprepared: "SELECT 1 FROM baton_holders WHERE id = '\(test.holder.id)' FOR UPDATE"))
+          PostgresStatement(unprepared: "SELECT 1 FROM baton_holders WHERE id = '\(test.holder.id)' FOR UPDATE"))
         try await test.store.lookAtHolders()
       }
       let marks =

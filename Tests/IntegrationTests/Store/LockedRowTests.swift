@@ -12,7 +12,7 @@ struct LockedRowTests {
   private func whileLocked(_ id: UUID, _ test: TestStore, _ body: () async throws -> Void) async throws {
     let person = try await PostgresConnection.connect(testConfiguration(test.conninfo), logger: .postgresTests)
     try await person.withTransaction { person in
-      try await person.query(Statement(unprepared: "SELECT FROM code_reviews WHERE id = '\(id)' FOR UPDATE"))
+      try await person.query(PostgresStatement(unprepared: "SELECT FROM code_reviews WHERE id = '\(id)' FOR UPDATE"))
       try await body()
     }
     await person.close()
@@ -117,7 +117,7 @@ struct LockedRowTests {
       ] { try await test.sql(sql) }
       let person = try await PostgresConnection.connect(testConfiguration(test.conninfo), logger: .postgresTests)
       try await person.withTransaction { person in
-        try await person.query(Statement(unprepared: "SELECT FROM reviews FOR UPDATE"))
+        try await person.query(PostgresStatement(unprepared: "SELECT FROM reviews FOR UPDATE"))
         await #expect(throws: RowLocked(reviewID: id)) {
           try await test.store.postpone(lease, reason: "outage", for: .zero)
         }

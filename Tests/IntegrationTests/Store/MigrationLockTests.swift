@@ -50,7 +50,7 @@ struct MigrationLockTests {
       #expect(seen.withLock { $0[0].processID } == Int(await holder.backendPID))
       // It gives up its place in the line from time to time.
       let reader = try await open(conninfo, as: "reader")
-      for _ in 0..<3 { try await reader.query(Statement(unprepared: "SELECT count(*) FROM code_reviews")) }
+      for _ in 0..<3 { try await reader.query(PostgresStatement(unprepared: "SELECT count(*) FROM code_reviews")) }
       await reader.close()
       try await holder.execute(script: "COMMIT")
       #expect(try await migrating.value.map(\.version).contains(16))
@@ -70,7 +70,7 @@ struct MigrationLockTests {
         let pid = await holder.backendPID
         #expect(fault.description.contains("long report") && fault.description.contains("pg_terminate_backend(\(pid))"))
       }
-      let newest = try await pool.query(Statement(unprepared: "SELECT max(version) FROM baton_migrations"))
+      let newest = try await pool.query(PostgresStatement(unprepared: "SELECT max(version) FROM baton_migrations"))
       #expect(try newest[0].decode(0, as: Int32.self) == 15)
       await holder.close()
     }
@@ -129,7 +129,7 @@ struct MigrationLockTests {
       let later = PostgresPool(configuration, logger: .postgresTests)
       #expect(try await Migrator(pool: later).migrate().map(\.version).contains(16))
       let tables = try await later.query(
-        Statement(unprepared: "SELECT FROM pg_class WHERE relnamespace = 'app'::regnamespace"))
+        PostgresStatement(unprepared: "SELECT FROM pg_class WHERE relnamespace = 'app'::regnamespace"))
       #expect(tables.isEmpty)
       await later.close()
     }

@@ -15,7 +15,7 @@ struct NameTests {
   /// Tries to write a name; a fault with the constraint of another column counts as a mistake.
   private func isTaken(_ name: String, _ column: String, _ test: TestStore) async throws -> Bool {
     do {
-      _ = try await test.pool.query(Statement(unprepared: "UPDATE code_reviews SET \(column) = $1"), [name])
+      _ = try await test.pool.query(PostgresStatement(unprepared: "UPDATE code_reviews SET \(column) = $1"), [name])
       return true
     } catch {
       #expect(error.constraint == "code_reviews_\(column)", "\(error)")
@@ -67,7 +67,7 @@ struct NameTests {
       ].merging([column: value]) { $1 }
       let error = await #expect(throws: PostgresError.self) {
         _ = try await test.pool.query(
-          Statement(
+          PostgresStatement(
             unprepared: """
               INSERT INTO code_reviews (owner_type, owner_id, platform, pr_number, pr_title, repo_full_name, pr_url, pr_author,
                                         base_ref, head_ref, head_sha)
@@ -75,7 +75,7 @@ struct NameTests {
               """),
           ["repo_full_name", "pr_url", "pr_author", "base_ref", "head_ref", "head_sha"].map { values[$0] })
       }
-      #expect(error?.constraint == "code_reviews_\(column)" && error?.sqlState == SQLState.checkViolation)
+      #expect(error?.constraint == "code_reviews_\(column)" && error?.sqlState == PostgresSQLState.checkViolation)
       #expect(error?.message.contains("code_reviews.\(column) is not ") == true)
     }
   }

@@ -173,7 +173,7 @@ struct OperateTests {
   @Test("an unknown owner is neither paused nor made by it")
   func unknownOwner() async throws {
     try await withTestStore { test throws in
-      #expect(try await !test.store.setPaused(true, Owner(type: .org, id: "nobody")))
+      #expect(try await !test.store.setPaused(true, Owner(type: .org, id: "unknown")))
       #expect(try await test.store.owners(limit: 5).isEmpty)
     }
   }

@@ -9,6 +9,8 @@ struct PlanTests {
   /// The indexes of `code_reviews` and `baton_visits` that each hot statement may use: none reads the table, or an index that grows with the history
   /// other than by its key.
   private static let indexes: [String: Set<String>] = {
+    // A pull request is found by its repository's number, or by its name.
+    let identity: Set = ["code_reviews_repository", "code_reviews_name", pullRequest]
     let byID: Set = ["code_reviews_pkey"]
     var indexes: [String: Set<String>] = [
       "visits_come_due": ["baton_visits_later"],
@@ -22,8 +24,11 @@ struct PlanTests {
       "open_roll_call": ["code_reviews_active"],
       "silent_count": ["code_reviews_active"],
       "own_claims": ["code_reviews_active"],
-      "related_reviews": ["code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"],
-      "newest_event": ["code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"],
+      "related_reviews": identity,
+      "newest_event": identity,
+      "identify_pull_request": identity.union(["code_reviews_pkey"]),
+      "name_repository": identity.union(["code_reviews_pkey"]),
+      "submit": identity,
       "prune_holders": ["code_reviews_active"],
       "capacity": [
         "code_reviews_pending", "code_reviews_active", "code_reviews_due", "baton_visits_now", "baton_visits_later",
@@ -38,10 +43,13 @@ struct PlanTests {
       "browse": ["code_reviews_created"],
       "browse_end": ["code_reviews_created"],
     ]
+    indexes["search"] = ["code_reviews_pkey", pullRequest]
     for name in [
-      "published", "unclaim", "owed_claims", "lease", "look", "record", "postpone", "drop_lease", "retry_later", "fail",
+      "identify", "published", "unclaim", "owed_claims", "lease", "look", "record", "postpone", "drop_lease",
+      "retry_later", "fail",
       "leave_queued",
-      "record_asked", "forget_dispatch", "fail_lost", "report", "find", "cancel_related", "restart_push", "touch_push",
+      "record_asked", "forget_dispatch", "fail_lost", "report", "find", "cancel_related", "restart_push", "rebase_push",
+      "touch_push",
       "take_feedback",
       "record_check_run",
     ] { indexes[name] = byID }
@@ -53,7 +61,7 @@ struct PlanTests {
 
   private static let pullRequest = "code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"
 
-  /// What the planner was last told about the table.
+  /// What the planner's last statistics say about the table.
   enum Moment: String, CaseIterable, Sendable {
     case nothingQueued = "with statistics from when nothing was pending or queued"
     case fullQueue = "with statistics from when thousands were pending and queued"
@@ -124,11 +132,12 @@ struct PlanTests {
           ("visits_come_due", "1000"), ("lock_owners", "'', '', 1000"), ("claim_due", "1, 1000, 'a'"),
         ] {
           let statement = try #require(ReviewStore.statements.first { $0.name == name })
-          _ = try await connection.query(Statement(unprepared: "PREPARE looked_at AS \(statement.sql)"))
+          _ = try await connection.query(PostgresStatement(unprepared: "PREPARE looked_at AS \(statement.sql)"))
           let rows = try await connection.query(
-            Statement(unprepared: "EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF, BUFFERS) EXECUTE looked_at(\(arguments))"))
+            PostgresStatement(
+              unprepared: "EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF, BUFFERS) EXECUTE looked_at(\(arguments))"))
           lines.append(try rows.map { try $0.decode(0, as: String.self) })
-          _ = try await connection.query(Statement(unprepared: "DEALLOCATE looked_at"))
+          _ = try await connection.query(PostgresStatement(unprepared: "DEALLOCATE looked_at"))
         }
         return lines
       }
@@ -144,9 +153,9 @@ struct PlanTests {
   /// Reviews that ended long ago, without the triggers: these have not just happened.
   private func addHistory(_ test: TestStore, _ count: Int) async throws {
     try await test.pool.withTransaction { connection in
-      _ = try await connection.query(Statement(unprepared: "SET LOCAL session_replication_role = replica"))
+      _ = try await connection.query(PostgresStatement(unprepared: "SET LOCAL session_replication_role = replica"))
       _ = try await connection.query(
-        Statement(
+        PostgresStatement(
           unprepared: """
             INSERT INTO code_reviews (owner_type, owner_id, platform, repo_full_name, pr_number, pr_url, pr_title,
                                       pr_author, base_ref, head_ref, head_sha, status)
@@ -157,7 +166,7 @@ struct PlanTests {
   }
 
   /// The plan that a connection keeps for the statement: the one for any parameters.
-  private func plan(of statement: Statement, _ test: TestStore) async throws -> [String] {
+  private func plan(of statement: PostgresStatement, _ test: TestStore) async throws -> [String] {
     let parameterCount = (1...20).last { statement.sql.contains("$\($0)") } ?? 0
     let arguments =
       parameterCount == 0 ? "" : "(" + Array(repeating: "NULL", count: parameterCount).joined(separator: ", ") + ")"
@@ -167,7 +176,7 @@ struct PlanTests {
         "SET LOCAL plan_cache_mode = force_generic_plan", "PREPARE looked_at AS \(statement.sql)",
         "EXPLAIN EXECUTE looked_at\(arguments)", "DEALLOCATE looked_at",
       ] {
-        let rows = try await connection.query(Statement(unprepared: sql))
+        let rows = try await connection.query(PostgresStatement(unprepared: sql))
         if sql.hasPrefix("EXPLAIN") { lines = try rows.map { try $0.decode(0, as: String.self) } }
       }
       return lines

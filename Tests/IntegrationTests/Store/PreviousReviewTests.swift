@@ -21,7 +21,7 @@ struct PreviousReviewTests {
         VALUES ('org', '\(owner)', 'github', '\(repository)', \(number), 'u', 't', 'ada', 'main', 'f', '\(sha)',
                 '\(status)', \(session.map { "'\($0)'" } ?? "NULL"), now() - interval '\(minutesAgo) minutes')
         """,
-      ] { _ = try await connection.query(Statement(unprepared: sql)) }
+      ] { _ = try await connection.query(PostgresStatement(unprepared: sql)) }
     }
   }
 

@@ -200,7 +200,7 @@ struct ReapTests {
       }
       try await test.pool.withTransaction { foreign in
         _ = try await foreign.query(
-          Statement(
+          PostgresStatement(
             unprepared: "SELECT FROM code_reviews WHERE id IN ('\(ids[0])', '\(ids[1])', '\(ids[2])') FOR UPDATE"))
         let reaped = try await test.store.reapAbandoned(
           times, queue: "q", limit: 2, by: test.holder.id, attemptMax: 8)

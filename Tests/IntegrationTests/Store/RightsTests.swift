@@ -68,18 +68,20 @@ struct RightsTests {
   func insertOnly() async throws {
     try await withAccounts { accounts, admin in
       let shop = try await connect("shop", accounts)
-      let rows = try await shop.query(Statement(unprepared: Self.insert))
+      let rows = try await shop.query(PostgresStatement(unprepared: Self.insert))
       let id = try #require(rows.first).decode(0, as: UUID.self)
       let traces = try await admin.query(
-        Statement(unprepared: "SELECT review_id, actor FROM baton.review_transitions"))
+        PostgresStatement(unprepared: "SELECT review_id, actor FROM baton.review_transitions"))
       #expect(try traces.map { try $0.decode(0, as: UUID.self) } == [id])
       #expect(try traces[0].decode(1, as: String.self) == "shop")
-      #expect(try await admin.query(Statement(unprepared: "SELECT FROM baton.review_owners")).count == 1)
+      #expect(try await admin.query(PostgresStatement(unprepared: "SELECT FROM baton.review_owners")).count == 1)
       for refused in [
         "SELECT token_ciphertext FROM baton.platform_integrations", "UPDATE baton.code_reviews SET priority = 1",
         "INSERT INTO baton.review_transitions (review_id, to_status) SELECT gen_random_uuid(), 'x'",
       ] {
-        await #expect(throws: PostgresError.self, "\(refused)") { try await shop.query(Statement(unprepared: refused)) }
+        await #expect(throws: PostgresError.self, "\(refused)") {
+          try await shop.query(PostgresStatement(unprepared: refused))
+        }
       }
       await shop.close()
     }
@@ -100,7 +102,7 @@ struct RightsTests {
       }
       // A table, in a temporary schema and in another one, for each of Baton's; an operator for each that the triggers use; functions.
       let tables = try await admin.query(
-        Statement(unprepared: "SELECT tablename::text FROM pg_tables WHERE schemaname = 'baton'")
+        PostgresStatement(unprepared: "SELECT tablename::text FROM pg_tables WHERE schemaname = 'baton'")
       ).map { try $0.decode(0, as: String.self) }
       #expect(tables.count >= 15)
       var script = "CREATE TABLE evil.caught (what text); SET search_path = pg_temp, evil, pg_catalog;"
@@ -126,19 +128,21 @@ struct RightsTests {
       try await shop.execute(script: script)
       let insert = Self.insert.replacing("(owner_type,", with: "(platform_integration_id, owner_type,")
       #expect(
-        try await shop.query(Statement(unprepared: insert.replacing("('org'", with: "('\(integration)', 'org'"))).count
+        try await shop.query(
+          PostgresStatement(unprepared: insert.replacing("('org'", with: "('\(integration)', 'org'"))
+        ).count
           == 1)
       for (table, count) in [
         ("review_owners", 1), ("review_transitions", 1), ("baton_visits", 2), ("baton_feedback", 1),
       ] {
-        let rows = try await admin.query(Statement(unprepared: "SELECT FROM baton.\(table)"))
+        let rows = try await admin.query(PostgresStatement(unprepared: "SELECT FROM baton.\(table)"))
         #expect(rows.count == count, "\(table)")
-        #expect(try await shop.query(Statement(unprepared: "SELECT FROM pg_temp.\(table)")).isEmpty)
-        #expect(try await shop.query(Statement(unprepared: "SELECT FROM evil.\(table)")).isEmpty)
+        #expect(try await shop.query(PostgresStatement(unprepared: "SELECT FROM pg_temp.\(table)")).isEmpty)
+        #expect(try await shop.query(PostgresStatement(unprepared: "SELECT FROM evil.\(table)")).isEmpty)
       }
       await #expect(throws: PostgresError.self, "another owner's integration") {
         try await shop.query(
-          Statement(
+          PostgresStatement(
             unprepared: insert.replacing("('org'", with: "('\(integration)', 'user'")))
       }
       // A trigger of its own with Baton's functions would do with the owner's rights what the caller wants.
@@ -170,8 +174,8 @@ struct RightsTests {
       let parts = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
       configuration.sessionSettings = [parts[0]: parts[1]]
       let shop = try await PostgresConnection.connect(configuration, logger: .postgresTests)
-      #expect(try await shop.query(Statement(unprepared: Self.insert)).count == 1)
-      #expect(try await admin.query(Statement(unprepared: "SELECT FROM baton.review_transitions")).count == 1)
+      #expect(try await shop.query(PostgresStatement(unprepared: Self.insert)).count == 1)
+      #expect(try await admin.query(PostgresStatement(unprepared: "SELECT FROM baton.review_transitions")).count == 1)
       await shop.close()
     }
   }
@@ -180,13 +184,14 @@ struct RightsTests {
   func notified() async throws {
     try await withAccounts { accounts, admin in
       let heard = try await connect("baton", accounts)
-      _ = try await heard.query(Statement(unprepared: "LISTEN baton_pending"))
+      _ = try await heard.query(PostgresStatement(unprepared: "LISTEN baton_pending"))
       let shop = try await connect("shop", accounts)
       // Without RETURNING, the rights to insert are enough.
-      _ = try await shop.query(Statement(unprepared: Self.insert.replacing("RETURNING id", with: "")))
+      _ = try await shop.query(PostgresStatement(unprepared: Self.insert.replacing("RETURNING id", with: "")))
       #expect(await heard.notifications.first { _ in true }?.channel == "baton_pending")
       for table in ["review_transitions", "review_owners"] {
-        #expect(try await admin.query(Statement(unprepared: "SELECT FROM baton.\(table)")).count == 1, "\(table)")
+        #expect(
+          try await admin.query(PostgresStatement(unprepared: "SELECT FROM baton.\(table)")).count == 1, "\(table)")
       }
       for refused in [
         "SELECT head_sha FROM baton.code_reviews", "SELECT FROM baton.review_owners",
@@ -196,7 +201,7 @@ struct RightsTests {
         "SELECT baton.baton_review_inserted()",
       ] {
         let error = await #expect(throws: PostgresError.self, "\(refused)") {
-          try await shop.query(Statement(unprepared: refused))
+          try await shop.query(PostgresStatement(unprepared: refused))
         }
         #expect(error?.sqlState == "42501" || error?.sqlState == "0A000", "\(refused): \(String(describing: error))")
       }
@@ -215,16 +220,16 @@ struct RightsTests {
         for statement in ReviewStore.statements {
           let count = (1...20).last { statement.sql.contains("$\($0)") } ?? 0
           let nulls = count == 0 ? "" : "(\(Array(repeating: "NULL", count: count).joined(separator: ", ")))"
-          try await connection.query(Statement(unprepared: "PREPARE p AS \(statement.sql)"))
+          try await connection.query(PostgresStatement(unprepared: "PREPARE p AS \(statement.sql)"))
           do {
-            try await connection.query(Statement(unprepared: "EXPLAIN EXECUTE p\(nulls)"))
+            try await connection.query(PostgresStatement(unprepared: "EXPLAIN EXECUTE p\(nulls)"))
           } catch let error as PostgresError where error.sqlState != "42501" {
             // What NULL cannot be a parameter of; its rights were in order.
           }
-          try await connection.query(Statement(unprepared: "DEALLOCATE p"))
+          try await connection.query(PostgresStatement(unprepared: "DEALLOCATE p"))
         }
         await #expect(throws: PostgresError.self) {
-          try await connection.query(Statement(unprepared: "CREATE TABLE mine ()"))
+          try await connection.query(PostgresStatement(unprepared: "CREATE TABLE mine ()"))
         }
       }
       await pool.close()
@@ -270,7 +275,7 @@ struct RightsTests {
       try await renamed.withConnection { connection in
         try await connection.execute(script: "SET search_path = public")
         let insert = Self.insert.replacing("baton.code_reviews", with: #""Baton's".code_reviews"#)
-        #expect(try await connection.query(Statement(unprepared: insert)).count == 1)
+        #expect(try await connection.query(PostgresStatement(unprepared: insert)).count == 1)
       }
       await renamed.close()
     }

@@ -21,7 +21,7 @@ struct RoleRightsTests {
         Self.process + [
           "lease", "look", "record", "postpone", "drop_lease", "retry_later", "fail", "leave_queued",
           "unanswered_roll_calls", "answer_roll_calls", "worker_answers", "worker_has_answered", "undecided_holders",
-          "tell_worker_cancelled", "report", "patient_transaction", "lock_integration_tokens",
+          "add_cancel", "report", "patient_transaction", "lock_integration_tokens",
           "store_integration_tokens",
         ]
       case .reaper:
@@ -39,7 +39,12 @@ struct RoleRightsTests {
           "restart_push", "touch_push", "take_feedback", "record_check_run", "feedback_told", "feedback_delivered",
           "feedback_failed", "lock_integration_tokens", "store_integration_tokens", "live_owners", "one_owner",
           "held_up", "why_pending", "flow", "recent_failures", "list_holders", "browse_live", "browse", "browse_end",
-          "undelivered_feedback", "given_up_feedback", "take_outbox", "delete_outbox", "fail_outbox",
+          "list_deliveries", "repository_deliveries", "add_task", "take_tasks", "end_task", "fail_task", "prune_tasks",
+          "commit_has_review", "group_verdict", "rerunnable", "checked_reviews", "rerun", "allow_rerun",
+          "change_installation", "can_be_restored", "fail_revoked", "cancel_removed", "sweep_soon",
+          "present_installation", "store_unknown",
+          "undelivered_feedback", "given_up_feedback", "identify", "search", "matching", "take_outbox", "delete_outbox",
+          "fail_outbox",
         ]
       case .admin:
         Self.commands + [
@@ -52,12 +57,14 @@ struct RoleRightsTests {
 
     private static let process = [
       "correct_times", "end_older_session", "sign_on", "register_holder", "heartbeat", "leave", "look_at_holders",
-      "now",
+      "now", "list_holders", "backlog",
       "capacity", "counts", "undelivered_cancels", "live_stats", "migrate_place", "migrate_applied", "migrate_shadowed",
     ]
     private static let commands = [
+      "list_deliveries", "repository_deliveries",
       "find", "list", "transitions", "list_owners", "find_configuration", "live_stats", "ended_counts", "list_holders",
-      "capacity", "migrate_place", "migrate_applied", "migrate_shadowed",
+      "capacity", "migrate_place", "migrate_applied", "migrate_shadowed", "identify", "identify_integration", "search",
+      "matching",
     ]
 
     /// What it must not do.
@@ -134,7 +141,7 @@ struct RoleRightsTests {
   /// The SQLSTATE of a refusal; nil if the account may run it, or would fail for another reason than its rights.
   private func refusal(_ sql: String, _ connection: PostgresConnection) async -> String? {
     do {
-      _ = try await connection.query(Statement(unprepared: sql))
+      _ = try await connection.query(PostgresStatement(unprepared: sql))
       return nil
     } catch {
       return error.sqlState == "42501" ? "42501: \(error.message)" : nil
@@ -151,9 +158,9 @@ struct RoleRightsTests {
         let statement = try #require(statements[name], "\(name)")
         let count = (1...20).last { statement.sql.contains("$\($0)") } ?? 0
         let nulls = count == 0 ? "" : "(\(Array(repeating: "NULL", count: count).joined(separator: ", ")))"
-        _ = try await connection.query(Statement(unprepared: "PREPARE p AS \(statement.sql)"))
+        _ = try await connection.query(PostgresStatement(unprepared: "PREPARE p AS \(statement.sql)"))
         #expect(await refusal("EXPLAIN EXECUTE p\(nulls)", connection) == nil, "\(name)")
-        _ = try await connection.query(Statement(unprepared: "DEALLOCATE p"))
+        _ = try await connection.query(PostgresStatement(unprepared: "DEALLOCATE p"))
       }
       for sql in part.refused { #expect(await refusal(sql, connection) != nil, "\(part) may: \(sql)") }
       await connection.close()
@@ -178,7 +185,7 @@ struct RoleRightsTests {
       ] {
         #expect(await refusal(good, shop) == nil, "\(good)")
       }
-      #expect(try await admin.query(Statement(unprepared: "SELECT FROM baton.review_transitions")).count == 1)
+      #expect(try await admin.query(PostgresStatement(unprepared: "SELECT FROM baton.review_transitions")).count == 1)
       for refused in [
         "SELECT token_ciphertext FROM baton.platform_integrations", "SELECT metadata FROM baton.platform_integrations",
         "SELECT webhook_secret_ciphertext FROM baton.platform_integrations",
@@ -198,7 +205,7 @@ struct RoleRightsTests {
   func migrate() async throws {
     try await withAccounts { accounts, admin in
       _ = try await admin.query(
-        Statement(unprepared: "DELETE FROM baton.baton_migrations WHERE version = \(Migrator.version)"))
+        PostgresStatement(unprepared: "DELETE FROM baton.baton_migrations WHERE version = \(Migrator.version)"))
       for part in Part.allCases {
         let pool = PostgresPool(testConfiguration(accounts.url("baton_\(part)")), logger: .postgresTests)
         let error = await #expect(throws: PostgresError.self, "\(part)") { try await Migrator(pool: pool).migrate() }

@@ -27,7 +27,7 @@ struct SessionSettingsTests {
       configuration.optionalSessionSettings = ReviewStore.optionalSessionSettings
       let pool = PostgresPool(configuration, logger: .postgresTests)
       let rows = try await pool.query(
-        Statement(unprepared: "SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY ($1)"),
+        PostgresStatement(unprepared: "SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY ($1)"),
         [Self.hostile.map(\.0)])
       let found = Dictionary(
         uniqueKeysWithValues: try rows.map { (try $0.decode(0, as: String.self), try $0.decode(1, as: String.self)) })

@@ -133,8 +133,8 @@ struct TenantTests {
   @Test("two owners that take one installation at the same time: one of them is refused")
   func sameInstallation() async throws {
     try await withTestStore { test in
-      func insert(_ owner: String) -> Statement {
-        Statement(
+      func insert(_ owner: String) -> PostgresStatement {
+        PostgresStatement(
           unprepared: """
             INSERT INTO platform_integrations (owner_type, owner_id, platform, installation_id)
             VALUES ('org', '\(owner)', 'github', '42')
@@ -146,7 +146,7 @@ struct TenantTests {
         let second = Task { try await other.query(insert("second")) }
         try await eventually("the second one waits") {
           try await connection.query(
-            Statement(
+            PostgresStatement(
               unprepared: """
                 SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
                  WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted

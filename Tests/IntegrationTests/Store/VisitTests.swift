@@ -141,7 +141,7 @@ struct VisitTests {
         for sql in [
           "SET LOCAL session_replication_role = replica", "DELETE FROM baton_visits",
           "DELETE FROM review_owners WHERE owner_id = 'gone'",
-        ] { _ = try await connection.query(Statement(unprepared: sql)) }
+        ] { _ = try await connection.query(PostgresStatement(unprepared: sql)) }
       }
       #expect(try await test.claim(ownerLimit: 1).isEmpty)
       let page = try await test.store.visitMissed(after: nil, ownerLimit: 1)
@@ -163,7 +163,7 @@ struct VisitTests {
       try await test.sql("UPDATE code_reviews SET priority = 1 WHERE id = '\(ids[0])'")
       try await test.pool.withTransaction { person in
         _ = try await person.query(
-          Statement(unprepared: "SELECT 1 FROM code_reviews WHERE id = '\(ids[0])' FOR UPDATE"))
+          PostgresStatement(unprepared: "SELECT 1 FROM code_reviews WHERE id = '\(ids[0])' FOR UPDATE"))
         let first = try await test.claim(ownerLimit: 1)
         #expect(first.count == 1 && first[0].reviewID != ids[0])
         try await test.store.setLimit(of: Owner(type: .org, id: "acme"), to: 3)
@@ -200,7 +200,7 @@ struct VisitTests {
       try await settledOwner(test, event)
       try await test.sql("INSERT INTO baton_visits (owner_type, owner_id) VALUES ('org', 'acme')")
       try await test.pool.withTransaction { session in
-        _ = try await session.query(Statement(unprepared: event.rawValue))
+        _ = try await session.query(PostgresStatement(unprepared: event.rawValue))
         // Neither waits for the open transaction nor sees what it did.
         #expect(try await test.claim(ownerLimit: 1).isEmpty)
       }
@@ -246,9 +246,9 @@ struct VisitTests {
     try await withTestStore { test in
       let ids = try await test.insert(1)
       try await test.pool.withTransaction { application in
-        _ = try await application.query(Statement(unprepared: Interleaved.insert.rawValue))
+        _ = try await application.query(PostgresStatement(unprepared: Interleaved.insert.rawValue))
         try await test.pool.withTransaction { claim in
-          _ = try await claim.query(Statement(unprepared: "SELECT 1 FROM review_owners FOR UPDATE"))
+          _ = try await claim.query(PostgresStatement(unprepared: "SELECT 1 FROM review_owners FOR UPDATE"))
           _ = try await test.insert(1)
         }
         #expect(try await test.claim().count == 2)
@@ -289,16 +289,16 @@ struct VisitTests {
       let pool = PostgresPool(testConfiguration(conninfo), logger: .postgresTests)
       try await pool.withConnection { connection in
         _ = try await connection.query(
-          Statement(
+          PostgresStatement(
             unprepared: "CREATE TABLE baton_migrations (version int PRIMARY KEY, name text, applied_at timestamptz)"))
         for migration in Migrator.migrations where migration.version <= 10 {
           try await connection.execute(script: migration.sql)
         }
         _ = try await connection.query(
-          Statement(unprepared: "INSERT INTO baton_migrations VALUES (10, 'before the visits', now())"))
+          PostgresStatement(unprepared: "INSERT INTO baton_migrations VALUES (10, 'before the visits', now())"))
       }
       let rows = try await pool.query(
-        Statement(
+        PostgresStatement(
           unprepared: """
             INSERT INTO code_reviews (owner_type, owner_id, platform, repo_full_name, pr_number, pr_url, pr_title,
                                       pr_author, base_ref, head_ref, head_sha, available_at)

@@ -35,7 +35,7 @@ struct WatchTests {
       try await test.claim()
       let full = try #require(try await test.store.load(of: owner, ownerLimit: 7))
       #expect(full.due == 0 && full.later == 1 && full.queued == 2 && full.limit == 2)
-      #expect(try await test.store.load(of: Owner(type: .org, id: "nobody"), ownerLimit: 7) == nil)
+      #expect(try await test.store.load(of: Owner(type: .org, id: "unknown"), ownerLimit: 7) == nil)
     }
   }
 

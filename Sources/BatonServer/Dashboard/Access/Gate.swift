@@ -1,3 +1,4 @@
+internal import HTTPKit
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
@@ -94,7 +95,7 @@ struct Gate: Sendable {
     return (SessionCookie.setting(session, headers), session.right)
   }
 
-  /// Ends a session on every server, whoever has its cookie.
+  /// Ends a session on every server, for every copy of its cookie.
   func signOut(_ session: Session) async throws { try await book.end(session.id) }
 
   /// Ends every session on every server.

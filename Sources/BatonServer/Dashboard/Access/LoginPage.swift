@@ -1,7 +1,8 @@
+internal import HTTPKit
 internal import HTTPTypes
 internal import Hummingbird
 
-/// Where a stranger enters the token, and what leads there.
+/// The form for the token, and what leads there.
 enum LoginPage {
   /// - Parameters:
   ///   - next: where it leads: a path of this server.
@@ -56,7 +57,7 @@ enum LoginPage {
     return Page(title: "Baton", body: body).response(headers: [.refresh: "0; url=\(local(path))"])
   }
 
-  /// The path, where it stays on this server; otherwise the front page. `//host` and `/\host` would lead away.
+  /// The path if it stays on this server; otherwise the front page. `//host` and `/\host` would lead away.
   static func local(_ path: String) -> String {
     let isPlain = path.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\\") }
     return isPlain && path.hasPrefix("/") && !path.hasPrefix("//") && path.utf8.count <= 2_048 ? path : "/"

@@ -1,11 +1,12 @@
 internal import Crypto
 internal import FoundationEssentials
+internal import HTTPKit
 internal import HTTPTypes
 internal import Primitives
 internal import Reviews
 internal import WorkerAPI
 
-/// A person's session with the dashboard, as its cookie tells.
+/// A person's session with the dashboard, as its cookie says.
 struct Session: Sendable {
   /// Random; what Postgres knows the session by.
   let id: String
@@ -21,8 +22,8 @@ struct Session: Sendable {
 /// Makes and reads the cookies of sessions: a random id, and a code over it with a key that is derived from the token with which the
 /// session began.
 ///
-/// A stranger's cookie therefore costs no query, a cookie tells what its token may do, and a session ends with its token. Whether it
-/// has ended before is Postgres's to say (``SessionBook``).
+/// A forged cookie therefore costs no query, a cookie says what its token may do, and a session ends with its token. Postgres knows
+/// whether it has ended before (``SessionBook``).
 struct SessionCookie: Sendable {
   private let keys: [(token: Secret, right: Right, key: SymmetricKey)]
 

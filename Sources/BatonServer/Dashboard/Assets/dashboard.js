@@ -128,7 +128,7 @@
     note.timer = setTimeout(() => (toast.textContent = toast.className = ""), 6000);
   }
 
-  // Not disabled meanwhile: that would take the focus away.
+  // Not disabled until then: that would take the focus away.
   async function press(button, fields) {
     button.setAttribute("aria-busy", "true");
     try {

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import HTTPKit
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
@@ -75,12 +76,12 @@ struct EventStream: Sendable {
       update.sections[section.id] = section.content.markup
     }
     // JSON text has no line ends, which would end the field.
-    guard let text = try? JSONText.encode(update) else { return ": an update could not be written\n\n" }
+    guard let text = try? JSONCoding.encode(update) else { return ": an update could not be written\n\n" }
     return "data: \(String(decoding: text, as: UTF8.self))\n\n"
   }
 }
 
 extension HTTPField.Name {
-  /// Tells nginx not to hold the stream back.
+  /// Asks nginx not to buffer the stream.
   static let accelBuffering = HTTPField.Name(known: "X-Accel-Buffering")
 }

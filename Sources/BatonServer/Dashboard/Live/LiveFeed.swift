@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import HTTPKit
 internal import Primitives
 internal import Resilience
 internal import Reviews

@@ -1,3 +1,4 @@
+internal import HTTPKit
 internal import HTTPTypes
 internal import Logging
 internal import ReviewStore
@@ -43,7 +44,8 @@ struct TopicReader: Sendable {
   /// A page of the list of reviews.
   /// - Throws: `PostgresError`.
   func list(_ query: ListQuery) async throws -> ListPage {
-    let page = try await store.browse(query.filter, limit: ListPage.limit, after: query.cursor)
+    let filter = query.filter(now: try await store.now())
+    let page = try await store.browse(filter, search: query.search, limit: ListPage.limit, after: query.cursor)
     var owner: OwnerLoad?
     if let named = query.filter.owner { owner = try await store.load(of: named, ownerLimit: policy.ownerLimit) }
     return ListPage(query: query, page: page, owner: owner)

@@ -1,4 +1,5 @@
 internal import Crypto
+internal import HTTPKit
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore

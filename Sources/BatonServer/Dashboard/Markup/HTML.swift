@@ -1,5 +1,5 @@
-/// Markup that is escaped by construction: only what stands as a literal in this program's text is markup; every string that
-/// comes in by interpolation is text, whoever wrote it.
+/// Markup that is escaped by construction: only a literal in this program's text is markup; every interpolated string is text,
+/// whatever its origin.
 ///
 ///     let row: HTML = "<td title=\"\(review.prTitle)\">\(review.prTitle)</td>"
 ///

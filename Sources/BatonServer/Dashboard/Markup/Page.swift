@@ -1,3 +1,4 @@
+internal import HTTPKit
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
@@ -20,18 +21,18 @@ struct Section: Sendable, Equatable {
 /// A whole page: what stands around the parts that change.
 struct Page: Sendable {
   /// Which of the two links of the head is this page.
-  enum Place: Sendable { case overview, reviews, none }
+  enum Place: Sendable { case overview, reviews, deliveries, none }
 
   var title: String
   var place: Place = .none
-  /// What the script subscribes to; empty where the page does not change.
+  /// What the script subscribes to; empty if the page does not change.
   var live = ""
   /// Its own address: where a button leads back to without the script.
   var path = "/"
-  /// The database's time when the page was made; nil where it could not be asked.
+  /// The database's time when the page was made; nil if it could not be asked.
   var now: Timestamp?
   var body: HTML
-  /// Who looks at it; nil for somebody who is not signed in, whose page has no buttons.
+  /// Who looks at it; nil for a visitor who is not signed in, whose page has no buttons.
   var visitor: Visitor?
 
   /// No script, style, image or connection but this server's own; nothing inline; no frame around it.
@@ -85,7 +86,8 @@ struct Page: Sendable {
 
   private var navigation: HTML {
     """
-    <nav aria-label="Main"><a href="/"\(current(.overview))>Overview</a><a href="/reviews"\(current(.reviews))>Reviews</a></nav>
+    <nav aria-label="Main"><a href="/"\(current(.overview))>Overview</a><a href="/reviews"\(current(.reviews))>Reviews</a>\
+    <a href="/deliveries"\(current(.deliveries))>Deliveries</a></nav>
     <p id="link" data-state="\(live.isEmpty ? "none" : "waiting")"><span></span></p>
     \(who)\(visitor?.session == nil ? HTML.none : Self.signOut)
     """

@@ -17,6 +17,8 @@ struct Overview: Sendable {
   /// The last hour's minutes in which something happened, and the present one.
   var flow: [FlowMinute] = []
   var holders: [HolderStanding] = []
+  /// nil if it could not be read.
+  var health: SystemHealth?
   var ownerLimit: Int
 
   /// Owners that are read; fewer are shown.
@@ -49,13 +51,19 @@ actor OverviewReader {
 
   /// - Throws: `PostgresError`.
   func read() async throws -> Overview {
-    let now = try await store.now()
-    let live = try await figures.live()
-    var overview = Overview(now: now, stats: live.store, queue: live.queue, ownerLimit: policy.ownerLimit)
-    overview.owners = try await store.liveOwners(ownerLimit: policy.ownerLimit, limit: Overview.ownerCountMax)
-    overview.blockReason = try await store.blockReason(policy.times, queue: policy.queue)
-    overview.holders = try await store.holders(
-      holderTimeout: policy.times.holderTimeout, limit: Self.holderCountMax)
+    // Side by side: one after another, each would add the way to Postgres and back.
+    async let health = figures.health()
+    async let queue = figures.queue()
+    async let blocked = store.blockReason(policy.times, queue: policy.queue)
+    async let holders = store.holders(holderTimeout: policy.times.holderTimeout, limit: Self.holderCountMax)
+    async let owners = store.liveOwners(ownerLimit: policy.ownerLimit, limit: Overview.ownerCountMax)
+    let known = try await health
+    let now = known.now
+    var overview = Overview(now: now, stats: known.stats, queue: await queue, ownerLimit: policy.ownerLimit)
+    overview.health = known
+    overview.owners = try await owners
+    overview.blockReason = try await blocked
+    overview.holders = try await holders
     try await readHistory(now)
     overview.failures = failures
     overview.givenUp = givenUp

@@ -157,23 +157,35 @@ struct OverviewPage: Sendable {
       """
   }
 
+  private func roles(of holder: HolderStanding) -> HTML {
+    guard !holder.health.roles.isEmpty else { return "\(holder.role)" }
+    return holder.health.roles.map { role -> HTML in "\(role)" }.joined(", ")
+  }
+
+  private func state(of holder: HolderStanding) -> HTML {
+    if holder.isDead { return "<span class=\"tag bad\">dead</span>" }
+    let version: HTML = holder.health.version.map { " <small>\($0)</small>" } ?? HTML.none
+    return holder.health.faults.isEmpty
+      ? "<span class=\"tag\">alive</span>\(version)" : "<span class=\"tag bad\">held back</span>\(version)"
+  }
+
   private var processes: HTML {
     guard !overview.holders.isEmpty else {
       return "<h2>Processes</h2><p class=\"empty\">No process has signed on.</p>"
     }
     let rows = overview.holders.map { holder -> HTML in
       """
-      <tr class="\(holder.isDead ? "dead" : "")"><th scope="row">\(holder.role)</th>\
+      <tr class="\(holder.isDead ? "dead" : "")"><th scope="row">\(roles(of: holder))</th>\
       <td>\(holder.host) <small>\(holder.processID)</small></td>\
-      <td>\(holder.isDead ? "<span class=\"tag bad\">dead</span>" : "<span class=\"tag\">alive</span>" as HTML)</td>\
-      <td class="number" data-label="In hand">\(Reading.grouped(holder.inFlight))</td>\
+      <td>\(state(of: holder))</td>\
+      <td class="number" data-label="In flight">\(Reading.grouped(holder.inFlight))</td>\
       <td data-label="Up since">\(HTML.time(holder.startedAt))</td></tr>
       """
     }
     return """
       <h2>Processes</h2>
       <table class="processes"><thead><tr><th scope="col">Role</th><th scope="col">Host, process</th><th scope="col">State</th>\
-      <th scope="col" class="number">In hand</th><th scope="col">Up since</th></tr></thead><tbody>\(rows)</tbody></table>
+      <th scope="col" class="number">In flight</th><th scope="col">Up since</th></tr></thead><tbody>\(rows)</tbody></table>
       """
   }
 }

@@ -42,34 +42,53 @@ struct Problem: Sendable, Equatable {
   var links: [HTML] = []
 }
 
+extension Problem {
+  init(_ finding: HealthFinding) {
+    let reason: HTML = finding.reason.map { " <span class=\"quote\">\(HTML.foreign($0))</span>" } ?? HTML.none
+    self.init(
+      grade: finding.grade == .bad ? .bad : .warning, title: finding.title, time: finding.since,
+      advice: "\(Advice.html(finding.advice))\(reason)")
+  }
+}
+
 extension Overview {
-  /// A producer claims within its poll's interval; a minute without a claim alone is not late.
+  /// A producer claims after its poll interval (5 s) at the latest. Without a claim for this long, something is wrong.
   private static let claimGrace = Duration.seconds(30)
   /// So many of the last minutes decide whether reviews are failing now.
   private static let failureMinutes = 10
 
   /// The worst first.
   var problems: [Problem] {
-    let all =
-      [brokerProblem, consumerProblem, deadProblem, failureProblem, feedbackProblem] + waitingProblems
-      + blockReason.map(blockProblem)
+    // What the processes report comes first: it is the cause of what the counts show.
+    let reported: [Problem?] = (health?.findings ?? []).map { Problem($0) }
+    let counted: [Problem?] = [brokerProblem, consumerProblem, deadProblem, failureProblem, feedbackProblem]
+    let all = reported + counted + waitingProblems + blockReason.map { blockProblem($0) }
     return all.compactMap { $0 }.enumerated().sorted { ($0.element.grade, $0.offset) < ($1.element.grade, $1.offset) }
       .map(\.element)
   }
 
   private var brokerProblem: Problem? {
-    guard queue == nil else { return nil }
+    guard queue == nil, !isReported({ $0.cause == .brokerAway }) else { return nil }
     return Problem(
       grade: .bad, title: "The broker cannot be reached",
-      advice: "Nothing is dispatched meanwhile, and nothing is lost. <a href=\"/readyz\">Readiness</a> of this process."
+      advice:
+        "Until it is back, nothing is dispatched and nothing is lost. <a href=\"/readyz\">Readiness</a> of this process."
     )
   }
 
   private var consumerProblem: Problem? {
-    guard queue?.consumers == 0, !blockReason.contains(where: { $0.reason == .unconsumed }) else { return nil }
+    // A consumer that holds back for a reason has no consumer at the broker: the reason is reported.
+    guard queue?.consumers == 0, health?.findings.isEmpty ?? true,
+      !blockReason.contains(where: { $0.reason == .unconsumed })
+    else { return nil }
     return Problem(
       grade: .warning, title: "There is no consumer",
-      advice: "Nothing waits for one yet. \(BlockReason.unconsumed.advice)")
+      advice: "No ticket waits for one yet. Start <code>baton consume</code>.")
+  }
+
+  /// Whether a living process reports such a fault.
+  private func isReported(_ condition: (Holder.Fault) -> Bool) -> Bool {
+    health?.holders.contains { $0.health.faults.contains(where: condition) } ?? false
   }
 
   private var deadProblem: Problem? {
@@ -96,12 +115,12 @@ extension Overview {
 
   private var feedbackProblem: Problem? {
     guard let givenUp else { return nil }
-    let whose = givenUp.reviewCount == 1 ? "its review" : "their reviews"
     return Problem(
-      grade: .warning, title: "\(Reading.count(givenUp.reviewCount, "pull request")) could not be told of \(whose)",
+      grade: .warning,
+      title: "Feedback could not be delivered to \(Reading.count(givenUp.reviewCount, "pull request"))",
       time: givenUp.lastAt,
       advice: """
-        The reviews themselves go on, but a check that is not told may hold up a merge. The newest error: \
+        The reviews themselves go on, but a check without its result may block a merge. The newest error: \
         \(HTML.foreign(givenUp.lastError ?? "none"))
         """, links: givenUp.examples.map { HTML.link(to: $0) })
   }
@@ -162,13 +181,14 @@ extension Overview {
   private var held: Problem? {
     guard stats.held > 0 else { return nil }
     return Problem(
-      grade: .note, title: "\(Reading.count(stats.held, "review")) held", advice: BlockReason.held.advice,
+      grade: .note, title: "\(Reading.count(stats.held, "review")) held", advice: Advice.html(BlockReason.held.advice),
       links: ["<a href=\"/reviews?status=pending\">pending reviews</a>"])
   }
 
   private func blockProblem(_ group: HeldUpReviews) -> Problem {
+    // `blockReason` never has those of the last case.
     var problem = Problem(
-      grade: .warning, title: "", time: group.since, advice: group.reason.advice,
+      grade: .warning, title: "", time: group.since, advice: Advice.html(group.reason.advice),
       links: group.examples.map { HTML.link(to: $0) })
     let (count, noun) = (group.count, Reading.count(group.count, "review"))
     switch group.reason {
@@ -183,42 +203,5 @@ extension Overview {
     case .dueLater, .held, .paused, .limit, .unclaimed: problem.title = noun
     }
     return problem
-  }
-}
-
-extension BlockReason {
-  /// Why a review of this kind waits, and what an operator can do.
-  var advice: HTML {
-    switch self {
-    case .dueLater: "Its time has not come: after a failed attempt, a rate limit, or as it was submitted."
-    case .held:
-      "Available at infinity: never due, until <code>available_at</code> is changed. Cancelling it is possible, too."
-    case .paused: "Its owner is paused."
-    case .limit: "Its owner has as many reviews under way as it may."
-    case .unclaimed: "It is due. A producer claims it next: is <code>baton produce</code> running?"
-    case .unconsumed:
-      "Start <code>baton consume</code>; where it runs, its log and its <code>/readyz</code> say why it takes nothing."
-    case .silent:
-      "The reaper asks the worker about it. Look at the worker's log where it stays; cancelling frees the slot."
-    case .unpublished, .leaseExpired, .lost, .stale:
-      "The reaper publishes it again at its next pass. Where this stays, is <code>baton reap</code> running?"
-    }
-  }
-
-  /// In a few words, for one review.
-  var title: String {
-    switch self {
-    case .dueLater: "due later"
-    case .held: "held: it is never due by itself"
-    case .paused: "its owner is paused"
-    case .limit: "waits for a slot of its owner"
-    case .unclaimed: "waits for a producer"
-    case .unconsumed: "in the queue, and no consumer"
-    case .silent: "silent run"
-    case .unpublished: "claimed, and never confirmed by the broker"
-    case .leaseExpired: "its consumer died or hung"
-    case .lost: "its ticket is lost"
-    case .stale: "untouched in the queue for long"
-    }
   }
 }

@@ -2,7 +2,7 @@ internal import Primitives
 internal import ReviewStore
 internal import Reviews
 
-/// Reviews, newest first, by status, owner and repository.
+/// Reviews, newest first, by status, owner, repository, error code, time and words.
 struct ListPage: Sendable {
   let query: ListQuery
   let page: BrowsedPage
@@ -12,10 +12,12 @@ struct ListPage: Sendable {
   static let limit = 50
 
   /// The address of a list, as the script and the links name it.
-  static func parameters(_ query: ListQuery, cursor: ReviewCursor? = nil) -> String {
+  static func parameters(_ query: ListQuery, cursor: ReviewCursor? = nil, hasCursor: Bool = true) -> String {
     [
       ("status", query.filter.status?.rawValue), ("owner", query.filter.owner?.description),
-      ("repo", query.filter.repository), ("cursor", (cursor ?? query.cursor)?.description),
+      ("repo", query.filter.repository), ("errorCode", query.filter.errorCode), ("since", query.since?.description),
+      ("until", query.until?.description), ("search", query.search?.description),
+      ("cursor", hasCursor ? (cursor ?? query.cursor)?.description : nil),
     ].compactMap { name, value in value.map { "\(name)=\($0.percentEncoded)" } }.joined(separator: "&")
   }
 
@@ -40,6 +42,13 @@ struct ListPage: Sendable {
        pattern="(user|org):.+" title="user:ID or org:ID" autocapitalize="none" spellcheck="false"/></label>
       <label>Repository <input name="repo" value="\(query.filter.repository ?? "")" placeholder="acme/shop"\
        autocapitalize="none" spellcheck="false"/></label>
+      <label>Error code <input name="errorCode" value="\(query.filter.errorCode ?? "")" placeholder="worker_lost"\
+       list="error-codes" autocapitalize="none" spellcheck="false"/></label>
+      <label>Created since <input name="since" value="\(query.since?.description ?? "")" placeholder="2h, 7d"\
+       title="2h, 7d, or 2026-11-28T08:00:00Z" autocapitalize="none" spellcheck="false"/></label>
+      <label>Search <input type="search" name="search" value="\(query.search?.description ?? "")"\
+       placeholder="number, id, words of the title" autocapitalize="none" spellcheck="false"/></label>
+      <datalist id="error-codes">\(ErrorCode.allCases.map { code -> HTML in "<option value=\"\(code.rawValue)\"></option>" })</datalist>
       <button type="submit" class="primary">Filter</button> <a href="/reviews">Clear</a>
       </form>
       """
@@ -69,8 +78,21 @@ struct ListPage: Sendable {
       <table class="reviews"><thead><tr><th scope="col">Status</th><th scope="col">Pull request</th>\
       <th scope="col">Owner</th><th scope="col">Why</th><th scope="col">Changed</th></tr></thead>
       <tbody>\(page.reviews.map(row))</tbody></table>
-      \(cut)\(more)
+      \(cut)\(more)\(whole)
       """
+  }
+
+  /// The buttons for all that the filter matches, also on other pages. What a search finds is no filter.
+  private var whole: HTML {
+    guard let status = query.filter.status, query.search == nil else { return .none }
+    let buttons = ReviewOperation.allCases.filter { $0.statuses.contains(status) }.map { operation -> HTML in
+      let verb = operation == .retry ? "Retry" : "Cancel"
+      return HTML.button(
+        "\(verb) all that match", path: "/reviews/\(operation.rawValue)",
+        subject: Self.parameters(query, hasCursor: false),
+        kind: "quiet", confirm: "\(verb) all \(status.rawValue) reviews that match, those of other pages too?")
+    }
+    return "<p class=\"more\">\(buttons)</p>"
   }
 
   private func row(_ review: Review) -> HTML {

@@ -21,7 +21,7 @@ struct ReviewDetail: Sendable {
   var transitions: [ReviewTransition]
   var holdUp: BlockReason?
   /// Feedback that could not be delivered to its pull request.
-  var untold: [UndeliveredFeedback] = []
+  var undeliveredFeedback: [UndeliveredFeedback] = []
   /// The cancels that the worker has not accepted.
   var undeliveredCancels: [UndeliveredCancel] = []
   var events: Events
@@ -45,11 +45,11 @@ struct ReviewReader: Sendable {
     let holdUp =
       review.status.isTerminal
       ? nil : try await store.holdUp(of: id, policy.times, queue: policy.queue, ownerLimit: policy.ownerLimit)
-    let untold = try await store.undeliveredFeedback(of: id)
-    let undelivered = try await store.undeliveredCancels(of: id)
+    let undeliveredFeedback = try await store.undeliveredFeedback(of: id)
+    let undeliveredCancels = try await store.undeliveredCancels(of: id)
     return ReviewDetail(
-      now: now, review: review, transitions: transitions, holdUp: holdUp, untold: untold,
-      undeliveredCancels: undelivered, events: await events)
+      now: now, review: review, transitions: transitions, holdUp: holdUp, undeliveredFeedback: undeliveredFeedback,
+      undeliveredCancels: undeliveredCancels, events: await events)
   }
 
   private func events(of review: Review) async -> ReviewDetail.Events {

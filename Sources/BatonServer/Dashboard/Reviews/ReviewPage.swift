@@ -38,7 +38,7 @@ struct ReviewPage: Sendable {
     """
     <h2 class="unseen">Standing</h2>
     <p class="standing">\(HTML.status(review.status)) <span data-voice="voice">\(reason)</span></p>
-    \(detail.holdUp.map { "<p class=\"held\">\($0.advice)</p>" } ?? HTML.none)
+    \(detail.holdUp.map { "<p class=\"held\">\(Advice.html($0.advice))</p>" } ?? HTML.none)
     \(failure)\(cancels)
     """
   }
@@ -90,8 +90,8 @@ struct ReviewPage: Sendable {
 
   /// Only what could not be delivered: the rest can be seen on the pull request.
   private var feedback: HTML {
-    guard !detail.untold.isEmpty else { return .none }
-    return "<h2 class=\"unseen\">Feedback</h2>\(detail.untold.map(item))"
+    guard !detail.undeliveredFeedback.isEmpty else { return .none }
+    return "<h2 class=\"unseen\">Feedback</h2>\(detail.undeliveredFeedback.map(item))"
   }
 
   /// Only what the worker has not accepted.
@@ -111,17 +111,17 @@ struct ReviewPage: Sendable {
       """
   }
 
-  private func item(_ untold: UndeliveredFeedback) -> HTML {
+  private func item(_ undelivered: UndeliveredFeedback) -> HTML {
     let outlook: HTML =
-      if let givenUpAt = untold.givenUpAt {
+      if let givenUpAt = undelivered.givenUpAt {
         "given up \(HTML.time(givenUpAt)), until the review changes once more"
       } else {
-        "next \(HTML.time(untold.nextTry))"
+        "next \(HTML.time(undelivered.nextTry))"
       }
     return """
-      <div class="failure\(untold.givenUpAt == nil ? " later" : "")"><p>\(untold.subject.title) could not be told: due \
-      \(HTML.time(untold.dueSince)), tried \(Reading.count(untold.tries, "time")), \(outlook).</p>
-      <p class="quote">\(HTML.foreign(untold.lastError))</p></div>
+      <div class="failure\(undelivered.givenUpAt == nil ? " later" : "")"><p>\(undelivered.subject.title) could not be \
+      delivered: due \(HTML.time(undelivered.dueSince)), tried \(Reading.count(undelivered.tries, "time")), \(outlook).</p>
+      <p class="quote">\(HTML.foreign(undelivered.lastError))</p></div>
       """
   }
 
@@ -203,7 +203,7 @@ struct ReviewPage: Sendable {
   }
 
   private func item(_ event: RunEvent) -> HTML {
-    let content = event.content.flatMap { try? JSONText.encode($0) }.map { String(decoding: $0, as: UTF8.self) }
+    let content = event.content.flatMap { try? JSONCoding.encode($0) }.map { String(decoding: $0, as: UTF8.self) }
     let text = event.message ?? content ?? ""
     let shown = text.count > Self.textCountMax ? String(text.prefix(Self.textCountMax)) + "…" : text
     return """

@@ -1,0 +1,52 @@
+internal import AMQPClient
+internal import Dispatching
+internal import Logging
+internal import PostgresClient
+internal import Resilience
+internal import ReviewStore
+internal import ServiceLifecycle
+internal import Settings
+internal import Telemetry
+
+extension DispatcherProcess {
+  /// Waits for Postgres, checks the schema, and runs the services until a signal or a failure.
+  ///
+  /// - Parameter additions: what the command adds to the services of the roles.
+  package func run(_ additions: ProcessAdditions = ProcessAdditions()) async throws {
+    let services = try Composition(self, additions).services.map(\.service)
+    do {
+      try await ServiceRunner.run(
+        services, drainTimeout: settings.drainTimeout, drainDelay: roles == [.serve] ? settings.drainDelay : .zero,
+        logger: logger,
+        onStopping: { [readiness] in readiness.register("shutdown") { "this process is shutting down" } }
+      ) {
+        try await waitForSchema()
+        logger.info("started", metadata: ["holder": "\(holder.id)", "version": "\(version)"])
+      }
+    } catch {
+      await claims.close()
+      await pool.close()
+      throw error
+    }
+    await claims.close()
+    await pool.close()
+    logger.info("stopped")
+  }
+
+  /// Waits until Postgres answers; the log names each reason for it once.
+  /// - Throws: `Migrator.SchemaFault`; `PostgresError` where waiting would not help.
+  private func waitForSchema() async throws {
+    let backoff = Backoff(base: .milliseconds(200), max: .seconds(5))
+    var attempt = 0
+    var notice = FaultNotice()
+    while true {
+      do {
+        return try await Migrator(pool: pool).check()
+      } catch let error as PostgresError where error.isTransient {
+        if notice.failed("\(error)") { logger.error("waiting for Postgres", metadata: ["error": "\(error)"]) }
+        try await Task.sleep(for: backoff.delay(attempt: attempt) + .milliseconds(50))
+        attempt += 1
+      }
+    }
+  }
+}

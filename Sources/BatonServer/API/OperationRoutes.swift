@@ -1,0 +1,80 @@
+internal import FoundationEssentials
+internal import HTTPKit
+internal import HTTPTypes
+internal import Hummingbird
+internal import Primitives
+internal import ReviewStore
+internal import Reviews
+internal import Telemetry
+
+/// Retrying and cancelling many reviews by one request.
+struct OperationRoutes: Sendable {
+  let store: ReviewStore
+
+  /// The most reviews that one request changes; the answer says how many are left.
+  static let countMax = 1_000
+
+  var routes: [Route] {
+    [
+      Route(.post, .retryMany, access: .api) { try await operate(.retry, $0) },
+      Route(.post, .cancelMany, access: .api) { try await operate(.cancel, $0) },
+    ]
+  }
+
+  /// What was done, as `baton retry --json` prints it.
+  private struct Answer: Encodable {
+    var matched: Int
+    var changed: Int
+    var skipped: Int
+    var remaining: Int
+    var ids: [String]
+  }
+
+  private func operate(_ operation: ReviewOperation, _ call: Call) async throws -> Response {
+    let body = try OperationBody(try await call.body(), for: operation, now: try await store.now())
+    let ids = try await ids(body, operation)
+    if let expected = body.expected, expected != ids.count {
+      throw HTTPFault(.conflict, "\(ids.count) reviews match, not \(expected): nothing was changed")
+    }
+    guard !body.isDryRun else {
+      return answer(
+        matched: ids.count, changed: [], skipped: 0, shown: Array(ids.prefix(Self.countMax)), left: ids.count)
+    }
+    var changed: [UUID] = []
+    var skipped = 0
+    for id in ids.prefix(Self.countMax) {
+      let answer = try await store.operate(operation, id, reason: body.reason, actor: call.caller?.actor)
+      if case .done = answer { changed.append(id) } else { skipped += 1 }
+    }
+    return answer(
+      matched: ids.count, changed: changed, skipped: skipped, shown: changed, left: max(0, ids.count - Self.countMax))
+  }
+
+  private func answer(matched: Int, changed: [UUID], skipped: Int, shown: [UUID], left: Int) -> Response {
+    .json(
+      .ok,
+      Answer(
+        matched: matched, changed: changed.count, skipped: skipped, remaining: left, ids: shown.map(\.lowercase)))
+  }
+
+  /// The reviews that the body is about.
+  /// - Throws: `HTTPFault` 404 for an id that no review has, 409 for the start of several.
+  private func ids(_ body: OperationBody, _ operation: ReviewOperation) async throws -> [UUID] {
+    var ids: [UUID] = []
+    for prefix in body.ids {
+      switch try await store.identify(prefix) {
+      case .one(let id): ids.append(id)
+      case .unknown: throw HTTPFault(.notFound, "no review has an id that begins with \(prefix): nothing was changed")
+      case .several(let candidates): throw HTTPFault.ambiguous(prefix, candidates)
+      }
+    }
+    guard ids.isEmpty else { return ids }
+    let statuses = body.statuses.isEmpty ? operation.defaultStatuses : body.statuses
+    let matching = try await store.matching(body.filter, statuses: statuses)
+    guard matching.count < ReviewStore.matchCountMax else {
+      throw HTTPFault(
+        .conflict, "\(ReviewStore.matchCountMax) reviews or more match: narrow the filter; nothing was changed")
+    }
+    return matching.map(\.id)
+  }
+}

@@ -1,0 +1,24 @@
+internal import FoundationEssentials
+internal import HTTPKit
+internal import Primitives
+internal import ReviewStore
+
+extension Call {
+  /// The review's whole id in the path.
+  /// - Throws: `HTTPFault` 404 if it is no UUID: no review can have it.
+  func reviewID() throws -> UUID {
+    guard let pathID, let id = UUID(uuidString: pathID) else { throw HTTPFault.noID }
+    return id
+  }
+
+  /// The id of the review that the path names, by its id or the start of it.
+  /// - Throws: `HTTPFault` 404 if no id begins so, 409 if several do.
+  func reviewID(_ store: ReviewStore) async throws -> UUID {
+    guard let pathID, let prefix = IDPrefix(pathID) else { throw HTTPFault.noID }
+    switch try await store.identify(prefix) {
+    case .one(let id): return id
+    case .unknown: throw HTTPFault.unknownReview
+    case .several(let candidates): throw HTTPFault.ambiguous(prefix, candidates)
+    }
+  }
+}

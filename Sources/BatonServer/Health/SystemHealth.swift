@@ -1,0 +1,235 @@
+package import Primitives
+package import ReviewStore
+internal import Reviews
+
+/// Something that holds reviews back, in plain text: what it is, since when, and what to do.
+package struct HealthFinding: Sendable, Equatable, Codable {
+  package enum Grade: String, Sendable, Codable, Comparable {
+    /// Nothing continues until it is over, or an operator acts.
+    case bad
+    /// Worth a look.
+    case warning
+
+    package static func < (left: Grade, right: Grade) -> Bool { left == .bad && right == .warning }
+  }
+
+  package var grade: Grade
+  package var title: String
+  package var since: Timestamp?
+  /// The causes' own words.
+  package var reason: String?
+  /// With commands in backticks.
+  package var advice: String
+
+  /// Every key is always present.
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(grade, forKey: .grade)
+    try container.encode(title, forKey: .title)
+    try container.encode(since, forKey: .since)
+    try container.encode(reason, forKey: .reason)
+    try container.encode(advice, forKey: .advice)
+  }
+}
+
+/// How the system is, from what its processes report and what the database counts. The dashboard, `baton queue`, `baton health`, `/readyz` and
+/// the metrics all show this, so that they never disagree.
+package struct SystemHealth: Sendable {
+  package var now: Timestamp
+  /// All that have signed on; the dead ones among them are not looked at.
+  package var holders: [HolderStanding]
+  package var stats: StoreStats
+  package var capacity: CapacityStats
+
+  package init(now: Timestamp, holders: [HolderStanding], stats: StoreStats, capacity: CapacityStats) {
+    self.now = now
+    self.holders = holders.filter { !$0.isDead }
+    self.stats = stats
+    self.capacity = capacity
+  }
+
+  /// For so long a due review may wait without a dispatch: a producer claims within its poll's interval, and a consumer prepares for seconds.
+  static let stallMin: Duration = .seconds(60)
+  /// A pass comes every minute from cron.
+  private static let reaperLateAfter: Duration = .seconds(300)
+  /// Of a heartbeat, which is one statement for one row.
+  private static let roundTripMax: Duration = .milliseconds(250)
+
+  /// What is wrong, the worst first, and causes before effects.
+  package var findings: [HealthFinding] {
+    let all = circuits + brokers + databases + missingRoles + [reaper, others, stall]
+    return all.compactMap { $0 }.enumerated().sorted { ($0.element.grade, $0.offset) < ($1.element.grade, $1.offset) }
+      .map(\.element)
+  }
+
+  /// Whether any review is on its way or could be.
+  private var isBusy: Bool {
+    capacity.oldestClaimable != nil || stats.oldestQueued != nil || stats.handedBack > 0
+      || (stats.counts[.queued] ?? 0) > 0
+  }
+
+  // MARK: Dispatching
+
+  /// For how long nothing has been dispatched while reviews are due; nil if all is as it should be.
+  package var stalledFor: Duration? {
+    var waits = [capacity.oldestClaimable, stats.oldestQueued].compactMap { $0 }
+    // What is handed back and claimed again and again is never old by its own times.
+    if stats.handedBack > 0, let since = since(faults(.circuit)) { waits.append(now.since(since)) }
+    guard let waited = waits.max(), waited > Self.stallMin else { return nil }
+    let idle = consumers.map { idleTime(of: $0) }.min() ?? waited
+    let stalled = min(idle, waited)
+    return stalled > Self.stallMin ? stalled : nil
+  }
+
+  private var consumers: [HolderStanding] { holders.filter { $0.does("consume") } }
+
+  /// Since a consumer's last dispatch, or its start.
+  private func idleTime(of holder: HolderStanding) -> Duration {
+    let last = holder.health.dispatchedSeconds.map { now.since(holder.heartbeatAt) + .seconds($0) }
+    return last ?? now.since(holder.startedAt)
+  }
+
+  private var stall: HealthFinding? {
+    guard let stalledFor else { return nil }
+    return HealthFinding(
+      grade: .bad, title: "Nothing is dispatched while reviews are due",
+      since: Timestamp(microseconds: now.microseconds - Int64(stalledFor / .microseconds(1))),
+      advice:
+        "What stands above is the cause. If nothing does, look at the logs of `baton produce` and `baton consume`.")
+  }
+
+  // MARK: Causes
+
+  private typealias Reported = (fault: Holder.Fault, holder: HolderStanding)
+
+  private func faults(_ cause: Holder.Fault.Cause) -> [Reported] {
+    holders.flatMap { holder in holder.health.faults.filter { $0.cause == cause }.map { ($0, holder) } }
+  }
+
+  /// Since the first of them, by the database's clock.
+  private func since(_ faults: [Reported]) -> Timestamp? {
+    faults.map { Timestamp(microseconds: $0.holder.heartbeatAt.microseconds - Int64($0.fault.seconds * 1_000_000)) }
+      .min()
+  }
+
+  private func reason(_ faults: [Reported]) -> String? {
+    faults.max { $0.fault.seconds < $1.fault.seconds }?.fault.reason
+  }
+
+  private func whose(_ faults: [Reported], _ total: Int) -> String {
+    let count = Set(faults.map { "\($0.holder.host) \($0.holder.processID)" }).count
+    return total == 1 ? "" : count == total ? " for all \(total) of them" : " for \(count) of \(total) processes"
+  }
+
+  private var circuits: [HealthFinding?] {
+    Dictionary(grouping: faults(.circuit)) { $0.fault.target ?? "" }.sorted { $0.key < $1.key }.map { target, faults in
+      let isWorker = target == "worker"
+      let isAll = faults.count >= consumers.count
+      let name = isWorker ? "The worker" : target
+      return HealthFinding(
+        grade: isAll && isWorker ? .bad : .warning,
+        title: "\(name) cannot be called\(whose(faults, consumers.count))", since: since(faults),
+        reason: reason(faults),
+        advice: isWorker
+          ? "Reviews wait, and lose no attempt by it. Check that the worker runs and answers at BATON_WORKER_URL; deliveries go on by themselves."
+          : "Reviews that need it wait, and lose no attempt by it. Look at the platform's status page, and at the network between."
+      )
+    }
+  }
+
+  private var brokers: [HealthFinding?] {
+    let (blocked, away) = (faults(.brokerBlocked), faults(.brokerAway))
+    return [
+      blocked.isEmpty
+        ? nil
+        : HealthFinding(
+          grade: .bad, title: "The broker takes no messages: it has a memory or disk alarm", since: since(blocked),
+          advice:
+            "Nothing is claimed until it is over, and nothing is lost. `rabbitmqctl status` shows the alarm: free disk space or memory there."
+        ),
+      away.isEmpty
+        ? nil
+        : HealthFinding(
+          grade: away.count == holders.count ? .bad : .warning,
+          title: "The broker cannot be reached\(whose(away, holders.count))", since: since(away),
+          advice:
+            "Reviews wait in Postgres, and nothing is lost. Check that RabbitMQ runs and that BATON_AMQP_URL is right."),
+    ]
+  }
+
+  private var databases: [HealthFinding?] {
+    let (away, unsigned) = (faults(.databaseAway), faults(.notSignedOn))
+    let slowest = holders.compactMap { holder in holder.health.roundTripSeconds.map { Duration.seconds($0) } }.min()
+    return [
+      away.isEmpty
+        ? nil
+        : HealthFinding(
+          grade: .bad, title: "Postgres does not answer\(whose(away, consumers.count))", since: since(away),
+          advice:
+            "What is in flight is kept until it does. Look for locks and a full disk: `select * from pg_stat_activity where wait_event_type = 'Lock'`."
+        ),
+      unsigned.isEmpty
+        ? nil
+        : HealthFinding(
+          grade: .warning, title: "\(Self.processes(unsigned.count)) not signed on with Postgres",
+          since: since(unsigned),
+          reason: reason(unsigned), advice: "It keeps what it has, takes nothing new, and signs on by itself."),
+      // The quickest of all: a single slow one has a reason of its own.
+      slowest.flatMap { slowest -> HealthFinding? in
+        guard slowest > Self.roundTripMax else { return nil }
+        return HealthFinding(
+          grade: .warning, title: "Postgres is slow: a heartbeat takes \(Int(slowest / .milliseconds(1))) ms",
+          advice: "Every step of a review waits for it. Look at the server's load and at the network between.")
+      },
+    ]
+  }
+
+  private static func processes(_ count: Int) -> String { count == 1 ? "1 process is" : "\(count) processes are" }
+
+  private var missingRoles: [HealthFinding?] {
+    ["produce", "consume"].map { role in
+      guard !holders.contains(where: { $0.does(role) }) else { return nil }
+      let waits = role == "produce" ? capacity.oldestClaimable : stats.oldestQueued
+      return HealthFinding(
+        grade: isBusy ? .bad : .warning, title: "No `baton \(role)` runs",
+        since: waits.map { Timestamp(microseconds: now.microseconds - Int64($0 / .microseconds(1))) },
+        advice: isBusy
+          ? "Reviews wait for it: start `baton \(role)`. Its log says why it ended."
+          : "Start `baton \(role)`: nothing waits for it yet.")
+    }
+  }
+
+  private var reaper: HealthFinding? {
+    guard let last = capacity.reaperLastRun else {
+      return holders.contains { $0.does("reap") }
+        ? nil
+        : HealthFinding(
+          grade: .warning, title: "No reaper has ever finished a pass",
+          advice: "What a killed process leaves is not recovered: run `baton reap --interval 2s`.")
+    }
+    let at = Timestamp(microseconds: Int64(last * 1_000_000))
+    guard now.since(at) > Self.reaperLateAfter else { return nil }
+    return HealthFinding(
+      grade: .warning, title: "No reaper has finished a pass", since: at,
+      advice:
+        "What a killed process leaves is not recovered: is `baton reap` running, and does it reach Postgres and the broker?"
+    )
+  }
+
+  private var others: HealthFinding? {
+    let faults = faults(.other)
+    guard !faults.isEmpty else { return nil }
+    return HealthFinding(
+      grade: faults.count >= consumers.count ? .bad : .warning,
+      title: "Deliveries are not taken\(whose(faults, consumers.count))", since: since(faults), reason: reason(faults),
+      advice: "The process takes deliveries again by itself once the reason is gone; its log says more.")
+  }
+}
+
+extension HolderStanding {
+  /// Whether the process has a role. One of an older version reports none but its own; `baton up` then counted as a consumer alone.
+  package func does(_ role: String) -> Bool { health.roles.isEmpty ? self.role == role : health.roles.contains(role) }
+
+  /// What it does, for people.
+  package var title: String { health.roles.count > 1 ? "up" : role }
+}

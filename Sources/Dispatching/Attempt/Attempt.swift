@@ -1,0 +1,70 @@
+internal import Logging
+internal import Primitives
+internal import Resilience
+internal import ReviewStore
+internal import Reviews
+internal import Telemetry
+
+/// One attempt to dispatch a review, from its lease to its settlement. Its deliveries are with ``InFlightAttempts``, because more may come
+/// while it runs.
+struct Attempt: Sendable {
+  /// What every write repeats.
+  var lease: Lease
+  /// The row; nil if this version cannot read it.
+  var review: LeasedReview?
+  var trace: TraceContext
+  /// When the lease was taken, by this process's clock.
+  var leasedAt: ContinuousClock.Instant
+
+  /// Counted failures of earlier attempts to dispatch this review.
+  var failures: Int { review?.dispatchFailures ?? 0 }
+  /// Earlier starts that may have reached the worker.
+  var ambiguousStarts: Int { review?.unclearStarts ?? 0 }
+
+  /// For the log.
+  var metadata: Logger.Metadata { .review(lease.reviewID, attempt: lease.attempt, trace) }
+}
+
+/// How an attempt ended.
+enum AttemptOutcome: Sendable, Equatable {
+  /// The worker has it.
+  case dispatched(agentVersion: String?, report: RunReport?, prepared: ContinuousClock.Instant)
+  /// The row has changed in the meantime (a cancel, a newer attempt, another lease): it says what is next.
+  case supersededByRow
+  /// Not called, for a reason that is not the review's: back to pending, uncounted.
+  case handedBack(String, for: RetryDelay)
+  /// Not called, and a failure counted: back to pending.
+  case retry(String)
+  /// The worker may have it.
+  case ambiguous(String, isCounted: Bool)
+  /// This version cannot read the row.
+  case unreadable(String)
+  case failed(ErrorCode, String)
+
+  /// Shutting down, before the worker was called.
+  static let handedBackAtShutdown = Self.handedBack("handed back at shutdown", for: .exactly(.zero))
+}
+
+/// How long a review stays away before it is dispatched again.
+enum RetryDelay: Sendable, Equatable {
+  case exactly(Duration)
+  /// After the given time, a short wait more: half of BATON_RETRY_BASE, so that nothing comes back at once, and a part of twice the base by
+  /// chance, so that what was handed back together does not come back together.
+  case short(after: Duration = .zero)
+  /// The backoff of an attempt.
+  case backoff(attempt: Int)
+  /// Half of BATON_RETRY_BASE and the backoff of an attempt.
+  case delayedBackoff(attempt: Int)
+}
+
+extension DispatchPolicy {
+  /// The length of a delay; chance decides a part of it.
+  func duration(_ delay: RetryDelay, _ environment: DispatchEnvironment) -> Duration {
+    switch delay {
+    case .exactly(let duration): duration
+    case .short(let after): after + retry.base / 2 + retry.delay(attempt: 1, from: environment.random)
+    case .backoff(let attempt): retry.delay(attempt: attempt, from: environment.random)
+    case .delayedBackoff(let attempt): retry.base / 2 + retry.delay(attempt: attempt, from: environment.random)
+    }
+  }
+}

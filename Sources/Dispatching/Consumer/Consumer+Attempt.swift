@@ -1,0 +1,177 @@
+internal import Logging
+internal import Platforms
+internal import Primitives
+internal import Resilience
+internal import ReviewStore
+internal import Reviews
+internal import Telemetry
+internal import WorkerAPI
+internal import WorkerClient
+
+extension Consumer {
+  /// An attempt, from its lease to the settlement of its deliveries.
+  func run(_ attempt: Attempt) async {
+    var machine = AttemptMachine(attempt, policy: policy)
+    let first = machine.begin(isAloneWanted: gate.isWantedAlone)
+    let outcome = await follow(&machine, first)
+    await conclude(outcome, machine.attempt)
+  }
+
+  /// Does what the machine decides, until the attempt has an outcome.
+  private func follow(_ machine: inout AttemptMachine, _ first: AttemptMachine.Action) async -> AttemptOutcome {
+    var action = first
+    while true {
+      switch action {
+      case .enter(let isAlone): return await inPlace(isAlone, &machine)
+      case .prepare:
+        let preparation = await prepare(machine.attempt)
+        action = machine.prepared(preparation, at: environment.now)
+      case .confirm: action = machine.confirmed(isWanted: await isStillWanted(machine.attempt.lease))
+      case .admit:
+        let admission = await admission()
+        action = machine.admitted(admission, at: environment.now)
+      case .call(let payload):
+        let answer = await call(payload, machine.attempt)
+        action = machine.called(answer, hasGivenUpCalls: hasGivenUpCalls)
+      case .ask:
+        let evidence = await ask(machine.attempt.lease)
+        action = machine.asked(evidence, isAloneWanted: gate.isWantedAlone, at: environment.now)
+      case .askForEnd: action = machine.askedForEnd(await askForEnd(machine.attempt.lease))
+      case .conclude(let outcome): return outcome
+      }
+    }
+  }
+
+  // MARK: Enter
+
+  /// Next to other reviews, or alone in this process.
+  private func inPlace(_ isAlone: Bool, _ machine: inout AttemptMachine) async -> AttemptOutcome {
+    do {
+      if isAlone { return try await gate.withExclusive { await entered(&machine) } }
+      return try await gate.withShared { await entered(&machine) }
+    } catch {
+      // Cancelled while it waited for its turn.
+      return .handedBackAtShutdown
+    }
+  }
+
+  private func entered(_ machine: inout AttemptMachine) async -> AttemptOutcome {
+    await follow(&machine, machine.entered(keyFault: keys.fault, worker: workerOutage ?? .admitted))
+  }
+
+  // MARK: Prepare
+
+  private func prepare(_ attempt: Attempt) async -> AttemptMachine.Preparation {
+    guard let review = attempt.review else { return .interruptedByShutdown }
+    let start = environment.now
+    let preparer = preparer
+    let (result, cancellation) = await operations.run(until: start + policy.preparationMax, orStage: .handingBack) {
+      () -> Result<PreparedPayload, PreparationError> in
+      do throws(PreparationError) {
+        return .success(try await preparer.prepare(review))
+      } catch {
+        return .failure(error)
+      }
+    }
+    metrics.prepareSeconds.record(seconds: environment.now - start)
+    switch (result, cancellation) {
+    case (.success(let payload), _): return .ready(payload)
+    case (.failure, .deadline): return .tookTooLong
+    case (.failure, .stage), (.failure, .caller): return .interruptedByShutdown
+    case (.failure(let error), nil):
+      guard case .keyMissing = error else { return .failed(error, isKeyWrong: false) }
+      return .failed(error, isKeyWrong: await keys.look() != nil)
+    }
+  }
+
+  // MARK: Confirm
+
+  /// Whether the row still wants this dispatch: not cancelled, no newer attempt, the lease still this one. If Postgres does not
+  /// answer, the lease is trusted: the worker's start is idempotent, and the record says how the row stands.
+  private func isStillWanted(_ lease: Lease) async -> Bool {
+    (try? await looks.submit(lease)) ?? true
+  }
+
+  // MARK: Admit
+
+  /// What the circuit says while it is open; nil while it is not.
+  private var workerOutage: AttemptMachine.Admission? {
+    guard case .open = circuit.state, let openFor = circuit.openFor else { return nil }
+    return .refused(for: openFor, reason: outageReason)
+  }
+
+  /// Permission to call: while another review probes the worker, its outcome decides.
+  private func admission() async -> AttemptMachine.Admission {
+    let deadline = environment.now + policy.workerTimeout
+    let circuit = circuit
+    while true {
+      switch circuit.admit() {
+      case .admitted, .probe: return .admitted
+      case .refused:
+        if let workerOutage { return workerOutage }
+        guard environment.now < deadline, !hasGivenUpCalls, !Task.isCancelled else {
+          return .refused(for: .zero, reason: outageReason)
+        }
+        _ = await operations.run(until: deadline, orStage: .givingUpCalls) { try? await circuit.waitWhileProbed() }
+      }
+    }
+  }
+
+  // MARK: Call
+
+  /// Whether no call of the worker is waited for any more.
+  private var hasGivenUpCalls: Bool { operations.stage >= .givingUpCalls }
+
+  private func call(_ payload: PreparedPayload, _ attempt: Attempt) async -> DispatchOutcome {
+    let start = environment.now
+    let (worker, lease, trace) = (worker, attempt.lease, attempt.trace)
+    let (answer, _) = await operations.run(until: nil, orStage: .givingUpCalls) {
+      await worker.start(payload.body, reviewID: lease.reviewID, attempt: lease.attempt, trace: trace)
+    }
+    metrics.dispatchSeconds.record(seconds: environment.now - start)
+    switch answer {
+    // A refusal proves that the worker is up.
+    case .dispatched, .refused: circuit.succeeded()
+    case .unavailable(let message), .outage(let message), .again(let message): circuit.failed(reason: message)
+    case .throttled(let retryAfter, let message): circuit.failed(retryAfter: retryAfter, reason: message)
+    // The question that follows decides.
+    case .ambiguous: break
+    }
+    return answer
+  }
+
+  // MARK: Ask
+
+  private func status(of lease: Lease) async -> StatusAnswer {
+    let worker = worker
+    return await operations.run(until: nil, orStage: .givingUpCalls) { await worker.status(of: lease.reviewID) }.result
+  }
+
+  /// Asks the worker about a review, and the circuit hears of it.
+  private func ask(_ lease: Lease) async -> WorkerEvidence {
+    let answer = await status(of: lease)
+    let evidence = (try? await ledger.weigh(answer, of: workerURL)) ?? .unknown(isProven: false)
+    switch evidence {
+    case .known:
+      circuit.succeeded()
+      await rememberWorkerAnswers()
+    case .unknown: circuit.succeeded()
+    case .failed(let message): circuit.failed(reason: message)
+    }
+    return evidence
+  }
+
+  private func askForEnd(_ lease: Lease) async -> RunStatus? {
+    guard case .known(let run) = await status(of: lease) else { return nil }
+    await rememberWorkerAnswers()
+    return run
+  }
+
+  private func rememberWorkerAnswers() async {
+    do {
+      try await ledger.rememberWorkerAnswers(workerURL)
+    } catch {
+      logger.debug("not remembered that the worker answers", metadata: ["error": "\(error)"])
+    }
+  }
+}

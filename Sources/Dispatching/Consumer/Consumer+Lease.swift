@@ -1,0 +1,187 @@
+internal import Logging
+internal import Primitives
+internal import Resilience
+internal import ReviewQueue
+internal import ReviewStore
+internal import Reviews
+internal import Telemetry
+
+extension Consumer {
+  /// One delivery, from the ticket to its settlement.
+  func handle(_ delivery: TicketDelivery) async {
+    let ticket = Result { () throws(Ticket.Fault) in try Ticket(body: delivery.body) }
+    let reviewID = try? ticket.get().reviewID
+    let trace =
+      delivery.traceparent.flatMap { TraceContext(traceparent: $0) }?.child()
+      ?? reviewID.map { TraceContext(of: $0) }
+    await TraceContext.$current.withValue(trace) {
+      let undecided = UndecidedDelivery(delivery, inFlight, census)
+      switch ticket {
+      case .success(let ticket):
+        await decide(ticket, undecided, trace ?? TraceContext(of: ticket.reviewID))
+      case .failure(let fault):
+        undecided.decided()
+        await deadLetter(delivery, reason: fault.description)
+      }
+    }
+  }
+
+  /// Who has the ticket's review: if it is leased for this delivery, an attempt begins.
+  private func decide(_ ticket: Ticket, _ undecided: consuming UndecidedDelivery, _ trace: TraceContext) async {
+    let delivery = undecided.delivery
+    var verdict = await takeLease(ticket, delivery)
+    // A ticket that another process has leased is not counted as missing. One that is only locked may be: it stays undecided here.
+    if verdict == .held { undecided.isLeasedElsewhere() }
+    if let waiting = verdict, waiting == .held || waiting == .locked {
+      verdict = await waitlist.wait(ticket, waiting)
+    }
+    // Without a verdict the delivery was settled, or is not this process's to settle any more.
+    guard let verdict else { return }
+    switch verdict {
+    case .leased(let review):
+      let lease = Lease(ticket, holder: holder, until: review.leasedUntil)
+      inFlight.begin(ticket, delivery, by: lease, claimedAt: review.claimedAt)
+      undecided.decided()
+      metrics.queueWaitSeconds.record(seconds: review.leasedAt.since(review.claimedAt))
+      await run(Attempt(lease: lease, review: review, trace: trace, leasedAt: environment.now))
+    case .unreadable(let lease, let reason):
+      inFlight.begin(ticket, delivery, by: lease)
+      undecided.decided()
+      await conclude(
+        .unreadable(reason), Attempt(lease: lease, review: nil, trace: trace, leasedAt: environment.now))
+    case .mine(let lease):
+      let isAdopted = inFlight.adopt(ticket, delivery)
+      undecided.decided()
+      if !isAdopted { await resume(ticket, lease, delivery, trace) }
+    case .dispatched:
+      undecided.decided()
+      settle([delivery], .acknowledge, .duplicate)
+    case .overtaken:
+      undecided.decided()
+      settle([delivery], .reject, .duplicate)
+    case .held, .locked:
+      undecided.decided()
+      // Shutting down: another consumer takes over the wait. Otherwise too many wait already, or this one too long: the reaper covers it.
+      settle([delivery], isDraining ? .requeue : .reject, .returned)
+    case .unknown:
+      undecided.decided()
+      await deadLetter(
+        delivery, reason: "no review has the id \(ticket.reviewID.lowercase)",
+        .review(ticket.reviewID, attempt: ticket.attempt, trace))
+    }
+  }
+
+  /// The lease is this process's own, but its attempt has ended without settling it: dropped, and taken again.
+  private func resume(_ ticket: Ticket, _ lease: Lease, _ delivery: TicketDelivery, _ trace: TraceContext) async {
+    let undecided = UndecidedDelivery(again: delivery, inFlight, census)
+    let isDropped = await outage.untilItWorks("dropping a lease", while: { _ in isCurrent(delivery) }) {
+      try await ledger.drop(lease)
+      return true
+    }
+    guard isDropped != nil else { return }
+    await decide(ticket, undecided, trace)
+  }
+
+  // MARK: Taking a lease
+
+  /// Between tries of a locked row. Mostly another statement of Baton's holds the lock, for a millisecond or two.
+  private static let lockWaits: [Duration] = [.milliseconds(5), .milliseconds(20), .milliseconds(80)]
+
+  /// Takes the lease, through an outage of Postgres if need be.
+  /// - Returns: nil if the delivery is settled, or no longer this process's to settle.
+  private func takeLease(_ ticket: Ticket, _ delivery: TicketDelivery) async -> LeaseVerdict? {
+    for wait in Self.lockWaits {
+      let verdict = await tryLease(ticket, delivery)
+      guard verdict == .locked else { return verdict }
+      try? await environment.sleep(for: wait)
+    }
+    return await tryLease(ticket, delivery)
+  }
+
+  private func tryLease(_ ticket: Ticket, _ delivery: TicketDelivery) async -> LeaseVerdict? {
+    let deadline = environment.now + LeaseWaitlist.timeMax
+    var isWorn = delivery.returnCount >= ReviewTopology.renewalLimit
+    while true {
+      var fault: (any Error)?
+      let verdict = await outage.untilItWorks("taking a lease") { error in
+        fault = error
+        return isCurrent(delivery) && !isWorn && environment.now < deadline && LedgerFaultKind(of: error) != .aboutRow
+      } _: {
+        try await leases.submit(ticket)
+      }
+      if let verdict { return verdict }
+      guard isCurrent(delivery), let fault else { return nil }
+      if LedgerFaultKind(of: fault) == .aboutRow {
+        logger.error(
+          "the review cannot be leased; its ticket is rejected, and the reaper publishes it again later",
+          metadata: .review(
+            ticket.reviewID, attempt: ticket.attempt, TraceContext(of: ticket.reviewID), ["error": "\(fault)"]))
+        settle([delivery], .reject, .returned)
+        return nil
+      }
+      if isWorn, await renew(delivery) { return nil }
+      isWorn = false
+      guard environment.now < deadline else {
+        settle([delivery], .requeue, .returned)
+        return nil
+      }
+    }
+  }
+
+  // MARK: Deliveries that stand for no attempt
+
+  /// Replaces a ticket by a copy before the broker takes it for poison: deliveries given back during an outage were not its fault.
+  /// - Returns: whether the delivery is settled with that.
+  private func renew(_ delivery: TicketDelivery) async -> Bool {
+    guard await queue.renew(delivery) == .confirmed else { return false }
+    logger.notice(
+      "a ticket that outages have given back too often is published anew",
+      metadata: ["message_id": "\(delivery.messageID ?? "none")", "deliveries": "\(delivery.returnCount)"])
+    settle([delivery], .reject, .returned)
+    return true
+  }
+
+  /// Whether settling the delivery still means something: after a reconnect the broker delivers it again.
+  func isCurrent(_ delivery: TicketDelivery) -> Bool {
+    delivery.generation == subscription.channel.generation && !isDraining
+  }
+
+  /// Settles deliveries that stand for the same thing, and counts them.
+  func settle(
+    _ deliveries: [TicketDelivery], _ settlement: TicketSettlement, _ outcome: BatonMetrics.DeliveryOutcome
+  ) {
+    if settlement == .requeue { census.gaveBack() }
+    for delivery in deliveries {
+      subscription.settle(delivery, settlement)
+      metrics.deliveries(outcome).increment()
+    }
+  }
+
+  /// Moves poison to the dead-letter queue: published there and confirmed, then rejected here. Never stops the consumer.
+  private func deadLetter(_ delivery: TicketDelivery, reason: String, _ review: Logger.Metadata = [:]) async {
+    logger.error(
+      "not a message that can be worked on: moving it to \(ReviewTopology.deadQueue)",
+      metadata: review.merging(["message_id": "\(delivery.messageID ?? "none")", "reason": "\(reason)"]) { $1 })
+    let start = environment.now
+    var attempt = 0
+    while true {
+      let outcome = await queue.publishDead(delivery, reason: reason)
+      if outcome == .confirmed { return settle([delivery], .reject, .poison) }
+      logger.log(
+        level: attempt == 0 ? .warning : .debug, "dead letter not confirmed; trying again",
+        metadata: review.merging(["outcome": "\(outcome)"]) { $1 })
+      guard isCurrent(delivery) else { return }
+      guard environment.now - start < Self.deadLetterTimeMax else { break }
+      try? await environment.sleep(for: policy.retry.delay(attempt: min(attempt, 3), from: environment.random))
+      attempt += 1
+    }
+    logger.warning(
+      "dead letter not confirmed for \(Self.deadLetterTimeMax): given back to the broker, which counts its deliveries",
+      metadata: review)
+    settle([delivery], .requeue, .returned)
+  }
+
+  /// How long poison is kept here while no dead letter can be published. After that others get its place, and at the delivery limit the
+  /// broker moves it to the dead letters itself.
+  private static let deadLetterTimeMax: Duration = .seconds(60)
+}

@@ -1,0 +1,99 @@
+internal import Logging
+internal import Resilience
+internal import ReviewQueue
+internal import Synchronization
+internal import Telemetry
+
+/// Carries out for one subscription what a ``ConsumptionMonitor`` decides.
+final class Consumption: Sendable {
+  private let monitor = Mutex(ConsumptionMonitor())
+  private let subscription: any TicketSubscription
+  private let logger: Logger
+
+  init(_ subscription: any TicketSubscription, logger: Logger) {
+    self.subscription = subscription
+    self.logger = logger
+  }
+
+  /// What is wrong with consuming; nil if nothing is.
+  var fault: String? { monitor.withLock { $0 }.fault(isConnected: subscription.isConnected) }
+
+  var pause: ConsumptionMonitor.Pause? { monitor.withLock { $0.pause } }
+
+  /// Called every second.
+  /// - Parameters:
+  ///   - reasons: why deliveries may have to be paused, for the log.
+  ///   - receivedCount: deliveries received since the start, by now.
+  func keepConsuming(
+    _ sight: ConsumptionMonitor.Sight, reasons: (key: String?, worker: String?), receivedCount: () -> Int
+  ) async {
+    switch monitor.withLock({ $0.tick(sight) }) {
+    case .pause(let pause):
+      note(pause, reasons)
+      await subscription.pause()
+      // Everything goes back to the queue.
+      if pause == .databaseAway { subscription.rebuildChannel() }
+    case .resume:
+      logger.notice("taking deliveries again")
+      subscription.resume()
+    case .look: await look(receivedCount)
+    case nil: break
+    }
+  }
+
+  private func look(_ receivedCount: () -> Int) async {
+    let ready = try? await subscription.readyCount()
+    guard let repair = monitor.withLock({ $0.looked(ready: ready, receivedCount: receivedCount()) }) else { return }
+    logger.error(
+      "messages are ready and none is delivered: rebuilding the \(repair == .rebuildChannel ? "channel" : "connection")",
+      metadata: ["ready": "\(ready ?? 0)"])
+    switch repair {
+    case .rebuildChannel: subscription.rebuildChannel()
+    case .rebuildConnection: subscription.rebuildConnection()
+    }
+  }
+
+  private func note(_ pause: ConsumptionMonitor.Pause, _ reasons: (key: String?, worker: String?)) {
+    switch pause {
+    case .keyMissing: logger.error("taking no deliveries until the key fits: \(reasons.key ?? "")")
+    case .circuitOpen:
+      logger.warning(
+        "the worker is out: taking no deliveries until it answers", metadata: ["reason": "\(reasons.worker ?? "")"])
+    case .holderAway:
+      logger.warning("this process is not signed on as a holder: taking no deliveries until it is")
+    case .databaseAway: logger.error("Postgres has not answered for a minute: all deliveries go back to the broker")
+    }
+  }
+}
+
+extension Consumer {
+  /// Looks after what no single delivery sees, until the task is cancelled.
+  func watch() async {
+    while !Task.isCancelled {
+      try? await environment.sleep(for: .seconds(1))
+      metrics.inflightReviews.set(inFlight.count)
+      metrics.circuitOpen(.worker).set(circuit.outage() == nil ? 0 : 1)
+      await keys.keepLooking()
+      await watchOnce()
+    }
+  }
+
+  /// Stops or goes on taking deliveries, as things are now.
+  func watchOnce() async {
+    guard !isDraining else { return }
+    var sight = ConsumptionMonitor.Sight()
+    sight.receivedCount = inFlight.receivedCount
+    sight.hasRoom = inFlight.count + inFlight.undecidedCount < policy.prefetch
+    sight.isKeyWrong = keys.fault != nil
+    sight.isCircuitOpen = circuit.openFor != nil
+    sight.isHolderAway = holderState.isAway
+    sight.outage = outage.duration
+    if consumption.pause == .databaseAway { sight.isDatabaseBack = await isDatabaseBack() }
+    await consumption.keepConsuming(sight, reasons: (keys.fault, circuit.reason)) { inFlight.receivedCount }
+  }
+
+  /// By a lease of nothing: it needs what every lease needs. Postgres may answer, and the table be locked for a migration.
+  private func isDatabaseBack() async -> Bool {
+    await outage.untilItWorks("looking for Postgres", while: { _ in false }) { try await lease([]) } != nil
+  }
+}

@@ -1,0 +1,116 @@
+internal import Logging
+internal import Primitives
+internal import ReviewStore
+internal import Reviews
+internal import Telemetry
+
+/// Tickets whose reviews another process has leased, or another transaction has locked, looked at again all together until each is
+/// decided. They wait for each other only; they never hold up batches that can be decided at once.
+///
+/// The broker's redelivery is the fast way back after a kill: the ticket is here within milliseconds, and the lease
+/// becomes free as soon as the dead holder's lock has been free for two seconds.
+actor LeaseWaitlist {
+  private struct Waiter {
+    var ticket: Ticket
+    var lock: LockWatch
+    var continuation: CheckedContinuation<LeaseVerdict, Never>
+  }
+
+  private static let interval: Duration = .milliseconds(400)
+  /// RabbitMQ closes the channel of a delivery that is unacknowledged for 30 minutes.
+  static let timeMax: Duration = .seconds(600)
+
+  private let countMax: Int
+  private let ledger: any ReviewLedger
+  private let lease: @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>]
+  private let environment: DispatchEnvironment
+  private let logger: Logger
+  private var waiters: [Waiter] = []
+  /// Those among them that are being looked at.
+  private var count = 0
+  private var isLooking = false
+  private var isClosed = false
+
+  /// - Parameters:
+  ///   - countMax: further tickets are refused; the reaper covers them.
+  ///   - lease: tries the leases of a batch.
+  init(
+    countMax: Int, ledger: any ReviewLedger,
+    lease: @escaping @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>],
+    environment: DispatchEnvironment, logger: Logger
+  ) {
+    self.countMax = countMax
+    self.ledger = ledger
+    self.lease = lease
+    self.environment = environment
+    self.logger = logger
+  }
+
+  /// Waits until the ticket's lease is decided otherwise than `.held` or `.locked`.
+  /// - Parameter verdict: the present one of these two.
+  /// - Returns: the verdict; one of these two if there is no room, it takes too long, or this process is shutting down.
+  func wait(_ ticket: Ticket, _ verdict: LeaseVerdict) async -> LeaseVerdict {
+    guard count < countMax, !isClosed else { return verdict }
+    count += 1
+    return await withCheckedContinuation { continuation in
+      waiters.append(
+        Waiter(ticket: ticket, lock: LockWatch(since: environment.now), continuation: continuation))
+      if !isLooking {
+        isLooking = true
+        Task { await look() }
+      }
+    }
+  }
+
+  /// Releases all waiting tickets: this process is shutting down.
+  func close() {
+    isClosed = true
+    for waiter in waiters { resume(waiter, .held) }
+    waiters = []
+  }
+
+  private func look() async {
+    while !waiters.isEmpty {
+      try? await environment.sleep(for: Self.interval)
+      let looked = waiters
+      waiters = []
+      do {
+        try await ledger.lookAtHolders()
+      } catch {
+        logger.debug("holders not looked at", metadata: ["error": "\(error)"])
+      }
+      let results = await lease(looked.map(\.ticket))
+      for (waiter, result) in zip(looked, results) { settle(waiter, result) }
+    }
+    isLooking = false
+  }
+
+  private func settle(_ waiter: Waiter, _ result: Result<LeaseVerdict, any Error>) {
+    var waiter = waiter
+    var isDecided = isClosed || environment.now - waiter.lock.since >= Self.timeMax
+    var verdict = LeaseVerdict.held
+    switch result {
+    case .success(let found):
+      verdict = found
+      isDecided = isDecided || found != .held && found != .locked
+    case .failure(let error):
+      logger.debug("a held ticket could not be looked at", metadata: ["error": "\(error)"])
+      isDecided = isDecided || LedgerFaultKind(of: error) == .aboutRow
+    }
+    guard !isDecided else { return resume(waiter, verdict) }
+    if verdict == .locked, waiter.lock.isToBeNamed(at: environment.now) { name(waiter) }
+    waiters.append(waiter)
+  }
+
+  private func name(_ waiter: Waiter) {
+    logger.warning(
+      "\(RowLocked(reviewID: waiter.ticket.reviewID)); it waits, and nothing else does",
+      metadata: .review(
+        waiter.ticket.reviewID, attempt: waiter.ticket.attempt, TraceContext(of: waiter.ticket.reviewID)))
+  }
+
+  private func resume(_ waiter: Waiter, _ verdict: LeaseVerdict) {
+    count -= 1
+    waiter.continuation.resume(returning: verdict)
+  }
+}

@@ -1,0 +1,126 @@
+internal import FoundationEssentials
+internal import Primitives
+package import ReviewStore
+internal import Reviews
+
+// From pending to a published ticket.
+extension InMemoryLedger {
+  package func claim(limit: Int, ownerLimit: Int, by holder: Holder.ID) async throws -> [Claim] {
+    try await run("claim_due") { tables in
+      tables.claimable(limit: limit, ownerLimit: ownerLimit).compactMap { id in
+        tables.update(id) { row, now in
+          row.review.status = .queued
+          row.review.statusReason = "claimed"
+          row.review.claimedAt = now
+          row.claimedBy = holder
+          row.traceparent = row.traceparent ?? TraceContext(of: id).traceparent
+        }
+        return tables.reviews[id]?.claim
+      }
+    }
+  }
+
+  package func recordPublished(_ claims: [Claim]) async throws {
+    try await run("published") { tables in
+      for claim in claims where tables.has(claim) && !tables.locked.contains(claim.reviewID) {
+        tables.update(claim.reviewID) { row, now in
+          guard row.review.publishedAt == nil else { return }
+          row.review.publishedAt = now
+          row.review.updatedAt = now
+        }
+      }
+    }
+  }
+
+  package func unclaim(_ claims: [Claim], reason: String) async throws {
+    try await run("unclaim") { tables in
+      let mine = claims.filter { claim in
+        tables.has(claim) && tables.reviews[claim.reviewID]?.mayGoBack == true
+      }
+      for claim in mine { try tables.waitForLock(claim.reviewID, "unclaim") }
+      for claim in mine {
+        tables.update(claim.reviewID) { row, _ in
+          row.review.status = .pending
+          row.review.statusReason = reason
+        }
+      }
+    }
+  }
+
+  package func owed(_ claims: [Claim]) async throws -> [Claim] {
+    try await run("owed_claims") { tables in
+      claims.filter { tables.has($0) && tables.reviews[$0.reviewID]?.isOwed == true }
+    }
+  }
+
+  package func ownClaims(of holder: Holder.ID, limit: Int) async throws -> [Claim] {
+    try await run("own_claims") { tables in
+      let claims = tables.reviews.values.filter { $0.claimedBy == holder && $0.isOwed }.compactMap(\.claim)
+      return Array(
+        claims.sorted { ($0.claimedAt, $0.reviewID.bytes) < ($1.claimedAt, $1.reviewID.bytes) }.prefix(limit))
+    }
+  }
+
+  package func timeUntilNextDue() async throws -> Duration? {
+    try await run("next_due") { tables in
+      tables.reviews.values
+        .filter {
+          $0.review.status == .pending && $0.review.availableAt > tables.now && $0.review.availableAt < .infinity
+        }
+        .map { $0.review.availableAt.since(tables.now) }.min()
+    }
+  }
+
+  package func noteOwnerLimit(_ limit: Int) async throws {
+    try await run("note_owner_limit") { tables in tables.ownerLimit = limit }
+  }
+
+  /// Nothing is ever missed: a claim looks at every owner.
+  package func visitMissed(after owner: OwnerKey?, ownerLimit: Int) async throws -> (found: Int, end: OwnerKey?) {
+    try await run("visit_missed") { _ in (0, nil) }
+  }
+}
+
+extension LedgerTables {
+  /// Whether the row is still this claim.
+  fileprivate func has(_ claim: Claim) -> Bool { reviews[claim.reviewID]?.review.claimedAt == claim.claimedAt }
+
+  /// For writes that wait for a locked row, and give up after some seconds.
+  func waitForLock(_ id: UUID, _ statement: String) throws {
+    if locked.contains(id) { throw InMemoryFault(faultKind: .busy, statement: statement) }
+  }
+
+  /// What a pass claims: owners in turn, up to their limits, and no owner more than about twice its share.
+  ///
+  /// An owner's n-th active review competes with the other owners' n-th ones.
+  fileprivate func claimable(limit: Int, ownerLimit: Int) -> [UUID] {
+    let due = Dictionary(grouping: reviews.values.filter { $0.isDue(at: now) }, by: \.owner)
+    let slots = due.keys.compactMap { owner -> (owner: Owner, active: Int, free: Int)? in
+      guard let row = owners[owner], !row.isPaused else { return nil }
+      let active = reviews.values.count { $0.owner == owner && $0.review.status.isActive }
+      let free = (row.limit ?? ownerLimit) - active
+      return free > 0 ? (owner, active, free) : nil
+    }
+    let candidates = slots.flatMap { owner, active, free in
+      let size = min(free, 2 * limit / slots.count + 1, limit)
+      let rows = due[owner, default: []].filter { !locked.contains($0.review.id) }.sorted { $0.goesBefore($1) }
+      return rows.prefix(size).enumerated().map { (turn: active + $0.offset + 1, row: $0.element) }
+    }
+    let chosen = candidates.sorted { $0.turn != $1.turn ? $0.turn < $1.turn : $0.row.goesBefore($1.row) }
+    return chosen.prefix(limit).map { $0.row.review.id }
+  }
+}
+
+extension ReviewRow {
+  /// The order of pending reviews: by priority, then by age.
+  fileprivate func goesBefore(_ other: ReviewRow) -> Bool {
+    (-review.priority, review.availableAt, review.id.bytes) < (
+      -other.review.priority, other.review.availableAt, other.review.id.bytes
+    )
+  }
+}
+
+extension UUID {
+  /// In the order in which Postgres compares them.
+  var bytes: String { uuidString }
+}

@@ -1,0 +1,215 @@
+internal import FoundationEssentials
+internal import Primitives
+package import ReviewStore
+package import Reviews
+
+// From a ticket to the record of the dispatch.
+extension InMemoryLedger {
+  package func lease(
+    _ tickets: [Ticket], by holder: Holder.ID, for duration: Duration, holderTimeout: Duration, attemptMax: Int
+  ) async throws -> [LeaseVerdict] {
+    try await run("lease") { tables in
+      let before = tables
+      var seen: Set<UUID> = []
+      return tickets.map { ticket in
+        let isFirst = seen.insert(ticket.reviewID).inserted
+        let verdict = before.verdict(of: ticket, by: holder, holderTimeout, attemptMax)
+        guard verdict == .free else { return verdict.answer(ticket, holder) }
+        let until = tables.now.adding(duration)
+        guard isFirst else { return .mine(Lease(ticket, holder: holder, until: until)) }
+        return tables.take(ticket.reviewID, by: holder, until: until, holderTimeout).map { .leased($0) } ?? .unknown
+      }
+    }
+  }
+
+  package func stillLeased(_ leases: [Lease], by holder: Holder.ID) async throws -> [Bool] {
+    try await run("look") { tables in
+      leases.map { lease in
+        guard let review = tables.reviews[lease.reviewID]?.review else { return false }
+        return review.attempt == lease.attempt && review.status == .queued && review.leaseOwner == holder.text
+          && review.leaseExpiresAt == lease.until
+      }
+    }
+  }
+
+  package func recordDispatched(_ records: [DispatchRecord], by holder: Holder.ID) async throws -> [RecordAnswer] {
+    try await run("record") { tables in
+      records.map { record in
+        guard let row = tables.reviews[record.reviewID] else { return .overtaken }
+        guard !tables.locked.contains(record.reviewID) else { return .locked }
+        // Of this holder; or ended since, which frees the lease; or run out, and no other holder has taken it.
+        guard row.review.attempt == record.attempt, row.review.status != .pending,
+          row.review.leaseOwner == nil || row.review.leaseOwner == holder.text
+        else { return .overtaken }
+        tables.update(record.reviewID) { row, now in
+          let prepared = min(row.review.dispatchedAt ?? now, now.subtracting(ContinuousClock.now - record.prepared))
+          row.review.preparedAt = row.review.preparedAt ?? prepared
+          row.review.dispatchedAt = row.review.dispatchedAt ?? now
+          row.review.agentVersion = record.agentVersion?.storable ?? row.review.agentVersion
+          row.endLease()
+          row.review.updatedAt = now
+        }
+        return row.review.status == .cancelled ? .cancelled : .recorded
+      }
+    }
+  }
+
+  package func postpone(_ lease: Lease, reason: String, for delay: Duration) async throws -> ReviewStatus? {
+    try await write("postpone", lease) { row, now in
+      row.review.status = .pending
+      row.review.statusReason = reason.storable
+      row.review.availableAt = now.adding(delay)
+    }
+  }
+
+  package func drop(_ lease: Lease) async throws {
+    _ = try await write("drop_lease", lease) { row, now in
+      row.endLease()
+      // Its ticket is here now: nothing older may prove that it is lost.
+      row.review.publishedAt = now
+      row.review.updatedAt = now
+      row.unclearStarts = max(row.unclearStarts, 1)
+    }
+  }
+
+  package func retryLater(
+    _ lease: Lease, message: String, after delay: Duration, attemptMax: Int
+  ) async throws -> ReviewStatus? {
+    try await write("retry_later", lease) { row, now in
+      row.countFailure(1, message.storable, attemptMax: attemptMax, otherwise: .pending)
+      row.review.availableAt = now.adding(delay)
+    }
+  }
+
+  package func fail(_ lease: Lease, code: ErrorCode, message: String) async throws -> ReviewStatus? {
+    try await write("fail", lease) { row, _ in
+      row.review.status = .failed
+      row.review.statusReason = code.rawValue
+      row.review.errorCode = code.rawValue
+      row.review.errorMessage = message.storable
+    }
+  }
+
+  package func leaveQueued(
+    _ lease: Lease, message: String, for delay: Duration, isCounted: Bool, attemptMax: Int
+  ) async throws -> ReviewStatus? {
+    try await write("leave_queued", lease) { row, now in
+      row.countFailure(
+        isCounted ? 1 : 0, message.storable, attemptMax: isCounted ? attemptMax : .max, otherwise: .queued)
+      row.unclearStarts += 1
+      row.review.leaseOwner = nil
+      row.review.leaseExpiresAt = now.adding(delay)
+      row.review.updatedAt = now
+    }
+  }
+
+  /// A write of a lease's holder.
+  /// - Returns: the new status; nil if the lease is no longer this one.
+  private func write(
+    _ statement: String, _ lease: Lease, _ change: @escaping (inout ReviewRow, Timestamp) -> Void
+  ) async throws -> ReviewStatus? {
+    try await run(statement) { tables in
+      guard let row = try tables.unlocked(lease.reviewID), row.has(lease) else { return nil }
+      tables.update(lease.reviewID, change)
+      return tables.reviews[lease.reviewID]?.review.status
+    }
+  }
+}
+
+extension ReviewRow {
+  /// Counts failures; the last one fails the review.
+  fileprivate mutating func countFailure(
+    _ count: Int, _ message: String, attemptMax: Int, otherwise status: ReviewStatus
+  ) {
+    let isExhausted = review.dispatchFailures + count >= attemptMax
+    review.dispatchFailures += count
+    review.status = isExhausted ? .failed : status
+    review.statusReason = message
+    review.errorCode = isExhausted ? ErrorCode.attemptsExhausted.rawValue : nil
+    review.errorMessage = isExhausted ? message : nil
+  }
+}
+
+/// What the row says to a ticket, before any lease of the statement is taken.
+private enum TicketVerdict: Equatable {
+  case free
+  case locked
+  case unknown
+  case dispatched
+  case mine(Timestamp)
+  case held
+  case overtaken(String)
+
+  func answer(_ ticket: Ticket, _ holder: Holder.ID) -> LeaseVerdict {
+    switch self {
+    case .free, .held: .held
+    case .locked: .locked
+    case .unknown: .unknown
+    case .dispatched: .dispatched
+    case .mine(let until): .mine(Lease(ticket, holder: holder, until: until))
+    case .overtaken(let reason): .overtaken(reason)
+    }
+  }
+}
+
+extension LedgerTables {
+  fileprivate func verdict(
+    of ticket: Ticket, by holder: Holder.ID, _ holderTimeout: Duration, _ attemptMax: Int
+  ) -> TicketVerdict {
+    guard let review = reviews[ticket.reviewID]?.review else { return .unknown }
+    if locked.contains(ticket.reviewID) { return .locked }
+    if review.attempt != ticket.attempt { return .overtaken("outdated") }
+    if review.dispatchedAt != nil || review.status == .running || review.status == .completed { return .dispatched }
+    if review.status != .queued { return .overtaken(review.status.rawValue) }
+    guard let owner = review.leaseOwner else {
+      return review.leaseExpiresAt.map { $0 > now } ?? false ? .overtaken("waiting") : .free
+    }
+    if !leaseHasEnded(review, holderTimeout) {
+      return owner == holder.text ? .mine(review.leaseExpiresAt ?? now) : .held
+    }
+    // The reaper ends it.
+    if isDead(Holder.ID(text: owner), holderTimeout), review.leaseLosses + 1 >= attemptMax { return .held }
+    return .free
+  }
+
+  fileprivate mutating func take(
+    _ id: UUID, by holder: Holder.ID, until: Timestamp, _ holderTimeout: Duration
+  ) -> LeasedReview? {
+    let isLost = reviews[id]?.review.leaseOwner.map { isDead(Holder.ID(text: $0), holderTimeout) } ?? false
+    update(id) { row, now in
+      // Its last holder may have called the worker.
+      if row.review.leaseOwner != nil { row.unclearStarts = max(row.unclearStarts, 1) }
+      if isLost { row.review.leaseLosses += 1 }
+      row.review.leaseOwner = holder.text
+      row.review.leaseExpiresAt = until
+      row.review.publishedAt = row.review.publishedAt ?? now
+      row.review.updatedAt = now
+    }
+    return reviews[id].map { leased($0, until: until) }
+  }
+
+  private func leased(_ row: ReviewRow, until: Timestamp) -> LeasedReview {
+    let review = row.review
+    let previous = previousReview(of: review)
+    return LeasedReview(
+      id: review.id, attempt: review.attempt, owner: review.owner, userId: review.userId, platform: review.platform,
+      platformIntegrationId: review.platformIntegrationId, platformProjectId: review.platformProjectId,
+      repoFullName: review.repoFullName, prNumber: review.prNumber, prUrl: review.prUrl, prTitle: review.prTitle,
+      prAuthor: review.prAuthor, baseRef: review.baseRef, headRef: review.headRef, headSha: review.headSha,
+      previousSessionId: review.previousSessionId ?? previous?.sessionId, previousHeadSha: previous?.headSha,
+      claimedAt: review.claimedAt ?? now, leasedAt: now, leasedUntil: until,
+      dispatchFailures: review.dispatchFailures, leaseLosses: review.leaseLosses, unclearStarts: row.unclearStarts,
+      configuration: configurations[.init(owner: review.owner, platform: review.platform)])
+  }
+
+  /// The review of this pull request that completed last, at another commit.
+  private func previousReview(of review: Review) -> Review? {
+    reviews.values.lazy.map(\.review)
+      .filter {
+        $0.prNumber == review.prNumber && $0.repoFullName == review.repoFullName && $0.owner == review.owner
+          && $0.platform == review.platform && $0.headSha != review.headSha && $0.status == .completed
+          && (review.previousSessionId == nil || $0.sessionId == review.previousSessionId)
+      }
+      .max { ($0.completedAt ?? .negativeInfinity) < ($1.completedAt ?? .negativeInfinity) }
+  }
+}

@@ -1,0 +1,88 @@
+internal import FoundationEssentials
+package import Primitives
+package import ReviewStore
+internal import Reviews
+internal import Synchronization
+
+/// A ledger in memory, for tests and simulations: the executable specification of ``ReviewStore``'s SQL.
+///
+/// Every function is one statement: it runs alone, at one instant of the injected clock, and no two statements run at the same instant. It
+/// has the same conditions as the SQL; one conformance suite runs against both. A hook decides before each statement whether it fails, or
+/// is carried out and its answer is lost.
+///
+/// It does without what only makes the SQL fast or safe for other writers: visits of owners, a limit for pages of owners, integrations, the
+/// rules for names, feedback.
+package final class InMemoryLedger: ReviewLedger {
+  private let table = Mutex(LedgerTables())
+  private let clock: @Sendable () -> Timestamp
+  private let intercept: Intercept
+  /// How sessions wait before they are opened again.
+  let sleep: @Sendable (Duration) async throws -> Void
+
+  /// Decides on each statement, by its name in ``ReviewStore/statements``.
+  package typealias Intercept = @Sendable (_ statement: String) async -> Interception
+
+  /// What happens to a statement.
+  package enum Interception: Sendable, Equatable {
+    case run
+    /// It is not carried out, and fails in this way.
+    case fail(LedgerFaultKind)
+    /// It is carried out, and its caller cannot know it.
+    case loseAnswer
+  }
+
+  /// - Parameters:
+  ///   - clock: the ledger's time. It may stand still: statements are a microsecond apart then.
+  ///   - sleep: for waits between sessions.
+  ///   - intercept: asked before each statement.
+  package init(
+    clock: @escaping @Sendable () -> Timestamp = InMemoryLedger.systemClock,
+    sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) },
+    intercept: @escaping Intercept = { _ in .run }
+  ) {
+    self.clock = clock
+    self.sleep = sleep
+    self.intercept = intercept
+  }
+
+  /// This machine's clock.
+  package static let systemClock: @Sendable () -> Timestamp = {
+    Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1_000_000))
+  }
+
+  /// Runs one statement.
+  func run<Result: Sendable>(
+    _ statement: String, _ body: (inout LedgerTables) throws -> Result
+  ) async throws -> Result {
+    let interception = await intercept(statement)
+    if case .fail(let kind) = interception { throw InMemoryFault(faultKind: kind, statement: statement) }
+    let result = try change(body)
+    if interception == .loseAnswer { throw InMemoryFault(faultKind: .unreachable, statement: statement) }
+    return result
+  }
+
+  /// Changes the tables at the next instant, then notifies the sessions. A body throws before it changes anything.
+  func change<Result: Sendable>(_ body: (inout LedgerTables) throws -> Result) throws -> Result {
+    let (result, notifications) = try table.withLock { tables in
+      tables.now = max(clock(), Timestamp(microseconds: tables.now.microseconds + 1))
+      let result = try body(&tables)
+      defer { tables.notifications = [] }
+      return (result, tables.notifications)
+    }
+    for (event, sessions) in notifications { for session in sessions { session.notify(event) } }
+    return result
+  }
+
+  package func now() async throws -> Timestamp { try await run("now") { $0.now } }
+
+  package func close() async {}
+}
+
+/// A failure of the ledger in memory.
+package struct InMemoryFault: LedgerFault, Equatable {
+  package var faultKind: LedgerFaultKind
+  /// The name of the statement.
+  package var statement: String
+
+  package var description: String { "statement \(statement): \(faultKind)" }
+}

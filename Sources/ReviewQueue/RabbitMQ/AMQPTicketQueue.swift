@@ -1,0 +1,130 @@
+package import AMQPClient
+internal import FoundationEssentials
+package import Logging
+package import Primitives
+package import Reviews
+
+/// The work queue at RabbitMQ: tickets are published with confirms, and poison on the dead-letter exchange.
+package struct AMQPTicketQueue: TicketQueue {
+  /// The reconnecting connection; the process's assembly runs it.
+  package let publisher: AMQPPublisher
+  package let name: String
+  private let repair: TopologyRepair
+
+  package init(publisher: AMQPPublisher, queue: String, logger: Logger) {
+    self.publisher = publisher
+    name = queue
+    repair = TopologyRepair(publisher: publisher, logger: logger)
+  }
+
+  package var isConnected: Bool { publisher.isConnected }
+  package var isBlocked: Bool { publisher.isBlocked }
+
+  /// As persistent, mandatory messages.
+  package func publish(_ tickets: [(ticket: Ticket, trace: TraceContext)]) async -> [TicketPublishOutcome] {
+    await publish(
+      tickets.map { ticket, trace in
+        AMQPPublication(
+          TicketDelivery.message(ticket, trace), exchange: ReviewTopology.exchange, routingKey: name)
+      }
+    ).map { TicketPublishOutcome($0) }
+  }
+
+  /// Publishes; what comes back without a route is published once more if the topology could be declared again.
+  private func publish(_ publications: [AMQPPublication]) async -> [AMQPPublishOutcome] {
+    var outcomes = await publisher.publish(publications)
+    let returned = outcomes.indices.filter { outcomes[$0].isReturned }
+    guard !returned.isEmpty, await repair.declare(because: "a message has no route to its queue") else {
+      return outcomes
+    }
+    let again = await publisher.publish(returned.map { publications[$0] })
+    for (index, outcome) in zip(returned, again) { outcomes[index] = outcome }
+    if !again.contains(where: \.isReturned) { repair.succeeded() }
+    return outcomes
+  }
+
+  package func renew(_ delivery: TicketDelivery) async -> TicketPublishOutcome {
+    TicketPublishOutcome(
+      await publisher.publish(delivery.renewed, exchange: ReviewTopology.exchange, routingKey: name))
+  }
+
+  package func publishDead(_ delivery: TicketDelivery, reason: String) async -> TicketPublishOutcome {
+    var outcome = AMQPPublishOutcome.notSent("it has no form that can be sent")
+    for form in DeadLetterForm.allCases {
+      let publication = form.publication(of: delivery.message, reason: reason, queue: name)
+      guard publisher.fault(of: publication) == nil else { continue }
+      outcome = await publish([publication])[0]
+      // Another form only if this one turned out to be what the connection does not carry.
+      guard case .notSent = outcome, publisher.fault(of: publication) != nil else { break }
+    }
+    return TicketPublishOutcome(outcome)
+  }
+
+  package func status() async throws(AMQPError) -> TicketQueueStatus {
+    await repair.declareNowAndThen()
+    let status = try await declaringIfMissing { () throws(AMQPError) in try await publisher.queueStatus(name) }
+    return TicketQueueStatus(messagesReady: status.messagesReady, consumers: status.consumers)
+  }
+
+  /// A deleted queue of dead letters is declared again.
+  package func deadCount() async throws(AMQPError) -> Int {
+    try await declaringIfMissing { () throws(AMQPError) in
+      try await publisher.queueStatus(ReviewTopology.deadQueue).messagesReady
+    }
+  }
+
+  private func declaringIfMissing<Value>(_ look: () async throws(AMQPError) -> Value) async throws(AMQPError) -> Value {
+    do {
+      return try await look()
+    } catch {
+      guard error.cause == .notFound else { throw error }
+      try await publisher.declareTopology()
+      return try await look()
+    }
+  }
+
+  /// Bytes of dead letters that one look takes into memory: messages of any size may be among them.
+  private static let lookByteMax = 8 << 20
+
+  package func deadLetters(limit: Int) async throws(AMQPError) -> [DeadLetter] {
+    try await declaringIfMissing { () throws(AMQPError) in
+      DeadLetter.letters(
+        try await publisher.peek(ReviewTopology.deadQueue, limit: limit, byteMax: Self.lookByteMax))
+    }
+  }
+}
+
+extension AMQPPublishOutcome {
+  fileprivate var isReturned: Bool {
+    if case .returned = self { true } else { false }
+  }
+}
+
+extension TicketPublishOutcome {
+  init(_ outcome: AMQPPublishOutcome) {
+    self =
+      switch outcome {
+      case .confirmed: .confirmed
+      case .nacked: .nacked
+      case .returned(let code, let text): .returned(code: code, text: text)
+      case .unknown(let reason): .unknown(reason)
+      case .notSent(let reason): .notSent(reason)
+      }
+  }
+}
+
+extension TicketDelivery {
+  /// The message as it is published once more.
+  var renewed: AMQPMessage {
+    AMQPMessage(
+      body: message.body, contentType: message.contentType, type: message.type, messageID: UUID().lowercase,
+      headers: message.headers.filter { $0.key == Self.traceHeader })
+  }
+
+  /// A ticket as it is published.
+  static func message(_ ticket: Ticket, _ trace: TraceContext) -> AMQPMessage {
+    AMQPMessage(
+      body: ticket.body, contentType: "application/json", type: "review.dispatch", messageID: UUID().lowercase,
+      headers: [traceHeader: .string(trace.traceparent)])
+  }
+}

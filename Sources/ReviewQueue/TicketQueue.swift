@@ -1,0 +1,116 @@
+package import Primitives
+package import Reviews
+
+/// The work queue as a process uses it that publishes or looks: ``AMQPTicketQueue`` at RabbitMQ, ``InMemoryTicketQueue`` without a server.
+///
+/// Both pass the same conformance suite (`TicketQueueConformance` among the tests' support), which says exactly what each call does.
+package protocol TicketQueue: Sendable {
+  /// The work queue's name.
+  var name: String { get }
+  /// Whether there is a connection that can publish.
+  var isConnected: Bool { get }
+  /// Whether the queue's server takes no messages at present, because of a memory or disk alarm.
+  var isBlocked: Bool { get }
+
+  /// Publishes a batch; all confirms are in flight together.
+  /// - Returns: an outcome for each ticket, in order.
+  func publish(_ tickets: [(ticket: Ticket, trace: TraceContext)]) async -> [TicketPublishOutcome]
+
+  /// Publishes a ticket once more, as it came: the queue counts the deliveries of the copy from zero.
+  ///
+  /// The row carries the review, not the message: what was requeued because of an outage must not add up to the delivery limit.
+  func renew(_ delivery: TicketDelivery) async -> TicketPublishOutcome
+
+  /// Publishes a message that Baton cannot process to the dead-letter queue, with the reason: as it came, or in a smaller form if the
+  /// queue's server cannot take that.
+  func publishDead(_ delivery: TicketDelivery, reason: String) async -> TicketPublishOutcome
+
+  /// How many messages and consumers the work queue has; a deleted queue is declared again.
+  func status() async throws -> TicketQueueStatus
+
+  /// How many dead letters there are.
+  func deadCount() async throws -> Int
+
+  /// The oldest dead letters, which stay where they are; the look counts as a delivery of each.
+  func deadLetters(limit: Int) async throws -> [DeadLetter]
+}
+
+/// One consumer's view of the work queue: ``AMQPTicketSubscription`` at RabbitMQ, ``InMemoryTicketSubscription`` without a server.
+///
+/// Run ``run()`` concurrently with one reader of ``next()``, and settle each delivery once, from any task. What is unsettled when a channel
+/// is lost goes back to the queue and is delivered again.
+package protocol TicketSubscription: Sendable {
+  /// The most deliveries unsettled at once, unread ones among them.
+  var prefetch: Int { get }
+  /// Whether there is a connection.
+  var isConnected: Bool { get }
+  /// The present channel, or the last one.
+  var channel: TicketChannel { get }
+
+  /// Connects, subscribes, and does that again whenever the connection is lost, until the task is cancelled: what is unsettled then goes
+  /// back to the queue.
+  /// - Throws: only what no reconnect can cure.
+  func run() async throws
+
+  /// The next delivery.
+  /// - Returns: nil at the end, and at once if the task is cancelled and nothing is unread.
+  func next() async -> TicketDelivery?
+
+  /// Settles a delivery; the queue's server is notified within milliseconds.
+  /// - Returns: false if that has no effect: its channel is gone, or it was settled before.
+  @discardableResult
+  func settle(_ delivery: TicketDelivery, _ settlement: TicketSettlement) -> Bool
+
+  /// Takes no more deliveries, and keeps the channel, so that unsettled deliveries can be settled; until ``resume()``, also across
+  /// reconnects. No further delivery comes when this returns.
+  func pause() async
+
+  /// As ``pause()``, and ``next()`` ends after what was received by then.
+  func end() async
+
+  /// Takes deliveries again.
+  func resume()
+
+  /// Closes the channel and opens another: everything unsettled goes back to the queue, and a new generation begins.
+  func rebuildChannel()
+
+  /// Closes the connection and makes another: everything unsettled goes back to the queue, and a new generation begins.
+  func rebuildConnection()
+
+  /// Messages that are ready for delivery in the work queue.
+  /// - Throws: if there is no connection now.
+  func readyCount() async throws -> Int
+
+  /// Waits until everything that was sent when this was called can be read with ``next()``, and until everything that was settled before
+  /// has been processed.
+  /// - Returns: the last delivery by then; nil without a channel.
+  /// - Throws: if the channel is lost by then.
+  func catchUp() async throws -> TicketPosition?
+}
+
+/// The outcome of a publish.
+package enum TicketPublishOutcome: Sendable, Hashable {
+  /// The queue has it, on disk.
+  case confirmed
+  /// The queue refused it: it is full, or has failed.
+  case nacked
+  /// No queue took it: the exchange has no matching binding.
+  case returned(code: Int, text: String)
+  /// It was sent, and no answer came: it may or may not be in the queue. To publish it again may make a duplicate.
+  case unknown(String)
+  /// It was provably never sent.
+  case notSent(String)
+}
+
+/// What the work queue holds.
+package struct TicketQueueStatus: Sendable, Hashable {
+  /// Messages ready for delivery; those delivered and not settled do not count.
+  package var messagesReady: Int
+  /// Active consumers.
+  package var consumers: Int
+
+  package init(messagesReady: Int, consumers: Int) {
+    self.messagesReady = messagesReady
+    self.consumers = consumers
+  }
+}

@@ -1,0 +1,32 @@
+internal import PostgresClient
+
+/// What is to be delivered to others, or to be processed, and is not yet.
+package struct Backlog: Sendable, Equatable {
+  package var cancels: Int
+  package var webhooks: Int
+  package var feedback: Int
+  package var feedbackGivenUp: Int
+}
+
+extension ReviewStore {
+  /// Each by a partial index; the outbox has what is undelivered alone.
+  static let backlog = PostgresStatement(
+    "backlog",
+    """
+    /* baton:backlog */
+    SELECT (SELECT count(*) FROM baton_outbox o WHERE o.given_up_at IS NULL) AS cancels,
+           (SELECT count(*) FROM webhook_deliveries d WHERE d.processed_at IS NULL) AS webhooks,
+           (SELECT count(*) FROM baton_feedback f WHERE f.due_at IS NOT NULL AND f.due_at <= now()) AS feedback,
+           (SELECT count(*) FROM baton_feedback f WHERE f.given_up_at IS NOT NULL) AS feedback_given_up
+    """)
+
+  /// The counts of now. Roles that may not read a table of them do not measure it.
+  package func backlog() async throws -> Backlog {
+    let row = try await pool.query(Self.backlog, [])[0]
+    return Backlog(
+      cancels: Int(try row.decode("cancels", as: Int64.self)),
+      webhooks: Int(try row.decode("webhooks", as: Int64.self)),
+      feedback: Int(try row.decode("feedback", as: Int64.self)),
+      feedbackGivenUp: Int(try row.decode("feedback_given_up", as: Int64.self)))
+  }
+}

@@ -1,0 +1,56 @@
+internal import PostgresClient
+package import Primitives
+package import Reviews
+
+/// Which reviews a list shows, or an operation is for.
+package struct ReviewFilter: Sendable, Hashable {
+  package var status: ReviewStatus?
+  package var owner: Owner?
+  package var repository: String?
+  package var errorCode: String?
+  /// Created at this time or later.
+  package var since: Timestamp?
+  /// Created before this time.
+  package var until: Timestamp?
+
+  package init(
+    status: ReviewStatus? = nil, owner: Owner? = nil, repository: String? = nil, errorCode: String? = nil,
+    since: Timestamp? = nil, until: Timestamp? = nil
+  ) {
+    self.status = status
+    self.owner = owner
+    self.repository = repository
+    self.errorCode = errorCode
+    self.since = since
+    self.until = until
+  }
+
+  /// The status as $1, then those of ``Fragment/matchesFilter``.
+  func parameters(after cursor: ReviewCursor?) -> [any PostgresEncodable] {
+    [
+      status?.rawValue, owner?.type.rawValue, owner?.id, repository, errorCode, since?.instant, until?.instant,
+      cursor?.createdAt.instant, cursor?.id,
+    ]
+  }
+}
+
+extension Fragment {
+  /// A review that a filter lets through, apart from its status, behind a cursor: $2 to $9; `r` is `code_reviews`.
+  static let matchesFilter = """
+    \(matchesNames) AND r.created_at >= COALESCE($6::timestamptz, '-infinity') AND r.created_at < COALESCE($7::timestamptz, 'infinity')
+    """
+
+  /// The same of rows that are found by another index: written so that the planner cannot take the one of the creation, which grows with
+  /// the history.
+  static let matchesFilterOfFew = """
+    \(matchesNames) AND (r.created_at >= COALESCE($6::timestamptz, '-infinity')) IS TRUE
+           AND (r.created_at < COALESCE($7::timestamptz, 'infinity')) IS TRUE
+    """
+
+  private static let matchesNames = """
+    ($2::text IS NULL OR (r.owner_type = $2 AND r.owner_id = $3))
+           AND ($4::text IS NULL OR lower(r.repo_full_name) = lower($4))
+           AND ($5::text IS NULL OR r.error_code = $5)
+           AND ($8::timestamptz IS NULL OR (r.created_at, r.id) < ($8, $9::uuid))
+    """
+}

@@ -1,0 +1,159 @@
+package import FoundationEssentials
+internal import PostgresClient
+package import Primitives
+package import Reviews
+
+/// A webhook that was received, and its outcome: the answer to "why was my pull request not reviewed?".
+package struct RecordedDelivery: Sendable, Equatable {
+  package var platform: Platform
+  package var id: String
+  /// The platform's name of the event, and its action.
+  package var event: String
+  package var action: String?
+  package var repository: String?
+  package var number: Int?
+  package var sha: String?
+  /// nil if no integration is known, or it is gone.
+  package var owner: Owner?
+  package var receivedAt: Timestamp
+  package var processedAt: Timestamp?
+  /// What was done, or why nothing was done; nil until it is processed for the first time.
+  package var outcome: String?
+  /// How often processing it has failed.
+  package var tries: Int
+  /// The review of the commit that it names, as it is now.
+  package var review: (id: UUID, status: ReviewStatus)?
+
+  package static func == (a: RecordedDelivery, b: RecordedDelivery) -> Bool {
+    a.platform == b.platform && a.id == b.id && a.outcome == b.outcome && a.processedAt == b.processedAt
+  }
+
+  /// The outcome for people, also of a delivery that is not processed yet.
+  package var result: String {
+    if processedAt != nil { return outcome ?? "processed" }
+    return outcome ?? "waiting to be processed"
+  }
+}
+
+/// Which deliveries a list shows.
+package struct DeliveryFilter: Sendable, Hashable {
+  /// Without regard to letter case.
+  package var repository: String?
+  package var number: Int?
+  package var owner: Owner?
+
+  package init(repository: String? = nil, number: Int? = nil, owner: Owner? = nil) {
+    self.repository = repository
+    self.number = number
+    self.owner = owner
+  }
+}
+
+/// Where a page of deliveries ends: opaque to those who pass it on.
+package struct DeliveryCursor: Sendable, Hashable, LosslessStringConvertible {
+  var receivedAt: Timestamp
+  var id: String
+
+  package init?(_ text: String) {
+    guard let mark = text.firstIndex(of: "_"), let microseconds = Int64(text[..<mark]),
+      (0...253_402_300_800_000_000).contains(microseconds)
+    else { return nil }
+    receivedAt = Timestamp(microseconds: microseconds)
+    id = String(text[text.index(after: mark)...])
+  }
+
+  init(_ delivery: RecordedDelivery) {
+    receivedAt = delivery.receivedAt
+    id = delivery.id
+  }
+
+  package var description: String { "\(receivedAt.microseconds)_\(id)" }
+}
+
+extension ReviewStore {
+  /// - Parameter condition: which deliveries; `d` is `webhook_deliveries`. $1 to $5 belong to the page, further ones to the condition.
+  private static func deliveries(_ name: String, where condition: String) -> PostgresStatement {
+    PostgresStatement(
+      name,
+      """
+      /* baton:\(name) */
+      SELECT d.platform, d.delivery_id, d.event, d.about_action, d.about_repository, d.about_number, d.about_sha,
+             d.received_at, d.processed_at, d.outcome, d.tries, i.owner_type, i.owner_id,
+             r.id AS review_id, r.status AS review_status
+        FROM webhook_deliveries d
+        LEFT JOIN platform_integrations i ON i.id = d.integration_id
+        LEFT JOIN LATERAL (
+          SELECT c.id, c.status
+            FROM code_reviews c
+           WHERE c.pr_number = d.about_number AND lower(c.repo_full_name) = lower(d.about_repository) AND c.head_sha = d.about_sha
+             AND c.owner_id = i.owner_id AND c.owner_type = i.owner_type AND c.platform = d.platform
+           LIMIT 1) r ON true
+       WHERE ($1::text IS NULL OR (i.owner_type = $1 AND i.owner_id = $2))
+         AND ($3::timestamptz IS NULL OR (d.received_at, d.delivery_id) < ($3, $4))
+         AND \(condition)
+       ORDER BY d.received_at DESC, d.delivery_id DESC
+       LIMIT $5
+      """)
+  }
+
+  static let listDeliveries = deliveries("list_deliveries", where: "true")
+  static let repositoryDeliveries = deliveries(
+    "repository_deliveries",
+    where: "lower(d.about_repository) = lower($6) AND ($7::int IS NULL OR d.about_number = $7)")
+
+  /// A page of the webhooks that were received, newest first, by keyset. They are kept for 14 days.
+  /// - Returns: the deliveries, and where the next page begins; nil at the end.
+  package func deliveries(
+    _ filter: DeliveryFilter, limit: Int, after cursor: DeliveryCursor? = nil
+  ) async throws -> (deliveries: [RecordedDelivery], next: DeliveryCursor?) {
+    var parameters: [any PostgresEncodable] = [
+      filter.owner?.type.rawValue, filter.owner?.id, cursor?.receivedAt.instant, cursor?.id, Int32(clamping: limit + 1),
+    ]
+    var statement = Self.listDeliveries
+    if let repository = filter.repository {
+      statement = Self.repositoryDeliveries
+      parameters += [repository, filter.number.map { Int32(clamping: $0) }]
+    }
+    let rows = try await pool.query(statement, parameters)
+    let page = decodeEach(rows.prefix(limit), "webhook delivery") { try RecordedDelivery($0) }
+    return (page, rows.count > limit ? page.last.map { DeliveryCursor($0) } : nil)
+  }
+}
+
+extension RecordedDelivery {
+  init(_ row: PostgresRow) throws {
+    platform = try row.choice("platform", as: Platform.self)
+    id = try row.decode("delivery_id", as: String.self)
+    event = try row.decode("event", as: String.self)
+    action = try row.optional("about_action", as: String.self)
+    repository = try row.optional("about_repository", as: String.self)
+    number = try row.optional("about_number", as: Int32.self).map { Int($0) }
+    sha = try row.optional("about_sha", as: String.self)
+    owner = try row.optional("owner_id", as: String.self).map { id in
+      Owner(type: try row.choice("owner_type", as: Owner.Kind.self), id: id)
+    }
+    receivedAt = try row.timestamp("received_at")
+    processedAt = try row.optionalTimestamp("processed_at")
+    outcome = try row.optional("outcome", as: String.self)
+    tries = Int(try row.decode("tries", as: Int32.self))
+    review = try row.optional("review_id", as: UUID.self).map { id in
+      (id, try row.choice("review_status", as: ReviewStatus.self))
+    }
+  }
+}
+
+extension ReviewStore {
+  static let storeUnknown = PostgresStatement(
+    "store_unknown",
+    """
+    /* baton:store_unknown */
+    INSERT INTO webhook_deliveries AS d (platform, delivery_id, event, payload, processed_at, outcome)
+    VALUES ('github', 'unknown/' || $1, $2, $3::text::jsonb, now(), $4)
+    ON CONFLICT (platform, delivery_id) DO UPDATE SET received_at = now(), processed_at = now(), outcome = EXCLUDED.outcome
+    """)
+
+  /// Records a delivery whose installation no integration has. It is not processed: delivered again, it is another one.
+  package func storeUnknown(event: String, digest: String, payload: String, outcome: String) async throws {
+    _ = try await pool.query(Self.storeUnknown, [digest, event, payload, outcome])
+  }
+}

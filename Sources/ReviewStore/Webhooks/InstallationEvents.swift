@@ -1,0 +1,160 @@
+internal import FoundationEssentials
+internal import PostgresClient
+internal import Primitives
+package import Reviews
+
+// Installations of the GitHub App that are suspended, come back and go, as GitHub's own events say.
+extension ReviewStore {
+  static let changeInstallation = PostgresStatement(
+    "change_installation",
+    """
+    /* baton:change_installation */
+    INSERT INTO baton_installation_changes (change, integration_id, reason, owner_type, owner_id, installation_id)
+    VALUES ($1, $2, $3, $4, $5, $6)
+    """)
+
+  private static func change(
+    _ change: String, _ id: UUID, reason: String? = nil, owner: Owner? = nil, installation: Int64? = nil
+  ) -> [any PostgresEncodable] {
+    [change, id, reason, owner?.type.rawValue, owner?.id, installation.map { "\($0)" }]
+  }
+
+  static let canBeRestored = PostgresStatement(
+    "can_be_restored",
+    """
+    /* baton:can_be_restored */
+    SELECT i.revoked_at IS NOT NULL AND i.revoked_reason IS NOT NULL AS can_be_restored
+      FROM platform_integrations i
+     WHERE i.id = $1
+    """)
+
+  /// The ids of an owner's reviews on a platform that have not ended, in order and locked: as CTE `waiting`. $1 to $3.
+  private static let waiting = """
+    WITH live AS (
+      SELECT r.id FROM code_reviews r
+       WHERE r.owner_id = $1 AND r.owner_type = $2 AND r.platform = $3 AND r.status = 'pending'
+      UNION ALL
+      SELECT r.id FROM code_reviews r
+       WHERE r.owner_id = $1 AND r.owner_type = $2 AND r.platform = $3 AND r.status IN ('queued', 'running')
+    ),
+    waiting AS MATERIALIZED (
+      SELECT r.id FROM code_reviews r JOIN live l ON l.id = r.id ORDER BY r.id FOR NO KEY UPDATE OF r
+    )
+    """
+
+  static let failRevoked = PostgresStatement(
+    "fail_revoked",
+    """
+    /* baton:fail_revoked */
+    \(waiting),
+    failed AS (
+      UPDATE code_reviews r
+         SET status = 'failed', status_reason = $5, error_code = 'integration_revoked', error_message = $5
+        FROM waiting w
+       -- A run that was started goes on, with the token that it has.
+       WHERE r.id = w.id AND r.platform_integration_id = $4 AND r.dispatched_at IS NULL
+         AND \(Fragment.hasStatus("'pending'", "'queued'"))
+      RETURNING r.id, r.attempt, r.claimed_at
+    ),
+    notified AS (
+      -- Its start may be on the way to the worker.
+      INSERT INTO baton_outbox (kind, review_id, attempt)
+      SELECT 'worker_cancel', id, attempt FROM failed WHERE claimed_at IS NOT NULL
+      ON CONFLICT DO NOTHING
+    )
+    SELECT count(*) AS count FROM failed
+    """)
+
+  static let cancelRemoved = PostgresStatement(
+    "cancel_removed",
+    """
+    /* baton:cancel_removed */
+    \(waiting),
+    cancelled AS (
+      UPDATE code_reviews r
+         SET status = 'cancelled', status_reason = $6, error_code = 'repository_removed', error_message = $6
+        FROM waiting w
+       WHERE r.id = w.id AND r.platform_integration_id = $4 AND lower(r.repo_full_name) = ANY ($5::text[])
+         AND \(Fragment.hasStatus("'pending'", "'queued'", "'running'"))
+      RETURNING r.id, r.attempt, r.claimed_at
+    ),
+    notified AS (
+      INSERT INTO baton_outbox (kind, review_id, attempt)
+      SELECT 'worker_cancel', id, attempt FROM cancelled WHERE claimed_at IS NOT NULL
+      ON CONFLICT DO NOTHING
+    )
+    SELECT count(*) AS count FROM cancelled
+    """)
+
+  static let sweepSoon = PostgresStatement(
+    "sweep_soon",
+    """
+    /* baton:sweep_soon */
+    INSERT INTO baton_catch_up (kind, integration_id) VALUES ('installation', $1)
+    ON CONFLICT (kind, integration_id, subject) DO UPDATE SET due_at = now(), position = NULL
+    """)
+
+  func apply(
+    _ change: InstallationChange, to stored: StoredDelivery, on connection: PostgresConnection
+  ) async throws -> DeliveryOutcome {
+    let id = stored.integrationID
+    switch change {
+    case .deleted(let person):
+      return try await revoke(stored, "the GitHub App was uninstalled by \(person)", on: connection)
+    case .suspended(let person):
+      return try await revoke(stored, "the GitHub App was suspended by \(person)", on: connection)
+    case .restored, .created:
+      let row = try await connection.query(Self.canBeRestored, [id]).first
+      guard let row, try row.decode("can_be_restored", as: Bool.self) else {
+        return .unchanged("the integration is valid, or was revoked by an operator", nil)
+      }
+      _ = try await connection.query(Self.changeInstallation, Self.change("restored", id))
+      // What was pushed until now has no review.
+      _ = try await connection.query(Self.sweepSoon, [id])
+      return .unchanged("the integration is valid again", nil)
+    case .repositoriesRemoved(let repositories):
+      let reason = "the repository was removed from the GitHub App's installation"
+      let count = try await connection.query(
+        Self.cancelRemoved, Self.place(of: stored) + [repositories.map { $0.fullName.lowercased() }, reason])[0]
+        .decode("count", as: Int64.self)
+      return .unchanged("\(repositories.count) repositories were removed, \(count) reviews cancelled", nil)
+    }
+  }
+
+  private static func place(of stored: StoredDelivery) -> [any PostgresEncodable] {
+    [stored.owner.id, stored.owner.type.rawValue, stored.platform.rawValue, stored.integrationID]
+  }
+
+  private func revoke(
+    _ stored: StoredDelivery, _ reason: String, on connection: PostgresConnection
+  ) async throws -> DeliveryOutcome {
+    _ = try await connection.query(
+      Self.changeInstallation, Self.change("revoked", stored.integrationID, reason: reason.storable))
+    let count = try await connection.query(Self.failRevoked, Self.place(of: stored) + [reason.storable])[0]
+      .decode("count", as: Int64.self)
+    return .unchanged("\(reason): the integration is revoked, \(count) waiting reviews failed", nil)
+  }
+
+  static let presentInstallation = PostgresStatement(
+    "present_installation",
+    """
+    /* baton:present_installation */
+    SELECT i.id FROM platform_integrations i
+     WHERE i.platform = 'github' AND i.installation_id = $1 AND i.revoked_at IS NULL
+     LIMIT 1
+    """)
+
+  /// Makes an integration for a new installation of the GitHub App, and enables reviews with the default configuration unless the owner
+  /// has one.
+  /// - Returns: what was done, for the answer and the log.
+  package func provision(installation: Int64, for owner: Owner) async throws -> String {
+    let present = try await pool.query(Self.presentInstallation, ["\(installation)"]).first
+    if let present { return "integration \(try present.decode("id", as: UUID.self).lowercase) has this installation" }
+    let id = UUID()
+    _ = try await pool.pipeline([
+      (Self.changeInstallation, Self.change("provisioned", id, owner: owner, installation: installation)),
+      (Self.sweepSoon, [id]),
+    ])
+    return "provisioned: integration \(id.lowercase) for \(owner)"
+  }
+}

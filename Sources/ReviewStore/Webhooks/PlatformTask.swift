@@ -1,0 +1,256 @@
+internal import FoundationEssentials
+internal import PostgresClient
+package import Primitives
+package import Reviews
+
+/// Something to be done at GitHub or GitLab that belongs to no review.
+package struct PlatformTask: Sendable, Equatable {
+  /// A check run that is complete, or a commit status.
+  package struct Check: Sendable, Codable, Equatable {
+    package enum Conclusion: String, Sendable, Codable { case success, neutral, failure }
+
+    package var repository: String
+    /// GitLab's project.
+    package var projectId: Int64?
+    /// The merge request's address, which says at which GitLab it is; nil for GitHub.
+    package var url: String?
+    package var sha: String
+    package var conclusion: Conclusion
+    package var title: String
+    package var summary: String
+    package var externalId: String
+    /// Set if it says that a pull request is excluded: it is not shown if there is a review of the commit by then.
+    package var excludedNumber: Int?
+
+    package init(
+      repository: String, projectId: Int64? = nil, url: String? = nil, sha: String, conclusion: Conclusion,
+      title: String, summary: String, externalId: String, excludedNumber: Int? = nil
+    ) {
+      self.repository = repository
+      self.projectId = projectId
+      self.url = url
+      self.sha = sha
+      self.conclusion = conclusion
+      self.title = title
+      self.summary = summary
+      self.externalId = externalId
+      self.excludedNumber = excludedNumber
+    }
+  }
+
+  /// A person's wish to have a pull request reviewed, which the platform has not confirmed yet.
+  package struct ReviewRequest: Sendable, Codable, Equatable {
+    package var repository: String
+    package var projectId: Int64?
+    package var url: String?
+    package var number: Int
+    /// GitHub's login, or GitLab's number of the user.
+    package var user: String
+    /// As the history names who asked.
+    package var requester: String
+
+    package init(
+      repository: String, projectId: Int64? = nil, url: String? = nil, number: Int, user: String, requester: String
+    ) {
+      self.repository = repository
+      self.projectId = projectId
+      self.url = url
+      self.number = number
+      self.user = user
+      self.requester = requester
+    }
+  }
+
+  /// A pull request that is reviewed if it changes certain files.
+  package struct PathsRequest: Sendable, Codable, Equatable {
+    package var review: NewReview
+    package var updatedAt: Timestamp
+    package var previousSha: String?
+    /// What a gate shows if it is not reviewed; nil without a gate.
+    package var check: Check?
+
+    package init(review: NewReview, updatedAt: Timestamp, previousSha: String?, check: Check?) {
+      self.review = review
+      self.updatedAt = updatedAt
+      self.previousSha = previousSha
+      self.check = check
+    }
+
+    package var push: PullRequestPush {
+      let key = PullRequestKey(
+        owner: review.owner, platform: review.platform, url: review.prUrl, repositoryID: review.platformRepositoryId,
+        repoFullName: review.repoFullName, prNumber: review.prNumber)
+      return PullRequestPush(
+        review: review,
+        place: PullRequestPlace(
+          pullRequest: key, updatedAt: updatedAt, headSha: review.headSha, previousSha: previousSha))
+    }
+  }
+
+  package enum Kind: Sendable, Equatable {
+    case check(Check)
+    case review(ReviewRequest)
+    case paths(PathsRequest)
+  }
+
+  package var id: Int64
+  package var kind: Kind
+  /// What was taken: a change since then leaves the task due.
+  package var version: Int
+  /// How often it has been tried, this time included.
+  package var tries: Int
+  package var age: Duration
+  package var owner: Owner
+  package var platform: Platform
+  package var integration: Integration
+  package var trace: TraceContext
+}
+
+extension ReviewStore {
+  static let addTask = PostgresStatement(
+    "add_task",
+    """
+    /* baton:add_task */
+    INSERT INTO baton_platform_tasks AS t (kind, key, integration_id, payload, traceparent)
+    VALUES ($1, $2, $3, $4::text::jsonb, $5)
+    ON CONFLICT (kind, key) DO UPDATE
+       SET payload = EXCLUDED.payload, integration_id = EXCLUDED.integration_id, version = t.version + 1, tries = 0,
+           due_at = now(), created_at = now(), last_error = NULL
+    """)
+
+  /// Notes a task in the transaction that has found it necessary.
+  /// - Parameter key: one task for one subject: a newer one replaces it.
+  func addTask(
+    _ kind: PlatformTask.Kind, key: String, integration: UUID, trace: TraceContext, on connection: PostgresConnection
+  ) async throws {
+    let (name, payload): (String, Data) =
+      switch kind {
+      case .check(let check): ("check", try JSONEncoder().encode(check))
+      case .review(let request): ("review", try JSONEncoder().encode(request))
+      case .paths(let request): ("paths", try JSONEncoder().encode(request))
+      }
+    _ = try await connection.query(
+      Self.addTask, [name, key, integration, String(decoding: payload, as: UTF8.self), trace.traceparent])
+  }
+
+  static let takeTasks = PostgresStatement(
+    "take_tasks",
+    """
+    /* baton:take_tasks */
+    WITH taken AS MATERIALIZED (
+      SELECT t.id FROM baton_platform_tasks t WHERE t.due_at <= now() ORDER BY t.due_at LIMIT $1 FOR UPDATE OF t SKIP LOCKED
+    ),
+    mine AS (
+      UPDATE baton_platform_tasks t
+         -- If this process dies, the task comes due again by itself.
+         SET tries = t.tries + 1, due_at = now() + interval '60 seconds'
+        FROM taken
+       WHERE t.id = taken.id
+      RETURNING t.*
+    )
+    SELECT m.id, m.kind, m.payload::text AS payload, m.version, m.tries, m.traceparent,
+           \(Fragment.seconds(from: "m.created_at")) AS age, m.integration_id,
+           i.owner_type, i.owner_id, i.platform, i.installation_id, i.instance_url, i.token_ciphertext,
+           i.metadata::text AS metadata, i.revoked_at IS NOT NULL AS is_revoked
+      FROM mine m
+      LEFT JOIN platform_integrations i ON i.id = m.integration_id
+    """)
+
+  /// Takes tasks that are due; one that is not settled in a minute comes due again. Tasks whose integration is gone are deleted.
+  package func takeTasks(limit: Int) async throws -> [PlatformTask] {
+    let rows = try await pool.query(Self.takeTasks, [Int32(limit)])
+    var tasks: [PlatformTask] = []
+    for row in rows {
+      if let task = try? PlatformTask(row) {
+        tasks.append(task)
+      } else {
+        try await endTask(row.decode("id", as: Int64.self), version: Int(row.decode("version", as: Int32.self)))
+      }
+    }
+    return tasks
+  }
+
+  static let endTask = PostgresStatement(
+    "end_task", "/* baton:end_task */ DELETE FROM baton_platform_tasks WHERE id = $1 AND version = $2")
+
+  /// Removes a task that is done.
+  package func endTask(_ id: Int64, version: Int) async throws {
+    _ = try await pool.query(Self.endTask, [id, Int32(version)])
+  }
+
+  static let failTask = PostgresStatement(
+    "fail_task",
+    """
+    /* baton:fail_task */
+    UPDATE baton_platform_tasks
+       SET last_error = $3,
+           due_at = CASE WHEN version <> $2 THEN now() ELSE now() + make_interval(secs => $4) END
+     WHERE id = $1
+    """)
+
+  /// Notes why a task could not be done.
+  /// - Parameter delay: until it is tried again; nil gives it up: the row stays, with the reason.
+  package func failTask(_ task: PlatformTask, error: String, retryAfter delay: Duration?) async throws {
+    _ = try await pool.query(
+      Self.failTask, [task.id, Int32(task.version), error.storable, delay.map { max($0, .zero).inSeconds }])
+  }
+
+  static let pruneTasks = PostgresStatement(
+    "prune_tasks",
+    """
+    /* baton:prune_tasks */
+    DELETE FROM baton_platform_tasks WHERE due_at IS NULL AND created_at < now() - interval '14 days'
+    """)
+
+  /// Deletes tasks that were given up long ago.
+  package func pruneTasks() async throws { _ = try await pool.query(Self.pruneTasks, []) }
+
+  static let commitHasReview = PostgresStatement(
+    "commit_has_review",
+    """
+    /* baton:commit_has_review */
+    SELECT EXISTS (
+      SELECT 1 FROM code_reviews r
+       WHERE r.pr_number = $1 AND lower(r.repo_full_name) = lower($2) AND r.head_sha = $3 AND r.owner_id = $4 AND r.owner_type = $5
+         AND r.platform = $6) AS is_there
+    """)
+
+  /// Whether there is a review of a pull request's commit.
+  package func hasReview(
+    of owner: Owner, _ platform: Platform, repository: String, number: Int, sha: String
+  ) async throws -> Bool {
+    try await pool.query(
+      Self.commitHasReview,
+      [Int32(clamping: number), repository, sha, owner.id, owner.type.rawValue, platform.rawValue])[0]
+      .decode("is_there", as: Bool.self)
+  }
+}
+
+extension PlatformTask {
+  /// - Throws: if the integration is gone, or the payload is one that this version does not know.
+  init(_ row: PostgresRow) throws {
+    let payload = Data(try row.decode("payload", as: String.self).utf8)
+    kind =
+      switch try row.decode("kind", as: String.self) {
+      case "check": .check(try JSONCoding.decode(Check.self, from: payload))
+      case "paths": .paths(try JSONCoding.decode(PathsRequest.self, from: payload))
+      default: .review(try JSONCoding.decode(ReviewRequest.self, from: payload))
+      }
+    id = try row.decode("id", as: Int64.self)
+    version = Int(try row.decode("version", as: Int32.self))
+    tries = Int(try row.decode("tries", as: Int32.self))
+    age = .seconds(saturating: try row.decode("age", as: Double.self))
+    owner = Owner(
+      type: try row.choice("owner_type", as: Owner.Kind.self), id: try row.decode("owner_id", as: String.self))
+    platform = try row.choice("platform", as: Platform.self)
+    integration = Integration(
+      id: try row.decode("integration_id", as: UUID.self),
+      installationId: try row.optional("installation_id", as: String.self),
+      instanceUrl: try row.optional("instance_url", as: String.self),
+      tokenCiphertext: try row.optional("token_ciphertext", as: [UInt8].self),
+      metadata: try row.optional("metadata", as: String.self),
+      isRevoked: try row.decode("is_revoked", as: Bool.self))
+    trace =
+      try row.optional("traceparent", as: String.self).flatMap { TraceContext(traceparent: $0) } ?? TraceContext()
+  }
+}

@@ -1,0 +1,102 @@
+internal import ArgumentParser
+internal import BatonServer
+internal import Primitives
+internal import ReviewStore
+internal import Reviews
+internal import Settings
+
+/// `baton deliveries`.
+struct DeliveriesCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "deliveries",
+    abstract: "Shows webhooks, and why a pull request was or was not reviewed.",
+    discussion: """
+      Each webhook that GitHub or GitLab has delivered in the last 14 days, newest first, with its outcome. When the cause is \
+      removed (an owner enabled, a repository selected, an integration added), have the platform deliver it again: it is \
+      judged anew.
+
+      If the event is not in the list, it did not arrive: see the hook's own log at GitHub or GitLab, and `baton catch-up`.
+
+      EXAMPLES:
+        baton deliveries --repo acme/shop --number 17
+        baton deliveries --owner org:acme --limit 50
+        baton deliveries --repo acme/shop --json | jq -r '.deliveries[].outcome'
+
+      With --json: {"deliveries": [...], "nextCursor"}, as GET /api/deliveries answers.
+      """)
+
+  @Option(help: ArgumentHelp("Only deliveries about this repository.", valueName: "owner/name"))
+  var repo: String?
+
+  @Option(help: ArgumentHelp("Only deliveries about this pull request; needs --repo.", valueName: "number"))
+  var number: Int?
+
+  @Option(help: ArgumentHelp("Only deliveries for this owner, such as org:acme.", valueName: "type:id"))
+  var owner: Owner?
+
+  @Option(help: "The most deliveries to list, 1 to 1000.")
+  var limit = 20
+
+  @Option(help: ArgumentHelp("Go on where the last page ended.", valueName: "cursor"))
+  var cursor: String?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+
+  func validate() throws {
+    guard (1...1_000).contains(limit) else { throw ValidationError("--limit has to be from 1 to 1000.") }
+    guard number == nil || repo != nil else { throw ValidationError("--number needs --repo.") }
+    guard number.map({ (1...Int(Int32.max)).contains($0) }) ?? true else {
+      throw ValidationError("--number has to be above 0.")
+    }
+    guard cursor.map({ DeliveryCursor($0) != nil }) ?? true else {
+      throw ValidationError("--cursor has to be the cursor of an earlier page.")
+    }
+  }
+
+  func run() async throws {
+    let session = try Session("baton deliveries", common, [database], requiring: [.databaseURL])
+    try await session.withStore { store in
+      let filter = DeliveryFilter(repository: repo, number: number, owner: owner)
+      let (deliveries, next) = try await store.deliveries(
+        filter, limit: limit, after: cursor.flatMap { DeliveryCursor($0) })
+      if json {
+        try Output.json(DeliveryPage(deliveries, next: next))
+      } else {
+        try print(deliveries, next, now: try await store.now())
+      }
+    }
+  }
+
+  private func print(_ deliveries: [RecordedDelivery], _ next: DeliveryCursor?, now: Timestamp) throws {
+    guard !deliveries.isEmpty else {
+      return Output.note("No such delivery. If GitHub or GitLab has sent it, their log of the hook shows the answer.")
+    }
+    let terminal = Terminal.output
+    try Output.lines(deliveries.table(now: now).lines(width: terminal.width, usesColor: terminal.usesColor))
+    if let next { Output.note("More: add --cursor \(next)") }
+  }
+}
+
+extension [RecordedDelivery] {
+  /// A row for each delivery.
+  func table(now: Timestamp) -> Table {
+    var table = Table([
+      .left("RECEIVED"), .left("EVENT"), .left("ABOUT"), .left("COMMIT"), .left("OWNER"), .left("REVIEW NOW"),
+      .prose("OUTCOME"),
+    ])
+    for delivery in self {
+      let about = delivery.repository.map { name in delivery.number.map { "\(name)#\($0)" } ?? name }
+      table.append([
+        .init(Times.relative(delivery.receivedAt, to: now), .dim),
+        .init([delivery.event, delivery.action].compactMap { $0 }.joined(separator: " ")), .init(about ?? "—"),
+        .init(delivery.sha.map { String($0.prefix(12)) } ?? "—", .dim), .init(delivery.owner.map { "\($0)" } ?? "—"),
+        .init(delivery.review?.status.rawValue ?? "—", delivery.review?.status.style), .init(delivery.result),
+      ])
+    }
+    return table
+  }
+}

@@ -1,0 +1,140 @@
+import Foundation
+import Primitives
+import Reviews
+import Testing
+
+@testable import BatonServer
+@testable import ReviewStore
+
+/// What every page, command and metric says in an incident. The processes' reports are the incident.
+@Suite("System health")
+struct SystemHealthTests {
+  private static let now = Timestamp(microseconds: 1_795_000_000_000_000)
+
+  private static func ago(_ seconds: Int64) -> Timestamp {
+    Timestamp(microseconds: now.microseconds - seconds * 1_000_000)
+  }
+
+  /// A living process with all that is well.
+  private static func holder(
+    _ role: String, roles: [String]? = nil, faults: [Holder.Fault] = [], dispatched: Double? = nil,
+    roundTrip: Double = 0.001,
+    startedAgo: Int64 = 3_600, isDead: Bool = false
+  ) -> HolderStanding {
+    var health = Holder.Health(version: "1.0.0", roles: roles ?? [role], faults: faults)
+    health.dispatchedSeconds = dispatched
+    health.roundTripSeconds = roundTrip
+    return HolderStanding(
+      role: role, host: "host", processID: Int.random(in: 1...1_000_000), startedAt: ago(startedAgo), heartbeatAt: now,
+      inFlight: 0,
+      isDead: isDead, health: health)
+  }
+
+  private static let others = [holder("produce"), holder("reap"), holder("serve")]
+
+  /// - Parameters: in seconds; nil: none waits.
+  private static func health(
+    _ holders: [HolderStanding], claimable: Int? = nil, queued: Int? = nil, handedBack: Int = 0, reaperAgo: Int64? = 5
+  ) -> SystemHealth {
+    var stats = StoreStats(counts: [:], oldestPending: nil, oldestQueued: nil, unacknowledged: 0, consumers: 0)
+    stats.oldestQueued = queued.map { .seconds($0) }
+    stats.handedBack = handedBack
+    let capacity = CapacityStats(
+      oldestClaimable: claimable.map { .seconds($0) }, oldestRunning: nil, heldByLimit: 0, heldByPause: 0,
+      reaperLastRun: reaperAgo.map { Double(ago($0).microseconds) / 1e6 })
+    return SystemHealth(now: now, holders: holders, stats: stats, capacity: capacity)
+  }
+
+  private static func circuit(_ target: String, _ seconds: Int) -> Holder.Fault {
+    Holder.Fault(.circuit, target: target, for: .seconds(seconds), reason: "connection refused")
+  }
+
+  @Test("a system that works has nothing to say, whether roles run apart or in one process")
+  func well() {
+    #expect(
+      Self.health(Self.others + [Self.holder("consume", dispatched: 2)], claimable: 1, queued: 3).findings.isEmpty)
+    let up = Self.holder("consume", roles: ["produce", "consume", "reap", "serve"])
+    #expect(Self.health([up]).findings.isEmpty)
+    // Nothing is due: no dispatch is no stall.
+    #expect(Self.health(Self.others + [Self.holder("consume", dispatched: 90_000)]).stalledFor == nil)
+  }
+
+  @Test("a worker that is down comes first, with its time and its reason, though what flaps is never old")
+  func workerDown() {
+    let consumers = [
+      Self.holder("consume", faults: [Self.circuit("worker", 240)], dispatched: 250),
+      Self.holder("consume", faults: [Self.circuit("worker", 200)], dispatched: 260),
+    ]
+    let health = Self.health(Self.others + consumers, claimable: 1, handedBack: 38)
+    let first = health.findings.first
+    #expect(first?.grade == .bad && first?.title == "The worker cannot be called for all 2 of them")
+    #expect(first?.since == Self.ago(240) && first?.reason == "connection refused")
+    #expect(health.stalledFor == .seconds(240))
+    #expect(health.findings.last?.title == "Nothing is dispatched while reviews are due")
+    // One consumer alone has a network of its own.
+    let one = Self.health(
+      Self.others + [consumers[0], Self.holder("consume", dispatched: 1)], claimable: 1, handedBack: 38)
+    #expect(one.findings.map(\.grade) == [.warning] && one.stalledFor == nil)
+  }
+
+  @Test(
+    "what holds back names itself: broker, Postgres, a platform, a key",
+    arguments: [
+      (Holder.Fault(.brokerBlocked, for: .seconds(30)), "memory or disk alarm", HealthFinding.Grade.bad),
+      (Holder.Fault(.databaseAway, for: .seconds(30)), "Postgres does not answer", .bad),
+      (circuit("api.github.com", 30), "api.github.com cannot be called", .warning),
+      (
+        Holder.Fault(.other, for: .seconds(30), reason: "BATON_ENCRYPTION_KEY does not fit"),
+        "Deliveries are not taken", .bad
+      ),
+      (Holder.Fault(.notSignedOn, for: .seconds(30)), "not signed on", .warning),
+    ])
+  func causes(fault: Holder.Fault, words: String, grade: HealthFinding.Grade) throws {
+    let findings = Self.health(Self.others + [Self.holder("consume", faults: [fault])], queued: 400).findings
+    let found = try #require(findings.first { $0.title.contains(words) }, "\(findings)")
+    #expect(found.grade == grade && found.since == Self.ago(30) && !found.advice.isEmpty)
+    #expect(findings.contains { $0.title == "Nothing is dispatched while reviews are due" })
+  }
+
+  @Test("the broker is unreachable for one process, or for all")
+  func broker() {
+    let away = Holder.Fault(.brokerAway, for: .seconds(30))
+    let one = Self.health(Self.others + [Self.holder("consume", faults: [away])]).findings
+    #expect(one.map(\.grade) == [.warning])
+    let all = Self.health([Self.holder("produce", faults: [away]), Self.holder("consume", faults: [away])]).findings
+    #expect(all.first?.grade == .bad && all.first?.title == "The broker cannot be reached for all 2 of them")
+  }
+
+  @Test("a role that does not run is a warning in an empty system, and bad when reviews wait for it")
+  func roles() {
+    let idle = Self.health([Self.holder("serve")], reaperAgo: nil).findings
+    #expect(
+      idle.map(\.title) == ["No `baton produce` runs", "No `baton consume` runs", "No reaper has ever finished a pass"])
+    #expect(idle.allSatisfy { $0.grade == .warning })
+    let busy = Self.health([Self.holder("serve"), Self.holder("consume", isDead: true)], claimable: 90).findings
+    #expect(busy.prefix(2).allSatisfy { $0.grade == .bad })
+    let late = Self.health(Self.others + [Self.holder("consume")], reaperAgo: 400).findings
+    #expect(late.map(\.title) == ["No reaper has finished a pass"] && late.first?.since == Self.ago(400))
+  }
+
+  @Test("Postgres is slow if it is for the quickest of all")
+  func slow() {
+    let slow = Self.others.map { holder in
+      var holder = holder
+      holder.health.roundTripSeconds = 0.5
+      return holder
+    }
+    #expect(
+      Self.health(slow + [Self.holder("consume", roundTrip: 0.4)]).findings.first?.title.contains("400 ms") == true)
+    #expect(Self.health(slow + [Self.holder("consume")]).findings.isEmpty)
+  }
+
+  @Test("a stall is as long as the wait, at most, and as the time since the last dispatch or the consumers' start")
+  func stall() {
+    #expect(Self.health(Self.others + [Self.holder("consume", dispatched: 500)], queued: 90).stalledFor == .seconds(90))
+    #expect(Self.health(Self.others + [Self.holder("consume", startedAgo: 70)], queued: 900).stalledFor == .seconds(70))
+    #expect(Self.health(Self.others + [Self.holder("consume", startedAgo: 20)], queued: 900).stalledFor == nil)
+    #expect(Self.health(Self.others, claimable: 90).stalledFor == .seconds(90))
+    #expect(Self.health(Self.others + [Self.holder("consume", dispatched: 3)], queued: 900).stalledFor == nil)
+  }
+}

@@ -1,0 +1,265 @@
+import Platforms
+import Primitives
+import ReviewStore
+import Reviews
+import Testing
+import WorkerAPI
+import WorkerClient
+
+@testable import Dispatching
+
+@Suite("Decisions of an attempt")
+struct AttemptMachineTests {
+  private let policy = DispatchPolicy()
+  private let start = ContinuousClock.now
+
+  private func machine(
+    failures: Int = 0, leaseLosses: Int = 0, ambiguousStarts: Int = 0
+  ) -> AttemptMachine {
+    AttemptMachine(
+      .sample(
+        failures: failures, leaseLosses: leaseLosses, ambiguousStarts: ambiguousStarts, leasedAt: start),
+      policy: policy)
+  }
+
+  /// A machine whose payload is ready, and whose worker is about to be called.
+  private func calling() throws -> AttemptMachine {
+    var machine = machine()
+    #expect(machine.begin(isAloneWanted: false) == .enter(isAlone: false))
+    #expect(machine.entered(keyFault: nil, worker: .admitted) == .prepare)
+    #expect(machine.prepared(.ready(.sample), at: start) == .admit)
+    #expect(machine.admitted(.admitted, at: start) == .call(.sample))
+    return machine
+  }
+
+  private func outcome(_ action: AttemptMachine.Action) throws -> AttemptOutcome {
+    guard case .conclude(let outcome) = action else { throw Unexpected(action: action) }
+    return outcome
+  }
+
+  private struct Unexpected: Error { var action: AttemptMachine.Action }
+
+  // MARK: Before it is prepared
+
+  @Test("a review that has cost three holders their life is prepared alone", arguments: 0..<6)
+  func alone(losses: Int) {
+    var machine = machine(leaseLosses: losses)
+    #expect(machine.begin(isAloneWanted: false) == .enter(isAlone: losses >= 3))
+  }
+
+  @Test("while another review is prepared alone, a review is handed back and does not wait")
+  func anotherIsAlone() throws {
+    var machine = machine(leaseLosses: 5)
+    #expect(
+      try outcome(machine.begin(isAloneWanted: true))
+        == .handedBack("another review is prepared alone here", for: .exactly(.seconds(1))))
+  }
+
+  @Test("with a wrong key, or while the worker is out, nothing is prepared")
+  func notPrepared() throws {
+    let machine = machine()
+    #expect(
+      try outcome(machine.entered(keyFault: "wrong key", worker: .admitted)) == .handedBack("wrong key", for: .short()))
+    #expect(
+      try outcome(machine.entered(keyFault: nil, worker: .refused(for: .seconds(7), reason: "out")))
+        == .handedBack("out", for: .short(after: .seconds(7))))
+  }
+
+  // MARK: Preparing
+
+  @Test("each way in which preparing fails has its outcome")
+  func preparation() throws {
+    let expected: [(AttemptMachine.Preparation, AttemptOutcome)] = [
+      (.interruptedByShutdown, .handedBack("handed back at shutdown", for: .exactly(.zero))),
+      (.tookTooLong, .retry("preparing the payload took longer than \(policy.preparationMax)")),
+      (
+        .failed(.permanent(.configMissing, message: "none"), isKeyWrong: false), .failed(.configMissing, "none")
+      ),
+      (
+        .failed(.transient(message: "later", retryAfter: .seconds(9)), isKeyWrong: false),
+        .handedBack("later", for: .exactly(.seconds(9)))
+      ),
+      (.failed(.transient(message: "odd", retryAfter: nil), isKeyWrong: false), .retry("odd")),
+      (
+        .failed(.outage(target: "github", message: "down", retryAfter: nil), isKeyWrong: false),
+        .handedBack("down", for: .short())
+      ),
+      (
+        .failed(.outage(target: "github", message: "down", retryAfter: .seconds(3)), isKeyWrong: false),
+        .handedBack("down", for: .exactly(.seconds(3)))
+      ),
+      (.failed(.keyMissing(message: "no key"), isKeyWrong: true), .handedBack("no key", for: .short())),
+      (.failed(.keyMissing(message: "no key"), isKeyWrong: false), .handedBack("no key", for: .exactly(.seconds(60)))),
+    ]
+    for (preparation, outcome) in expected {
+      var machine = machine()
+      _ = machine.begin(isAloneWanted: false)
+      #expect(try self.outcome(machine.prepared(preparation, at: start)) == outcome)
+    }
+  }
+
+  @Test("the row is looked at again if preparing took longer than a look")
+  func confirm() throws {
+    var machine = machine()
+    _ = machine.begin(isAloneWanted: false)
+    #expect(machine.prepared(.ready(.sample), at: start + .milliseconds(101)) == .confirm)
+    #expect(machine.confirmed(isWanted: true) == .admit)
+    _ = machine.begin(isAloneWanted: false)
+    #expect(machine.prepared(.ready(.sample), at: start + .milliseconds(101)) == .confirm)
+    #expect(try outcome(machine.confirmed(isWanted: false)) == .supersededByRow)
+  }
+
+  // MARK: Permission to call
+
+  @Test("a refused call is handed back, for as long as the worker is out and a short wait more")
+  func refused() throws {
+    var machine = machine()
+    _ = machine.begin(isAloneWanted: false)
+    _ = machine.prepared(.ready(.sample), at: start)
+    #expect(
+      try outcome(machine.admitted(.refused(for: .seconds(5), reason: "out"), at: start))
+        == .handedBack("out", for: .short(after: .seconds(5))))
+  }
+
+  @Test("after a long wait for permission the row is looked at, and a lease that would end is handed back")
+  func lateAdmission() throws {
+    var machine = machine()
+    _ = machine.begin(isAloneWanted: false)
+    _ = machine.prepared(.ready(.sample), at: start)
+    #expect(machine.admitted(.admitted, at: start + .milliseconds(501)) == .confirm)
+    #expect(machine.confirmed(isWanted: true) == .call(.sample))
+    var late = self.machine()
+    _ = late.begin(isAloneWanted: false)
+    _ = late.prepared(.ready(.sample), at: start)
+    #expect(
+      try outcome(late.admitted(.admitted, at: start + policy.callableTime))
+        == .handedBack("its lease would end while the worker is called", for: .short()))
+  }
+
+  // MARK: The worker's answers
+
+  @Test("each answer of the worker that is no start has its outcome")
+  func answers() throws {
+    let expected: [(DispatchOutcome, AttemptOutcome)] = [
+      (.unavailable(message: "m"), .handedBack("the worker cannot be reached: m", for: .short())),
+      (.throttled(retryAfter: nil, message: "m"), .handedBack("the worker throttles: m", for: .short())),
+      (
+        .throttled(retryAfter: .seconds(8), message: "m"),
+        .handedBack("the worker throttles: m", for: .short(after: .seconds(8)))
+      ),
+      (.outage(message: "m"), .handedBack("not an answer of the worker's own: m", for: .short())),
+      (.again(message: "m"), .handedBack("the worker asks for it again: m", for: .short())),
+      (.refused(message: "m"), .failed(.workerRejected, "m")),
+    ]
+    for hasGivenUpCalls in [false, true] {
+      for (answer, outcome) in expected {
+        var machine = try calling()
+        #expect(try self.outcome(machine.called(answer, hasGivenUpCalls: hasGivenUpCalls)) == outcome)
+      }
+    }
+  }
+
+  @Test("a start is dispatched, and a later state than queued counts as a callback")
+  func started() throws {
+    for (status, report) in [
+      (RunState.queued, nil), (.other("new"), nil), (.running, ReviewStatus.running),
+      (.buffering, .running),
+    ] as [(RunState, ReviewStatus?)] {
+      var machine = try calling()
+      let response = StartResponse(reviewId: machine.attempt.lease.reviewID, status: status)
+      #expect(
+        try outcome(machine.called(.dispatched(response), hasGivenUpCalls: false))
+          == .dispatched(
+            agentVersion: "v1", report: report.map { RunReport(status: $0, attempt: 1) }, prepared: start))
+    }
+  }
+
+  @Test(
+    "a start that is answered with an end is asked about, and the end's details are taken if they are this attempt's")
+  func ended() throws {
+    for end in [RunState.completed, .failed, .cancelled] {
+      for known in [nil, (RunState.running, 1), (end, 2), (end, 1)] as [(RunState, Int)?] {
+        var machine = try calling()
+        let response = StartResponse(reviewId: machine.attempt.lease.reviewID, status: end, agentVersion: "v2")
+        #expect(machine.called(.dispatched(response), hasGivenUpCalls: false) == .askForEnd)
+        var run = known.map { machine.attempt.run($0.0, attempt: $0.1) }
+        run?.sessionId = "s"
+        let isTaken = known.map { $0 == (end, 1) } ?? false
+        #expect(
+          try outcome(machine.askedForEnd(run))
+            == .dispatched(
+              agentVersion: "v2",
+              report: RunReport(status: end.reviewStatus, attempt: 1, sessionId: isTaken ? "s" : nil), prepared: start))
+      }
+    }
+  }
+
+  @Test("an ambiguous answer is asked about; each evidence has its outcome, and counts only if the worker has answered")
+  func ambiguous() throws {
+    for isAnswer in [false, true] {
+      var expected: [(WorkerEvidence, AttemptOutcome)] = []
+      let sample = try calling()
+      expected = [
+        (.known(sample.attempt.run(.queued)), .dispatched(agentVersion: nil, report: nil, prepared: start)),
+        (
+          .known(sample.attempt.run(.running, attempt: 2)),
+          .ambiguous("m; the worker has another attempt", isCounted: true)
+        ),
+        (.unknown(isProven: true), .ambiguous("m; the worker does not know the review", isCounted: true)),
+        (
+          .unknown(isProven: false),
+          .ambiguous("m; the worker does not know the review, as far as it can be asked", isCounted: isAnswer)
+        ),
+        (.failed("f"), .ambiguous("m; asked about it, the worker failed too: f", isCounted: false)),
+      ]
+      for (evidence, outcome) in expected {
+        var machine = sample
+        #expect(
+          machine.called(.ambiguous(message: "m", isAnswer: isAnswer), hasGivenUpCalls: false) == .ask)
+        #expect(try self.outcome(machine.asked(evidence, isAloneWanted: false, at: start)) == outcome)
+      }
+      var drained = sample
+      #expect(
+        try outcome(drained.called(.ambiguous(message: "m", isAnswer: isAnswer), hasGivenUpCalls: true))
+          == .ambiguous("handed back at shutdown while the worker was called", isCounted: false))
+    }
+  }
+
+  // MARK: An earlier start that may have succeeded
+
+  @Test("after an ambiguous start the worker is asked before anything else, and only what it does not have is started")
+  func askFirst() throws {
+    let sample = machine(ambiguousStarts: 2)
+    func asked(_ evidence: WorkerEvidence) -> (AttemptMachine.Action, AttemptMachine) {
+      var machine = sample
+      #expect(machine.begin(isAloneWanted: true) == .admit)
+      #expect(machine.admitted(.admitted, at: start) == .ask)
+      let action = machine.asked(evidence, isAloneWanted: false, at: start + .seconds(1))
+      return (action, machine)
+    }
+    #expect(
+      try outcome(asked(.known(sample.attempt.run(.completed))).0)
+        == .dispatched(
+          agentVersion: nil, report: RunReport(sample.attempt.run(.completed)), prepared: start + .seconds(1)))
+    for evidence in [WorkerEvidence.unknown(isProven: true), .known(sample.attempt.run(.running, attempt: 2))] {
+      let (action, machine) = asked(evidence)
+      #expect(action == .enter(isAlone: false))
+      #expect(machine.attempt.ambiguousStarts == 0, "its ambiguous starts are over")
+    }
+    let (action, machine) = asked(.unknown(isProven: false))
+    #expect(action == .enter(isAlone: false))
+    #expect(machine.attempt.ambiguousStarts == 2, "no evidence")
+    #expect(
+      try outcome(asked(.failed("f")).0)
+        == .ambiguous("an earlier start may have succeeded, and the worker could not be asked: f", isCounted: false))
+  }
+
+  @Test("while the worker is out, a review with an ambiguous start stays queued, uncounted")
+  func askFirstRefused() throws {
+    var machine = machine(ambiguousStarts: 1)
+    #expect(machine.begin(isAloneWanted: false) == .admit)
+    #expect(
+      try outcome(machine.admitted(.refused(for: .seconds(1), reason: "out"), at: start))
+        == .ambiguous("out", isCounted: false))
+  }
+}

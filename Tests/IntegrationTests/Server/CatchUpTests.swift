@@ -1,0 +1,252 @@
+import AsyncHTTPClient
+import BatonServer
+import CryptoExtras
+import Foundation
+import Platforms
+import PostgresClient
+import Primitives
+import ReviewStore
+import Reviews
+import Sandbox
+import Support
+import Synchronization
+import Testing
+
+/// A server and a GitHub next to it, which delivers webhooks to it once each.
+private struct CaughtUp: Sendable {
+  let stack: ServerStack
+  let github: FakePlatform
+  let questions: PlatformQuestions
+  let isDown = Flag()
+
+  final class Flag: Sendable {
+    private let value = Mutex(false)
+    var isSet: Bool { value.withLock { $0 } }
+    func set(_ isSet: Bool) { value.withLock { $0 = isSet } }
+  }
+
+  private static let key = try! _RSA.Signing.PrivateKey(keySize: .bits2048)
+
+  var catchUp: CatchUp {
+    CatchUp(store: stack.store, questions: questions, interval: .seconds(300), logger: ServerStack.silent)
+  }
+
+  func pass() async throws -> CatchUpCounts { try await catchUp.runOnce(until: .now + .seconds(120)) }
+
+  static func run(_ body: @escaping @Sendable (CaughtUp) async throws -> Void) async throws {
+    try await withServerStack { stack in
+      let (ports, port) = AsyncStream.makeStream(of: Int.self)
+      let github = FakePlatform(logger: ServerStack.silent) { port.yield($0) }
+      let client = PlatformAccess.makeHTTPClient(connectionMax: 4)
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask {
+          defer { port.finish() }
+          try await github.run()
+        }
+        var iterator = ports.makeAsyncIterator()
+        guard let bound = await iterator.next() else { throw NoReply(request: "the fake GitHub") }
+        let result: Swift.Result<Void, any Error>
+        do {
+          let access = try PlatformAccess(
+            settings: PlatformSettings(
+              githubAPIURL: "http://127.0.0.1:\(bound)", githubAppID: "5",
+              githubPrivateKey: Secret(key.pemRepresentation), gitlabHosts: ["127.0.0.1"],
+              encryptionKeys: [Array(repeating: 7, count: 32)]),
+            httpClient: client, integrationTokens: nil, logger: ServerStack.silent)
+          let caughtUp = CaughtUp(stack: stack, github: github, questions: PlatformQuestions(access: access))
+          github.setHook { [isDown = caughtUp.isDown] event, body in
+            guard !isDown.isSet else { return 0 }
+            return (try? await stack.client.send(.github(event: event, body)).status) ?? 0
+          }
+          try await body(caughtUp)
+          result = .success(())
+        } catch {
+          result = .failure(error)
+        }
+        try await client.shutdown()
+        group.cancelAll()
+        while let ended = await group.nextResult() { _ = ended }
+        try result.get()
+      }
+    }
+  }
+
+  func pull(_ number: Int, sha: String, repository: String = "acme/shop", draft: Bool = false) -> String {
+    """
+    {"number":\(number),"state":"open","html_url":"https://github.com/\(repository)/pull/\(number)","title":"T","draft":\(draft),
+     "updated_at":"2026-01-01T10:00:00Z","user":{"login":"ann","type":"User"},"labels":[],
+     "base":{"ref":"main","sha":"b","repo":{"id":9,"full_name":"\(repository)"}},
+     "head":{"ref":"fast","sha":"\(sha)","repo":{"id":9,"full_name":"\(repository)"}}}
+    """
+  }
+
+  func push(_ number: Int, sha: String) -> String {
+    """
+    {"action":"opened","installation":{"id":1},"repository":{"id":9,"full_name":"acme/shop"},
+     "pull_request":\(pull(number, sha: sha))}
+    """
+  }
+
+  func sha(_ number: Int) -> String {
+    let digits = String(number, radix: 16)
+    return String(repeating: "0", count: 40 - digits.count) + digits
+  }
+}
+
+@Suite("Catch-up", .timeLimit(.minutes(5)))
+struct CatchUpTests {
+  @Test("an outage with 500 pushes in it loses none")
+  func outage() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub()
+      await test.github.deliver("pull_request", test.push(1, sha: test.sha(1)))
+      #expect(try await test.stack.count("code_reviews") == 1)
+      // What was delivered is not repeated.
+      #expect(try await test.pass().redelivered == 0)
+      test.isDown.set(true)
+      for number in 2...501 { await test.github.deliver("pull_request", test.push(number, sha: test.sha(number))) }
+      // Still down: asked for, failed again, and not forgotten.
+      var counts = try await test.pass()
+      #expect(counts.redelivered > 0)
+      #expect(try await test.stack.count("code_reviews") == 1)
+      test.isDown.set(false)
+      for _ in 0..<4 where try await test.stack.count("code_reviews") < 501 { counts = try await test.pass() }
+      #expect(try await test.stack.count("code_reviews") == 501)
+      #expect(try await test.stack.count("(SELECT DISTINCT pr_number FROM code_reviews) n") == 501)
+      #expect(try await test.stack.store.counts().caughtUp["redelivered"] ?? 0 >= 500)
+    }
+  }
+
+  @Test("what was refused for the payload's own sake is repeated once, other events never")
+  func refused() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub()
+      test.isDown.set(true)
+      await test.github.deliver("push", "{}")
+      await test.github.deliver("pull_request", #"{"action":"opened","installation":{"id":1}}"#)
+      test.isDown.set(false)
+      for _ in 0..<3 { _ = try await test.pass() }
+      #expect(test.github.deliveries.filter { $0.event == "push" }.count == 1)
+      #expect(test.github.deliveries.filter { $0.event == "pull_request" }.count == 2)
+    }
+  }
+
+  @Test("open pull requests without a review are found, in each installation, and once")
+  func sweep() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub()
+      await test.github.deliver("pull_request", test.push(1, sha: test.sha(1)))
+      test.github.setOpenPullRequests(
+        [
+          test.pull(1, sha: test.sha(1)), test.pull(2, sha: test.sha(2)),
+          test.pull(3, sha: test.sha(3), draft: true),
+        ], of: "acme/shop")
+      test.github.setOpenPullRequests([test.pull(7, sha: test.sha(7), repository: "acme/other")], of: "acme/other")
+      #expect(try await test.pass().unreviewed == 3)
+      let intake = WebhookIntake(store: test.stack.store, logger: ServerStack.silent)
+      try await test.stack.run("UPDATE webhook_deliveries SET due_at = now() WHERE processed_at IS NULL")
+      try await intake.processDue()
+      #expect(try await test.stack.count("code_reviews") == 3)
+      #expect(try await test.stack.count("webhook_deliveries WHERE outcome = 'the pull request is a draft'") == 1)
+      // Judged, the draft too: nothing is found again.
+      try await test.stack.run("UPDATE baton_catch_up SET due_at = now()")
+      #expect(try await test.pass().unreviewed == 0)
+      #expect(try await test.stack.count("baton_catch_up WHERE finished_at IS NULL") == 0)
+    }
+  }
+
+  @Test("a rate limit ends a look until its reset, and keeps no other from its turn")
+  func rateLimit() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub()
+      test.github.setOpenPullRequests([test.pull(2, sha: test.sha(2))], of: "acme/shop")
+      test.github.add(
+        .rateLimit(route: .githubPulls, resetAt: Int(Date().timeIntervalSince1970) + 600, times: 1))
+      let counts = try await test.pass()
+      #expect(counts.failed >= 1)
+      #expect(counts.unreviewed == 0)
+      #expect(
+        try await test.stack.count(
+          "baton_catch_up WHERE kind = 'installation' AND due_at > now() + interval '5 minutes'")
+          == 1)
+    }
+  }
+
+  @Test("a suspended installation is not looked at, and what it missed is found when it is back")
+  func suspended() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub()
+      await test.github.deliver("pull_request", test.push(1, sha: test.sha(1)))
+      let event = #"{"action":"ACTION","installation":{"id":1},"sender":{"login":"alice"}}"#
+      await test.github.deliver("installation", event.replacing("ACTION", with: "suspend"))
+      test.github.setOpenPullRequests([test.pull(1, sha: test.sha(1))], of: "acme/shop")
+      #expect(try await test.pass().unreviewed == 0)
+      await test.github.deliver("installation", event.replacing("ACTION", with: "unsuspend"))
+      #expect(try await test.pass().unreviewed == 1)
+      try await test.stack.run("UPDATE webhook_deliveries SET due_at = now() WHERE processed_at IS NULL")
+      try await WebhookIntake(store: test.stack.store, logger: ServerStack.silent).processDue()
+      #expect(try await test.stack.states() == ["0000 pending 2 -"])
+    }
+  }
+
+  @Test("a person with write access gets the review that a comment asks for; others do not")
+  func comment() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub(config: #"{"skip_authors":["*"]}"#)
+      let tasks = PlatformTasks(store: test.stack.store, questions: test.questions, logger: ServerStack.silent)
+      test.github.setPermission("write", of: "alice")
+      for (id, login) in [(1, "mallory"), (2, "alice")] {
+        await test.github.deliver(
+          "issue_comment",
+          """
+          {"action":"created","issue":{"number":17,"state":"open","pull_request":{}},
+           "comment":{"id":\(id),"body":"/review","user":{"login":"\(login)","type":"User"}},
+           "repository":{"id":9,"full_name":"acme/shop"},"installation":{"id":1}}
+          """)
+        try await tasks.doDue()
+        #expect(try await test.stack.count("code_reviews") == Int64(id - 1))
+      }
+      let id = try #require(try await test.stack.reviews().first?.id)
+      #expect(try await test.stack.store.transitions(of: id).first?.actor == "github:alice")
+    }
+  }
+
+  @Test("a merge group's check is shown, and an excluded pull request's only while it has no review")
+  func checks() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub(config: #"{"gate_threshold":"all","skip_title_words":["t"]}"#)
+      let tasks = PlatformTasks(store: test.stack.store, questions: test.questions, logger: ServerStack.silent)
+      await test.github.deliver("pull_request", test.push(1, sha: test.sha(1)))
+      await test.github.deliver(
+        "merge_group",
+        """
+        {"action":"checks_requested","installation":{"id":1},"repository":{"full_name":"acme/shop"},
+         "merge_group":{"head_sha":"\(test.sha(99))","head_ref":"refs/heads/gh-readonly-queue/main/pr-1-\(test.sha(5))"}}
+        """)
+      try await tasks.doDue()
+      #expect(
+        test.github.feedback.map { "\($0.sha ?? "") \($0.state)" }.sorted() == [
+          "\(test.sha(1)) neutral", "\(test.sha(99)) neutral",
+        ])
+      #expect(try await test.stack.count("baton_platform_tasks") == 0)
+    }
+  }
+
+  @Test("whether a pull request is reviewed can depend on its files")
+  func paths() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub(config: #"{"gate_threshold":"all","paths":["src/**"]}"#)
+      let tasks = PlatformTasks(store: test.stack.store, questions: test.questions, logger: ServerStack.silent)
+      await test.github.deliver("pull_request", test.push(1, sha: test.sha(1)))
+      #expect(try await test.stack.count("code_reviews") == 0)
+      try await tasks.doDue()
+      #expect(try await test.stack.count("code_reviews") == 1)
+      try await test.stack.run(#"UPDATE agent_configs SET config = '{"gate_threshold":"all","paths":["docs/**"]}'"#)
+      await test.github.deliver("pull_request", test.push(2, sha: test.sha(2)))
+      try await tasks.doDue()
+      try await tasks.doDue()
+      #expect(try await test.stack.count("code_reviews") == 1)
+      #expect(test.github.feedback.contains { $0.sha == test.sha(2) && $0.state == "neutral" })
+    }
+  }
+}

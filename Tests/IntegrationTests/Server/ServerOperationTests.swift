@@ -1,0 +1,150 @@
+import BatonServer
+import Foundation
+import Primitives
+import ReviewStore
+import Reviews
+import Support
+import Testing
+
+@Suite("Server: many reviews at once")
+struct ServerOperationTests {
+  private func post(_ stack: ServerStack, _ operation: String, _ body: String) async throws -> HTTPReply {
+    try await stack.client.send("POST", "/api/reviews/\(operation)", body: Array(body.utf8))
+  }
+
+  @Test("a filter retries what matches, after a dry run that changes nothing")
+  func filter() async throws {
+    try await withServerStack { stack in
+      var ids: [UUID] = []
+      for sha in ["abcdef1", "abcdef2", "abcdef3"] { ids.append(try await stack.submit(sha)) }
+      try await stack.run(
+        "UPDATE code_reviews SET status = 'failed', error_code = 'worker_lost' WHERE head_sha <> 'abcdef3'")
+      let body = #"{"errorCode":"worker_lost","owner":"org:acme","since":"1h""#
+      let dry = try await post(stack, "retry", body + #","dryRun":true}"#)
+      #expect(dry.status == 200)
+      #expect(dry.object["matched"] as? Int == 2 && dry.object["changed"] as? Int == 0)
+      #expect(Set(dry.object["ids"] as? [String] ?? []) == Set(ids[..<2].map(\.lowercase)))
+      #expect(try await stack.store.review(ids[0])?.status == .failed)
+      #expect(try await post(stack, "retry", body + #","expected":3}"#).status == 409)
+      #expect(try await stack.store.review(ids[0])?.status == .failed)
+      let done = try await post(stack, "retry", body + #","expected":2}"#)
+      #expect(done.object["changed"] as? Int == 2 && done.object["remaining"] as? Int == 0)
+      #expect(try await stack.store.review(ids[0])?.attempt == 2)
+      let cancelled = try await post(stack, "cancel", #"{"repo":"acme/shop","reason":"moved"}"#)
+      #expect(cancelled.object["changed"] as? Int == 3)
+      #expect(try await stack.store.review(ids[2])?.errorMessage == "moved")
+    }
+  }
+
+  @Test("ids may be cut to their start; one that names nothing, or several, changes nothing at all")
+  func ids() async throws {
+    try await withServerStack { stack in
+      let known = [
+        "abcd1234-0000-4000-8000-000000000001", "abcd1234-0000-4000-8000-000000000002",
+        "00ff0000-0000-4000-8000-000000000003",
+      ]
+      for (index, id) in known.enumerated() {
+        _ = try await stack.submit("abcdef\(index)")
+        try await stack.run("UPDATE code_reviews SET id = '\(id)' WHERE head_sha = 'abcdef\(index)'")
+      }
+      #expect(try await stack.client.send("GET", "/api/reviews/00ff").object["id"] as? String == known[2])
+      #expect(try await stack.client.send("GET", "/reviews/00FF").status == 200)
+      #expect(try await stack.client.send("POST", "/api/reviews/00ff0000/cancel").status == 202)
+      let several = try await stack.client.send("GET", "/api/reviews/abcd1234")
+      #expect(several.status == 409)
+      #expect(known[..<2].allSatisfy { several.body.contains($0) })
+      #expect(try await stack.client.send("GET", "/api/reviews/ffff").status == 404)
+      #expect(try await stack.client.send("GET", "/api/reviews/00f").status == 404)
+      #expect(try await post(stack, "cancel", #"{"ids":["\#(known[0])","abcd"]}"#).status == 409)
+      #expect(try await post(stack, "cancel", #"{"ids":["\#(known[0])","ffff"]}"#).status == 404)
+      #expect(try await stack.client.send("GET", "/api/reviews?status=pending").reviews.count == 2)
+      let done = try await post(stack, "cancel", #"{"ids":["\#(known[0])","00ff"]}"#)
+      #expect(done.object["changed"] as? Int == 1 && done.object["skipped"] as? Int == 1)
+    }
+  }
+
+  @Test("what is not asked for clearly is refused, with every fault named, and nothing is changed")
+  func faults() async throws {
+    try await withServerStack { stack in
+      let id = try await stack.submit("abcdef1")
+      for (body, words) in [
+        ("{}", ["give ids"]), (#"{"status":"completed"}"#, ["status"]),
+        (#"{"ids":["x"],"owner":"acme"}"#, ["ids", "owner"]),
+        (#"{"ids":["00ff"],"repo":"a/b"}"#, ["both"]), (#"{"sinse":"2h","since":"soon"}"#, ["sinse", "since"]),
+        (#"{"repo":"a/b","dryRun":"yes","expected":-1}"#, ["dryRun", "expected"]),
+      ] {
+        let reply = try await post(stack, "cancel", body)
+        #expect(reply.status == 422, "\(body)")
+        for word in words { #expect(reply.body.contains(word), "\(body): \(reply.body)") }
+      }
+      #expect(try await post(stack, "cancel", "[]").status == 400)
+      #expect(try await stack.client.send("GET", "/api/reviews/cancel").status == 405)
+      #expect(try await stack.store.review(id)?.status == .pending)
+    }
+  }
+
+  @Test("a list is searched by number, start of an id and words, and filtered by code and time")
+  func search() async throws {
+    try await withServerStack { stack in
+      let id = try await stack.submit("abcdef1")
+      try await stack.run("UPDATE code_reviews SET status = 'failed', error_code = 'worker_lost'")
+      for (query, count) in [
+        ("search=7", 1), ("search=%237", 1), ("search=8", 0), ("search=faster", 1), ("search=worker_lost", 1),
+        ("search=\(id.lowercase.prefix(6))", 1), ("errorCode=worker_lost", 1), ("errorCode=agent_failed", 0),
+        ("since=1h", 1), ("until=1h", 0), ("since=2020-01-01T00:00:00Z&until=2020-01-02", 0),
+      ] {
+        let reply = try await stack.client.send("GET", "/api/reviews?\(query)")
+        #expect(reply.status == 200 && reply.reviews.count == count, "\(query)")
+        let page = try await stack.client.send("GET", "/reviews?\(query)")
+        #expect(page.status == 200 && page.body.contains(id.lowercase) == (count == 1), "\(query)")
+      }
+      #expect(try await stack.client.send("GET", "/api/reviews?since=soon").status == 400)
+    }
+  }
+
+  @Test("a submitted review may be available later; a time that cannot be read is refused")
+  func availableAt() async throws {
+    try await withServerStack { stack in
+      func submit(_ time: String, _ sha: String) async throws -> HTTPReply {
+        let body = String(decoding: ServerStack.review(sha), as: UTF8.self)
+          .replacing(#""priority":3"#, with: #""priority":3,"availableAt":\#(time)"#)
+        return try await stack.client.send("POST", "/api/reviews", body: Array(body.utf8))
+      }
+      let reply = try await submit(#""2040-05-06T07:08:09+02:00""#, "abcdef1")
+      #expect(reply.status == 201)
+      let row = try await stack.client.send("GET", "/api/reviews/\(reply.object["id"] as? String ?? "")")
+      #expect(row.object["availableAt"] as? String == "2040-05-06T05:08:09.000000Z")
+      for time in [#""tomorrow""#, "7", "{}"] {
+        let refused = try await submit(time, "abcdef2")
+        #expect(refused.status == 422 && refused.body.contains("availableAt"), "\(time)")
+      }
+      #expect(try await submit("null", "abcdef3").status == 201)
+    }
+  }
+
+  @Test("the dashboard's list has a button for all that its filter matches, and none for what a search finds")
+  func listButtons() async throws {
+    try await withServerStack { stack in
+      let ids = [try await stack.submit("abcdef1"), try await stack.submit("abcdef2")]
+      try await stack.run(
+        "UPDATE code_reviews SET status = 'failed', error_code = 'worker_lost' WHERE head_sha = 'abcdef1'")
+      try await stack.run(
+        "UPDATE code_reviews SET status = 'failed', error_code = 'agent_failed' WHERE head_sha = 'abcdef2'")
+      let visit = try await DashboardVisit(stack)
+      let page = try await stack.client.send(
+        "GET", "/reviews?status=failed&errorCode=worker_lost", headers: [("Cookie", visit.cookie)])
+      #expect(
+        page.body.contains("formaction=\"/reviews/retry\"") && !page.body.contains("formaction=\"/reviews/cancel\""))
+      let searched = try await stack.client.send(
+        "GET", "/reviews?status=failed&search=faster", headers: [("Cookie", visit.cookie)])
+      #expect(!searched.body.contains("formaction=\"/reviews/retry\""))
+      let done = try await visit.press("/reviews/retry", subject: "status%3Dfailed%26errorCode%3Dworker_lost")
+      #expect(done.body == "1 review retried.")
+      #expect(try await stack.store.review(ids[0])?.status == .pending)
+      #expect(try await stack.store.review(ids[1])?.status == .failed)
+      #expect(try await visit.press("/reviews/retry", subject: "").status == 422)
+      #expect(try await visit.press("/reviews/retry", subject: "status%3Dcompleted").status == 422)
+      #expect(try await visit.press("/reviews/cancel", subject: "status%3Dfailed").status == 422)
+    }
+  }
+}

@@ -1,0 +1,271 @@
+import Crypto
+import Foundation
+import Primitives
+import ReviewStore
+import Reviews
+import Support
+import Testing
+
+/// What platforms send besides what their documentation shows.
+@Suite("Server: webhooks as they really are")
+struct WebhookMeaningTests {
+  private func gitlab(
+    _ stack: ServerStack, _ id: UUID, _ action: String, sha: Character = "a", at time: String,
+    _ more: [String: String] = [:]
+  ) async throws -> HTTPReply {
+    var fields = [
+      "object_attributes.action": "\"\(action)\"", "object_attributes.updated_at": time,
+      "object_attributes.last_commit.id": "\"\(String(repeating: sha, count: 40))\"",
+    ]
+    // Fields are changed in no certain order: a part of what is taken away would bring it back.
+    if more["object_attributes.last_commit"] != nil { fields["object_attributes.last_commit.id"] = nil }
+    return try await stack.client.send(.gitlab(integration: id, fields.merging(more) { $1 }))
+  }
+
+  @Test("an instance with a time zone of its own, and one whose times cannot be read, have their events taken")
+  func times() async throws {
+    try await withServerStack { stack in
+      let id = try await stack.addGitLab()
+      #expect(try await gitlab(stack, id, "open", at: "\"2026-01-01 02:00:00 +0200\"").status == 202)
+      #expect(try await stack.count("code_reviews WHERE pr_updated_at = '2026-01-01T00:00:00Z'") == 1)
+      // Half an hour later, in another spelling; then one that was sent before, in a spelling that sorts after it.
+      #expect(try await gitlab(stack, id, "reopen", sha: "b", at: "\"2026-01-01T00:30:00.000Z\"").status == 202)
+      #expect(try await gitlab(stack, id, "reopen", sha: "c", at: "\"2026-01-01 02:15:00 +0200\"").status == 200)
+      #expect(try await stack.states() == ["aaaa cancelled 1 superseded", "bbbb pending 1 -"])
+      for (sha, time) in [("d", "\"nonsense\""), ("e", "null")] as [(Character, String)] {
+        #expect(try await gitlab(stack, id, "reopen", sha: sha, at: time).status == 202)
+      }
+      #expect(
+        try await stack.count("code_reviews WHERE status = 'pending' AND pr_updated_at > now() - interval '1 min'") == 1
+      )
+      try await stack.addGitHub()
+      #expect(try await stack.client.send(.github("opened", ["pull_request.updated_at": "null"])).status == 202)
+    }
+  }
+
+  @Test("what is not relevant is never answered with a fault", arguments: ["true", "false"])
+  func relevance(draft: String) async throws {
+    try await withServerStack { stack in
+      let id = try await stack.addGitLab()
+      let reply = try await gitlab(
+        stack, id, "open", at: "\"2026-01-01 00:00:00 UTC\"",
+        ["object_attributes.last_commit": "null", "object_attributes.draft": draft])
+      #expect(reply.status == 200, "\(reply.body)")
+      #expect((reply.object["reason"] as? String)?.isEmpty == false)
+      try await stack.addGitHub()
+      let odd = ["pull_request.draft": draft, "pull_request.base": "null", "pull_request.state": "\"closed\""]
+      #expect(try await stack.client.send(.github("opened", odd)).status == 200)
+    }
+  }
+
+  @Test("NUL and half of a character, in texts that are read and in others, lose no event")
+  func brokenText() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      for (number, text) in [#"a\u0000b"#, #"a\ud83d"#, #"\udc00\ud83dx"#].enumerated() {
+        var webhook = try RecordedWebhook.github(
+          "opened",
+          ["pull_request.number": "\(number + 1)", "pull_request.title": "\"TITLE\"", "pull_request.body": "\"BODY\""])
+        webhook.body = Array(
+          String(decoding: webhook.body, as: UTF8.self).replacing("TITLE", with: text).replacing("BODY", with: text)
+            .utf8)
+        webhook.headers.removeAll { $0.0 == "X-Hub-Signature-256" }
+        webhook.headers.append(
+          ("X-Hub-Signature-256", RecordedWebhook.signature(of: webhook.body, secret: RecordedWebhook.webhookSecret)))
+        let reply = try await stack.client.send(webhook)
+        #expect(reply.status == 202, "\(reply.body)")
+      }
+      #expect(try await stack.reviews().allSatisfy { $0.prTitle.contains("\u{FFFD}") })
+    }
+  }
+
+  @Test("events that start nothing supersede, and keep their place in the order")
+  func withheld() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      let draft = ["pull_request.draft": "true"]
+      #expect(try await stack.client.send(.github("opened", push("a", at: 1))).status == 202)
+      // The commit is under review, and goes on being so.
+      #expect(
+        try await stack.client.send(.github("converted_to_draft", push("a", at: 2).merging(draft) { $1 })).status == 200
+      )
+      #expect(try await stack.states() == ["aaaa pending 1 -"])
+      #expect(
+        try await stack.client.send(.github("synchronize", push("b", at: 3, before: "a").merging(draft) { $1 })).status
+          == 200)
+      #expect(try await stack.states() == ["aaaa cancelled 1 superseded"])
+      // Delivered late, it was sent before the draft's push.
+      #expect(try await stack.client.send(.github("ready_for_review", push("a", at: 2))).status == 200)
+      #expect(try await stack.states() == ["aaaa cancelled 1 superseded"])
+      #expect(try await stack.client.send(.github("ready_for_review", push("b", at: 4))).status == 202)
+      for config in [nil, #"{"repository_selection_mode":"selected","selected_repository_ids":[5]}"#] {
+        try await stack.run("UPDATE agent_configs SET is_enabled = \(config != nil)")
+        if let config {
+          try await stack.store.setConfiguration(config, of: Owner(type: .org, id: "acme"), platform: .github)
+        }
+        let sha: Character = config == nil ? "c" : "d"
+        #expect(try await stack.client.send(.github("synchronize", push(sha, at: config == nil ? 5 : 6))).status == 200)
+      }
+      #expect(try await stack.states() == ["aaaa cancelled 1 superseded", "bbbb cancelled 1 superseded"])
+    }
+  }
+
+  @Test("a name that is refused starts nothing, and ends the reviews of older commits")
+  func refusedName() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      #expect(try await stack.client.send(.github("opened", push("a", at: 1))).status == 202)
+      let refused = push("b", at: 2).merging(["pull_request.head.ref": "\"-x\""]) { $1 }
+      #expect(try await stack.client.send(.github("synchronize", refused)).status == 200)
+      #expect(try await stack.states() == ["aaaa cancelled 1 superseded"])
+    }
+  }
+
+  @Test("there and back within one second leaves the first commit, as it came last")
+  func circle() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      #expect(try await stack.client.send(.github("opened", push("a", at: 1))).status == 202)
+      #expect(try await stack.client.send(.github("synchronize", push("b", at: 1, before: "a"))).status == 202)
+      #expect(try await stack.client.send(.github("synchronize", push("a", at: 1, before: "b"))).status == 202)
+      #expect(try await stack.states() == ["aaaa pending 2 -", "bbbb cancelled 1 superseded"])
+    }
+  }
+
+  @Test("another base is a new attempt, whatever the review has come to; a new title is none")
+  func retargeted() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      func edited(_ base: String, at second: Int, changes: String) async throws -> HTTPReply {
+        try await stack.client.send(
+          .github(
+            "opened",
+            push("a", at: second).merging([
+              "action": "\"edited\"", "pull_request.base.ref": "\"\(base)\"", "changes": changes,
+            ]) { $1 }))
+      }
+      let isBase = #"{"base":{"ref":{"from":"x"},"sha":{"from":"y"}}}"#
+      #expect(try await stack.client.send(.github("opened", push("a", at: 1))).status == 202)
+      #expect(try await edited("master", at: 2, changes: #"{"title":{"from":"x"}}"#).status == 200)
+      // It has not begun: it begins with the other base.
+      #expect(try await edited("one", at: 3, changes: isBase).status == 202)
+      #expect(try await stack.states() == ["aaaa pending 1 -"])
+      _ = try await stack.store.claim(limit: 10, ownerLimit: 10, by: Holder.ID())
+      let id = try #require(try await stack.reviews().first?.id)
+      #expect(try await stack.callback(id, #"{"status":"running","attempt":1}"#).status == 200)
+      #expect(try await edited("two", at: 4, changes: isBase).object["attempt"] as? Int == 2)
+      #expect(try await stack.count("baton_outbox WHERE kind = 'worker_cancel' AND attempt = 1") == 1)
+      _ = try await stack.store.claim(limit: 10, ownerLimit: 10, by: Holder.ID())
+      #expect(try await stack.callback(id, #"{"status":"completed","attempt":2}"#).status == 200)
+      #expect(try await edited("three", at: 5, changes: isBase).object["attempt"] as? Int == 3)
+      #expect(try await edited("three", at: 5, changes: isBase).status == 200)
+      #expect(try await stack.states() == ["aaaa pending 3 -"])
+      #expect(try await stack.reviews().map(\.baseRef) == ["three"])
+    }
+  }
+
+  @Test("a completed review is started again by its pull request alone")
+  func completed() async throws {
+    try await withServerStack { stack in
+      let id = try await stack.submit("abcdef1")
+      _ = try await stack.store.claim(limit: 10, ownerLimit: 10, by: Holder.ID())
+      #expect(try await stack.callback(id, #"{"status":"completed","attempt":1}"#).status == 200)
+      await #expect(throws: (any Error).self) { try await stack.run("UPDATE code_reviews SET status = 'pending'") }
+    }
+  }
+
+  @Test("GitLab's updates: another target, the end of a draft in the title, and a commit without a review")
+  func updates() async throws {
+    try await withServerStack { stack in
+      let id = try await stack.addGitLab()
+      func time(_ second: Int) -> String { "\"2026-01-01 10:00:0\(second) UTC\"" }
+      func draft(_ isDraft: Bool) -> [String: String] { ["object_attributes.work_in_progress": "\(isDraft)"] }
+      #expect(try await gitlab(stack, id, "open", at: time(1), draft(true)).status == 200)
+      let ready = ["changes": #"{"title":{"previous":"Draft: x","current":"x"}}"#]
+      #expect(try await gitlab(stack, id, "update", at: time(2), ready).status == 202)
+      #expect(try await gitlab(stack, id, "update", at: time(3), ["changes": #"{"labels":{}}"#]).status == 200)
+      let target = [
+        "object_attributes.target_branch": "\"release\"",
+        "changes": #"{"target_branch":{"previous":"master","current":"release"}}"#,
+      ]
+      #expect(try await gitlab(stack, id, "update", at: time(4), target).status == 202)
+      #expect(try await stack.reviews().map(\.baseRef) == ["release"])
+      // Its push was missed.
+      #expect(try await gitlab(stack, id, "update", sha: "b", at: time(5), ["changes": "{}"]).status == 202)
+      let merged = ["object_attributes.state": "\"merged\"", "changes": #"{"labels":{}}"#]
+      #expect(try await gitlab(stack, id, "update", sha: "c", at: time(6), merged).status == 200)
+      #expect(try await stack.states() == ["aaaa cancelled 1 superseded", "bbbb pending 1 -"])
+      // A failed review is not started again by a label.
+      try await stack.run(
+        "UPDATE code_reviews SET status = 'failed', error_code = 'agent_failed' WHERE status = 'pending'")
+      #expect(
+        try await gitlab(stack, id, "update", sha: "b", at: time(7), ["changes": #"{"labels":{}}"#]).status == 200)
+    }
+  }
+
+  @Test("the author is who wrote the merge request, not who caused the event")
+  func author() async throws {
+    try await withServerStack { stack in
+      let id = try await stack.addGitLab()
+      func authors() async throws -> [String] { try await stack.reviews().map(\.prAuthor) }
+      let ann = ["user": #"{"id":7,"username":"ann"}"#, "object_attributes.author_id": "7"]
+      let bob = [
+        "user": #"{"id":8,"username":"bob"}"#, "object_attributes.author_id": "7", "assignees": "[]", "reviewers": "[]",
+      ]
+      #expect(try await gitlab(stack, id, "update", at: "\"2026-01-01 10:00:01 UTC\"", bob).status == 202)
+      #expect(try await authors() == ["user 7"])
+      let reviewer = bob.merging(["reviewers": #"[{"id":7,"username":"ann"}]"#]) { $1 }
+      try await stack.run("DELETE FROM code_reviews")
+      #expect(
+        try await gitlab(stack, id, "update", sha: "b", at: "\"2026-01-01 10:00:02 UTC\"", reviewer).status == 202)
+      #expect(try await authors() == ["ann"])
+      #expect(try await gitlab(stack, id, "update", sha: "c", at: "\"2026-01-01 10:00:03 UTC\"", bob).status == 202)
+      #expect(try await gitlab(stack, id, "update", sha: "d", at: "\"2026-01-01 10:00:04 UTC\"", ann).status == 202)
+      #expect(try await authors() == ["ann", "ann", "ann"])
+    }
+  }
+
+  @Test("of an event, only what is read is stored, and little more than the reason where nothing is done")
+  func stored() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      #expect(try await stack.client.send(.github("opened")).status == 202)
+      #expect(try await stack.client.send(.github("labeled")).status == 200)
+      #expect(
+        try await stack.client.send(
+          .github("opened", ["action": "\"created\"", "pull_request": "null"], event: "check_run")
+        ).status == 200)
+      #expect(try await stack.count("webhook_deliveries WHERE octet_length(payload::text) < 1500") == 3)
+      #expect(
+        try await stack.count("webhook_deliveries WHERE event = 'check_run' AND octet_length(payload::text) < 200") == 1
+      )
+      #expect(try await stack.count("webhook_deliveries WHERE processed_at IS NOT NULL AND outcome <> ''") == 3)
+    }
+  }
+
+  @Test("GitLab's signing token is accepted, with the body and the time that it has signed")
+  func signingToken() async throws {
+    try await withServerStack { stack in
+      let key = Data((0..<32).map { UInt8($0) })
+      let id = try await stack.addGitLab(secret: "whsec_\(key.base64EncodedString()),another")
+      func send(_ sha: Character, time: Int, key: Data, version: String = "v1") async throws -> Int {
+        var webhook = try RecordedWebhook.gitlab(
+          integration: id, ["object_attributes.last_commit.id": "\"\(String(repeating: sha, count: 40))\""], token: nil)
+        let signed = Data("msg.\(time).".utf8) + webhook.body
+        let code = Data(HMAC<SHA256>.authenticationCode(for: signed, using: SymmetricKey(data: key)))
+        webhook.headers += [
+          ("webhook-id", "msg"), ("webhook-timestamp", "\(time)"),
+          ("webhook-signature", "v1,AAAA \(version),\(code.base64EncodedString())"),
+        ]
+        return try await stack.client.send(webhook).status
+      }
+      let now = Int(Date().timeIntervalSince1970)
+      #expect(try await send("a", time: now, key: Data("wrong".utf8)) == 401)
+      #expect(try await send("a", time: now - 3_600, key: key) == 401)
+      #expect(try await send("a", time: now, key: key, version: "v2") == 401)
+      #expect(try await stack.count("webhook_deliveries") == 0)
+      #expect(try await send("a", time: now, key: key) == 202)
+      #expect(try await send("b", time: now, key: Data("another".utf8)) == 202)
+    }
+  }
+}
