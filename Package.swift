@@ -220,7 +220,7 @@ let package = Package(
     tests("HTTPKitTests", ["HTTPKit", "Support", httpServer, nio, log]),
     tests("TelemetryTests", ["Primitives", "Reviews", "Support", "Telemetry", log, metrics, metricsTestKit]),
     tests("SettingsTests", ["AMQPClient", "PostgresClient", "Primitives", "Reviews", "Settings", "Support"]),
-    tests("PrimitivesTests", ["Primitives"]),
+    tests("PrimitivesTests", ["Primitives", "Reviews"]),
     tests("ReviewsTests", ["Primitives", "Reviews"]),
     tests("AMQPClientTests", ["AMQPClient", "CRabbitMQ", "PollExecutor", "Support"]),
     tests("PostgresClientTests", ["PostgresClient", "Resilience", "Support", log]),
