@@ -91,7 +91,7 @@ package enum PlatformTime {
       return String(repeating: "0", count: max(0, width - text.utf8.count)) + text
     }
 
-    /// `2026-01-31`, `2026/01/31`, or `Sat, 31 Jan 2026`.
+    /// `2026-01-31`, `2026/01/31`, or `Sat, 31 Jan 2026`. Whether the calendar has that day, `Timestamp` says.
     private mutating func date() -> (year: Int, month: Int, day: Int)? {
       if !word().isEmpty {
         _ = take(",")
@@ -100,20 +100,13 @@ package enum PlatformTime {
       guard let first = number(1...4) else { return nil }
       if take("-/") {
         guard first >= 1_000, let month = number(1...2), take("-/"), let day = number(1...2) else { return nil }
-        return checked(first, month, day)
+        return (first, month, day)
       }
       skipSpace()
       let name = word()
       skipSpace()
       guard let month = months.firstIndex(where: { name.hasPrefix($0) }), let year = number(4...4) else { return nil }
-      return checked(year, month + 1, first)
-    }
-
-    private func checked(_ year: Int, _ month: Int, _ day: Int) -> (year: Int, month: Int, day: Int)? {
-      guard (1...12).contains(month) else { return nil }
-      let isLeap = year.isMultiple(of: 4) && (!year.isMultiple(of: 100) || year.isMultiple(of: 400))
-      let length = month == 2 ? (isLeap ? 29 : 28) : [4, 6, 9, 11].contains(month) ? 30 : 31
-      return (1...length).contains(day) ? (year, month, day) : nil
+      return (year, month + 1, first)
     }
 
     /// `16:50:55.123456789`; seconds may be missing.
