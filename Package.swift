@@ -13,6 +13,7 @@ let metrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-met
 let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let httpServer = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
@@ -31,13 +32,14 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 
 /// What only other packages import, and has an exact version here. On a platform that Baton does not run on: without a target that names
 /// it, each build would warn of a package that nothing uses.
 let pinned = [
   ("Algorithms", "swift-algorithms"), ("SwiftASN1", "swift-asn1"), ("AsyncAlgorithms", "swift-async-algorithms"),
   ("Atomics", "swift-atomics"), ("X509", "swift-certificates"), ("Configuration", "swift-configuration"),
-  ("Tracing", "swift-distributed-tracing"), ("StructuredFieldValues", "swift-http-structured-headers"),
+  ("StructuredFieldValues", "swift-http-structured-headers"),
   ("NIOExtras", "swift-nio-extras"), ("NIOHTTP2", "swift-nio-http2"),
   ("NIOTransportServices", "swift-nio-transport-services"), ("Numerics", "swift-numerics"),
   ("ServiceContextModule", "swift-service-context"), ("SymbolKit", "swift-docc-symbolkit"),
@@ -69,6 +71,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
     .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-distributed-tracing", exact: "1.7.3"),
     .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", exact: "2.13.0"),
@@ -90,7 +93,6 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-atomics", exact: "1.3.0"),
     .package(url: "https://github.com/apple/swift-certificates", exact: "1.21.1"),
     .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0"),
-    .package(url: "https://github.com/apple/swift-distributed-tracing", exact: "1.7.3"),
     .package(url: "https://github.com/apple/swift-http-structured-headers", exact: "1.7.0"),
     .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
     .package(url: "https://github.com/apple/swift-nio-http2", exact: "1.46.0"),
@@ -104,6 +106,8 @@ let package = Package(
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CLinux"),
+    // Replaces clocks and random numbers of the program that links it: only the simulator does.
+    .target(name: "CSimulation"),
 
     module("Primitives", [crypto]),
     module("Reviews", ["Primitives"]),
@@ -112,6 +116,13 @@ let package = Package(
     module("PollExecutor", ["CLinux"]),
     module("Resilience", [deque]),
     module("Telemetry", ["CLinux", "Resilience", "Primitives", "Reviews", deque, log, metrics]),
+    module("Spans", ["Primitives", "Reviews", tracing]),
+    module(
+      "SpanExport",
+      [
+        "HTTPTrust", "Primitives", "Resilience", "Spans", "Telemetry", deque, httpClient, lifecycle, log, nio, nioHTTP,
+        tracing,
+      ]),
     module(
       "HTTPKit",
       [
@@ -129,18 +140,20 @@ let package = Package(
     module(
       "ReviewStore", ["PostgresClient", "Resilience", "Primitives", "Reviews", log],
       resources: [.embedInCode("Migrations")]),
-    module("InMemoryReviewStore", ["Primitives", "ReviewStore", "Reviews"]),
+    module("InMemoryReviewStore", ["Primitives", "Resilience", "ReviewStore", "Reviews"]),
     module("ReviewQueue", ["AMQPClient", "Resilience", "Primitives", "Reviews", deque, log]),
     module("WorkerAPI", ["Primitives", "Reviews", crypto]),
     module(
       "WorkerClient",
       [
+        "Spans",
         "HTTPTrust", "Resilience", "Primitives", "Reviews", "WorkerAPI", deque, nio, nioHTTP, nioPosix, nioTLS, nioSSL,
         log,
       ]),
     module(
       "Platforms",
       [
+        "Spans",
         "Certificates", "HTTPTrust", "Resilience", "Primitives", "Reviews", "WorkerAPI", crypto, cryptoExtras,
         httpClient, httpCompression, nio,
         nioHTTP,
@@ -150,12 +163,14 @@ let package = Package(
     module(
       "Dispatching",
       [
+        "Spans",
         "Platforms", "Resilience", "Primitives", "Reviews", "ReviewQueue", "ReviewStore", "Telemetry",
         "WorkerAPI", "WorkerClient", lifecycle, log,
       ]),
     module(
       "ReferenceWorker",
       [
+        "Spans",
         "CLinux", "HTTPKit", "HTTPTrust", "Primitives", "Resilience", "Reviews", "Telemetry", "WorkerAPI", httpClient,
         httpServer,
         httpTypes, nio, nioHTTP, lifecycle, log, sqlite, sqliteCalls, subprocess, system,
@@ -163,15 +178,17 @@ let package = Package(
     module(
       "BatonServer",
       [
-        "HTTPKit", "Platforms", "PostgresClient", "Resilience", "ReviewQueue", "ReviewStore", "Primitives", "Reviews",
-        "Telemetry",
-        "WorkerAPI", "WorkerClient", crypto, httpServer, httpServerCore, httpTypes, nio, lifecycle, log,
+        "Certificates", "Spans", "HTTPKit", "HTTPTrust", "Platforms", "PostgresClient", "Resilience", "ReviewQueue",
+        "ReviewStore",
+        "Primitives", "Reviews", "Telemetry", "WorkerAPI", "WorkerClient", crypto, httpClient, httpServer,
+        httpServerCore,
+        httpTypes, nio, nioHTTP, lifecycle, log,
       ], resources: [.embedInCode("API/OpenAPI"), .embedInCode("Dashboard/Assets")]),
     .target(
       name: "Sandbox",
       dependencies: [
-        "HTTPKit", "Primitives", "Reviews", "WorkerAPI", httpClient, httpServer, httpTypes, nio, nioHTTP, lifecycle,
-        log,
+        "HTTPKit", "Primitives", "Reviews", "WorkerAPI", crypto, httpClient, httpServer, httpTypes, nio, nioHTTP,
+        lifecycle, log,
       ],
       exclude: ["Recorded/NOTICE.txt"], swiftSettings: strict),
     module(
@@ -179,8 +196,8 @@ let package = Package(
       [
         "AMQPClient", "BatonServer", "Certificates", "Dispatching", "HTTPKit", "HTTPTrust", "Platforms",
         "PostgresClient",
-        "Primitives", "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry",
-        "WorkerAPI", "WorkerClient",
+        "Primitives", "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings",
+        "SpanExport", "Spans", "Telemetry", "WorkerAPI", "WorkerClient",
         httpClient, lifecycle, nio, nioPosix, unixSignals, log,
       ]),
     // Apart from `baton`, which holds no recorded data. Not a dependency of it: then its modules would be linked into `baton`.
@@ -203,6 +220,15 @@ let package = Package(
       ] + pinned,
       swiftSettings: strict),
 
+    module(
+      "Simulation",
+      [
+        "CSimulation", "Dispatching", "InMemoryReviewStore", "Platforms", "Primitives", "Resilience", "ReviewQueue",
+        "ReviewStore", "Reviews", "Telemetry", "WorkerAPI", "WorkerClient", heap, lifecycle, log, metrics,
+      ]),
+    .executableTarget(
+      name: "baton-simulate", dependencies: ["Simulation", arguments], swiftSettings: strict),
+
     // The examples of the two clients' documentation, as a user of the packages compiles them; tests hold the pages to them.
     .executableTarget(name: "amqp-example", dependencies: ["AMQPClient", log], path: "Sources/Examples/AMQPClient"),
     .executableTarget(
@@ -221,6 +247,12 @@ let package = Package(
     tests("TelemetryTests", ["Primitives", "Reviews", "Support", "Telemetry", log, metrics, metricsTestKit]),
     tests("SettingsTests", ["AMQPClient", "PostgresClient", "Primitives", "Reviews", "Settings", "Support"]),
     tests("PrimitivesTests", ["Primitives", "Reviews"]),
+    tests(
+      "SpanExportTests",
+      [
+        "Primitives", "Resilience", "Reviews", "SpanExport", "Spans", "Support", "Telemetry", log, nio, nioHTTP,
+        tracing,
+      ]),
     tests("ReviewsTests", ["Primitives", "Reviews"]),
     tests("AMQPClientTests", ["AMQPClient", "CRabbitMQ", "PollExecutor", "Support"]),
     tests("PostgresClientTests", ["PostgresClient", "Resilience", "Support", log]),
@@ -228,6 +260,7 @@ let package = Package(
       "ReviewStoreTests",
       ["InMemoryReviewStore", "PostgresClient", "Primitives", "ReviewStore", "Reviews", "Support", log]),
     tests("WorkerAPITests", ["Primitives", "Reviews", "WorkerAPI", crypto]),
+    tests("SimulationTests", []),
     tests("ReviewQueueTests", ["Primitives", "Resilience", "ReviewQueue", "Reviews", "Support"]),
     tests(
       "DispatchingTests",
@@ -251,7 +284,8 @@ let package = Package(
     tests(
       "BatonTests",
       [
-        "baton", "AMQPClient", "PostgresClient", "ReviewStore", "Primitives", "Reviews", "Settings", "Telemetry",
+        "baton", "AMQPClient", "PostgresClient", "ReviewStore", "Primitives", "Reviews", "Settings", "Spans",
+        "Telemetry",
         .product(name: "Yams", package: "Yams"),
         arguments,
       ]),
@@ -263,7 +297,7 @@ let package = Package(
         httpClient,
         httpServer, httpTypes, nio, nioHTTP, nioSSL, lifecycle, log,
       ], resources: [.copy("Fixtures")]),
-    tests("AssemblyTests", ["Assembly", "Settings", httpClient, lifecycle, log]),
+    tests("AssemblyTests", ["Assembly", "Dispatching", "Settings", httpClient, lifecycle, log]),
     tests(
       "SandboxTests",
       ["Primitives", "Reviews", "Sandbox", "WorkerAPI", httpClient, httpTypes, nio, nioHTTP, lifecycle, log]),
@@ -288,7 +322,7 @@ let package = Package(
       "FaultTests",
       [
         "AMQPClient", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore", "Primitives", "Reviews", "Sandbox",
-        "Support",
+        "Spans", "Support",
         "WorkerAPI", "WorkerClient", log,
       ]),
   ],

@@ -21,7 +21,7 @@ extension DispatcherProcess {
   func catchUp(_ platforms: PlatformAssembly) -> CatchUp {
     CatchUp(
       store: store, questions: PlatformQuestions(access: platforms.access), interval: settings.catchUpInterval,
-      logger: logger)
+      age: settings.catchUpAge, logger: logger)
   }
 }
 
@@ -30,7 +30,11 @@ package enum CatchUpPass {
   /// How many connections to a host it makes; it calls one after another.
   private static let connectionMax = 2
 
-  /// - Parameter timeMax: what is left then is for the next pass.
+  /// - Parameters:
+  ///   - settings: of the command.
+  ///   - store: where the reviews are.
+  ///   - timeMax: what is left then is for the next pass.
+  ///   - logger: for what it reports.
   /// - Throws: what is wrong with the settings; `PostgresError`.
   package static func run(
     _ settings: Settings, store: ReviewStore, timeMax: Duration, logger: Logger
@@ -41,7 +45,8 @@ package enum CatchUpPass {
         settings: PlatformSettings(settings, trust: HTTPTrust(authorityFile: settings.caFile)), httpClient: httpClient,
         integrationTokens: StoredIntegrationTokens(store: store), logger: logger)
       let catchUp = CatchUp(
-        store: store, questions: PlatformQuestions(access: access), interval: settings.catchUpInterval, logger: logger)
+        store: store, questions: PlatformQuestions(access: access), interval: settings.catchUpInterval,
+        age: settings.catchUpAge, logger: logger)
       let counts = try await catchUp.runOnce(until: .now + timeMax)
       try? await httpClient.shutdown()
       return counts

@@ -2,6 +2,7 @@ internal import Dispatching
 internal import Logging
 package import Platforms
 internal import Resilience
+internal import ReviewStore
 package import ServiceLifecycle
 internal import Settings
 internal import WorkerClient
@@ -33,12 +34,18 @@ package struct Composition {
       parts.contains(.consumer)
       ? try platforms.map { try ConsumerAssembly(process, $0, preparer: additions.preparer).consumer } : nil
     self.consumer = consumer
-    session = consumer.map { consumer in process.holderSession { consumer.report } } ?? process.holderSession()
+    var events: Set<LedgerEvent> = []
+    if parts.contains(.producer) { events.insert(.reviewsDue) }
+    if parts.contains(.cancels) { events.insert(.cancelsDue) }
+    session =
+      consumer.map { consumer in process.holderSession(hearing: events) { consumer.report } }
+      ?? process.holderSession(hearing: events)
     warn()
   }
 
   private func services(of part: ServicePart) throws -> [any Service] {
     switch part {
+    case .spans: process.spans.map { [$0] } ?? []
     case .holderSession: [session]
     case .publisher: [process.publisherService(waking: session.pendingWakeup, brokerReturned)]
     case .platformConnections: platforms.map { [$0.connections] } ?? []
@@ -47,6 +54,7 @@ package struct Composition {
     case .webhooksLeftBehind: [process.webhookIntake]
     case .feedback: platforms.map { [process.feedbackDelivery($0)] } ?? []
     case .platformTasks: platforms.map { [process.platformTasks($0)] } ?? []
+    case .events: platforms.flatMap { process.eventDelivery($0) }.map { [$0] } ?? []
     case .catchUp: platforms.map { [process.catchUp($0)] } ?? []
     case .cancels: worker.map { [process.cancelDelivery(to: $0, wakeup: session.outboxWakeup)] } ?? []
     case .server: [try process.server(showLoginLink: additions.showLoginLink)]
@@ -57,7 +65,7 @@ package struct Composition {
     }
   }
 
-  /// Names what this process does not do for want of a setting.
+  /// Names what this process does not do because a setting is missing.
   private func warn() {
     if parts.contains(.reaper) && worker == nil {
       process.logger.warning("BATON_WORKER_URL is not set: silent reviews are left alone, cancels are not delivered")
@@ -65,7 +73,8 @@ package struct Composition {
       process.logger.notice("BATON_WORKER_URL is not set: this process notifies no worker of cancels")
     }
     if parts.contains(.server) && !parts.contains(.feedback) {
-      process.logger.warning("BATON_ENCRYPTION_KEY is not set: this process gives no feedback on pull requests")
+      process.logger.warning(
+        "BATON_ENCRYPTION_KEY is not set: this process gives no feedback on pull requests, and sends no events")
     }
   }
 }

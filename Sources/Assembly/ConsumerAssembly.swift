@@ -19,7 +19,10 @@ package import WorkerClient
 package struct ConsumerAssembly: Sendable {
   package let consumer: Consumer
 
-  /// - Parameter preparer: nil for the real one, which asks GitHub and GitLab.
+  /// - Parameters:
+  ///   - process: what the roles of this process share.
+  ///   - platforms: how GitHub and GitLab are reached.
+  ///   - preparer: nil for the real one, which asks GitHub and GitLab.
   package init(_ process: DispatcherProcess, _ platforms: PlatformAssembly, preparer: (any PayloadPreparer)? = nil)
     throws
   {
@@ -55,6 +58,7 @@ package struct ConsumerAssembly: Sendable {
             Holder.Fault(.circuit, target: circuit.name, for: .now - $0.since, reason: $0.reason)
           }
         }
+        + platforms.access.usedUpLimits.map(Self.fault)
     }
     process.health.registerLastDispatch { consumer.lastDispatchAge }
     metrics.consumerSlots.set(settings.prefetch)
@@ -66,6 +70,13 @@ package struct ConsumerAssembly: Sendable {
       metrics.circuitOpen(.github).set(open.contains { $0.name == githubTarget } ? 1 : 0)
       metrics.circuitOpen(.gitlab).set(open.contains { $0.name != githubTarget } ? 1 : 0)
     }
+  }
+
+  private static func fault(_ limit: UsedUpLimit) -> Holder.Fault {
+    let accounts = limit.accountCount == 1 ? "of an integration" : "of \(limit.accountCount) integrations"
+    return Holder.Fault(
+      .rateLimited, target: limit.authority, for: limit.age,
+      reason: "The requests \(accounts) are used up, for at most \(Int(limit.rest / .seconds(60)) + 1) more min")
   }
 
   /// PostHog's flags if its URL is set, else those of the settings.
@@ -89,7 +100,10 @@ extension DispatcherProcess {
   }
 
   /// The reaper of this process.
-  /// - Parameter wakeup: woken when the broker can be reached again.
+  /// - Parameters:
+  ///   - worker: nil asks no worker about silent reviews.
+  ///   - interval: between passes.
+  ///   - wakeup: woken when the broker can be reached again.
   package func reaper(worker: WorkerClient?, interval: Duration, wakeup: Wakeup = Wakeup()) -> Reaper {
     Reaper(
       Reaper.Dependencies(

@@ -5,7 +5,9 @@ internal import PostgresClient
 internal import Resilience
 internal import ReviewQueue
 internal import ReviewStore
+internal import ServiceLifecycle
 internal import Settings
+internal import SpanExport
 internal import Telemetry
 
 extension DispatcherProcess {
@@ -38,12 +40,12 @@ extension DispatcherProcess {
     do {
       try await Migrator(pool: pool).check()
       try await checkBroker()
-      let session = holderSession()
+      let (session, connected) = (holderSession(hearing: []), Wakeup())
       let counts = try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await session.run() }
-        group.addTask { try await publisher.run() }
-        try await waitForPublisher()
-        try await waitForSignOn()
+        group.addTask { try await publisherService(waking: connected).run() }
+        try await waitForPublisher(connected)
+        try await waitForSignOn(session.pendingWakeup)
         let counts = try await pass(self, session)
         await claims.close()
         group.cancelAll()
@@ -51,10 +53,12 @@ extension DispatcherProcess {
         return counts
       }
       await pool.close()
+      await spans?.close()
       return counts
     } catch {
       await claims.close()
       await pool.close()
+      await spans?.close()
       throw error
     }
   }
@@ -72,8 +76,8 @@ extension DispatcherProcess {
     await connection.close()
   }
 
-  private func waitForSignOn() async throws {
-    try await wait(until: { holderState.isSignedOn }) {
+  private func waitForSignOn(_ wakeup: Wakeup) async throws {
+    try await wait(for: wakeup, until: { holderState.isSignedOn }) {
       PostgresError(
         .connectionFailed,
         "no session of its own for this command within \(Self.connectTimeout); the log says why; are there too many connections?"
@@ -81,17 +85,16 @@ extension DispatcherProcess {
     }
   }
 
-  private func waitForPublisher() async throws {
-    try await wait(until: { publisher.isConnected }) {
+  private func waitForPublisher(_ wakeup: Wakeup) async throws {
+    try await wait(for: wakeup, until: { publisher.isConnected }) {
       AMQPError(operation: "connect", text: "no connection within \(Self.connectTimeout)", scope: .connection)
     }
   }
 
-  private func wait(until isReady: () -> Bool, orThrow fault: () -> any Error) async throws {
+  private func wait(for wakeup: Wakeup, until isReady: () -> Bool, orThrow fault: () -> any Error) async throws {
     let deadline = ContinuousClock.now + Self.connectTimeout
     while !isReady() {
-      guard .now < deadline else { throw fault() }
-      try await Task.sleep(for: .milliseconds(10))
+      guard try await wakeup.wait(until: deadline) || isReady() else { throw fault() }
     }
   }
 }

@@ -13,9 +13,14 @@ internal import Telemetry
 // The services that every role has.
 extension DispatcherProcess {
   /// The session that makes this process a holder, and hears the notifications.
-  func holderSession(report: @escaping @Sendable () -> Holder.Report = { Holder.Report() }) -> HolderSession {
+  /// - Parameters:
+  ///   - events: what this process acts on.
+  ///   - report: what the heartbeat says of its work.
+  func holderSession(
+    hearing events: Set<LedgerEvent>, report: @escaping @Sendable () -> Holder.Report = { Holder.Report() }
+  ) -> HolderSession {
     HolderSession(
-      holder: holder, state: holderState, ledger: store, interval: policy.heartbeatInterval,
+      holder: holder, state: holderState, ledger: store, hearing: events, interval: policy.heartbeatInterval,
       report: { [health] in
         var report = report()
         report.health = health.health

@@ -9,6 +9,7 @@ package import ReviewQueue
 package import ReviewStore
 internal import Reviews
 package import Settings
+package import SpanExport
 package import Telemetry
 
 /// What every process of the dispatcher is made of: the pool, the publisher's connection, its identity as a holder, its
@@ -38,12 +39,17 @@ package struct DispatcherProcess: Sendable {
   package let trust: HTTPTrust
   /// How many connections each part may have.
   package let files: OpenFiles
+  /// Sends this process's spans; nil if none are recorded.
+  package let spans: SpanExporter?
 
   /// - Parameters:
   ///   - name: of the command, as servers show the connections: `baton produce`.
+  ///   - roles: what this process runs.
   ///   - version: of the program, for the log and the heartbeat.
+  ///   - settings: of the process.
   ///   - runsOnce: whether it is to end with an error, and not to wait, if Postgres cannot be reached.
   ///   - workerConcurrency: how many agents a reference worker in this process runs at once; nil if there is none.
+  ///   - logger: for what it reports.
   package init(
     _ name: String, roles: Set<Role>, version: String, settings: Settings, runsOnce: Bool = false,
     workerConcurrency: Int? = nil, logger: Logger
@@ -59,8 +65,11 @@ package struct DispatcherProcess: Sendable {
     metrics = BatonMetrics(factory: registry)
     policy = DispatchPolicy(settings)
     trust = HTTPTrust(authorityFile: settings.caFile)
+    spans = SpanExporter.start(
+      settings, command: name, version: version, trust: trust, metrics: metrics, logger: logger)
     var database = settings.databaseConfiguration("baton \(name)")
-    database.sessionSettings = ReviewStore.sessionSettings
+    database.sessionSettings =
+      roles.contains(.serve) ? ReviewStore.sessionSettings : ReviewStore.dispatchSessionSettings
     database.optionalSessionSettings = ReviewStore.optionalSessionSettings
     database.poolSize = settings.databasePool
     database.isPatient = !runsOnce
@@ -72,17 +81,11 @@ package struct DispatcherProcess: Sendable {
       configuration: broker, topology: ReviewTopology.topology(queue: settings.queue), logger: logger)
     tickets = AMQPTicketQueue(publisher: publisher, queue: settings.queue, logger: logger)
     claims = ClaimPublisher(queue: tickets, ledger: store, metrics: metrics, logger: logger)
-    holder = Holder(role: roles.holderRole, host: Self.hostName, processID: getpid())
+    holder = Holder(role: roles.holderRole, host: HostName.current, processID: getpid())
     holderState = HolderState(timeout: settings.lease)
     health = HealthBoard(version: version, roles: roles.names)
     registerChecks()
     registerFaults()
-  }
-
-  private static var hostName: String {
-    var buffer = [CChar](repeating: 0, count: 256)
-    guard gethostname(&buffer, buffer.count - 1) == 0 else { return "unknown" }
-    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   private func registerChecks() {
@@ -109,11 +112,13 @@ package struct DispatcherProcess: Sendable {
   private func registerFaults() {
     let (away, blocked, unsigned) = (Persistence(), Persistence(), Persistence())
     health.register { [publisher, holderState] in
-      let isConnected = publisher.isConnected
+      let (isConnected, now) = (publisher.isConnected, ContinuousClock.now)
       return [
-        away.duration(of: !isConnected).map { Holder.Fault(.brokerAway, for: $0) },
-        blocked.duration(of: isConnected && publisher.isBlocked).map { Holder.Fault(.brokerBlocked, for: $0) },
-        unsigned.duration(of: holderState.fault != nil).map {
+        away.duration(of: !isConnected, now: now).map { Holder.Fault(.brokerAway, for: $0) },
+        blocked.duration(of: isConnected && publisher.isBlocked, now: now).map {
+          Holder.Fault(.brokerBlocked, for: $0)
+        },
+        unsigned.duration(of: holderState.fault != nil, now: now).map {
           Holder.Fault(.notSignedOn, for: $0, reason: holderState.fault)
         },
       ].compactMap { $0 }

@@ -1,3 +1,4 @@
+internal import BatonServer
 package import Settings
 
 // What the parts of the roles ask for.
@@ -12,11 +13,16 @@ extension OpenFiles.Demand {
   }
 
   /// Of a consumer, and of feedback; a review makes three calls at once.
-  /// - Parameter reviewsAtOnce: 0 if none are prepared.
+  /// - Parameters:
+  ///   - settings: of the process.
+  ///   - reviewsAtOnce: 0 if none are prepared.
   package static func platforms(_ settings: Settings, reviewsAtOnce: Int = 0) -> Self {
     let hostCount = 1 + settings.gitlabHosts.count + (settings.posthogURL == nil ? 0 : 1)
     return Self(.platforms, wanted: 3 * reviewsAtOnce + 16, least: 2, cost: hostCount)
   }
+
+  /// Of a server, for the events that it sends.
+  package static let events = Self(.events, wanted: EventDelivery.sendsAtOnce, least: 1)
 
   /// Of a consumer: each review that it works on has one call under way.
   package static func worker(_ settings: Settings) -> Self { Self(.worker, wanted: settings.prefetch, least: 2) }

@@ -16,6 +16,7 @@ package struct OpenFiles: Sendable {
     case worker = "connections to the worker for starts"
     case workerQuestions = "connections to the worker for questions"
     case platforms = "connections to each GitHub or GitLab host"
+    case events = "connections to endpoints of events"
     case agents = "agents at once"
     case callbacks = "connections for callbacks"
   }
@@ -49,6 +50,8 @@ package struct OpenFiles: Sendable {
   /// - Parameters:
   ///   - role: for messages: `baton consume`.
   ///   - connections: to Postgres, of the pool.
+  ///   - demands: what the role opens besides the connections to Postgres.
+  ///   - logger: for what it reports.
   /// - Throws: if the role could not work.
   package init(
     _ role: String, connections: Int, demands: [Demand], logger: Logger

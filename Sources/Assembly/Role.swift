@@ -24,7 +24,10 @@ extension Set<Role> {
   /// - Parameter worker: how many agents a reference worker in the same process runs at once; nil if there is none.
   func demands(_ settings: Settings, worker: Int?) -> [OpenFiles.Demand] {
     var demands: [OpenFiles.Demand] = []
-    if contains(.serve) { demands.append(.clients) }
+    if contains(.serve) {
+      demands.append(.clients)
+      if settings.encryptionKey != nil { demands.append(.events) }
+    }
     if contains(.consume) { demands.append(worker == nil ? .worker(settings) : .worker(settings).withBothEnds) }
     if contains(.reap) || contains(.serve) {
       // A server has a client of its own for the events that its pages show.

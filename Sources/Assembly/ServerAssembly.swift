@@ -52,6 +52,15 @@ extension DispatcherProcess {
       logger: logger)
   }
 
+  /// Sends events to other programs; nil without BATON_ENCRYPTION_KEY, which opens their secrets.
+  func eventDelivery(_ platforms: PlatformAssembly) -> EventDelivery? {
+    guard let cipher else { return nil }
+    let sender = EventSender(httpClient: platforms.httpClient, trust: trust)
+    return EventDelivery(store: store, cipher: cipher, allowedHosts: settings.eventHosts, logger: logger) {
+      await sender.send($0, to: $1, headers: $2)
+    }
+  }
+
   /// The HTTP server of this process.
   /// - Parameter showLoginLink: shows a link that signs one browser in, if the server makes its own token; nil writes it to the log.
   func server(showLoginLink: (@Sendable (String) -> Void)?) throws -> BatonServer {
@@ -65,7 +74,9 @@ extension DispatcherProcess {
       authKeys: settings.revealEncryptionKeys().map { AuthKey(encryptionKey: $0) }, webhooks: webhookSecrets,
       webhookPolicy: webhookPolicy,
       holderTimeout: settings.lease,
-      watch: WatchPolicy(times: policy.reapTimes, ownerLimit: policy.ownerLimit, queue: policy.queue))
+      watch: WatchPolicy(times: policy.reapTimes, ownerLimit: policy.ownerLimit, queue: policy.queue),
+      administration: AdministrationPolicy(
+        cipher: cipher, gitlabHosts: settings.gitlabHosts, eventHosts: settings.eventHosts))
     let (logger, settings) = (logger, settings)
     return BatonServer(
       configuration: configuration, store: store,

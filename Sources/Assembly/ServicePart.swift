@@ -4,6 +4,8 @@ package import Settings
 ///
 /// They stop one after another in the reverse order: first what takes new work, last what the others need to finish theirs.
 package enum ServicePart: String, Sendable, CaseIterable {
+  /// The way of spans to their collector: it is the last to stop, as all others record some.
+  case spans
   /// The session in Postgres that makes this process a holder, and hears notifications.
   case holderSession
   /// The connection to the broker that publishes.
@@ -20,6 +22,8 @@ package enum ServicePart: String, Sendable, CaseIterable {
   case feedback
   /// What webhooks ask of a platform.
   case platformTasks
+  /// Events for other programs.
+  case events
   /// Cancels that the worker has to know of.
   case cancels
   /// The HTTP server.
@@ -41,10 +45,11 @@ package enum ServicePart: String, Sendable, CaseIterable {
     return allCases.filter { part in
       switch part {
       case .holderSession, .publisher, .called: true
+      case .spans: settings.otlpEndpoint != nil
       case .platformConnections: roles.contains(.consume) || givesFeedback || catchesUp
       case .probes: settings.metricsPort != nil
       case .webhooksLeftBehind, .server: roles.contains(.serve)
-      case .feedback, .platformTasks: givesFeedback
+      case .feedback, .platformTasks, .events: givesFeedback
       case .catchUp: catchesUp
       case .cancels: asksWorker && (roles.contains(.reap) || roles.contains(.serve))
       case .reaper: roles.contains(.reap)

@@ -3,6 +3,7 @@ package import Logging
 internal import ReferenceWorker
 internal import ServiceLifecycle
 package import Settings
+internal import SpanExport
 internal import Synchronization
 internal import Telemetry
 
@@ -14,10 +15,17 @@ package struct WorkerProcess: Sendable {
   private let logger: Logger
 
   /// - Parameters:
+  ///   - settings: of the process.
+  ///   - host: the address to listen on.
+  ///   - port: 0 takes any free port.
+  ///   - concurrency: how many agents run at once.
+  ///   - version: of the program, for its spans.
   ///   - hiddenPaths: files with secrets, which agents in namespaces do not see.
+  ///   - logger: for what it reports.
   /// - Throws: if the settings do not fit together, or the process may not have enough files.
   package init(
-    _ settings: Settings, host: String, port: Int, concurrency: Int, hiddenPaths: [String], logger: Logger
+    _ settings: Settings, host: String, port: Int, concurrency: Int, version: String, hiddenPaths: [String],
+    logger: Logger
   ) throws {
     let files = try OpenFiles(
       "baton worker", connections: 0,
@@ -45,7 +53,9 @@ package struct WorkerProcess: Sendable {
         host: settings.metricsHost, port: port, connectionMax: files[.probes] ?? OpenFiles.Demand.probes.wanted,
         metrics: metrics, registry: registry, readiness: readiness, logger: logger)
     }
-    services = (probes.map { [$0] } ?? []) + [worker]
+    let spans = SpanExporter.start(
+      settings, command: "worker", version: version, trust: configuration.trust, metrics: metrics, logger: logger)
+    services = (spans.map { [$0] } ?? []) + (probes.map { [$0] } ?? []) + [worker]
     drainTimeout = settings.drainTimeout
     self.logger = logger
   }

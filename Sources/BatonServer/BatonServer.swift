@@ -42,6 +42,8 @@ package struct BatonServer: Service {
     package var holderTimeout: Duration
     /// By what the dashboard judges.
     package var watch: WatchPolicy
+    /// What an operator may change by pages and API.
+    package var administration: AdministrationPolicy
 
     package init(
       host: String, port: Int, connectionMax: Int = 1_024, apiToken: SecretList, readToken: SecretList? = nil,
@@ -49,7 +51,8 @@ package struct BatonServer: Service {
       authKeys: [AuthKey] = [],
       webhooks: WebhookSecrets = WebhookSecrets(), webhookPolicy: WebhookPolicy = WebhookPolicy(),
       holderTimeout: Duration = .seconds(15),
-      watch: WatchPolicy = WatchPolicy()
+      watch: WatchPolicy = WatchPolicy(),
+      administration: AdministrationPolicy = AdministrationPolicy()
     ) {
       self.host = host
       self.port = port
@@ -64,6 +67,7 @@ package struct BatonServer: Service {
       self.webhookPolicy = webhookPolicy
       self.holderTimeout = holderTimeout
       self.watch = watch
+      self.administration = administration
     }
   }
 
@@ -73,9 +77,15 @@ package struct BatonServer: Service {
 
   /// Puts the routes together; nothing listens yet. The gauges of the load are measured with every scrape from now on.
   /// - Parameters:
+  ///   - configuration: where it listens, and whom it answers.
+  ///   - store: where the reviews are.
   ///   - worker: asked for a run's events; its timeout is how long a page waits. nil if none is set.
   ///   - queueStats: nil if the broker cannot be reached; bounds its own time, and ends when it is cancelled.
   ///   - deadLetters: bounds its own time.
+  ///   - metrics: what it counts in.
+  ///   - registry: what `/metrics` shows.
+  ///   - readiness: what `/readyz` shows.
+  ///   - logger: for what it reports.
   ///   - onBound: gets the real port, once, when the server can be reached.
   package init(
     configuration: Configuration, store: ReviewStore, worker: WorkerClient? = nil,
@@ -89,16 +99,21 @@ package struct BatonServer: Service {
     registry.onCollect { await figures.measure(into: metrics) }
     let authority = CallbackAuthority(secrets: configuration.callbackSecret, keys: configuration.authKeys)
     let access = AccessRule(
-      tokens: configuration.apiToken, readTokens: configuration.readToken, proxies: configuration.proxies)
+      tokens: configuration.apiToken, readTokens: configuration.readToken,
+      proxies: configuration.proxies)
+    let administration = Administration(store: store, policy: configuration.administration)
     let routes =
       DashboardRoutes(
         store: store, figures: figures, deadLetters: deadLetters, worker: worker, access: access,
-        link: configuration.loginLink, policy: configuration.watch, logger: logger
+        link: configuration.loginLink, administration: administration, policy: configuration.watch,
+        logger: logger
       ).routes
       + SubmitRoute(store: store).routes
       + ReviewRoutes(store: store).routes
       + DeliveryRoute(store: store).routes
       + OperationRoutes(store: store).routes
+      + AdministrationRoutes(store: store, administration: administration).routes
+      + WorkerVersionRoute(store: store).routes
       + StatsRoute(figures: figures).routes
       + OpenAPIRoute().routes
       + CallbackRoute(store: store, authority: authority, metrics: metrics).routes

@@ -45,7 +45,12 @@ public struct TLSLook: Sendable, Hashable {
     public init(file: String, keyFile: String) { (self.file, self.keyFile) = (file, keyFile) }
   }
 
-  /// - Parameter authoritySetting: the setting's name, for the message.
+  /// - Parameters:
+  ///   - address: host name or IP address.
+  ///   - port: of the server.
+  ///   - name: what the certificate has to be made out to.
+  ///   - authorities: files of certificates that are trusted; if empty, those of the system.
+  ///   - authoritySetting: the setting's name, for the message.
   public init(address: String, port: Int, name: String, authorities: [String], authoritySetting: String) {
     (self.address, self.port, self.name) = (address, port, name)
     (self.authorities, self.authoritySetting) = (authorities, authoritySetting)

@@ -21,6 +21,7 @@ package struct CancelDelivery: Service {
   private let lease: Duration
   private let logger: Logger
   private let circuit: Circuit
+  private let random: RandomSource
 
   /// Calls that are made at once.
   package static let callsAtOnce = 16
@@ -28,9 +29,13 @@ package struct CancelDelivery: Service {
   private static let margin: Duration = .seconds(5)
 
   /// - Parameters:
+  ///   - ledger: where the outbox is.
+  ///   - worker: the client of the worker.
   ///   - callTimeout: the worker client's: by then a call has ended.
   ///   - wakeup: of the outbox.
   ///   - interval: between looks without a notification.
+  ///   - environment: clock and randomness.
+  ///   - logger: for what it reports.
   package init(
     ledger: any ReviewLedger, worker: any Worker, callTimeout: Duration, wakeup: Wakeup, interval: Duration,
     environment: DispatchEnvironment = DispatchEnvironment(), logger: Logger
@@ -40,8 +45,8 @@ package struct CancelDelivery: Service {
     self.wakeup = wakeup
     self.interval = interval
     lease = callTimeout + Self.margin
-    circuit = Circuit(
-      name: "worker's cancels", clock: environment.clock, random: environment.random)
+    random = environment.random
+    circuit = Circuit(name: "worker's cancels", clock: environment.clock, random: random)
     self.logger = logger
   }
 
@@ -75,7 +80,7 @@ package struct CancelDelivery: Service {
 
   private func feed(_ settled: @escaping @Sendable (_ isAccepted: Bool) -> Void) -> SlotFeed<OutboxEntry> {
     SlotFeed(
-      count: Self.callsAtOnce, circuit: circuit, interval: interval, wakeup: wakeup,
+      count: Self.callsAtOnce, circuit: circuit, interval: interval, wakeup: wakeup, random: random,
       take: { try await ledger.takeOutbox(limit: $0, for: lease) },
       work: { await deliver($0, settled) }, onCircuit: { note(isOpen: $0) })
   }
@@ -97,8 +102,8 @@ package struct CancelDelivery: Service {
     // Given up because this process ends: the entry comes due again soon, for another.
     if case .failed = answer, Task.isCancelled { return .unknown }
     do {
-      // A task of its own: an answer is written down, also when this process ends.
-      settled(try await Task { try await settle(entry, answer) }.value)
+      // An answer is written down, also when this process ends.
+      settled(try await uncancelled { try await settle(entry, answer) })
     } catch {
       logger.warning(
         "the worker's answer to a cancel could not be written down; the cancel is delivered again",

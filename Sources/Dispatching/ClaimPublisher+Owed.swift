@@ -60,8 +60,8 @@ extension ClaimPublisher {
   func settleOwed() {
     state.withLock { state in
       guard state.settling == nil, Self.nextStep(state) != nil else { return }
-      // A task of its own: it goes on whatever happens to the caller.
-      state.settling = Task { await settle() }
+      // It goes on whatever happens to the caller.
+      state.settling = Task.onSameExecutor { await self.settle() }
     }
     wakeup.wake()
   }

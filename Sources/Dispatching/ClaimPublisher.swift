@@ -89,7 +89,9 @@ package final class ClaimPublisher: Sendable {
   func attempt(_ claims: [Claim], isRepeated: Bool) async -> Int {
     guard !claims.isEmpty else { return 0 }
     let start = environment.now
-    let outcomes = await queue.publish(claims.map { ($0.ticket, $0.trace) })
+    let spans = PublishSpans(claims, queue: queue.name)
+    let outcomes = await queue.publish(spans.messages)
+    spans.end(outcomes)
     let elapsed = environment.now - start
     var confirmed: [Claim] = []
     var missed: [Claim] = []

@@ -41,8 +41,8 @@ final class PublicationLog: Sendable {
     guard !claims.isEmpty else { return }
     state.withLock { state in
       state.claims += claims
-      // A task of its own: it finishes its work whatever happens to the caller.
-      if state.recording == nil { state.recording = Task { await record() } }
+      // It finishes its work whatever happens to the caller.
+      if state.recording == nil { state.recording = Task.onSameExecutor { await self.record() } }
     }
   }
 

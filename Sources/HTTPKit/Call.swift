@@ -16,6 +16,8 @@ package struct Call: Sendable {
   package let logger: Logger
   /// Who calls, on a route of `/api`.
   package internal(set) var caller: Caller?
+  /// The span that the answer is made in; nil if there is none.
+  package var span: TraceContext?
 
   package init(request: Request, pathID: String?, peer: SocketAddress?, logger: Logger) {
     self.request = request
@@ -65,10 +67,13 @@ package struct Call: Sendable {
     return max(0, length)
   }
 
-  /// The trace that the caller has begun (W3C Trace Context), or a new one.
-  package var trace: TraceContext {
-    request.headers[.traceparent].flatMap { TraceContext(traceparent: $0) } ?? TraceContext()
+  /// The trace that the caller has begun (W3C Trace Context); nil if it names none.
+  package var callersTrace: TraceContext? {
+    request.headers[.traceparent].flatMap { TraceContext(traceparent: $0) }
   }
+
+  /// The span of this answer; or the trace that the caller has begun, or a new one.
+  package var trace: TraceContext { span ?? callersTrace ?? TraceContext() }
 
   /// The parameters behind the question mark.
   /// - Throws: `HTTPFault` 400, naming each that cannot be read or that the route does not know.

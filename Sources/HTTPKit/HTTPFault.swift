@@ -69,6 +69,7 @@ extension HTTPFault {
     }
   }
 
+  /// 500, without the reason: the log has it.
   package static let internalError = HTTPFault(
     .internalServerError, "internal error: the server's log has the details")
 }

@@ -20,8 +20,12 @@ where Responder.Context: InitializableFromSource<ApplicationRequestContextSource
   private static var interval: Duration { .milliseconds(500) }
 
   /// - Parameters:
+  ///   - host: the address to listen on.
   ///   - port: 0 takes any free port.
   ///   - serverName: for the header `Server`.
+  ///   - limits: how long a client may make the server wait.
+  ///   - responder: answers the requests.
+  ///   - logger: for what it reports.
   ///   - onBound: gets the real port, once, when the server can be reached.
   package init(
     host: String, port: Int, serverName: String? = nil, limits: ConnectionLimits, responder: Responder, logger: Logger,

@@ -8,8 +8,13 @@ package struct HealthServer: Service {
   private let listener: HTTPListener<RouteResponder>
 
   /// - Parameters:
+  ///   - host: the address to listen on.
   ///   - port: 0 takes any free port.
   ///   - connectionMax: how many connections are accepted at once; further ones wait in the kernel's backlog.
+  ///   - metrics: what it counts in.
+  ///   - registry: what `/metrics` shows.
+  ///   - readiness: what `/readyz` shows.
+  ///   - logger: for what it reports.
   ///   - onBound: gets the real port, once, when the server can be reached.
   package init(
     host: String, port: Int, connectionMax: Int = 64, metrics: BatonMetrics, registry: PrometheusRegistry,

@@ -25,6 +25,7 @@ package struct RouteResponder: HTTPResponder {
   private let metrics: BatonMetrics?
 
   /// - Parameters:
+  ///   - table: the routes.
   ///   - admission: nil if all routes are open.
   ///   - watch: nil for none.
   ///   - metrics: nil counts nothing.

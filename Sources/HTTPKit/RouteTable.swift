@@ -3,6 +3,7 @@ package import HTTPTypes
 /// Finds the route of a request. A path is compared whole and segment by segment; nothing is decoded or tidied up, so that a
 /// path has one spelling.
 package struct RouteTable: Sendable {
+  /// What a table has for a method and a path.
   package enum Match: Sendable {
     /// - Parameter id: what stands in the path where the template has a name in braces.
     case found(Route, id: String?)

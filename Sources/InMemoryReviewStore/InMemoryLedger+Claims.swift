@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import Primitives
+internal import Resilience
 package import ReviewStore
 internal import Reviews
 
@@ -123,4 +124,15 @@ extension ReviewRow {
 extension UUID {
   /// In the order in which Postgres compares them.
   var bytes: String { uuidString }
+
+  /// Version 4, drawn from a source of chance.
+  init(_ random: RandomSource) {
+    var uuid: uuid_t = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    withUnsafeMutableBytes(of: &uuid) { bytes in
+      for half in 0..<2 { bytes.storeBytes(of: random.next().littleEndian, toByteOffset: half * 8, as: UInt64.self) }
+      bytes[6] = bytes[6] & 0x0F | 0x40
+      bytes[8] = bytes[8] & 0x3F | 0x80
+    }
+    self.init(uuid: uuid)
+  }
 }

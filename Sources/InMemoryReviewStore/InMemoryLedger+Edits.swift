@@ -21,5 +21,19 @@ extension InMemoryLedger {
   /// Locks reviews, as an open transaction does, until ``unlock()``.
   package func lock(_ ids: Set<UUID>) { _ = try? change { $0.locked = ids } }
 
+  /// Ends the transaction of ``lock(_:)``.
   package func unlock() { _ = try? change { $0.locked = [] } }
+
+  /// Loses what a server that ends at once loses: heartbeats and sign-ons, which do not wait for the disk. All sessions end.
+  /// - Parameter time: how much of them.
+  package func crash(losing time: Duration) {
+    _ = try? change { tables in
+      let safe = tables.now.subtracting(time)
+      for holder in tables.holders.values {
+        tables.holders[holder.id]?.heartbeatAt = max(min(holder.heartbeatAt, safe), holder.startedAt)
+        if holder.startedAt > safe { tables.holders[holder.id] = nil }
+      }
+    }
+    cutSessions()
+  }
 }

@@ -4,8 +4,10 @@ internal import Reviews
 
 // Which processes live.
 extension InMemoryLedger {
-  package func session(of holder: Holder, onSignOn: @escaping @Sendable () -> Void) -> any LedgerSession {
-    InMemorySession(of: holder, ledger: self, onSignOn: onSignOn)
+  package func session(
+    of holder: Holder, hearing events: Set<LedgerEvent>, onSignOn: @escaping @Sendable () -> Void
+  ) -> any LedgerSession {
+    InMemorySession(of: holder, hearing: events, ledger: self, onSignOn: onSignOn)
   }
 
   package func register(_ holder: Holder) async throws {

@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import Primitives
+internal import Resilience
 package import ReviewStore
 package import Reviews
 
@@ -33,7 +34,7 @@ extension InMemoryLedger {
   }
 
   package func recordDispatched(_ records: [DispatchRecord], by holder: Holder.ID) async throws -> [RecordAnswer] {
-    try await run("record") { tables in
+    try await run("record") { [monotonicClock] tables in
       records.map { record in
         guard let row = tables.reviews[record.reviewID] else { return .overtaken }
         guard !tables.locked.contains(record.reviewID) else { return .locked }
@@ -42,7 +43,7 @@ extension InMemoryLedger {
           row.review.leaseOwner == nil || row.review.leaseOwner == holder.text
         else { return .overtaken }
         tables.update(record.reviewID) { row, now in
-          let prepared = min(row.review.dispatchedAt ?? now, now.subtracting(ContinuousClock.now - record.prepared))
+          let prepared = min(row.review.dispatchedAt ?? now, now.subtracting(monotonicClock.now - record.prepared))
           row.review.preparedAt = row.review.preparedAt ?? prepared
           row.review.dispatchedAt = row.review.dispatchedAt ?? now
           row.review.agentVersion = record.agentVersion?.storable ?? row.review.agentVersion
@@ -210,6 +211,6 @@ extension LedgerTables {
           && $0.platform == review.platform && $0.headSha != review.headSha && $0.status == .completed
           && (review.previousSessionId == nil || $0.sessionId == review.previousSessionId)
       }
-      .max { ($0.completedAt ?? .negativeInfinity) < ($1.completedAt ?? .negativeInfinity) }
+      .max { ($0.completedAt ?? .negativeInfinity, $0.id.bytes) < ($1.completedAt ?? .negativeInfinity, $1.id.bytes) }
   }
 }

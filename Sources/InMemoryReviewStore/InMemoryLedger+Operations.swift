@@ -1,16 +1,23 @@
 package import FoundationEssentials
 package import Primitives
+internal import Resilience
 package import ReviewStore
 package import Reviews
 
 // What people and workers do.
 extension InMemoryLedger {
   package func submit(_ new: NewReview, trace: TraceContext, actor: String?) async throws -> Submission {
-    try await run("submit") { tables in
-      if let review = tables.reviews.values.lazy.map(\.review).first(where: { $0.isOf(new) }) {
+    try await run("submit") { [random] tables in
+      let reviews = tables.reviews.values.lazy.map(\.review)
+      if let review = reviews.first(where: { $0.isOf(new, byNumber: true) })
+        ?? reviews.first(where: { $0.isOf(new, byNumber: false) })
+      {
         return Submission(id: review.id, status: review.status, isNew: false)
       }
-      let row = ReviewRow(review: Review(new, at: tables.now), traceparent: trace.traceparent)
+      var review = Review(new, id: UUID(random), at: tables.now)
+      // The name is written as the pull request's other reviews have it.
+      review.repoFullName = reviews.first { $0.isOfPullRequest(new) }?.repoFullName ?? new.repoFullName
+      let row = ReviewRow(review: review, traceparent: trace.traceparent)
       tables.insert(row, actor: actor)
       return Submission(id: row.review.id, status: .pending, isNew: true)
     }
@@ -134,17 +141,26 @@ extension ReviewRow {
 }
 
 extension Review {
-  /// Whether it is of the same pull request and commit.
-  fileprivate func isOf(_ new: NewReview) -> Bool {
-    owner == new.owner && platform == new.platform && repoFullName == new.repoFullName && prNumber == new.prNumber
-      && headSha == new.headSha
+  /// Whether it is of the same pull request and commit: by its repository's number, or by its name, whose letter case does not matter.
+  fileprivate func isOf(_ new: NewReview, byNumber: Bool) -> Bool {
+    guard headSha == new.headSha else { return false }
+    guard byNumber else { return isOfPullRequest(new) }
+    return platformRepositoryId != nil && platformRepositoryId == new.repositoryNumber && prNumber == new.prNumber
+      && owner == new.owner && platform == new.platform
   }
 
-  fileprivate init(_ new: NewReview, at now: Timestamp) {
+  /// Whether it is of a pull request of this name.
+  fileprivate func isOfPullRequest(_ new: NewReview) -> Bool {
+    owner == new.owner && platform == new.platform && prNumber == new.prNumber
+      && repoFullName.lowercased() == new.repoFullName.lowercased()
+  }
+
+  fileprivate init(_ new: NewReview, id: UUID, at now: Timestamp) {
     self.init(
-      id: UUID(), ownerType: new.owner.type, ownerId: new.owner.id, userId: new.userId, platform: new.platform,
+      id: id, ownerType: new.owner.type, ownerId: new.owner.id, userId: new.userId, platform: new.platform,
       platformIntegrationId: new.platformIntegrationId, platformProjectId: new.platformProjectId,
-      repoFullName: new.repoFullName, prNumber: new.prNumber, prUrl: new.prUrl, prTitle: new.prTitle,
+      platformRepositoryId: new.repositoryNumber, repoFullName: new.repoFullName, prNumber: new.prNumber,
+      prUrl: new.prUrl, prTitle: new.prTitle,
       prAuthor: new.prAuthor, baseRef: new.baseRef, headRef: new.headRef, headSha: new.headSha, status: .pending,
       statusReason: nil, priority: new.priority ?? 0, attempt: 1, availableAt: new.availableAt ?? now, claimedAt: nil,
       publishedAt: nil,
@@ -152,5 +168,12 @@ extension Review {
       dispatchedAt: nil, sessionId: nil, cliSessionId: nil, agentVersion: nil, previousSessionId: nil, errorCode: nil,
       errorMessage: nil, startedAt: nil, completedAt: nil, createdAt: now, updatedAt: now, model: nil,
       totalTokensIn: nil, totalTokensOut: nil, totalCostMicrousd: nil)
+  }
+}
+
+extension NewReview {
+  /// At GitLab it is the project's.
+  fileprivate var repositoryNumber: Int64? {
+    platformRepositoryId ?? (platform == .gitlab ? platformProjectId : nil)
   }
 }

@@ -12,7 +12,7 @@ extension InMemoryLedger {
       let abandoned = tables.reviews.values
         .filter { !tables.locked.contains($0.review.id) }
         .compactMap { row in tables.abandonment(of: row, times, queue).map { (row: row, reason: $0) } }
-        .sorted { ($0.row.review.claimedAt ?? .negativeInfinity) < ($1.row.review.claimedAt ?? .negativeInfinity) }
+        .sorted { $0.row.claimedEarlier(than: $1.row) }
       return abandoned.prefix(limit).compactMap { row, reason in
         tables.reap(row, reason, by: holder, times, attemptMax: attemptMax)
       }
@@ -72,6 +72,14 @@ extension InMemoryLedger {
       let oldest = tables.now.subtracting(.seconds(600))
       tables.rollCalls = tables.rollCalls.filter { $0.value.startedAt >= oldest }
     }
+  }
+}
+
+extension ReviewRow {
+  /// The order in which the reaper takes abandoned reviews.
+  fileprivate func claimedEarlier(than other: ReviewRow) -> Bool {
+    (review.claimedAt ?? .negativeInfinity, review.id.bytes)
+      < (other.review.claimedAt ?? .negativeInfinity, other.review.id.bytes)
   }
 }
 

@@ -8,7 +8,7 @@ extension InMemoryLedger {
     try await run("take_silent") { tables in
       let silent = tables.reviews.values
         .filter { tables.isSilent($0, times) && !tables.locked.contains($0.review.id) }
-        .sorted { ($0.reconciledAt ?? $0.review.updatedAt) < ($1.reconciledAt ?? $1.review.updatedAt) }
+        .sorted { $0.askedEarlier(than: $1) }
       return silent.prefix(limit).map { row in
         // As if it had been asked so long ago that it comes due again when the call must have ended.
         let whole = row.review.status == .queued ? times.staleAfter : times.runningTimeout
@@ -99,5 +99,14 @@ extension LedgerTables {
     else { return nil }
     try waitForLock(silent.reviewID, statement)
     return row
+  }
+}
+
+extension ReviewRow {
+  /// The order in which the worker is asked about silent reviews.
+  fileprivate func askedEarlier(than other: ReviewRow) -> Bool {
+    (reconciledAt ?? review.updatedAt, review.id.bytes) < (
+      other.reconciledAt ?? other.review.updatedAt, other.review.id.bytes
+    )
   }
 }

@@ -1,10 +1,11 @@
 internal import FoundationEssentials
 package import Primitives
+package import Resilience
 package import ReviewStore
 internal import Reviews
 internal import Synchronization
 
-/// A ledger in memory, for tests and simulations: the executable specification of ``ReviewStore``'s SQL.
+/// A ledger in memory, for tests and simulations: the executable specification of `ReviewStore`'s SQL.
 ///
 /// Every function is one statement: it runs alone, at one instant of the injected clock, and no two statements run at the same instant. It
 /// has the same conditions as the SQL; one conformance suite runs against both. A hook decides before each statement whether it fails, or
@@ -16,11 +17,18 @@ package final class InMemoryLedger: ReviewLedger {
   private let table = Mutex(LedgerTables())
   private let clock: @Sendable () -> Timestamp
   private let intercept: Intercept
-  /// How sessions wait before they are opened again.
-  let sleep: @Sendable (Duration) async throws -> Void
+  private let answer: Answer
+  /// Of its waits, and of the instants that callers give it.
+  let monotonicClock: any MonotonicClock
+  /// Of the ids of new reviews.
+  let random: RandomSource
 
-  /// Decides on each statement, by its name in ``ReviewStore/statements``.
+  /// Decides on each statement, by its name in `ReviewStore.statements`.
   package typealias Intercept = @Sendable (_ statement: String) async -> Interception
+
+  /// Awaited when a statement was carried out, before its caller gets the answer.
+  /// - Returns: false if the answer is lost.
+  package typealias Answer = @Sendable (_ statement: String) async -> Bool
 
   /// What happens to a statement.
   package enum Interception: Sendable, Equatable {
@@ -33,22 +41,24 @@ package final class InMemoryLedger: ReviewLedger {
 
   /// - Parameters:
   ///   - clock: the ledger's time. It may stand still: statements are a microsecond apart then.
-  ///   - sleep: for waits between sessions.
+  ///   - monotonicClock: of the waits between sessions, and of the instants that callers give it.
+  ///   - random: of the ids of new reviews.
   ///   - intercept: asked before each statement.
+  ///   - answer: asked after each statement.
   package init(
     clock: @escaping @Sendable () -> Timestamp = InMemoryLedger.systemClock,
-    sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) },
-    intercept: @escaping Intercept = { _ in .run }
+    monotonicClock: any MonotonicClock = ContinuousClock(), random: RandomSource = RandomSource(),
+    intercept: @escaping Intercept = { _ in .run }, answer: @escaping Answer = { _ in true }
   ) {
     self.clock = clock
-    self.sleep = sleep
+    self.monotonicClock = monotonicClock
+    self.random = random
     self.intercept = intercept
+    self.answer = answer
   }
 
   /// This machine's clock.
-  package static let systemClock: @Sendable () -> Timestamp = {
-    Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1_000_000))
-  }
+  package static let systemClock: @Sendable () -> Timestamp = { .processNow }
 
   /// Runs one statement.
   func run<Result: Sendable>(
@@ -57,7 +67,8 @@ package final class InMemoryLedger: ReviewLedger {
     let interception = await intercept(statement)
     if case .fail(let kind) = interception { throw InMemoryFault(faultKind: kind, statement: statement) }
     let result = try change(body)
-    if interception == .loseAnswer { throw InMemoryFault(faultKind: .unreachable, statement: statement) }
+    let isAnswered = await answer(statement)
+    if interception == .loseAnswer || !isAnswered { throw InMemoryFault(faultKind: .unreachable, statement: statement) }
     return result
   }
 

@@ -1,4 +1,5 @@
-internal import ReviewStore
+internal import Resilience
+package import ReviewStore
 internal import Synchronization
 
 /// A holder's session with the ledger in memory.
@@ -6,6 +7,7 @@ final class InMemorySession: LedgerSession {
   private let stream: AsyncStream<LedgerEvent>
   private let continuation: AsyncStream<LedgerEvent>.Continuation
   private let holder: Holder
+  private let heard: Set<LedgerEvent>
   private let ledger: InMemoryLedger
   private let onSignOn: @Sendable () -> Void
   private let state = Mutex(State())
@@ -19,8 +21,12 @@ final class InMemorySession: LedgerSession {
   /// Between a loss and the next session.
   private static let reconnectDelay: Duration = .milliseconds(100)
 
-  init(of holder: Holder, ledger: InMemoryLedger, onSignOn: @escaping @Sendable () -> Void) {
+  init(
+    of holder: Holder, hearing events: Set<LedgerEvent>, ledger: InMemoryLedger,
+    onSignOn: @escaping @Sendable () -> Void
+  ) {
     self.holder = holder
+    heard = events
     self.ledger = ledger
     self.onSignOn = onSignOn
     (stream, continuation) = AsyncStream.makeStream()
@@ -31,7 +37,7 @@ final class InMemorySession: LedgerSession {
   var isOpen: Bool { state.withLock { $0.isOpen } }
 
   func notify(_ event: LedgerEvent) {
-    if isOpen { continuation.yield(event) }
+    if isOpen, heard.contains(event) { continuation.yield(event) }
   }
 
   func run() async {
@@ -47,7 +53,8 @@ final class InMemorySession: LedgerSession {
         }
         ledger.ended(holder, self)
       }
-      try? await ledger.sleep(Self.reconnectDelay)
+      let clock = ledger.monotonicClock
+      try? await clock.sleep(until: clock.now + Self.reconnectDelay, tolerance: nil)
     }
     continuation.finish()
   }
@@ -84,7 +91,13 @@ final class InMemorySession: LedgerSession {
 extension InMemoryLedger {
   /// Ends all open sessions, as a cut of the network does; their holders sign on again.
   package func cutSessions() {
-    let sessions = (try? change { Array($0.sessions.values) }) ?? []
+    let sessions = (try? change { $0.sessionsInOrder }) ?? []
     for session in sessions { session.replace() }
+  }
+
+  /// Ends the session of one holder, as the end of its process does.
+  package func cutSession(of holder: Holder.ID) {
+    let session = try? change { $0.sessions.removeValue(forKey: holder) }
+    session?.replace()
   }
 }

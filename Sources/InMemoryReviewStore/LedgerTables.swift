@@ -41,7 +41,10 @@ struct LedgerTables: Sendable {
     return lastID
   }
 
-  mutating func notify(_ event: LedgerEvent) { notifications.append((event, Array(sessions.values))) }
+  mutating func notify(_ event: LedgerEvent) { notifications.append((event, sessionsInOrder)) }
+
+  /// The open sessions, in the same order in each run.
+  var sessionsInOrder: [InMemorySession] { sessions.sorted { $0.key.text < $1.key.text }.map(\.value) }
 
   /// An owner's row, made if it is missing.
   mutating func addOwner(_ owner: Owner) {

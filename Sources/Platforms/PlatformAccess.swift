@@ -3,6 +3,7 @@ package import FoundationEssentials
 package import Logging
 internal import NIOCore
 internal import NIOHTTPCompression
+internal import Resilience
 internal import Reviews
 
 /// How a process calls GitHub and GitLab: one for all of its roles, since it holds what they learn on the way. A limit that
@@ -20,11 +21,13 @@ package struct PlatformAccess: Sendable {
   let now: @Sendable () -> Date
 
   /// - Parameters:
+  ///   - settings: addresses, the GitHub App and the keys.
   ///   - httpClient: must not follow redirects by itself, see ``makeHTTPClient(connectionMax:)``; stays the caller's to
   ///     shut down.
   ///   - integrationTokens: where GitLab's tokens are renewed; nil uses them as they are.
   ///   - now: the wall clock.
   ///   - isClockCorrected: whether the platforms' answers correct it for what is decided about their own times.
+  ///   - logger: for what it reports.
   /// - Throws: what is wrong with the settings, all at once.
   package init(
     settings: PlatformSettings, httpClient: HTTPClient, integrationTokens: (any IntegrationTokenStore)?,
@@ -33,7 +36,7 @@ package struct PlatformAccess: Sendable {
     let (base, app) = try settings.checked()
     let cipher = TokenCipher(keys: settings.encryptionKeys)
     let github = APIClient(
-      base: base, httpClient: httpClient, timeout: settings.callTimeout,
+      base: base, httpClient: httpClient, timeout: settings.callTimeout, deadlines: TimedOperations(0),
       clock: PlatformClock(now, isCorrected: isClockCorrected), limits: RateLimits(), answers: AnswerCache(),
       trust: settings.trust, evidence: APIEvidence())
     self.settings = settings
@@ -47,6 +50,9 @@ package struct PlatformAccess: Sendable {
     self.now = now
   }
 
+  /// The hosts that have said that a limit is used up.
+  package var usedUpLimits: [UsedUpLimit] { github.limits.usedUp(now: now()) }
+
   /// A client as it is needed here: no redirects of its own, no quiet retries, and as many connections to a host as calls are
   /// made at once (three for each review that is prepared).
   package static func makeHTTPClient(connectionMax: Int) -> HTTPClient {
@@ -54,6 +60,8 @@ package struct PlatformAccess: Sendable {
     configuration.timeout.connect = .seconds(5)
     configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(connectionMax, 1)
     configuration.connectionPool.retryConnectionEstablishment = false
+    // Each call has a span of Baton's.
+    configuration.tracing.tracer = nil
     // Not asked for, but a proxy or a cache may compress anyway.
     configuration.decompression = .enabled(limit: .size(APIClient.answerByteCountMax))
     return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)

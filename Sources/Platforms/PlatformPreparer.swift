@@ -7,7 +7,7 @@ internal import WorkerAPI
 /// Prepares payloads out of GitHub and GitLab.
 ///
 /// Configuration and integration are judged first, without a call; then the pull request and its comments are read, all
-/// at once. One call that answers decides for the host's circuit; only if GitHub or GitLab cannot be reached, or fails
+/// at once. One answered call closes the host's circuit; only if GitHub or GitLab cannot be reached, or fails
 /// again and again, is it an outage.
 package struct PlatformPreparer: PayloadPreparer {
   /// The circuits of the hosts that were called, by host (and port, if it is not the scheme's default).
@@ -16,7 +16,7 @@ package struct PlatformPreparer: PayloadPreparer {
   /// The name of GitHub's circuit; all others are GitLab's.
   package var githubTarget: String { github.client.base.authority }
 
-  /// A token is still to have the review's whole time left when it is sent, which is later than it is chosen.
+  /// Time between choosing a token and sending it. Added, so that the token still lasts for the whole review when the worker gets it.
   private static let sendingTime: Duration = .seconds(60)
 
   private let github: GitHubSource
@@ -27,8 +27,11 @@ package struct PlatformPreparer: PayloadPreparer {
   private let logger: Logger
 
   /// - Parameters:
+  ///   - access: how the platforms are reached.
   ///   - payloadByteCountMax: a larger payload is refused; nil for the worker contract's limit.
+  ///   - circuits: one for each platform and host.
   ///   - flags: the agent version of owners that name none.
+  ///   - logger: for what it reports.
   package init(
     access: PlatformAccess, payloadByteCountMax: Int? = nil, circuits: Circuits = Circuits(),
     flags: any FeatureFlags = SettingsFlags(), logger: Logger

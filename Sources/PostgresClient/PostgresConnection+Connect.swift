@@ -19,7 +19,10 @@ extension PostgresConnection {
   }
 
   /// The same, on a given executor.
-  /// - Parameter executor: its thread calls libpq; may serve several connections. Names are looked up on another one.
+  /// - Parameters:
+  ///   - configuration: server, TLS and times.
+  ///   - executor: its thread calls libpq; may serve several connections. Names are looked up on another one.
+  ///   - logger: for what it reports.
   package static func connect(
     _ configuration: PostgresConfiguration, on executor: ThreadExecutor, logger: Logger
   ) async throws(PostgresError) -> PostgresConnection {

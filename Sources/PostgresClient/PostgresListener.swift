@@ -102,7 +102,7 @@ public final class PostgresListener: Sendable {
     }
     defer { executor.cancel(deadline) }
     do {
-      _ = try await connection.run(channels.map { .command("LISTEN \(Self.quoted($0))") })
+      if !channels.isEmpty { _ = try await connection.run(channels.map { .command("LISTEN \(Self.quoted($0))") }) }
       try await onConnect(connection)
       return connection
     } catch {

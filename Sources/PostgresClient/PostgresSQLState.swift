@@ -12,6 +12,8 @@ public enum PostgresSQLState {
   public static let deadlockDetected = "40P01"
   /// A lock could not be taken in time, or at once (`NOWAIT`).
   public static let lockNotAvailable = "55P03"
+  /// The account has no right to do this.
+  public static let insufficientPrivilege = "42501"
   /// The statement was cancelled, or ran into `statement_timeout`.
   public static let queryCanceled = "57014"
   /// The transaction has failed already; only its rollback is accepted.

@@ -2,6 +2,7 @@ package import FoundationEssentials
 
 /// Base64 with the alphabet for URLs, without padding (RFC 4648, 5): the form of a JSON Web Token's parts.
 package enum Base64URL {
+  /// The text of bytes.
   package static func encode(_ bytes: some ContiguousBytes) -> String {
     let standard = bytes.withUnsafeBytes { Data($0) }.base64EncodedString()
     return String(

@@ -29,8 +29,11 @@ extension JSONValue {
   ///
   /// A reader of its own, as Foundation's decoder has to be asked for one type after another, and makes an error for each that it is not: a
   /// body of `[[],[],…]` took two seconds a megabyte. Of a name that stands twice the last value counts, as in Postgres's `jsonb`.
-  /// - Parameter repairingText: whether NUL and half of a surrogate pair, which no database stores, are read as U+FFFD: in texts that Baton
-  ///   cannot ask its sender to correct. Otherwise NUL is read as it is, and half of a pair is refused.
+  /// - Parameters:
+  ///   - json: UTF-8.
+  ///   - valueCountMax: the most values that are read; more are a fault.
+  ///   - repairingText: whether NUL and half of a surrogate pair, which no database stores, are read as U+FFFD: in texts that Baton
+  ///     cannot ask its sender to correct. Otherwise NUL is read as it is, and half of a pair is refused.
   package init(
     json: some ContiguousBytes, valueCountMax: Int = valueCountMax, repairingText: Bool = false
   ) throws(JSONFault) {

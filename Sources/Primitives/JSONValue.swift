@@ -8,7 +8,8 @@ package enum JSONValue: Sendable, Hashable, Codable {
   case array([JSONValue])
   case object([String: JSONValue])
 
-  /// For decoders that ask one type after another. What comes from outside is read by ``JSONCoding/decode(_:from:)``, which needs none of this.
+  /// For decoders that ask one type after another. What comes from outside is read by ``JSONCoding/decode(_:from:repairingText:)``, which needs
+  /// none of this.
   package init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     if container.decodeNil() {

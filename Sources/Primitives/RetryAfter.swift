@@ -11,7 +11,8 @@ package enum RetryAfter {
     if !text.isEmpty, text.utf8.allSatisfy({ (48...57).contains($0) }) {
       return min(Int64(text).map { .seconds($0) } ?? max, max)
     }
-    guard let date = HTTPDate.parse(text) else { return nil }
+    // A day alone is no instant to wait for.
+    guard text.utf8.contains(UInt8(ascii: ":")), let date = LenientTime.read(text) else { return nil }
     let seconds = date.since(Timestamp(microseconds: 0)).components.seconds - Int64(now.timeIntervalSince1970)
     return min(.seconds(Swift.max(seconds, 0)), max)
   }

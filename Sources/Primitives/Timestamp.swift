@@ -21,6 +21,17 @@ package struct Timestamp: Sendable, Hashable, Comparable {
     let (difference, isBeyond) = microseconds.subtractingReportingOverflow(earlier.microseconds)
     return .microseconds(isBeyond ? (microseconds < 0 ? .min : .max) : difference)
   }
+
+  /// The instant that is so much later, or earlier; an infinite one stays.
+  package func moved(by duration: Duration) -> Timestamp {
+    guard isFinite else { return self }
+    let (seconds, attoseconds) = duration.components
+    let (whole, isLong) = seconds.multipliedReportingOverflow(by: 1_000_000)
+    let (sum, isBeyond) = microseconds.addingReportingOverflow(whole)
+    guard !isLong, !isBeyond else { return seconds < 0 ? .negativeInfinity : .infinity }
+    let (moved, isOver) = sum.addingReportingOverflow(attoseconds / 1_000_000_000_000)
+    return isOver ? (seconds < 0 ? .negativeInfinity : .infinity) : Timestamp(microseconds: moved)
+  }
 }
 
 // MARK: RFC 3339

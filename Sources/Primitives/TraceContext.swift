@@ -64,8 +64,15 @@ package struct TraceContext: Sendable, Hashable {
 
   /// A new span of the same trace.
   package func child() -> TraceContext {
+    var generator = SystemRandomNumberGenerator()
+    return child(using: &generator)
+  }
+
+  /// A new span of the same trace, drawn from a given source of chance.
+  package func child(using generator: inout some RandomNumberGenerator) -> TraceContext {
     var child = self
-    child.spanID = Self.hex(UInt64.random(in: 1...UInt64.max))
+    // Never all zero, also with a source that is constant.
+    child.spanID = Self.hex(max(1, generator.next()))
     return child
   }
 

@@ -5,6 +5,8 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import Primitives
 internal import Reviews
+internal import Spans
+internal import Tracing
 internal import WorkerAPI
 
 /// Sends one status callback to Baton.
@@ -41,10 +43,17 @@ struct CallbackClient: Sendable {
     configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(maxConnections, 1)
     configuration.connectionPool.retryConnectionEstablishment = false
     configuration.connectionPool.idleTimeout = .seconds(4)
+    // Each call has a span of Baton's.
+    configuration.tracing.tracer = nil
     return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
   }
 
   func send(_ callback: PendingCallback) async -> Answer {
+    guard let trace = callback.trace else { return await send(callback, in: nil) }
+    return await withSpan(.report, in: trace, attributes(of: callback)) { await send(callback, in: $0) }
+  }
+
+  private func send(_ callback: PendingCallback, in span: ActiveSpan?) async -> Answer {
     do {
       var request = HTTPClientRequest(url: base + StatusCallback.path + callback.key.reviewID.lowercase)
       request.method = .POST
@@ -55,15 +64,27 @@ struct CallbackClient: Sendable {
       } else if let token = callback.authToken {
         request.headers.add(name: "authorization", value: "Bearer \(token.reveal())")
       }
-      if let trace = callback.trace { request.headers.add(name: "traceparent", value: trace.traceparent) }
+      if let span { request.headers.add(name: "traceparent", value: span.context.traceparent) }
       request.body = .bytes(ByteBuffer(bytes: callback.body))
       let response = try await httpClient.execute(request, timeout: Self.timeout)
       // Read to its end, so that the connection can be used again; its words are of no interest.
       for try await _ in response.body {}
-      return answer(Int(response.status.code))
+      let status = Int(response.status.code)
+      span?.set([SpanKey.statusCode: .int64(Int64(status))])
+      if status >= 400 { span?.fail("\(status)") }
+      return answer(status)
     } catch {
+      span?.fail("unreachable")
       return .failed(await trust.fault(error, host: host, port: port) ?? "\(error)")
     }
+  }
+
+  private func attributes(of callback: PendingCallback) -> SpanAttributes {
+    let path = (URLComponents(string: base)?.percentEncodedPath ?? "") + StatusCallback.path
+    return .review(callback.key.reviewID, attempt: callback.key.attempt).with([
+      SpanKey.method: "POST", SpanKey.address: .string(host), SpanKey.port: .int64(Int64(port)),
+      SpanKey.path: .string(path + callback.key.reviewID.lowercase), SpanKey.status: .string(callback.status),
+    ])
   }
 
   private var host: String { URLComponents(string: base)?.percentEncodedHost ?? "" }

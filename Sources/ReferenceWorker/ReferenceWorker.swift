@@ -8,6 +8,7 @@ internal import Primitives
 internal import Resilience
 internal import Reviews
 internal import ServiceLifecycle
+internal import Spans
 internal import Telemetry
 internal import WorkerAPI
 
@@ -127,14 +128,32 @@ package struct ReferenceWorker: Service {
     }
   }
 
+  /// The agent's span belongs to the run's; a run without a trace has none.
   private func look(after order: RunOrder, _ agent: Agent, _ runs: RunKeeper, isNew: Bool) async {
+    guard let trace = order.trace, Spans.isEnabled else { return await follow(order, agent, runs, isNew: isNew) }
+    await withSpan(.run, in: trace, order.attributes(isNew: isNew)) { span in
+      var traced = order
+      traced.trace = span.context
+      await follow(traced, agent, runs, isNew: isNew)
+    }
+  }
+
+  private func follow(_ order: RunOrder, _ agent: Agent, _ runs: RunKeeper, isNew: Bool) async {
     let stop = await runs.stop(order.key)
     let exit = await withTaskGroup(of: AgentExit?.self) { group in
       group.addTask {
         await limitTime(of: order, runs)
         return nil
       }
-      group.addTask { await run(order, agent, runs, stop: stop, isNew: isNew) }
+      group.addTask {
+        await withChildSpan(.agent) { span in
+          var traced = order
+          if let span { traced.trace = span.context }
+          let exit = await run(traced, agent, runs, stop: stop, isNew: isNew)
+          span?.note(exit)
+          return exit
+        }
+      }
       while let result = await group.next() {
         guard let result else { continue }
         group.cancelAll()

@@ -50,9 +50,7 @@ actor RunKeeper {
 
   init(
     store: RunStore, configuration: WorkerConfiguration,
-    now: @escaping @Sendable () -> Timestamp = {
-      Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1_000_000))
-    }, logger: Logger
+    now: @escaping @Sendable () -> Timestamp = { .processNow }, logger: Logger
   ) {
     self.store = store
     self.configuration = configuration

@@ -5,6 +5,8 @@ internal import Hummingbird
 internal import NIOCore
 internal import Primitives
 internal import Reviews
+internal import Spans
+internal import Tracing
 internal import WorkerAPI
 
 extension RoutePath {
@@ -71,10 +73,21 @@ struct WorkerRoutes: Sendable {
     // A malformed trace is no reason to refuse the start.
     let trace = call.request.headers[.traceparent].flatMap { TraceContext(traceparent: $0) }
     do {
-      return try await runs.start(start, body: body, trace: trace?.child())
+      guard let trace, Spans.isEnabled else { return try await runs.start(start, body: body, trace: trace?.child()) }
+      return try await withSpan(.acceptRun, in: trace, Self.attributes(of: start)) { span in
+        let verdict = try await runs.start(start, body: body, trace: span.context)
+        span.note(verdict)
+        return verdict
+      }
     } catch is CancellationError {
       throw HTTPFault(.internalServerError, "the worker is being ended: ask whether it has taken this start")
     }
+  }
+
+  private static func attributes(of start: StartRequest) -> SpanAttributes {
+    .review(start.reviewId, attempt: start.attempt).with([
+      SpanKey.method: "POST", SpanKey.route: .string(RoutePath.start.template),
+    ])
   }
 
   @Sendable private func cancel(_ call: Call) async throws -> Response {
@@ -92,6 +105,18 @@ struct WorkerRoutes: Sendable {
   private func id(_ call: Call) throws(HTTPFault) -> UUID {
     guard let id = call.pathID.flatMap({ UUID(uuidString: $0) }) else { throw Self.unknownReview }
     return id
+  }
+}
+
+extension ActiveSpan {
+  /// How a start is answered.
+  fileprivate func note(_ verdict: StartVerdict) {
+    switch verdict {
+    case .accepted(let state, _):
+      set([SpanKey.statusCode: 202, SpanKey.status: .string(state.rawValue)])
+    case .older: set([SpanKey.statusCode: 409])
+    case .draining: set([SpanKey.statusCode: 503])
+    }
   }
 }
 

@@ -83,8 +83,8 @@ public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
     }
     switch step {
     case .refuse: entry.continuation.resume(throwing: CancellationError())
-    // Detached: the batch belongs to no single caller, so it must not carry the first caller's task-local values.
-    case .startLane: Task.detached { await self.runLane() }
+    // The batch belongs to no single caller, so it must not carry the first caller's task-local values.
+    case .startLane: Task.detachedOnSameExecutor { await self.runLane() }
     case .wait: break
     }
   }

@@ -41,6 +41,8 @@ public final class Circuit: Sendable {
 
   /// Creates a closed circuit, or takes over the breaker's state.
   /// - Parameters:
+  ///   - name: of its target, for messages.
+  ///   - breaker: when it opens, and for how long.
   ///   - clock: of its times.
   ///   - random: decides a part of how long it stays open.
   public init(
@@ -149,11 +151,12 @@ public final class Circuit: Sendable {
 
   /// Changes the breaker and what is reported with it; if that changes the breaker's state, wakes all waiting tasks to look again.
   private func change<Answer: Sendable>(_ body: (inout Shared) -> Answer) -> Answer {
-    let (answer, wakeups) = shared.withLock { shared in
+    let (answer, wakeups) = shared.withLock { shared -> (Answer, [Wakeup]) in
       let before = shared.breaker.state
       let answer = body(&shared)
       shared.openSince = shared.breaker.state == .closed ? nil : shared.openSince ?? clock.now
-      return (answer, shared.breaker.state == before ? [] : Array(shared.waiters.values))
+      guard shared.breaker.state != before else { return (answer, []) }
+      return (answer, shared.waiters.sorted { $0.key < $1.key }.map(\.value))
     }
     for wakeup in wakeups { wakeup.wake() }
     return answer

@@ -7,7 +7,7 @@
 ///
 /// An outage is a target that cannot be reached or cannot serve; an answer that faults the request is a success here.
 ///
-/// Known weakness: answers carry no name, so a call from before the opening that fails while the probe is out counts as the
+/// Known weakness: answers carry no name, so a call from before the opening that fails while the probe is under way counts as the
 /// probe's answer. It opens the circuit once more; the next probe corrects it. While the circuit is open, such late answers
 /// change nothing: a hundred calls that fail together count as one opening, and a straggler's success proves nothing.
 public struct CircuitBreaker: Sendable {
@@ -97,7 +97,9 @@ public struct CircuitBreaker: Sendable {
   }
 
   /// The target was out.
-  /// - Parameter retryAfter: how long it asked to be left alone; opens the circuit at once.
+  /// - Parameters:
+  ///   - now: the clock's time.
+  ///   - retryAfter: how long it asked to be left alone; opens the circuit at once.
   /// - Returns: whether this opened the circuit.
   @discardableResult
   public mutating func failed(at now: Instant, retryAfter: Duration? = nil) -> Bool {

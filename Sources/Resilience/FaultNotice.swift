@@ -22,7 +22,9 @@ public struct FaultNotice: Sendable {
   public init(settling: Duration = .seconds(60)) { self.settling = settling }
 
   /// It failed.
-  /// - Parameter text: the reason, without what changes from failure to failure.
+  /// - Parameters:
+  ///   - text: the reason, without what changes from failure to failure.
+  ///   - now: the clock's time.
   /// - Returns: whether to log it.
   public mutating func failed(_ text: String, at now: Instant = .now) -> Bool {
     if let worksSince, now - worksSince >= settling { texts = [] }

@@ -2,16 +2,19 @@
 public struct PeriodicLoop: Sendable {
   private let interval: Duration
   private let wakeup: Wakeup
+  private let random: RandomSource
 
   /// Waits after passes that fail, unless the interval is shorter: most obstacles are over in a moment.
   private static let retry = Backoff(base: .milliseconds(200), max: .seconds(1))
 
   /// - Parameters:
   ///   - interval: between the end of a pass and the next.
-  ///   - wakeup: ends the wait early; also one that came during the pass.
-  public init(interval: Duration, wakeup: Wakeup = Wakeup()) {
+  ///   - wakeup: ends the wait early; also one that came during the pass. Its clock is the one of the waits.
+  ///   - random: decides a part of the waits after a failure.
+  public init(interval: Duration, wakeup: Wakeup = Wakeup(), random: RandomSource = RandomSource()) {
     self.interval = interval
     self.wakeup = wakeup
+    self.random = random
   }
 
   /// Passes, one after another.
@@ -28,7 +31,9 @@ public struct PeriodicLoop: Sendable {
   }
 
   /// Passes, one after another; each says how soon the next one is due.
-  /// - Parameter pass: returns the time until the next; longer than the interval counts as the interval.
+  /// - Parameters:
+  ///   - pass: returns the time until the next; longer than the interval counts as the interval.
+  ///   - onNewFailure: as in ``run(_:onNewFailure:)``.
   public func runPaced(_ pass: () async throws -> Duration, onNewFailure: (any Error) -> Void) async {
     var failures = 0
     var notice = FaultNotice()
@@ -37,10 +42,10 @@ public struct PeriodicLoop: Sendable {
       do {
         wait = try await pass()
         failures = 0
-        _ = notice.worked()
+        _ = notice.worked(at: wakeup.clock.now)
       } catch {
-        if !Task.isCancelled, notice.failed("\(error)") { onNewFailure(error) }
-        wait = Self.retry.delay(attempt: failures)
+        if !Task.isCancelled, notice.failed("\(error)", at: wakeup.clock.now) { onNewFailure(error) }
+        wait = Self.retry.delay(attempt: failures, from: random)
         failures += 1
       }
       _ = try? await wakeup.wait(until: wakeup.clock.now + min(wait, interval))

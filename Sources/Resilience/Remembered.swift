@@ -9,20 +9,26 @@ public final class Remembered<Value: Sendable>: Sendable {
   }
 
   private let lifetime: Duration
+  private let clock: any MonotonicClock
   private let make: @Sendable () async throws -> Value
   private let flight = SingleFlight<Int, Result<Value, any Error>>()
   private let answer = Mutex<Answer?>(nil)
 
   /// - Parameters:
   ///   - lifetime: how old an answer may be.
+  ///   - clock: by which it is.
   ///   - make: bounds its own time.
-  public init(for lifetime: Duration = .seconds(1), _ make: @escaping @Sendable () async throws -> Value) {
+  public init(
+    for lifetime: Duration = .seconds(1), clock: any MonotonicClock = ContinuousClock(),
+    _ make: @escaping @Sendable () async throws -> Value
+  ) {
     self.lifetime = lifetime
+    self.clock = clock
     self.make = make
   }
 
   private var fresh: Result<Value, any Error>? {
-    answer.withLock { answer in answer.flatMap { $0.until > .now ? $0.result : nil } }
+    answer.withLock { answer in answer.flatMap { $0.until > clock.now ? $0.result : nil } }
   }
 
   /// The last answer while it is fresh, or a new one.
@@ -35,7 +41,7 @@ public final class Remembered<Value: Sendable>: Sendable {
       let result: Result<Value, any Error>
       do { result = .success(try await make()) } catch { result = .failure(error) }
       // Nothing is learnt from a call that all have left.
-      if !Task.isCancelled { answer.withLock { $0 = Answer(result: result, until: .now + lifetime) } }
+      if !Task.isCancelled { answer.withLock { $0 = Answer(result: result, until: clock.now + lifetime) } }
       return result
     }.get()
   }

@@ -1,14 +1,20 @@
 internal import DequeModule
 internal import Synchronization
 
-/// A shared and exclusive lock for tasks: many work side by side, or one alone.
+/// A shared and exclusive lock for tasks: many work side by side, or one alone, or a small group of their own.
 ///
 /// All waiters are in one line, first come, first served: an exclusive one at its head holds back the shared ones
 /// behind it, and the shared ones behind it go in together once it has left. So neither starves.
 ///
 /// Not reentrant: asking again inside a body is a deadlock. Bound: the line is as long as there are callers.
 public final class SharedExclusiveLock: Sendable {
-  private enum Kind { case shared, exclusive }
+  private enum Kind: Equatable {
+    case shared
+    /// - Parameter sharedBy: how many of the kind there may be inside, this one included.
+    case exclusive(sharedBy: Int)
+
+    var isExclusive: Bool { self != .shared }
+  }
 
   private struct Waiter {
     let id: UInt64
@@ -18,18 +24,28 @@ public final class SharedExclusiveLock: Sendable {
 
   private struct State {
     var sharedCount = 0
-    var isExclusive = false
+    var exclusiveCount = 0
+    /// The smallest group that an exclusive body inside has asked for.
+    var exclusiveMax = Int.max
     var nextID: UInt64 = 0
     var line: Deque<Waiter> = []
 
     /// Takes a place inside if there is one now.
     mutating func enter(_ kind: Kind) -> Bool {
       switch kind {
-      case .shared where !isExclusive: sharedCount += 1
-      case .exclusive where !isExclusive && sharedCount == 0: isExclusive = true
+      case .shared where exclusiveCount == 0: sharedCount += 1
+      case .exclusive(let max) where sharedCount == 0 && exclusiveCount < min(max, exclusiveMax):
+        exclusiveCount += 1
+        exclusiveMax = min(max, exclusiveMax)
       default: return false
       }
       return true
+    }
+
+    mutating func leave(_ kind: Kind) {
+      guard kind.isExclusive else { return sharedCount -= 1 }
+      exclusiveCount -= 1
+      if exclusiveCount == 0 { exclusiveMax = .max }
     }
 
     /// Lets in from the head of the line all who fit.
@@ -45,9 +61,30 @@ public final class SharedExclusiveLock: Sendable {
   /// Creates an open gate.
   public init() {}
 
-  /// Whether an exclusive body runs or waits: a caller that comes now would have to wait for it.
-  public var isWantedAlone: Bool {
-    state.withLock { state in state.isExclusive || state.line.contains { $0.kind == .exclusive } }
+  /// Those who are inside exclusively, or wait for that.
+  public struct Group: Sendable, Equatable {
+    /// How many there may be at once: the smallest number that one of them has asked for.
+    public var max: Int
+    /// How many there are, waiting ones included.
+    public var count: Int
+
+    /// Creates a group.
+    public init(max: Int, count: Int) {
+      self.max = max
+      self.count = count
+    }
+  }
+
+  /// The bodies that run exclusively, or wait for that; nil if there are none.
+  public var exclusiveGroup: Group? {
+    state.withLock { state in
+      var group = Group(max: state.exclusiveMax, count: state.exclusiveCount)
+      for case .exclusive(let max) in state.line.lazy.map(\.kind) {
+        group.max = min(group.max, max)
+        group.count += 1
+      }
+      return group.count > 0 ? group : nil
+    }
   }
 
   /// How many wait in line, of both kinds.
@@ -63,13 +100,17 @@ public final class SharedExclusiveLock: Sendable {
     return try await body()
   }
 
-  /// Runs a body alone: all who are inside have left, and later callers wait until it has ended.
+  /// Runs a body alone, or in a group: all others have left, and later callers wait until it has ended.
+  /// - Parameters:
+  ///   - max: the size of the group: bodies that ask for one may join it, as long as it is not larger than any of them has asked for.
+  ///   - isolation: where the body runs: the caller's.
+  ///   - body: runs once.
   /// - Throws: what the body throws, or `CancellationError` while waiting; the body has not run then.
   public func withExclusive<Output>(
-    isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Output
+    sharedBy max: Int = 1, isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Output
   ) async throws -> Output {
-    try await enter(.exclusive)
-    defer { leave(.exclusive) }
+    try await enter(.exclusive(sharedBy: max))
+    defer { leave(.exclusive(sharedBy: max)) }
     return try await body()
   }
 
@@ -113,10 +154,7 @@ public final class SharedExclusiveLock: Sendable {
 
   private func leave(_ kind: Kind) {
     let admitted = state.withLock { state in
-      switch kind {
-      case .shared: state.sharedCount -= 1
-      case .exclusive: state.isExclusive = false
-      }
+      state.leave(kind)
       return state.admit()
     }
     for waiter in admitted { waiter.continuation.resume() }

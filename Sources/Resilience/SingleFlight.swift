@@ -35,7 +35,9 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
   }
 
   /// Joins the key's call in flight, or starts one.
-  /// - Parameter call: runs in a task of its own, without the caller's task-local values; unused when one is in flight.
+  /// - Parameters:
+  ///   - key: what is called for.
+  ///   - call: runs in a task of its own, without the caller's task-local values; unused when one is in flight.
   /// - Throws: what the call throws, or `CancellationError` for this caller alone.
   public func run(_ key: Key, _ call: @escaping @Sendable () async throws -> Value) async throws -> Value {
     let id = state.withLock { $0.makeNumber() }
@@ -64,7 +66,7 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
 
   /// Called under the lock, so the task's `finish` cannot come before the flight is in the table.
   private func start(_ key: Key, _ number: UInt64, _ call: @escaping @Sendable () async throws -> Value) -> Flight {
-    let task = Task.detached {
+    let task = Task.detachedOnSameExecutor {
       do {
         self.finish(key, number, .success(try await call()))
       } catch {
@@ -79,7 +81,7 @@ public final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Send
       // A call that all have left is no longer in the table, and another may have taken its place.
       guard let flight = state.flights[key], flight.number == number else { return [] }
       state.flights[key] = nil
-      return Array(flight.waiters.values)
+      return flight.waiters.sorted { $0.key < $1.key }.map(\.value)
     }
     for waiter in waiters { waiter.resume(with: result) }
   }

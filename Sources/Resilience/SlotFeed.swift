@@ -19,6 +19,7 @@ public struct SlotFeed<Item: Sendable>: Sendable {
   private let circuit: Circuit?
   private let interval: Duration
   private let wakeup: Wakeup
+  private let random: RandomSource
   private let take: @Sendable (Int) async throws -> [Item]
   private let work: @Sendable (Item) async -> Outcome
   private let onCircuit: @Sendable (_ isOpen: Bool) -> Void
@@ -27,12 +28,14 @@ public struct SlotFeed<Item: Sendable>: Sendable {
   ///   - count: of items that are worked on at once, at least 1.
   ///   - circuit: of the target; nil if each item has its own.
   ///   - interval: between looks without a wake-up.
-  ///   - wakeup: ends the wait for the next look.
+  ///   - wakeup: ends the wait for the next look; its clock is the one of all waits.
+  ///   - random: decides a part of the waits after a failure.
   ///   - take: takes up to so many items; fewer say that no more are due. It is never cancelled.
   ///   - work: ends soon when it is cancelled.
   ///   - onCircuit: called when the circuit opens, and when it closes: the time to log it.
   public init(
     count: Int, circuit: Circuit?, interval: Duration, wakeup: Wakeup = Wakeup(),
+    random: RandomSource = RandomSource(),
     take: @escaping @Sendable (Int) async throws -> [Item], work: @escaping @Sendable (Item) async -> Outcome,
     onCircuit: @escaping @Sendable (_ isOpen: Bool) -> Void = { _ in }
   ) {
@@ -40,6 +43,7 @@ public struct SlotFeed<Item: Sendable>: Sendable {
     self.circuit = circuit
     self.interval = interval
     self.wakeup = wakeup
+    self.random = random
     self.take = take
     self.work = work
     self.onCircuit = onCircuit
@@ -49,7 +53,7 @@ public struct SlotFeed<Item: Sendable>: Sendable {
   /// - Parameter onNewFailure: gets the error of a look that is worth a line in the log; see ``PeriodicLoop``.
   public func run(onNewFailure: (any Error) -> Void) async {
     await withDiscardingTaskGroup { group in
-      await PeriodicLoop(interval: interval, wakeup: wakeup).run(
+      await PeriodicLoop(interval: interval, wakeup: wakeup, random: random).run(
         { _ = try await fill(&group) }, onNewFailure: onNewFailure)
     }
   }
@@ -90,8 +94,8 @@ public struct SlotFeed<Item: Sendable>: Sendable {
   /// - Returns: nil if nothing is due, or nothing may begin.
   private func takeItems() async throws -> [Item]? {
     guard !Task.isCancelled, let room = slots.room(isProbing: isOut) else { return nil }
-    // A task of its own: what is taken is begun, even if the caller is cancelled in the meantime.
-    let items = try await Task { try await take(room) }.value
+    // What is taken is begun, even if the caller is cancelled in the meantime.
+    let items = try await uncancelled { try await take(room) }
     slots.began(items.count, isAll: items.count < room)
     guard !items.isEmpty else { return nil }
     if isOut == true { _ = circuit?.admit() }

@@ -73,7 +73,7 @@ public final class TimedOperations<Stage: Comparable & Sendable>: Sendable {
     until deadline: ContinuousClock.Instant?, orStage stage: Stage?,
     _ operation: @escaping @Sendable () async -> Result
   ) async -> (result: Result, cancellation: Cancellation?) {
-    let task = Task { await operation() }
+    let task = Task.onSameExecutor(operation)
     let id = add(Operation(deadline: deadline, stage: stage, cancel: { task.cancel() }))
     let result = await withTaskCancellationHandler {
       await task.value
@@ -105,8 +105,8 @@ public final class TimedOperations<Stage: Comparable & Sendable>: Sendable {
       return (id, isTooLate, deadline)
     }
     if isTooLate { cancel(id, .stage) }
-    // Detached: the timer belongs to no single caller.
-    if let timer { Task.detached { await self.expire(from: timer) } }
+    // The timer belongs to no single caller.
+    if let timer { Task.detachedOnSameExecutor { await self.expire(from: timer) } }
     return id
   }
 

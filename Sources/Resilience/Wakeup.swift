@@ -34,7 +34,8 @@ public final class Wakeup: Sendable {
         return [CheckedContinuation<Bool, any Error>]()
       }
       defer { state.waiters.removeAll() }
-      return Array(state.waiters.values)
+      // In the order in which they began to wait.
+      return state.waiters.sorted { $0.key < $1.key }.map(\.value)
     }
     for waiter in woken { waiter.resume(returning: true) }
   }
@@ -51,7 +52,7 @@ public final class Wakeup: Sendable {
       return state.nextID
     }
     let timer = deadline.flatMap { deadline in
-      deadline <= clock.now ? nil : Task.detached { try await self.expire(id, at: deadline) }
+      deadline <= clock.now ? nil : Task.detachedOnSameExecutor { await self.expire(id, at: deadline) }
     }
     defer { timer?.cancel() }
     return try await withTaskCancellationHandler {
@@ -81,8 +82,8 @@ public final class Wakeup: Sendable {
     if let answer { continuation.resume(with: answer) }
   }
 
-  private func expire(_ id: UInt64, at deadline: ContinuousClock.Instant) async throws {
-    try await clock.sleep(until: deadline, tolerance: nil)
+  private func expire(_ id: UInt64, at deadline: ContinuousClock.Instant) async {
+    guard (try? await clock.sleep(until: deadline, tolerance: nil)) != nil else { return }
     take(id)?.resume(returning: false)
   }
 

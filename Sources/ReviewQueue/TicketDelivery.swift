@@ -15,7 +15,7 @@ package struct TicketDelivery: Sendable, Hashable {
       body: body, tag: tag, generation: generation, isRedelivered: isRedelivered, headers: headers)
   }
 
-  /// The body; see ``Reviews/Ticket``.
+  /// The body; see `Ticket`.
   package var body: [UInt8] { message.body }
   /// Counts up from 1 on every channel.
   package var tag: UInt64 { message.tag }

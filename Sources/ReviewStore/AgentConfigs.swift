@@ -67,7 +67,10 @@ extension ReviewStore {
   }
 
   /// Stores and enables an owner's review configuration.
-  /// - Parameter json: checked by the caller with `ReviewConfiguration`.
+  /// - Parameters:
+  ///   - json: checked by the caller with `ReviewConfiguration`.
+  ///   - owner: whose it is.
+  ///   - platform: the one whose reviews it is for.
   package func setConfiguration(_ json: String, of owner: Owner, platform: Platform) async throws {
     let change = ConfigurationChange(replacement: json, isEnabled: true)
     _ = try await pool.query(Self.changeConfiguration, Self.parameters(change, owner, platform))

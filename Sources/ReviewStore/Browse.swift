@@ -63,7 +63,11 @@ extension ReviewStore {
     """)
 
   /// A page of reviews, newest first, at a bounded cost over any history: see ``browseSpan``.
-  /// - Parameter search: what they have to be found by. A number or an id is found at any age; if no review has it, it is looked for as a text.
+  /// - Parameters:
+  ///   - filter: what they have in common.
+  ///   - text: what they have to be found by. A number or an id is found at any age; if no review has it, it is looked for as a text.
+  ///   - limit: the most reviews of the page.
+  ///   - cursor: where the page before ended; nil starts with the newest.
   package func browse(
     _ filter: ReviewFilter, search text: ReviewSearch? = nil, limit: Int, after cursor: ReviewCursor? = nil
   ) async throws -> BrowsedPage {
@@ -78,8 +82,13 @@ extension ReviewStore {
 
   /// A page for programs: of a search at a bounded cost, of a filter alone with as many as match, however far back they are.
   package func page(
-    _ filter: ReviewFilter, search text: ReviewSearch?, limit: Int, after cursor: ReviewCursor?
+    _ filter: ReviewFilter, search text: ReviewSearch?, sort: ReviewSort = .newest, limit: Int,
+    after cursor: ReviewCursor?
   ) async throws -> (reviews: [Review], next: ReviewCursor?) {
+    guard sort == .newest else {
+      let page = try await sorted(filter, by: sort, limit: limit, after: cursor)
+      return (page.reviews, page.next)
+    }
     guard let text else { return try await list(filter, limit: limit, after: cursor) }
     let page = try await browse(filter, search: text, limit: limit, after: cursor)
     return (page.reviews, page.next)

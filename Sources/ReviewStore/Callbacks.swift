@@ -64,7 +64,7 @@ extension ReviewStore {
              total_tokens_out = COALESCE($9, r.total_tokens_out),
              total_cost_microusd = COALESCE($10, r.total_cost_microusd),
              gate_result = COALESCE($11, r.gate_result),
-             -- The worker runs it, so it was dispatched, whether or not the consumer lived to record it.
+             -- The worker runs it, so it was dispatched, whether or not the consumer has recorded it.
              dispatched_at = COALESCE(r.dispatched_at, now()),
              lease_owner = NULL,
              lease_expires_at = NULL,

@@ -29,8 +29,8 @@ package struct Claim: Sendable, Hashable {
 }
 
 extension ReviewStore {
-  /// A pending row whose time has come by the clock. Not by `now()`, the start of the transaction: the snapshot may show a review that came
-  /// after it, which would not count as due while its visit is deleted.
+  /// A pending row whose time has come by the clock, not by `now()`, which is when the transaction began. A review that was inserted after that
+  /// is visible but not due by `now()`: its visit would be deleted, and no producer would come back for it.
   private static let isDueByClock = "r.status = 'pending' AND r.available_at <= (SELECT clock_timestamp())"
 
   /// Claims due rows of the locked owners, owners in turn, up to their limits (I3, I7).
@@ -111,6 +111,10 @@ extension ReviewStore {
   ///
   /// Visits a page of owners; goes on with the next page as long as nothing was claimed, so that many owners with nothing to claim do not
   /// hold up one behind them.
+  ///
+  /// The commit does not wait for the disk. If the server crashes before it is there, the review is pending again, and nothing outside has
+  /// happened but a ticket: the worker is called only after the lease, whose commit waits, and with it every commit before. The ticket
+  /// finds the pending row, which rejects it, or the row's next claim, of the same attempt, which it may serve.
   /// - Parameters:
   ///   - limit: rows of one pass.
   ///   - ownerLimit: for owners that have none of their own.
@@ -139,8 +143,10 @@ extension ReviewStore {
     "published",
     """
     /* baton:published */
+    WITH commit AS MATERIALIZED (SELECT \(Fragment.asynchronousCommit))
     UPDATE code_reviews r
        SET published_at = now(), updated_at = now()
+      FROM commit
      WHERE r.id IN (
        -- Skips rows that a lease holds now: the lease itself records the publication.
        SELECT h.id
@@ -153,6 +159,9 @@ extension ReviewStore {
     """)
 
   /// Records that the broker has confirmed the tickets of claims.
+  ///
+  /// The commit does not wait for the disk. If the server crashes before it is there, the review counts as not published, and is
+  /// published once more: a second ticket, which the row decides as any other.
   package func recordPublished(_ claims: [Claim]) async throws {
     guard !claims.isEmpty else { return }
     _ = try await pool.query(Self.published, [claims.map(\.reviewID), claims.map(\.claimedAt.instant)])

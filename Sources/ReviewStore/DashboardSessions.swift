@@ -21,6 +21,7 @@ extension ReviewStore {
 
   /// Begins a session, and deletes those whose time is over.
   /// - Parameters:
+  ///   - id: the new session's.
   ///   - former: the session that the same browser had before; it ends.
   ///   - lifetime: by the database's clock.
   package func beginSession(_ id: String, replacing former: String?, lifetime: Duration) async throws {

@@ -150,7 +150,11 @@ extension ReviewStore {
     """)
 
   /// Gives a leased review back to pending and counts a failure against it; the last one fails it.
-  /// - Parameter delay: backoff, by the failures so far.
+  /// - Parameters:
+  ///   - lease: what the caller holds; without it nothing changes.
+  ///   - message: why, for the row.
+  ///   - delay: backoff, by the failures so far.
+  ///   - attemptMax: the number of failures that fails it.
   package func retryLater(
     _ lease: Lease, message: String, after delay: Duration, attemptMax: Int
   ) async throws -> ReviewStatus? {
@@ -180,7 +184,12 @@ extension ReviewStore {
 
   /// Leaves a review queued whose dispatch may or may not have succeeded: the lease is dropped with a backoff, and the
   /// reaper publishes it after that. Never back to pending: the worker may be running it.
-  /// - Parameter isCounted: whether the worker has said that it does not know the review.
+  /// - Parameters:
+  ///   - lease: what the caller holds; without it nothing changes.
+  ///   - message: why, for the row.
+  ///   - delay: until it is due again.
+  ///   - isCounted: whether the worker has said that it does not know the review.
+  ///   - attemptMax: the number of failures that fails it.
   package func leaveQueued(
     _ lease: Lease, message: String, for delay: Duration, isCounted: Bool, attemptMax: Int
   ) async throws -> ReviewStatus? {

@@ -103,7 +103,9 @@ extension ReviewStore {
     """)
 
   /// Notes why an entry could not be delivered.
-  /// - Parameter delay: until it is tried again; nil gives it up, until the review changes once more. The record stays.
+  /// - Parameters:
+  ///   - entry: as it was taken.
+  ///   - delay: until it is tried again; nil gives it up, until the review changes once more. The record stays.
   package func feedbackFailed(_ entry: FeedbackEntry, error: String, retryAfter delay: Duration?) async throws {
     _ = try await pool.query(
       Self.feedbackFailed,

@@ -101,7 +101,7 @@ extension ReviewStore {
 
   /// What happened in each of the last minutes and in the present one, oldest first; minutes in which nothing happened are left out.
   package func flow(minutes: Int) async throws -> [FlowMinute] {
-    try await pool.query(Self.flow, [Int32(clamping: minutes)]).map { row in
+    decodeEach(try await pool.query(Self.flow, [Int32(clamping: minutes)]), "minute") { row in
       FlowMinute(
         start: try row.timestamp("minute"), dispatched: Int(try row.decode("dispatched", as: Int64.self)),
         waitMedian: try row.optional("median", as: Double.self).map { .seconds(saturating: $0) },
@@ -133,7 +133,7 @@ extension ReviewStore {
 
   /// The failures of the last 24 hours by their code, the most frequent first.
   package func recentFailures() async throws -> [FailureGroup] {
-    try await pool.query(Self.recentFailures, []).map { row in
+    decodeEach(try await pool.query(Self.recentFailures, []), "failure") { row in
       FailureGroup(
         code: try row.optional("error_code", as: String.self), count: Int(try row.decode("rows", as: Int64.self)),
         lastAt: try row.timestamp("last_at"), lastID: try row.decode("last_id", as: UUID.self),
@@ -153,9 +153,13 @@ extension ReviewStore {
     """)
 
   /// The processes that have signed on, the living ones first.
-  /// - Parameter holderTimeout: BATON_LEASE.
+  /// - Parameters:
+  ///   - holderTimeout: BATON_LEASE.
+  ///   - limit: the most that are returned.
   package func holders(holderTimeout: Duration, limit: Int) async throws -> [HolderStanding] {
-    try await pool.query(Self.listHolders, [holderTimeout.inSeconds, Int32(clamping: limit)]).map { row in
+    let rows = try await pool.query(
+      Self.listHolders, [holderTimeout.inSeconds, Int32(clamping: limit)])
+    return decodeEach(rows, "process") { row in
       HolderStanding(
         role: try row.decode("role", as: String.self), host: try row.decode("host", as: String.self),
         processID: Int(try row.decode("pid", as: Int32.self)), startedAt: try row.timestamp("started_at"),

@@ -167,6 +167,7 @@ extension ReviewStore {
     beat AS (
       UPDATE baton_holders h
          SET heartbeat_at = now(), unleased_tickets = $2, in_flight = $3, leased_up_to = $4, health = $5::text::jsonb,
+             backends = $6::int[],
              answering_since = \(Fragment.answeringSince)
         FROM mine m
        WHERE h.id = m.id
@@ -180,18 +181,26 @@ extension ReviewStore {
   /// - Returns: false if its row is gone (pruned after a long silence): sign on again.
   /// - Throws: ``HolderRowLocked``, `PostgresError`.
   package func heartbeat(_ id: Holder.ID, _ report: Holder.Report) async throws -> Bool {
-    try Self.isKnown(try await pool.query(Self.heartbeat, Self.parameters(of: id, report))[0])
+    try Self.isKnown(try await pool.query(Self.heartbeat, await parameters(of: id, report))[0])
   }
 
   /// As ``heartbeat(_:_:)``, on the holder's own session.
   package func heartbeat(
     _ id: Holder.ID, _ report: Holder.Report, on session: PostgresConnection
   ) async throws -> Bool {
-    try Self.isKnown(try await session.query(Self.heartbeat, Self.parameters(of: id, report))[0])
+    let backends = [await session.backendPID]
+    return try Self.isKnown(
+      try await session.query(Self.heartbeat, await parameters(of: id, report, backends))[0])
   }
 
-  private static func parameters(of id: Holder.ID, _ report: Holder.Report) -> [any PostgresEncodable] {
-    [id.text, Int32(report.unleasedTickets), Int32(report.inFlight), report.leasedUpTo?.instant, report.health.json]
+  /// - Parameter backends: of the holder's sessions next to those of the pool.
+  private func parameters(
+    of id: Holder.ID, _ report: Holder.Report, _ backends: [Int32] = []
+  ) async -> [any PostgresEncodable] {
+    [
+      id.text, Int32(report.unleasedTickets), Int32(report.inFlight), report.leasedUpTo?.instant, report.health.json,
+      backends + (await pool.backendPIDs),
+    ]
   }
 
   private static func isKnown(_ row: PostgresRow) throws -> Bool {

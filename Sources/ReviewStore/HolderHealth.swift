@@ -4,9 +4,12 @@ internal import Primitives
 extension Holder {
   /// Something that holds a process back.
   package struct Fault: Sendable, Hashable, Codable {
+    /// What holds it back.
     package enum Cause: String, Sendable, Hashable, Codable {
       /// Calls to a target are held back until a probe has succeeded.
       case circuit
+      /// A platform's rate limit is used up.
+      case rateLimited = "rate_limited"
       /// The broker takes no messages: it has a memory or disk alarm.
       case brokerBlocked = "broker_blocked"
       /// There is no connection to the broker.

@@ -10,6 +10,9 @@ extension Fragment {
   static let olderLockClass = "1111577420"
   /// For how long a holder has to be missed: a living one sends several heartbeats in that time.
   private static let missedTime = "interval '2 seconds'"
+  /// The same for a holder of whose sessions none is left: that is what a killed process leaves, and a living one connects again and sends a
+  /// heartbeat within half of this time.
+  private static let goneTime = "interval '1 second'"
   /// If no holder has sent a heartbeat for this time, the database did not answer, or no holder ran.
   fileprivate static let pause = "interval '1500 milliseconds'"
   /// After a pause the holders have this time to connect and send a heartbeat, before any of them is judged.
@@ -47,7 +50,8 @@ extension Fragment {
   /// When the holder's death is certain, unless a heartbeat comes before; NULL if no look has missed it.
   fileprivate static func deathIsSureAt(_ holder: String, lease: String) -> String {
     """
-    CASE WHEN \(holder).lock_free_since >= \(holder).heartbeat_at THEN \(holder).lock_free_since + \(missedTime)
+    CASE WHEN \(holder).lock_free_since >= \(holder).heartbeat_at
+              THEN \(holder).lock_free_since + CASE WHEN \(holder).is_gone THEN \(goneTime) ELSE \(missedTime) END
               WHEN \(holder).silent_since >= \(holder).heartbeat_at
                    AND \(holder).heartbeat_at < now() - make_interval(secs => \(lease))
               THEN \(holder).silent_since + \(missedTime) END
@@ -102,12 +106,16 @@ extension ReviewStore {
     /* baton:look_at_holders */
     WITH missed AS MATERIALIZED (
       -- A locked row is not judged: its heartbeats wait for that lock too.
-      SELECT b.id, s.is_locked, s.is_silent
+      SELECT b.id, s.is_locked, s.is_silent, g.is_gone
         FROM baton_holders b
        CROSS JOIN LATERAL (
          SELECT EXISTS (SELECT 1 FROM pg_locks l WHERE \(Fragment.isLock("l", of: "b"))) AS is_locked,
                 b.heartbeat_at < now() - \(Fragment.pause) AS is_silent) s
-       WHERE CASE WHEN s.is_locked THEN b.lock_free_since IS NOT NULL
+       CROSS JOIN LATERAL (
+         -- Every account sees the processes of all sessions.
+         SELECT CASE WHEN s.is_locked OR b.backends = '{}' THEN false
+                     ELSE NOT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.pid = ANY (b.backends)) END AS is_gone) g
+       WHERE g.is_gone <> b.is_gone OR CASE WHEN s.is_locked THEN b.lock_free_since IS NOT NULL
                   ELSE b.lock_free_since IS NULL OR b.lock_free_since < b.heartbeat_at END
           OR s.is_silent AND (b.silent_since IS NULL OR b.silent_since < b.heartbeat_at)
        ORDER BY b.id
@@ -117,6 +125,7 @@ extension ReviewStore {
        SET lock_free_since = CASE WHEN m.is_locked THEN NULL
                                   WHEN h.lock_free_since >= h.heartbeat_at THEN h.lock_free_since
                                   ELSE now() END,
+           is_gone = m.is_gone,
            silent_since = CASE WHEN NOT m.is_silent OR h.silent_since >= h.heartbeat_at THEN h.silent_since
                                ELSE now() END
       FROM missed m

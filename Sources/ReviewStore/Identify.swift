@@ -46,4 +46,19 @@ extension ReviewStore {
       Self.identifyIntegration, [prefix.first, prefix.last, Int32(Self.candidateCountMax)]
     ).map { try $0.decode("id", as: UUID.self) }
   }
+
+  static let identifyEndpoint = PostgresStatement(
+    "identify_endpoint",
+    """
+    /* baton:identify_endpoint */
+    SELECT p.id FROM baton_endpoints p WHERE p.id BETWEEN $1 AND $2 ORDER BY p.id LIMIT $3
+    """)
+
+  /// The same for endpoints of events.
+  package func endpointIDs(beginningWith prefix: IDPrefix) async throws -> [UUID] {
+    if let id = prefix.id { return [id] }
+    return try await pool.query(
+      Self.identifyEndpoint, [prefix.first, prefix.last, Int32(Self.candidateCountMax)]
+    ).map { try $0.decode("id", as: UUID.self) }
+  }
 }

@@ -60,7 +60,9 @@ extension ReviewStore {
   /// Changes an integration's tokens under its row's lock, which holds across processes and ends with this one.
   ///
   /// Uses one connection while the body runs.
-  /// - Parameter body: nil leaves them as they are.
+  /// - Parameters:
+  ///   - id: the integration's.
+  ///   - body: nil leaves them as they are.
   /// - Returns: false if there is no such integration.
   /// - Throws: what the body throws; `PostgresError`, after which the new tokens may or may not be stored.
   package func changeIntegrationTokens(

@@ -97,7 +97,9 @@ extension ReviewStore {
     """)
 
   /// Adds an integration, or renews the one that the owner has: it keeps its id, which reviews name.
-  /// - Parameter seal: encrypts the secrets for an integration's id, which is authenticated along.
+  /// - Parameters:
+  ///   - new: what is stored, without its secrets.
+  ///   - seal: encrypts the secrets for an integration's id, which is authenticated along.
   /// - Throws: what `seal` throws; nothing is changed then.
   package func add(
     _ new: NewIntegration, sealing seal: (UUID) throws -> IntegrationSecrets
@@ -141,10 +143,13 @@ extension ReviewStore {
     """)
 
   /// Integrations by owner, the revoked ones too.
-  package func integrations(of owner: Owner?, platform: Platform?, limit: Int) async throws -> [IntegrationRow] {
-    try await pool.query(
-      Self.listIntegrations, [owner?.type.rawValue, owner?.id, platform?.rawValue, Int32(clamping: limit)]
-    ).map { row in
+  package func integrations(of owner: Owner?, platform: Platform?, limit: Int) async throws
+    -> [IntegrationRow]
+  {
+    let rows = try await pool.query(
+      Self.listIntegrations,
+      [owner?.type.rawValue, owner?.id, platform?.rawValue, Int32(clamping: limit)])
+    return decodeEach(rows, "integration") { row in
       IntegrationRow(
         id: try row.decode("id", as: UUID.self), owner: try Owner(row),
         platform: try row.choice("platform", as: Platform.self),

@@ -25,7 +25,8 @@ package enum LeaseVerdict: Sendable, Equatable {
   /// This process may prepare and dispatch it now.
   case leased(LeasedReview)
   /// This process has the lease, but its version cannot read the row, for this reason.
-  case unreadable(Lease, String)
+  /// - Parameter mayBeRunning: whether an earlier start may have reached the worker.
+  case unreadable(Lease, String, mayBeRunning: Bool)
   /// The dispatch has succeeded already: acknowledge.
   case dispatched
   /// No review has this id: poison.
@@ -126,8 +127,10 @@ extension ReviewStore {
 
   /// Takes the lease of each ticket's review, or says why it cannot be had.
   ///
-  /// One statement for the batch. A lease ends when its holder is dead, or after `duration`. A row that cannot be read costs only itself.
+  /// One statement for the batch. A lease ends when its holder is dead, or after `duration`. A row that cannot be read fails alone.
   /// - Parameters:
+  ///   - tickets: of one batch of deliveries.
+  ///   - holder: who takes the leases.
   ///   - duration: BATON_PREPARE_TIMEOUT.
   ///   - holderTimeout: BATON_LEASE.
   ///   - attemptMax: BATON_MAX_ATTEMPTS; a review that has cost so many holders their life is left to the reaper.
@@ -175,7 +178,9 @@ extension LeaseVerdict {
       do {
         self = .leased(try LeasedReview(row))
       } catch {
-        self = .unreadable(try lease(), "\(error)")
+        // If that cannot be read either, it may.
+        let starts = try? row.decode("unclear_starts", as: Int32.self)
+        self = .unreadable(try lease(), "\(error)", mayBeRunning: starts != 0)
       }
     case "dispatched": self = .dispatched
     case "unknown": self = .unknown

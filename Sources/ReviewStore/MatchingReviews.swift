@@ -65,6 +65,8 @@ extension ReviewStore {
 
   /// Does it to one review.
   /// - Parameters:
+  ///   - operation: a cancel or a retry.
+  ///   - id: the review's.
   ///   - reason: of a cancel, for those who look at the review later.
   ///   - actor: as the history names who did it; nil for this program.
   package func operate(

@@ -46,6 +46,7 @@ extension Migrator {
       return "session \(processID) (application \"\(application)\", user \(user)\(age))"
     }
 
+    /// As one text for a message.
     package static func list(_ blockers: [Blocker]) -> String {
       blockers.isEmpty ? "another session" : blockers.map(\.description).joined(separator: ", ")
     }

@@ -60,6 +60,12 @@ package struct Migrator: Sendable {
     Migration(version: 26, name: "health", sql: String(decoding: PackageResources.v0026_health_sql, as: UTF8.self)),
     Migration(
       version: 27, name: "row counts", sql: String(decoding: PackageResources.v0027_row_counts_sql, as: UTF8.self)),
+    Migration(
+      version: 28, name: "catch-up bounds",
+      sql: String(decoding: PackageResources.v0028_catch_up_bounds_sql, as: UTF8.self)),
+    Migration(version: 29, name: "events", sql: String(decoding: PackageResources.v0029_events_sql, as: UTF8.self)),
+    Migration(
+      version: 30, name: "backends", sql: String(decoding: PackageResources.v0030_backends_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

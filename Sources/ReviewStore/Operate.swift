@@ -117,7 +117,11 @@ extension ReviewStore {
     """)
 
   /// Cancels a review: the row first, and the worker through the outbox, in one transaction.
-  /// - Parameter actor: as the history names who did it; nil for this program.
+  /// - Parameters:
+  ///   - id: the review's.
+  ///   - code: what the review ends with.
+  ///   - reason: for those who look at the review later.
+  ///   - actor: as the history names who did it; nil for this program.
   /// - Throws: ``RowLocked``; `PostgresError`.
   package func cancel(
     _ id: UUID, code: ErrorCode = .cancelledByUser, reason: String = "cancelled by a user", actor: String? = nil
@@ -148,7 +152,10 @@ extension ReviewStore {
     """)
 
   /// Starts a failed or cancelled review again, as a new attempt.
-  /// - Parameter actor: as the history names who did it; nil for this program.
+  /// - Parameters:
+  ///   - id: the review's.
+  ///   - reason: for those who look at the review later.
+  ///   - actor: as the history names who did it; nil for this program.
   /// - Throws: ``RowLocked``; `PostgresError`.
   package func retry(
     _ id: UUID, reason: String = "retried by a user", actor: String? = nil

@@ -22,7 +22,9 @@ extension ReviewStore {
     """)
 
   /// Sets how many reviews an owner may have queued or running at once; creates the owner if it is new.
-  /// - Parameter limit: nil for BATON_OWNER_LIMIT.
+  /// - Parameters:
+  ///   - owner: whose limit it is.
+  ///   - limit: nil for BATON_OWNER_LIMIT.
   package func setLimit(of owner: Owner, to limit: Int?) async throws {
     _ = try await pool.query(Self.setOwnerLimit, [owner.type.rawValue, owner.id, limit.map { Int32(clamping: $0) }])
   }
@@ -57,7 +59,7 @@ extension ReviewStore {
 
   /// The owners with their load, the busiest first.
   package func owners(limit: Int) async throws -> [OwnerSummary] {
-    try await pool.query(Self.listOwners, [Int32(clamping: limit)]).map { row in
+    decodeEach(try await pool.query(Self.listOwners, [Int32(clamping: limit)]), "owner") { row in
       OwnerSummary(
         owner: Owner(
           type: try row.choice("owner_type", as: Owner.Kind.self), id: try row.decode("owner_id", as: String.self)),

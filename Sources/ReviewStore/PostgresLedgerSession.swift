@@ -24,13 +24,17 @@ final class PostgresLedgerSession: LedgerSession {
     func set(_ connection: PostgresConnection) { state.withLock { $0 = connection } }
   }
 
-  init(of holder: Holder, store: ReviewStore, onSignOn: @escaping @Sendable () -> Void) {
+  init(
+    of holder: Holder, hearing events: Set<LedgerEvent>, store: ReviewStore, onSignOn: @escaping @Sendable () -> Void
+  ) {
     let connection = Connection()
     var configuration = store.pool.configuration
     configuration.sessionSettings.merge(ReviewStore.holderSessionSettings) { $1 }
     configuration.reconnect = Backoff(base: .milliseconds(100), max: .seconds(1))
     listener = PostgresListener(
-      configuration, channels: [Channel.pending, Channel.outbox],
+      configuration,
+      channels: (events.contains(.reviewsDue) ? [Channel.pending] : [])
+        + (events.contains(.cancelsDue) ? [Channel.outbox] : []),
       onConnect: { session in
         try await store.signOn(holder, on: session)
         connection.set(session)
@@ -75,7 +79,9 @@ final class PostgresLedgerSession: LedgerSession {
 }
 
 extension ReviewStore {
-  package func session(of holder: Holder, onSignOn: @escaping @Sendable () -> Void) -> any LedgerSession {
-    PostgresLedgerSession(of: holder, store: self, onSignOn: onSignOn)
+  package func session(
+    of holder: Holder, hearing events: Set<LedgerEvent>, onSignOn: @escaping @Sendable () -> Void
+  ) -> any LedgerSession {
+    PostgresLedgerSession(of: holder, hearing: events, store: self, onSignOn: onSignOn)
   }
 }

@@ -1,19 +1,7 @@
 package import FoundationEssentials
 internal import PostgresClient
 package import Primitives
-internal import Reviews
-
-/// Why the reaper publishes a queued review again.
-package enum ReapReason: String, Sendable, CaseIterable {
-  /// Claimed, but the publish was never confirmed: its claimer is dead, or BATON_PUBLISH_GRACE is over.
-  case unpublished
-  /// Leased, but the lease has ended without a dispatch: its holder is dead, or the time of the lease is over.
-  case leaseExpired = "lease_expired"
-  /// Published, never leased, and a roll call has proved that no process and no queue has the ticket.
-  case lost
-  /// Published, never leased, and untouched for BATON_STALE_AFTER, which doubles at each republish: if nothing else recovers it.
-  case stale
-}
+package import Reviews
 
 /// The times that decide what is abandoned.
 package struct ReapTimes: Sendable {
@@ -131,7 +119,10 @@ extension ReviewStore {
 
   /// Takes a page of abandoned reviews: each is claimed anew for this holder, which publishes it.
   /// - Parameters:
+  ///   - times: when a review counts as abandoned.
+  ///   - queue: the name of the work queue.
   ///   - limit: rows of the page; a full page says that there may be more.
+  ///   - holder: who takes them.
   ///   - attemptMax: if this many holders have died of a review, it is failed instead.
   package func reapAbandoned(
     _ times: ReapTimes, queue: String, limit: Int, by holder: Holder.ID, attemptMax: Int

@@ -28,8 +28,8 @@ package struct ReviewStore: ReviewLedger {
   /// compiled: seconds for what takes a millisecond. The other planner settings are the server's own defaults.
   ///
   /// `lock_timeout` bounds how long one locked row, or a trigger of the application, can hold up the statements that share its
-  /// connection. `search_path` stays the account's: it says which schema is Baton's. `synchronous_commit` stays the operator's decision, as is a
-  /// database that is made read-only: connecting waits for its end.
+  /// connection. `search_path` stays the account's: it says which schema is Baton's. `synchronous_commit` stays the operator's decision for
+  /// all but ``claim(limit:ownerLimit:by:)`` and ``recordPublished(_:)``, as is a database that is made read-only: connecting waits for its end.
   package static let sessionSettings = [
     // Transactions: the claim needs a fresh snapshot for its second statement.
     "default_transaction_isolation": "read committed",
@@ -62,6 +62,13 @@ package struct ReviewStore: ReviewLedger {
     "row_security": "on",
     "client_min_messages": "notice",
   ]
+
+  /// The same for a process that dispatches and answers no searches: each statement is planned once for a connection, for any parameters.
+  ///
+  /// By itself Postgres would plan the batched statements anew at every call, as an array of one element always looks cheaper than the
+  /// general plan does; for a single review planning takes longer than the statement. That the general plans keep to their indexes, with
+  /// any statistics, is tested.
+  package static let dispatchSessionSettings = sessionSettings.merging(["plan_cache_mode": "force_generic_plan"]) { $1 }
 
   /// The same for settings that not every server knows, or not every account may change.
   package static let optionalSessionSettings = [

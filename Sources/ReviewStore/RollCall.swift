@@ -69,6 +69,7 @@ extension ReviewStore {
   /// - Parameters:
   ///   - ids: as ``openRollCall(_:holderTimeout:)`` returned them before the broker was asked.
   ///   - isQueueEmpty: whether the broker said that no message is ready.
+  ///   - holderTimeout: BATON_LEASE.
   package func seeRollCalls(_ ids: [Int64], isQueueEmpty: Bool, holderTimeout: Duration) async throws {
     guard !ids.isEmpty else { return }
     _ = try await pool.query(Self.seeRollCalls, [ids, holderTimeout.inSeconds, isQueueEmpty])
@@ -85,7 +86,9 @@ extension ReviewStore {
     """)
 
   /// The roll calls, of whichever queue, that wait for a consumer's answer.
-  /// - Parameter instant: when it last gave a delivery back, or later: what was opened before it cannot answer.
+  /// - Parameters:
+  ///   - holder: the consumer.
+  ///   - instant: when it last gave a delivery back, or later: what was opened before it cannot answer.
   /// - Returns: their ids; and the database's clock.
   package func unansweredRollCalls(
     of holder: Holder.ID, after instant: Timestamp?
@@ -105,7 +108,10 @@ extension ReviewStore {
     """)
 
   /// Answers roll calls that were seen.
-  /// - Parameter undecided: the reviews whose tickets the consumer has, and may yet give back.
+  /// - Parameters:
+  ///   - ids: of the roll calls.
+  ///   - holder: the consumer.
+  ///   - undecided: the reviews whose tickets the consumer has, and may yet give back.
   package func answerRollCalls(_ ids: [Int64], by holder: Holder.ID, undecided: [UUID]) async throws {
     _ = try await pool.query(Self.answerRollCalls, [ids, holder.text, undecided])
   }

@@ -41,7 +41,10 @@ extension ReviewStore {
     """)
 
   /// The integrations that have secrets, a page of them, by id.
-  /// - Parameter after: the last id of the page before.
+  /// - Parameters:
+  ///   - after: the last id of the page before.
+  ///   - limit: the most that are returned.
+  ///   - withRevoked: also those that are revoked.
   package func sealedSecrets(after: UUID? = nil, limit: Int, withRevoked: Bool) async throws -> [SealedSecrets] {
     try await pool.query(Self.sealedSecrets, [after, Int32(clamping: limit), withRevoked]).map { try SealedSecrets($0) }
   }
@@ -67,7 +70,9 @@ extension ReviewStore {
     """)
 
   /// Seals one integration's secrets again, under the lock of its row: a renewal of a token waits, or was waited for.
-  /// - Parameter body: gives the row as it shall be; the same leaves it.
+  /// - Parameters:
+  ///   - integration: its id.
+  ///   - body: gives the row as it shall be; the same leaves it.
   /// - Returns: false if the integration is gone.
   package func reseal(
     _ integration: UUID, _ body: @escaping @Sendable (SealedSecrets) throws -> SealedSecrets

@@ -30,7 +30,16 @@ extension ReviewStore {
     undeliveredFeedback, givenUpFeedback,
     backlog, identify, identifyIntegration, search, matching,
     beginSession, liveSessions, endSession, endSessions,
-    Migrator.place, Migrator.applied, Migrator.shadowed, Migrator.blockers, Migrator.unpinnedFunctions,
+    addEndpoint, listEndpoints, enableEndpoint, replaceEndpointSecret, removeEndpoint, endpointSecrets,
+    resealEndpointSecret,
+    eventBacklog, takeEvents, eventDelivered, endpointAccepted, eventFailed, endpointFailed, endpointNoted,
+    endpointGone,
+    retryEvents, pruneEvents, identifyEndpoint, workerVersions,
+    sortOldest, sortLastEnded, sortFirstEnded, sortDue, sortPriority, sortOldestEnd,
+    sortLastEndedEnd, sortFirstEndedEnd,
+    sortDueEnd, sortPriorityEnd,
+    Migrator.place, Migrator.applied, Migrator.shadowed, Migrator.blockers,
+    Migrator.unpinnedFunctions,
     Migrator.isOpenToAll,
   ]
 }

@@ -58,7 +58,10 @@ extension ReviewStore {
   }
 
   /// Inserts one review, or finds the existing one of the same pull request and commit.
-  /// - Parameter actor: as the history names who did it; nil for this program.
+  /// - Parameters:
+  ///   - review: checked by the caller.
+  ///   - trace: what the review belongs to.
+  ///   - actor: as the history names who did it; nil for this program.
   /// - Throws: `NewReviewFaults` for one that names another owner's or another platform's integration.
   package func submit(
     _ review: NewReview, trace: TraceContext = TraceContext(), actor: String? = nil

@@ -91,7 +91,7 @@ extension ReviewStore {
     """)
 
   /// Locks a page of the owners that have a visit, and hands them to ``claimDue``. Owners that another producer has locked are
-  /// left to it. The recursion steps through the distinct owners of the index, instead of reading every visit.
+  /// left to it. Its transaction does not wait for the disk, see ``claim(limit:ownerLimit:by:)``. The recursion steps through the distinct owners of the index, instead of reading every visit.
   static let lockOwners = PostgresStatement(
     "lock_owners",
     """
@@ -119,7 +119,8 @@ extension ReviewStore {
     SELECT set_config('baton.owners', (
              SELECT COALESCE(json_agg(json_build_array(l.owner_type, l.owner_id)), '[]') FROM locked l)::text, true),
            (SELECT owner_type FROM page WHERE n = $3) AS owner_type,
-           (SELECT owner_id FROM page WHERE n = $3) AS owner_id
+           (SELECT owner_id FROM page WHERE n = $3) AS owner_id,
+           \(Fragment.asynchronousCommit)
     """)
 
   /// The last owner of a page; nil if it was the last page.
@@ -189,7 +190,9 @@ extension ReviewStore {
     """)
 
   /// Looks at a page of the owners that have pending reviews for one that may be claimed from and has no visit: the last resort.
-  /// - Parameter owner: the end of the page before; nil starts with the first owner.
+  /// - Parameters:
+  ///   - owner: the end of the page before; nil starts with the first owner.
+  ///   - ownerLimit: BATON_OWNER_LIMIT.
   /// - Returns: how many were found, and the end of the page; nil after the last page.
   package func visitMissed(after owner: OwnerKey?, ownerLimit: Int) async throws -> (found: Int, end: OwnerKey?) {
     let start = owner ?? .first

@@ -17,7 +17,7 @@ package enum BlockReason: String, Sendable, CaseIterable {
   case unclaimed
   /// Published, and no living consumer is there to take it.
   case unconsumed
-  /// See ``ReapReason``.
+  /// As the reaper calls it: `ReapReason` in Reviews.
   case unpublished, lost, stale
   case leaseExpired = "lease_expired"
   /// Accepted by a worker that has reported nothing for too long.
@@ -93,11 +93,13 @@ extension ReviewStore {
     """)
 
   /// The owners that have reviews which have not ended, the busiest first.
-  /// - Parameter ownerLimit: BATON_OWNER_LIMIT.
+  /// - Parameters:
+  ///   - ownerLimit: BATON_OWNER_LIMIT.
+  ///   - limit: the most that are returned.
   package func liveOwners(ownerLimit: Int, limit: Int) async throws -> [OwnerLoad] {
-    try await pool.query(Self.liveOwners, [Int32(clamping: ownerLimit), Int32(clamping: limit)]).map {
-      try OwnerLoad($0)
-    }
+    let rows = try await pool.query(
+      Self.liveOwners, [Int32(clamping: ownerLimit), Int32(clamping: limit)])
+    return decodeEach(rows, "owner") { try OwnerLoad($0) }
   }
 
   static let oneOwner = PostgresStatement(
@@ -158,15 +160,18 @@ extension ReviewStore {
 
   /// The queued and running reviews that are held up, by reason: what the reaper is about to take, what no consumer is there for,
   /// and silent runs.
-  /// - Parameter id: looks at one review only.
+  /// - Parameters:
+  ///   - times: when a review counts as abandoned.
+  ///   - queue: the name of the work queue.
+  ///   - id: looks at one review only.
   package func blockReason(_ times: ReapTimes, queue: String, only id: UUID? = nil) async throws -> [HeldUpReviews] {
-    try await pool.query(
+    let rows = try await pool.query(
       Self.blockReason,
       [
         times.holderTimeout.inSeconds, times.publishGrace.inSeconds, times.staleAfter.inSeconds, queue,
         times.runningTimeout.inSeconds, id,
-      ]
-    ).map { row in
+      ])
+    return decodeEach(rows, "reason") { row in
       HeldUpReviews(
         reason: try row.choice("reason", as: BlockReason.self), count: Int(try row.decode("rows", as: Int64.self)),
         since: try row.timestamp("since"), examples: try row.decode("examples", as: [UUID].self))

@@ -30,6 +30,7 @@ package struct PullRequestFilter: Sendable, Equatable {
 
     package init(_ text: String) { self.text = text }
 
+    /// Whether a name has this pattern.
     package func matches(_ name: String) -> Bool {
       Self.matches(Array(text.lowercased().unicodeScalars), Array(name.lowercased().unicodeScalars))
     }
@@ -132,8 +133,9 @@ package struct PullRequestFilter: Sendable, Equatable {
 }
 
 extension PullRequestFilter {
-  /// The most entries of a list, and the longest entry in bytes.
+  /// The most entries of a list.
   package static let listCountMax = 200
+  /// The longest entry.
   package static let entryByteCountMax = 200
 
   /// Reads the fields of a configuration; what is wrong is added to the faults.

@@ -169,7 +169,7 @@ package struct LeasedReview: Sendable, Equatable {
   /// When the lease ends; recognises it.
   package var leasedUntil: Timestamp
   package var dispatchFailures: Int
-  /// How many holders died while they had it: from 3 on it is prepared alone in its process.
+  /// How many holders died while they had it: from 3 on it is prepared apart from the others, at its last chance alone.
   package var leaseLosses: Int
   /// How often this attempt may have been started without an answer that says so. Above 0 the worker is asked first.
   package var unclearStarts: Int

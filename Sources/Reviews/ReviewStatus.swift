@@ -1,4 +1,5 @@
-/// Where a review stands. The database refuses every change that ``canBecome(_:)`` does not allow.
+/// The status of a review. The database refuses every change that ``canBecome(_:)`` does not allow, but for one: a webhook's transaction that names
+/// a completed review (`baton.rerun`) may make it pending, for another base or at a person's request.
 package enum ReviewStatus: String, Sendable, CaseIterable, Codable {
   /// Waits for a slot of its owner, or for its time (`available_at`).
   case pending
@@ -13,7 +14,7 @@ package enum ReviewStatus: String, Sendable, CaseIterable, Codable {
   /// A person, a newer push or a closed pull request has ended it.
   case cancelled
 
-  /// Whether the review has ended: only a retry changes it then (I5).
+  /// Whether the review has ended: only a new attempt changes it then (I5).
   package var isTerminal: Bool {
     switch self {
     case .pending, .queued, .running: false

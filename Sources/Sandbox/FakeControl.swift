@@ -9,6 +9,10 @@ internal import Reviews
 /// - `POST /_control`: `{"latencyMs":[5,20],"faults":[…],"rateLimit":{"count":100,"resetAt":1800000000},"clear":true}`; every
 ///   field may be missing. `clear` empties faults,
 ///   counters and what was set before the rest is applied; faults are added, in the form of ``FakeFault``.
+///   `{"renamed":{"acme/shop":"acme/store"},"suspended":[1],"openPullRequests":{"acme/shop":[…]},"permissions":{"ann":"write"},
+///   "hook":{"url":"http://127.0.0.1:8080/webhooks/github","secret":"…"}}`: what the platform is like, and where its webhooks go.
+/// - `POST /_control/deliver`: delivers a webhook once, as ``FakeEvents/Wanted`` says: `{"event":"merge_group","repository":"acme/shop","number":17}`.
+///   What failed is listed as GitHub lists it, and can be delivered again.
 /// - `GET /_control/feedback`: what was written to pull requests, in the form of ``FakeFeedback``.
 /// - `GET /_control/pull-requests`: what a demo can submit, in the form of `POST /api/reviews` but for the owner.
 struct FakeControl: Sendable {
@@ -20,6 +24,18 @@ struct FakeControl: Sendable {
     var faults: [FakeFault]?
     var rateLimit: Limit?
     var clear: Bool?
+    /// New names of repositories by old ones.
+    var renamed: [String: String]?
+    /// All installations that are suspended.
+    var suspended: [Int]?
+    var openPullRequests: [String: [JSONValue]]?
+    var permissions: [String: String]?
+    var hook: Hook?
+  }
+
+  private struct Hook: Decodable {
+    var url: String
+    var secret: String
   }
 
   /// Of GitHub's calls, for each token.
@@ -59,8 +75,9 @@ struct FakeControl: Sendable {
   let state: FakeState
 
   /// nil if the path is not the control's.
-  func answer(method: HTTPRequest.Method, path: String, body: [UInt8]) -> FakeAnswer? {
+  func answer(method: HTTPRequest.Method, path: String, body: [UInt8]) async -> FakeAnswer? {
     switch (method, path) {
+    case (.post, Self.path + "/deliver"): return await deliver(body)
     case (.get, Self.path): return report()
     case (.get, Self.path + "/pull-requests"): return pullRequests()
     case (.get, Self.path + "/feedback"): return Self.json(state.withValues { $0.feedback })
@@ -77,11 +94,36 @@ struct FakeControl: Sendable {
         if let latency = request.latencyMs { values.latency = latency.range }
         values.faults += request.faults ?? []
         if let limit = request.rateLimit { values.rateLimit = .init(count: limit.count, resetAt: limit.resetAt) }
+        values.renamed.merge(request.renamed ?? [:]) { $1 }
+        if let suspended = request.suspended { values.suspended = Set(suspended) }
+        values.permissions.merge(request.permissions ?? [:]) { $1 }
+        for (repository, pulls) in request.openPullRequests ?? [:] {
+          values.openPulls[repository] = pulls.compactMap { pull in
+            (try? JSONEncoder().encode(pull)).map { String(decoding: $0, as: UTF8.self) }
+          }
+        }
+        if let hook = request.hook { values.receiveHook = FakePlatform.hook(hook.url, hook.secret) }
       }
       return report()
     } catch {
       return FakeAnswer(status: 400, json: #"{"error":"expected latencyMs, faults, rateLimit and clear as JSON"}"#)
     }
+  }
+
+  private struct Delivered: Encodable {
+    /// The receiver's answer; 0 for none.
+    var status: Int
+  }
+
+  private func deliver(_ body: [UInt8]) async -> FakeAnswer {
+    guard let wanted = try? JSONCoding.decode(FakeEvents.Wanted.self, from: Data(body)),
+      let event = FakeEvents.body(wanted)
+    else {
+      return FakeAnswer(status: 400, json: #"{"error":"expected an event, and a body unless it can be made up"}"#)
+    }
+    await FakeHooks(state: state, api: "").deliver(
+      wanted.event, event, guid: UUID().uuidString, isRedelivery: false)
+    return Self.json(Delivered(status: state.withValues { $0.deliveries.last?.status ?? 0 }))
   }
 
   private func report() -> FakeAnswer {

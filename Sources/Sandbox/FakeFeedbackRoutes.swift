@@ -5,6 +5,7 @@ internal import Reviews
 
 /// One thing that was written to a pull request, or to a commit.
 package struct FakeFeedback: Sendable, Codable, Equatable {
+  /// What was written.
   package enum Kind: String, Sendable, Codable { case reaction, check }
 
   package var kind: Kind

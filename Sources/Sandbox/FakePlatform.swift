@@ -17,8 +17,10 @@ package struct FakePlatform: Service {
   private static let connectionMax = 4_096
 
   /// - Parameters:
+  ///   - host: the address to listen on.
   ///   - port: 0 for any that is free.
   ///   - latency: of every call, drawn evenly.
+  ///   - logger: for what it reports.
   ///   - onBound: gets the port once calls are accepted.
   package init(
     host: String = "127.0.0.1", port: Int = 0, latency: ClosedRange<Duration> = .zero ... .zero, logger: Logger,
@@ -65,6 +67,7 @@ extension FakePlatform {
   /// - Parameters:
   ///   - fields: values as JSON text by name; a dot leads into an object, as in `["head.sha": "\"0a1b…\""]`.
   ///   - repository: as the caller names it; for GitLab the path or the number, whichever it uses.
+  ///   - number: of the pull request or merge request.
   package func setFields(_ fields: [String: String], of repository: String, number: Int) {
     state.withValues { $0.fields["\(repository)/\(number)", default: [:]].merge(fields) { $1 } }
   }

@@ -15,7 +15,7 @@ struct FakeResponder: HTTPResponder {
   func respond(to request: Request, context: Context) async throws -> Response {
     let path = request.uri.path
     let body = Array(try await request.body.collect(upTo: Self.bodyByteCountMax).readableBytesView)
-    if let answer = FakeControl(state: state).answer(method: request.method, path: path, body: body) {
+    if let answer = await FakeControl(state: state).answer(method: request.method, path: path, body: body) {
       return Self.response(answer)
     }
     let call = FakeCall(method: request.method, path: path)

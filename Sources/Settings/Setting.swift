@@ -34,25 +34,27 @@ package struct Setting<Value: Sendable>: Sendable {
   ///   - note: what the documentation says in the default's place.
   ///   - example: a right value, for the message about a wrong one.
   ///   - isSecret: whether its value must not stand in a message.
+  ///   - standard: a variable of another standard that gives the value if nothing of Baton's own does.
   ///   - meaning: half a sentence.
   init(
     _ key: Settings.Key, _ kind: String, unset: Value, default defaultText: String? = nil, note: String? = nil,
-    example: String? = nil, isSecret: Bool = false, _ meaning: String, _ parse: @escaping SettingParser<Value>
+    example: String? = nil, isSecret: Bool = false, standard: String? = nil, _ meaning: String,
+    _ parse: @escaping SettingParser<Value>
   ) {
     definition = SettingDefinition(
       key: key, kind: kind, defaultText: defaultText, defaultNote: note, meaning: meaning,
-      example: example ?? defaultText ?? "", isSecret: isSecret)
+      example: example ?? defaultText ?? "", isSecret: isSecret, standardVariable: standard)
     self.parse = parse
     box = Box(unset)
   }
 
   /// A setting that always has a value. The default is ours: one that cannot be parsed is a mistake in the program.
   init(
-    _ key: Settings.Key, _ kind: String, default defaultText: String, example: String? = nil, _ meaning: String,
-    _ parse: @escaping SettingParser<Value>
+    _ key: Settings.Key, _ kind: String, default defaultText: String, example: String? = nil, standard: String? = nil,
+    _ meaning: String, _ parse: @escaping SettingParser<Value>
   ) {
     guard let value = try? parse(defaultText) else { preconditionFailure("the default of \(key.variable) is refused") }
-    self.init(key, kind, unset: value, default: defaultText, example: example, meaning, parse)
+    self.init(key, kind, unset: value, default: defaultText, example: example, standard: standard, meaning, parse)
   }
 
   /// A setting that may be missing.
@@ -80,6 +82,8 @@ package struct SettingDefinition: Sendable {
   let example: String
   /// Whether its value must not be shown.
   package let isSecret: Bool
+  /// A variable of another standard, as OpenTelemetry's, that gives the value if nothing of Baton's own does.
+  package let standardVariable: String?
 
   /// The environment's name of it.
   package var variable: String { key.variable }

@@ -23,6 +23,11 @@ extension SettingText {
     return String(text.dropLast(text.hasSuffix("/") ? 1 : 0))
   }
 
+  /// A base URL, or `nil` for `off`.
+  static func optionalURL(_ text: String) throws(SettingFault) -> String? {
+    ["off", "false", "no"].contains(text.lowercased()) ? nil : try httpURL(text)
+  }
+
   /// An http(s) base URL that tokens are sent to: `http` only on this machine.
   static func tokenURL(_ text: String) throws(SettingFault) -> String {
     let url = try httpURL(text)

@@ -56,6 +56,13 @@ enum SettingText {
     }
   }
 
+  /// From 0 to 1.
+  static func ratio(_ text: String) throws(SettingFault) -> Double {
+    guard let value = Double(text), value.isFinite else { throw SettingFault("is not a number") }
+    guard (0...1).contains(value) else { throw SettingFault("is not within 0 to 1") }
+    return value
+  }
+
   static func port(_ text: String) throws(SettingFault) -> Int { try integer(1...65535)(text) }
 
   /// A port, or `nil` for `off`; YAML's other words for it count as well.

@@ -29,7 +29,7 @@ extension Settings {
     settings.warnings = unknownVariables(environment)
     for setting in settings.all {
       let definition = setting.definition
-      let given = given(definition.key, flags, environment, fileValues)
+      let given = given(definition, flags, environment, fileValues)
       guard let text = (given?.text ?? definition.defaultText)?.trimmed else { continue }
       if given != nil { settings.given.insert(definition.key) }
       do {
@@ -72,12 +72,14 @@ extension Settings {
   private struct Given {
     enum Source {
       case flag, variable, file
+      case standard(String)
 
       func name(of key: Key) -> String {
         switch self {
         case .flag: key.flag
         case .variable: key.variable
         case .file: "`\(key)` in the configuration file"
+        case .standard(let name): name
         }
       }
     }
@@ -87,11 +89,17 @@ extension Settings {
   }
 
   private static func given(
-    _ key: Key, _ flags: [String: String], _ environment: [String: String], _ file: [String: String]
+    _ definition: SettingDefinition, _ flags: [String: String], _ environment: [String: String],
+    _ file: [String: String]
   ) -> Given? {
+    let key = definition.key
     if let text = flags[key.name] { return Given(text: text, source: .flag) }
     if let text = environment[key.variable], !text.trimmed.isEmpty { return Given(text: text, source: .variable) }
-    return file[key.name].map { Given(text: $0, source: .file) }
+    if let text = file[key.name] { return Given(text: text, source: .file) }
+    guard let name = definition.standardVariable, let text = environment[name], !text.trimmed.isEmpty else {
+      return nil
+    }
+    return Given(text: text, source: .standard(name))
   }
 
   /// Whether others on this machine can read a secret where it was given.
@@ -110,7 +118,7 @@ extension Settings {
       return [
         "the configuration file holds `\(key)`, and every user of this machine can read it: chmod 600 \(file ?? "")"
       ]
-    case .variable, .file: return []
+    case .variable, .file, .standard: return []
     }
   }
 

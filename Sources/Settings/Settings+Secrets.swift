@@ -32,7 +32,8 @@ extension Settings {
     return found.flatMap { [$0, percentDecoded($0)] }
   }
 
-  private static func percentDecoded(_ text: String) -> String {
+  /// Leaves as it is what is not encoded.
+  static func percentDecoded(_ text: String) -> String {
     var bytes: [UInt8] = []
     var rest = text.utf8[...]
     while let byte = rest.popFirst() {

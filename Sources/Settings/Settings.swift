@@ -5,8 +5,8 @@ internal import Reviews
 /// Every setting of Baton as a typed value, parsed once at the start (`load`). What a role cannot do without is optional
 /// here; the role asks for it by `require`.
 ///
-/// A setting is declared here and nowhere else. Commands that take it as a flag name it in one of their groups of options, and the README has
-/// its row; tests fail without either.
+/// A setting is declared here and nowhere else. Commands that take it as a flag name it in one of their groups of options, and
+/// `Settings.md` in `baton.docc` has its row; tests fail without either.
 ///
 /// Printing it shows no secret: those are `Secret`, URLs that carry a password among them.
 package struct Settings: Sendable {
@@ -50,7 +50,7 @@ package struct Settings: Sendable {
   /// Without a heartbeat for this long a consumer is dead.
   @Setting(
     "lease", "time", default: "15s",
-    "heartbeat timeout: a consumer without a heartbeat for this long is dead, and its leases with it",
+    "heartbeat timeout: a consumer without a heartbeat for this long is dead, and its leases end; how long a lease lasts is `BATON_PREPARE_TIMEOUT`",
     SettingText.duration(min: .milliseconds(1)))
   package var lease: Duration
   /// The longest that one lease lasts.
@@ -219,6 +219,12 @@ package struct Settings: Sendable {
     "gitlab_hosts", "hosts", default: "gitlab.com", example: "gitlab.com,gitlab.example.com:8443",
     "hosts that an integration may name, comma-separated; anything else is refused", SettingText.hosts)
   package var gitlabHosts: [String]
+  /// Hosts that endpoints of events may be at, lower case, each with a port if one was given.
+  @Setting(
+    "event_hosts", "hosts", unset: [], example: "hooks.example.com,ci.example.com:8443",
+    "`serve`: hosts that events of ended reviews may be sent to, comma-separated; anything else is refused",
+    SettingText.hosts)
+  package var eventHosts: [String]
   /// What a new installation of the GitHub App becomes.
   @Setting(
     "github_provision", "off|account", default: "off",
@@ -247,6 +253,12 @@ package struct Settings: Sendable {
     "`reap --interval` and `up`: between looks for missed webhooks and unreviewed pull requests; `0` for none",
     SettingText.duration(min: .zero))
   package var catchUpInterval: Duration
+  /// How far the first look at open pull requests goes back; zero for no bound.
+  @Setting(
+    "catch_up_age", "time", default: "0",
+    "how old a change of an open pull request may be at the first look; later looks go back to the one before; `0` for no bound",
+    SettingText.duration(min: .zero))
+  package var catchUpAge: Duration
   /// The agent version of the owners that the rollout has reached.
   @Setting(
     "agent_version", "version", example: "v2",
@@ -304,6 +316,26 @@ package struct Settings: Sendable {
     "amqp_key_file", "file", example: "/etc/baton/amqp.key",
     "PEM file of its key, without a passphrase, closed to others (`chmod 600`)", SettingText.plain)
   package var amqpKeyFile: String?
+  /// Base URL of the collector that spans are sent to, without a slash at its end; nil for none.
+  @Setting(
+    "otlp_endpoint", "url|off", default: "off", example: "http://127.0.0.1:4318",
+    standard: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "base URL of a collector that takes traces by OTLP over HTTP; else `OTEL_EXPORTER_OTLP_ENDPOINT` gives it",
+    SettingText.optionalURL)
+  package var otlpEndpoint: String?
+  /// Headers of each request to the collector.
+  @Setting(
+    "otlp_headers", "name=value,…", unset: [], example: "x-api-key=the-key", isSecret: true,
+    standard: "OTEL_EXPORTER_OTLP_HEADERS",
+    "headers of each request to the collector, comma-separated, values percent-encoded; else `OTEL_EXPORTER_OTLP_HEADERS`",
+    SettingText.headers)
+  package var otlpHeaders: [HTTPHeader]
+  /// How many of the traces that begin at Baton are recorded.
+  @Setting(
+    "trace_ratio", "number", default: "1", example: "0.1", standard: "OTEL_TRACES_SAMPLER_ARG",
+    "how many traces are recorded, from `0` for none to `1` for all, the same in all roles; else `OTEL_TRACES_SAMPLER_ARG`",
+    SettingText.ratio)
+  package var traceRatio: Double
 
   /// What is odd but no fault, one sentence each; for the log.
   package var warnings: [String] = []
@@ -318,6 +350,12 @@ package struct Settings: Sendable {
 
   /// Nothing; or an integration of the owner that the GitHub account's name gives.
   package enum GitHubProvision: String, Sendable, CaseIterable { case off, account }
+
+  /// A header of HTTP whose value is a secret.
+  package struct HTTPHeader: Sendable {
+    package let name: String
+    package let value: Secret
+  }
 
   /// The form of log records.
   package enum LogFormat: String, Sendable, CaseIterable { case text, json }

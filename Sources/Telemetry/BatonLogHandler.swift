@@ -16,6 +16,11 @@ package struct BatonLogHandler: LogHandler {
   private let write: @Sendable (String) -> Void
 
   /// - Parameters:
+  ///   - label: the logger's.
+  ///   - format: text, or JSON.
+  ///   - level: the least that is written.
+  ///   - redactor: takes secrets out of a line.
+  ///   - metadataProvider: adds what the task knows, such as the trace.
   ///   - write: takes one line with its newline; standard error, except in tests.
   package init(
     label: String, format: LogFormat, level: Logger.Level, redactor: Redactor = Redactor(),

@@ -19,21 +19,37 @@ extension BatonMetrics {
   package enum PublishResult: String, Sendable, CaseIterable { case confirmed, nacked, returned, failed }
 
   /// Label `outcome` of `baton_deliveries_total`.
-  package enum DeliveryOutcome: String, Sendable, CaseIterable {
-    case dispatched, duplicate, retry, failed, ambiguous, poison, returned
+  package enum TicketOutcome: String, Sendable, CaseIterable {
+    /// The worker has the review.
+    case dispatched
+    /// Another delivery or process has decided it.
+    case duplicate
+    /// Pending again, after a counted failure.
+    case retry
+    case failed
+    /// The worker may have it: it stays queued, and the worker is asked.
+    case ambiguous
+    /// No ticket, or one that came too often: a dead letter.
+    case poison
+    /// Pending again without a failure, or given back to the broker.
+    case returned
   }
 
-  /// Label `reason` of `baton_reaped_total`.
-  package enum ReapReason: String, Sendable, CaseIterable {
-    case unpublished, stale, lost
-    case leaseExpired = "lease_expired"
+  /// Label `result` of `baton_spans_total`.
+  package enum SpanResult: String, Sendable, CaseIterable {
+    /// The collector has them.
+    case exported
+    /// The collector does not want them.
+    case refused
+    /// There was no place for them, or no time at the end of the process.
+    case dropped
   }
 
   /// Label `result` of `baton_reconciled_total`.
   package enum ReconcileResult: String, Sendable, CaseIterable {
     /// Queued or running at the worker: it goes on.
     case alive
-    /// Ended at the worker: its word was taken.
+    /// Ended at the worker: its answer was recorded.
     case completed, failed, cancelled
     /// Unknown to the worker: published again, or failed as `worker_lost`.
     case republished, lost
@@ -67,6 +83,7 @@ extension BatonMetrics {
     case brokerAway = "broker_away"
     case databaseAway = "database_away"
     case notSignedOn = "not_signed_on"
+    case rateLimited = "rate_limited"
   }
 
   /// Label `target` of `baton_circuit_open`.

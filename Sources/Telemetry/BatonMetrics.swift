@@ -1,8 +1,8 @@
 package import CoreMetrics
-internal import Reviews
+package import Reviews
 
 /// Every metric of Baton: the handle that writes it, with its name, unit, labels and buckets. The only place that defines them: a metric is one
-/// property here, and one row of the README, which a test checks.
+/// property here, and one row of `Metrics.md` in `baton.docc`, which a test checks.
 ///
 /// All series exist from the start with 0, so that a rate over the first event is not lost; only what is measured outside
 /// of the process is absent until it has been measured (`MetricDefinition.Kind.measured`). Labels never hold an owner,
@@ -58,7 +58,7 @@ package struct BatonMetrics: Sendable {
     "baton_publish_confirm_seconds", buckets: .roundTrip, unit: "seconds",
     help: "Time from publish to the broker's confirm.")
   /// Deliveries, by outcome.
-  package private(set) var deliveries = MetricCounters<DeliveryOutcome>(
+  package private(set) var deliveries = MetricCounters<TicketOutcome>(
     "baton_deliveries_total", label: "outcome", unit: "deliveries", help: "Deliveries settled, by outcome.")
   /// From lease to payload.
   package private(set) var prepareSeconds = MetricTimer(
@@ -69,6 +69,10 @@ package struct BatonMetrics: Sendable {
   /// From claim to delivery.
   package private(set) var queueWaitSeconds = MetricTimer(
     "baton_queue_wait_seconds", buckets: .wait, unit: "seconds", help: "Time from a review's claim to its delivery.")
+  /// From claim to the worker's acceptance.
+  package private(set) var dispatchDelaySeconds = MetricTimer(
+    "baton_dispatch_delay_seconds", buckets: .wait, unit: "seconds",
+    help: "Time from a review's claim until the worker has accepted it, recorded once for each dispatch.")
   /// Reviews that this process prepares or dispatches.
   package private(set) var inflightReviews = MetricGauge(
     "baton_inflight_reviews", .gauge, unit: "reviews", help: "Reviews that this process prepares or dispatches.")
@@ -124,6 +128,10 @@ package struct BatonMetrics: Sendable {
   package private(set) var logLinesDropped = MetricGauge(
     "baton_log_lines_dropped_total", .total, unit: "lines",
     help: "Log lines that were lost, as standard error could not be written, or not fast enough.")
+  /// Spans of traces, by outcome.
+  package private(set) var spans = MetricCounters<SpanResult>(
+    "baton_spans_total", label: "result", unit: "spans",
+    help: "Spans of traces: exported, refused by the collector, or dropped as it took too few.")
   /// For how long nothing was dispatched while reviews are due.
   package private(set) var dispatchStalledSeconds = MetricGauge(
     "baton_dispatch_stalled_seconds", .measured, unit: "seconds",
@@ -154,6 +162,21 @@ package struct BatonMetrics: Sendable {
   package private(set) var feedbackGivenUp = MetricGauge(
     "baton_feedback_given_up", .measured, unit: "messages",
     help: "Reactions and checks that could not be delivered and were given up.")
+  /// Events that their endpoints have not accepted yet.
+  package private(set) var eventsUndelivered = MetricGauge(
+    "baton_events_undelivered", .measured, unit: "events", help: "Events that their endpoints have not accepted yet.")
+  /// Age of the oldest of them.
+  package private(set) var oldestEventSeconds = MetricGauge(
+    "baton_oldest_event_seconds", .measured, unit: "seconds",
+    help: "Age of the oldest event that its endpoint has not accepted yet; 0 if there is none.")
+  /// Events that were given up.
+  package private(set) var eventsGivenUp = MetricGauge(
+    "baton_events_given_up", .measured, unit: "events",
+    help: "Events of the last 30 days that their endpoints did not accept for three days.")
+  /// Endpoints whose circuit is open.
+  package private(set) var endpointsFailing = MetricGauge(
+    "baton_endpoints_failing", .measured, unit: "endpoints",
+    help: "Enabled endpoints of events that have refused several events in turn, and accepted none since.")
   private var httpRequests = HTTPRequestCounters(
     "baton_http_requests_total", unit: "requests", help: "HTTP requests answered.")
 

@@ -38,6 +38,7 @@ package final class Readiness: Sendable {
 
   /// Adds a check, or replaces the one of that name.
   /// - Parameters:
+  ///   - name: as the page shows it.
   ///   - isRequired: false for what this process can be ready without, and an operator wants to know.
   ///   - check: nil if all is fine, else what is missing, as one sentence without secrets: the page is public.
   package func register(_ name: String, isRequired: Bool = true, check: @escaping @Sendable () async -> String?) {

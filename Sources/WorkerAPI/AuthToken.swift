@@ -36,7 +36,11 @@ package enum AuthToken {
   }
 
   /// Signs a token.
-  /// - Parameter now: the time of issue, from this process's clock.
+  /// - Parameters:
+  ///   - reviewID: the review that the worker may report about.
+  ///   - attempt: the one that is started.
+  ///   - now: the time of issue, from this process's clock.
+  ///   - key: derived from the current encryption key.
   package static func sign(reviewID: UUID, attempt: Int, now: Date, key: AuthKey) -> String {
     let issued = Int64(now.timeIntervalSince1970)
     let expires = issued + lifetime.components.seconds
@@ -48,7 +52,10 @@ package enum AuthToken {
 
   /// The review and the attempt that a token is for; nil if it was signed with none of these keys, or has expired.
   /// The signature is compared in constant time, and before anything else is read.
-  /// - Parameter keys: of all encryption keys, the former ones too: a run outlives the exchange of a key.
+  /// - Parameters:
+  ///   - token: from outside.
+  ///   - keys: of all encryption keys, the former ones too: a run outlives the exchange of a key.
+  ///   - now: from this process's clock.
   package static func verify(_ token: String, keys: [AuthKey], now: Date) -> (UUID, Int)? {
     guard token.utf8.count <= byteCountMax else { return nil }
     let parts = token.split(separator: ".", omittingEmptySubsequences: false)

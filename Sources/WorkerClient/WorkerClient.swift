@@ -5,6 +5,8 @@ internal import NIOCore
 internal import NIOHTTP1
 package import Primitives
 internal import Reviews
+internal import Spans
+internal import Tracing
 package import WorkerAPI
 
 /// Calls a worker; any answer, and any failure to get one, becomes a value that says what it means.
@@ -25,9 +27,11 @@ package struct WorkerClient: Sendable {
 
   /// - Parameters:
   ///   - baseURL: `http` or `https`; it may carry a path, below which the contract's routes lie.
+  ///   - token: the bearer token that the worker expects.
   ///   - timeout: of one whole exchange, to the last byte of the answer.
   ///   - connectionMax: how many calls may be under way at once; more wait, against their own deadline.
   ///   - trust: which certificates an `https` worker may have.
+  ///   - logger: for what it reports.
   /// - Throws: ``WorkerClientError`` if the URL is not one, or the system's certificates cannot be read.
   package init(
     baseURL: String, token: Secret, timeout: Duration, connectionMax: Int, trust: HTTPTrust = HTTPTrust(),
@@ -54,17 +58,29 @@ package struct WorkerClient: Sendable {
 
   /// Starts an attempt.
   /// - Parameters:
-  ///   - body: what ``StartRequest/encode()`` gives.
-  ///   - trace: sent as `traceparent`.
+  ///   - body: what `StartRequest.encode()` gives.
+  ///   - reviewID: for the idempotency key.
+  ///   - attempt: for the idempotency key.
+  ///   - trace: the parent of the call's span, which is sent as `traceparent`; without spans it is sent itself.
   /// - Returns: also when the task is cancelled: then ``DispatchOutcome/ambiguous(message:isAnswer:)`` or
   ///   ``DispatchOutcome/unavailable(message:)``.
   package func start(_ body: [UInt8], reviewID: UUID, attempt: Int, trace: TraceContext?) async -> DispatchOutcome {
     guard body.count <= StartRequest.byteCountMax else {
       return .refused(message: "the payload has \(body.count) bytes, the worker takes \(StartRequest.byteCountMax)")
     }
+    guard let trace else { return await start(body, reviewID: reviewID, attempt: attempt, in: nil) }
+    return await withSpan(
+      .callWorker, in: trace,
+      .review(reviewID, attempt: attempt).with(connections.endpoint.attributes(.POST, "/review"))
+    ) { await start(body, reviewID: reviewID, attempt: attempt, in: $0) }
+  }
+
+  private func start(_ body: [UInt8], reviewID: UUID, attempt: Int, in span: ActiveSpan?) async -> DispatchOutcome {
     var extra = [("idempotency-key", StartRequest.idempotencyKey(reviewID: reviewID, attempt: attempt))]
-    if let trace { extra.append(("traceparent", trace.traceparent)) }
-    let outcome = outcome(of: await exchange(.POST, "/review", body, headers: extra), reviewID: reviewID)
+    if let span { extra.append(("traceparent", span.context.traceparent)) }
+    let result = await exchange(.POST, "/review", body, headers: extra)
+    span?.note(result)
+    let outcome = outcome(of: result, reviewID: reviewID)
     if case .dispatched = outcome {
     } else {
       // The trace is the task's: the log handler adds it.
@@ -75,7 +91,12 @@ package struct WorkerClient: Sendable {
 
   /// Asks what the worker knows of a review.
   package func status(of reviewID: UUID) async -> StatusAnswer {
-    statusAnswer(of: await exchange(.GET, "/reviews/\(reviewID.lowercase)"), reviewID: reviewID)
+    let path = "/reviews/\(reviewID.lowercase)"
+    return await withChildSpan(.askWorker, connections.endpoint.attributes(.GET, path)) { span in
+      let result = await exchange(.GET, path)
+      span?.note(result)
+      return statusAnswer(of: result, reviewID: reviewID)
+    }
   }
 
   /// Cancels all attempts up to one, also those that the worker does not know yet.

@@ -29,7 +29,9 @@ struct Baton: AsyncParsableCommand {
     groupedSubcommands: [
       CommandGroup(
         name: "Setting up",
-        subcommands: [MigrateCommand.self, OwnerCommand.self, ConfigCommand.self, IntegrationCommand.self]),
+        subcommands: [
+          MigrateCommand.self, OwnerCommand.self, ConfigCommand.self, IntegrationCommand.self, EndpointCommand.self,
+        ]),
       CommandGroup(
         name: "Roles",
         subcommands: [

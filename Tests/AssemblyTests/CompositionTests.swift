@@ -35,13 +35,13 @@ struct CompositionTests {
     #expect(
       ServicePart.parts(of: [.serve], settings) == [
         .holderSession, .publisher, .platformConnections, .called, .webhooksLeftBehind, .feedback, .platformTasks,
-        .cancels, .server,
+        .events, .cancels, .server,
       ])
   }
 
   @Test("several roles in one process have each part once, in the same order")
   func union() throws {
-    let settings = try settings(with: ["metrics_port": "9464"])
+    let settings = try settings(with: ["metrics_port": "9464", "otlp_endpoint": "http://127.0.0.1:1"])
     #expect(ServicePart.parts(of: .all, settings) == ServicePart.allCases)
     for roles in [[.produce, .reap], [.serve, .consume], [.consume, .produce, .reap]] as [Set<Role>] {
       let parts = ServicePart.parts(of: roles, settings)
@@ -62,6 +62,12 @@ struct CompositionTests {
     }
     // The server takes the callbacks of what the consumer still dispatches.
     #expect(try position(.server) < position(.consumer))
+  }
+
+  @Test("spans are exported after everything else has stopped")
+  func spansLast() throws {
+    #expect(ServicePart.parts(of: .all, try settings(with: ["otlp_endpoint": "http://127.0.0.1:1"])).first == .spans)
+    #expect(!ServicePart.parts(of: .all, try settings()).contains(.spans))
   }
 
   @Test("a part without its settings is left out")

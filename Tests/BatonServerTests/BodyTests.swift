@@ -138,4 +138,14 @@ struct AnswerBodyTests {
         "ready": 5, "unacknowledged": 4, "consumers": 9, "dead": 6,
       ])
   }
+
+  @Test(
+    "dead letters are named with what to do",
+    arguments: [(1, "There is a dead letter"), (6, "There are 6 dead letters")])
+  func deadLetters(count: Int, title: String) {
+    let body = StatsBody(store: Self.stored, queue: QueueFigures(name: "q", ready: 0, consumers: 1, dead: count))
+    #expect(body.problems.map(\.title) == [title] && body.problems[0].advice.contains("`baton dead list`"))
+    let none = StatsBody(store: Self.stored, queue: QueueFigures(name: "q", ready: 0, consumers: 1, dead: 0))
+    #expect(none.problems.isEmpty)
+  }
 }

@@ -23,7 +23,7 @@ struct HTTPAPIPageTests {
   }
 
   private static func rows() throws -> [Row] {
-    try page().matches(of: /\n\| `(GET|POST) (\/[^` ]*)` \| ([a-z]+) \|/).map {
+    try page().matches(of: /\n\| `(GET|POST|PUT) (\/[^` ]*)` \| ([a-z]+) \|/).map {
       Row(method: String($0.1), path: String($0.2), access: String($0.3))
     }
   }

@@ -45,6 +45,18 @@ struct OpenAPITests {
     }
   }
 
+  @Test("a route that takes a body names what is wrong with bodies: malformed, late, too large, not allowed")
+  func bodies() throws {
+    let operations = try document().paths.flatMap { path, operations in
+      operations.compactMap { method, operation in (operation as? [String: Any]).map { ("\(method) \(path)", $0) } }
+    }.filter { $0.1["requestBody"] != nil }
+    #expect(operations.count >= 6)
+    for (name, operation) in operations {
+      let statuses = Set((operation["responses"] as? [String: Any] ?? [:]).keys)
+      #expect(statuses.isSuperset(of: ["400", "408", "413", "422"]), "\(name): \(statuses.sorted())")
+    }
+  }
+
   @Test("every reference leads to something, and every schema is used")
   func references() throws {
     let document = try document()
@@ -98,6 +110,20 @@ struct OpenAPITests {
     #expect(document.schema("Status").values == ReviewStatus.allCases.map(\.rawValue))
     let code = try #require(document.schema("Review").properties["errorCode"] as? [String: Any])
     #expect((code["enum"] as? [Any])?.compactMap { $0 as? String } == ErrorCode.allCases.map(\.rawValue))
+  }
+
+  @Test("what a webhook is answered has the fields and the outcomes of its schema, and no other")
+  func webhookResults() throws {
+    let schema = try document().schema("WebhookResult")
+    let answers: [WebhookIntake.Answer] = [
+      .processed(.pending(UUID(), attempt: 2, TraceContext())), .processed(.unchanged("a draft", UUID())),
+      .processed(.cancelled(1)), .processed(.repeated), .stored,
+    ]
+    let bodies = answers.map { WebhookRoutes.said(of: $0) }
+    #expect(bodies.map { $0.1.outcome } == ((schema.properties["outcome"] as? [String: Any])?["enum"] as? [String]))
+    #expect(bodies.map { $0.0.code } == [202, 200, 200, 200, 202])
+    let sent = try bodies.reduce(into: Set<String>()) { $0.formUnion(try Self.keys(of: $1.1)) }
+    #expect(Set(schema.properties.keys) == sent && schema.required == ["outcome"])
   }
 
   private static func keys(of value: some Encodable) throws -> Set<String> {

@@ -34,13 +34,14 @@ struct SystemHealthTests {
 
   /// - Parameters: in seconds; nil: none waits.
   private static func health(
-    _ holders: [HolderStanding], claimable: Int? = nil, queued: Int? = nil, handedBack: Int = 0, reaperAgo: Int64? = 5
+    _ holders: [HolderStanding], claimable: Int? = nil, queued: Int? = nil, handedBack: Int = 0, reaperAgo: Int64? = 5,
+    heldByLimit: Int = 0
   ) -> SystemHealth {
     var stats = StoreStats(counts: [:], oldestPending: nil, oldestQueued: nil, unacknowledged: 0, consumers: 0)
     stats.oldestQueued = queued.map { .seconds($0) }
     stats.handedBack = handedBack
     let capacity = CapacityStats(
-      oldestClaimable: claimable.map { .seconds($0) }, oldestRunning: nil, heldByLimit: 0, heldByPause: 0,
+      oldestClaimable: claimable.map { .seconds($0) }, oldestRunning: nil, heldByLimit: heldByLimit, heldByPause: 0,
       reaperLastRun: reaperAgo.map { Double(ago($0).microseconds) / 1e6 })
     return SystemHealth(now: now, holders: holders, stats: stats, capacity: capacity)
   }
@@ -84,6 +85,11 @@ struct SystemHealthTests {
       (Holder.Fault(.databaseAway, for: .seconds(30)), "Postgres does not answer", .bad),
       (circuit("api.github.com", 30), "api.github.com cannot be called", .warning),
       (
+        Holder.Fault(
+          .rateLimited, target: "api.github.com", for: .seconds(30), reason: "GitHub's rate limit is used up"),
+        "api.github.com limits the rate of requests", .warning
+      ),
+      (
         Holder.Fault(.other, for: .seconds(30), reason: "BATON_ENCRYPTION_KEY does not fit"),
         "Deliveries are not taken", .bad
       ),
@@ -94,6 +100,27 @@ struct SystemHealthTests {
     let found = try #require(findings.first { $0.title.contains(words) }, "\(findings)")
     #expect(found.grade == grade && found.since == Self.ago(30) && !found.advice.isEmpty)
     #expect(findings.contains { $0.title == "Nothing is dispatched while reviews are due" })
+  }
+
+  @Test("a process that died is named until another of its role has started, and until none of the role is left")
+  func deaths() {
+    let dead = Self.holder("consume", startedAgo: 7_200, isDead: true)
+    let findings = Self.health(Self.others + [Self.holder("consume", dispatched: 1), dead]).findings
+    #expect(findings.map(\.title) == ["A `baton consume` has died"] && findings[0].since == dead.heartbeatAt)
+    #expect(findings[0].reason == "host, process \(dead.processID)")
+    let replaced = Self.holder("consume", dispatched: 1, startedAgo: -1)
+    #expect(Self.health(Self.others + [replaced, dead]).findings.isEmpty)
+    // Then the role is missing, which says more.
+    #expect(Self.health(Self.others + [dead]).findings.map(\.title) == ["No `baton consume` runs"])
+  }
+
+  @Test("many reviews behind their owners' limits are named, and a few are as they should be")
+  func owners() {
+    let holders = Self.others + [Self.holder("consume", dispatched: 1)]
+    #expect(Self.health(holders, heldByLimit: 500).findings.isEmpty)
+    let findings = Self.health(holders, heldByLimit: 501).findings
+    #expect(findings.map(\.title) == ["501 due reviews wait for their owner's limit"])
+    #expect(findings.map(\.grade) == [.warning])
   }
 
   @Test("the broker is unreachable for one process, or for all")

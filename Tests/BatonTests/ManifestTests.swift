@@ -21,7 +21,10 @@ struct ManifestTests {
     "migrate": stores, "produce": stores,
     // It does not ask the broker; where all roles read one file, it is given that address too.
     "prune": stores,
-    "reap": stores.union(["BATON_WORKER_TOKEN"]),
+    // Of the platforms' secrets for missed webhooks, if that is no job of its own.
+    "reap": stores.union(["BATON_WORKER_TOKEN", "BATON_ENCRYPTION_KEY", "BATON_GITHUB_PRIVATE_KEY"]),
+    // Where all roles read one file, it is given the broker's address too.
+    "catch-up": stores.union(["BATON_ENCRYPTION_KEY", "BATON_GITHUB_PRIVATE_KEY"]),
     "consume": stores.union([
       "BATON_WORKER_TOKEN", "BATON_ENCRYPTION_KEY", "BATON_GITHUB_PRIVATE_KEY", "BATON_POSTHOG_KEY",
     ]),
@@ -34,6 +37,7 @@ struct ManifestTests {
   /// Those without which it does not start, or could not do its part.
   private static let needed: [String: Set<String>] = [
     "migrate": stores, "produce": stores, "prune": ["BATON_DATABASE_URL"],
+    "catch-up": ["BATON_DATABASE_URL", "BATON_ENCRYPTION_KEY", "BATON_GITHUB_APP_ID", "BATON_GITHUB_PRIVATE_KEY"],
     "reap": stores.union(["BATON_WORKER_TOKEN"]),
     "consume": stores.union(["BATON_WORKER_TOKEN", "BATON_ENCRYPTION_KEY"]),
     "serve": stores.union(["BATON_WORKER_TOKEN", "BATON_ENCRYPTION_KEY", "BATON_CALLBACK_SECRET", "BATON_API_TOKEN"]),
@@ -74,9 +78,11 @@ struct ManifestTests {
       let environment = service["environment"] as? [String: Any] ?? [:]
       roles.append(Role(place: "compose.yaml: \(name)", command: words[0], variables: Set(environment.keys)))
     }
-    // On one machine pruning is for cron.
-    #expect(Set(roles.map(\.command)) == Set(Self.read.keys).subtracting(["prune"]))
+    // On one machine pruning is for cron, and the reaper, which keeps running, catches up.
+    #expect(Set(roles.map(\.command)) == Set(Self.read.keys).subtracting(["prune", "catch-up"]))
     try check(roles)
+    let reaper = try #require(roles.first { $0.command == "reap" })
+    #expect(try #require(Self.needed["catch-up"]).subtracting(reaper.variables) == [])
     let worker = try #require(roles.first { $0.command == "worker" })
     #expect(worker.variables.contains("BATON_AGENT_ISOLATION"))
   }
@@ -94,8 +100,9 @@ struct ManifestTests {
         }
       }
     }
-    #expect(Set(roles.map(\.command)) == ["migrate", "produce", "consume", "reap", "prune", "serve"])
+    #expect(Set(roles.map(\.command)) == ["migrate", "produce", "consume", "reap", "prune", "serve", "catch-up"])
     try check(roles)
+    try checkCatchUpAlone(roles)
     // All pods are given the settings: no secret may stand there.
     let settings = try #require(try Yams.load(yaml: Self.text("kubernetes/base/settings.yaml")) as? [String: Any])
     let shared = try #require(settings["data"] as? [String: Any])
@@ -114,14 +121,28 @@ struct ManifestTests {
   @Test("nor do the units of systemd")
   func systemd() throws {
     let shared = try Self.environment(Self.text("systemd/baton-.service.d/10-baton.conf"))
+    let github = try Self.environment(Self.text("systemd/baton-github.conf"))
+    #expect(github == ["BATON_GITHUB_PRIVATE_KEY"])
     let units = try Self.files("systemd", ".service")
     let roles = try units.map { file in
       let unit = try Self.text(file)
-      let command = try #require(unit.firstMatch(of: /ExecStart=\/usr\/bin\/baton (\w+)/), "\(file)")
-      return Role(place: file, command: String(command.1), variables: shared.union(try Self.environment(unit)))
+      let command = try #require(unit.firstMatch(of: /ExecStart=\/usr\/bin\/baton ([\w-]+)/), "\(file)")
+      // The roles that call GitHub have its key by a file of their own.
+      let ownFile = ["consume", "serve", "catch-up"].contains(String(command.1)) ? github : []
+      return Role(
+        place: file, command: String(command.1), variables: shared.union(try Self.environment(unit)).union(ownFile))
     }
     #expect(roles.count >= 6)
     try check(roles)
+    try checkCatchUpAlone(roles)
+  }
+
+  /// Catch-up is a job of its own: the reaper is given no secret of a platform.
+  private func checkCatchUpAlone(_ roles: [Role]) throws {
+    #expect(roles.contains { $0.command == "catch-up" })
+    for role in roles where role.command == "reap" {
+      #expect(role.variables.intersection(["BATON_ENCRYPTION_KEY", "BATON_GITHUB_PRIVATE_KEY"]) == [], "\(role)")
+    }
   }
 
   /// The variables of the files that a unit names, by their examples.
@@ -131,6 +152,6 @@ struct ManifestTests {
       let example = try text("systemd/\(file.1).example")
       names.formUnion(example.matches(of: /(?m)^#?(BATON_[A-Z_]+)=/).map { String($0.1) })
     }
-    return names
+    return names.union(unit.matches(of: /(?m)^Environment=(BATON_[A-Z_]+)=/).map { String($0.1) })
   }
 }

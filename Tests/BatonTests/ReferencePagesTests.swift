@@ -4,6 +4,7 @@ import PostgresClient
 import ReviewStore
 import Reviews
 import Settings
+import Spans
 import Telemetry
 import Testing
 
@@ -13,8 +14,18 @@ import Testing
 struct ReferencePagesTests {
   @Test("the tables of settings and metrics are those of the code")
   func tables() throws {
-    #expect(try Page("Settings.md").text.contains(Settings.markdownTable.trimmingCharacters(in: .newlines)))
-    #expect(try Page("Metrics.md").text.contains(BatonMetrics.markdownTable.trimmingCharacters(in: .newlines)))
+    for (name, table) in [("Settings.md", Settings.markdownTable), ("Metrics.md", BatonMetrics.markdownTable)] {
+      let table = table.trimmingCharacters(in: .newlines)
+      let page = try Page(name)
+      let lines = Set(page.lines.map(String.init))
+      let missing = table.components(separatedBy: "\n").filter { !lines.contains($0) }
+      #expect(page.text.contains(table), "\(name) should have:\n\(missing.joined(separator: "\n"))")
+    }
+  }
+
+  @Test("the table of spans is that of the code")
+  func spans() throws {
+    #expect(try Page("Traces.md").text.contains(SpanName.markdownTable.trimmingCharacters(in: .newlines)))
   }
 
   @Test("every error code is there, with what to do", arguments: ErrorCode.allCases)
@@ -48,6 +59,18 @@ struct ReferencePagesTests {
     let section = try #require(page.text.split(separator: "These statements write `dispatched_at`").last)
     let rows = section.matches(of: /\n\| `([a-z_]+)` \|/).map { String($0.1) }.filter { ErrorCode(rawValue: $0) == nil }
     #expect(Set(writers) == Set(rows), "\(writers)")
+  }
+
+  @Test("the migration that the pages name for the trigger is the last that defines its function")
+  func triggerFunction() throws {
+    let folder = "Sources/ReviewStore/Migrations"
+    let names = try FileManager.default.contentsOfDirectory(atPath: Page.root.appendingPathComponent(folder).path)
+    let last = try #require(
+      names.sorted().last { try Page.file("\(folder)/\($0)").contains("FUNCTION baton_review_changed()") })
+    for page in ["Architecture.md", "ReviewLifecycle.md"] {
+      let named = try Page(page).references.map(\.path).filter { $0.hasPrefix(folder) }
+      #expect(named == ["\(folder)/\(last)"], "\(page)")
+    }
   }
 
   @Test("every page is on the front page and in the README")

@@ -30,6 +30,6 @@ struct SettingFlagTests {
   func help() {
     let help = Baton.helpMessage(for: ProduceCommand.self, columns: 300)
     #expect(help.contains("--lease <time>"))
-    #expect(help.contains("its leases with it (BATON_LEASE, default 15s)"))
+    #expect(help.contains("a lease lasts is BATON_PREPARE_TIMEOUT (BATON_LEASE, default 15s)"))
   }
 }

@@ -1,5 +1,6 @@
 import Platforms
 import Primitives
+import Resilience
 import ReviewStore
 import Reviews
 import Testing
@@ -25,7 +26,7 @@ struct AttemptMachineTests {
   /// A machine whose payload is ready, and whose worker is about to be called.
   private func calling() throws -> AttemptMachine {
     var machine = machine()
-    #expect(machine.begin(isAloneWanted: false) == .enter(isAlone: false))
+    #expect(machine.begin(apart: nil) == .enter(group: nil))
     #expect(machine.entered(keyFault: nil, worker: .admitted) == .prepare)
     #expect(machine.prepared(.ready(.sample), at: start) == .admit)
     #expect(machine.admitted(.admitted, at: start) == .call(.sample))
@@ -41,18 +42,30 @@ struct AttemptMachineTests {
 
   // MARK: Before it is prepared
 
-  @Test("a review that has cost three holders their life is prepared alone", arguments: 0..<6)
-  func alone(losses: Int) {
+  @Test(
+    "a review that has lost three holders is prepared apart, in groups that get smaller, and at its last chance alone",
+    arguments: [nil, nil, nil, 8, 8, 4, 2, 1, 1].enumerated().map { ($0, $1) })
+  func apart(losses: Int, group: Int?) {
     var machine = machine(leaseLosses: losses)
-    #expect(machine.begin(isAloneWanted: false) == .enter(isAlone: losses >= 3))
+    #expect(machine.begin(apart: nil) == .enter(group: group))
   }
 
-  @Test("while another review is prepared alone, a review is handed back and does not wait")
-  func anotherIsAlone() throws {
+  private static let handedBack = AttemptOutcome.handedBack(
+    "other reviews are prepared apart here", for: .exactly(.seconds(1)))
+
+  @Test("while another review is prepared alone, a review is handed back and does not wait", arguments: [0, 3, 6, 7])
+  func anotherIsAlone(losses: Int) throws {
+    var machine = machine(leaseLosses: losses)
+    #expect(try outcome(machine.begin(apart: .init(max: 1, count: 1))) == Self.handedBack)
+  }
+
+  @Test("a suspect joins others of as many losses while there is room, and no others")
+  func joins() throws {
     var machine = machine(leaseLosses: 5)
-    #expect(
-      try outcome(machine.begin(isAloneWanted: true))
-        == .handedBack("another review is prepared alone here", for: .exactly(.seconds(1))))
+    #expect(machine.begin(apart: .init(max: 4, count: 3)) == .enter(group: 4))
+    for group in [(1, 1), (2, 1), (8, 1), (4, 4), (4, 7)] {
+      #expect(try outcome(machine.begin(apart: .init(max: group.0, count: group.1))) == Self.handedBack)
+    }
   }
 
   @Test("with a wrong key, or while the worker is out, nothing is prepared")
@@ -93,7 +106,7 @@ struct AttemptMachineTests {
     ]
     for (preparation, outcome) in expected {
       var machine = machine()
-      _ = machine.begin(isAloneWanted: false)
+      _ = machine.begin(apart: nil)
       #expect(try self.outcome(machine.prepared(preparation, at: start)) == outcome)
     }
   }
@@ -101,10 +114,10 @@ struct AttemptMachineTests {
   @Test("the row is looked at again if preparing took longer than a look")
   func confirm() throws {
     var machine = machine()
-    _ = machine.begin(isAloneWanted: false)
+    _ = machine.begin(apart: nil)
     #expect(machine.prepared(.ready(.sample), at: start + .milliseconds(101)) == .confirm)
     #expect(machine.confirmed(isWanted: true) == .admit)
-    _ = machine.begin(isAloneWanted: false)
+    _ = machine.begin(apart: nil)
     #expect(machine.prepared(.ready(.sample), at: start + .milliseconds(101)) == .confirm)
     #expect(try outcome(machine.confirmed(isWanted: false)) == .supersededByRow)
   }
@@ -114,7 +127,7 @@ struct AttemptMachineTests {
   @Test("a refused call is handed back, for as long as the worker is out and a short wait more")
   func refused() throws {
     var machine = machine()
-    _ = machine.begin(isAloneWanted: false)
+    _ = machine.begin(apart: nil)
     _ = machine.prepared(.ready(.sample), at: start)
     #expect(
       try outcome(machine.admitted(.refused(for: .seconds(5), reason: "out"), at: start))
@@ -124,12 +137,12 @@ struct AttemptMachineTests {
   @Test("after a long wait for permission the row is looked at, and a lease that would end is handed back")
   func lateAdmission() throws {
     var machine = machine()
-    _ = machine.begin(isAloneWanted: false)
+    _ = machine.begin(apart: nil)
     _ = machine.prepared(.ready(.sample), at: start)
     #expect(machine.admitted(.admitted, at: start + .milliseconds(501)) == .confirm)
     #expect(machine.confirmed(isWanted: true) == .call(.sample))
     var late = self.machine()
-    _ = late.begin(isAloneWanted: false)
+    _ = late.begin(apart: nil)
     _ = late.prepared(.ready(.sample), at: start)
     #expect(
       try outcome(late.admitted(.admitted, at: start + policy.callableTime))
@@ -216,7 +229,7 @@ struct AttemptMachineTests {
         var machine = sample
         #expect(
           machine.called(.ambiguous(message: "m", isAnswer: isAnswer), hasGivenUpCalls: false) == .ask)
-        #expect(try self.outcome(machine.asked(evidence, isAloneWanted: false, at: start)) == outcome)
+        #expect(try self.outcome(machine.asked(evidence, apart: nil, at: start)) == outcome)
       }
       var drained = sample
       #expect(
@@ -232,9 +245,9 @@ struct AttemptMachineTests {
     let sample = machine(ambiguousStarts: 2)
     func asked(_ evidence: WorkerEvidence) -> (AttemptMachine.Action, AttemptMachine) {
       var machine = sample
-      #expect(machine.begin(isAloneWanted: true) == .admit)
+      #expect(machine.begin(apart: .init(max: 1, count: 1)) == .admit)
       #expect(machine.admitted(.admitted, at: start) == .ask)
-      let action = machine.asked(evidence, isAloneWanted: false, at: start + .seconds(1))
+      let action = machine.asked(evidence, apart: nil, at: start + .seconds(1))
       return (action, machine)
     }
     #expect(
@@ -243,11 +256,11 @@ struct AttemptMachineTests {
           agentVersion: nil, report: RunReport(sample.attempt.run(.completed)), prepared: start + .seconds(1)))
     for evidence in [WorkerEvidence.unknown(isProven: true), .known(sample.attempt.run(.running, attempt: 2))] {
       let (action, machine) = asked(evidence)
-      #expect(action == .enter(isAlone: false))
+      #expect(action == .enter(group: nil))
       #expect(machine.attempt.ambiguousStarts == 0, "its ambiguous starts are over")
     }
     let (action, machine) = asked(.unknown(isProven: false))
-    #expect(action == .enter(isAlone: false))
+    #expect(action == .enter(group: nil))
     #expect(machine.attempt.ambiguousStarts == 2, "no evidence")
     #expect(
       try outcome(asked(.failed("f")).0)
@@ -257,7 +270,7 @@ struct AttemptMachineTests {
   @Test("while the worker is out, a review with an ambiguous start stays queued, uncounted")
   func askFirstRefused() throws {
     var machine = machine(ambiguousStarts: 1)
-    #expect(machine.begin(isAloneWanted: false) == .admit)
+    #expect(machine.begin(apart: nil) == .admit)
     #expect(
       try outcome(machine.admitted(.refused(for: .seconds(1), reason: "out"), at: start))
         == .ambiguous("out", isCounted: false))

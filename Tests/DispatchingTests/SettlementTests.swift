@@ -52,10 +52,11 @@ struct SettlementTests {
 
   @Test("what was written is rejected and counted by what was written; one failure too many is counted as failed")
   func written() {
-    let counted: [(AttemptOutcome, ReviewStatus, BatonMetrics.DeliveryOutcome)] = [
+    let counted: [(AttemptOutcome, ReviewStatus, BatonMetrics.TicketOutcome)] = [
       (.handedBack("r", for: .short()), .pending, .returned), (.retry("r"), .pending, .retry),
       (.ambiguous("r", isCounted: true), .queued, .ambiguous), (.ambiguous("r", isCounted: false), .queued, .ambiguous),
-      (.unreadable("r"), .pending, .returned), (.failed(.configMissing, "r"), .failed, .failed),
+      (.unreadable("r"), .pending, .returned), (.unreadable("r"), .queued, .returned),
+      (.failed(.configMissing, "r"), .failed, .failed),
     ]
     for (outcome, status, metric) in counted {
       let written = settlement(outcome, .written(status))
@@ -74,7 +75,8 @@ struct SettlementTests {
       switch (outcome, write) {
       case (.handedBack, .leaveQueued(_, .short(after: .zero), isCounted: false)),
         (.retry, .leaveQueued(_, .backoff(attempt: 2), isCounted: true)), (.ambiguous, .leaveQueued),
-        (.dispatched, .record), (.supersededByRow, .none), (.unreadable, .postpone), (.failed, .fail):
+        (.unreadable, .leaveQueued(_, .exactly(.seconds(30)), isCounted: false)), (.dispatched, .record),
+        (.supersededByRow, .none), (.failed, .fail):
         break
       default: Issue.record("\(outcome) writes \(write)")
       }

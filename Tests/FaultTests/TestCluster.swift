@@ -52,7 +52,7 @@ extension Int32 {
   fileprivate var asInt: Int { Int(self) }
 }
 
-/// Runs the body with a plant.
+/// Runs the body with processes of every role, and stops them.
 /// - Parameters:
 ///   - latency: of each call of GitHub's stand-in.
 ///   - server: the URL of a Postgres server of the test's own.

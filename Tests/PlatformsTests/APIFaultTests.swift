@@ -71,7 +71,8 @@ struct APIFaultTests {
     #expect(Self.fault(403, [:], secondary) == .rateLimited(retryAfter: .seconds(60)))
     for text in [
       "You have triggered an abuse detection mechanism. Please wait a few minutes before you try again.",
-      "Too many requests", "This endpoint has been requested too many times. Try again later.",
+      "Max number of login attempt exceeded", "Too many requests",
+      "This endpoint has been requested too many times. Try again later.",
     ] {
       for body in [#"{"message":"\#(text)"}"#, #"{"message":{"error":"\#(text)"}}"#] {
         #expect(Self.fault(403, [:], body) == .rateLimited(retryAfter: .seconds(60)), "\(body)")

@@ -51,6 +51,22 @@ struct GitHubPreparationTests {
     }
   }
 
+  @Test("with an installation the first review costs four calls, and three while its token is fresh")
+  func callsWithToken() async throws {
+    try await FakePlatformHarness.run { harness in
+      let preparer = try harness.preparer(app: Self.app)
+      let review = Samples.review(integration: Self.installation)
+      _ = try await preparer.prepare(review)
+      let cold = harness.fakePlatform.callCounts
+      #expect(
+        cold == [.githubInstallationToken: 1, .githubPull: 1, .githubIssueComments: 1, .githubReviewComments: 1])
+      _ = try await preparer.prepare(review)
+      let warm = harness.fakePlatform.callCounts
+      #expect(warm.values.reduce(0, +) - cold.values.reduce(0, +) == 3)
+      #expect(warm[.githubInstallationToken] == 1)
+    }
+  }
+
   @Test("a stored name that is refused fails the review before any call, and names its column")
   func refusedName() async throws {
     try await FakePlatformHarness.run { harness in

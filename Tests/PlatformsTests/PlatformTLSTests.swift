@@ -4,6 +4,7 @@ import HTTPTrust
 import NIOHTTP1
 import NIOSSL
 import Primitives
+import Resilience
 import Reviews
 import Support
 import Testing
@@ -15,6 +16,7 @@ struct PlatformTLSTests {
   private func client(_ url: String, _ trust: HTTPTrust, _ httpClient: HTTPClient) throws -> APIClient {
     APIClient(
       base: try #require(APIBase(url)), httpClient: httpClient, timeout: .seconds(20),
+      deadlines: TimedOperations(0),
       clock: PlatformClock({ Date() }), limits: RateLimits(), answers: AnswerCache(), trust: trust)
   }
 

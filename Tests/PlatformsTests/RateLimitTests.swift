@@ -137,4 +137,22 @@ struct RateLimitTests {
     #expect(limits.wait(of: "a", at: "h", now: now.addingTimeInterval(100)) == nil)
     #expect(limits.wait(of: "a", at: "h", now: now.addingTimeInterval(-1_000_000)) == RetryDelay.max)
   }
+
+  @Test("limits that are used up are known by their host, until the last of them has ended")
+  func usedUp() {
+    let limits = RateLimits()
+    let start = Date(timeIntervalSince1970: 1_000_000)
+    limits.hold("a", at: "h", for: .seconds(60), now: start)
+    limits.hold("a", at: "h", for: .seconds(10), now: start.addingTimeInterval(1))
+    limits.hold("b", at: "h", for: .seconds(90), now: start.addingTimeInterval(10))
+    #expect(
+      limits.usedUp(now: start.addingTimeInterval(20)) == [
+        UsedUpLimit(authority: "h", accountCount: 2, age: .seconds(20), rest: .seconds(80))
+      ])
+    #expect(limits.usedUp(now: start.addingTimeInterval(70)).map(\.accountCount) == [1])
+    #expect(limits.usedUp(now: start.addingTimeInterval(100)).isEmpty)
+    // One that has ended begins anew.
+    limits.hold("a", at: "h", for: .seconds(60), now: start.addingTimeInterval(200))
+    #expect(limits.usedUp(now: start.addingTimeInterval(201)).map(\.age) == [.seconds(1)])
+  }
 }

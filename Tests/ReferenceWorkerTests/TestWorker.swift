@@ -114,15 +114,3 @@ func startRequest(_ id: UUID = UUID(), attempt: Int = 1, minutes: Int = 10, prom
       githubToken: "ghs_0123456789"), owner: RunOwner(type: .org, id: "acme"), agentVersion: "7",
     maxReviewTimeMinutes: minutes)
 }
-
-/// Returns once the condition holds; fails after 30 s.
-func eventually(_ condition: () async throws -> Bool, sourceLocation: SourceLocation = #_sourceLocation) async throws {
-  let deadline = ContinuousClock.now + .seconds(30)
-  while try await !condition() {
-    guard ContinuousClock.now < deadline else {
-      Issue.record("did not come about within 30 s", sourceLocation: sourceLocation)
-      throw CancellationError()
-    }
-    try await Task.sleep(for: .milliseconds(5))
-  }
-}

@@ -4,6 +4,7 @@ import Logging
 import Primitives
 import Reviews
 import ServiceLifecycle
+import Support
 import Testing
 import WorkerAPI
 import WorkerClient

@@ -1,7 +1,7 @@
 import Resilience
 import Testing
 
-@Suite("Solitude gate")
+@Suite("Shared and exclusive lock")
 struct SharedExclusiveLockTests {
   @Test("shared ones run side by side")
   func sideBySide() async throws {
@@ -56,6 +56,27 @@ struct SharedExclusiveLockTests {
     await inside.open()
     try await shared.value
     try await late.value
+  }
+
+  @Test("a group goes in together, up to the smallest size that one of it has asked for, and never with shared ones")
+  func group() async throws {
+    let (gate, inside, together) = (SharedExclusiveLock(), Latch(), Latch())
+    let shared = Task { try await gate.withShared { await inside.pass() } }
+    #expect(await eventually { await inside.arrivals == 1 })
+    #expect(gate.exclusiveGroup == nil)
+    let group = (0..<3).map { index in
+      Task { try await gate.withExclusive(sharedBy: index == 0 ? 2 : 5) { await together.pass() } }
+    }
+    #expect(await eventually { gate.waitingCount == 3 })
+    #expect(gate.exclusiveGroup == .init(max: 2, count: 3))
+    #expect(await together.arrivals == 0)
+    await inside.open()
+    try await shared.value
+    #expect(await eventually { await together.arrivals == 2 })
+    #expect(gate.waitingCount == 1)
+    await together.open()
+    for task in group { try await task.value }
+    #expect(gate.exclusiveGroup == nil)
   }
 
   @Test("an error leaves the gate open")

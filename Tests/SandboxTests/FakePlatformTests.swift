@@ -6,6 +6,7 @@ import NIOHTTP1
 import Primitives
 import Reviews
 import ServiceLifecycle
+import Synchronization
 import Testing
 
 @testable import Sandbox
@@ -193,6 +194,47 @@ struct FakePlatformTests {
       }
       #expect(pulls.count == FakePlatform.pullRequests().count)
       #expect(try await caller.call("/_control/nonsense").status == 404)
+    }
+  }
+
+  @Test("renames, suspended installations, webhooks that failed and merge groups are played, set from outside")
+  func hostedApp() async throws {
+    try await Self.run { caller in
+      let received = Mutex<[String]>([])
+      let set = try await caller.call(
+        "/_control", method: .POST,
+        body:
+          #"{"renamed":{"acme/shop":"acme/store"},"suspended":[3],"openPullRequests":{"acme/store":[{"number":1}]}}"#)
+      #expect(set.status == 200)
+      #expect(try await caller.call("/repos/acme/shop/pulls/1").status == 301)
+      let written = try await caller.call("/repos/acme/shop/issues/1/reactions", method: .POST, body: "{}")
+      #expect(written.status == 307)
+      #expect(written.headers.first(name: "location") == "\(caller.address)/repos/acme/store/issues/1/reactions")
+      #expect(
+        try await caller.call("/repos/acme/store/pulls?state=open").body == .array([.object(["number": .integer(1)])]))
+      // There is no receiver: it failed, and is listed.
+      let failed = try await caller.call(
+        "/_control/deliver", method: .POST, body: #"{"event":"merge_group","repository":"acme/store","number":17}"#)
+      #expect(failed.body["status"] == .integer(0))
+      guard case .array(let list) = try await caller.call("/app/hook/deliveries").body,
+        case .integer(let id)? = list.first?["id"]
+      else { return #expect(Bool(false), "no delivery") }
+      #expect(list[0]["status_code"] == .integer(0) && list[0]["event"] == .string("merge_group"))
+      caller.fakePlatform.setHook { event, body in
+        received.withLock { $0.append("\(event) \(body)") }
+        return 202
+      }
+      #expect(try await caller.call("/app/hook/deliveries/\(id)/attempts", method: .POST, body: "{}").status == 202)
+      let body = try #require(received.withLock { $0.first })
+      #expect(body.contains("gh-readonly-queue/master/pr-17-") && body.contains(#""action":"checks_requested""#))
+      for wanted in [
+        #"{"event":"pull_request"}"#, #"{"event":"installation"}"#, #"{"event":"ping","body":{"zen":"x"}}"#,
+      ] {
+        #expect(try await caller.call("/_control/deliver", method: .POST, body: wanted).body["status"] == .integer(202))
+      }
+      for wanted in ["", #"{"event":"ping"}"#] {
+        #expect(try await caller.call("/_control/deliver", method: .POST, body: wanted).status == 400)
+      }
     }
   }
 

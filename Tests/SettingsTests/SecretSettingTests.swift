@@ -38,6 +38,7 @@ struct SecretSettingTests {
     case .amqpURL: "amqp://u:hunter2@h"
     case .encryptionKey: key32
     case "github_private_key": pem
+    case "otlp_headers": "x-api-key=hunter2hunter2hunter2"
     default: "hunter2hunter2hunter2"
     }
   }

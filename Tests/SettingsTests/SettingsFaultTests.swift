@@ -176,6 +176,7 @@ struct SettingsFaultTests {
       environment[name.variable] = "hunter2"
     }
     environment["BATON_API_TOKEN"] = "hunter2-hunter2-hunter2,hunter2-hunter2-former"
+    environment["BATON_OTLP_HEADERS"] = "x-api-key=hunter2"
     environment["BATON_READ_TOKEN"] = "hunter2-hunter2-reader"
     let settings = try Settings.load(flags: [:], environment: environment, file: nil)
     var text = "\(settings)" + String(reflecting: settings)
@@ -202,8 +203,9 @@ struct SettingsTableTests {
     "AGENT_ISOLATION": "off", "AGENT_USERS": "—", "AGENT_VERSION": "—",
     "AGENT_VERSION_PERCENT": "100", "POSTHOG_URL": "—", "POSTHOG_KEY": "—", "LOG_FORMAT": "text", "LOG_LEVEL": "info",
     "CA_FILE": "—", "AMQP_CERT_FILE": "—", "AMQP_KEY_FILE": "—",
-    "CATCH_UP_INTERVAL": "5m", "GITHUB_PROVISION": "off", "PUBLIC_URL": "—", "REVIEW_COMMAND": "/review",
-    "REVIEW_LABEL": "off",
+    "CATCH_UP_INTERVAL": "5m", "CATCH_UP_AGE": "0", "GITHUB_PROVISION": "off", "PUBLIC_URL": "—",
+    "REVIEW_COMMAND": "/review",
+    "REVIEW_LABEL": "off", "EVENT_HOSTS": "—", "OTLP_ENDPOINT": "off", "OTLP_HEADERS": "—", "TRACE_RATIO": "1",
   ]
 
   @Test("variables and defaults are the documented ones, each once")

@@ -59,6 +59,24 @@ struct SettingsTests {
     }
   }
 
+  @Test("a variable of OpenTelemetry gives what nothing of Baton's own gives, and a fault names it")
+  func standardVariables() throws {
+    let standard = [
+      "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318/", "OTEL_EXPORTER_OTLP_HEADERS": "X-Key=a%20b,z=c",
+      "OTEL_TRACES_SAMPLER_ARG": "0.25",
+    ]
+    let settings = try Settings.load(flags: [:], environment: standard, file: nil)
+    #expect(settings.otlpEndpoint == "http://collector:4318" && settings.traceRatio == 0.25)
+    #expect(settings.otlpHeaders.map { "\($0.name)=\($0.value.reveal())" } == ["x-key=a b", "z=c"])
+    #expect(settings.secretTexts.map { $0.reveal() }.contains("a b"))
+    let own = try Settings.load(
+      flags: ["trace_ratio": "1"], environment: standard.merging(["BATON_OTLP_ENDPOINT": "off"]) { $1 }, file: nil)
+    #expect(own.otlpEndpoint == nil && own.traceRatio == 1)
+    let faults = faults(environment: ["OTEL_TRACES_SAMPLER_ARG": "2", "OTEL_EXPORTER_OTLP_HEADERS": "hunter2"])
+    #expect(faults.count == 2 && faults.contains { $0.contains("OTEL_TRACES_SAMPLER_ARG") && $0.contains("0 to 1") })
+    #expect(!faults.joined().contains("hunter2"))
+  }
+
   @Test(
     "YAML and JSON files say the same",
     arguments: [

@@ -1,5 +1,6 @@
 internal import Foundation
 package import PostgresClient
+internal import ReviewStore
 
 /// The accounts of a page in `deploy`, made by the very text that stands there, with names of this test's own: a server's accounts are
 /// shared by all its databases.
@@ -61,6 +62,46 @@ package struct Accounts: Sendable {
     for row in names {
       try await connection.query(PostgresStatement(unprepared: "DROP ROLE \(row.decode(0, as: String.self))"))
     }
+  }
+}
+
+/// Runs the body with a migrated schema `baton` and the accounts of a page in `deploy`, made in the page's order: the owner, who migrates,
+/// the rights of the roles, then the accounts.
+/// - Parameters:
+///   - page: below `deploy`, with blocks `owner` and `accounts` under this title.
+///   - title: of the blocks' headings: `rights: owner`.
+///   - prepare: the script that makes the accounts, from the page's own.
+///   - body: gets the accounts, and a pool of a superuser.
+package func withAccounts(
+  of page: String, _ title: String, isolation: isolated (any Actor)? = #isolation,
+  prepare: (Accounts, _ script: String) throws -> String = { $1 },
+  _ body: (Accounts, PostgresPool) async throws -> Void
+) async throws {
+  var made: Accounts?
+  try await withTestDatabase { conninfo in
+    let accounts = try Accounts(of: page, on: conninfo)
+    made = accounts
+    let admin = PostgresPool(testConfiguration(conninfo), logger: .postgresTests)
+    do {
+      try await admin.run("CREATE ROLE \(accounts.mark)shop LOGIN; \(accounts.block("\(title): owner"))")
+      let owner = PostgresPool(testConfiguration(accounts.url("baton_owner")), logger: .postgresTests)
+      _ = try await Migrator(pool: owner).migrate()
+      await owner.close()
+      try await accounts.grantRoles(schema: "baton")
+      try await admin.run(prepare(accounts, accounts.block("\(title): accounts")))
+      try await body(accounts, admin)
+      await admin.close()
+    } catch {
+      await admin.close()
+      throw error
+    }
+  }
+  try await withTestConnection { try await made?.drop($0) }
+}
+
+extension PostgresPool {
+  fileprivate func run(_ script: String) async throws {
+    try await withConnection { try await $0.execute(script: script) }
   }
 }
 

@@ -15,16 +15,14 @@ package func uniqueName(_ prefix: String) -> String { "\(prefix)-\(uniqueNumber(
 
 private func uniqueNumber() -> String { String(UInt64.random(in: 0...UInt64.max), radix: 36) }
 
-/// Runs a publisher during the body, and stops it.
-package func withPublisher<Result>(
-  _ topology: AMQPTopology, _ configuration: AMQPConfiguration? = nil, isolation: isolated (any Actor)? = #isolation,
-  _ body: (AMQPPublisher) async throws -> Result
+/// Runs a service during the body, and stops it. What the body throws comes before what the service throws.
+package func withRunning<Result>(
+  _ run: @escaping @Sendable () async throws -> Void, isolation: isolated (any Actor)? = #isolation,
+  _ body: () async throws -> Result
 ) async throws -> Result {
-  let publisher = AMQPPublisher(
-    configuration: try configuration ?? testBroker("publisher"), topology: topology, logger: .brokerTests)
-  let running = Task { try await publisher.run() }
+  let running = Task { try await run() }
   do {
-    let result = try await body(publisher)
+    let result = try await body()
     running.cancel()
     try await running.value
     return result
@@ -35,6 +33,16 @@ package func withPublisher<Result>(
   }
 }
 
+/// Runs a publisher during the body, and stops it.
+package func withPublisher<Result>(
+  _ topology: AMQPTopology, _ configuration: AMQPConfiguration? = nil, isolation: isolated (any Actor)? = #isolation,
+  _ body: (AMQPPublisher) async throws -> Result
+) async throws -> Result {
+  let publisher = AMQPPublisher(
+    configuration: try configuration ?? testBroker("publisher"), topology: topology, logger: .brokerTests)
+  return try await withRunning({ try await publisher.run() }) { try await body(publisher) }
+}
+
 /// Runs a consumer during the body, and stops it.
 package func withConsumer<Result>(
   _ topology: AMQPTopology, queue: String, prefetch: Int = 10, _ configuration: AMQPConfiguration? = nil,
@@ -43,17 +51,7 @@ package func withConsumer<Result>(
   let consumer = AMQPConsumer(
     configuration: try configuration ?? testBroker("consumer"), topology: topology, queue: queue, prefetch: prefetch,
     logger: .brokerTests)
-  let running = Task { try await consumer.run() }
-  do {
-    let result = try await body(consumer)
-    running.cancel()
-    try await running.value
-    return result
-  } catch {
-    running.cancel()
-    _ = await running.result
-    throw error
-  }
+  return try await withRunning({ try await consumer.run() }) { try await body(consumer) }
 }
 
 /// Opens a connection for the body, and closes it.

@@ -48,7 +48,8 @@ package final class TestClock: MonotonicClock {
   package func advance(by duration: Duration) {
     let woken = state.withLock { state in
       state.now += duration
-      let due = state.sleepers.filter { $0.value.until <= state.now }.sorted { $0.value.until < $1.value.until }
+      let due = state.sleepers.filter { $0.value.until <= state.now }
+        .sorted { ($0.value.until, $0.key) < ($1.value.until, $1.key) }
       for (id, _) in due { state.sleepers[id] = nil }
       return due.map(\.value.continuation)
     }

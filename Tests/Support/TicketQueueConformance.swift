@@ -89,17 +89,9 @@ extension TicketQueueConformance.Harness {
     _ prefetch: Int = 10, _ body: (any TicketSubscription) async throws -> Result
   ) async throws -> Result {
     let subscription = try subscribe(prefetch)
-    let running = Task { try await subscription.run() }
-    do {
+    return try await withRunning({ try await subscription.run() }) {
       try await eventually("a channel") { subscription.channel.isOpen }
-      let result = try await body(subscription)
-      running.cancel()
-      try await running.value
-      return result
-    } catch {
-      running.cancel()
-      _ = await running.result
-      throw error
+      return try await body(subscription)
     }
   }
 }

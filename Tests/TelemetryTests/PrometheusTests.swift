@@ -145,6 +145,7 @@ struct BatonMetricsTests {
       "outcome": ["dispatched", "duplicate", "retry", "failed", "ambiguous", "poison", "returned"]
     ],
     "baton_prepare_seconds": [:], "baton_dispatch_seconds": [:], "baton_queue_wait_seconds": [:],
+    "baton_dispatch_delay_seconds": [:],
     "baton_inflight_reviews": [:],
     "baton_reaped_total": ["reason": ["unpublished", "lease_expired", "stale", "lost"]],
     "baton_reconciled_total": [
@@ -162,9 +163,12 @@ struct BatonMetricsTests {
     "baton_http_requests_total": ["route": [], "status": []],
     "baton_dispatch_stalled_seconds": [:], "baton_broker_blocked": [:], "baton_postgres_round_trip_seconds": [:],
     "baton_process_faults": [
-      "cause": ["circuit", "other", "broker_blocked", "broker_away", "database_away", "not_signed_on"]
+      "cause": ["circuit", "other", "broker_blocked", "broker_away", "database_away", "not_signed_on", "rate_limited"]
     ],
     "baton_cancels_undelivered": [:], "baton_webhooks_unprocessed": [:], "baton_feedback_undelivered": [:],
+    "baton_events_undelivered": [:], "baton_oldest_event_seconds": [:], "baton_events_given_up": [:],
+    "baton_endpoints_failing": [:],
+    "baton_spans_total": ["result": ["exported", "refused", "dropped"]],
     "baton_feedback_given_up": [:], "baton_catch_up_found_total": ["finding": ["redelivered", "unreviewed"]],
   ]
 

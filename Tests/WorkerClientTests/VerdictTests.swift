@@ -73,9 +73,11 @@ struct VerdictTests {
       let isUnknown = status == 404 && body == .worker
       #expect((answer == .unknown) == isUnknown, "\(status) with \(body): \(answer)")
       // Of a worker that has once answered 200, anything else is something in front of it.
-      if !isUnknown, case .failed = answer.judged(hasAnswered: true) {
-      } else if !isUnknown {
-        Issue.record("\(status) with \(body) is \(answer)")
+      if !isUnknown {
+        guard case .failed = answer.judged(hasAnswered: true) else {
+          Issue.record("\(status) with \(body) is \(answer)")
+          continue
+        }
       }
       // A worker that lacks the route still works.
       if [404, 405].contains(status), !isUnknown {

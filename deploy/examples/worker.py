@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A worker in 200 lines of Python's standard library, written from the page on the worker contract alone.
+"""A worker on Python's standard library alone, written from the page on the worker contract alone.
 
     BATON_WORKER_TOKEN=… BATON_CALLBACK_URL=http://127.0.0.1:8080 ./worker.py --port 9000 --state runs.sqlite -- ./review.sh
 

@@ -3,6 +3,7 @@
 Custom resources are held against schemas.yaml; every container is hardened and has its requests; selectors, ports and
 references to settings meet what they name. (As files of one rendering: `kubectl kustomize FOLDER`.)
 """
+import math
 import pathlib
 import re
 import sys
@@ -24,6 +25,7 @@ def pods(document):
 
 
 def faults(documents):
+    yield from version_faults(documents)
     settings = {d["metadata"]["name"] for d in documents if d["kind"] == "ConfigMap"}
     labels = [pod["metadata"]["labels"] for d in documents for pod in pods(d)]
     ports = {port["name"] for d in documents for pod in pods(d) for c in pod["spec"]["containers"] for port in c.get("ports", [])}
@@ -48,6 +50,19 @@ def faults(documents):
             yield f"{name} scrapes a port that no pod has"
         if kind == "ScaledObject" and ("Deployment", document["spec"]["scaleTargetRef"]["name"]) not in workloads:
             yield f"{name} scales nothing"
+
+
+def version_faults(documents):
+    """Every container of Baton runs the same image, and workloads and pods have its version as a label."""
+    images = set()
+    for document in documents:
+        for pod in pods(document):
+            images |= {container["image"] for container in pod["spec"]["containers"]}
+            for labels in (document["metadata"]["labels"], pod["metadata"]["labels"]):
+                if labels.get("app.kubernetes.io/version") != pod["spec"]["containers"][0]["image"].rsplit(":", 1)[-1]:
+                    yield f"{document['kind']} {document['metadata']['name']}: its label of the version is not the image's"
+    if len(images) != 1:
+        yield f"there are several images: {', '.join(sorted(images))}"
 
 
 def pod_faults(spec, settings):
@@ -86,8 +101,31 @@ def pod_faults(spec, settings):
             seen.add(variable["name"])
 
 
+def connections(documents):
+    """Of Postgres, at the most: a pool for each process and one more, a reaper two more; with all that a rollout adds."""
+    settings = next(d["data"] for d in documents if d["kind"] == "ConfigMap" and d["metadata"]["name"] == "baton")
+    scaled = {d["spec"]["scaleTargetRef"]["name"]: d["spec"]["maxReplicaCount"] for d in documents if d["kind"] == "ScaledObject"}
+    total = 0
+    for document in documents:
+        for pod in pods(document):
+            each = int(settings.get("BATON_DATABASE_POOL", 4)) + (2 if pod["spec"]["containers"][0]["args"][0] == "reap" else 1)
+            count = scaled.get(document["metadata"]["name"], document["spec"].get("replicas", 1))
+            surge = str(document["spec"].get("strategy", {}).get("rollingUpdate", {}).get("maxSurge", 0))
+            total += each * (count + (math.ceil(count * int(surge[:-1]) / 100) if surge.endswith("%") else int(surge)))
+    return total
+
+
+def connection_faults(documents):
+    """The sum in scaling.md is that of the largest installation."""
+    if any(d["kind"] == "RabbitmqCluster" for d in documents):
+        said = re.search(r"\| together \| \*\*(\d+)\*\*", (pathlib.Path(__file__).parent.parent / "scaling.md").read_text())
+        if int(said[1]) != connections(documents):
+            yield f"scaling.md says {said[1]} connections of Postgres, and there may be {connections(documents)}"
+
+
 def main():
-    found = list(faults([d for d in yaml.safe_load_all(open(sys.argv[1])) if d]))
+    documents = [d for d in yaml.safe_load_all(open(sys.argv[1])) if d]
+    found = [*faults(documents), *connection_faults(documents)]
     print("\n".join(found))
     sys.exit(bool(found))
 

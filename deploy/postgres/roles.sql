@@ -28,6 +28,8 @@ INSERT INTO pg_temp.rule VALUES
   ('{produce,consume,reap}', '{SELECT}',
    '{code_reviews,review_owners,baton_migrations,baton_counts,baton_feedback,baton_holders,baton_outbox,baton_owner_limit,baton_queues,baton_reaper,baton_roll_calls,baton_visits,baton_workers,baton_sealing}', NULL, NULL),
   ('{produce,consume,reap}', '{SELECT}', '{webhook_deliveries}', '{due_at,processed_at}', NULL),
+  ('{produce,consume,reap}', '{SELECT}', '{baton_events}', '{endpoint_id,created_at,due_at,given_up_at}', NULL),
+  ('{produce,consume,reap}', '{SELECT}', '{baton_endpoints}', '{id,is_enabled,failures}', NULL),
   ('{produce,consume,reap}', '{INSERT,UPDATE,DELETE}', '{baton_holders}', NULL, NULL),
   -- They change how far a review is, not whose it is and with what it is read.
   ('{produce,consume,reap}', '{UPDATE}', '{code_reviews}', NULL,
@@ -65,8 +67,8 @@ INSERT INTO pg_temp.rule VALUES
 
   -- Everything but secrets, their ciphertexts, and the bodies of webhooks.
   ('{reader}', '{SELECT}',
-   '{code_reviews,review_owners,review_transitions,agent_configs,platform_integrations,webhook_deliveries,baton_migrations,baton_counts,baton_feedback,baton_holders,baton_outbox,baton_owner_limit,baton_queues,baton_reaper,baton_roll_calls,baton_visits,baton_workers,baton_sealing,baton_catch_up,baton_platform_tasks,baton_installation_changes}', NULL,
-   '{token_ciphertext,webhook_secret_ciphertext,metadata,payload}'),
+   '{code_reviews,review_owners,review_transitions,agent_configs,platform_integrations,webhook_deliveries,baton_migrations,baton_counts,baton_feedback,baton_holders,baton_outbox,baton_owner_limit,baton_queues,baton_reaper,baton_roll_calls,baton_visits,baton_workers,baton_sealing,baton_catch_up,baton_platform_tasks,baton_installation_changes,baton_events,baton_endpoints}', NULL,
+   '{token_ciphertext,webhook_secret_ciphertext,secret_ciphertext,metadata,payload}'),
 
   -- Gives Baton reviews, limits and configurations, and reads them and their history.
   ('{application}', '{INSERT}', '{code_reviews}',

@@ -9,18 +9,21 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "bench/driv
 import random_faults  # noqa: E402
 import report  # noqa: E402
 import scenarios  # noqa: E402
+import simulate  # noqa: E402
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="deploy/prove")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, module in (("faults", random_faults), ("scenario", scenarios), ("report", report)):
+    for name, module in (("faults", random_faults), ("scenario", scenarios), ("report", report), ("simulate", simulate)):
         command = commands.add_parser(name, description=module.__doc__)
         module.add_arguments(command)
         command.set_defaults(main=module.main)
         if module is report:
             continue
-        command.add_argument("--executable", type=lambda path: str(pathlib.Path(path).resolve()), required=True, help="the baton to prove")
+        command.add_argument("--executable", type=lambda path: str(pathlib.Path(path).resolve()), required=True, help="the program to prove")
+        if module is simulate:
+            continue
         command.add_argument("--json", help="where the result goes; otherwise into .local/prove")
     return parser.parse_args()
 

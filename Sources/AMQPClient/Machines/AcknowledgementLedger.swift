@@ -20,7 +20,7 @@ struct AcknowledgementLedger {
   private struct Decision {
     var tag: UInt64
     var verdict: Verdict
-    /// Whether it has been kept back once, in the hope that a prefix comes to take it in.
+    /// Whether it has been delayed by one flush, to be acknowledged together with earlier tags.
     var isLate = false
   }
 
@@ -88,7 +88,7 @@ struct AcknowledgementLedger {
     return actions
   }
 
-  /// Drops the oldest slots up to the first undecided one, and acknowledges those of them that wait for it in one frame.
+  /// Drops the oldest slots up to the first undecided one, and acknowledges with one frame those of them that wait for it.
   private mutating func takeAcknowledgedPrefix() -> Action? {
     var last: UInt64?
     var count = 0

@@ -85,7 +85,7 @@ struct AddressRace {
     let descriptor = socket(entry.family, type, 0)
     guard descriptor >= 0 else { return faults.append("\(entry.text): \(Self.text(of: errno))") }
     var one: Int32 = 1
-    // A refusal costs only speed.
+    // If this fails, only speed is lost.
     _ = setsockopt(
       descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
     let status = withUnsafePointer(to: entry.address) { pointer in

@@ -14,8 +14,11 @@ struct ListQuery: Sendable, Hashable {
 
   /// What the reviews have to be found by.
   var search: ReviewSearch?
+  var sort = ReviewSort.newest
 
-  static let filterNames = ["status", "owner", "repo", "errorCode", "since", "until", "search"]
+  static let filterNames = [
+    "status", "owner", "repo", "errorCode", "since", "until", "search", "sort",
+  ]
   static let names = filterNames + ["limit", "cursor"]
   static let limitDefault = 50
   static let limitMax = 1_000
@@ -26,6 +29,9 @@ struct ListQuery: Sendable, Hashable {
   static let all = ListQuery()
 
   static let expectedBound = "expected an RFC 3339 time or a span before now, as in 2026-11-28T08:00:00Z or 2h"
+
+  static let expectedSort =
+    "expected \(ReviewSort.allCases.map(\.rawValue).joined(separator: ", "))"
 
   private init() {}
 
@@ -68,6 +74,21 @@ struct ListQuery: Sendable, Hashable {
     if let text = values["search"] {
       search = ReviewSearch(text)
       if search == nil { faults.append("search: expected 1 to \(ReviewSearch.byteCountMax) bytes of text") }
+    }
+    if let text = values["sort"] {
+      if let known = ReviewSort(rawValue: text) {
+        sort = known
+      } else {
+        faults.append("sort: \(Self.expectedSort)")
+      }
+      if let status = filter.status, !sort.statuses.contains(status) {
+        faults.append(
+          "sort: \(text) is an order of \(sort.statuses.map(\.rawValue).joined(separator: ", ")) reviews only"
+        )
+      }
+      if search != nil, sort != .newest {
+        faults.append("sort: what a search finds is ordered by its creation")
+      }
     }
     if let text = values["limit"] {
       limit = Int(text) ?? 0

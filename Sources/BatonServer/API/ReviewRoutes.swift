@@ -20,20 +20,6 @@ struct ReviewRoutes: Sendable {
     ]
   }
 
-  private struct Page: Encodable {
-    var reviews: [ReviewBody]
-    var nextCursor: String?
-
-    private enum CodingKeys: String, CodingKey { case reviews, nextCursor }
-
-    func encode(to encoder: any Encoder) throws {
-      var container = encoder.container(keyedBy: CodingKeys.self)
-      try container.encode(reviews, forKey: .reviews)
-      // Null at the end, so that the key is always there.
-      try container.encode(nextCursor, forKey: .nextCursor)
-    }
-  }
-
   private struct Operated: Encodable {
     var id: String
     var status: ReviewStatus
@@ -44,8 +30,8 @@ struct ReviewRoutes: Sendable {
     let query = try ListQuery(call.query(knowing: ListQuery.names))
     let filter = query.filter(now: try await store.now())
     let (reviews, next) = try await store.page(
-      filter, search: query.search, limit: query.limit, after: query.cursor)
-    return .json(.ok, Page(reviews: reviews.map { ReviewBody($0) }, nextCursor: next?.description))
+      filter, search: query.search, sort: query.sort, limit: query.limit, after: query.cursor)
+    return .json(.ok, ReviewListBody(reviews, next: next))
   }
 
   @Sendable private func show(_ call: Call) async throws -> Response {

@@ -60,7 +60,8 @@ package struct StatsBody: Sendable, Codable, Equatable {
     oldestPendingSeconds = store.oldestPending.map { $0 / .seconds(1) }
     oldestQueuedSeconds = store.oldestQueued.map { $0 / .seconds(1) }
     stalledSeconds = health?.stalledFor.map { $0 / .seconds(1) }
-    problems = health?.findings ?? []
+    let deadLetters = queue.flatMap { HealthFinding.deadLetters($0.dead) }
+    problems = (health?.findings ?? []) + [deadLetters].compactMap { $0 }
   }
 
   /// Writes `null` for what is not there, so that every key is always present.

@@ -6,7 +6,9 @@ internal import Logging
 internal import Primitives
 internal import ReviewStore
 internal import Reviews
+internal import Spans
 internal import Telemetry
+internal import Tracing
 internal import WorkerAPI
 
 /// `POST /api/internal/code-review-status/{id}`: what a worker reports about a run.
@@ -39,7 +41,9 @@ struct CallbackRoute: Sendable {
       }
       report.attempt = attempt
     }
+    let start = SpanStart.now
     let (answer, trace) = try await store.apply(report, to: id)
+    if answer != .unknownReview { record(report, of: id, in: trace, since: start, call) }
     switch answer {
     case .applied:
       metrics.recordEnd(report.status)
@@ -51,6 +55,17 @@ struct CallbackRoute: Sendable {
       return ignored(id, report, call, trace, "the review is \(status.rawValue), or in another attempt or session")
     case .unknownReview: throw HTTPFault.unknownReview
     }
+  }
+
+  /// The worker's call is the parent if it says so, and belongs to the review's trace.
+  private func record(
+    _ report: RunReport, of id: UUID, in trace: TraceContext, since start: SpanStart, _ call: Call
+  ) {
+    recordSpan(
+      .callback, in: call.callersTrace.flatMap { $0.traceID == trace.traceID ? $0 : nil } ?? trace, since: start,
+      .review(id, attempt: report.attempt).with(RoutePath.callback.attributes(call.request)).with([
+        SpanKey.status: .string(report.status.rawValue), SpanKey.statusCode: 200,
+      ]))
   }
 
   private func ignored(

@@ -17,6 +17,7 @@ package struct CatchUp: Service {
   private let store: ReviewStore
   private let questions: PlatformQuestions
   private let interval: Duration
+  private let age: Duration
   private let logger: Logger
 
   /// Requests of one look, before the next one has its turn.
@@ -26,11 +27,19 @@ package struct CatchUp: Service {
   /// Requests of one pass.
   static let requestsOfPass = 2_000
 
-  /// - Parameter interval: between two looks at the same.
-  package init(store: ReviewStore, questions: PlatformQuestions, interval: Duration, logger: Logger) {
+  /// - Parameters:
+  ///   - store: where the reviews are.
+  ///   - questions: what asks the platforms.
+  ///   - interval: between two looks at the same.
+  ///   - age: how far the first look at open pull requests goes back, zero for no bound; each later one goes back to the look before.
+  ///   - logger: for what it reports.
+  package init(
+    store: ReviewStore, questions: PlatformQuestions, interval: Duration, age: Duration, logger: Logger
+  ) {
     self.store = store
     self.questions = questions
     self.interval = max(interval, Self.intervalMin)
+    self.age = age
     self.logger = logger
   }
 
@@ -78,7 +87,8 @@ package struct CatchUp: Service {
     case .deliveries:
       return await FailedDeliveries(questions: questions, interval: interval).look(look, &budget, seen: &seen)
     case .installation, .project:
-      return try await OpenPullRequests(store: store, questions: questions, interval: interval).look(look, &budget)
+      return try await OpenPullRequests(store: store, questions: questions, interval: interval, age: age)
+        .look(look, &budget)
     }
   }
 

@@ -13,7 +13,10 @@ internal import WorkerClient
 
 /// The pages for people, their stream, and their buttons.
 struct DashboardRoutes: Sendable {
-  private let store: ReviewStore
+  let store: ReviewStore
+  let administration: Administration
+  /// `BATON_OWNER_LIMIT`.
+  let ownerLimit: Int
   private let gate: Gate
   private let proxies: TrustedProxies
   private let reader: TopicReader
@@ -21,15 +24,21 @@ struct DashboardRoutes: Sendable {
 
   /// How long a page, or a look of the stream, waits for the database and the broker.
   private static let readTimeout = Duration.seconds(5)
-  /// A form has a token, or an owner's name, and a path.
-  private static let formByteCountMax = 64 * 1_024
+  /// How long Postgres may take to say that it is not the one that keeps a page waiting.
+  private static let probeTimeout = Duration.seconds(1)
+  /// A form has a token, an owner's name or a configuration, and a path.
+  static let formByteCountMax = 64 * 1_024
 
   /// - Parameter worker: whose timeout bounds how long a review's page waits for it; nil if none is set.
   init(
-    store: ReviewStore, figures: LoadFigures, deadLetters: @escaping PeekDeadLetters, worker: WorkerClient?,
-    access: AccessRule, link: LoginLink?, policy: WatchPolicy, logger: Logger
+    store: ReviewStore, figures: LoadFigures, deadLetters: @escaping PeekDeadLetters,
+    worker: WorkerClient?,
+    access: AccessRule, link: LoginLink?, administration: Administration, policy: WatchPolicy,
+    logger: Logger
   ) {
     self.store = store
+    self.administration = administration
+    ownerLimit = policy.ownerLimit
     gate = Gate(access: access, book: StoredSessions(store), link: link)
     proxies = access.proxies
     let reader = TopicReader(
@@ -42,8 +51,13 @@ struct DashboardRoutes: Sendable {
   }
 
   private static func snapshot(of topic: Topic, _ reader: TopicReader) async -> Snapshot {
-    await within(readTimeout) { await reader.snapshot(of: topic) }
-      ?? Snapshot(fault: "Postgres or the broker does not answer in time")
+    if let snapshot = await within(readTimeout, { await reader.snapshot(of: topic) }) { return snapshot }
+    let isAnswered = await within(probeTimeout) { (try? await reader.store.now()) != nil } ?? false
+    return Snapshot(
+      fault: isAnswered
+        ? "The broker does not answer in time"
+        : "Postgres cannot be reached, or does not answer in time: until it does, nothing is dispatched and nothing is lost"
+    )
   }
 
   var routes: [Route] {
@@ -61,12 +75,12 @@ struct DashboardRoutes: Sendable {
       },
       Route(.post, .logout, access: .open, fault: FaultPage.response, handle: signOut),
       Route(.get, .asset, access: .open, handle: asset),
-    ]
+    ] + administrationRoutes
   }
 
   // MARK: Who may
 
-  private func page(
+  func page(
     _ path: RoutePath, _ handle: @escaping @Sendable (Call, Visitor) async throws -> Response
   ) -> Route {
     Route(.get, path, access: .open, fault: FaultPage.response) { call in
@@ -108,11 +122,13 @@ struct DashboardRoutes: Sendable {
   }
 
   /// Who has pressed a button of ours, and what it sends.
-  private func press(_ call: Call) async throws -> (Visitor, form: [String: String]) {
+  func press(_ call: Call, knowing names: [String] = []) async throws -> (
+    Visitor, form: [String: String]
+  ) {
     guard case .visitor(let visitor) = try await gate.admit(call) else {
       throw HTTPFault(.unauthorized, "your session has ended: sign in again")
     }
-    let form = try await form(call, knowing: ["csrf", "back", "subject"])
+    let form = try await form(call, knowing: ["csrf", "back", "subject"] + names)
     try gate.confirm(call, visitor, csrf: form["csrf"])
     return (visitor, form)
   }
@@ -282,22 +298,24 @@ struct DashboardRoutes: Sendable {
     }
   }
 
-  @Sendable private func pause(_ call: Call, _ subject: String, _ actor: String) async throws -> String {
-    try await set(subject, isPaused: true)
-    log("an owner is paused", call, ["owner": "\(subject)", "actor": "\(actor)"])
+  @Sendable private func pause(_ call: Call, _ subject: String, _ actor: String) async throws
+    -> String
+  {
+    try await set(subject, isPaused: true, call, actor)
     return "\(subject) is paused; what is queued goes on."
   }
 
-  @Sendable private func resume(_ call: Call, _ subject: String, _ actor: String) async throws -> String {
-    try await set(subject, isPaused: false)
-    log("an owner is resumed", call, ["owner": "\(subject)", "actor": "\(actor)"])
+  @Sendable private func resume(_ call: Call, _ subject: String, _ actor: String) async throws
+    -> String
+  {
+    try await set(subject, isPaused: false, call, actor)
     return "\(subject) is resumed."
   }
 
-  private func set(_ subject: String, isPaused: Bool) async throws {
-    guard let owner = Owner(subject), try await store.setPaused(isPaused, owner) else {
-      throw HTTPFault(.notFound, "there is no such owner")
-    }
+  private func set(_ subject: String, isPaused: Bool, _ call: Call, _ actor: String) async throws {
+    guard let owner = Owner(subject) else { throw HTTPFault(.notFound, "there is no such owner") }
+    try await administration.setPaused(
+      isPaused, owner, by: Administration.Operator(actor: actor, logger: call.logger))
   }
 
   @Sendable private func asset(_ call: Call) async throws -> Response {

@@ -6,7 +6,9 @@ internal import Resilience
 package import ReviewStore
 package import Reviews
 internal import ServiceLifecycle
+internal import Spans
 internal import Telemetry
+internal import Tracing
 
 /// Sends the state of reviews to their pull requests, from the outbox that the database writes with every transition.
 ///
@@ -33,7 +35,11 @@ package struct FeedbackDelivery: Service {
   /// What might still go well is tried for so long: a check that never ends holds up a pull request.
   private static let patience: Duration = .seconds(7 * 86_400)
 
-  /// - Parameter interval: between looks at the outbox.
+  /// - Parameters:
+  ///   - store: where the reviews are.
+  ///   - interval: between looks at the outbox.
+  ///   - logger: for what it reports.
+  ///   - send: shows the state of a review on its pull request.
   package init(store: ReviewStore, interval: Duration = .seconds(1), logger: Logger, send: @escaping Send) {
     self.store = store
     self.send = send
@@ -75,7 +81,11 @@ package struct FeedbackDelivery: Service {
       return try await store.feedbackFailed(
         entry, error: "\(circuit.name) is out: \(circuit.reason ?? "no answer")", retryAfter: delay)
     }
-    let answer = await TraceContext.$current.withValue(entry.trace, operation: { await send(entry.feedback) })
+    let answer = await withSpan(.feedback, in: entry.trace, entry.attributes) { span in
+      let answer = await TraceContext.$current.withValue(span.context, operation: { await send(entry.feedback) })
+      span.note(answer)
+      return answer
+    }
     if Task.isCancelled, case .later = answer { return }
     switch answer {
     case .delivered(let checkRunID):
@@ -111,7 +121,24 @@ package struct FeedbackDelivery: Service {
   }
 }
 
+extension ActiveSpan {
+  fileprivate func note(_ answer: FeedbackAnswer) {
+    switch answer {
+    case .delivered: break
+    case .later: fail("later")
+    case .blocked: fail("blocked")
+    case .refused: fail("refused")
+    }
+  }
+}
+
 extension FeedbackEntry {
+  fileprivate var attributes: SpanAttributes {
+    .review(feedback.reviewID, attempt: feedback.attempt).with([
+      SpanKey.platform: .string(feedback.platform.rawValue)
+    ])
+  }
+
   fileprivate func metadata(_ more: Logger.Metadata) -> Logger.Metadata {
     .review(
       feedback.reviewID, attempt: feedback.attempt, trace,

@@ -6,7 +6,9 @@ internal import Resilience
 package import ReviewStore
 internal import Reviews
 internal import ServiceLifecycle
+internal import Spans
 internal import Telemetry
+internal import Tracing
 
 /// Does what is to be done at GitHub and GitLab that belongs to no review, out of its outbox in the database: checks of merge groups and of
 /// excluded pull requests, and the questions behind a person's wish for a review. Part of `serve`; any number may run.
@@ -25,7 +27,11 @@ package struct PlatformTasks: Service {
   /// What might still go well is tried for so long.
   private static let patience: Duration = .seconds(7 * 86_400)
 
-  /// - Parameter interval: between looks at the outbox.
+  /// - Parameters:
+  ///   - store: where the reviews are.
+  ///   - questions: what asks the platforms.
+  ///   - interval: between looks at the outbox.
+  ///   - logger: for what it reports.
   package init(
     store: ReviewStore, questions: PlatformQuestions, interval: Duration = .seconds(1), logger: Logger
   ) {
@@ -54,7 +60,9 @@ package struct PlatformTasks: Service {
       count: Self.tasksAtOnce, circuit: nil, interval: interval, take: { try await store.takeTasks(limit: $0) },
       work: { task in
         do {
-          let result = await TraceContext.$current.withValue(task.trace) { await perform(task) }
+          let result = await withSpan(
+            .platformTask, in: task.trace, [SpanKey.platform: .string(task.platform.rawValue)]
+          ) { span in await TraceContext.$current.withValue(span.context) { await perform(task) } }
           try await settle(task, result)
         } catch {
           logger.warning(

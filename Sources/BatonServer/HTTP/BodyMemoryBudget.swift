@@ -1,4 +1,5 @@
 internal import HTTPKit
+internal import Resilience
 internal import Synchronization
 
 /// Memory for the bodies of callers who are known only when their body has been read: so that however many of them come at once,
@@ -16,6 +17,9 @@ final class BodyMemoryBudget: Sendable {
   private struct State {
     var free: Int
     var held: [PeerAddress: Int] = [:]
+    /// Of those that wait for room: each is woken when some was given back.
+    var waiting: [UInt64: Wakeup] = [:]
+    var nextID: UInt64 = 0
   }
 
   private let byteCountMax: Int
@@ -23,7 +27,6 @@ final class BodyMemoryBudget: Sendable {
 
   /// How long to wait for room: less than the ten seconds after which GitHub gives up, and does not try again.
   private static let patience: Duration = .seconds(6)
-  private static let interval: Duration = .milliseconds(20)
 
   /// - Parameter byteCountMax: of all bodies at once.
   init(byteCountMax: Int) {
@@ -37,13 +40,27 @@ final class BodyMemoryBudget: Sendable {
   func hold<Result>(
     _ byteCount: Int, for peer: PeerAddress? = nil, _ body: () async throws -> Result
   ) async throws -> Result {
-    let deadline = ContinuousClock.now + Self.patience
-    while !take(byteCount, for: peer) {
-      guard .now < deadline else { throw HTTPFault.unavailable("too many large requests at once: send it again") }
-      try await Task.sleep(for: Self.interval)
-    }
+    if !take(byteCount, for: peer) { try await waitForRoom(byteCount, for: peer) }
     defer { give(byteCount, of: peer) }
     return try await body()
+  }
+
+  /// Returns with the room.
+  private func waitForRoom(_ byteCount: Int, for peer: PeerAddress?) async throws {
+    let deadline = ContinuousClock.now + Self.patience
+    // Before the next look, so that nothing which is given back from now on is missed.
+    let wakeup = Wakeup()
+    let id = state.withLock { state in
+      state.nextID += 1
+      state.waiting[state.nextID] = wakeup
+      return state.nextID
+    }
+    defer { state.withLock { _ = $0.waiting.removeValue(forKey: id) } }
+    while !take(byteCount, for: peer) {
+      guard try await wakeup.wait(until: deadline) else {
+        throw HTTPFault.unavailable("too many large requests at once: send it again")
+      }
+    }
   }
 
   private func take(_ byteCount: Int, for peer: PeerAddress?) -> Bool {
@@ -61,10 +78,11 @@ final class BodyMemoryBudget: Sendable {
   }
 
   private func give(_ byteCount: Int, of peer: PeerAddress?) {
-    state.withLock { state in
+    let waiting = state.withLock { state in
       state.free += byteCount
-      guard let peer, let held = state.held[peer] else { return }
-      state.held[peer] = held > byteCount ? held - byteCount : nil
+      if let peer, let held = state.held[peer] { state.held[peer] = held > byteCount ? held - byteCount : nil }
+      return Array(state.waiting.values)
     }
+    for wakeup in waiting { wakeup.wake() }
   }
 }

@@ -1,9 +1,19 @@
 internal import FoundationEssentials
 internal import HTTPKit
+internal import HTTPTypes
 internal import Primitives
 internal import ReviewStore
 
 extension Call {
+  /// The whole id in the path.
+  /// - Parameter what: it is the id of, for the message.
+  func uuid(_ what: String) throws(HTTPFault) -> UUID {
+    guard let id = pathID.flatMap({ UUID(uuidString: $0) }) else {
+      throw HTTPFault(.notFound, "no \(what) has this id: expected a UUID")
+    }
+    return id
+  }
+
   /// The review's whole id in the path.
   /// - Throws: `HTTPFault` 404 if it is no UUID: no review can have it.
   func reviewID() throws -> UUID {

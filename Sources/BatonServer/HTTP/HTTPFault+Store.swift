@@ -8,6 +8,19 @@ internal import Reviews
 extension HTTPFault {
   static let unknownReview = HTTPFault(.notFound, "no review has this id")
 
+  /// Runs a change that an account with fewer rights may not make.
+  /// - Throws: `HTTPFault` 403 that names the role that is missing.
+  static func namingRights<Value>(_ change: () async throws -> Value) async throws -> Value {
+    do {
+      return try await change()
+    } catch let error as PostgresError where error.sqlState == PostgresSQLState.insufficientPrivilege {
+      throw HTTPFault(
+        .forbidden,
+        "this server's database account may not change this: grant it the role baton_operator too, or use the command line (deploy/roles.md)"
+      )
+    }
+  }
+
   /// What stands in a path in place of a review's id.
   static let noID = HTTPFault(
     .notFound,

@@ -9,6 +9,7 @@ extension RoutePath {
   static let cancelMany = RoutePath("/api/reviews/cancel")
   static let retryMany = RoutePath("/api/reviews/retry")
   static let stats = RoutePath("/api/stats")
+  static let workerVersions = RoutePath("/api/worker-versions")
   static let deliveryList = RoutePath("/api/deliveries")
   static let openAPI = RoutePath("/api/openapi.json")
   static let callback = RoutePath("/api/internal/code-review-status/{id}")
@@ -25,6 +26,24 @@ extension RoutePath {
   static let deliveriesPage = RoutePath("/deliveries")
   static let pauseOwner = RoutePath("/owners/pause", answers: 303)
   static let resumeOwner = RoutePath("/owners/resume", answers: 303)
+  static let owners = RoutePath("/api/owners")
+  static let configurations = RoutePath("/api/configurations")
+  static let integrations = RoutePath("/api/integrations", answers: 200, 201)
+  static let revokeIntegration = RoutePath("/api/integrations/{id}/revoke")
+  static let endpoints = RoutePath("/api/endpoints", answers: 200, 201)
+  static func endpoint(_ operation: Administration.EndpointOperation) -> RoutePath {
+    RoutePath("/api/endpoints/{id}/\(operation.rawValue)")
+  }
+  static let ownersPage = RoutePath("/owners")
+  static let ownerPage = RoutePath("/owner")
+  static let ownerLimit = RoutePath("/owner/limit", answers: 303)
+  static let ownerConfiguration = RoutePath("/owner/configuration", answers: 303)
+  static let ownerIntegration = RoutePath("/owner/integration", answers: 303)
+  static let revokeIntegrationPage = RoutePath("/integrations/{id}/revoke", answers: 303)
+  static let endpointsPage = RoutePath("/endpoints")
+  static func endpointPage(_ operation: Administration.EndpointOperation) -> RoutePath {
+    RoutePath("/endpoints/{id}/\(operation.rawValue)", answers: 303)
+  }
   static let live = RoutePath("/live")
   static let login = RoutePath("/login", answers: 303)
   static let logout = RoutePath("/logout", answers: 303)

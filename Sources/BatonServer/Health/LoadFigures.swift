@@ -15,6 +15,7 @@ package struct LoadFigures: Sendable {
   static let scrapeTimeout = Duration.seconds(3)
 
   /// - Parameters:
+  ///   - store: where the reviews are.
   ///   - holderTimeout: `BATON_LEASE`.
   ///   - ownerLimit: `BATON_OWNER_LIMIT`.
   ///   - queueStats: nil if the broker cannot be reached; bounds its own time.
@@ -70,12 +71,14 @@ package struct LoadFigures: Sendable {
     async let known = within(Self.scrapeTimeout) { try? await self.health() }
     async let backlog = within(Self.scrapeTimeout) { try? await store.backlog() }
     async let counts = within(Self.scrapeTimeout) { try? await store.counts() }
+    async let events = within(Self.scrapeTimeout) { try? await store.eventBacklog() }
     set(metrics, queue: await queue)
     let health = await known
     set(metrics, stored: health?.stats)
     set(metrics, capacity: health?.capacity)
     set(metrics, health: health)
     set(metrics, backlog: await backlog)
+    set(metrics, events: await events)
     if let counts = await counts { set(metrics, counts: counts) }
   }
 
@@ -152,6 +155,21 @@ extension LoadFigures {
 }
 
 extension LoadFigures {
+  private func set(_ metrics: BatonMetrics, events: EventBacklog?) {
+    guard let events else {
+      for gauge in [
+        metrics.eventsUndelivered, metrics.oldestEventSeconds, metrics.eventsGivenUp, metrics.endpointsFailing,
+      ] { gauge.unset() }
+      return
+    }
+    metrics.eventsUndelivered.set(events.undelivered)
+    metrics.oldestEventSeconds.set(seconds: events.oldest ?? .zero)
+    metrics.eventsGivenUp.set(events.givenUp)
+    metrics.endpointsFailing.set(events.failingEndpoints)
+  }
+}
+
+extension LoadFigures {
   /// What cannot be read stays as it was last seen: a count only grows.
   private func set(_ metrics: BatonMetrics, counts: ReviewCounts) {
     metrics.reviewsCompleted.set(counts.completed)
@@ -160,7 +178,7 @@ extension LoadFigures {
     }
     let other = counts.failed.filter { BatonMetrics.FailureCode(rawValue: $0.key) ?? .other == .other }
     metrics.reviewsFailed(.other).set(other.values.reduce(0.0) { $0 + Double($1) })
-    for reason in BatonMetrics.ReapReason.allCases {
+    for reason in ReapReason.allCases {
       metrics.reviewsReaped(reason).set(counts.reaped[reason.rawValue] ?? 0)
     }
     metrics.cancelsGivenUp.set(counts.cancelsGivenUp)

@@ -4,6 +4,7 @@ internal import Reviews
 
 /// Something that holds reviews back, in plain text: what it is, since when, and what to do.
 package struct HealthFinding: Sendable, Equatable, Codable {
+  /// How bad it is.
   package enum Grade: String, Sendable, Codable, Comparable {
     /// Nothing continues until it is over, or an operator acts.
     case bad
@@ -32,18 +33,33 @@ package struct HealthFinding: Sendable, Equatable, Codable {
   }
 }
 
+extension HealthFinding {
+  /// Of the dead letters that the broker counts; nil if there is none.
+  static func deadLetters(_ count: Int) -> Self? {
+    guard count > 0 else { return nil }
+    return Self(
+      grade: .warning, title: count == 1 ? "There is a dead letter" : "There are \(count) dead letters",
+      advice:
+        "Messages that are no tickets, or that were delivered too often. `baton dead list` shows which and why; `baton dead purge` removes them."
+    )
+  }
+}
+
 /// How the system is, from what its processes report and what the database counts. The dashboard, `baton queue`, `baton health`, `/readyz` and
 /// the metrics all show this, so that they never disagree.
 package struct SystemHealth: Sendable {
   package var now: Timestamp
-  /// All that have signed on; the dead ones among them are not looked at.
+  /// All that have signed on and live.
   package var holders: [HolderStanding]
+  /// Those that were not signed off and send no heartbeat; known for an hour.
+  private var dead: [HolderStanding]
   package var stats: StoreStats
   package var capacity: CapacityStats
 
   package init(now: Timestamp, holders: [HolderStanding], stats: StoreStats, capacity: CapacityStats) {
     self.now = now
     self.holders = holders.filter { !$0.isDead }
+    dead = holders.filter(\.isDead)
     self.stats = stats
     self.capacity = capacity
   }
@@ -52,12 +68,14 @@ package struct SystemHealth: Sendable {
   static let stallMin: Duration = .seconds(60)
   /// A pass comes every minute from cron.
   private static let reaperLateAfter: Duration = .seconds(300)
+  /// Owners' limits are meant to make reviews wait: so many are 25 owners' worth of the default limit.
+  private static let heldByLimitMax = 500
   /// Of a heartbeat, which is one statement for one row.
   private static let roundTripMax: Duration = .milliseconds(250)
 
   /// What is wrong, the worst first, and causes before effects.
   package var findings: [HealthFinding] {
-    let all = circuits + brokers + databases + missingRoles + [reaper, others, stall]
+    let all = circuits + limits + brokers + databases + missingRoles + [reaper, others] + deaths + [fullOwners, stall]
     return all.compactMap { $0 }.enumerated().sorted { ($0.element.grade, $0.offset) < ($1.element.grade, $1.offset) }
       .map(\.element)
   }
@@ -134,6 +152,16 @@ package struct SystemHealth: Sendable {
           ? "Reviews wait, and lose no attempt by it. Check that the worker runs and answers at BATON_WORKER_URL; deliveries go on by themselves."
           : "Reviews that need it wait, and lose no attempt by it. Look at the platform's status page, and at the network between."
       )
+    }
+  }
+
+  private var limits: [HealthFinding?] {
+    Dictionary(grouping: faults(.rateLimited)) { $0.fault.target ?? "" }.sorted { $0.key < $1.key }.map {
+      target, faults in
+      HealthFinding(
+        grade: .warning, title: "\(target) limits the rate of requests\(whose(faults, consumers.count))",
+        since: since(faults), reason: reason(faults),
+        advice: "Reviews of that integration wait until its limit is renewed, and lose no attempt by it. Others go on.")
     }
   }
 
@@ -214,6 +242,30 @@ package struct SystemHealth: Sendable {
       advice:
         "What a killed process leaves is not recovered: is `baton reap` running, and does it reach Postgres and the broker?"
     )
+  }
+
+  /// Of processes that nothing has replaced: no other of the role has started since.
+  private var deaths: [HealthFinding?] {
+    Dictionary(grouping: dead, by: \.title).sorted { $0.key < $1.key }.map { role, dead in
+      guard let last = dead.max(by: { $0.heartbeatAt < $1.heartbeatAt }),
+        let first = dead.map(\.heartbeatAt).min()
+      else { return nil }
+      let count = dead.count - holders.filter { $0.title == role && $0.startedAt > first }.count
+      guard count > 0, holders.contains(where: { $0.does(last.role) }) else { return nil }
+      return HealthFinding(
+        grade: .warning, title: count == 1 ? "A `baton \(role)` has died" : "\(count) of `baton \(role)` have died",
+        since: last.heartbeatAt, reason: "\(last.host), process \(last.processID)",
+        advice:
+          "Others have taken its work over. Start it again if nothing else does; its log says why it ended. This is shown for an hour."
+      )
+    }
+  }
+
+  private var fullOwners: HealthFinding? {
+    guard capacity.heldByLimit > Self.heldByLimitMax else { return nil }
+    return HealthFinding(
+      grade: .warning, title: "\(capacity.heldByLimit) due reviews wait for their owner's limit",
+      advice: "`baton owner list` shows who has as many under way as they may; `baton owner set` changes a limit.")
   }
 
   private var others: HealthFinding? {

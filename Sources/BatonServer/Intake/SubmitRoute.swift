@@ -6,6 +6,7 @@ internal import Logging
 internal import Primitives
 internal import ReviewStore
 internal import Reviews
+internal import Spans
 internal import Telemetry
 
 /// `POST /api/reviews`: creates a review, or finds the one of the same pull request and commit.
@@ -20,9 +21,14 @@ struct SubmitRoute: Sendable {
   }
 
   @Sendable private func submit(_ call: Call) async throws -> Response {
+    try await call.traced(.intake, .reviews) { call, span in try await submit(call, span) }
+  }
+
+  private func submit(_ call: Call, _ span: ActiveSpan) async throws -> Response {
     let review = try Self.review(from: try await call.body())
     let trace = call.trace
     let submission = try await submit(review, trace, actor: call.caller?.actor)
+    span.set(.review(submission.id))
     if submission.isNew { call.logger.debug("review submitted", metadata: .review(submission.id, trace)) }
     return .json(
       submission.isNew ? .created : .ok, Submitted(id: submission.id.lowercase, status: submission.status))

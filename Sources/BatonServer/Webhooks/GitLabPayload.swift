@@ -36,6 +36,8 @@ struct GitLabPayload: WebhookPayload {
     var target_project_id: JSONValue?
     var last_commit: Part<Commit>?
     var updated_at: JSONValue?
+    /// The project, in old versions the only place of it.
+    var target: Part<Project>?
     // Of a comment.
     var id: JSONValue?
     var note: JSONValue?
@@ -87,6 +89,17 @@ struct GitLabPayload: WebhookPayload {
     } catch {
       throw .malformed("expected a JSON object", faults: ["not a JSON object"])
     }
+    completeProject()
+  }
+
+  /// Old versions name the project, or its number, within the merge request alone. It is stored in one place.
+  private mutating func completeProject() {
+    guard let request = object_attributes?.fields else { return }
+    let target = request.target?.fields
+    object_attributes?.fields?.target = nil
+    guard let path = project?.fields?.path_with_namespace ?? target?.path_with_namespace else { return }
+    let id = project?.fields?.id ?? target?.id ?? request.target_project_id
+    project = Part(fields: Project(id: id, path_with_namespace: path))
   }
 
   func event(_ name: String, in context: WebhookContext) throws(HTTPFault) -> WebhookEvent {

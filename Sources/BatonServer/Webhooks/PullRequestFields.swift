@@ -106,7 +106,7 @@ struct PullRequestFields {
   private func place(of key: PullRequestKey, _ sha: String?, in context: WebhookContext) -> PullRequestPlace {
     let previous = previousSha.flatMap { OutsideName.commitFault($0) == nil ? $0.lowercased() : nil }
     return PullRequestPlace(
-      pullRequest: key, updatedAt: PlatformTime.read(updatedAt) ?? context.receivedAt, headSha: sha,
+      pullRequest: key, updatedAt: LenientTime.read(updatedAt) ?? context.receivedAt, headSha: sha,
       previousSha: previous)
   }
 

@@ -70,6 +70,8 @@ extension StoredDelivery {
 struct Part<Fields: Codable & Sendable>: Codable, Sendable {
   var fields: Fields?
 
+  init(fields: Fields) { self.fields = fields }
+
   init(from decoder: any Decoder) throws { fields = try? Fields(from: decoder) }
 
   func encode(to encoder: any Encoder) throws {

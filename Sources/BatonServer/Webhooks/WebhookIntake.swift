@@ -6,7 +6,9 @@ internal import Resilience
 package import ReviewStore
 internal import Reviews
 internal import ServiceLifecycle
+internal import Spans
 internal import Telemetry
+internal import Tracing
 
 /// Takes deliveries: stored first, then processed, each exactly once.
 ///
@@ -35,8 +37,10 @@ package struct WebhookIntake: Service {
   private static let pruneInterval: Duration = .seconds(600)
 
   /// - Parameters:
+  ///   - store: where the reviews are.
   ///   - policy: what the settings say about webhooks.
   ///   - interval: between looks for deliveries that were left behind.
+  ///   - logger: for what it reports.
   package init(
     store: ReviewStore, policy: WebhookPolicy = WebhookPolicy(), interval: Duration = .seconds(2), logger: Logger
   ) {
@@ -88,7 +92,14 @@ package struct WebhookIntake: Service {
   }
 
   private func process(_ platform: Platform, _ id: String) async throws -> DeliveryOutcome {
-    try await processing.submit((platform, id))
+    let start = SpanStart.now
+    let outcome = try await processing.submit((platform, id))
+    if case .pending(let review, let attempt, let trace) = outcome {
+      recordSpan(
+        .processWebhook, in: trace, since: start,
+        .review(review, attempt: attempt).with([SpanKey.platform: .string(platform.rawValue)]))
+    }
+    return outcome
   }
 
   /// Processes what was left behind, until the service is shut down.
@@ -150,5 +161,6 @@ package struct WebhookIntake: Service {
   private func prune() async throws {
     while try await store.pruneDeliveries(olderThan: Self.age, limit: 1_000) == 1_000, !Task.isCancelled {}
     try await store.pruneTasks()
+    try await store.pruneEvents()
   }
 }

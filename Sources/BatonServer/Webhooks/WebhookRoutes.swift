@@ -8,7 +8,9 @@ internal import Primitives
 internal import Resilience
 internal import ReviewStore
 internal import Reviews
+internal import Spans
 internal import Telemetry
+internal import Tracing
 
 /// `POST /webhooks/github` and `POST /webhooks/gitlab/{integrationId}`.
 ///
@@ -137,7 +139,7 @@ struct WebhookRoutes: Sendable {
     let id = Self.id(of: body, source)
     call.logger.debug("a webhook has come", metadata: ["delivery": "\(id)", "sent": "\(sentID)"])
     guard let payload else { throw Self.malformed(faults) }
-    return try await take(payload, name, as: id, of: .github, from: source, call.trace)
+    return try await take(payload, name, as: id, of: .github, from: source, call)
   }
 
   // MARK: GitLab
@@ -171,15 +173,29 @@ struct WebhookRoutes: Sendable {
     if payload == nil { faults.append("the body is not a JSON object") }
     guard faults.isEmpty, let name, let payload else { throw Self.malformed(faults) }
     return try await take(
-      payload, name, as: Self.gitlabID(headers, body, source), of: .gitlab, from: source, call.trace)
+      payload, name, as: Self.gitlabID(headers, body, source), of: .gitlab, from: source, call)
   }
 
   /// Judges a payload, then stores what is needed of it: the fields that are read, and the reason alone if nothing is to be done.
   /// - Throws: `HTTPFault` 422: faults are reported to the sender, rather than stored.
   private func take(
     _ payload: some WebhookPayload, _ name: String, as id: String, of platform: Platform, from source: WebhookSource,
-    _ trace: TraceContext
+    _ call: Call
   ) async throws -> Response {
+    try await call.traced(
+      .intake, platform == .github ? .githubWebhook : .gitlabWebhook,
+      [SpanKey.platform: .string(platform.rawValue), SpanKey.event: .string(name)]
+    ) { call, span in
+      let answer = try await take(payload, name, as: id, of: platform, from: source, call.trace)
+      if case .processed(.pending(let review, _, _)) = answer { span.set(.review(review)) }
+      return Self.response(answer)
+    }
+  }
+
+  private func take(
+    _ payload: some WebhookPayload, _ name: String, as id: String, of platform: Platform, from source: WebhookSource,
+    _ trace: TraceContext
+  ) async throws -> WebhookIntake.Answer {
     let event = try payload.event(
       name,
       in: WebhookContext(
@@ -190,7 +206,7 @@ struct WebhookRoutes: Sendable {
       payload: String(decoding: try JSONCoding.encode(payload), as: UTF8.self), integrationID: source.integrationID,
       trace: trace)
     if case .ignored(let reason) = event { delivery.ignored = reason }
-    return Self.response(try await intake.take(delivery))
+    return try await intake.take(delivery)
   }
 
   // MARK: What is common
@@ -227,7 +243,7 @@ struct WebhookRoutes: Sendable {
 
   // MARK: Answers
 
-  private struct Answer: Encodable {
+  struct Answer: Encodable {
     var outcome: String
     var reason: String?
     var reviewId: String?
@@ -238,16 +254,21 @@ struct WebhookRoutes: Sendable {
   static func ignored(_ reason: String) -> Response { response(.processed(.unchanged(reason, nil))) }
 
   private static func response(_ answer: WebhookIntake.Answer) -> Response {
+    let (status, body) = said(of: answer)
+    return .json(status, body)
+  }
+
+  static func said(of answer: WebhookIntake.Answer) -> (HTTPResponse.Status, Answer) {
     switch answer {
-    case .stored: .json(.accepted, Answer(outcome: "stored", reason: "it is processed in a moment"))
+    case .stored: (.accepted, Answer(outcome: "stored", reason: "it is processed in a moment"))
     case .processed(.pending(let id, let attempt, _)):
-      .json(.accepted, Answer(outcome: "pending", reviewId: id.lowercase, attempt: attempt))
+      (.accepted, Answer(outcome: "pending", reviewId: id.lowercase, attempt: attempt))
     case .processed(.unchanged(let reason, let id)):
-      .json(.ok, Answer(outcome: "unchanged", reason: reason, reviewId: id?.lowercase))
+      (.ok, Answer(outcome: "unchanged", reason: reason, reviewId: id?.lowercase))
     case .processed(.cancelled(let count)):
-      .json(.ok, Answer(outcome: "closed", reason: "\(count) reviews were cancelled"))
+      (.ok, Answer(outcome: "closed", reason: "\(count) reviews were cancelled"))
     case .processed(.repeated):
-      .json(.ok, Answer(outcome: "repeated", reason: "this delivery has come before"))
+      (.ok, Answer(outcome: "repeated", reason: "this delivery has come before"))
     }
   }
 }

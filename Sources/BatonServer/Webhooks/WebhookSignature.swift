@@ -42,7 +42,7 @@ struct WebhookSignature: Sendable {
   }
 
   /// A signing token is base64 behind `whsec_`; any other text is a key as it is.
-  private static func key(_ secret: Secret) -> Data {
+  static func key(_ secret: Secret) -> Data {
     let text = secret.reveal()
     let prefix = "whsec_"
     guard text.hasPrefix(prefix), let key = Data(base64Encoded: String(text.dropFirst(prefix.count))) else {

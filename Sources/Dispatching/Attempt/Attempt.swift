@@ -15,11 +15,23 @@ struct Attempt: Sendable {
   var trace: TraceContext
   /// When the lease was taken, by this process's clock.
   var leasedAt: ContinuousClock.Instant
+  /// Earlier starts that may have reached the worker.
+  var ambiguousStarts: Int
+
+  /// An attempt of a review that could be read.
+  init(lease: Lease, review: LeasedReview, trace: TraceContext, leasedAt: ContinuousClock.Instant) {
+    (self.lease, self.review, self.trace, self.leasedAt) = (lease, review, trace, leasedAt)
+    ambiguousStarts = review.unclearStarts
+  }
+
+  /// An attempt of a review whose row this version cannot read.
+  init(unreadable lease: Lease, mayBeRunning: Bool, trace: TraceContext, leasedAt: ContinuousClock.Instant) {
+    (self.lease, self.trace, self.leasedAt) = (lease, trace, leasedAt)
+    ambiguousStarts = mayBeRunning ? 1 : 0
+  }
 
   /// Counted failures of earlier attempts to dispatch this review.
   var failures: Int { review?.dispatchFailures ?? 0 }
-  /// Earlier starts that may have reached the worker.
-  var ambiguousStarts: Int { review?.unclearStarts ?? 0 }
 
   /// For the log.
   var metadata: Logger.Metadata { .review(lease.reviewID, attempt: lease.attempt, trace) }

@@ -1,4 +1,5 @@
 internal import Platforms
+internal import Resilience
 internal import ReviewStore
 internal import Reviews
 internal import WorkerAPI
@@ -6,13 +7,13 @@ internal import WorkerClient
 
 /// Decides what an attempt does next: what has happened comes in, the next action comes out. It knows no server, no task and no clock.
 ///
-/// `Attempt+Run.swift` carries the actions out. In the usual order: enter, prepare, confirm, admit, call, conclude; the questions come if
+/// `Consumer+Attempt.swift` carries the actions out. In the usual order: enter, prepare, confirm, admit, call, conclude; the questions come if
 /// the worker may have been called without a clear answer.
 struct AttemptMachine: Sendable {
   /// What to do next; each is answered by the event of the same name.
   enum Action: Sendable, Equatable {
-    /// Take a place among the reviews that are prepared here, next to others or alone.
-    case enter(isAlone: Bool)
+    /// Take a place among the reviews that are prepared here, or in a group apart from them, of this size at most.
+    case enter(group: Int?)
     case prepare
     /// Look at the row: is the lease still this one, and the review still wanted?
     case confirm
@@ -54,11 +55,13 @@ struct AttemptMachine: Sendable {
     case ended(StartResponse, PreparedPayload)
   }
 
-  /// A review that has cost so many holders their life is prepared alone in its process: if it ends this one too, no other review loses its
-  /// lease.
+  /// A review that has lost so many holders may be what ends them: it is prepared apart from the others, so that these lose no lease more.
   static let suspiciousLosses = 3
-  /// Until a review that has come to a process which prepares another one alone is claimed again.
-  static let aloneDelay: Duration = .seconds(1)
+  /// How many suspects are prepared together, at most. Most of them have only been near the one that ends its holders: the size halves with
+  /// the last losses, and at its last chance a review is alone.
+  static let suspectsMax = 8
+  /// Until a review that has come to a process which prepares others apart is claimed again.
+  static let apartDelay: Duration = .seconds(1)
   /// Until a review whose token needs a key that is not here is tried again.
   static let keyDelay: Duration = .seconds(60)
   /// If the row was read more recently than this, a second look would show nothing new.
@@ -80,19 +83,27 @@ struct AttemptMachine: Sendable {
 
   // MARK: Before it is prepared
 
-  /// - Parameter isAloneWanted: whether another review is prepared alone here, or waits for that.
-  mutating func begin(isAloneWanted: Bool) -> Action {
-    attempt.ambiguousStarts > 0 ? .admit : enter(isAloneWanted)
+  /// - Parameter apart: the reviews that are prepared apart here, or wait for that; nil if none does.
+  mutating func begin(apart: SharedExclusiveLock.Group?) -> Action {
+    attempt.ambiguousStarts > 0 ? .admit : enter(apart)
   }
 
-  /// If a review is about to be prepared alone, this one is handed back instead of waiting: if that review ends the process, every lease
-  /// held here counts as lost.
-  private mutating func enter(_ isAloneWanted: Bool) -> Action {
+  /// If others are prepared apart, or wait for that, this review is handed back instead of waiting: if one of them ends the process, every
+  /// lease held here counts as lost. A suspect joins others of as many losses, while there is room for it.
+  private mutating func enter(_ apart: SharedExclusiveLock.Group?) -> Action {
     stage = .preparing
-    guard !isAloneWanted else {
-      return .conclude(.handedBack("another review is prepared alone here", for: .exactly(Self.aloneDelay)))
+    if let apart, apart.max != group || apart.count >= apart.max {
+      return .conclude(.handedBack("other reviews are prepared apart here", for: .exactly(Self.apartDelay)))
     }
-    return .enter(isAlone: (attempt.review?.leaseLosses ?? 0) >= Self.suspiciousLosses)
+    return .enter(group: group)
+  }
+
+  /// How many may be prepared together with this review; nil if it is no suspect.
+  private var group: Int? {
+    let losses = attempt.review?.leaseLosses ?? 0
+    guard losses >= Self.suspiciousLosses else { return nil }
+    let chancesLeft = max(policy.attemptMax - 1 - losses, 0)
+    return chancesLeft < 3 ? 1 << chancesLeft : Self.suspectsMax
   }
 
   /// - Parameters:
@@ -219,8 +230,10 @@ struct AttemptMachine: Sendable {
   }
 
   /// The worker was asked, instead of starting an attempt that it may have (I2).
-  /// - Parameter isAloneWanted: see ``begin(isAloneWanted:)``.
-  mutating func asked(_ evidence: WorkerEvidence, isAloneWanted: Bool, at now: ContinuousClock.Instant) -> Action {
+  /// - Parameter apart: see ``begin(apart:)``.
+  mutating func asked(_ evidence: WorkerEvidence, apart: SharedExclusiveLock.Group?, at now: ContinuousClock.Instant)
+    -> Action
+  {
     switch (stage, evidence) {
     case (_, .known(let run)) where run.attempt == attempt.lease.attempt:
       if case .clearing = stage { preparedAt = now }
@@ -228,9 +241,9 @@ struct AttemptMachine: Sendable {
         .dispatched(
           agentVersion: nil, report: run.status.reviewStatus == .queued ? nil : RunReport(run), prepared: preparedAt))
     case (.clearing, .known), (.clearing, .unknown(isProven: true)):
-      attempt.review?.unclearStarts = 0
-      return enter(isAloneWanted)
-    case (.clearing, .unknown(isProven: false)): return enter(isAloneWanted)
+      attempt.ambiguousStarts = 0
+      return enter(apart)
+    case (.clearing, .unknown(isProven: false)): return enter(apart)
     case (.clearing, .failed(let message)):
       return .conclude(
         .ambiguous(

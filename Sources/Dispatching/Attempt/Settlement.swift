@@ -43,7 +43,11 @@ enum RowWrite: Sendable, Equatable {
       // What is not counted is an outage: the circuit bounds how often it is tried, and this wait grows by its own count, to seconds.
       let doublings = isCounted ? attempt.failures : min(attempt.ambiguousStarts, Self.ambiguousDelayMax)
       self = .leaveQueued(message: message, for: .delayedBackoff(attempt: doublings), isCounted: isCounted)
-    case .unreadable(let reason): self = .postpone(reason: reason, for: .exactly(Self.unreadableDelay))
+    case .unreadable(let reason):
+      let delay = RetryDelay.exactly(Self.unreadableDelay)
+      self =
+        mayBeRunning
+        ? .leaveQueued(message: reason, for: delay, isCounted: false) : .postpone(reason: reason, for: delay)
     case .failed(let code, let message): self = .fail(code, message: message)
     }
   }
@@ -64,12 +68,12 @@ enum RowVerdict: Sendable, Equatable {
 /// How the deliveries of a review are settled, counted and logged. A delivery is acknowledged only after the worker has the review (I4).
 struct Settlement: Sendable, Equatable {
   var settlement: TicketSettlement
-  var counted: BatonMetrics.DeliveryOutcome
+  var counted: BatonMetrics.TicketOutcome
   var level: Logger.Level
   var message: String
 
   init(
-    _ settlement: TicketSettlement, _ counted: BatonMetrics.DeliveryOutcome, _ level: Logger.Level, _ message: String
+    _ settlement: TicketSettlement, _ counted: BatonMetrics.TicketOutcome, _ level: Logger.Level, _ message: String
   ) {
     (self.settlement, self.counted, self.level, self.message) = (settlement, counted, level, message)
   }
@@ -100,18 +104,19 @@ struct Settlement: Sendable, Equatable {
 
   private static func words(
     _ outcome: AttemptOutcome, _ write: RowWrite
-  ) -> (level: Logger.Level, what: String, reason: String, counted: BatonMetrics.DeliveryOutcome) {
+  ) -> (level: Logger.Level, what: String, reason: String, counted: BatonMetrics.TicketOutcome) {
     switch write {
     case .record: (.debug, "dispatched", "", .dispatched)
     case .none: (.debug, "overtaken", "", .duplicate)
-    case .postpone(let reason, _):
+    case .postpone(let reason, _), .leaveQueued(let reason, _, _):
       if case .unreadable = outcome {
         (.error, "left to a version that can read it", reason, .returned)
-      } else {
+      } else if case .postpone = write {
         (.notice, "handed back", reason, .returned)
+      } else {
+        (.warning, "left queued", reason, .ambiguous)
       }
     case .retryLater(let message, _): (.warning, "trying again later", message, .retry)
-    case .leaveQueued(let message, _, _): (.warning, "left queued", message, .ambiguous)
     case .fail(let code, let message): (.error, "failed as \(code.rawValue)", message, .failed)
     }
   }

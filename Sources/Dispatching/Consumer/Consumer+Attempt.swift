@@ -4,6 +4,7 @@ internal import Primitives
 internal import Resilience
 internal import ReviewStore
 internal import Reviews
+internal import Spans
 internal import Telemetry
 internal import WorkerAPI
 internal import WorkerClient
@@ -12,7 +13,7 @@ extension Consumer {
   /// An attempt, from its lease to the settlement of its deliveries.
   func run(_ attempt: Attempt) async {
     var machine = AttemptMachine(attempt, policy: policy)
-    let first = machine.begin(isAloneWanted: gate.isWantedAlone)
+    let first = machine.begin(apart: gate.exclusiveGroup)
     let outcome = await follow(&machine, first)
     await conclude(outcome, machine.attempt)
   }
@@ -22,9 +23,14 @@ extension Consumer {
     var action = first
     while true {
       switch action {
-      case .enter(let isAlone): return await inPlace(isAlone, &machine)
+      case .enter(let group): return await inPlace(group, &machine)
       case .prepare:
-        let preparation = await prepare(machine.attempt)
+        let attempt = machine.attempt
+        let preparation = await withSpan(.prepare, in: attempt.trace, attempt.spanAttributes) { span in
+          let preparation = await prepare(attempt)
+          span.note(preparation)
+          return preparation
+        }
         action = machine.prepared(preparation, at: environment.now)
       case .confirm: action = machine.confirmed(isWanted: await isStillWanted(machine.attempt.lease))
       case .admit:
@@ -35,7 +41,7 @@ extension Consumer {
         action = machine.called(answer, hasGivenUpCalls: hasGivenUpCalls)
       case .ask:
         let evidence = await ask(machine.attempt.lease)
-        action = machine.asked(evidence, isAloneWanted: gate.isWantedAlone, at: environment.now)
+        action = machine.asked(evidence, apart: gate.exclusiveGroup, at: environment.now)
       case .askForEnd: action = machine.askedForEnd(await askForEnd(machine.attempt.lease))
       case .conclude(let outcome): return outcome
       }
@@ -44,11 +50,11 @@ extension Consumer {
 
   // MARK: Enter
 
-  /// Next to other reviews, or alone in this process.
-  private func inPlace(_ isAlone: Bool, _ machine: inout AttemptMachine) async -> AttemptOutcome {
+  /// Next to other reviews, or in a group apart from them.
+  private func inPlace(_ group: Int?, _ machine: inout AttemptMachine) async -> AttemptOutcome {
     do {
-      if isAlone { return try await gate.withExclusive { await entered(&machine) } }
-      return try await gate.withShared { await entered(&machine) }
+      guard let group else { return try await gate.withShared { await entered(&machine) } }
+      return try await gate.withExclusive(sharedBy: group) { await entered(&machine) }
     } catch {
       // Cancelled while it waited for its turn.
       return .handedBackAtShutdown

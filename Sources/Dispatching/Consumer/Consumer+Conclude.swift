@@ -3,18 +3,30 @@ internal import Primitives
 internal import Resilience
 internal import ReviewStore
 internal import Reviews
+internal import Spans
 internal import Telemetry
 
 extension Consumer {
   /// Writes how an attempt ended, then settles the deliveries that stand for the review. While Postgres is unreachable, they are held.
   func conclude(_ outcome: AttemptOutcome, _ attempt: Attempt) async {
     let write = RowWrite(outcome, of: attempt)
-    let verdict = await perform(write, attempt)
+    let verdict = await withSpan(
+      .record, in: attempt.trace, attempt.spanAttributes.with(.statement(write.statementName))
+    ) { _ in await perform(write, attempt) }
+    if Spans.isEnabled { ActiveSpan.current?.note(outcome, verdict, of: attempt) }
     let deliveries = inFlight.end(attempt.lease)
     let settlement = Settlement(outcome, write, verdict)
     if case .written(let status) = verdict { metrics.recordEnd(status) }
+    if case .dispatched = outcome { recordDelay(of: attempt) }
     logger.log(level: settlement.level, "\(settlement.message)", metadata: attempt.metadata)
     settle(deliveries, settlement.settlement, settlement.counted)
+  }
+
+  /// Each of the two times by one clock: until the lease by the database's, from then on by this process's.
+  private func recordDelay(of attempt: Attempt) {
+    guard let review = attempt.review else { return }
+    let delay = review.leasedAt.since(review.claimedAt) + (environment.now - attempt.leasedAt)
+    metrics.dispatchDelaySeconds.record(seconds: delay)
   }
 
   private func perform(_ write: RowWrite, _ attempt: Attempt) async -> RowVerdict {

@@ -4,21 +4,27 @@ internal import Resilience
 internal import ReviewQueue
 internal import ReviewStore
 internal import Reviews
+internal import Spans
 internal import Telemetry
+internal import Tracing
 
 extension Consumer {
   /// One delivery, from the ticket to its settlement.
   func handle(_ delivery: TicketDelivery) async {
     let ticket = Result { () throws(Ticket.Fault) in try Ticket(body: delivery.body) }
     let reviewID = try? ticket.get().reviewID
-    let trace =
-      delivery.traceparent.flatMap { TraceContext(traceparent: $0) }?.child()
-      ?? reviewID.map { TraceContext(of: $0) }
+    let parent = delivery.traceparent.flatMap { TraceContext(traceparent: $0) } ?? reviewID.map { TraceContext(of: $0) }
+    await withSpan(.dispatch, in: parent, attributes(of: try? ticket.get())) { span in
+      await handle(ticket, delivery, span.context)
+    }
+  }
+
+  private func handle(_ ticket: Result<Ticket, Ticket.Fault>, _ delivery: TicketDelivery, _ trace: TraceContext) async {
     await TraceContext.$current.withValue(trace) {
       let undecided = UndecidedDelivery(delivery, inFlight, census)
       switch ticket {
       case .success(let ticket):
-        await decide(ticket, undecided, trace ?? TraceContext(of: ticket.reviewID))
+        await decide(ticket, undecided, trace)
       case .failure(let fault):
         undecided.decided()
         await deadLetter(delivery, reason: fault.description)
@@ -26,15 +32,22 @@ extension Consumer {
     }
   }
 
+  private func attributes(of ticket: Ticket?) -> SpanAttributes {
+    let message = SpanAttributes.message("process", type: "process", of: policy.queue)
+    return ticket.map { .review($0.reviewID, attempt: $0.attempt).with(message) } ?? message
+  }
+
   /// Who has the ticket's review: if it is leased for this delivery, an attempt begins.
   private func decide(_ ticket: Ticket, _ undecided: consuming UndecidedDelivery, _ trace: TraceContext) async {
     let delivery = undecided.delivery
+    let span = startSpan(.lease, in: trace, .statement("lease"))
     var verdict = await takeLease(ticket, delivery)
     // A ticket that another process has leased is not counted as missing. One that is only locked may be: it stays undecided here.
     if verdict == .held { undecided.isLeasedElsewhere() }
     if let waiting = verdict, waiting == .held || waiting == .locked {
       verdict = await waitlist.wait(ticket, waiting)
     }
+    span?.end(verdict)
     // Without a verdict the delivery was settled, or is not this process's to settle any more.
     guard let verdict else { return }
     switch verdict {
@@ -44,11 +57,12 @@ extension Consumer {
       undecided.decided()
       metrics.queueWaitSeconds.record(seconds: review.leasedAt.since(review.claimedAt))
       await run(Attempt(lease: lease, review: review, trace: trace, leasedAt: environment.now))
-    case .unreadable(let lease, let reason):
+    case .unreadable(let lease, let reason, let mayBeRunning):
       inFlight.begin(ticket, delivery, by: lease)
       undecided.decided()
       await conclude(
-        .unreadable(reason), Attempt(lease: lease, review: nil, trace: trace, leasedAt: environment.now))
+        .unreadable(reason),
+        Attempt(unreadable: lease, mayBeRunning: mayBeRunning, trace: trace, leasedAt: environment.now))
     case .mine(let lease):
       let isAdopted = inFlight.adopt(ticket, delivery)
       undecided.decided()
@@ -148,9 +162,10 @@ extension Consumer {
 
   /// Settles deliveries that stand for the same thing, and counts them.
   func settle(
-    _ deliveries: [TicketDelivery], _ settlement: TicketSettlement, _ outcome: BatonMetrics.DeliveryOutcome
+    _ deliveries: [TicketDelivery], _ settlement: TicketSettlement, _ outcome: BatonMetrics.TicketOutcome
   ) {
     if settlement == .requeue { census.gaveBack() }
+    if Spans.isEnabled { ActiveSpan.current?.set([SpanKey.outcome: .string(outcome.rawValue)]) }
     for delivery in deliveries {
       subscription.settle(delivery, settlement)
       metrics.deliveries(outcome).increment()

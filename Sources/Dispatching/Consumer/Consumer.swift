@@ -13,8 +13,8 @@ package import Telemetry
 /// One child task for each delivery; the prefetch bounds how many there are. A delivery is acknowledged only after its review's
 /// dispatch has succeeded (I4); otherwise it is rejected, after the row durably says what is next.
 ///
-/// A delivery's path: `Consumer+Lease.swift` decides who has its review, ``AttemptMachine`` what an attempt does next,
-/// `Consumer+Attempt.swift` does it, ``Settlement`` decides what becomes of the delivery.
+/// A delivery's path: `Consumer+Lease.swift` decides who has its review, `AttemptMachine` what an attempt does next,
+/// `Consumer+Attempt.swift` does it, `Settlement` decides what becomes of the delivery.
 package struct Consumer: Service {
   /// What a consumer works with.
   package struct Dependencies: Sendable {
@@ -34,7 +34,7 @@ package struct Consumer: Service {
     package init(
       ledger: any ReviewLedger, subscription: any TicketSubscription, queue: any TicketQueue,
       preparer: any PayloadPreparer, worker: any Worker, workerURL: String, workerCircuit: Circuit,
-      keys: KeyWatch = KeyWatch { nil }, holderState: HolderState, metrics: BatonMetrics,
+      keys: KeyWatch, holderState: HolderState, metrics: BatonMetrics,
       environment: DispatchEnvironment = DispatchEnvironment()
     ) {
       self.ledger = ledger
@@ -67,7 +67,7 @@ package struct Consumer: Service {
   let logger: Logger
 
   let inFlight = InFlightAttempts()
-  let census = TicketCensus()
+  let census: TicketCensus
   let gate = SharedExclusiveLock()
   let outage: DatabaseOutage
   let waitlist: LeaseWaitlist
@@ -98,6 +98,7 @@ package struct Consumer: Service {
     self.holder = holder
     self.policy = policy
     self.logger = logger
+    census = TicketCensus(clock: environment.clock)
     outage = DatabaseOutage(environment: environment, logger: logger)
     consumption = Consumption(dependencies.subscription, logger: logger)
     operations = TimedOperations(.running, clock: environment.clock)
@@ -112,7 +113,8 @@ package struct Consumer: Service {
       await results(tickets) { try await lease(Array($0)) }
     }
     waitlist = LeaseWaitlist(
-      countMax: max(1, policy.prefetch / 4), ledger: ledger, lease: leaseEach, environment: environment, logger: logger)
+      countMax: max(1, policy.prefetch / 4), ledger: ledger, holderTimeout: policy.holderTimeout, lease: leaseEach,
+      environment: environment, logger: logger)
     leases = Batcher(maxBatch: 256, run: leaseEach)
     looks = Batcher(maxBatch: 256) { await results($0) { try await ledger.stillLeased(Array($0), by: holder) } }
     let lastDispatch = LastDispatch()
@@ -169,11 +171,8 @@ package struct Consumer: Service {
       group.addTask { try await subscription.run() }
       group.addTask { await watch() }
       group.addTask { await answerRollCalls() }
-      await withGracefulShutdownHandler {
-        await consume()
-      } onGracefulShutdown: {
-        Task { await drain() }
-      }
+      group.addTask { if (try? await gracefulShutdown()) != nil { await drain() } }
+      await consume()
       group.cancelAll()
       try await group.waitForAll()
     }
@@ -214,7 +213,8 @@ package struct Consumer: Service {
     await waitlist.close()
     while let next = schedule.nextChange(after: environment.now) {
       operations.enter(schedule.phase(at: environment.now))
-      try? await environment.sleep(until: next)
+      // Until all that was in flight has ended.
+      guard (try? await environment.sleep(until: next)) != nil else { return }
     }
     operations.enter(.over)
   }

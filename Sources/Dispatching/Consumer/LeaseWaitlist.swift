@@ -1,5 +1,6 @@
 internal import Logging
 internal import Primitives
+internal import Resilience
 internal import ReviewStore
 internal import Reviews
 internal import Telemetry
@@ -8,7 +9,8 @@ internal import Telemetry
 /// decided. They wait for each other only; they never hold up batches that can be decided at once.
 ///
 /// The broker's redelivery is the fast way back after a kill: the ticket is here within milliseconds, and the lease
-/// becomes free as soon as the dead holder's lock has been free for two seconds.
+/// becomes free as soon as the death of its holder is sure. A session that ends notifies no other, nor does a row's lock: Postgres has to be
+/// looked at.
 actor LeaseWaitlist {
   private struct Waiter {
     var ticket: Ticket
@@ -16,31 +18,36 @@ actor LeaseWaitlist {
     var continuation: CheckedContinuation<LeaseVerdict, Never>
   }
 
+  /// Between two looks; less if a death becomes sure earlier.
   private static let interval: Duration = .milliseconds(400)
   /// RabbitMQ closes the channel of a delivery that is unacknowledged for 30 minutes.
   static let timeMax: Duration = .seconds(600)
 
   private let countMax: Int
   private let ledger: any ReviewLedger
+  private let holderTimeout: Duration
   private let lease: @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>]
   private let environment: DispatchEnvironment
   private let logger: Logger
+  /// Those that wait for the next look.
   private var waiters: [Waiter] = []
-  /// Those among them that are being looked at.
+  /// All that wait, those that are being looked at included.
   private var count = 0
   private var isLooking = false
   private var isClosed = false
 
   /// - Parameters:
   ///   - countMax: further tickets are refused; the reaper covers them.
+  ///   - holderTimeout: a holder that is silent for longer is dead.
   ///   - lease: tries the leases of a batch.
   init(
-    countMax: Int, ledger: any ReviewLedger,
+    countMax: Int, ledger: any ReviewLedger, holderTimeout: Duration,
     lease: @escaping @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>],
     environment: DispatchEnvironment, logger: Logger
   ) {
     self.countMax = countMax
     self.ledger = ledger
+    self.holderTimeout = holderTimeout
     self.lease = lease
     self.environment = environment
     self.logger = logger
@@ -57,7 +64,7 @@ actor LeaseWaitlist {
         Waiter(ticket: ticket, lock: LockWatch(since: environment.now), continuation: continuation))
       if !isLooking {
         isLooking = true
-        Task { await look() }
+        Task.onSameExecutor { await self.look() }
       }
     }
   }
@@ -69,20 +76,30 @@ actor LeaseWaitlist {
     waiters = []
   }
 
+  /// Looks at once, so that a holder which was just killed is missed from now on, and again until none waits.
   private func look() async {
     while !waiters.isEmpty {
-      try? await environment.sleep(for: Self.interval)
       let looked = waiters
       waiters = []
-      do {
-        try await ledger.lookAtHolders()
-      } catch {
-        logger.debug("holders not looked at", metadata: ["error": "\(error)"])
-      }
+      let wait = await lookAtHolders()
       let results = await lease(looked.map(\.ticket))
       for (waiter, result) in zip(looked, results) { settle(waiter, result) }
+      if !waiters.isEmpty { try? await environment.sleep(for: wait) }
     }
     isLooking = false
+  }
+
+  /// Notes which holders are missed.
+  /// - Returns: when to look again.
+  private func lookAtHolders() async -> Duration {
+    do {
+      try await ledger.lookAtHolders()
+      let sure = try await ledger.timeUntilDeathsAreSure(holderTimeout: holderTimeout)
+      return MissedHolders.nextLook(sure, atMost: Self.interval)
+    } catch {
+      logger.debug("holders not looked at", metadata: ["error": "\(error)"])
+      return Self.interval
+    }
   }
 
   private func settle(_ waiter: Waiter, _ result: Result<LeaseVerdict, any Error>) {

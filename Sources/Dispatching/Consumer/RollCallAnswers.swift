@@ -61,8 +61,7 @@ struct RollCallAnswers {
     let deadline = environment.now + Self.readingMax
     while true {
       if let undecided = census.undecided(upTo: position, subscription.channel) { return undecided }
-      guard environment.now < deadline else { return nil }
-      try await environment.sleep(for: .milliseconds(5))
+      guard try await census.waitForDelivery(until: deadline) else { return nil }
     }
   }
 }

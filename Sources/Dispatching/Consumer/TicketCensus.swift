@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import Primitives
+internal import Resilience
 internal import ReviewQueue
 internal import Reviews
 internal import Synchronization
@@ -28,6 +29,10 @@ final class TicketCensus: Sendable {
   }
 
   private let state = Mutex(State())
+  /// Woken by each delivery that is received.
+  private let arrivals: Wakeup
+
+  init(clock: any MonotonicClock = ContinuousClock()) { arrivals = Wakeup(clock: clock) }
 
   /// A delivery was received, or its lease was dropped: its lease is to be decided.
   func received(_ delivery: TicketDelivery) {
@@ -40,6 +45,13 @@ final class TicketCensus: Sendable {
       state.undecided[delivery.tag] = delivery.body
       state.lastTag = max(state.lastTag, delivery.tag)
     }
+    arrivals.wake()
+  }
+
+  /// Waits for a delivery, or for a deadline.
+  /// - Returns: false when the deadline came first.
+  func waitForDelivery(until deadline: ContinuousClock.Instant) async throws -> Bool {
+    try await arrivals.wait(until: deadline)
   }
 
   /// The row now says what is next for the delivery's review.

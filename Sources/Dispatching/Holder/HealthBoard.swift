@@ -3,6 +3,7 @@ internal import Synchronization
 
 /// Where the parts of a process say what holds them back; the heartbeat takes it to all who look.
 package final class HealthBoard: Sendable {
+  /// What a part of the process reports; empty if nothing holds it back.
   package typealias Look = @Sendable () -> [Holder.Fault]
 
   private struct State {
@@ -51,7 +52,7 @@ package final class Persistence: Sendable {
   package init() {}
 
   /// - Returns: nil while it is not true.
-  package func duration(of isTrue: Bool, now: ContinuousClock.Instant = .now) -> Duration? {
+  package func duration(of isTrue: Bool, now: ContinuousClock.Instant) -> Duration? {
     since.withLock { since in
       guard isTrue else {
         since = nil

@@ -14,13 +14,14 @@ package struct HolderSession: Service {
   /// What the roles ask before they take new work.
   package let state: HolderState
   /// Woken when reviews may have become due; also after every reconnect, because notifications may have been missed.
-  package let pendingWakeup = Wakeup()
+  package let pendingWakeup: Wakeup
   /// Woken when something was put into the outbox.
-  package let outboxWakeup = Wakeup()
+  package let outboxWakeup: Wakeup
   private let ledger: any HolderLedger
   private let session: any LedgerSession
   private let interval: Duration
   private let report: @Sendable () -> Holder.Report
+  private let environment: DispatchEnvironment
   private let logger: Logger
 
   /// When the session has not answered for this time, the heartbeats are sent without it as well.
@@ -29,20 +30,30 @@ package struct HolderSession: Service {
   private static let replaceAfter: Duration = .seconds(5)
 
   /// - Parameters:
+  ///   - holder: this process.
   ///   - state: kept by this session.
+  ///   - ledger: where the reviews are.
+  ///   - events: what this process acts on. Each review wakes all processes that listen for it, and their sessions.
   ///   - interval: between heartbeats.
   ///   - report: what the heartbeat says; asked on every beat.
+  ///   - environment: clock and randomness.
+  ///   - logger: for what it reports.
   package init(
-    holder: Holder, state: HolderState, ledger: any HolderLedger, interval: Duration,
-    report: @escaping @Sendable () -> Holder.Report = { Holder.Report() }, logger: Logger
+    holder: Holder, state: HolderState, ledger: any HolderLedger,
+    hearing events: Set<LedgerEvent> = [.reviewsDue, .cancelsDue], interval: Duration,
+    report: @escaping @Sendable () -> Holder.Report = { Holder.Report() },
+    environment: DispatchEnvironment = DispatchEnvironment(), logger: Logger
   ) {
     self.holder = holder
     self.state = state
     self.ledger = ledger
     self.interval = interval
     self.report = report
+    self.environment = environment
+    pendingWakeup = Wakeup(clock: environment.clock)
+    outboxWakeup = Wakeup(clock: environment.clock)
     self.logger = logger
-    session = ledger.session(of: holder) { state.signedOn() }
+    session = ledger.session(of: holder, hearing: events) { state.signedOn() }
     state.follow(session)
   }
 
@@ -57,14 +68,16 @@ package struct HolderSession: Service {
         await group.waitForAll()
       }
     }
-    // In a task of its own, which the cancellation does not reach: what this process still had is free at once.
-    await Task { [ledger, holder, logger] in
-      do {
-        try await ledger.leave(holder.id)
-      } catch {
-        logger.warning("could not sign off; others wait for the heartbeat to run out", metadata: ["error": "\(error)"])
-      }
-    }.value
+    await uncancelled { await leave() }
+  }
+
+  /// What this process still had is free at once.
+  private func leave() async {
+    do {
+      try await ledger.leave(holder.id)
+    } catch {
+      logger.warning("could not sign off; others wait for the heartbeat to run out", metadata: ["error": "\(error)"])
+    }
   }
 
   private func hear() async {
@@ -87,15 +100,15 @@ package struct HolderSession: Service {
       } catch {
         logger.debug("heartbeat failed", metadata: ["error": "\(error)"])
       }
-      try? await Task.sleep(for: interval)
+      try? await environment.sleep(for: interval)
     }
   }
 
   private func beatOnSession() async throws {
     guard state.hasSession else { return }
     defer { state.sessionAnswered() }
-    let start = ContinuousClock.now
-    defer { state.beat(took: .now - start) }
+    let start = environment.now
+    defer { state.beat(took: environment.now - start) }
     if try await !session.heartbeat(report()) {
       logger.notice("this process's row is gone, as after a long silence; it signs on again")
       do {
@@ -146,7 +159,7 @@ package struct HolderSession: Service {
         pendingWakeup.wake()
       }
       wasSignedOn = isSignedOn
-      try? await Task.sleep(for: interval)
+      try? await environment.sleep(for: interval)
     }
   }
 }

@@ -1,3 +1,4 @@
+package import Resilience
 internal import ReviewStore
 internal import Synchronization
 
@@ -10,7 +11,7 @@ package final class HolderState: Sendable {
     var session: (any LedgerSession)?
     /// Whether the holder has signed on, and no loss of that session was noticed since.
     var isHere = false
-    var awaySince: ContinuousClock.Instant? = .now
+    var awaySince: ContinuousClock.Instant?
     var wasSignedOn = false
     var heardAt: ContinuousClock.Instant?
     var answeredAt: ContinuousClock.Instant?
@@ -20,17 +21,24 @@ package final class HolderState: Sendable {
   /// For how long the session may be disconnected before deliveries are paused: a reconnect usually takes less.
   package static let patience: Duration = .seconds(3)
 
-  private let state = Mutex(State())
+  private let state: Mutex<State>
   private let timeout: Duration
+  private let clock: any MonotonicClock
 
-  /// - Parameter timeout: BATON_LEASE: without a heartbeat for so long, other processes consider this one dead.
-  package init(timeout: Duration) { self.timeout = timeout }
+  /// - Parameters:
+  ///   - timeout: BATON_LEASE: without a heartbeat for so long, other processes consider this one dead.
+  ///   - clock: of all times here.
+  package init(timeout: Duration, clock: any MonotonicClock = ContinuousClock()) {
+    self.timeout = timeout
+    self.clock = clock
+    state = Mutex(State(awaySince: clock.now))
+  }
 
   /// Whether new work may be taken now.
   package var isSignedOn: Bool {
     look { state in
       guard state.isHere, let heardAt = state.heardAt else { return false }
-      return .now - heardAt < timeout
+      return clock.now - heardAt < timeout
     }
   }
 
@@ -38,7 +46,7 @@ package final class HolderState: Sendable {
   package var isAway: Bool { !isSignedOn && awayFor.map { $0 > Self.patience } ?? true }
 
   /// For how long there has been no session; nil while there is one.
-  private var awayFor: Duration? { look { $0.awaySince.map { .now - $0 } } }
+  private var awayFor: Duration? { look { $0.awaySince.map { clock.now - $0 } } }
 
   /// What is wrong, for `/readyz`; nil if nothing is.
   package var fault: String? {
@@ -60,30 +68,30 @@ package final class HolderState: Sendable {
   var hasSession: Bool { look(\.isHere) }
 
   /// Since the last answer on the session; nil without a session.
-  var sessionSilence: Duration? { look { state in state.isHere ? state.answeredAt.map { .now - $0 } : nil } }
+  var sessionSilence: Duration? { look { state in state.isHere ? state.answeredAt.map { clock.now - $0 } : nil } }
 
   /// Whose losses are noticed from now on.
   func follow(_ session: any LedgerSession) { state.withLock { $0.session = session } }
 
   func signedOn() {
+    let now = clock.now
     state.withLock { state in
-      state = State(
-        session: state.session, isHere: true, awaySince: nil, wasSignedOn: true, heardAt: .now, answeredAt: .now)
+      state = State(session: state.session, isHere: true, wasSignedOn: true, heardAt: now, answeredAt: now)
     }
   }
 
   /// A heartbeat was written.
-  func heard() { state.withLock { $0.heardAt = .now } }
+  func heard() { state.withLock { $0.heardAt = clock.now } }
 
   /// The session has answered, whatever it said.
-  func sessionAnswered() { state.withLock { $0.answeredAt = .now } }
+  func sessionAnswered() { state.withLock { $0.answeredAt = clock.now } }
 
   /// Reads the state after the loss of the session was noticed.
   private func look<Result: Sendable>(_ read: (State) -> Result) -> Result {
     state.withLock { state in
       if state.isHere, state.session?.isOpen != true {
         state.isHere = false
-        state.awaySince = .now
+        state.awaySince = clock.now
       }
       return read(state)
     }

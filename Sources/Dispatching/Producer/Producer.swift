@@ -23,8 +23,10 @@ package struct Producer: Service {
   private static let batchesInFlight = 4
   /// How soon a queue that was full is looked at again while more is due: consumers take a thousand tickets in a third of a second.
   private static let fullQueueInterval: Duration = .milliseconds(100)
-  /// Rows claimed before the broker has said how full the queue is: a single review does not wait for the answer.
+  /// Rows claimed by an earlier answer of how full the queue is: a single review costs no question, and does not wait for one.
   private static let unaskedMax = 20
+  /// How long such an answer is good for.
+  private static let roomIsKnownFor: Duration = .seconds(1)
 
   /// The waits while nothing can be claimed.
   private static let retry = Backoff(base: .milliseconds(100), max: .seconds(5))
@@ -105,6 +107,7 @@ package struct Producer: Service {
   private struct QueueRoom {
     /// How many more messages it should hold (I8); none before it was asked.
     var count = 0
+    var askedAt: ContinuousClock.Instant?
     /// Whether more was due than it had room for.
     var isInTheWay = false
   }
@@ -137,15 +140,14 @@ package struct Producer: Service {
     var pass = Pass()
     try await withThrowingTaskGroup(of: Int.self) { group in
       var inFlight = 0
-      // A single review does not wait until the broker has said how full the queue is.
-      async let asked = roomInQueue()
-      let unasked = max(0, min(queue.count, Self.unaskedMax, publisher.room))
-      if unasked > 0 {
-        pass.claimed = try await claimAndPublish(limit: unasked, &group)
+      var mayBeMore = true
+      if let askedAt = queue.askedAt, askedAt + Self.roomIsKnownFor > environment.now, queue.count >= Self.unaskedMax {
+        pass.claimed = try await claimAndPublish(limit: Self.unaskedMax, &group)
+        queue.count -= pass.claimed
         inFlight = 1
+        mayBeMore = pass.claimed == Self.unaskedMax
       }
-      queue.count = try await asked - pass.claimed
-      var mayBeMore = pass.claimed == unasked
+      if mayBeMore { try await askForRoom(&queue) }
       while mayBeMore && queue.count > 0 && !Task.isCancelled {
         let claimed = try await claimAndPublish(limit: min(queue.count, Self.batchMax), &group)
         pass.claimed += claimed
@@ -157,7 +159,7 @@ package struct Producer: Service {
           inFlight -= 1
         }
         // Consumers have taken from it in the meantime.
-        if queue.count <= 0 { queue.count = try await roomInQueue() }
+        if queue.count <= 0 { try await askForRoom(&queue) }
       }
       queue.isInTheWay = mayBeMore && queue.count <= 0
       for try await confirmed in group { pass.published += confirmed }
@@ -165,12 +167,12 @@ package struct Producer: Service {
     return pass
   }
 
-  /// Claims a batch, and publishes it while the next is claimed. Both run in tasks of their own: a claim that is made is published,
-  /// even if the caller is cancelled.
+  /// Claims a batch, and publishes it while the next is claimed. A claim that is made is published, even if the caller is
+  /// cancelled.
   /// - Returns: how many were claimed.
   private func claimAndPublish(limit: Int, _ group: inout ThrowingTaskGroup<Int, any Error>) async throws -> Int {
-    let claims = try await Task { try await claim(limit: limit) }.value
-    group.addTask { await Task { await publisher.publish(claims) }.value }
+    let claims = try await uncancelled { try await claim(limit: limit) }
+    group.addTask { await uncancelled { await publisher.publish(claims) } }
     return claims.count
   }
 
@@ -178,15 +180,18 @@ package struct Producer: Service {
     // While the broker takes nothing, rows stay pending: there they can be put in order, cancelled and counted.
     let room = min(limit, publisher.room)
     guard room > 0, !publisher.queue.isBlocked, holderState.isSignedOn else { return [] }
+    let spans = ClaimSpans()
     let claims = try await publisher.claiming(as: holder) {
       try await ledger.claim(limit: room, ownerLimit: policy.ownerLimit, by: holder)
     }
+    spans.end(claims)
     metrics.claimed.increment(by: claims.count)
     return claims
   }
 
-  /// How many more messages the work queue should hold (I8).
-  private func roomInQueue() async throws -> Int {
-    policy.queueDepthMax - (try await publisher.queue.status().messagesReady)
+  /// Asks the broker how many more messages the work queue should hold (I8).
+  private func askForRoom(_ queue: inout QueueRoom) async throws {
+    queue.count = policy.queueDepthMax - (try await publisher.queue.status().messagesReady)
+    queue.askedAt = environment.now
   }
 }

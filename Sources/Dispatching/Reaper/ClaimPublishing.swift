@@ -1,3 +1,4 @@
+internal import Resilience
 internal import ReviewStore
 internal import Synchronization
 
@@ -24,7 +25,7 @@ final class ClaimPublishing: Sendable {
     state.withLock { state in
       let id = state.nextID
       state.nextID += 1
-      state.pages[id] = Task {
+      state.pages[id] = Task.onSameExecutor { [publisher] in
         _ = await publisher.publish(claims)
         self.state.withLock { $0.pages[id] = nil }
       }

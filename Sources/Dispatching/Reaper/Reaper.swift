@@ -50,8 +50,12 @@ package struct Reaper: Service {
   }
 
   /// - Parameters:
+  ///   - dependencies: what it works with.
+  ///   - holder: this process: what it takes is claimed for it.
+  ///   - policy: its times and limits.
   ///   - interval: between looks of ``run()``.
   ///   - wakeup: ends the wait between them: the broker can be reached again.
+  ///   - logger: for what it reports.
   package init(
     _ dependencies: Dependencies, holder: Holder.ID, policy: DispatchPolicy, interval: Duration, wakeup: Wakeup,
     logger: Logger

@@ -21,7 +21,7 @@ struct Recovery: Sendable {
 
   /// Rows of one page: a full page is followed by the next.
   private static let pageMax = 500
-  /// How soon to look again at a holder whose lock was seen free.
+  /// How soon to look again at the latest while a holder is missed.
   private static let suspectInterval: Duration = .milliseconds(500)
   /// How soon to look again at a broker that could not be reached.
   private static let brokerInterval: Duration = .seconds(1)
@@ -40,13 +40,13 @@ struct Recovery: Sendable {
 
   /// Passes, one after another, until the task is cancelled; a pass that has begun is finished.
   func run(every interval: Duration, _ wakeup: Wakeup) async {
-    await PeriodicLoop(interval: interval, wakeup: wakeup).runPaced(
+    await PeriodicLoop(interval: interval, wakeup: wakeup, random: environment.random).runPaced(
       {
         // What it takes is this holder's; without a session it takes nothing.
         guard holderState.isSignedOn else { return min(interval, Self.brokerInterval) }
-        let (counts, hasSuspects) = try await Task { try await pass() }.value
+        let (counts, untilSure) = try await uncancelled { try await pass() }
         if !counts.isQuiet { logger.notice("reaped", metadata: ["counts": "\(counts)"]) }
-        if hasSuspects { return Self.suspectInterval }
+        if let untilSure { return MissedHolders.nextLook(untilSure, atMost: Self.suspectInterval) }
         return counts.brokerUnavailable ? Self.brokerInterval : interval
       },
       onNewFailure: { error in
@@ -62,14 +62,14 @@ struct Recovery: Sendable {
     if let wait = try await ledger.timeUntilDeathsAreSure(holderTimeout: policy.holderTimeout) {
       try await environment.sleep(for: wait + .milliseconds(100))
     }
-    return try await Task { try await pass().counts }.value
+    return try await uncancelled { try await pass().counts }
   }
 
   /// Returns when everything that was taken is published and recorded, or cannot be.
   func finish() async { await publishing.finish() }
 
-  /// - Returns: what was done, and whether a holder may turn out to be dead in a moment.
-  private func pass() async throws -> (counts: ReapCounts, hasSuspects: Bool) {
+  /// - Returns: what was done, and when the death of a holder that is missed becomes sure.
+  private func pass() async throws -> (counts: ReapCounts, untilSure: Duration?) {
     var counts = ReapCounts()
     var failure: (any Error)?
     // What the ledger refuses here, for example because of a lock, ends only this step.
@@ -81,9 +81,9 @@ struct Recovery: Sendable {
         return nil
       }
     }
-    let hasSuspects = try await step {
+    let untilSure = try await step {
       try await ledger.lookAtHolders()
-      return try await ledger.timeUntilDeathsAreSure(holderTimeout: policy.holderTimeout) != nil
+      return try await ledger.timeUntilDeathsAreSure(holderTimeout: policy.holderTimeout)
     }
     // Before the broker is asked: an empty queue proves something about what was opened by then.
     let calls = try await step { try await ledger.openRollCall(policy.queue, holderTimeout: policy.holderTimeout) }
@@ -101,7 +101,7 @@ struct Recovery: Sendable {
       try await ledger.pruneRollCalls()
     }
     if let failure { throw failure }
-    return (counts, hasSuspects ?? false)
+    return (counts, untilSure ?? nil)
   }
 
   /// - Returns: nil if the broker cannot be reached, or takes nothing.
@@ -138,7 +138,7 @@ struct Recovery: Sendable {
 
   private func note(_ claim: Claim, _ reason: ReapReason, _ counts: inout ReapCounts) {
     counts.add(reason)
-    if let reason = BatonMetrics.ReapReason(rawValue: reason.rawValue) { metrics.reaped(reason).increment() }
+    metrics.reaped(reason).increment()
     logger.info(
       "abandoned review taken; publishing it again",
       metadata: .review(claim.reviewID, attempt: claim.attempt, claim.trace, ["reason": "\(reason.rawValue)"]))

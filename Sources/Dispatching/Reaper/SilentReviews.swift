@@ -23,6 +23,7 @@ struct SilentReviews: Sendable {
   private let metrics: BatonMetrics
   private let showsCircuit: Bool
   private let interval: Duration
+  private let environment: DispatchEnvironment
   private let logger: Logger
   private let circuit: Circuit
 
@@ -37,8 +38,8 @@ struct SilentReviews: Sendable {
   ) {
     ledger = dependencies.ledger
     self.worker = worker
-    circuit = Circuit(
-      name: "worker", clock: dependencies.environment.clock, random: dependencies.environment.random)
+    environment = dependencies.environment
+    circuit = Circuit(name: "worker", clock: environment.clock, random: environment.random)
     workerURL = dependencies.workerURL
     publisher = dependencies.publisher
     self.holder = holder
@@ -79,6 +80,7 @@ struct SilentReviews: Sendable {
   ) -> SlotFeed<SilentReview> {
     SlotFeed(
       count: Self.questionsAtOnce, circuit: circuit, interval: interval,
+      wakeup: Wakeup(clock: environment.clock), random: environment.random,
       take: { mayTake() ? try await ledger.takeSilent(times, limit: $0, for: lease) : [] },
       work: { await ask($0, count) }, onCircuit: { note(isOpen: $0) })
   }
@@ -102,8 +104,8 @@ struct SilentReviews: Sendable {
     let answer = await worker.status(of: review.reviewID)
     // Given up because this process ends: it is asked again soon, by another.
     if case .failed = answer, Task.isCancelled { return .unknown }
-    // A task of its own: an answer is written down, also when this process ends.
-    return await Task { await conclude(review, answer, count) }.value
+    // An answer is written down, also when this process ends.
+    return await uncancelled { await conclude(review, answer, count) }
   }
 
   private func conclude(

@@ -7,8 +7,10 @@ package protocol IntegrationTokenStore: Sendable {
   /// Changes an integration's tokens exclusively: no other process is in the body for the same integration.
   ///
   /// The lock is proof that the store can be written before a platform is asked for anything.
-  /// - Parameter body: gets the tokens as they are now; gives them as they shall be, or nil to leave them. Not called where
-  ///   the integration does not exist.
+  /// - Parameters:
+  ///   - integration: its id.
+  ///   - body: gets the tokens as they are now; gives them as they shall be, or nil to leave them. Not called where
+  ///     the integration does not exist.
   /// - Returns: the tokens as they are stored in the end; nil if the integration does not exist.
   /// - Throws: what the body throws, as it is; else the store's own error, after which it is unknown what is stored.
   func changeTokens(
@@ -59,6 +61,7 @@ package struct StoredTokens: Sendable, Equatable {
   package var format: TokenCipher.Format
 
   /// - Parameters:
+  ///   - own: the integration's own token, sealed; nil if it has none.
   ///   - metadata: the text of `metadata`; what in it are no project tokens is left aside.
   ///   - format: how a new token has to be sealed.
   package init(own: [UInt8]?, metadata: String?, format: TokenCipher.Format = .keyed) {

@@ -18,7 +18,12 @@ package struct Resealing: Sendable, Equatable {
 
 extension TokenCipher {
   /// Opens all secrets of an integration, and seals those again that are not under the current key and in this format.
-  /// - Parameter metadata: the text of `metadata`.
+  /// - Parameters:
+  ///   - integration: its id, which is authenticated along with each secret.
+  ///   - token: the integration's own, sealed.
+  ///   - webhookSecret: sealed.
+  ///   - metadata: the text of `metadata`.
+  ///   - format: of what is sealed again.
   package func reseal(
     _ integration: UUID, token: [UInt8]?, webhookSecret: [UInt8]?, metadata: String, format: Format
   ) -> Resealing {

@@ -28,7 +28,7 @@ extension PlatformQuestions {
   private struct Delivery: Decodable, Sendable {
     var id: Int64
     var guid: String
-    var delivered_at: String
+    var delivered_at: JSONValue?
     var redelivery: Bool?
     var status_code: Int?
     var event: String?
@@ -49,7 +49,7 @@ extension PlatformQuestions {
         let link = answer.headers[canonicalForm: "link"].joined(separator: ",")
         return ListPage(
           items: items.compactMap { item in
-            Timestamp(item.delivered_at).map {
+            LenientTime.read(item.delivered_at).map {
               AppDelivery(
                 id: item.id, guid: item.guid, deliveredAt: $0, isRedelivery: item.redelivery ?? false,
                 status: item.status_code ?? 0, event: item.event ?? "")

@@ -24,7 +24,9 @@ extension PlatformQuestions {
   }
 
   /// A page of the repositories of an integration's installation.
-  /// - Parameter page: from 1.
+  /// - Parameters:
+  ///   - page: from 1.
+  ///   - integration: of a GitHub App.
   package func repositories(_ page: Int, of integration: Integration) async -> Answer<ListPage<ListedRepository>> {
     await answer(integration) { () throws(FeedbackFault) in
       try await github.withCaller(of: integration) { caller throws(APIFault) in

@@ -5,6 +5,7 @@ package import Reviews
 
 /// A check that is complete, on a commit that may belong to no review.
 package struct PlatformCheck: Sendable, Equatable {
+  /// How it has ended, in the words of GitHub.
   package enum Conclusion: String, Sendable { case success, neutral, failure }
 
   package var platform: Platform

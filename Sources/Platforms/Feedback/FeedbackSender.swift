@@ -8,7 +8,9 @@ package struct FeedbackSender: Sendable {
   private let github: GitHubFeedback
   private let gitlab: GitLabFeedback
 
-  /// - Parameter publicURL: where people see Baton's pages, without a slash at its end: checks link to the review's; nil for no link.
+  /// - Parameters:
+  ///   - access: how the platforms are reached.
+  ///   - publicURL: where people see Baton's pages, without a slash at its end: checks link to the review's; nil for no link.
   package init(access: PlatformAccess, publicURL: String? = nil) {
     github = GitHubFeedback(
       access: GitHubAccess(client: access.github, cipher: access.cipher, tokens: access.installationTokens),

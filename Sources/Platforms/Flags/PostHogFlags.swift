@@ -49,8 +49,11 @@ package final class PostHogFlags: FeatureFlags {
   ///   - url: base URL, such as `https://us.i.posthog.com`.
   ///   - key: the project's API key.
   ///   - fallback: decides where PostHog cannot.
+  ///   - httpClient: makes the calls; the caller shuts it down.
   ///   - timeout: for one call, whole.
   ///   - trust: which certificates PostHog may have.
+  ///   - now: the current time.
+  ///   - logger: for what it reports.
   /// - Returns: nil if the URL is none.
   package init?(
     url: String, key: Secret, fallback: SettingsFlags, httpClient: HTTPClient, timeout: Duration = .seconds(2),
@@ -58,7 +61,8 @@ package final class PostHogFlags: FeatureFlags {
   ) {
     guard let base = APIBase(url) else { return nil }
     client = APIClient(
-      base: base, httpClient: httpClient, timeout: timeout, clock: PlatformClock({ Date() }), limits: RateLimits(),
+      base: base, httpClient: httpClient, timeout: timeout, deadlines: TimedOperations(0),
+      clock: PlatformClock({ Date() }), limits: RateLimits(),
       answers: AnswerCache(), trust: trust)
     self.key = key
     self.fallback = fallback

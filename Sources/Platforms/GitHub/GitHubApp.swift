@@ -17,7 +17,9 @@ package struct GitHubApp: Sendable, CustomStringConvertible, CustomReflectable {
   package let id: String
   private let key: _RSA.Signing.PrivateKey
 
-  /// - Parameter privateKey: the PEM text that GitHub gave out (PKCS#1), or the same key as PKCS#8; see ``PEMText``.
+  /// - Parameters:
+  ///   - id: the app's number or client id.
+  ///   - privateKey: the PEM text that GitHub gave out (PKCS#1), or the same key as PKCS#8; see `PEMText`.
   package init(id: String, privateKey: Secret) throws(KeyFault) {
     self.id = id
     do {

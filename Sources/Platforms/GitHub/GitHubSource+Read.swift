@@ -111,5 +111,5 @@ extension GitHubSource {
 }
 
 extension GitHubWire.IssueComment {
-  fileprivate var updatedAt: Timestamp? { PlatformTime.read(updated_at) }
+  fileprivate var updatedAt: Timestamp? { LenientTime.read(updated_at) }
 }

@@ -76,7 +76,7 @@ final class InstallationTokens: Sendable {
     let wire = try APIClient.decode(Wire.self, from: answer.body)
     // GitHub's tokens live for an hour.
     let expires =
-      PlatformTime.read(wire.expires_at).map { Date($0) } ?? client.now().addingTimeInterval(Self.lifetime)
+      LenientTime.read(wire.expires_at).map { Date($0) } ?? client.now().addingTimeInterval(Self.lifetime)
     let token = Token(secret: Secret(wire.token), expires: expires)
     tokens.withLock {
       if $0.count >= Self.countMax { $0 = $0.filter { isFresh($0.value, for: Self.margin) } }

@@ -136,7 +136,7 @@ extension GitLabSource {
 }
 
 extension GitLabWire.Note {
-  fileprivate var updatedAt: Timestamp? { PlatformTime.read(updated_at) }
+  fileprivate var updatedAt: Timestamp? { LenientTime.read(updated_at) }
 
   /// Whether it carries the marker, and a given user wrote it; nil for any user.
   fileprivate func isSummary(of userID: Int64?) -> Bool {

@@ -50,7 +50,7 @@ struct GitLabTokenCalls: Sendable {
     guard own?.active != false && own?.revoked != true else { return nil }
     return Identity(
       userID: user?.id ?? own?.user_id, isPersonal: user.map { !$0.isBot } ?? false,
-      expires: own?.expires_at.flatMap(Self.date), created: PlatformTime.read(own?.created_at).map { Date($0) })
+      expires: own?.expires_at.flatMap(Self.date), created: LenientTime.read(own?.created_at).map { Date($0) })
   }
 
   /// Makes a token for the project, in the name of a person.
@@ -143,7 +143,7 @@ struct GitLabTokenCalls: Sendable {
 
   /// The moment at which a token ends that lives until a day: its midnight in UTC. Some versions name the time as well.
   static func date(_ day: String) -> Date? {
-    PlatformTime.read(day).map { Date($0) }
+    LenientTime.read(day).map { Date($0) }
   }
 }
 

@@ -4,7 +4,9 @@ internal import HTTPTrust
 internal import NIOCore
 internal import NIOHTTP1
 internal import Primitives
+internal import Resilience
 internal import Reviews
+internal import Spans
 
 /// One successful answer, whole.
 struct APIAnswer: Sendable {
@@ -28,6 +30,8 @@ struct APIClient: Sendable {
   let httpClient: HTTPClient
   /// For one exchange: from looking for a connection to the last byte of the body.
   let timeout: Duration
+  /// Of all exchanges of this process.
+  let deadlines: TimedOperations<Int>
   let clock: PlatformClock
   /// Shared by all clients of the platforms in a process, as are the answers: see ``PlatformAccess``.
   let limits: RateLimits
@@ -46,8 +50,9 @@ struct APIClient: Sendable {
   /// The same client for another host.
   func at(_ base: APIBase) -> APIClient {
     APIClient(
-      base: base, httpClient: httpClient, timeout: timeout, clock: clock, limits: limits, answers: answers, trust: trust
-    )
+      base: base, httpClient: httpClient, timeout: timeout, deadlines: deadlines, clock: clock, limits: limits,
+      answers: answers,
+      trust: trust)
   }
 
   /// Gets one resource, redirects of the same host included.
@@ -243,33 +248,35 @@ extension APIClient {
   }
 
   /// One exchange under the deadline. The client's own timeout ends with the head of the answer, so the whole of it
-  /// runs against a timer; the loser is cancelled, which closes its connection.
+  /// is cancelled at its deadline, which closes its connection.
   private func exchange(_ request: HTTPClientRequest) async throws(APIFault) -> (status: Int, answer: APIAnswer) {
-    let result: Result<(status: Int, answer: APIAnswer), any Error>?
-    result = await withTaskGroup(of: Result<(status: Int, answer: APIAnswer), any Error>?.self) { group in
-      group.addTask {
-        do {
-          return .success(try await perform(request))
-        } catch {
-          return .failure(error)
-        }
+    try await withChildSpan(.callPlatform, base.attributes(of: request)) { span throws(APIFault) in
+      let exchanged = try await answer(to: request)
+      span?.note(status: exchanged.status)
+      return exchanged
+    }
+  }
+
+  private func answer(to request: HTTPClientRequest) async throws(APIFault) -> (status: Int, answer: APIAnswer) {
+    let (result, cancellation) = await deadlines.run(until: .now + timeout, orStage: nil) {
+      do {
+        return Result<(status: Int, answer: APIAnswer), any Error>.success(try await perform(request))
+      } catch {
+        return .failure(error)
       }
-      group.addTask {
-        try? await Task.sleep(for: timeout)
-        return nil
-      }
-      defer { group.cancelAll() }
-      return await group.next() ?? nil
     }
     switch result {
     case .success(let exchanged): return exchanged
     case .failure(let error):
-      if Task.isCancelled { throw .cancelled }
+      switch cancellation {
+      case .deadline: throw .failing(message: "it did not answer within \(timeout)")
+      case .caller, .stage: throw .cancelled
+      case nil: if Task.isCancelled { throw .cancelled }
+      }
       guard
         let fault = await trust.fault(error, host: base.host, port: base.port ?? (base.scheme == "https" ? 443 : 80))
       else { throw APIFault(transport: error) }
       throw .unreachable(message: fault)
-    case nil: throw Task.isCancelled ? .cancelled : .failing(message: "it did not answer within \(timeout)")
     }
   }
 

@@ -59,6 +59,7 @@ extension APIFault {
 
   private static let limitTexts = [
     "rate limit", "rate-limit", "abuse detection", "abuse-rate", "too many requests", "too many times", "too quickly",
+    "login attempt", "try again later",
   ]
 
   private static func message(_ status: Int, _ answer: PlatformError?) -> String {

@@ -34,7 +34,7 @@ final class PlatformClock: Sendable {
   /// Takes the time out of an answer that has just arrived. One that a cache has kept says nothing.
   func learn(from headers: HTTPHeaders, at authority: String) {
     guard isCorrected, !headers.contains(name: "age"),
-      let time = headers.first(name: "date").flatMap({ PlatformTime.read($0) })
+      let time = headers.first(name: "date").flatMap({ LenientTime.read($0) })
     else { return }
     let difference = Date(time).timeIntervalSince(local())
     corrections.withLock { corrections in

@@ -12,12 +12,17 @@ final class RateLimits: Sendable {
     var account: String
   }
 
-  private let ends = Mutex<[Key: Date]>([:])
+  private struct Hold {
+    var since: Date
+    var end: Date
+  }
+
+  private let holds = Mutex<[Key: Hold]>([:])
 
   /// How long an account is not to call; nil if it may.
   func wait(of account: String, at authority: String, now: Date) -> Duration? {
-    let end = ends.withLock { $0[Key(authority: authority, account: account)] }
-    guard let seconds = end?.timeIntervalSince(now), seconds > 0 else { return nil }
+    let hold = holds.withLock { $0[Key(authority: authority, account: account)] }
+    guard let seconds = hold?.end.timeIntervalSince(now), seconds > 0 else { return nil }
     // A clock that was set back must not hold an account longer than the platform could ask.
     return min(.seconds(seconds), RetryDelay.max)
   }
@@ -25,10 +30,38 @@ final class RateLimits: Sendable {
   /// Keeps an account from calling; a longer time that is known already stays.
   func hold(_ account: String, at authority: String, for delay: Duration, now: Date) {
     let end = now.addingTimeInterval(Double(delay.components.seconds))
-    ends.withLock { ends in
-      if ends.count >= Self.countMax { ends = ends.filter { $0.value > now } }
+    holds.withLock { holds in
+      if holds.count >= Self.countMax { holds = holds.filter { $0.value.end > now } }
       let key = Key(authority: authority, account: account)
-      ends[key] = Swift.max(ends[key] ?? end, end)
+      if let hold = holds[key], hold.end > now {
+        holds[key]?.end = Swift.max(hold.end, end)
+      } else {
+        holds[key] = Hold(since: now, end: end)
+      }
     }
   }
+
+  /// The hosts of which a limit is used up, by host.
+  func usedUp(now: Date) -> [UsedUpLimit] {
+    let held = holds.withLock { holds in holds.filter { $0.value.end > now } }
+    return Dictionary(grouping: held) { $0.key.authority }.sorted { $0.key < $1.key }.map { authority, holds in
+      let since = holds.map(\.value.since).min() ?? now
+      let end = holds.map(\.value.end).max() ?? now
+      return UsedUpLimit(
+        authority: authority, accountCount: holds.count, age: .seconds(Swift.max(now.timeIntervalSince(since), 0)),
+        rest: min(.seconds(end.timeIntervalSince(now)), RetryDelay.max))
+    }
+  }
+}
+
+/// Accounts of a host that may not call for a while: for the health of a process.
+package struct UsedUpLimit: Sendable, Equatable {
+  /// The host, and port if it is not the scheme's default.
+  package var authority: String
+  /// Installations and tokens, each with a limit of its own.
+  package var accountCount: Int
+  /// Since the first of them is held back.
+  package var age: Duration
+  /// Until the last of them may call.
+  package var rest: Duration
 }

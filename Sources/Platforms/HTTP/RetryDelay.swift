@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import NIOHTTP1
+internal import Primitives
 internal import Resilience
 
 /// How long an API asks to be left alone.
@@ -12,7 +13,9 @@ enum RetryDelay {
 
   /// `Retry-After` in seconds or as an HTTP date, else the time of the limit's reset, else ``unstated``; 1 s to ``max``.
   static func of(_ headers: HTTPHeaders, now: Date) -> Duration {
-    if let text = headers.first(name: "retry-after"), let delay = retryAfter(text, now: now) { return bounded(delay) }
+    if let text = headers.first(name: "retry-after"), let delay = RetryAfter.parse(text, now: now) {
+      return bounded(delay)
+    }
     if isExhausted(headers), let reset = reset(headers) {
       return bounded(.seconds(reset.subtractingReportingOverflow(Int64(now.timeIntervalSince1970)).partialValue))
     }
@@ -46,13 +49,6 @@ enum RetryDelay {
   /// x-ratelimit-reset is GitHub's, ratelimit-reset is GitLab's: seconds since 1970.
   private static func reset(_ headers: HTTPHeaders) -> Int64? {
     (headers.first(name: "x-ratelimit-reset") ?? headers.first(name: "ratelimit-reset")).flatMap { Int64($0) }
-  }
-
-  /// RFC 9110, 10.2.3.
-  static func retryAfter(_ text: String, now: Date) -> Duration? {
-    if let seconds = Int64(text) { return seconds < 0 ? nil : .seconds(min(seconds, 86_400 * 365)) }
-    guard let time = PlatformTime.read(text) else { return nil }
-    return .seconds(Int64(Date(time).timeIntervalSince(now).rounded(.up)))
   }
 
   private static func bounded(_ delay: Duration) -> Duration { Swift.min(Swift.max(delay, .seconds(1)), max) }

@@ -20,6 +20,29 @@ struct CharacterFilter {
     self.byteCountMax = byteCountMax
   }
 
+  /// Takes a text, up to where there is no room for more.
+  mutating func take(_ text: String) {
+    var rest = text[...]
+    while true {
+      takePlain(&rest)
+      guard let scalar = rest.unicodeScalars.popFirst(), take(scalar) else { return }
+    }
+  }
+
+  /// Takes the letters, digits and signs of ASCII that a text begins with, all at once: most texts have nothing else.
+  private mutating func takePlain(_ text: inout Substring) {
+    guard pending == nil, !followsReturn else { return }
+    let room = byteCountMax - bytes.count
+    let count =
+      text.utf8.withContiguousStorageIfAvailable { source -> Int in
+        let plain = source.prefix(room).prefix { (0x20...0x7E).contains($0) || $0 == 0x0A || $0 == 0x09 }
+        bytes += plain
+        if let last = plain.last { previous = Unicode.Scalar(last) }
+        return plain.count
+      } ?? 0
+    text = Substring(text.utf8.dropFirst(count))
+  }
+
   /// Takes the next character.
   /// - Returns: false if there is no room for it; then nothing more is to be given.
   mutating func take(_ scalar: Unicode.Scalar) -> Bool {

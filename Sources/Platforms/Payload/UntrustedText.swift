@@ -27,9 +27,7 @@ struct UntrustedText: Sendable, Equatable {
 
   private init(_ raw: String, byteCountMax: Int, hiddenPartCount: Int, isCut: Bool) {
     var filter = CharacterFilter(byteCountMax: byteCountMax)
-    for scalar in raw.unicodeScalars {
-      guard filter.take(scalar) else { break }
-    }
+    filter.take(raw)
     filter.finish()
     text = String(decoding: filter.bytes, as: UTF8.self)
     hiddenCharacterCount = filter.hiddenCount

@@ -175,6 +175,18 @@ public final class PostgresPool: Sendable {
     }
   }
 
+  /// The server's processes of the open connections, as in `pg_stat_activity`.
+  public var backendPIDs: [Int32] {
+    get async {
+      var processes: [Int32] = []
+      for connection in state.withLock(\.machine.connections) {
+        let process = await connection.backendPID
+        if process != 0 { processes.append(process) }
+      }
+      return processes
+    }
+  }
+
   /// Refuses new calls, lets the running ones end within `PostgresConnection.closeTimeout`, and closes all connections.
   public func close() async {
     let (connections, waiters, connectors) = state.withLock { state in

@@ -46,6 +46,7 @@ struct InMemoryQueueState {
   /// Whose turn it is to receive.
   private var turn: UInt64 = 0
   private var resumptions: [@Sendable () -> Void] = []
+  private var lastMessageID = 0
 
   /// Why nothing can be published now; nil if it can.
   var reasonNotToSend: String? {
@@ -57,6 +58,12 @@ struct InMemoryQueueState {
   var consumerCount: Int { subscriptions.values.count { $0.isOpen && $0.isConsuming } }
 
   // MARK: Messages
+
+  /// Another one each time, and the same in each run.
+  mutating func makeMessageID() -> String {
+    lastMessageID += 1
+    return "message-\(lastMessageID)"
+  }
 
   mutating func enqueue(_ message: AMQPMessage) { ready.append(Message(properties: AMQPDelivery(message))) }
 

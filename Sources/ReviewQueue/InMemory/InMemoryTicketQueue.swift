@@ -11,6 +11,7 @@ internal import Synchronization
 package final class InMemoryTicketQueue: TicketQueue {
   package let name: String
   let clock: any MonotonicClock
+  private let time: @Sendable () -> Timestamp
   let state: Mutex<InMemoryQueueState>
   /// Woken when publishing may have become possible.
   private let publishable: Wakeup
@@ -21,9 +22,14 @@ package final class InMemoryTicketQueue: TicketQueue {
   /// - Parameters:
   ///   - name: the work queue's.
   ///   - clock: of the waits of publishes that cannot be sent.
-  package init(name: String = "baton.reviews", clock: any MonotonicClock = ContinuousClock()) {
+  ///   - time: of dead letters.
+  package init(
+    name: String = "baton.reviews", clock: any MonotonicClock = ContinuousClock(),
+    time: @escaping @Sendable () -> Timestamp = { .processNow }
+  ) {
     self.name = name
     self.clock = clock
+    self.time = time
     state = Mutex(InMemoryQueueState())
     publishable = Wakeup(clock: clock)
   }
@@ -40,23 +46,30 @@ package final class InMemoryTicketQueue: TicketQueue {
 
   package func publish(_ tickets: [(ticket: Ticket, trace: TraceContext)]) async -> [TicketPublishOutcome] {
     var outcomes: [TicketPublishOutcome] = []
-    for (ticket, trace) in tickets { outcomes.append(await publish(TicketDelivery.message(ticket, trace))) }
+    for (ticket, trace) in tickets { outcomes.append(await publish { TicketDelivery.message(ticket, trace, id: $0) }) }
     return outcomes
   }
 
-  package func renew(_ delivery: TicketDelivery) async -> TicketPublishOutcome { await publish(delivery.renewed) }
-
-  package func publishDead(_ delivery: TicketDelivery, reason: String) async -> TicketPublishOutcome {
-    let message = DeadLetterForm.whole.publication(of: delivery.message, reason: reason, queue: name).message
-    return await publish(message, isDead: true)
+  package func renew(_ delivery: TicketDelivery) async -> TicketPublishOutcome {
+    await publish { delivery.renewed(id: $0) }
   }
 
-  private func publish(_ message: AMQPMessage, isDead: Bool = false) async -> TicketPublishOutcome {
+  package func publishDead(_ delivery: TicketDelivery, reason: String) async -> TicketPublishOutcome {
+    await publish(isDead: true) { [name, time] id in
+      DeadLetterForm.whole.publication(of: delivery.message, reason: reason, queue: name, id: id, at: time()).message
+    }
+  }
+
+  /// - Parameter make: the message, with an id.
+  private func publish(
+    isDead: Bool = false, _ make: @Sendable (_ id: String) -> AMQPMessage
+  ) async -> TicketPublishOutcome {
     let deadline = clock.now + Self.publishTimeMax
     while let reason = state.withLock({ $0.reasonNotToSend }) {
       guard (try? await publishable.wait(until: deadline)) == true else { return .notSent(reason) }
     }
     return change { state in
+      let message = make(state.makeMessageID())
       let fault = state.fault?(message.body)
       switch fault {
       case .nacked: return .nacked
@@ -127,6 +140,11 @@ package final class InMemoryTicketQueue: TicketQueue {
     change { $0.delete() }
   }
 
+  /// Whether nothing is ready, and nothing delivered and not settled.
+  package var isDrained: Bool {
+    state.withLock { state in state.ready.isEmpty && state.subscriptions.values.allSatisfy(\.unsettled.isEmpty) }
+  }
+
   /// Publishes a body that may not be a ticket.
   package func publish(body: [UInt8]) {
     change { $0.enqueue(AMQPMessage(body: body)) }
@@ -135,6 +153,7 @@ package final class InMemoryTicketQueue: TicketQueue {
   /// Takes no publishes until ``unblock()``.
   package func block() { state.withLock { $0.isBlocked = true } }
 
+  /// Takes publishes again.
   package func unblock() {
     state.withLock { $0.isBlocked = false }
     publishable.wake()

@@ -30,7 +30,7 @@ package struct InMemoryTicketSubscription: TicketSubscription {
       state.openChannel(of: id)
     }
     // Until the task is cancelled.
-    _ = try? await Wakeup().wait(until: nil)
+    _ = try? await Wakeup(clock: queue.clock).wait(until: nil)
     queue.change { state in
       _ = state.change(id) { $0.isRunning = false }
       state.closeChannel(of: id)
@@ -97,6 +97,22 @@ package struct InMemoryTicketSubscription: TicketSubscription {
   }
 
   package func rebuildConnection() { rebuildChannel() }
+
+  /// Cuts the connection of this subscription alone, until ``reconnect()``: what is unsettled goes back to the queue.
+  package func disconnect() {
+    queue.change { state in
+      _ = state.change(id) { $0.isRunning = false }
+      state.closeChannel(of: id)
+    }
+  }
+
+  /// Lets the connection be made again.
+  package func reconnect() {
+    queue.change { state in
+      _ = state.change(id) { $0.isRunning = true }
+      state.openChannel(of: id)
+    }
+  }
 
   package func readyCount() async throws -> Int {
     try queue.state.withLock { state in

@@ -25,7 +25,8 @@ package struct AMQPTicketQueue: TicketQueue {
     await publish(
       tickets.map { ticket, trace in
         AMQPPublication(
-          TicketDelivery.message(ticket, trace), exchange: ReviewTopology.exchange, routingKey: name)
+          TicketDelivery.message(ticket, trace, id: UUID().lowercase), exchange: ReviewTopology.exchange,
+          routingKey: name)
       }
     ).map { TicketPublishOutcome($0) }
   }
@@ -45,13 +46,15 @@ package struct AMQPTicketQueue: TicketQueue {
 
   package func renew(_ delivery: TicketDelivery) async -> TicketPublishOutcome {
     TicketPublishOutcome(
-      await publisher.publish(delivery.renewed, exchange: ReviewTopology.exchange, routingKey: name))
+      await publisher.publish(
+        delivery.renewed(id: UUID().lowercase), exchange: ReviewTopology.exchange, routingKey: name))
   }
 
   package func publishDead(_ delivery: TicketDelivery, reason: String) async -> TicketPublishOutcome {
     var outcome = AMQPPublishOutcome.notSent("it has no form that can be sent")
     for form in DeadLetterForm.allCases {
-      let publication = form.publication(of: delivery.message, reason: reason, queue: name)
+      let publication = form.publication(
+        of: delivery.message, reason: reason, queue: name, id: UUID().lowercase, at: .processNow)
       guard publisher.fault(of: publication) == nil else { continue }
       outcome = await publish([publication])[0]
       // Another form only if this one turned out to be what the connection does not carry.
@@ -115,16 +118,16 @@ extension TicketPublishOutcome {
 
 extension TicketDelivery {
   /// The message as it is published once more.
-  var renewed: AMQPMessage {
+  func renewed(id: String) -> AMQPMessage {
     AMQPMessage(
-      body: message.body, contentType: message.contentType, type: message.type, messageID: UUID().lowercase,
+      body: message.body, contentType: message.contentType, type: message.type, messageID: id,
       headers: message.headers.filter { $0.key == Self.traceHeader })
   }
 
   /// A ticket as it is published.
-  static func message(_ ticket: Ticket, _ trace: TraceContext) -> AMQPMessage {
+  static func message(_ ticket: Ticket, _ trace: TraceContext, id: String) -> AMQPMessage {
     AMQPMessage(
-      body: ticket.body, contentType: "application/json", type: "review.dispatch", messageID: UUID().lowercase,
+      body: ticket.body, contentType: "application/json", type: "review.dispatch", messageID: id,
       headers: [traceHeader: .string(trace.traceparent)])
   }
 }

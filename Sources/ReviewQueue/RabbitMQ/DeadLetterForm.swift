@@ -1,5 +1,4 @@
 internal import AMQPClient
-internal import FoundationEssentials
 internal import Primitives
 internal import Reviews
 
@@ -17,16 +16,20 @@ enum DeadLetterForm: CaseIterable {
   private static let bodyByteMax = 65_536
   private static let nameByteMax = 255
 
-  func publication(of delivery: AMQPDelivery, reason: String, queue: String) -> AMQPPublication {
+  /// - Parameters:
+  ///   - id: of the new message.
+  ///   - time: of this machine: the broker records a time only for messages that it has rejected itself.
+  func publication(
+    of delivery: AMQPDelivery, reason: String, queue: String, id: String, at time: Timestamp
+  ) -> AMQPPublication {
     AMQPPublication(
       AMQPMessage(
         body: self == .shortened ? Array(delivery.body.prefix(Self.bodyByteMax)) : delivery.body,
         contentType: delivery.contentType?.prefix(utf8: Self.nameByteMax),
-        type: delivery.type?.prefix(utf8: Self.nameByteMax), messageID: UUID().lowercase,
+        type: delivery.type?.prefix(utf8: Self.nameByteMax), messageID: id,
         // Bytes that are not UTF-8 were repaired, which has made it longer.
         correlationID: delivery.messageID?.prefix(utf8: Self.nameByteMax),
-        // By this machine's clock: the broker records a time only for messages that it has rejected itself.
-        timestamp: Int64(Date().timeIntervalSince1970), headers: headers(of: delivery, reason: reason)),
+        timestamp: time.microseconds / 1_000_000, headers: headers(of: delivery, reason: reason)),
       exchange: ReviewTopology.deadExchange, routingKey: queue)
   }
 

@@ -10,14 +10,14 @@ package enum ReviewTopology {
   package static let deadQueue = "baton.dead"
   /// Marks a message that Baton itself publishes as poison.
   package static let deadHeader = "baton-dead"
-  /// Why Baton did.
+  /// Why Baton published it as poison.
   package static let deadReasonHeader = "baton-dead-reason"
   /// How many bytes its headers took, if they could not be kept.
   package static let deadHeaderBytesHeader = "baton-dead-header-bytes"
   /// How many bytes its body had, if only the beginning could be kept.
   package static let deadBodyBytesHeader = "baton-dead-body-bytes"
-  /// How often the broker delivers a message before it calls it poison. Consumers that die count, so it is far above what
-  /// a deploy costs; a review's own attempts are counted in Postgres.
+  /// How often the broker delivers a message before it calls it poison. Consumers that die count, so it is far above the
+  /// redeliveries of a rolling deploy; a review's own attempts are counted in Postgres.
   package static let deliveryLimit: Int64 = 20
 
   /// From this many deliveries on, a consumer that cannot decide a ticket because of an outage publishes it anew.

@@ -58,7 +58,10 @@ package protocol ReviewOperations: Sendable {
 /// From pending to queued, up to the ticket that the broker has confirmed.
 package protocol ClaimLedger: Sendable {
   /// Claims due reviews, owners in turn, never more of an owner than its limit allows.
-  /// - Parameter ownerLimit: for owners that have none of their own.
+  /// - Parameters:
+  ///   - limit: the most claims.
+  ///   - ownerLimit: for owners that have none of their own.
+  ///   - holder: the process that does it.
   func claim(limit: Int, ownerLimit: Int, by holder: Holder.ID) async throws -> [Claim]
 
   /// Records that the broker has confirmed the tickets of claims.
@@ -80,7 +83,9 @@ package protocol ClaimLedger: Sendable {
   func noteOwnerLimit(_ limit: Int) async throws
 
   /// Looks at a page of owners for one that could be claimed from and would not be looked at by a claim.
-  /// - Parameter owner: the end of the page before; nil starts with the first owner.
+  /// - Parameters:
+  ///   - owner: the end of the page before; nil starts with the first owner.
+  ///   - ownerLimit: for owners that have no limit of their own.
   /// - Returns: how many were found, and the end of the page; nil after the last page.
   func visitMissed(after owner: OwnerKey?, ownerLimit: Int) async throws -> (found: Int, end: OwnerKey?)
 }
@@ -91,6 +96,8 @@ package protocol ClaimLedger: Sendable {
 package protocol LeaseLedger: Sendable {
   /// Takes the lease of each ticket's review, or says why it cannot be had.
   /// - Parameters:
+  ///   - tickets: of one batch of deliveries.
+  ///   - holder: the process that does it.
   ///   - duration: the longest that the lease lasts.
   ///   - holderTimeout: a holder that is silent for longer is dead.
   ///   - attemptMax: a review that has cost so many holders their life is left to the reaper.
@@ -115,7 +122,12 @@ package protocol LeaseLedger: Sendable {
   ) async throws -> ReviewStatus?
 
   /// Leaves the review queued, without a lease, until the delay is over: its dispatch may have succeeded.
-  /// - Parameter isCounted: whether a failure is counted against it; the last one fails it.
+  /// - Parameters:
+  ///   - lease: what the caller holds; without it nothing changes.
+  ///   - message: why, for the row.
+  ///   - delay: until it is due again.
+  ///   - isCounted: whether a failure is counted against it; the last one fails it.
+  ///   - attemptMax: the number of failures that fails it.
   func leaveQueued(
     _ lease: Lease, message: String, for delay: Duration, isCounted: Bool, attemptMax: Int
   ) async throws -> ReviewStatus?
@@ -131,7 +143,10 @@ package protocol LeaseLedger: Sendable {
 package protocol RecoveryLedger: Sendable {
   /// Takes a page of abandoned reviews: each is claimed anew for this holder, which publishes it.
   /// - Parameters:
+  ///   - times: when a review counts as abandoned.
+  ///   - queue: the name of the work queue.
   ///   - limit: of the page; a full page says that there may be more.
+  ///   - holder: the process that does it.
   ///   - attemptMax: if this many holders have died of a review, it is failed instead.
   func reapAbandoned(
     _ times: ReapTimes, queue: String, limit: Int, by holder: Holder.ID, attemptMax: Int
@@ -151,17 +166,23 @@ package protocol RollCallLedger: Sendable {
   /// - Parameters:
   ///   - ids: as ``openRollCall(_:holderTimeout:)`` returned them before the broker was asked.
   ///   - isQueueEmpty: whether the broker said that no message is ready.
+  ///   - holderTimeout: a holder that is silent for longer is dead.
   func seeRollCalls(_ ids: [Int64], isQueueEmpty: Bool, holderTimeout: Duration) async throws
 
   /// The roll calls, of any queue, that wait for a consumer's answer.
-  /// - Parameter instant: when it last gave a delivery back, or later: it cannot answer what was opened before.
+  /// - Parameters:
+  ///   - holder: the process that does it.
+  ///   - instant: when it last gave a delivery back, or later: it cannot answer what was opened before.
   /// - Returns: their ids; and the ledger's clock.
   func unansweredRollCalls(of holder: Holder.ID, after instant: Timestamp?) async throws -> (
     now: Timestamp, ids: [Int64]
   )
 
   /// Answers roll calls that were seen.
-  /// - Parameter undecided: the reviews whose tickets the consumer has, and may yet give back.
+  /// - Parameters:
+  ///   - ids: of the roll calls.
+  ///   - holder: the process that does it.
+  ///   - undecided: the reviews whose tickets the consumer has, and may yet give back.
   func answerRollCalls(_ ids: [Int64], by holder: Holder.ID, undecided: [UUID]) async throws
 
   /// Removes roll calls that are no longer needed.
@@ -199,8 +220,13 @@ package protocol SilentReviewLedger: Sendable {
 /// Which processes live, and how that is judged.
 package protocol HolderLedger: Sendable {
   /// The session of its own by which a holder is known to live, and notified. It connects when it is run.
-  /// - Parameter onSignOn: called each time when the holder has signed on, before the session's events say so.
-  func session(of holder: Holder, onSignOn: @escaping @Sendable () -> Void) -> any LedgerSession
+  /// - Parameters:
+  ///   - holder: the process that does it.
+  ///   - events: what it is notified of.
+  ///   - onSignOn: called each time when the holder has signed on, before the session's events say so.
+  func session(
+    of holder: Holder, hearing events: Set<LedgerEvent>, onSignOn: @escaping @Sendable () -> Void
+  ) -> any LedgerSession
 
   /// Enters a holder without a session: its heartbeats alone keep it alive.
   func register(_ holder: Holder) async throws

@@ -5,6 +5,7 @@ package import Reviews
 
 /// One thing that `baton catch-up` looks through, and how far it has come.
 package struct CatchUpLook: Sendable, Equatable {
+  /// What is looked through.
   package enum Kind: String, Sendable {
     /// What GitHub could not deliver to the app.
     case deliveries
@@ -21,6 +22,8 @@ package struct CatchUpLook: Sendable, Equatable {
   package var position: String?
   package var doneUpTo: Timestamp?
   package var begunAt: Timestamp?
+  /// How far back the first look goes, if the database says so.
+  package var since: Timestamp?
   /// nil for ``Kind/deliveries``.
   package var owner: Owner?
   package var integration: Integration?
@@ -56,11 +59,14 @@ package struct ListedCommit: Sendable, Hashable {
   package var repository: String
   package var number: Int
   package var sha: String
+  /// The pull request's own time; nil if it cannot be read.
+  package var updatedAt: Timestamp?
 
-  package init(repository: String, number: Int, sha: String) {
+  package init(repository: String, number: Int, sha: String, updatedAt: Timestamp?) {
     self.repository = repository
     self.number = number
     self.sha = sha
+    self.updatedAt = updatedAt
   }
 }
 
@@ -108,13 +114,14 @@ extension ReviewStore {
        WHERE c.kind = n.kind AND c.integration_id = n.integration_id AND c.subject = n.subject
       RETURNING c.*
     )
-    SELECT m.kind, m.integration_id, m.subject, m.position, m.done_up_to, m.begun_at, i.owner_type, i.owner_id,
+    SELECT m.kind, m.integration_id, m.subject, m.position, m.done_up_to, m.begun_at, m.since, i.owner_type, i.owner_id,
            i.installation_id, i.instance_url, i.token_ciphertext, i.metadata::text AS metadata,
            CASE WHEN m.kind = 'project' THEN (
              SELECT r.pr_url FROM code_reviews r
-              WHERE r.owner_type = i.owner_type AND r.owner_id = i.owner_id AND r.platform = 'gitlab'
-                AND r.platform_project_id = m.subject::bigint
-              ORDER BY r.created_at DESC, r.id DESC
+              WHERE r.platform_repository_id = m.subject::bigint AND r.owner_type = i.owner_type AND r.owner_id = i.owner_id
+                AND r.platform = 'gitlab'
+              -- The newest merge request, which the index has last.
+              ORDER BY r.pr_number DESC
               LIMIT 1) END AS url
       FROM mine m
       LEFT JOIN platform_integrations i ON i.id = m.integration_id
@@ -162,20 +169,24 @@ extension ReviewStore {
     """
     /* baton:missed_commits */
     SELECT w.place
-      FROM unnest($4::text[], $5::int[], $6::text[]) WITH ORDINALITY AS w (repository, number, sha, place)
+      FROM unnest($4::text[], $5::int[], $6::text[], $7::timestamptz[])
+           WITH ORDINALITY AS w (repository, number, sha, updated_at, place)
      WHERE NOT EXISTS (
        SELECT 1 FROM code_reviews r
         WHERE r.pr_number = w.number AND lower(r.repo_full_name) = lower(w.repository) AND r.head_sha = w.sha
           AND r.owner_id = $2 AND r.owner_type = $1 AND r.platform = $3
-          AND r.error_code IS DISTINCT FROM 'integration_revoked')
-       -- A delivery about the commit was judged: its outcome stands.
+          -- What ended because it was not wanted at the time is wanted now: the pull request is open, and at this commit.
+          AND (r.status NOT IN ('failed', 'cancelled') OR r.error_code IS NULL
+            OR r.error_code NOT IN ('integration_revoked', 'superseded', 'pull_request_closed', 'repository_removed')))
+       -- A delivery has said where the pull request stood at this time, or later, and was judged: its outcome stands. Other deliveries that
+       -- name the commit, of a label or a comment, say nothing about it.
        AND NOT EXISTS (
          SELECT 1 FROM webhook_deliveries d
           WHERE lower(d.about_repository) = lower(w.repository) AND d.about_number = w.number AND d.about_sha = w.sha
             AND d.platform = $3 AND d.integration_id IS NOT NULL
             AND (d.processed_at IS NULL
-              OR d.outcome <> 'the integration was revoked' AND d.outcome NOT LIKE 'pending: %'
-                AND d.outcome NOT LIKE 'given up: %'))
+              OR d.pr_updated_at >= w.updated_at AND d.outcome NOT LIKE 'pending: %'
+                AND (d.pr_updated_at > w.updated_at OR d.outcome NOT LIKE 'closed: %')))
      ORDER BY w.place
     """)
 
@@ -189,6 +200,7 @@ extension ReviewStore {
       [
         owner.type.rawValue, owner.id, platform.rawValue, commits.map(\.repository),
         commits.map { Int32(clamping: $0.number) }, commits.map(\.sha),
+        commits.map { ($0.updatedAt ?? .negativeInfinity).instant },
       ])
     return try rows.map { commits[Int(try $0.decode("place", as: Int64.self)) - 1] }
   }
@@ -218,6 +230,7 @@ extension CatchUpLook {
     position = try row.optional("position", as: String.self)
     doneUpTo = try row.optionalTimestamp("done_up_to")
     begunAt = try row.optionalTimestamp("begun_at")
+    since = try row.optionalTimestamp("since")
     url = try row.optional("url", as: String.self)
     owner = try row.optional("owner_id", as: String.self).map { id in
       Owner(type: try row.choice("owner_type", as: Owner.Kind.self), id: id)

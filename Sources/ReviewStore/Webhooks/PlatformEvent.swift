@@ -28,6 +28,7 @@ package enum PlatformEvent: Sendable, Equatable {
 
 /// Which reviews are to be done again.
 package struct RerunRequest: Sendable, Equatable {
+  /// What a person has chosen to have done again.
   package enum Subject: Sendable, Equatable {
     case review(UUID)
     /// Every review of a commit that has a check run: GitHub's "Re-run all checks".

@@ -7,6 +7,7 @@ package import Reviews
 package struct PlatformTask: Sendable, Equatable {
   /// A check run that is complete, or a commit status.
   package struct Check: Sendable, Codable, Equatable {
+    /// How it has ended, in the words of GitHub.
     package enum Conclusion: String, Sendable, Codable { case success, neutral, failure }
 
     package var repository: String
@@ -87,6 +88,7 @@ package struct PlatformTask: Sendable, Equatable {
     }
   }
 
+  /// What is to be done.
   package enum Kind: Sendable, Equatable {
     case check(Check)
     case review(ReviewRequest)
@@ -189,7 +191,9 @@ extension ReviewStore {
     """)
 
   /// Notes why a task could not be done.
-  /// - Parameter delay: until it is tried again; nil gives it up: the row stays, with the reason.
+  /// - Parameters:
+  ///   - task: as it was taken.
+  ///   - delay: until it is tried again; nil gives it up: the row stays, with the reason.
   package func failTask(_ task: PlatformTask, error: String, retryAfter delay: Duration?) async throws {
     _ = try await pool.query(
       Self.failTask, [task.id, Int32(task.version), error.storable, delay.map { max($0, .zero).inSeconds }])

@@ -48,6 +48,8 @@ extension ReviewStore {
   /// Processes a stored delivery: what it does, and that it was done, are one transaction, so that it happens once, by
   /// whichever process, and after a crash too.
   /// - Parameters:
+  ///   - platform: that has delivered it.
+  ///   - id: the platform's id of the delivery.
   ///   - patience: how long to wait for another event of the same pull request.
   ///   - judge: what the delivery means.
   /// - Throws: what `judge` throws; `PostgresError`, transient if the patience has run out.
@@ -112,14 +114,13 @@ extension ReviewStore {
   ) async throws -> DeliveryOutcome {
     let place = push.place
     let related = try await lock(place, on: connection)
-    // Of two under two names the one that has not been given up.
-    let same = related.first { $0.isSameCommit && $0.status != .cancelled } ?? related.first { $0.isSameCommit }
+    let same = related.ofSameCommit
     let soFar = try await eventsSoFar(before: place, receivedAt: receivedAt, on: connection)
     let decision = PushDecision(
       updatedAt: place.updatedAt, newest: soFar.newest, isReplaced: soFar.isReplaced, same: same, cause: push.cause,
       baseRef: push.review.baseRef)
     if decision != .outdated {
-      let older = related.filter { $0.id != same?.id }.map(\.id)
+      let older = related.own.filter { $0.id != same?.id }.map(\.id)
       try await cancel(older, code: .superseded, reason: Self.supersededReason(place), on: connection)
     }
     switch decision {
@@ -137,10 +138,11 @@ extension ReviewStore {
     case .restart(let id):
       return try await restart(id, push, reason: "the same commit came again", on: connection)
     case .retarget(let id):
-      let reason = "the pull request is to be merged into \(push.review.baseRef.prefix(100))"
-      try await cancel([id], code: .superseded, reason: reason, on: connection)
-      _ = try await connection.query(Self.allowRerun, [id.lowercase])
-      return try await restart(id, push, reason: reason, on: connection)
+      return try await replace(
+        id, push, reason: "the pull request is to be merged into \(push.review.baseRef.prefix(100))", on: connection)
+    case .takeOver(let id):
+      return try await replace(
+        id, push, reason: "\(push.review.repoFullName.prefix(200)) is another repository now", on: connection)
     case .rebase(let id):
       let review = push.review
       let rows = try await connection.query(
@@ -152,6 +154,15 @@ extension ReviewStore {
     }
   }
 
+  /// A new attempt in the place of one that may be under way or completed.
+  private func replace(
+    _ id: UUID, _ push: PullRequestPush, reason: String, on connection: PostgresConnection
+  ) async throws -> DeliveryOutcome {
+    try await cancel([id], code: .superseded, reason: reason, on: connection)
+    _ = try await connection.query(Self.allowRerun, [id.lowercase])
+    return try await restart(id, push, reason: reason, on: connection)
+  }
+
   /// A new attempt of the same review goes on in its trace.
   private func restart(
     _ id: UUID, _ push: PullRequestPush, reason: String, on connection: PostgresConnection
@@ -161,7 +172,7 @@ extension ReviewStore {
       Self.restartPush,
       [
         id, push.place.updatedAt.instant, review.prTitle, review.baseRef, review.headRef, review.platformIntegrationId,
-        review.platformProjectId, reason,
+        review.platformProjectId, reason, push.place.pullRequest.repositoryID, review.prUrl,
       ])
     return .pending(id, attempt: Int(try rows[0].decode("attempt", as: Int32.self)), try rows[0].trace(of: id))
   }
@@ -173,15 +184,15 @@ extension ReviewStore {
     let related = try await lock(place, on: connection)
     let soFar = try await eventsSoFar(before: place, receivedAt: receivedAt, on: connection)
     guard !soFar.isReplaced, soFar.newest.map({ place.updatedAt >= $0 }) ?? true else { return .unchanged(reason, nil) }
-    let older = related.filter { !$0.isSameCommit }.map(\.id)
+    let older = related.own.filter { !$0.isSameCommit }.map(\.id)
     try await cancel(older, code: .superseded, reason: Self.supersededReason(place), on: connection)
-    return .unchanged(reason, related.first { $0.isSameCommit }?.id)
+    return .unchanged(reason, related.own.first { $0.isSameCommit }?.id)
   }
 
   private func close(
     _ place: PullRequestPlace, _ receivedAt: Timestamp, on connection: PostgresConnection
   ) async throws -> DeliveryOutcome {
-    let related = try await lock(place, on: connection)
+    let related = try await lock(place, on: connection).own
     let soFar = try await eventsSoFar(before: place, receivedAt: receivedAt, on: connection)
     guard soFar.newest.map({ place.updatedAt >= $0 }) ?? true else { return .unchanged(Self.outdated, nil) }
     try await cancel(

@@ -46,7 +46,10 @@ extension ReviewStore {
   }
 
   /// Does what the files of a pull request have decided.
-  /// - Parameter exclusion: why it is not reviewed; nil if it is.
+  /// - Parameters:
+  ///   - request: the pull request that waited for its files.
+  ///   - exclusion: why it is not reviewed; nil if it is.
+  ///   - task: as it was taken; it is done afterwards.
   package func decide(
     _ request: PlatformTask.PathsRequest, exclusion: String?, of task: PlatformTask
   ) async throws -> DeliveryOutcome {

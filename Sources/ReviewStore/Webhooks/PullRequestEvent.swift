@@ -53,7 +53,13 @@ package struct PullRequestKey: Sendable, Hashable {
   package var repoFullName: String
   package var prNumber: Int
 
-  /// - Parameter url: the pull request's address.
+  /// - Parameters:
+  ///   - owner: of its reviews.
+  ///   - platform: where the pull request is.
+  ///   - url: the pull request's address.
+  ///   - repositoryID: the platform's number, which a rename does not change.
+  ///   - repoFullName: its path, such as `acme/shop`.
+  ///   - prNumber: of the pull request.
   package init(
     owner: Owner, platform: Platform, url: String = "", repositoryID: Int64? = nil, repoFullName: String, prNumber: Int
   ) {

@@ -71,12 +71,13 @@ extension ReviewStore {
     "related_reviews",
     """
     /* baton:related_reviews */
-    SELECT r.id, r.status, r.attempt, r.error_code, r.head_sha = $8 AS is_same, r.pr_updated_at, r.base_ref
+    SELECT r.id, r.status, r.attempt, r.error_code, r.head_sha = $8 AS is_same, r.pr_updated_at, r.base_ref,
+           (r.platform_repository_id <> $6 OR $7::text <> '' AND \(Fragment.instance(of: "r")) NOT IN ('', $7)) IS TRUE AS is_other
       FROM code_reviews r
      WHERE (\(isOfPullRequest)
        AND (r.head_sha = $8 OR \(Fragment.hasStatus("'pending'", "'queued'", "'running'"))))
-        -- What the unique key takes for the same.
-        OR r.pr_number = $1 AND r.repo_full_name = $2 AND r.head_sha = $8 AND r.owner_id = $3 AND r.owner_type = $4
+        -- What the unique key takes for the same: also the review of a repository that had this name before.
+        OR r.pr_number = $1 AND lower(r.repo_full_name) = lower($2) AND r.head_sha = $8 AND r.owner_id = $3 AND r.owner_type = $4
            AND r.platform = $5
      ORDER BY r.id
        FOR UPDATE
@@ -92,7 +93,8 @@ extension ReviewStore {
         attempt: Int(try row.decode("attempt", as: Int32.self)),
         errorCode: try row.optional("error_code", as: String.self),
         isSameCommit: try row.decode("is_same", as: Bool.self),
-        updatedAt: try row.optionalTimestamp("pr_updated_at"), baseRef: try row.decode("base_ref", as: String.self))
+        updatedAt: try row.optionalTimestamp("pr_updated_at"), baseRef: try row.decode("base_ref", as: String.self),
+        isOtherRepository: try row.decode("is_other", as: Bool.self))
     }
   }
 
@@ -102,7 +104,9 @@ extension ReviewStore {
     /* baton:newest_event */
     WITH event AS MATERIALIZED (
       SELECT d.pr_updated_at, d.previous_sha, d.head_sha, d.received_at
-        FROM webhook_deliveries d WHERE d.pull_request = $8
+        FROM webhook_deliveries d
+       -- Another repository may have had the name, or have it at another instance.
+       WHERE d.pull_request = $8 AND ($9::text IS NULL OR d.pull_request_id IS NULL OR d.pull_request_id = $9)
       UNION ALL
       SELECT d.pr_updated_at, d.previous_sha, d.head_sha, d.received_at
         FROM webhook_deliveries d WHERE d.pull_request_id = $9 AND d.pull_request <> $8
@@ -196,8 +200,11 @@ extension ReviewStore {
     /* baton:restart_push */
     UPDATE code_reviews r
        SET status = 'pending', status_reason = $8, available_at = now(),
-           pr_updated_at = GREATEST(r.pr_updated_at, $2), pr_title = $3, base_ref = $4, head_ref = $5,
-           platform_integration_id = $6, platform_project_id = COALESCE($7, r.platform_project_id)
+           -- Another repository's time says nothing about this one.
+           pr_updated_at = CASE WHEN (r.platform_repository_id <> $9) IS TRUE THEN $2 ELSE GREATEST(r.pr_updated_at, $2) END,
+           pr_title = $3, base_ref = $4, head_ref = $5,
+           platform_integration_id = $6, platform_project_id = COALESCE($7, r.platform_project_id),
+           platform_repository_id = COALESCE($9, r.platform_repository_id), pr_url = $10
      WHERE r.id = $1
     RETURNING r.attempt, r.traceparent
     """)

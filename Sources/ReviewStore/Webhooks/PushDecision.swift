@@ -13,6 +13,19 @@ struct RelatedReview: Sendable, Equatable {
   /// The newest event that it has had; nil where an application has inserted it.
   var updatedAt: Timestamp?
   var baseRef = ""
+  /// Whether it is another repository's, which had this name before or has it at another instance: no event of this one says anything about it.
+  var isOtherRepository = false
+}
+
+extension [RelatedReview] {
+  /// The review of the very commit; of two under two names the one that has not been given up.
+  var ofSameCommit: RelatedReview? {
+    let same = filter { $0.isSameCommit && !$0.isOtherRepository }
+    return same.first { $0.status != .cancelled } ?? same.first ?? first { $0.isSameCommit }
+  }
+
+  /// Those of the pull request itself.
+  var own: [RelatedReview] { filter { !$0.isOtherRepository } }
 }
 
 /// What a push does to the review of its commit.
@@ -24,6 +37,8 @@ enum PushDecision: Sendable, Equatable {
   case restart(UUID)
   /// A new attempt of a review that is running or completed: it was made for another base.
   case retarget(UUID)
+  /// A new attempt, in the row of another repository's review of the same name, number and commit: the name is this repository's now.
+  case takeOver(UUID)
   /// A review that has not begun gets another base.
   case rebase(UUID)
   /// The review stays as it is, and why.
@@ -44,6 +59,10 @@ enum PushDecision: Sendable, Equatable {
     }
     guard let same else {
       self = .insert
+      return
+    }
+    guard !same.isOtherRepository else {
+      self = .takeOver(same.id)
       return
     }
     // The event that began it, sent once more under any name, is no wish for another attempt.

@@ -96,15 +96,15 @@ extension ReviewStore {
     on connection: PostgresConnection
   ) async throws -> DeliveryOutcome {
     let related = try await lock(push.place, on: connection)
-    let same = related.first { $0.isSameCommit && $0.status != .cancelled } ?? related.first { $0.isSameCommit }
+    let same = related.ofSameCommit
     let soFar = try await eventsSoFar(before: push.place, receivedAt: receivedAt, on: connection)
     let decision = PushDecision(
       updatedAt: push.place.updatedAt, newest: soFar.newest, isReplaced: soFar.isReplaced, same: same)
-    guard decision != .outdated, let same, same.status.isTerminal else {
+    guard decision != .outdated, let same, same.status.isTerminal, !same.isOtherRepository else {
       _ = try await connection.query(Self.allowRerunBy, ["", requester.storable])
       return try await apply(push, receivedAt, trace: trace, on: connection)
     }
-    let older = related.filter { $0.id != same.id }.map(\.id)
+    let older = related.own.filter { $0.id != same.id }.map(\.id)
     try await cancel(
       older, code: .superseded, reason: Self.supersededReason(push.place), on: connection)
     return try await rerun(same.id, by: requester, on: connection)

@@ -21,7 +21,9 @@ package struct SandboxAgent: Sendable {
   package init(api: String) { self.api = api }
 
   /// Reviews the pull request of a start.
-  /// - Parameter print: is given lines in the form of the reference worker, each a JSON object.
+  /// - Parameters:
+  ///   - start: the body of the worker's `POST /review`.
+  ///   - print: is given lines in the form of the reference worker, each a JSON object.
   /// - Throws: ``SandboxAgent/Fault``, or what the HTTP client throws.
   package func review(_ start: StartRequest, print: (String) throws -> Void) async throws {
     try print(Line(sessionId: "sandbox-\(start.reviewId.lowercase)-\(start.attempt)").json())

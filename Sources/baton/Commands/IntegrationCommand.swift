@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import BatonServer
 internal import FoundationEssentials
 internal import Platforms
 internal import Primitives
@@ -182,10 +183,6 @@ struct IntegrationListCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var database: DatabaseOptions
   @OptionGroup(title: "Settings") var common: CommonOptions
 
-  private struct Page: Encodable {
-    var integrations: [IntegrationOutput]
-  }
-
   func validate() throws {
     guard (1...10_000).contains(limit) else { throw ValidationError("--limit has to be from 1 to 10000.") }
   }
@@ -195,7 +192,7 @@ struct IntegrationListCommand: AsyncParsableCommand {
     let (rows, now) = try await session.withStore { store in
       (try await store.integrations(of: owner, platform: platform, limit: limit), try await store.now())
     }
-    guard !json else { return try Output.json(Page(integrations: rows.map { IntegrationOutput(row: $0) })) }
+    guard !json else { return try Output.json(IntegrationList(rows)) }
     guard !rows.isEmpty else { return Output.note("No such integration; `baton integration add` makes one.") }
     let terminal = Terminal.output
     try Output.lines(rows.table(now: now).lines(width: terminal.width, usesColor: terminal.usesColor))
@@ -219,28 +216,6 @@ extension [IntegrationRow] {
       ])
     }
     return table
-  }
-}
-
-/// An integration in JSON, its id in lower case as Postgres has it, every key always present.
-struct IntegrationOutput: Encodable {
-  var row: IntegrationRow
-
-  private enum CodingKeys: String, CodingKey {
-    case id, owner, platform, installationId, instanceUrl, hasToken, hasWebhookSecret, createdAt, revokedAt
-  }
-
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode(row.id.lowercase, forKey: .id)
-    try container.encode(row.owner, forKey: .owner)
-    try container.encode(row.platform, forKey: .platform)
-    try container.encode(row.installationId, forKey: .installationId)
-    try container.encode(row.instanceUrl, forKey: .instanceUrl)
-    try container.encode(row.hasToken, forKey: .hasToken)
-    try container.encode(row.hasWebhookSecret, forKey: .hasWebhookSecret)
-    try container.encode(row.createdAt, forKey: .createdAt)
-    try container.encode(row.revokedAt, forKey: .revokedAt)
   }
 }
 

@@ -45,7 +45,8 @@ struct IntegrationResealCommand: AsyncParsableCommand {
     let format = formerFormat ? TokenCipher.Format.former : .keyed
     let count = try await session.withStore { store in
       if !dryRun { try await announce(format, store) }
-      return try await reseal(all: store, cipher, format)
+      let count = try await reseal(all: store, cipher, format)
+      return try await reseal(endpointsOf: store, cipher, count)
     }
     let verb = dryRun ? "would be encrypted again" : "encrypted again"
     try Output.line(
@@ -92,6 +93,29 @@ struct IntegrationResealCommand: AsyncParsableCommand {
       }
       last = end
     }
+  }
+
+  /// Endpoints of events have one format.
+  private func reseal(endpointsOf store: ReviewStore, _ cipher: TokenCipher, _ before: Count) async throws -> Count {
+    var count = before
+    for (id, present) in try await store.endpointSecrets() {
+      guard !cipher.isCurrent(present, format: .keyed) else {
+        count.current += 1
+        continue
+      }
+      let sealed: [UInt8]
+      do throws(TokenCipher.Fault) {
+        let secret = try cipher.open(present, in: .endpointSecret(of: id))
+        sealed = try cipher.seal(secret, in: .endpointSecret(of: id))
+      } catch {
+        count.faults += 1
+        Output.note("\(id.lowercase)  the endpoint's secret: \(error)")
+        continue
+      }
+      if !dryRun { try await store.resealEndpoint(id, from: present, to: sealed) }
+      count.resealed += 1
+    }
+    return count
   }
 
   /// - Returns: nil if the integration has gone.

@@ -17,6 +17,7 @@ struct ListCommand: AsyncParsableCommand {
         baton list --search 42
         baton list --search "add a cart" --since 7d
         baton list --error-code worker_lost --since 2h
+        baton list --status failed --sort -ended
         baton list --json | jq -r '.reviews[].id'
 
       --search finds the number of a pull request and the start of an id at any age; an error code, and words of a title or of a \
@@ -47,6 +48,13 @@ struct ListCommand: AsyncParsableCommand {
     help: ArgumentHelp("Only reviews with this number, start of an id, error code or words.", valueName: "text"))
   var search: ReviewSearch?
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Order: -created (newest first), created, -ended, ended, due or priority (of pending reviews).",
+      valueName: "order"))
+  var sort = ReviewSort.newest
+
   @Option(help: "The most reviews to list, 1 to 1000.")
   var limit = 20
 
@@ -63,7 +71,16 @@ struct ListCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var common: CommonOptions
 
   func validate() throws {
-    guard (1...1_000).contains(limit) else { throw ValidationError("--limit has to be from 1 to 1000.") }
+    guard (1...1_000).contains(limit) else {
+      throw ValidationError("--limit has to be from 1 to 1000.")
+    }
+    if let status, !sort.statuses.contains(status) {
+      let names = sort.statuses.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("--sort \(sort.rawValue) is an order of \(names) reviews only.")
+    }
+    if search != nil, sort != .newest {
+      throw ValidationError("--search and --sort cannot be together.")
+    }
   }
 
   func run() async throws {
@@ -73,9 +90,10 @@ struct ListCommand: AsyncParsableCommand {
       let filter = ReviewFilter(
         status: status, owner: owner, repository: repo, errorCode: errorCode, since: since?.instant(now: now),
         until: until?.instant(now: now))
-      let page = try await store.page(filter, search: search, limit: limit, after: cursor?.cursor)
+      let page = try await store.page(
+        filter, search: search, sort: sort, limit: limit, after: cursor?.cursor)
       if json {
-        try Output.json(ReviewPage(reviews: page.reviews.map { ReviewBody($0) }, nextCursor: page.next?.description))
+        try Output.json(ReviewListBody(page.reviews, next: page.next))
       } else {
         try print(page.reviews, page.next, now: now)
       }
@@ -84,28 +102,13 @@ struct ListCommand: AsyncParsableCommand {
 
   private func print(_ reviews: [Review], _ next: ReviewCursor?, now: Timestamp) throws {
     if reviews.isEmpty {
-      Output.note(next == nil ? "No such review." : "None among the 20,000 newest.")
+      Output.note(next == nil ? "No such review." : "None among the 20,000 that were looked at.")
     } else {
       let terminal = Terminal.output
       let table = reviews.table(now: now)
       try Output.lines(table.lines(width: wide ? nil : terminal.width, usesColor: terminal.usesColor))
     }
     if let next { Output.note("More: add --cursor \(next)") }
-  }
-}
-
-/// What `baton list --json` prints, and `GET /api/reviews` answers.
-struct ReviewPage: Encodable {
-  var reviews: [ReviewBody]
-  var nextCursor: String?
-
-  private enum CodingKeys: String, CodingKey { case reviews, nextCursor }
-
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode(reviews, forKey: .reviews)
-    // Null at the end, so that the key is always there.
-    try container.encode(nextCursor, forKey: .nextCursor)
   }
 }
 

@@ -43,7 +43,7 @@ struct WorkerCommand: AsyncParsableCommand {
       "worker", [worker, agent, callbacks, metrics], requiring: demo ? [.workerToken] : [.workerToken, .agentCommand])
     warn(settings, logger)
     try await WorkerProcess(
-      settings, host: host, port: port, concurrency: concurrency,
+      settings, host: host, port: port, concurrency: concurrency, version: Baton.version,
       hiddenPaths: common.configurationFile.map { [$0] } ?? [], logger: logger
     ).run()
   }

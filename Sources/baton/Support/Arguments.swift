@@ -14,6 +14,7 @@ extension Owner: ExpressibleByArgument {
 extension Platform: ExpressibleByArgument {}
 
 extension ReviewStatus: ExpressibleByArgument {}
+extension ReviewSort: ExpressibleByArgument {}
 
 /// A span of time on the command line: `250ms`, `10s`, `5m`, `1h`, `90d`; a bare number is seconds.
 struct TimeSpan: ExpressibleByArgument, Sendable, CustomStringConvertible {

@@ -4,7 +4,7 @@ internal import Primitives
 internal import ReviewStore
 internal import Reviews
 
-/// A review or an integration on the command line: its id, or the start of it.
+/// A review, an integration or an endpoint on the command line: its id, or the start of it.
 struct IDReference: ExpressibleByArgument, Sendable {
   var prefix: IDPrefix
 
@@ -37,6 +37,24 @@ extension ReviewStore {
         .failed,
         "no integration has an id that begins with \(reference.prefix); `baton integration list` shows those that there are"
       )
+    }
+    guard ids.count == 1 else {
+      throw Failure(
+        .failed,
+        "\(reference.prefix) is the start of several ids; give more digits. Among them:\n"
+          + ids.map { "  \($0.lowercase)" }.joined(separator: "\n"))
+    }
+    return id
+  }
+
+  /// The endpoint's id that a prefix names.
+  /// - Throws: `Failure` if no endpoint or more than one has such an id.
+  func endpointID(_ reference: IDReference) async throws -> UUID {
+    let ids = try await endpointIDs(beginningWith: reference.prefix)
+    guard let id = ids.first else {
+      throw Failure(
+        .failed,
+        "no endpoint has an id that begins with \(reference.prefix); `baton endpoint list` shows those that there are")
     }
     guard ids.count == 1 else {
       throw Failure(

@@ -70,13 +70,22 @@ struct HTTPOptions: ParsableArguments, SettingFlags {
   var actorHeader: String?
 }
 
-/// Where a role shows its metrics on a port of their own.
+/// Where a role shows its metrics on a port of their own, and where its traces go.
 struct MetricsOptions: ParsableArguments, SettingFlags {
   @Option(setting: "metrics_host")
   var metricsHost: String?
 
   @Option(setting: "metrics_port")
   var metricsPort: String?
+
+  @Option(setting: "otlp_endpoint")
+  var otlpEndpoint: String?
+
+  @Option(setting: "otlp_headers")
+  var otlpHeaders: String?
+
+  @Option(setting: "trace_ratio")
+  var traceRatio: String?
 }
 
 /// What the reference worker runs, and whom it calls back.
@@ -132,6 +141,9 @@ struct PlatformOptions: ParsableArguments, SettingFlags {
   @Option(setting: "gitlab_hosts")
   var gitlabHosts: String?
 
+  @Option(setting: "event_hosts")
+  var eventHosts: String?
+
   @Option(setting: "agent_version")
   var agentVersion: String?
 
@@ -158,6 +170,9 @@ struct PlatformOptions: ParsableArguments, SettingFlags {
 
   @Option(setting: "catch_up_interval")
   var catchUpInterval: String?
+
+  @Option(setting: "catch_up_age")
+  var catchUpAge: String?
 }
 
 /// What stored secrets are encrypted with, and the GitLab hosts that may be named.

@@ -48,8 +48,3 @@ enum Times {
     small == 0 ? "\(large) \(largeUnit)" : "\(large) \(largeUnit) \(small) \(smallUnit)"
   }
 }
-
-extension Timestamp {
-  /// This machine's clock: for ages of what the database knows nothing of, never for decisions.
-  static var processNow: Timestamp { Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1_000_000)) }
-}

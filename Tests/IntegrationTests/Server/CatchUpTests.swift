@@ -28,7 +28,13 @@ private struct CaughtUp: Sendable {
   private static let key = try! _RSA.Signing.PrivateKey(keySize: .bits2048)
 
   var catchUp: CatchUp {
-    CatchUp(store: stack.store, questions: questions, interval: .seconds(300), logger: ServerStack.silent)
+    CatchUp(store: stack.store, questions: questions, interval: .seconds(300), age: .zero, logger: ServerStack.silent)
+  }
+
+  /// Has the server judge what was stored.
+  func judge() async throws {
+    try await stack.run("UPDATE webhook_deliveries SET due_at = now() WHERE processed_at IS NULL")
+    try await WebhookIntake(store: stack.store, logger: ServerStack.silent).processDue()
   }
 
   func pass() async throws -> CatchUpCounts { try await catchUp.runOnce(until: .now + .seconds(120)) }
@@ -71,19 +77,24 @@ private struct CaughtUp: Sendable {
     }
   }
 
-  func pull(_ number: Int, sha: String, repository: String = "acme/shop", draft: Bool = false) -> String {
+  func pull(
+    _ number: Int, sha: String, repository: String = "acme/shop", draft: Bool = false,
+    at time: String = "2026-01-01T10:00:00Z", state: String = "open"
+  ) -> String {
     """
-    {"number":\(number),"state":"open","html_url":"https://github.com/\(repository)/pull/\(number)","title":"T","draft":\(draft),
-     "updated_at":"2026-01-01T10:00:00Z","user":{"login":"ann","type":"User"},"labels":[],
+    {"number":\(number),"state":"\(state)","html_url":"https://github.com/\(repository)/pull/\(number)","title":"T","draft":\(draft),
+     "updated_at":"\(time)","user":{"login":"ann","type":"User"},"labels":[],
      "base":{"ref":"main","sha":"b","repo":{"id":9,"full_name":"\(repository)"}},
      "head":{"ref":"fast","sha":"\(sha)","repo":{"id":9,"full_name":"\(repository)"}}}
     """
   }
 
-  func push(_ number: Int, sha: String) -> String {
+  func push(_ number: Int, sha: String) -> String { event("opened", pull(number, sha: sha)) }
+
+  func event(_ action: String, _ pull: String) -> String {
     """
-    {"action":"opened","installation":{"id":1},"repository":{"id":9,"full_name":"acme/shop"},
-     "pull_request":\(pull(number, sha: sha))}
+    {"action":"\(action)","installation":{"id":1},"repository":{"id":9,"full_name":"acme/shop"},
+     "pull_request":\(pull)}
     """
   }
 
@@ -152,6 +163,100 @@ struct CatchUpTests {
       try await test.stack.run("UPDATE baton_catch_up SET due_at = now()")
       #expect(try await test.pass().unreviewed == 0)
       #expect(try await test.stack.count("baton_catch_up WHERE finished_at IS NULL") == 0)
+    }
+  }
+
+  @Test("a review that ended because it was not wanted, and an event that says nothing of the commit, hide nothing")
+  func missedChanges() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub()
+      let (old, new) = (test.sha(1), test.sha(2))
+      // Forced back, reopened, ready again: each was the event that did not come.
+      await test.github.deliver("pull_request", test.push(1, sha: old))
+      await test.github.deliver(
+        "pull_request", test.event("synchronize", test.pull(1, sha: new, at: "2026-01-01T10:00:05Z")))
+      await test.github.deliver("pull_request", test.push(2, sha: old))
+      let closed = test.pull(2, sha: old, at: "2026-01-01T10:00:05Z", state: "closed")
+      await test.github.deliver("pull_request", test.event("closed", closed))
+      await test.github.deliver("pull_request", test.event("opened", test.pull(3, sha: old, draft: true)))
+      // A label says which commit the pull request is at, and no more.
+      await test.github.deliver("pull_request", test.event("labeled", test.pull(4, sha: new)))
+      #expect(try await test.stack.count("code_reviews WHERE status = 'pending'") == 1)
+      let time = "2026-01-01T10:00:09Z"
+      test.github.setOpenPullRequests(
+        [
+          test.pull(1, sha: old, at: time), test.pull(2, sha: old, at: time), test.pull(3, sha: old, at: time),
+          test.pull(4, sha: new, at: time),
+        ], of: "acme/shop")
+      #expect(try await test.pass().unreviewed == 4)
+      try await test.judge()
+      let live = try await test.stack.reviews().filter { $0.status == .pending }
+      #expect(live.map { "\($0.prNumber) \($0.headSha == old)" }.sorted() == ["1 true", "2 true", "3 true", "4 false"])
+      #expect(try await test.pass().unreviewed == 0)
+    }
+  }
+
+  @Test("a look goes back to the one before, and the first one after an upgrade three days")
+  func bounds() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub()
+      func text(_ ago: Duration) async throws -> String {
+        "\(try await test.stack.store.now().moved(by: .zero - ago))"
+      }
+      // As the upgrade leaves an installation that is known.
+      try await test.stack.run(
+        """
+        INSERT INTO baton_catch_up (kind, integration_id, since)
+        SELECT 'installation', id, now() - interval '3 days' FROM platform_integrations
+        """)
+      test.github.setOpenPullRequests(
+        [
+          test.pull(1, sha: test.sha(1), at: try await text(.seconds(3_600))),
+          test.pull(2, sha: test.sha(2), at: try await text(.seconds(5 * 86_400))),
+        ], of: "acme/shop")
+      #expect(try await test.pass().unreviewed == 1)
+      try await test.judge()
+      #expect(try await test.stack.reviews().map(\.prNumber) == [1])
+      // The look is through: the next one has a shorter way.
+      #expect(try await test.stack.count("baton_catch_up WHERE kind = 'installation' AND done_up_to IS NOT NULL") == 1)
+      test.github.setOpenPullRequests(
+        [
+          test.pull(3, sha: test.sha(3), at: try await text(.zero)),
+          test.pull(4, sha: test.sha(4), at: try await text(.seconds(2 * 86_400))),
+        ], of: "acme/shop")
+      #expect(try await test.pass().unreviewed == 1)
+    }
+  }
+
+  @Test("Re-run shows a merge group's verdict again, and asks for the review of an excluded pull request")
+  func reruns() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub(config: #"{"gate_threshold":"all","skip_title_words":["t"]}"#)
+      let tasks = PlatformTasks(store: test.stack.store, questions: test.questions, logger: ServerStack.silent)
+      test.github.setPermission("write", of: "alice")
+      func rerun(_ event: String, _ check: String) async throws {
+        await test.github.deliver(
+          event,
+          """
+          {"action":"rerequested","\(event)":\(check),"repository":{"id":9,"full_name":"acme/shop"},
+           "installation":{"id":1},"sender":{"login":"alice"}}
+          """)
+        try await tasks.doDue()
+      }
+      let branch = "gh-readonly-queue/main/pr-1-\(test.sha(5))"
+      try await rerun(
+        "check_run",
+        """
+        {"external_id":"merge-group/\(test.sha(99))","head_sha":"\(test.sha(99))","check_suite":{"head_branch":"\(branch)"},
+         "app":{"id":5}}
+        """)
+      try await rerun("check_suite", #"{"head_sha":"\#(test.sha(98))","head_branch":"\#(branch)","app":{"id":5}}"#)
+      #expect(test.github.feedback.compactMap(\.sha).sorted() == [test.sha(98), test.sha(99)])
+      #expect(try await test.stack.count("code_reviews") == 0)
+      try await rerun(
+        "check_run",
+        #"{"external_id":"excluded/acme/shop/17/\#(test.sha(1))","head_sha":"\#(test.sha(1))","app":{"id":5}}"#)
+      #expect(try await test.stack.reviews().map(\.prNumber) == [17])
     }
   }
 

@@ -98,6 +98,53 @@ struct PullRequestIdentityTests {
     }
   }
 
+  @Test(
+    "a repository that has taken another's name is another one: the same number and commit are reviewed anew",
+    arguments: ["Codertocat/Hello-World", "codertocat/hello-world"])
+  func takenName(_ name: String) async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      #expect(try await stack.client.send(.github("opened", push("a", at: 5))).status == 202)
+      for status in ["queued", "completed"] { try await stack.run("UPDATE code_reviews SET status = '\(status)'") }
+      let id = try #require(try await stack.reviews().first?.id)
+      // Older than the other repository's events, which say nothing about it.
+      let repository = ["repository.id": "77", "repository.full_name": "\"\(name)\""]
+      let reply = try await stack.client.send(.github("opened", push("a", at: 1).merging(repository) { $1 }))
+      #expect(reply.status == 202)
+      #expect(try await stack.states() == ["aaaa pending 2 -"])
+      #expect(try await stack.store.review(id)?.platformRepositoryId == 77)
+      // Sent once more, and by the repository that had the name.
+      #expect(try await stack.client.send(.github("closed", push("a", at: 9))).status == 200)
+      #expect(try await stack.states() == ["aaaa pending 2 -"])
+      #expect(
+        try await stack.client.send(.github("ready_for_review", push("a", at: 2).merging(repository) { $1 })).status
+          == 200)
+      #expect(try await stack.count("code_reviews") == 1)
+      #expect(
+        try await stack.client.send(.github("synchronize", push("b", at: 3).merging(repository) { $1 })).status == 202)
+      #expect(try await stack.states() == ["aaaa cancelled 2 superseded", "bbbb pending 1 -"])
+    }
+  }
+
+  @Test("events at one GitLab instance say nothing about the same path and number at another")
+  func instancesInTime() async throws {
+    try await withServerStack { stack in
+      let id = try await stack.addGitLab()
+      for (host, project, sha, second) in [("gitlab.com", 7, "a", 9), ("git.example.com", 8, "b", 1)] {
+        let reply = try await stack.client.send(
+          .gitlab(
+            integration: id,
+            [
+              "object_attributes.url": "\"https://\(host)/gitlabhq/gitlab-test/merge_requests/1\"",
+              "object_attributes.last_commit.id": "\"\(String(repeating: sha, count: 40))\"",
+              "object_attributes.updated_at": "\"2026-01-01 10:00:0\(second) UTC\"", "project.id": "\(project)",
+            ]))
+        #expect(reply.status == 202)
+      }
+      #expect(try await stack.states() == ["aaaa pending 1 -", "bbbb pending 1 -"])
+    }
+  }
+
   @Test("two GitLab instances are apart, whatever the numbers of their projects")
   func instances() async throws {
     try await withServerStack { stack in

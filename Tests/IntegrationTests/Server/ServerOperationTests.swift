@@ -147,4 +147,48 @@ struct ServerOperationTests {
       #expect(try await visit.press("/reviews/cancel", subject: "status%3Dfailed").status == 422)
     }
   }
+
+  @Test("reviews are listed in the order that is asked for, page by page, each once")
+  func sorted() async throws {
+    try await withServerStack { stack in
+      for number in 1...9 { _ = try await stack.submit("abc\(number)") }
+      try await stack.run(
+        "UPDATE code_reviews SET available_at = now() - right(head_sha, 1)::int * interval '1 min'")
+      try await stack.run(
+        "UPDATE code_reviews SET priority = right(head_sha, 1)::int % 3 - 1, created_at = available_at"
+      )
+      try await stack.run(
+        "UPDATE code_reviews SET available_at = 'infinity' WHERE head_sha = 'abc9'")
+      func shas(_ query: String) async throws -> [String] {
+        var (shas, cursor): ([String], String?) = ([], "")
+        while let from = cursor, shas.count < 20 {
+          let page = try await stack.client.send(
+            "GET", "/api/reviews?limit=2&\(query)\(from.isEmpty ? "" : "&cursor=\(from)")")
+          #expect(page.status == 200, "\(page.body)")
+          shas += page.reviews.compactMap { $0["headSha"] as? String }
+          cursor = page.object["nextCursor"] as? String
+        }
+        return shas.map { String($0.suffix(1)) }
+      }
+      #expect(try await shas("sort=created") == ["9", "8", "7", "6", "5", "4", "3", "2", "1"])
+      #expect(try await shas("sort=-created") == ["1", "2", "3", "4", "5", "6", "7", "8", "9"])
+      #expect(try await shas("sort=due") == ["8", "7", "6", "5", "4", "3", "2", "1"])
+      let byPriority = try await shas("sort=priority")
+      #expect(
+        byPriority.map { (Int($0) ?? 0) % 3 } == [2, 2, 2, 1, 1, 1, 0, 0, 0]
+          && Set(byPriority).count == 9)
+      for number in [3, 1, 2] {
+        try await stack.run(
+          "UPDATE code_reviews SET status = 'cancelled' WHERE head_sha = 'abc\(number)'")
+      }
+      #expect(try await shas("sort=-ended") == ["2", "1", "3"])
+      #expect(try await shas("sort=ended&status=cancelled") == ["3", "1", "2"])
+      for wrong in ["sort=size", "sort=due&status=failed", "sort=ended&search=x"] {
+        let reply = try await stack.client.send("GET", "/api/reviews?\(wrong)")
+        #expect(reply.status == 400 && reply.body.contains("sort"), "\(wrong)")
+      }
+      let page = try await stack.client.send("GET", "/reviews?sort=-ended&status=cancelled").body
+      #expect(page.contains("<option value=\"-ended\" selected=\"selected\">"))
+    }
+  }
 }

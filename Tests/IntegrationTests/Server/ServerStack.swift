@@ -106,8 +106,11 @@ func withServer(
       host: "127.0.0.1", port: 0, apiToken: apiToken ?? SecretList(Secret(ServerStack.token)),
       readToken: readToken.map { SecretList($0) }, proxies: proxies, loginLink: loginLink,
       callbackSecret: callbackSecrets ?? SecretList(Secret(ServerStack.secret)), authKeys: authKeys,
-      webhooks: WebhookSecrets(github: webhookSecrets, gitlab: webhookSecrets, cipher: ServerStack.cipher),
-      webhookPolicy: webhookPolicy),
+      webhooks: WebhookSecrets(
+        github: webhookSecrets, gitlab: webhookSecrets, cipher: ServerStack.cipher),
+      webhookPolicy: webhookPolicy,
+      administration: AdministrationPolicy(
+        cipher: ServerStack.cipher, eventHosts: ["127.0.0.1", "hooks.example.com"])),
     store: store, worker: worker, queueStats: { queue },
     deadLetters: { limit in Array(deadLetters.prefix(limit)) }, metrics: BatonMetrics(factory: registry),
     registry: registry, readiness: Readiness(), logger: ServerStack.silent, onBound: { port in bound.yield(port) })

@@ -203,6 +203,28 @@ struct WebhookMeaningTests {
     }
   }
 
+  @Test("a project that only the merge request names, as in old versions, is read there")
+  func projectOfTarget() async throws {
+    try await withServerStack { stack in
+      let id = try await stack.addGitLab()
+      let reply = try await stack.client.send(
+        .gitlab(
+          integration: id, event: "Merge Request Hook",
+          """
+          {"object_kind":"merge_request","user":{"username":"ann"},
+           "object_attributes":{"iid":4,"action":"open","state":"opened","title":"T","url":"http://gitlab.example.com/acme/shop/merge_requests/4",
+            "source_branch":"fast","target_branch":"main","source_project_id":14,"target_project_id":14,"author_id":1,
+            "updated_at":"2013-12-03T17:23:34.123Z","last_commit":{"id":"da1560886d4f094c3e6c9ef40349f7d38b5d27d7"},
+            "target":{"path_with_namespace":"acme/shop"}}}
+          """))
+      #expect(reply.status == 202)
+      let review = try #require(try await stack.reviews().first)
+      #expect(review.repoFullName == "acme/shop" && review.platformProjectId == 14 && review.headRef == "fast")
+      #expect(
+        try await stack.count("webhook_deliveries WHERE about_repository = 'acme/shop' AND about_number = 4") == 1)
+    }
+  }
+
   @Test("the author is who wrote the merge request, not who caused the event")
   func author() async throws {
     try await withServerStack { stack in

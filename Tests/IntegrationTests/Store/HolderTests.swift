@@ -49,6 +49,40 @@ struct HolderTests {
     }
   }
 
+  @Test("a holder of whose sessions none is left is dead sooner than one that has another session")
+  func gone() async throws {
+    try await withHolder { test in
+      // Its sessions, of which the first has the lock, are those of this test.
+      let other = try await PostgresConnection.connect(
+        testConfiguration(test.conninfo), logger: .postgresTests)
+      try await set(test, "backends = ARRAY[\(await other.backendPID), 2147483647]")
+      try await test.store.lookAtHolders()
+      try await set(
+        test, "lock_free_since = now() - interval '1500 milliseconds', heartbeat_at = now() - interval '1 minute'")
+      try await test.store.lookAtHolders()
+      #expect(try await !isDead(test), "it has a session")
+      await other.close()
+      try await eventually("its sessions are gone") {
+        try await test.store.lookAtHolders()
+        return try await isDead(test)
+      }
+      #expect(try await test.row(try await onlyReview(test)).leaseLosses == 1)
+    }
+  }
+
+  @Test("a heartbeat reports the sessions of the pool and the holder's own")
+  func backends() async throws {
+    try await withHolder { test in
+      _ = try await test.store.heartbeat(test.holder.id, Holder.Report())
+      let row = try await test.sql(
+        """
+        SELECT count(*) FROM baton_holders h JOIN pg_stat_activity a ON a.pid = ANY (h.backends)
+         WHERE h.id = '\(test.holder.id)' AND a.datname = current_database()
+        """)[0]
+      #expect(try row.decode(0, as: Int64.self) > 0)
+    }
+  }
+
   @Test("a holder that holds its lock is dead when it was silent for longer than its time, and a look has missed it")
   func zombie() async throws {
     try await withHolder { test in

@@ -22,7 +22,9 @@ struct OddRowTests {
       try await makeUnreadable(ids[1], test)
       let verdicts = try await test.lease(tickets)
       #expect(verdicts.filter { if case .leased = $0 { true } else { false } }.count == 2)
-      let odd = verdicts.compactMap { if case .unreadable(let lease, let reason) = $0 { (lease, reason) } else { nil } }
+      let odd = verdicts.compactMap {
+        if case .unreadable(let lease, let reason, mayBeRunning: false) = $0 { (lease, reason) } else { nil }
+      }
       let (lease, reason) = try #require(odd.first)
       #expect(lease.reviewID == ids[1] && reason.contains("platform") && reason.contains("gitea"))
       #expect(try await test.store.postpone(lease, reason: reason, for: .seconds(30)) == .pending)

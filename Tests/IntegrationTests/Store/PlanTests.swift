@@ -39,10 +39,32 @@ struct PlanTests {
       "why_pending": ["code_reviews_pkey", "code_reviews_active"],
       "flow": ["code_reviews_active", "code_reviews_pkey"],
       "recent_failures": ["code_reviews_failed"],
+      "worker_versions": ["code_reviews_ended"],
+      "sort_oldest": ["code_reviews_created"],
+      "sort_oldest_end": ["code_reviews_created"],
+      "sort_last_ended": ["code_reviews_ended"],
+      "sort_last_ended_end": ["code_reviews_ended"],
+      "sort_first_ended": ["code_reviews_ended"],
+      "sort_first_ended_end": ["code_reviews_ended"],
+      "sort_due": ["code_reviews_pending"],
+      "sort_due_end": ["code_reviews_pending"],
+      "sort_priority": ["code_reviews_pending"],
+      "sort_priority_end": ["code_reviews_pending"],
       "browse_live": ["code_reviews_pending", "code_reviews_active"],
       "browse": ["code_reviews_created"],
       "browse_end": ["code_reviews_created"],
     ]
+    // What webhooks, installations and catch-up ask for.
+    for name in [
+      "missed_commits", "list_deliveries", "repository_deliveries", "commit_has_review", "group_verdict",
+    ] { indexes[name] = identity }
+    indexes["rerunnable"] = identity.union(byID)
+    indexes["checked_reviews"] = identity.union(["code_reviews_check"])
+    indexes["rerun"] = byID
+    indexes["take_look"] = ["code_reviews_repository"]
+    for name in ["fail_revoked", "cancel_removed"] {
+      indexes[name] = ["code_reviews_pending", "code_reviews_active", "code_reviews_pkey"]
+    }
     indexes["search"] = ["code_reviews_pkey", pullRequest]
     for name in [
       "identify", "published", "unclaim", "owed_claims", "lease", "look", "record", "postpone", "drop_lease",
@@ -110,6 +132,46 @@ struct PlanTests {
         deliveries.contains { $0.contains("webhook_deliveries_received") }, "\(deliveries.joined(separator: "\n"))")
       let feedback = try await plan(of: try #require(statements["given_up_feedback"]), test)
       #expect(feedback.contains { $0.contains("baton_feedback_given_up") }, "\(feedback.joined(separator: "\n"))")
+    }
+  }
+
+  @Test("deliveries are found by what they are about and by their pull request, and looks by their turn")
+  func deliveries() async throws {
+    try await withTestStore { test in
+      try await test.sql(
+        """
+        INSERT INTO webhook_deliveries (platform, delivery_id, event, payload, received_at, processed_at, outcome, pull_request,
+                                        pull_request_id, pr_updated_at)
+        SELECT 'github', 'd' || g, 'pull_request',
+               jsonb_build_object(
+                 'repository', jsonb_build_object('full_name', 'acme/shop-' || g % 500),
+                 'pull_request', jsonb_build_object('number', g)),
+               now() - make_interval(secs => g), now(), 'x', 'github ' || g || ' acme/shop org:acme', 'github ' || g || ' 7@ org:acme', now()
+          FROM generate_series(1, 20000) g
+        """)
+      try await test.sql(
+        "INSERT INTO baton_catch_up (kind, integration_id) SELECT 'installation', gen_random_uuid() FROM generate_series(1, 5000)"
+      )
+      try await test.sql(
+        "INSERT INTO baton_platform_tasks (kind, key, integration_id, payload, due_at) "
+          + "SELECT 'check', g::text, gen_random_uuid(), '{}', NULL FROM generate_series(1, 5000) g")
+      try await test.sql("ANALYZE")
+      let statements = Dictionary(uniqueKeysWithValues: ReviewStore.statements.map { ($0.name, $0) })
+      for (name, indexes) in [
+        ("missed_commits", ["webhook_deliveries_about"]), ("repository_deliveries", ["webhook_deliveries_about"]),
+        ("newest_event", ["webhook_deliveries_pull_request", "webhook_deliveries_pull_request_id"]),
+        ("take_look", ["baton_catch_up_due"]), ("take_tasks", ["baton_platform_tasks_due"]),
+      ] {
+        let plan = try await plan(of: try #require(statements[name]), test)
+        for index in indexes {
+          #expect(plan.contains { $0.contains(index) }, "\(name): \(plan.joined(separator: "\n"))")
+        }
+        let scans = plan.filter {
+          $0.contains("Seq Scan on webhook_deliveries") || $0.contains("Seq Scan on baton_catch_up")
+            || $0.contains("Seq Scan on baton_platform_tasks")
+        }
+        #expect(scans == [], "\(name)")
+      }
     }
   }
 

@@ -17,46 +17,27 @@ struct RightsTests {
     """
 
   /// How the application has its rights, by the headings of deploy/adopting.md.
-  private enum Application: String {
-    case member = "rights: accounts"
-    case insertOnly = "rights: insert"
+  private enum Application {
+    /// A member of the group that deploy/adopting.md makes for applications.
+    case member
+    case insertOnly
   }
 
-  /// Runs the body with a migrated schema `baton` and the accounts of deploy/adopting.md.
   private func withAccounts(
     _ application: Application = .insertOnly, _ body: (Accounts, PostgresPool) async throws -> Void
   ) async throws {
-    var made: Accounts?
-    try await withTestDatabase { conninfo in
-      let accounts = try Accounts(of: "adopting.md", on: conninfo)
-      made = accounts
-      let admin = PostgresPool(testConfiguration(conninfo), logger: .postgresTests)
-      do {
-        let ownerScript = try accounts.block("rights: owner")
-        try await admin.withConnection { connection in
-          try await connection.execute(script: "CREATE ROLE \(accounts.mark)shop LOGIN; \(ownerScript)")
-        }
-        let owner = PostgresPool(testConfiguration(accounts.url("baton_owner")), logger: .postgresTests)
-        let migrator = Migrator(pool: owner)
-        #expect(try await migrator.migrate().count == Migrator.migrations.count)
-        #expect(try await migrator.schemaOpenToAll() == nil)
-        await owner.close()
-        try await accounts.grantRoles(schema: "baton")
-        var scripts = try accounts.block(Application.member.rawValue)
-        if application == .insertOnly {
-          scripts = scripts.replacing("GRANT \(accounts.mark)baton_application TO \(accounts.mark)shop;", with: "")
-          try #require(!scripts.contains("application"))
-          scripts += try accounts.block(application.rawValue)
-        }
-        try await admin.withConnection { [scripts] in try await $0.execute(script: scripts) }
-        try await body(accounts, admin)
-        await admin.close()
-      } catch {
-        await admin.close()
-        throw error
-      }
+    try await Support.withAccounts(of: "adopting.md", "rights") { accounts, script in
+      guard application == .insertOnly else { return script }
+      let others = script.replacing("GRANT \(accounts.mark)baton_application TO \(accounts.mark)shop;", with: "")
+      try #require(!others.contains("application"))
+      return others + (try accounts.block("rights: insert"))
+    } _: { accounts, admin in
+      let owner = PostgresPool(testConfiguration(accounts.url("baton_owner")), logger: .postgresTests)
+      #expect(try await Migrator(pool: owner).migrate().isEmpty)
+      #expect(try await Migrator(pool: owner).schemaOpenToAll() == nil)
+      await owner.close()
+      try await body(accounts, admin)
     }
-    try await withTestConnection { try await made?.drop($0) }
   }
 
   private func connect(_ account: String, _ accounts: Accounts) async throws -> PostgresConnection {

@@ -44,12 +44,16 @@ struct RoleRightsTests {
           "change_installation", "can_be_restored", "fail_revoked", "cancel_removed", "sweep_soon",
           "present_installation", "store_unknown",
           "undelivered_feedback", "given_up_feedback", "identify", "search", "matching", "take_outbox", "delete_outbox",
-          "fail_outbox",
+          "fail_outbox", "list_endpoints", "take_events", "event_delivered", "endpoint_accepted", "event_failed",
+          "endpoint_failed", "endpoint_noted", "endpoint_gone", "prune_events", "worker_versions",
         ]
       case .admin:
         Self.commands + [
           "submit", "cancel", "retry", "set_owner_limit", "pause_owner", "change_configuration", "same_integration",
-          "put_integration", "revoke_integration", "prune_reviews", "prune_deliveries",
+          "put_integration", "revoke_integration", "prune_reviews", "prune_deliveries", "add_endpoint",
+          "list_endpoints",
+          "enable_endpoint", "replace_endpoint_secret", "remove_endpoint", "endpoint_secrets", "reseal_endpoint_secret",
+          "retry_events",
         ]
       case .viewer: Self.commands
       }
@@ -57,7 +61,7 @@ struct RoleRightsTests {
 
     private static let process = [
       "correct_times", "end_older_session", "sign_on", "register_holder", "heartbeat", "leave", "look_at_holders",
-      "now", "list_holders", "backlog",
+      "now", "list_holders", "backlog", "event_backlog",
       "capacity", "counts", "undelivered_cancels", "live_stats", "migrate_place", "migrate_applied", "migrate_shadowed",
     ]
     private static let commands = [
@@ -110,32 +114,11 @@ struct RoleRightsTests {
   }
 
   private func withAccounts(_ body: (Accounts, PostgresPool) async throws -> Void) async throws {
-    var made: Accounts?
-    try await withTestDatabase { conninfo in
-      let accounts = try Accounts(of: "roles.md", on: conninfo)
-      made = accounts
-      let admin = PostgresPool(testConfiguration(conninfo), logger: .postgresTests)
-      do {
-        let owner = try accounts.block("roles: owner")
-        try await admin.withConnection { connection in
-          try await connection.execute(script: "CREATE ROLE \(accounts.mark)shop LOGIN; \(owner)")
-        }
-        let pool = PostgresPool(testConfiguration(accounts.url("baton_owner")), logger: .postgresTests)
-        _ = try await Migrator(pool: pool).migrate()
-        await pool.close()
-        try await accounts.grantRoles(schema: "baton")
-        let members = try accounts.block("roles: accounts")
-        try await admin.withConnection { try await $0.execute(script: members) }
-        // As at every upgrade: what is there stays as it is.
-        try await accounts.grantRoles(schema: "baton")
-        try await body(accounts, admin)
-        await admin.close()
-      } catch {
-        await admin.close()
-        throw error
-      }
+    try await Support.withAccounts(of: "roles.md", "roles") { accounts, admin in
+      // As at every upgrade: what is there stays as it is.
+      try await accounts.grantRoles(schema: "baton")
+      try await body(accounts, admin)
     }
-    try await withTestConnection { try await made?.drop($0) }
   }
 
   /// The SQLSTATE of a refusal; nil if the account may run it, or would fail for another reason than its rights.

@@ -66,17 +66,20 @@ struct Play: Sendable {
 
   // MARK: Reviews
 
-  func submit(_ owner: Owner = Play.acme, priority: Int = 0, number: Int? = nil, sha: String? = nil) async throws
-    -> UUID
-  {
+  func submit(
+    _ owner: Owner = Play.acme, priority: Int = 0, number: Int? = nil, sha: String? = nil,
+    repository: String = "acme/shop", repositoryID: Int64? = nil, availableAt: Timestamp? = nil
+  ) async throws -> UUID {
     let count = state.count.withLock { count in
       count += 1
       return count
     }
     let review = NewReview(
-      owner: owner, platform: .github, repoFullName: "acme/shop", prNumber: number ?? count,
+      owner: owner, platform: .github, platformRepositoryId: repositoryID, repoFullName: repository,
+      prNumber: number ?? count,
       prUrl: "https://github.com/acme/shop/pull/\(count)", prTitle: "Title", prAuthor: "ada", baseRef: "main",
-      headRef: "feature", headSha: sha ?? "0123abc\(count)", priority: priority)
+      headRef: "feature", headSha: sha ?? "0123abc\(count)", priority: priority,
+      availableAt: availableAt)
     return try await ledger.submit(review).id
   }
 

@@ -96,6 +96,33 @@ extension Story {
       #expect(try await play.submit(.org("other"), number: 1, sha: "a") != id)
       #expect(try await play.ledger.review(UUID()) == nil)
     },
+    Story("a pull request is known by its repository's number; its name and the name's letter case are labels") {
+      play in
+      func submit(_ name: String, _ sha: String, _ id: Int64?) async throws -> UUID {
+        try await play.submit(number: 1, sha: sha, repository: name, repositoryID: id)
+      }
+      let id = try await submit("acme/shop", "a", 7)
+      #expect(try await play.row(id).platformRepositoryId == 7)
+      #expect(try await submit("acme/store", "a", 7) == id, "under another name")
+      #expect(try await submit("ACME/Shop", "a", nil) == id, "in another letter case")
+      #expect(try await submit("ACME/Shop", "a", 8) == id, "whose name another repository has taken")
+      #expect(try await submit("acme/other", "a", 8) != id)
+      let next = try await submit("ACME/Shop", "b", nil)
+      #expect(next != id)
+      #expect(try await play.row(next).repoFullName == "acme/shop")
+    },
+    Story("a review that is available later is claimed then, and one at infinity never") { play in
+      let first = try await play.submit()
+      let now = try await play.row(first).createdAt
+      let later = try await play.submit(availableAt: now.shifted(by: .seconds(1_000)))
+      _ = try await play.submit(availableAt: .infinity)
+      #expect(try await play.claim().ids == [first])
+      #expect(try await play.claim().isEmpty)
+      try await play.pass(.seconds(1_001))
+      #expect(try await play.claim().ids == [later])
+      try await play.pass(.seconds(1_000_000))
+      #expect(try await play.claim().isEmpty)
+    },
     Story("a retry starts with nothing of the old attempt") { play in
       let (claim, _) = try await play.leased()
       let id = claim.reviewID

@@ -57,7 +57,7 @@ extension Story {
       await session.end()
     },
     Story("without an open session nothing can be said on it") { play in
-      let session = play.ledger.session(of: play.consumer) {}
+      let session = play.ledger.session(of: play.consumer, hearing: [.reviewsDue, .cancelsDue]) {}
       #expect(!session.isOpen)
       do {
         _ = try await session.heartbeat(Holder.Report())
@@ -84,7 +84,9 @@ private final class RunningSession: Sendable {
 
   init(_ play: Play) {
     let log = Log()
-    let session = play.ledger.session(of: holder) { log.signOns.withLock { $0 += 1 } }
+    let session = play.ledger.session(of: holder, hearing: [.reviewsDue, .cancelsDue]) {
+      log.signOns.withLock { $0 += 1 }
+    }
     running = Task { await session.run() }
     hearing = Task { for await event in session.events { log.events.withLock { $0.append(event) } } }
     self.log = log

@@ -20,8 +20,10 @@ package final class LoginLink: Sendable {
   /// How long a link may wait for its use.
   package static let lifetime = Duration.seconds(3_600)
 
-  /// - Parameter show: puts a link before who started the server; gets the part behind the address, `/login#code=…`. What stands
-  ///   behind the number sign is not sent to any server or proxy.
+  /// - Parameters:
+  ///   - lifetime: how long a link opens a session.
+  ///   - show: puts a link before who started the server; gets the part behind the address, `/login#code=…`. What stands
+  ///     behind the number sign is not sent to any server or proxy.
   package init(lifetime: Duration = LoginLink.lifetime, show: @escaping @Sendable (_ path: String) -> Void) {
     self.lifetime = lifetime
     self.show = show

@@ -45,7 +45,11 @@ struct TopicReader: Sendable {
   /// - Throws: `PostgresError`.
   func list(_ query: ListQuery) async throws -> ListPage {
     let filter = query.filter(now: try await store.now())
-    let page = try await store.browse(filter, search: query.search, limit: ListPage.limit, after: query.cursor)
+    let page =
+      query.sort == .newest
+      ? try await store.browse(
+        filter, search: query.search, limit: ListPage.limit, after: query.cursor)
+      : try await store.sorted(filter, by: query.sort, limit: ListPage.limit, after: query.cursor)
     var owner: OwnerLoad?
     if let named = query.filter.owner { owner = try await store.load(of: named, ownerLimit: policy.ownerLimit) }
     return ListPage(query: query, page: page, owner: owner)

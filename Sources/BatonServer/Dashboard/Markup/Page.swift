@@ -20,8 +20,8 @@ struct Section: Sendable, Equatable {
 
 /// A whole page: what stands around the parts that change.
 struct Page: Sendable {
-  /// Which of the two links of the head is this page.
-  enum Place: Sendable { case overview, reviews, deliveries, none }
+  /// Which of the links of the head is this page.
+  enum Place: Sendable { case overview, reviews, deliveries, owners, endpoints, none }
 
   var title: String
   var place: Place = .none
@@ -87,7 +87,8 @@ struct Page: Sendable {
   private var navigation: HTML {
     """
     <nav aria-label="Main"><a href="/"\(current(.overview))>Overview</a><a href="/reviews"\(current(.reviews))>Reviews</a>\
-    <a href="/deliveries"\(current(.deliveries))>Deliveries</a></nav>
+    <a href="/deliveries"\(current(.deliveries))>Deliveries</a>\
+    <a href="/owners"\(current(.owners))>Owners</a><a href="/endpoints"\(current(.endpoints))>Events</a></nav>
     <p id="link" data-state="\(live.isEmpty ? "none" : "waiting")"><span></span></p>
     \(who)\(visitor?.session == nil ? HTML.none : Self.signOut)
     """

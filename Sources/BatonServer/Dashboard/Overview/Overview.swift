@@ -14,6 +14,10 @@ struct Overview: Sendable {
   var failures: [FailureGroup] = []
   /// nil if every pull request got its feedback.
   var givenUp: GivenUpFeedback?
+  /// Endpoints of events.
+  var endpoints: [Endpoint] = []
+  /// The newest first.
+  var versions: [WorkerVersion] = []
   /// The last hour's minutes in which something happened, and the present one.
   var flow: [FlowMinute] = []
   var holders: [HolderStanding] = []
@@ -35,7 +39,9 @@ actor OverviewReader {
   private var minutes: [Timestamp: FlowMinute] = [:]
   private var failures: [FailureGroup] = []
   private var givenUp: GivenUpFeedback?
-  /// When those three were read, by the database's clock.
+  private var endpoints: [Endpoint] = []
+  private var versions: [WorkerVersion] = []
+  /// When those were read, by the database's clock.
   private var readAt: Timestamp?
 
   /// How old what looks back may be.
@@ -67,6 +73,8 @@ actor OverviewReader {
     try await readHistory(now)
     overview.failures = failures
     overview.givenUp = givenUp
+    overview.endpoints = endpoints
+    overview.versions = versions
     overview.flow = minutes.values.sorted { $0.start < $1.start }
     return overview
   }
@@ -76,9 +84,16 @@ actor OverviewReader {
     guard age >= Self.historyInterval else { return }
     // Two more than have passed: a minute's figures change until the transactions that began in it are done.
     let count = Int(min(age, Self.hour) / .seconds(60)) + 2
-    let fresh = try await store.flow(minutes: count)
-    failures = try await store.recentFailures()
-    givenUp = try await store.givenUpFeedback()
+    async let flow = store.flow(minutes: count)
+    async let failed = store.recentFailures()
+    async let feedback = store.givenUpFeedback()
+    async let events = store.endpoints()
+    async let workers = store.workerVersions()
+    let fresh = try await flow
+    failures = try await failed
+    givenUp = try await feedback
+    endpoints = try await events
+    versions = try await workers
     let first = now.microseconds - Int64(count) * 60_000_000
     let last = now.microseconds - 3_660_000_000
     minutes = minutes.filter { last < $0.key.microseconds && $0.key.microseconds < first - first % 60_000_000 }

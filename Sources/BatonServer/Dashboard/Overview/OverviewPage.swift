@@ -136,7 +136,31 @@ struct OverviewPage: Sendable {
 
   // MARK: Failures and processes
 
-  private var failures: HTML {
+  private var failures: HTML { failureTable + versions }
+
+  /// By the worker's version, so that a deploy that fails reviews is seen.
+  private var versions: HTML {
+    guard overview.versions.contains(where: { $0.failed > 0 }) || overview.versions.count > 1 else {
+      return .none
+    }
+    let rows = overview.versions.map { version -> HTML in
+      let name: HTML = version.version.map { "<code>\($0)</code>" } ?? "without a name"
+      let share: HTML =
+        version.ended > 0 ? " <small>\(version.failed * 100 / version.ended) %</small>" : ""
+      return """
+        <tr><th scope="row">\(name)</th><td data-label="First seen">\(HTML.time(version.firstSeen))</td>\
+        <td class="number" data-label="Ended">\(Reading.grouped(version.ended))</td>\
+        <td class="number" data-label="Failed">\(Reading.grouped(version.failed))\(share)</td></tr>
+        """
+    }
+    return """
+      <h2>Worker versions <small>what ended in the last hour</small></h2>
+      <table class="versions"><thead><tr><th scope="col">Version</th><th scope="col">First seen</th>\
+      <th scope="col" class="number">Ended</th><th scope="col" class="number">Failed</th></tr></thead><tbody>\(rows)</tbody></table>
+      """
+  }
+
+  private var failureTable: HTML {
     guard !overview.failures.isEmpty else {
       return "<h2>Failures</h2><p class=\"empty\">No review has failed in the last 24 hours.</p>"
     }

@@ -61,8 +61,12 @@ extension Overview {
   var problems: [Problem] {
     // What the processes report comes first: it is the cause of what the counts show.
     let reported: [Problem?] = (health?.findings ?? []).map { Problem($0) }
-    let counted: [Problem?] = [brokerProblem, consumerProblem, deadProblem, failureProblem, feedbackProblem]
-    let all = reported + counted + waitingProblems + blockReason.map { blockProblem($0) }
+    let counted: [Problem?] = [
+      brokerProblem, consumerProblem, deadProblem, versionProblem ?? failureProblem,
+      feedbackProblem,
+    ]
+    let all =
+      reported + counted + endpoints.map(endpointProblem) + waitingProblems + blockReason.map { blockProblem($0) }
     return all.compactMap { $0 }.enumerated().sorted { ($0.element.grade, $0.offset) < ($1.element.grade, $1.offset) }
       .map(\.element)
   }
@@ -113,6 +117,25 @@ extension Overview {
       links: ["<a href=\"/reviews?status=failed\">failed reviews</a>"])
   }
 
+  /// The newest version fails often, and an older one did not: the deploy is the likely cause.
+  private var versionProblem: Problem? {
+    guard let newest = versions.first, newest.failed >= 3, newest.failed * 4 >= newest.ended,
+      let former = versions.dropFirst().max(by: { $0.ended < $1.ended }), former.ended > 0,
+      newest.failed * former.ended >= 2 * former.failed * newest.ended
+    else { return nil }
+    return Problem(
+      grade: .warning,
+      title:
+        "\(Reading.grouped(newest.failed)) of \(Reading.count(newest.ended, "review")) of worker version "
+        + "\(newest.version ?? "without a name") failed",
+      time: newest.firstSeen,
+      advice: """
+        Within the last hour; of version \(former.version ?? "without a name") it was \(Reading.grouped(former.failed)) of \
+        \(Reading.grouped(former.ended)). The time is that of the version's first review. Roll the worker back, or see \
+        <a href="#failures">what failed</a>.
+        """, links: ["<a href=\"/reviews?status=failed\">failed reviews</a>"])
+  }
+
   private var feedbackProblem: Problem? {
     guard let givenUp else { return nil }
     return Problem(
@@ -123,6 +146,22 @@ extension Overview {
         The reviews themselves go on, but a check without its result may block a merge. The newest error: \
         \(HTML.foreign(givenUp.lastError ?? "none"))
         """, links: givenUp.examples.map { HTML.link(to: $0) })
+  }
+
+  private func endpointProblem(_ endpoint: Endpoint) -> Problem? {
+    let reason: HTML = endpoint.lastError.map { " <span class=\"quote\">\(HTML.foreign($0))</span>" } ?? HTML.none
+    if endpoint.isEnabled, endpoint.failures >= ReviewStore.circuitFailures {
+      return Problem(
+        grade: .warning, title: "\(Reading.count(endpoint.undelivered, "event")) not accepted by \(endpoint.url)",
+        time: endpoint.failingSince,
+        advice: """
+          The reviews themselves go on. Each event is tried for three days; <code>baton endpoint list</code> shows how it goes.\(reason)
+          """)
+    }
+    guard endpoint.givenUp > 0 else { return nil }
+    return Problem(
+      grade: .warning, title: "\(Reading.count(endpoint.givenUp, "event")) given up for \(endpoint.url)",
+      advice: "<code>baton endpoint retry \(endpoint.id.lowercase.prefix(8))</code> sends them again.")
   }
 
   private var waitingProblems: [Problem?] {

@@ -17,6 +17,7 @@ struct ListPage: Sendable {
       ("status", query.filter.status?.rawValue), ("owner", query.filter.owner?.description),
       ("repo", query.filter.repository), ("errorCode", query.filter.errorCode), ("since", query.since?.description),
       ("until", query.until?.description), ("search", query.search?.description),
+      ("sort", query.sort == .newest ? nil : query.sort.rawValue),
       ("cursor", hasCursor ? (cursor ?? query.cursor)?.description : nil),
     ].compactMap { name, value in value.map { "\(name)=\($0.percentEncoded)" } }.joined(separator: "&")
   }
@@ -30,7 +31,16 @@ struct ListPage: Sendable {
 
   var sections: [Section] { [Section("owner", ownerTable), Section("list", list)] }
 
+  private static let orders: [(ReviewSort, HTML)] = [
+    (.newest, "newest first"), (.oldest, "oldest first"), (.lastEnded, "last ended first"),
+    (.firstEnded, "first ended first"), (.due, "due first"), (.priority, "priority"),
+  ]
+
   private var form: HTML {
+    let orders = Self.orders.map { sort, name -> HTML in
+      let selected: HTML = sort == query.sort ? " selected=\"selected\"" : ""
+      return "<option value=\"\(sort.rawValue)\"\(selected)>\(name)</option>"
+    }
     let statuses = ReviewStatus.allCases.map { status -> HTML in
       let selected: HTML = status == query.filter.status ? " selected=\"selected\"" : ""
       return "<option\(selected)>\(status.rawValue)</option>"
@@ -46,6 +56,9 @@ struct ListPage: Sendable {
        list="error-codes" autocapitalize="none" spellcheck="false"/></label>
       <label>Created since <input name="since" value="\(query.since?.description ?? "")" placeholder="2h, 7d"\
        title="2h, 7d, or 2026-11-28T08:00:00Z" autocapitalize="none" spellcheck="false"/></label>
+      <label>before <input name="until" value="\(query.until?.description ?? "")" placeholder="1h"\
+       title="1h, 7d, or 2026-11-28T08:00:00Z" autocapitalize="none" spellcheck="false"/></label>
+      <label>Order <select name="sort">\(orders)</select></label>
       <label>Search <input type="search" name="search" value="\(query.search?.description ?? "")"\
        placeholder="number, id, words of the title" autocapitalize="none" spellcheck="false"/></label>
       <datalist id="error-codes">\(ErrorCode.allCases.map { code -> HTML in "<option value=\"\(code.rawValue)\"></option>" })</datalist>
@@ -66,12 +79,14 @@ struct ListPage: Sendable {
   private var list: HTML {
     let more: HTML =
       page.next.map { next in
-        let label: HTML = page.isCutShort ? "Look further back" : "Older"
-        return "<p class=\"more\"><a rel=\"next\" href=\"\(Self.path(query, cursor: next))\">\(label)</a></p>"
+        let label: HTML =
+          page.isCutShort ? "Look further" : query.sort == .newest ? "Older" : "More"
+        return
+          "<p class=\"more\"><a rel=\"next\" href=\"\(Self.path(query, cursor: next))\">\(label)</a></p>"
       } ?? HTML.none
     let cut: HTML =
       page.isCutShort
-      ? "<p class=\"empty\">Among the \(Reading.grouped(ReviewStore.browseSpan)) reviews before, no more match.</p>"
+      ? "<p class=\"empty\">Among the \(Reading.grouped(ReviewStore.browseSpan)) reviews looked at, no more match.</p>"
       : ""
     if page.reviews.isEmpty { return page.isCutShort ? cut + more : "<p class=\"empty\">No review matches.</p>" }
     return """

@@ -45,12 +45,18 @@ enum EventShape {
     ])
   }
 
-  /// The path of a merge request's project, out of `group/project!7`.
+  /// The path of a merge request's project, out of `group/project!7`; before version 12.7 only its address has it.
   static func projectPath(_ request: JSONValue) -> String? {
-    guard let full = request["references"]?["full"]?.string, let mark = full.lastIndex(of: "!"),
-      mark != full.startIndex
+    if let full = request["references"]?["full"]?.string, let mark = full.lastIndex(of: "!"), mark != full.startIndex {
+      return String(full[..<mark])
+    }
+    guard let url = request["web_url"]?.string, let scheme = url.firstRange(of: "://"),
+      let slash = url[scheme.upperBound...].firstIndex(of: "/"),
+      let end = url.firstRange(of: "/-/merge_requests/") ?? url.firstRange(of: "/merge_requests/"),
+      slash < end.lowerBound
     else { return nil }
-    return String(full[..<mark])
+    let path = url[url.index(after: slash)..<end.lowerBound]
+    return path.contains("/") ? String(path) : nil
   }
 
   private static func picked(

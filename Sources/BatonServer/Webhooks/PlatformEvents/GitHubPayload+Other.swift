@@ -13,9 +13,18 @@ extension GitHubPayload {
 
   /// A check run or a check suite.
   struct Check: Codable, Sendable {
+    var id: JSONValue?
     var external_id: JSONValue?
     var head_sha: JSONValue?
+    /// Of a suite.
+    var head_branch: JSONValue?
+    /// Of a run.
+    var check_suite: Part<Suite>?
     var app: Part<App>?
+  }
+
+  struct Suite: Codable, Sendable {
+    var head_branch: JSONValue?
   }
 
   struct MergeGroup: Codable, Sendable {

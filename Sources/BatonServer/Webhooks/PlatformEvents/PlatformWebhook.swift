@@ -63,15 +63,36 @@ extension PlatformWebhook {
   private func checkRun() -> DeliveryVerdict {
     let run = json["check_run"]
     guard isOurs(run?["app"]) else { return .ignored("the check is another app's") }
-    // A check of ours says which review it belongs to; that of an excluded pull request or a merge group belongs to none.
-    guard let id = run?["external_id"]?.string?.split(separator: "/").first.flatMap({ UUID(uuidString: String($0)) })
-    else { return .ignored("the check belongs to no review") }
-    return rerun(.review(id))
+    // A check of ours says what it belongs to: a review, a merge group, or a pull request that is not reviewed.
+    let parts = (run?["external_id"]?.string ?? "").split(separator: "/").map { String($0) }
+    switch parts.first {
+    case "merge-group": return mergeGroup(sha: run?["head_sha"], ref: run?["check_suite"]?["head_branch"])
+    case "excluded": return excluded(number: parts.dropLast().last.flatMap { Int($0) })
+    case let text?:
+      if let id = UUID(uuidString: text) { return rerun(.review(id)) }
+      return .ignored("the check belongs to no review")
+    case nil: return .ignored("the check belongs to no review")
+    }
+  }
+
+  /// A person wants a review of a pull request that gets none by itself.
+  private func excluded(number: Int?) -> DeliveryVerdict {
+    guard let number, let repository = json["repository"]?["full_name"]?.string,
+      let user = json["sender"]?["login"]?.string
+    else { return .ignored("the check names no pull request") }
+    if let reason = notEnabled(repositoryID: json["repository"]?["id"]?.idText) { return .ignored(reason) }
+    return .platform(
+      .asked(
+        PlatformTask.ReviewRequest(repository: repository, number: number, user: user, requester: sender),
+        key: "\(stored.integrationID.lowercase)/rerun/\(repository)/\(number)"))
   }
 
   private func checkSuite() -> DeliveryVerdict {
     let suite = json["check_suite"]
     guard isOurs(suite?["app"]) else { return .ignored("the checks are another app's") }
+    if let branch = suite?["head_branch"]?.string, branch.contains(Self.queueFolder) {
+      return mergeGroup(sha: suite?["head_sha"], ref: suite?["head_branch"])
+    }
     guard let sha = suite?["head_sha"]?.string, let repository = json["repository"]?["full_name"]?.string else {
       return .ignored("the event names no commit")
     }
@@ -82,6 +103,9 @@ extension PlatformWebhook {
 // MARK: Merge groups
 
 extension PlatformWebhook {
+  /// Where GitHub has the branches of merge groups.
+  private static let queueFolder = "gh-readonly-queue/"
+
   /// The number in `refs/heads/gh-readonly-queue/main/pr-104-929f…`.
   static func pullRequest(ofGroup ref: String) -> Int? {
     guard let name = ref.split(separator: "/").last, name.hasPrefix("pr-") else { return nil }
@@ -91,8 +115,12 @@ extension PlatformWebhook {
   }
 
   private func mergeGroup() -> DeliveryVerdict {
-    let group = json["merge_group"]
-    guard let sha = group?["head_sha"]?.string, let ref = group?["head_ref"]?.string,
+    mergeGroup(sha: json["merge_group"]?["head_sha"], ref: json["merge_group"]?["head_ref"])
+  }
+
+  /// - Parameter ref: the group's branch, which names the pull request.
+  private func mergeGroup(sha: JSONValue?, ref: JSONValue?) -> DeliveryVerdict {
+    guard let sha = sha?.string, let ref = ref?.string,
       let repository = json["repository"]?["full_name"]?.string
     else { return .ignored("the event names no merge group") }
     guard let number = Self.pullRequest(ofGroup: ref) else { return .ignored("the merge group names no pull request") }

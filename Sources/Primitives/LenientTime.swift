@@ -1,12 +1,11 @@
-package import Primitives
-
-/// The one reader of times that GitHub, GitLab and what stands in front of them write.
+/// The one reader of times that other programs write: workers, GitHub, GitLab, and proxies in front of them.
 ///
 /// Rails writes a time in the time zone of its instance (`2026-01-01 02:00:00 +0200`, or with `UTC`), an API in RFC 3339 with or without a
-/// fraction, older versions of GitHub with slashes, HTTP in words; some fields are seconds since 1970, and a token ends at a day.
-package enum PlatformTime {
+/// fraction, older versions of GitHub with slashes, HTTP in words (RFC 9110, 5.6.7, all three forms); some fields are seconds since 1970, and
+/// a token ends at a day. What Baton itself writes, and what its own API takes, is RFC 3339 alone: ``Timestamp``.
+package enum LenientTime {
   /// Reads a time.
-  /// - Returns: nil if it is none: what rests on it falls back to what the reader knows itself.
+  /// - Returns: nil if the text is no time.
   package static func read(_ text: String) -> Timestamp? {
     var scanner = Scanner(rest: Array(text.utf8)[...])
     scanner.skipSpace()
@@ -31,6 +30,14 @@ package enum PlatformTime {
   }
 
   private static let months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+
+  /// Minutes east of UTC. Letters that stand for several zones, such as IST, are no time: hours of error are worse than the time of receipt.
+  private static let zones: [String: Int] = [
+    "z": 0, "utc": 0, "gmt": 0, "ut": 0, "wet": 0, "west": 60, "cet": 60, "cest": 120, "met": 60, "mest": 120,
+    "eet": 120,
+    "eest": 180, "msk": 180, "edt": -240, "est": -300, "cdt": -300, "mdt": -360, "mst": -420, "pdt": -420, "pst": -480,
+    "akdt": -480, "akst": -540, "hst": -600, "jst": 540, "kst": 540, "aest": 600, "aedt": 660, "nzst": 720, "nzdt": 780,
+  ]
 
   /// Stands in a text.
   private struct Scanner {
@@ -71,15 +78,27 @@ package enum PlatformTime {
     }
 
     mutating func calendarTime() -> Timestamp? {
-      guard let (year, month, day) = date() else { return nil }
+      if !word().isEmpty {
+        _ = take(",")
+        skipSpace()
+      }
       var clock = (hour: 0, minute: 0, second: 0, microsecond: 0)
-      skipSpace()
-      _ = take("Tt")
-      if let next = rest.first, (48...57).contains(next) {
-        guard let read = timeOfDay() else { return nil }
-        clock = read
+      let date: (year: Int, month: Int, day: Int)
+      if rest.first.map({ (48...57).contains($0) }) ?? false {
+        guard let read = self.date() else { return nil }
+        date = read
+        skipSpace()
+        _ = take("Tt")
+        if let next = rest.first, (48...57).contains(next) {
+          guard let read = timeOfDay() else { return nil }
+          clock = read
+        }
+      } else {
+        guard let read = dateAroundTime() else { return nil }
+        (date, clock) = read
       }
       guard let offset = offset() else { return nil }
+      let (year, month, day) = date
       let text =
         "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))T\(padded(clock.hour, 2)):\(padded(clock.minute, 2)):"
         + "\(padded(clock.second, 2)).\(padded(clock.microsecond, 6))Z"
@@ -91,22 +110,46 @@ package enum PlatformTime {
       return String(repeating: "0", count: max(0, width - text.utf8.count)) + text
     }
 
-    /// `2026-01-31`, `2026/01/31`, or `Sat, 31 Jan 2026`. Whether the calendar has that day, `Timestamp` says.
+    /// `2026-01-31`, `2026/01/31`, `31 Jan 2026` or `31-Jan-26`. Whether the calendar has that day, `Timestamp` says.
     private mutating func date() -> (year: Int, month: Int, day: Int)? {
-      if !word().isEmpty {
-        _ = take(",")
-        skipSpace()
-      }
       guard let first = number(1...4) else { return nil }
-      if take("-/") {
-        guard first >= 1_000, let month = number(1...2), take("-/"), let day = number(1...2) else { return nil }
+      if take("-/"), first >= 1_000 {
+        guard let month = number(1...2), take("-/"), let day = number(1...2) else { return nil }
         return (first, month, day)
       }
       skipSpace()
-      let name = word()
+      guard let month = month() else { return nil }
+      _ = take("-")
       skipSpace()
-      guard let month = months.firstIndex(where: { name.hasPrefix($0) }), let year = number(4...4) else { return nil }
-      return (year, month + 1, first)
+      guard let year = year() else { return nil }
+      return (year, month, first)
+    }
+
+    /// `Jan 31 16:50:55 2026`, as C writes it behind the name of the day.
+    private mutating func dateAroundTime() -> (
+      date: (year: Int, month: Int, day: Int), clock: (hour: Int, minute: Int, second: Int, microsecond: Int)
+    )? {
+      guard let month = month() else { return nil }
+      skipSpace()
+      guard let day = number(1...2) else { return nil }
+      skipSpace()
+      guard let clock = timeOfDay() else { return nil }
+      skipSpace()
+      guard let year = year() else { return nil }
+      return ((year, month, day), clock)
+    }
+
+    /// By its name, from 1.
+    private mutating func month() -> Int? {
+      let name = word()
+      return months.firstIndex { name.hasPrefix($0) }.map { $0 + 1 }
+    }
+
+    /// Four digits, or the two of HTTP's second form.
+    private mutating func year() -> Int? {
+      let width = rest.prefix { (48...57).contains($0) }.count
+      guard [2, 4].contains(width), let number = number(2...4) else { return nil }
+      return width == 4 ? number : number + (number < 70 ? 2_000 : 1_900)
     }
 
     /// `16:50:55.123456789`; seconds may be missing.
@@ -126,18 +169,22 @@ package enum PlatformTime {
     /// Minutes east of UTC, up to the end of the text; none is UTC.
     private mutating func offset() -> Int? {
       skipSpace()
-      if rest.isEmpty || ["z", "utc", "gmt", "ut"].contains(word()) {
+      if rest.isEmpty { return 0 }
+      let zone = word()
+      if !zone.isEmpty {
+        guard let known = zones[zone] else { return nil }
         skipSpace()
-        if rest.isEmpty { return 0 }
+        if rest.isEmpty { return known }
+        guard known == 0 else { return nil }
       }
       let isWest = rest.first == UInt8(ascii: "-")
       guard take("+-") else { return nil }
       let digits = digits()
-      guard [2, 4].contains(digits.count), var hours = Int(String(decoding: digits.prefix(2), as: UTF8.self)) else {
+      guard [1, 2, 4].contains(digits.count), var hours = Int(String(decoding: digits.prefix(2), as: UTF8.self)) else {
         return nil
       }
       var minutes = Int(String(decoding: digits.dropFirst(2), as: UTF8.self)) ?? 0
-      if digits.count == 2, take(":") {
+      if digits.count <= 2, take(":") {
         guard let read = number(2...2) else { return nil }
         minutes = read
       }

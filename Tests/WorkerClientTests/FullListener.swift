@@ -1,20 +1,6 @@
-import Testing
-
 #if canImport(Glibc)
   import Glibc
 #endif
-
-/// Returns once the condition holds; fails after 30 s.
-func eventually(_ condition: () async throws -> Bool, sourceLocation: SourceLocation = #_sourceLocation) async throws {
-  let deadline = ContinuousClock.now + .seconds(30)
-  while try await !condition() {
-    guard ContinuousClock.now < deadline else {
-      Issue.record("did not come about within 30 s", sourceLocation: sourceLocation)
-      throw CancellationError()
-    }
-    try await Task.sleep(for: .milliseconds(5))
-  }
-}
 
 /// A port that takes no further connection: its backlog is full, and no process accepts.
 struct FullListener {

@@ -1,0 +1,65 @@
+/// What happened in a world, as the world itself has seen it: at the ports, at the worker, by the operators' hands.
+enum Event: Sendable, Hashable {
+  case submitted(review: Int)
+  case operated(Scenario.Operation.Kind)
+  /// An operator's or a push's cancel has been accepted.
+  case cancelled(review: Int, attempt: Int)
+  case retried(review: Int, attempt: Int)
+  case published(review: Int, attempt: Int, outcome: String)
+  case delivered(review: Int, attempt: Int, isRedelivered: Bool)
+  case preparing(review: Int, attempt: Int)
+  case posting(review: Int, attempt: Int)
+  case answered(review: Int, attempt: Int, String)
+  case asked(review: Int, String)
+  /// The worker begins a run.
+  case started(review: Int, attempt: Int)
+  case ended(review: Int, attempt: Int, String)
+  case calledBack(review: Int, attempt: Int, String)
+  case settled(review: Int, attempt: Int, String)
+  case began(Fault)
+  case healed(Fault)
+  case processStarted(String)
+  case processEnded(String)
+  /// What the row says, as anyone may ask.
+  case seen(review: Int, attempt: Int, status: String, code: String?)
+}
+
+extension Event: CustomStringConvertible {
+  var description: String {
+    switch self {
+    case .submitted(let review): "r\(review) submitted"
+    case .operated(let kind): "operator: \(kind)"
+    case .cancelled(let review, let attempt): "r\(review)/\(attempt) cancelled by an operator"
+    case .retried(let review, let attempt): "r\(review)/\(attempt) begins by an operator's retry"
+    case .published(let review, let attempt, let outcome): "r\(review)/\(attempt) published: \(outcome)"
+    case .delivered(let review, let attempt, let isAgain): "r\(review)/\(attempt) delivered\(isAgain ? " again" : "")"
+    case .preparing(let review, let attempt): "r\(review)/\(attempt) is prepared"
+    case .posting(let review, let attempt): "r\(review)/\(attempt) POST"
+    case .answered(let review, let attempt, let answer): "r\(review)/\(attempt) answered: \(answer)"
+    case .asked(let review, let answer): "r\(review) GET: \(answer)"
+    case .started(let review, let attempt): "r\(review)/\(attempt) starts at the worker"
+    case .ended(let review, let attempt, let state): "r\(review)/\(attempt) ends at the worker: \(state)"
+    case .calledBack(let review, let attempt, let what): "r\(review)/\(attempt) callback \(what)"
+    case .settled(let review, let attempt, let what): "r\(review)/\(attempt) \(what)"
+    case .began(let fault): "FAULT \(fault)"
+    case .healed(let fault): "healed: \(fault)"
+    case .processStarted(let name): "\(name) starts"
+    case .processEnded(let name): "\(name) ends"
+    case .seen(let review, let attempt, let status, let code):
+      "r\(review)/\(attempt) is \(status)\(code.map { " (\($0))" } ?? "")"
+    }
+  }
+}
+
+/// An event with its time and its process.
+struct Entry: Sendable, CustomStringConvertible {
+  let time: Duration
+  let process: Int
+  let name: String
+  let event: Event
+
+  var description: String {
+    let padding = String(repeating: " ", count: max(0, 10 - time.text.count))
+    return "\(padding)\(time.text)  \(name.isEmpty ? "world" : name): \(event)"
+  }
+}

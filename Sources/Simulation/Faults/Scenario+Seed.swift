@@ -1,0 +1,162 @@
+// What a seed stands for.
+extension Scenario {
+  /// Which faults a run has. Kinds of worlds, so that each fault is also met alone: then the strictest times are checked.
+  private enum Weather: CaseIterable {
+    case calm, kills, zombies, cuts, ledger, broker, worker, operators, storm
+  }
+
+  package init(seed: UInt64) {
+    var generator = SeededGenerator(seed: seed, stream: 2)
+    let weather = Weather.allCases[Int(seed % UInt64(Weather.allCases.count))]
+    self.seed = seed
+    producers = 1 + generator.below(2)
+    consumers = 2 + generator.below(2)
+    reapers = 1 + generator.below(2)
+    prefetch = generator.element(of: [2, 4, 16])
+    let owners = 1 + generator.below(4)
+    limits = (0..<owners).map { _ in generator.element(of: [1, 2, 3, 10]) }
+    worker = Self.rates(weather, &generator)
+    let span = Duration.seconds(4 + generator.below(8))
+    let places = producers + consumers + reapers
+    skews = (0..<places).map { _ in generator.chance(0.3) ? generator.duration(.seconds(-600) ... .seconds(600)) : .zero
+    }
+    reviews = (0..<10 + generator.below(20)).map { number in
+      PlannedReview(
+        number: number, time: generator.duration(.zero...span), owner: generator.below(owners),
+        pullRequest: weather == .operators || weather == .storm ? generator.below(12) : number,
+        priority: generator.chance(0.2) ? 5 : 0, preparation: generator.duration(.milliseconds(20) ... .seconds(3)),
+        run: generator.duration(.milliseconds(200) ... .seconds(4)))
+    }
+    operations = []
+    faults = []
+    addOperations(weather, span, &generator)
+    addFaults(weather, span, &generator)
+    faults.sort { $0.time < $1.time }
+  }
+
+  private static func rates(_ weather: Weather, _ generator: inout SeededGenerator) -> WorkerRates {
+    var rates = WorkerRates()
+    switch weather {
+    case .calm, .kills, .zombies, .cuts, .ledger, .broker: return rates
+    case .worker:
+      rates.unavailable = 0.05
+      rates.ambiguousBefore = 0.1
+      rates.ambiguousAfter = 0.1
+      rates.late = 0.05
+      rates.throttled = 0.03
+      rates.refused = 0.03
+      rates.again = 0.03
+      rates.preparationFails = 0.1
+      rates.runFails = 0.1
+    case .operators, .storm:
+      rates.ambiguousAfter = 0.05
+      rates.late = 0.03
+      rates.preparationFails = 0.03
+      rates.runFails = 0.05
+    }
+    rates.callbackLost = generator.element(of: [0, 0.1, 0.3])
+    rates.callbackDoubled = 0.1
+    rates.callbackLate = 0.1
+    return rates
+  }
+
+  private mutating func addOperations(_ weather: Weather, _ span: Duration, _ generator: inout SeededGenerator) {
+    guard weather == .operators || weather == .storm else { return }
+    for _ in 0..<3 + generator.below(6) {
+      let time = generator.duration(.seconds(1)...span + .seconds(10))
+      let review = generator.below(reviews.count)
+      let owner = generator.below(limits.count)
+      let kind: Operation.Kind =
+        switch generator.below(6) {
+        case 0, 1: .cancel(review: review)
+        case 2, 3: .retry(review: review)
+        case 4: .pause(owner: owner, for: generator.duration(.seconds(1) ... .seconds(8)))
+        default: .limit(owner: owner, to: 1 + generator.below(5))
+        }
+      operations.append(Operation(time: time, kind: kind))
+    }
+    operations.sort { $0.time < $1.time }
+  }
+
+  private mutating func addFaults(_ weather: Weather, _ span: Duration, _ generator: inout SeededGenerator) {
+    if let kind = loneFault(weather, &generator) {
+      let time = generator.duration(.seconds(2)...span)
+      return faults = [Fault(time: time, kind: kind, duration: kind.isKill ? .seconds(2) : .zero)]
+    }
+    let count: Int
+    switch weather {
+    case .calm, .operators: return
+    case .kills, .zombies, .cuts, .ledger, .broker, .worker: count = 1 + generator.below(3)
+    case .storm: count = 3 + generator.below(6)
+    }
+    for _ in 0..<count {
+      let time = generator.duration(.seconds(1)...span + .seconds(6))
+      faults.append(fault(weather, at: time, &generator))
+    }
+  }
+
+  /// In some worlds, the only fault, met while tickets wait in the queue: then the strictest times are checked.
+  private mutating func loneFault(_ weather: Weather, _ generator: inout SeededGenerator) -> Fault.Kind? {
+    let kind: Fault.Kind
+    switch (weather, seed / 9 % 4) {
+    case (.kills, 0), (.kills, 2): kind = .kill(generator.below(producers + consumers), afterJobs: generator.below(60))
+    case (.broker, 0): kind = .queuePurged
+    case (.broker, 1): kind = .deliveriesStalled
+    case (.broker, 2): kind = .queueDeleted
+    default: return nil
+    }
+    prefetch = weather == .kills ? 4 : 2
+    limits = limits.map { _ in 10 }
+    reviews = reviews.map { review in
+      var review = review
+      review.preparation += .seconds(1)
+      return review
+    }
+    return kind
+  }
+
+  private func fault(_ weather: Weather, at time: Duration, _ generator: inout SeededGenerator) -> Fault {
+    func lasting(_ kind: Fault.Kind, _ range: ClosedRange<Duration>) -> Fault {
+      Fault(time: time, kind: kind, duration: generator.duration(range))
+    }
+    let place = generator.below(producers + consumers + reapers)
+    switch weather {
+    case .calm, .operators, .kills:
+      if generator.chance(0.2) { return lasting(.stop(place), .seconds(1) ... .seconds(2)) }
+      return lasting(.kill(place, afterJobs: generator.below(120)), .milliseconds(200) ... .seconds(8))
+    case .zombies:
+      return lasting(.pause(place), generator.chance(0.5) ? .seconds(1) ... .seconds(8) : .seconds(16) ... .seconds(90))
+    case .cuts:
+      let link = generator.element(of: Fault.Link.allCases)
+      let direction = generator.element(of: Fault.Direction.allCases)
+      return lasting(.cut(place, link, direction), .milliseconds(500) ... .seconds(40))
+    case .ledger:
+      let kind = generator.element(of: [
+        .ledgerAway, .ledgerBusy, .ledgerStalled, Fault.Kind.rowLocked(generator.below(reviews.count)),
+      ])
+      return lasting(kind, .milliseconds(500) ... .seconds(30))
+    case .broker:
+      let kind = generator.element(of: [
+        Fault.Kind.brokerAway, .brokerBlocked, .publishesRefused, .publishesReturned, .confirmsLost,
+      ])
+      let instant = generator.element(of: [Fault.Kind.queuePurged, .queueDeleted, .deliveriesStalled])
+      return generator.chance(0.5)
+        ? lasting(kind, .milliseconds(500) ... .seconds(20)) : lasting(instant, .zero ... .zero)
+    case .worker:
+      let kind = generator.element(of: [
+        Fault.Kind.workerAway, .workerSlow, .workerHidden, .workerThrottles, .callbacksLost,
+      ])
+      return lasting(kind, .seconds(1) ... .seconds(20))
+    case .storm:
+      let other = generator.element(of: [Weather.kills, .kills, .zombies, .cuts, .ledger, .broker, .worker])
+      return fault(other, at: time, &generator)
+    }
+  }
+}
+
+extension Fault.Kind {
+  fileprivate var isKill: Bool {
+    if case .kill = self { return true }
+    return false
+  }
+}

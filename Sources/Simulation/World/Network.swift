@@ -1,0 +1,67 @@
+internal import Synchronization
+
+/// The faults that last, as they are felt now; and how long things take.
+final class Network: Sendable {
+  private struct State {
+    var faults: [Fault] = []
+    /// At which place a process runs.
+    var places: [Scheduler.ProcessID: Fault.Place] = [:]
+    var generator: SeededGenerator
+  }
+
+  private let state: Mutex<State>
+
+  init(seed: UInt64) { state = Mutex(State(generator: SeededGenerator(seed: seed, stream: 3))) }
+
+  func begin(_ fault: Fault) { state.withLock { $0.faults.append(fault) } }
+
+  func end(_ fault: Fault) {
+    state.withLock { state in
+      guard let index = state.faults.firstIndex(of: fault) else { return }
+      state.faults.remove(at: index)
+    }
+  }
+
+  func put(_ process: Scheduler.ProcessID, at place: Fault.Place) { state.withLock { $0.places[process] = place } }
+
+  func has(_ kind: Fault.Kind) -> Bool { state.withLock { $0.faults.contains { $0.kind == kind } } }
+
+  /// Whether what a process sends, or what it should receive, does not arrive.
+  func isCut(_ process: Scheduler.ProcessID, _ link: Fault.Link, _ direction: Fault.Direction) -> Bool {
+    state.withLock { state in
+      guard !state.faults.isEmpty, let place = state.places[process] else { return false }
+      return state.faults.contains { fault in
+        fault.kind == .cut(place, link, direction) || fault.kind == .cut(place, link, .both)
+      }
+    }
+  }
+
+  /// Whether a process and what it talks to are cut off from each other in any direction.
+  func isCut(_ process: Scheduler.ProcessID, _ link: Fault.Link) -> Bool {
+    isCut(process, link, .requests) || isCut(process, link, .answers)
+  }
+
+  // MARK: Chance and time
+
+  func chance(_ probability: Double) -> Bool {
+    probability > 0 && state.withLock { $0.generator.chance(probability) }
+  }
+
+  func duration(_ range: ClosedRange<Duration>) -> Duration { state.withLock { $0.generator.duration(range) } }
+
+  /// What a message takes on its way.
+  func delay(_ range: ClosedRange<Duration> = .microseconds(100) ... .milliseconds(2)) async {
+    try? await Task.sleep(for: duration(range))
+  }
+
+  /// Waits while something is so, for a limited time.
+  /// - Returns: whether it has ended.
+  func wait(atMost timeMax: Duration, while isSo: () -> Bool) async -> Bool {
+    let step = Duration.milliseconds(250)
+    for _ in 0..<Int(timeMax / step) {
+      guard isSo() else { return true }
+      guard (try? await Task.sleep(for: step)) != nil else { return false }
+    }
+    return !isSo()
+  }
+}

@@ -1,0 +1,101 @@
+internal import InMemoryReviewStore
+internal import ReviewQueue
+
+// How faults are inflicted.
+extension World {
+  func inflict(_ fault: Fault) async {
+    recorder.note(.began(fault))
+    switch fault.kind {
+    case .kill(let place, let afterJobs): return kill(at: place, afterJobs, fault)
+    case .stop(let place): return await stop(at: place, fault)
+    case .pause(let place): return await pause(at: place, fault)
+    case .cut(let place, .broker, _): return await cutBroker(at: place, fault)
+    case .queuePurged: queue.purge()
+    case .queueDeleted: queue.delete()
+    case .deliveriesStalled: queue.stall()
+    case .rowLocked(let number): if let id = id(of: number) { ledger.lock([id]) }
+    case .ledgerAway: ledger.crash(losing: network.duration(.zero ... .milliseconds(600)))
+    case .brokerAway: queue.disconnect()
+    case .brokerBlocked: queue.block()
+    case .cut, .callbacksLost, .ledgerBusy, .ledgerStalled, .publishesRefused, .publishesReturned, .confirmsLost,
+      .workerAway, .workerSlow, .workerHidden, .workerThrottles:
+      break
+    }
+    guard fault.duration > .zero else { return }
+    network.begin(fault)
+    try? await Task.sleep(for: fault.duration)
+    network.end(fault)
+    heal(fault)
+    recorder.note(.healed(fault))
+  }
+
+  private func heal(_ fault: Fault) {
+    guard !network.has(fault.kind) else { return }
+    switch fault.kind {
+    case .rowLocked: ledger.unlock()
+    case .brokerAway:
+      queue.reconnect()
+      for process in processes { process.brokerIsBack() }
+    case .brokerBlocked: queue.unblock()
+    default: break
+    }
+  }
+
+  // MARK: Processes
+
+  private func kill(at place: Fault.Place, _ afterJobs: Int, _ fault: Fault) {
+    guard let process = process(at: place) else { return }
+    scheduler.afterJobs(afterJobs, of: process.id) { [self] in
+      guard self.process(at: place) === process else { return }
+      _ = kill(at: place)
+      startLater(at: place, after: fault.duration)
+    }
+  }
+
+  private func startLater(at place: Fault.Place, after delay: Duration) {
+    scheduler.spawn(as: 0) { [self] in
+      try? await Task.sleep(for: delay)
+      if process(at: place) == nil { startProcess(at: place) }
+    }
+  }
+
+  private func stop(at place: Fault.Place, _ fault: Fault) async {
+    guard let process = process(at: place) else { return }
+    await process.stop()
+    for _ in 0..<120 {
+      try? await Task.sleep(for: .milliseconds(500))
+      if process.hasEnded || self.process(at: place) !== process { break }
+    }
+    remove(process)
+    try? await Task.sleep(for: fault.duration)
+    if self.process(at: place) == nil { startProcess(at: place) }
+  }
+
+  private func pause(at place: Fault.Place, _ fault: Fault) async {
+    guard let process = process(at: place) else { return }
+    scheduler.pause(process.id)
+    // Its connections stay open, as those of a stopped process do.
+    try? await Task.sleep(for: fault.duration)
+    scheduler.resume(process.id)
+    recorder.note(.healed(fault))
+  }
+
+  /// The broker notices the loss by its heartbeats, some seconds later.
+  private func cutBroker(at place: Fault.Place, _ fault: Fault) async {
+    network.begin(fault)
+    let noticed = network.duration(.seconds(1) ... .seconds(12))
+    let victim = process(at: place)
+    if noticed < fault.duration {
+      try? await Task.sleep(for: noticed)
+      victim?.subscription?.inner.disconnect()
+      try? await Task.sleep(for: fault.duration - noticed)
+    } else {
+      try? await Task.sleep(for: fault.duration)
+    }
+    network.end(fault)
+    recorder.note(.healed(fault))
+    guard let victim, process(at: place) === victim else { return }
+    if noticed < fault.duration { victim.subscription?.inner.reconnect() }
+    victim.brokerIsBack()
+  }
+}

@@ -1,0 +1,156 @@
+internal import Dispatching
+internal import FoundationEssentials
+internal import InMemoryReviewStore
+internal import Primitives
+internal import Resilience
+internal import ReviewQueue
+internal import ReviewStore
+internal import Reviews
+internal import Synchronization
+
+/// One run of a scenario: processes of Baton, with a ledger, a queue and a worker that faults reach.
+final class World: Sendable {
+  private struct State {
+    var processes: [Fault.Place: SimulatedProcess] = [:]
+    var lastID = 0
+    var numbers: [UUID: Int] = [:]
+    var ids: [Int: UUID] = [:]
+    var isDone = false
+    /// What the rows said when they were last looked at.
+    var seen: [Int: Review] = [:]
+  }
+
+  let scenario: Scenario
+  let scheduler = Scheduler.shared
+  let network: Network
+  let recorder: Recorder
+  let ledger: InMemoryLedger
+  let queue: InMemoryTicketQueue
+  let worker = SimulatedWorker()
+  let policy: DispatchPolicy
+  private let state = Mutex(State())
+
+  init(_ scenario: Scenario) {
+    self.scenario = scenario
+    let scheduler = scheduler
+    let network = Network(seed: scenario.seed)
+    self.network = network
+    recorder = Recorder(scheduler)
+    let link = LedgerLink(network: network, scheduler: scheduler)
+    ledger = InMemoryLedger(
+      clock: { Timestamp(microseconds: scheduler.microseconds) }, intercept: { await link.request($0) },
+      answer: { await link.answer($0) })
+    queue = InMemoryTicketQueue()
+    var policy = DispatchPolicy()
+    policy.prefetch = scenario.prefetch
+    policy.queueDepthMax = 8
+    // Silence is noticed sooner than by default, so that a run is short.
+    policy.staleAfter = .seconds(30)
+    policy.runningTimeout = .seconds(40)
+    policy.retry = Backoff(base: .seconds(2), max: .seconds(20))
+    self.policy = policy
+  }
+
+  // MARK: Names
+
+  func number(of id: UUID) -> Int { state.withLock { $0.numbers[id] ?? -1 } }
+  func id(of number: Int) -> UUID? { state.withLock { $0.ids[number] } }
+
+  /// A review by its number: a smaller scenario has not all of them.
+  func planned(_ number: Int) -> Scenario.PlannedReview {
+    guard let planned = scenario.reviews.first(where: { $0.number == number }) else {
+      preconditionFailure("no review has the number \(number)")
+    }
+    return planned
+  }
+
+  func add(_ id: UUID, _ number: Int) {
+    state.withLock { state in
+      state.numbers[id] = number
+      state.ids[number] = id
+    }
+  }
+
+  // MARK: Processes
+
+  func process(at place: Fault.Place) -> SimulatedProcess? { state.withLock { $0.processes[place] } }
+  var processes: [SimulatedProcess] {
+    state.withLock { state in state.processes.sorted { $0.key < $1.key }.map(\.value) }
+  }
+
+  func startProcess(at place: Fault.Place) {
+    let id = state.withLock { state in
+      state.lastID += 1
+      return state.lastID
+    }
+    network.put(id, at: place)
+    scheduler.setSkew(of: id, to: scenario.skews[place])
+    let process = SimulatedProcess(id: id, place: place, world: self)
+    recorder.name(id, process.name)
+    state.withLock { $0.processes[place] = process }
+    recorder.note(.processStarted(process.name), of: 0)
+    scheduler.spawn(as: id) { await process.run() }
+  }
+
+  /// Ends a process at once, with its connections.
+  /// - Returns: false if none runs there.
+  func kill(at place: Fault.Place) -> Bool {
+    guard let process = state.withLock({ $0.processes.removeValue(forKey: place) }) else { return false }
+    recorder.note(.processEnded(process.name), of: 0)
+    scheduler.kill(process.id)
+    process.subscription?.inner.disconnect()
+    ledger.cutSession(of: process.holder.id)
+    return true
+  }
+
+  /// Removes a process that has ended by itself.
+  func remove(_ process: SimulatedProcess) {
+    let isThere = state.withLock { state in
+      guard state.processes[process.place] === process else { return false }
+      state.processes[process.place] = nil
+      return true
+    }
+    guard isThere else { return }
+    recorder.note(.processEnded(process.name), of: 0)
+    process.subscription?.inner.disconnect()
+    ledger.cutSession(of: process.holder.id)
+  }
+
+  // MARK: Rows
+
+  /// Notes what has changed.
+  func look() async {
+    for number in scenario.reviews.map(\.number) {
+      guard let id = id(of: number), let review = try? await ledger.review(id) else { continue }
+      let before = state.withLock { state in
+        defer { state.seen[number] = review }
+        return state.seen[number]
+      }
+      guard before?.status != review.status || before?.attempt != review.attempt else { continue }
+      recorder.note(
+        .seen(
+          review: number, attempt: review.attempt, status: review.status.rawValue, code: review.errorCode))
+    }
+  }
+
+  /// Whether everything has come and ended, and nothing waits in the queue.
+  var isDrained: Bool {
+    let (seen, ids) = state.withLock { ($0.seen, $0.ids) }
+    return seen.count == ids.count && seen.values.allSatisfy { $0.status.isTerminal } && queue.isDrained
+  }
+
+  /// How many reviews have ended.
+  var endedCount: Int { state.withLock { $0.seen.values.count { $0.status.isTerminal } } }
+
+  var isDone: Bool { state.withLock { $0.isDone } }
+  func end() { state.withLock { $0.isDone = true } }
+
+  /// Calls the worker when nothing asks for it. For a plant.
+  func postAgain(_ id: UUID, _ attempt: Int, by process: Scheduler.ProcessID) {
+    scheduler.spawn(as: process) { [self] in
+      try? await Task.sleep(for: .seconds(3))
+      recorder.note(.posting(review: number(of: id), attempt: attempt))
+      _ = worker.start(id, attempt: attempt, in: self)
+    }
+  }
+}

@@ -1,0 +1,150 @@
+internal import ArgumentParser
+internal import BatonServer
+internal import FoundationEssentials
+internal import Platforms
+internal import Primitives
+internal import ReviewStore
+internal import Reviews
+internal import Settings
+
+/// `baton endpoint secret`.
+struct EndpointSecretCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "secret",
+    abstract: "Replaces the secret that signs an endpoint's events.",
+    discussion: """
+      To exchange it without a gap, give new,old: each event is signed with both. When the receiver knows the new one, give it \
+      alone.
+
+      EXAMPLES:
+        baton endpoint secret 0b6e6c1e --secret-file - < new-and-old.txt
+        baton endpoint secret 0b6e6c1e --secret-file new.txt
+      """)
+
+  @Argument(help: ArgumentHelp("The endpoint, by its id or the start of it.", valueName: "id"))
+  var id: IDReference
+
+  @Option(
+    help: ArgumentHelp(
+      "File that holds the secret, of at least 24 bytes, or new,old; - is standard input.", valueName: "file"),
+    completion: .file())
+  var secretFile: String
+
+  @OptionGroup(title: "Settings") var options: EndpointOptions
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+
+  func run() async throws {
+    let session = try Session(
+      "baton endpoint secret", common, [database, options], requiring: [.databaseURL, .encryptionKey])
+    let secret = try EndpointInput.secret(from: secretFile)
+    let cipher = TokenCipher(keys: session.settings.revealEncryptionKeys())
+    try await session.withStore { store in
+      let id = try await store.endpointID(id)
+      guard try await store.setEndpointSecret(id, try cipher.seal(secret, in: .endpointSecret(of: id))) else {
+        throw Failure.unknownEndpoint(id)
+      }
+      let keys = (EventSignature.secrets(secret)?.all ?? []).map { EventSignature.keyID($0) }
+      try Output.line("\(id.lowercase)  signs with \(keys.joined(separator: ", "))")
+    }
+  }
+}
+
+/// `baton endpoint enable`.
+struct EndpointEnableCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "enable", abstract: "Enables an endpoint: what waits for it is sent, and new events are written.",
+    discussion: """
+      EXAMPLE:
+        baton endpoint enable 0b6e6c1e
+      """)
+
+  @OptionGroup var target: EndpointTarget
+
+  func run() async throws {
+    try await target.change("baton endpoint enable", "enabled") { try await $0.setEndpoint($1, isEnabled: true) }
+  }
+}
+
+/// `baton endpoint disable`.
+struct EndpointDisableCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "disable", abstract: "Disables an endpoint: no event is written for it, and what waits keeps waiting.",
+    discussion: """
+      EXAMPLE:
+        baton endpoint disable 0b6e6c1e
+      """)
+
+  @OptionGroup var target: EndpointTarget
+
+  func run() async throws {
+    try await target.change("baton endpoint disable", "disabled") { try await $0.setEndpoint($1, isEnabled: false) }
+  }
+}
+
+/// `baton endpoint remove`.
+struct EndpointRemoveCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "remove", abstract: "Removes an endpoint, with the events that wait for it.",
+    discussion: """
+      EXAMPLE:
+        baton endpoint remove 0b6e6c1e
+      """)
+
+  @OptionGroup var target: EndpointTarget
+
+  func run() async throws {
+    try await target.change("baton endpoint remove", "removed") { try await $0.removeEndpoint($1) }
+  }
+}
+
+/// `baton endpoint retry`.
+struct EndpointRetryCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "retry", abstract: "Sends the events of an endpoint again that were given up.",
+    discussion: """
+      An event is given up after three days, and kept for 30 more.
+
+      EXAMPLE:
+        baton endpoint retry 0b6e6c1e
+      """)
+
+  @OptionGroup var target: EndpointTarget
+
+  func run() async throws {
+    let session = try target.session("baton endpoint retry")
+    try await session.withStore { store in
+      let id = try await store.endpointID(target.id)
+      let count = try await store.retryEvents(of: id)
+      try Output.line("\(id.lowercase)  \(count) \(count == 1 ? "event is" : "events are") sent again")
+    }
+  }
+}
+
+/// The endpoint that a command is for.
+struct EndpointTarget: ParsableArguments {
+  @Argument(help: ArgumentHelp("The endpoint, by its id or the start of it.", valueName: "id"))
+  var id: IDReference
+
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+
+  func session(_ name: String) throws -> Session {
+    try Session(name, common, [database], requiring: [.databaseURL])
+  }
+
+  /// - Parameter body: gives false if there is no such endpoint.
+  func change(_ name: String, _ done: String, _ body: (ReviewStore, UUID) async throws -> Bool) async throws {
+    try await session(name).withStore { store in
+      let id = try await store.endpointID(id)
+      guard try await body(store, id) else { throw Failure.unknownEndpoint(id) }
+      try Output.line("\(id.lowercase)  \(done)")
+    }
+  }
+}
+
+extension Failure {
+  static func unknownEndpoint(_ id: UUID) -> Failure {
+    Failure(.failed, "\(id.lowercase): no such endpoint; `baton endpoint list` shows those that there are")
+  }
+}

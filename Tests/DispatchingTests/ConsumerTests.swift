@@ -1,0 +1,265 @@
+import FoundationEssentials
+import InMemoryReviewStore
+import Platforms
+import Primitives
+import Resilience
+import ReviewQueue
+import ReviewStore
+import Reviews
+import ServiceLifecycle
+import Support
+import Telemetry
+import Testing
+import WorkerAPI
+import WorkerClient
+
+@testable import Dispatching
+
+@Suite("The consumer, with a queue and a ledger in memory", .timeLimit(.minutes(2)))
+struct ConsumerTests {
+  private static let accepted: @Sendable (UUID, Int) -> DispatchOutcome = { id, _ in
+    .dispatched(StartResponse(reviewId: id, status: .queued))
+  }
+
+  // MARK: What the row says before the worker is called
+
+  @Test("each verdict of the row has its settlement, without a call of the worker")
+  func verdicts() async throws {
+    let stage = try await Stage(prefetch: 20)
+    let ids = try await stage.publish(4)
+    let ticket = try await stage.ticket(ids[1])
+    // Cancelled; dispatched already; of an older attempt.
+    _ = try await stage.ledger.cancel(ids[0])
+    try await stage.lease(ids[1], by: stage.other)
+    _ = try await stage.ledger.recordDispatched(
+      [DispatchRecord(reviewID: ids[1], attempt: 1, agentVersion: nil, prepared: stage.clock.now)],
+      by: stage.other.id)
+    _ = try await stage.ledger.cancel(ids[2])
+    _ = try await stage.ledger.retry(ids[2])
+    // Of no review; and no ticket.
+    let stranger = UUID()
+    stage.queue.publish(body: Ticket(reviewID: stranger, attempt: 1, claimedAt: ticket.claimedAt).body)
+    stage.queue.publish(body: Array("not a ticket".utf8))
+    try await stage.consuming {
+      try await stage.advance(until: "all are settled") { stage.subscription.settlements.count == 6 }
+    }
+    #expect(stage.subscription.settlements.count { $0 == .acknowledge } == 2, "the duplicate, and the one dispatched")
+    #expect(stage.subscription.settlements.count { $0 == .reject } == 4)
+    #expect(stage.worker.starts == [ids[3]])
+    let letters = try await stage.queue.deadLetters(limit: 10)
+    #expect(letters.compactMap(\.reviewId) == [stranger] && letters.count == 2)
+  }
+
+  @Test("a review that another process has leased is waited for, and taken over when that process is dead")
+  func held() async throws {
+    let stage = try await Stage()
+    let id = try await stage.publish(1)[0]
+    try await stage.lease(id, by: stage.other)
+    try await stage.consuming {
+      try await stage.advance(by: .seconds(20))
+      #expect(stage.consumer.report.unleasedTickets == 1 && stage.worker.starts == [])
+      let killed = stage.clock.now
+      stage.kill(stage.other)
+      // It asks before it starts: the dead one may have called the worker.
+      try await stage.advance(until: "it is dispatched") { stage.subscription.settlements == [.acknowledge] }
+      #expect(stage.clock.now - killed < .seconds(5), "I6")
+    }
+    #expect(stage.worker.starts == [id] && stage.worker.questions == 1)
+    #expect(try await stage.review(id).leaseLosses == 1)
+  }
+
+  @Test("at most a quarter of the prefetch is held: the reaper covers the rest; at shutdown held tickets go back")
+  func heldBound() async throws {
+    let stage = try await Stage(prefetch: 8)
+    for id in try await stage.publish(5) { try await stage.lease(id, by: stage.other) }
+    try await stage.consuming {
+      try await stage.advance(until: "three are rejected") { stage.subscription.settlements.count == 3 }
+      try await stage.advance(by: .seconds(5))
+      #expect(stage.consumer.report.unleasedTickets == 2)
+    }
+    #expect(stage.subscription.settlements == [.reject, .reject, .reject, .requeue, .requeue])
+    #expect(try await stage.queue.status().messagesReady == 2)
+  }
+
+  @Test("a locked row delays only its own review")
+  func locked() async throws {
+    let stage = try await Stage()
+    let ids = try await stage.publish(3)
+    stage.ledger.lock([ids[1]])
+    try await stage.consuming {
+      try await stage.advance(until: "the others are dispatched") { stage.subscription.settlements.count == 2 }
+      try await stage.advance(by: .seconds(30))
+      #expect(Set(stage.worker.starts) == [ids[0], ids[2]])
+      #expect(stage.consumer.fault == nil, "it is no outage")
+      stage.ledger.unlock()
+      try await stage.advance(until: "it is dispatched") { stage.subscription.settlements.count == 3 }
+    }
+    #expect(stage.subscription.settlements.allSatisfy { $0 == .acknowledge })
+  }
+
+  // MARK: Outages of Postgres
+
+  @Test("without Postgres a delivery is held, and dispatched when Postgres answers again")
+  func outage() async throws {
+    let stage = try await Stage()
+    let id = try await stage.publish(1)[0]
+    stage.faults["*"] = .fail(.unreachable)
+    try await stage.consuming {
+      try await stage.advance(by: .seconds(40))
+      #expect(stage.consumer.fault != nil)
+      #expect(stage.consumer.report.unleasedTickets == 1 && stage.subscription.settlements == [])
+      stage.faults["*"] = nil
+      try await stage.advance(until: "it is dispatched") { stage.subscription.settlements == [.acknowledge] }
+      #expect(stage.consumer.fault == nil)
+    }
+    #expect(stage.worker.starts == [id])
+  }
+
+  @Test("after 90 s without Postgres nothing was acknowledged: all went back to the queue, and is dispatched once")
+  func longOutage() async throws {
+    let stage = try await Stage()
+    let ids = try await stage.publish(3)
+    stage.faults["*"] = .fail(.unreachable)
+    try await stage.consuming {
+      try await stage.advance(by: .seconds(90))
+      #expect(try await stage.queue.status() == TicketQueueStatus(messagesReady: 3, consumers: 0))
+      #expect(stage.subscription.settlements == [] && stage.consumer.fault != nil)
+      #expect(stage.consumer.report.unleasedTickets == 0)
+      stage.faults["*"] = nil
+      let answered = stage.clock.now
+      try await stage.advance(until: "they are dispatched") { stage.subscription.settlements.count == 3 }
+      #expect(stage.clock.now - answered < .seconds(10), "I6")
+    }
+    #expect(stage.subscription.settlements.allSatisfy { $0 == .acknowledge })
+    #expect(stage.worker.starts.count == 3 && Set(stage.worker.starts) == Set(ids))
+    for id in ids { #expect(try await stage.review(id).dispatchFailures == 0) }
+  }
+
+  @Test("an outage of 90 s after the worker has said yes: one start, recorded and acknowledged when Postgres answers")
+  func longOutageOfTheRecord() async throws {
+    let stage = try await Stage()
+    let id = try await stage.publish(1)[0]
+    stage.worker.onStart { id, attempt in
+      stage.faults["*"] = .fail(.unreachable)
+      return Self.accepted(id, attempt)
+    }
+    try await stage.consuming {
+      try await stage.advance(until: "it is called") { !stage.worker.starts.isEmpty }
+      try await stage.advance(by: .seconds(90))
+      #expect(stage.subscription.settlements == [])
+      stage.faults["*"] = nil
+      try await stage.advance(until: "it is acknowledged") { stage.subscription.settlements == [.acknowledge] }
+    }
+    #expect(stage.worker.starts == [id])
+    #expect(try await stage.review(id).dispatchedAt != nil)
+    #expect(try await stage.queue.status().messagesReady == 0)
+  }
+
+  @Test("a ticket that outages have given back ten times is published anew, and its copy counts from zero")
+  func renewed() async throws {
+    let stage = try await Stage()
+    let id = try await stage.publish(1)[0]
+    let wearing = stage.queue.subscribe(prefetch: 1)
+    let running = Task { try await wearing.run() }
+    for _ in 0..<10 {
+      let delivery = try #require(await wearing.next())
+      wearing.settle(delivery, .requeue)
+    }
+    running.cancel()
+    try await running.value
+    stage.faults["lease"] = .fail(.unreachable)
+    try await stage.consuming {
+      try await stage.advance(until: "it is published anew") { stage.subscription.settlements == [.reject] }
+      stage.faults["lease"] = nil
+      try await stage.advance(until: "it is dispatched") { stage.subscription.settlements == [.reject, .acknowledge] }
+    }
+    #expect(stage.worker.starts == [id])
+    #expect(try await stage.queue.deadCount() == 0)
+  }
+
+  @Test("a review that the ledger cannot lease costs only its own ticket")
+  func rowFault() async throws {
+    let stage = try await Stage()
+    stage.faults["lease"] = .fail(.aboutRow)
+    try await stage.publish(1)
+    try await stage.consuming {
+      try await stage.advance(until: "its ticket is rejected") { stage.subscription.settlements == [.reject] }
+      #expect(stage.consumer.fault == nil, "it is no outage")
+    }
+  }
+
+  // MARK: Outages of the worker
+
+  @Test("while the worker is out nothing is taken and no attempt is lost; then deliveries are taken again")
+  func circuit() async throws {
+    let stage = try await Stage(prefetch: 8)
+    stage.worker.onStart { _, _ in .throttled(retryAfter: .seconds(20), message: "503") }
+    let ids = try await stage.publish(12)
+    try await stage.consuming {
+      try await stage.advance(until: "nothing is taken") {
+        try await stage.queue.status().consumers == 0 && stage.consumer.report.inFlight == 0
+      }
+      #expect(stage.consumer.workerFault != nil)
+      stage.worker.onStart { id, attempt in Self.accepted(id, attempt) }
+      try await stage.advance(until: "deliveries are taken again") { try await stage.queue.status().consumers == 1 }
+    }
+    for id in ids { #expect(try await stage.review(id).dispatchFailures == 0) }
+  }
+
+  // MARK: A queue that is silent
+
+  @Test("a consumer that gets nothing while messages are ready rebuilds its channel within 15 s (I9)")
+  func silent() async throws {
+    let stage = try await Stage()
+    try await stage.consuming {
+      try await stage.advance(until: "it consumes") { stage.subscription.channel.isOpen }
+      stage.queue.stall()
+      let id = try await stage.publish(1)[0]
+      let start = stage.clock.now
+      try await stage.advance(until: "the silence is noticed") { stage.consumer.fault != nil }
+      try await stage.advance(until: "it is dispatched") { stage.subscription.settlements == [.acknowledge] }
+      #expect(stage.clock.now - start <= .seconds(15))
+      #expect(stage.subscription.channel.generation == 2)
+      #expect(stage.worker.starts == [id])
+    }
+  }
+
+  @Test("an empty queue, and one whose messages have no room, is no silence")
+  func notSilent() async throws {
+    let stage = try await Stage(prefetch: 2)
+    stage.worker.onStart { id, attempt in
+      try? await stage.environment.sleep(for: .seconds(50))
+      return Self.accepted(id, attempt)
+    }
+    try await stage.consuming {
+      try await stage.advance(by: .seconds(60))
+      try await stage.publish(6)
+      try await stage.advance(by: .seconds(40))
+      #expect(stage.consumer.fault == nil)
+      #expect(stage.subscription.channel.generation == 1)
+      try await stage.advance(until: "all are dispatched") { stage.subscription.settlements.count == 6 }
+    }
+  }
+
+  @Test("a delivery whose connection was lost is adopted by the attempt in flight: one start, and nothing is left")
+  func adopted() async throws {
+    let stage = try await Stage()
+    let isReleased = Mutexed(false)
+    stage.worker.onStart { id, attempt in
+      while !isReleased.value, !Task.isCancelled { try? await stage.environment.sleep(for: .milliseconds(100)) }
+      return Self.accepted(id, attempt)
+    }
+    let id = try await stage.publish(1)[0]
+    try await stage.consuming {
+      try await stage.advance(until: "it is called") { stage.worker.starts.count == 1 }
+      stage.queue.disconnect()
+      stage.queue.reconnect()
+      try await stage.advance(until: "it is delivered again") { stage.subscription.channel.generation == 2 }
+      try await stage.advance(until: "it is adopted") { stage.consumer.report.unleasedTickets == 0 }
+      isReleased.change { $0 = true }
+      try await stage.advance(until: "it is acknowledged") { stage.subscription.settlements == [.acknowledge] }
+    }
+    #expect(stage.worker.starts == [id])
+    #expect(try await stage.queue.status().messagesReady == 0)
+  }
+}

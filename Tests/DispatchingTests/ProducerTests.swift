@@ -1,0 +1,154 @@
+import FoundationEssentials
+import InMemoryReviewStore
+import Platforms
+import Primitives
+import Resilience
+import ReviewQueue
+import ReviewStore
+import Reviews
+import ServiceLifecycle
+import Support
+import Telemetry
+import Testing
+import WorkerAPI
+import WorkerClient
+
+@testable import Dispatching
+
+@Suite("The producer, with a queue and a ledger in memory", .timeLimit(.minutes(2)))
+struct ProducerTests {
+  @Test("what is due is claimed under the owner's limit and published, and more when slots become free (I3)")
+  func claimed() async throws {
+    let stage = try await Stage { $0.ownerLimit = 3 }
+    let ids = try await stage.submit(5)
+    try await stage.running(stage.producerService()) { _ in
+      try await stage.advance(until: "three are in the queue") { try await stage.queue.status().messagesReady == 3 }
+      try await stage.advance(until: "they are recorded as published") {
+        try await stage.review(ids[0]).publishedAt != nil
+      }
+      try await stage.advance(by: .seconds(30))
+      #expect(try await stage.queue.status().messagesReady == 3)
+      _ = try await stage.ledger.cancel(ids[0])
+      try await stage.advance(until: "another one is claimed") { try await stage.queue.status().messagesReady == 4 }
+    }
+    await stage.claims.close()
+  }
+
+  @Test("nothing is claimed while the queue holds as many messages as it is to hold (I8)")
+  func depth() async throws {
+    let stage = try await Stage { policy in
+      policy.ownerLimit = 1_000
+      policy.queueDepthMax = 30
+    }
+    try await stage.publish(30)
+    let ids = try await stage.submit(20)
+    try await stage.running(stage.producerService()) { _ in
+      try await stage.advance(by: .seconds(20))
+      #expect(try await stage.queue.status().messagesReady == 30)
+      #expect(try await stage.review(ids[0]).status == .pending)
+      stage.queue.purge()
+      try await stage.advance(until: "the rest follows") { try await stage.queue.status().messagesReady == 20 }
+    }
+    await stage.claims.close()
+  }
+
+  @Test("a process that is not signed on, and one whose broker takes nothing, claims nothing")
+  func nothing() async throws {
+    let stage = try await Stage()
+    let ids = try await stage.submit(2)
+    let away = HolderState(timeout: .seconds(15), clock: stage.clock)
+    try await stage.running(stage.producerService(away)) { _ in
+      try await stage.advance(by: .seconds(20))
+      #expect(try await stage.review(ids[0]).status == .pending)
+      stage.queue.disconnect()
+      away.follow(OpenSession())
+      away.signedOn()
+      try await stage.advance(by: .seconds(10))
+      #expect(try await stage.review(ids[0]).status == .pending)
+      stage.queue.reconnect()
+      away.heard()
+      stage.queue.block()
+      try await stage.advance(by: .seconds(10))
+      #expect(try await stage.review(ids[0]).status == .pending)
+      stage.queue.unblock()
+      away.heard()
+      try await stage.advance(until: "they are published") { try await stage.queue.status().messagesReady == 2 }
+    }
+    await stage.claims.close()
+  }
+
+  @Test("while the queue refuses, nothing more is claimed; the tickets that are owed go out first")
+  func owed() async throws {
+    let stage = try await Stage()
+    stage.queue.fault = { _ in .nacked }
+    let ids = try await stage.submit(4)
+    try await stage.running(stage.producerService()) { _ in
+      try await stage.advance(until: "tickets are owed") { stage.claims.room == 0 }
+      let more = try await stage.submit(2)
+      try await stage.advance(by: .seconds(5))
+      #expect(try await stage.review(more[0]).status == .pending)
+      stage.queue.fault = nil
+      try await stage.advance(until: "all are in the queue") { try await stage.queue.status().messagesReady == 6 }
+    }
+    for id in ids { #expect(try await stage.review(id).republishCount == 0) }
+    await stage.claims.close()
+  }
+
+  @Test("at the end, claims that the queue did not take are given back, for other processes")
+  func givenBack() async throws {
+    let stage = try await Stage()
+    stage.queue.fault = { _ in .nacked }
+    let ids = try await stage.submit(2)
+    try await stage.running(stage.producerService()) { _ in
+      try await stage.advance(until: "tickets are owed") { stage.claims.room == 0 }
+    }
+    await stage.claims.close()
+    for id in ids { #expect(try await stage.review(id).status == .pending) }
+  }
+
+  @Test(
+    "a ticket whose confirm was lost is published again by its claimer, whether the queue has it or not: one start",
+    arguments: [false, true])
+  func lostConfirms(isQueued: Bool) async throws {
+    let stage = try await Stage()
+    stage.queue.fault = { _ in .confirmLost(isQueued: isQueued) }
+    _ = try await stage.submit(2)
+    try await stage.running(stage.producerService()) { _ in
+      try await stage.advance(until: "tickets are owed") { stage.claims.room == 0 }
+      stage.queue.fault = nil
+      try await stage.advance(until: "nothing is owed") { stage.claims.room > 0 }
+      #expect(try await stage.queue.status().messagesReady >= 2)
+    }
+    await stage.claims.close()
+    try await stage.consuming {
+      try await stage.advance(until: "both are dispatched, and the queue is empty") {
+        try await stage.queue.status().messagesReady == 0 && stage.worker.starts.count >= 2
+          && stage.consumer.report.inFlight == 0
+      }
+    }
+    #expect(stage.worker.starts.count == 2 && Set(stage.worker.starts).count == 2)
+  }
+
+  @Test("claims whose answer was lost are found and published")
+  func lostAnswer() async throws {
+    let stage = try await Stage()
+    stage.faults["claim_due"] = .loseAnswer
+    let ids = try await stage.submit(3)
+    try await stage.running(stage.producerService()) { _ in
+      try await stage.advance(until: "they are in the queue") { try await stage.queue.status().messagesReady == 3 }
+      stage.faults["claim_due"] = nil
+    }
+    for id in ids { #expect(try await stage.review(id).republishCount == 0) }
+    await stage.claims.close()
+  }
+
+  @Test("a pass claims and publishes what is due, and says how much")
+  func once() async throws {
+    let stage = try await Stage()
+    _ = try await stage.submit(3)
+    let pass = Task(executorPreference: stage.executor) { try await stage.producerService().runOnce() }
+    // The record of the publications waits a moment.
+    try await stage.advance(by: .seconds(1))
+    #expect(try await pass.value == Producer.Pass(claimed: 3, published: 3))
+  }
+}

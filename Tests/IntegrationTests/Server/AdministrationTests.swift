@@ -1,0 +1,240 @@
+import BatonServer
+import Foundation
+import Platforms
+import Primitives
+import ReviewStore
+import Reviews
+import Support
+import Testing
+
+@Suite("Server: owners, configurations, integrations and endpoints", .timeLimit(.minutes(3)))
+struct AdministrationTests {
+  private static let reader = Secret("a token that reads only")
+  private static let acme = Owner(type: .org, id: "acme")
+  /// What changes something: method, path and body.
+  private static let changes = [
+    ("PUT", "/api/owners", #"{"owner":{"type":"org","id":"acme"},"limit":7,"isPaused":true}"#),
+    (
+      "PUT", "/api/configurations",
+      #"{"owner":{"type":"org","id":"acme"},"platform":"github","config":{"review_style":"strict","other":1}}"#
+    ),
+    (
+      "POST", "/api/integrations",
+      #"{"owner":{"type":"org","id":"acme"},"platform":"gitlab","token":"glpat-hidden","webhookSecret":"hook-hidden"}"#
+    ),
+    ("POST", "/api/endpoints", #"{"url":"https://hooks.example.com/x"}"#),
+  ]
+
+  private func send(_ stack: ServerStack, _ change: (String, String, String), token: String? = nil)
+    async throws -> HTTPReply
+  {
+    try await stack.client.send(
+      change.0, change.1, headers: token.map { [("Authorization", "Bearer \($0)")] } ?? [],
+      body: Array(change.2.utf8))
+  }
+
+  @Test(
+    "the operator's token changes what the commands change; secrets are sealed as theirs, and never shown"
+  )
+  func programs() async throws {
+    try await withServerStack { stack in
+      let statuses = try await Self.changes.asyncMap { try await send(stack, $0).status }
+      #expect(statuses == [200, 200, 201, 201])
+      let load = try #require(try await stack.store.load(of: Self.acme, ownerLimit: 20))
+      #expect(load.limit == 7 && load.isPaused)
+      #expect(
+        try await stack.store.configuration(of: Self.acme, platform: .github)?.json.contains(
+          "strict") == true)
+      let integration = try #require(
+        try await stack.store.integrations(of: Self.acme, platform: nil, limit: 2).first)
+      let sealed = try #require(
+        try await stack.store.sealedSecrets(limit: 2, withRevoked: false).first)
+      let token = try ServerStack.cipher.open(
+        try #require(sealed.token), in: .token(of: integration.id))
+      #expect(token.reveal() == "glpat-hidden" && integration.instanceUrl == "https://gitlab.com")
+      for path in [
+        "/api/integrations", "/api/endpoints", "/owner?owner=org:acme", "/endpoints", "/owners",
+      ] {
+        let reply = try await stack.client.send("GET", path)
+        #expect(
+          reply.status == 200 && !reply.body.contains("-hidden") && !reply.body.contains("whsec_"),
+          "\(path)")
+      }
+      let path = "/api/integrations/\(integration.id.lowercase)/revoke"
+      #expect(try await stack.client.send("POST", path).status == 200)
+      #expect(
+        try await stack.store.integrations(of: nil, platform: nil, limit: 2).first?.revokedAt != nil
+      )
+      let cleared = (
+        "PUT", "/api/owners", #"{"owner":{"type":"org","id":"acme"},"limit":null,"isPaused":false}"#
+      )
+      #expect(try await send(stack, cleared).status == 200)
+      #expect(try await stack.store.load(of: Self.acme, ownerLimit: 20)?.limit == 20)
+      let endpoint = try #require(try await stack.store.endpoints().first)
+      for (operation, count) in [("disable", 1), ("enable", 1), ("retry", 1), ("remove", 0)] {
+        let path = "/api/endpoints/\(endpoint.id.lowercase)/\(operation)"
+        #expect(try await stack.client.send("POST", path).status == 200, "\(operation)")
+        #expect(try await stack.store.endpoints().count == count)
+      }
+      #expect(
+        try await stack.client.send("POST", "/api/endpoints/\(endpoint.id.lowercase)/enable").status
+          == 404)
+    }
+  }
+
+  @Test("a token that only reads changes nothing, and its pages have no form")
+  func readOnly() async throws {
+    try await withServerStack(readToken: Self.reader) { stack in
+      for change in Self.changes {
+        #expect(
+          try await send(stack, change, token: Self.reader.reveal()).status == 403, "\(change.1)")
+      }
+      for table in ["review_owners", "agent_configs", "platform_integrations", "baton_endpoints"] {
+        #expect(try await stack.count(table) == 0, "\(table)")
+      }
+      let visit = try await DashboardVisit(stack, token: Self.reader.reveal())
+      for path in ["/owner?owner=org:acme", "/endpoints"] {
+        let page = try await stack.client.send("GET", path, headers: [("Cookie", visit.cookie)])
+        #expect(
+          page.status == 200 && !page.body.contains("method=\"post\" action=\"/owner"), "\(path)")
+        #expect(!page.body.contains("method=\"post\" action=\"/endpoints"))
+      }
+      #expect(try await submit(visit, "/owner/limit", "owner=org%3Aacme&limit=3").status == 403)
+    }
+  }
+
+  private func submit(
+    _ visit: DashboardVisit, _ path: String, _ fields: String, csrf: String? = nil
+  ) async throws -> HTTPReply {
+    try await visit.stack.client.send(
+      "POST", path, headers: [("Cookie", visit.cookie), ("Sec-Fetch-Site", "same-origin")],
+      body: Array("csrf=\(csrf ?? visit.csrf)&back=%2Fowners&\(fields)".utf8))
+  }
+
+  @Test(
+    "a form of our page changes an owner, its configuration and integrations; one of another page does not"
+  )
+  func forms() async throws {
+    try await withServerStack { stack in
+      let visit = try await DashboardVisit(stack)
+      let forms = [
+        ("/owner/limit", "owner=org%3Aacme&limit=3"),
+        (
+          "/owner/configuration",
+          "owner=org%3Aacme&platform=github&config=%7B%22review_style%22%3A%22roast%22%7D"
+        ),
+        ("/owner/configuration", "owner=org%3Aacme&platform=github&isEnabled=no"),
+        (
+          "/owner/integration",
+          "owner=org%3Aacme&platform=github&installationId=4242&token=&webhookSecret="
+        ),
+      ]
+      for (path, fields) in forms {
+        #expect(try await submit(visit, path, fields, csrf: "another").status == 403, "\(path)")
+        let reply = try await submit(visit, path, fields)
+        #expect(
+          reply.status == 303 && reply.headers["location"] == "/owners", "\(path): \(reply.body)")
+      }
+      #expect(try await stack.store.load(of: Self.acme, ownerLimit: 20)?.limit == 3)
+      let stored = try #require(
+        try await stack.store.configuration(of: Self.acme, platform: .github))
+      #expect(stored.json.contains("roast") && !stored.isEnabled)
+      let page = try await stack.client.send(
+        "GET", "/owner?owner=org:acme", headers: [("Cookie", visit.cookie)]
+      ).body
+      #expect(page.contains("installation 4242") && page.contains("config_missing"))
+      #expect(try await submit(visit, "/owner/limit", "owner=org%3Aacme&limit=").status == 303)
+      #expect(try await stack.store.load(of: Self.acme, ownerLimit: 20)?.limit == 20)
+      // A secret that the server has made is on the answer, and on no later page.
+      let made = try await submit(
+        visit, "/endpoints", "url=https%3A%2F%2Fhooks.example.com%2Fx&owner=&secret=")
+      #expect(made.status == 200 && made.body.contains("whsec_"))
+      #expect(
+        try await !stack.client.send("GET", "/endpoints", headers: [("Cookie", visit.cookie)]).body
+          .contains("whsec_"))
+    }
+  }
+
+  @Test("what is faulty is refused with every fault named, and nothing is changed")
+  func faults() async throws {
+    try await withServerStack { stack in
+      for (method, path, body, words) in [
+        (
+          "PUT", "/api/owners", #"{"owner":"acme","limit":"7","max":1}"#, ["owner", "limit", "max"]
+        ),
+        ("PUT", "/api/owners", #"{"owner":"org:acme","limit":0}"#, ["limit"]),
+        ("PUT", "/api/owners", #"{"owner":"org:acme"}"#, ["limit, isPaused"]),
+        (
+          "PUT", "/api/configurations", #"{"owner":"org:acme","platform":"svn","config":{}}"#,
+          ["platform"]
+        ),
+        (
+          "PUT", "/api/configurations",
+          #"{"owner":"org:acme","platform":"github","config":{"review_style":"kind"}}"#,
+          ["review_style"]
+        ),
+        (
+          "POST", "/api/integrations", #"{"owner":"org:acme","platform":"github"}"#,
+          ["installationId"]
+        ),
+        (
+          "POST", "/api/integrations",
+          #"{"owner":"org:acme","platform":"gitlab","token":"t","instanceUrl":"https://169.254.169.254"}"#,
+          ["instanceUrl", "BATON_GITLAB_HOSTS"]
+        ),
+        (
+          "POST", "/api/endpoints", #"{"url":"http://169.254.169.254/latest"}"#,
+          ["BATON_EVENT_HOSTS"]
+        ),
+        (
+          "POST", "/api/endpoints", #"{"url":"https://hooks.example.com/","secret":"short"}"#,
+          ["24 bytes"]
+        ),
+      ] {
+        let reply = try await send(stack, (method, path, body))
+        #expect(reply.status == 422, "\(path) \(body): \(reply.body)")
+        for word in words { #expect(reply.body.contains(word), "\(path) \(body): \(reply.body)") }
+      }
+      for table in ["review_owners", "agent_configs", "platform_integrations", "baton_endpoints"] {
+        #expect(try await stack.count(table) == 0, "\(table)")
+      }
+    }
+  }
+
+  @Test(
+    "failures of the last hour are counted by the worker's version, and the page names the deploy that began them"
+  )
+  func versions() async throws {
+    try await withServerStack { stack in
+      for number in 1...12 { _ = try await stack.submit("abc\(number)") }
+      try await stack.run(
+        """
+        UPDATE code_reviews
+           SET status = 'queued', claimed_at = now(), published_at = now(),
+               dispatched_at = now() - CASE WHEN length(head_sha) > 4 THEN interval '10 min' ELSE interval '3 h' END,
+               agent_version = CASE WHEN length(head_sha) > 4 THEN 'v2' ELSE 'v1' END
+        """)
+      try await stack.run(
+        "UPDATE code_reviews SET status = CASE agent_version WHEN 'v2' THEN 'failed' ELSE 'completed' END"
+      )
+      let versions = try await stack.store.workerVersions()
+      #expect(
+        versions.map(\.version) == ["v2", "v1"] && versions.map(\.failed) == [3, 0]
+          && versions.map(\.ended) == [3, 9])
+      let body = try await stack.client.send("GET", "/api/worker-versions").object
+      #expect((body["versions"] as? [[String: Any]])?.first?["failed"] as? Int == 3)
+      let page = try await stack.client.send("GET", "/").body
+      #expect(page.contains("3 of 3 reviews of worker version v2 failed"))
+    }
+  }
+}
+
+extension Sequence {
+  fileprivate func asyncMap<Value>(_ body: (Element) async throws -> Value) async rethrows
+    -> [Value]
+  {
+    var values: [Value] = []
+    for element in self { values.append(try await body(element)) }
+    return values
+  }
+}

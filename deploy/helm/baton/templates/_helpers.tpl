@@ -1,0 +1,16 @@
+{{- define "baton.version" -}}
+{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{- define "baton.image" -}}
+{{ .Values.image.repository }}:{{ include "baton.version" . }}
+{{- end }}
+
+{{- define "baton.labels" -}}
+app.kubernetes.io/name: baton
+app.kubernetes.io/part-of: baton
+app.kubernetes.io/version: {{ include "baton.version" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
