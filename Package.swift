@@ -115,6 +115,7 @@ let package = Package(
     module("HTTPTrust", ["Certificates", nio, nioPosix, nioSSL]),
     module("PollExecutor", ["CLinux"]),
     module("Resilience", [deque]),
+    module("CrashPoints"),
     module("Telemetry", ["CLinux", "Resilience", "Primitives", "Reviews", deque, log, metrics]),
     module("Spans", ["Primitives", "Reviews", tracing]),
     module(
@@ -138,7 +139,7 @@ let package = Package(
       ]),
 
     module(
-      "ReviewStore", ["PostgresClient", "Resilience", "Primitives", "Reviews", log],
+      "ReviewStore", ["CrashPoints", "PostgresClient", "Resilience", "Primitives", "Reviews", log],
       resources: [.embedInCode("Migrations")]),
     module("InMemoryReviewStore", ["Primitives", "Resilience", "ReviewStore", "Reviews"]),
     module("ReviewQueue", ["AMQPClient", "Resilience", "Primitives", "Reviews", deque, log]),
@@ -146,6 +147,7 @@ let package = Package(
     module(
       "WorkerClient",
       [
+        "CrashPoints",
         "Spans",
         "HTTPTrust", "Resilience", "Primitives", "Reviews", "WorkerAPI", deque, nio, nioHTTP, nioPosix, nioTLS, nioSSL,
         log,
@@ -153,6 +155,7 @@ let package = Package(
     module(
       "Platforms",
       [
+        "CrashPoints",
         "Spans",
         "Certificates", "HTTPTrust", "Resilience", "Primitives", "Reviews", "WorkerAPI", crypto, cryptoExtras,
         httpClient, httpCompression, nio,
@@ -163,6 +166,7 @@ let package = Package(
     module(
       "Dispatching",
       [
+        "CrashPoints",
         "Spans",
         "Platforms", "Resilience", "Primitives", "Reviews", "ReviewQueue", "ReviewStore", "Telemetry",
         "WorkerAPI", "WorkerClient", lifecycle, log,
@@ -321,6 +325,7 @@ let package = Package(
     tests(
       "FaultTests",
       [
+        "CrashPoints",
         "AMQPClient", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore", "Primitives", "Reviews", "Sandbox",
         "Spans", "Support",
         "WorkerAPI", "WorkerClient", log,

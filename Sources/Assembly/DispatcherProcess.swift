@@ -84,6 +84,7 @@ package struct DispatcherProcess: Sendable {
     holder = Holder(role: roles.holderRole, host: HostName.current, processID: getpid())
     holderState = HolderState(timeout: settings.lease)
     health = HealthBoard(version: version, roles: roles.names)
+    metrics.observeProcess(registry, roles: roles.names, version: version)
     registerChecks()
     registerFaults()
   }

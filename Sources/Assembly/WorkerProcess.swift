@@ -33,6 +33,7 @@ package struct WorkerProcess: Sendable {
       logger: logger)
     let registry = PrometheusRegistry()
     let metrics = BatonMetrics(factory: registry)
+    metrics.observeProcess(registry, roles: ["worker"], version: version)
     registry.onCollect { metrics.logLinesDropped.set(LogWriter.standardError.droppedCount) }
     let readiness = Readiness()
     let isListening = Mutex(false)

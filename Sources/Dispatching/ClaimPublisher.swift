@@ -1,3 +1,4 @@
+internal import CrashPoints
 package import Logging
 internal import Primitives
 package import Resilience
@@ -91,6 +92,7 @@ package final class ClaimPublisher: Sendable {
     let start = environment.now
     let spans = PublishSpans(claims, queue: queue.name)
     let outcomes = await queue.publish(spans.messages)
+    CrashPoint.confirmed.reached()
     spans.end(outcomes)
     let elapsed = environment.now - start
     var confirmed: [Claim] = []

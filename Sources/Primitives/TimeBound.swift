@@ -24,8 +24,15 @@ package enum TimeBound: Sendable, Hashable, LosslessStringConvertible {
   package var description: String {
     switch self {
     case .at(let time): "\(time)"
-    case .ago(let seconds): "\(seconds)s"
+    case .ago(let seconds): Self.text(seconds)
     }
+  }
+
+  /// In the largest unit that it is a whole number of, up to days: `7d`, `90m`.
+  private static func text(_ seconds: Int64) -> String {
+    let unit =
+      units.last { $0.suffix != "w" && $0.suffix != "" && seconds > 0 && seconds % $0.seconds == 0 } ?? units[0]
+    return "\(seconds / unit.seconds)\(unit.suffix)"
   }
 
   /// The instant, by the database's clock.

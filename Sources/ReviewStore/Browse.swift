@@ -12,6 +12,15 @@ package struct BrowsedPage: Sendable, Equatable {
   package var isCutShort: Bool
 }
 
+/// How many reviews match, as far as they were counted.
+package enum MatchCount: Sendable, Equatable {
+  case exactly(Int)
+  /// Counting ended there.
+  case moreThan(Int)
+  /// Among the newest ``ReviewStore/browseSpan``: older ones were not looked at.
+  case amongNewest(Int)
+}
+
 extension ReviewStore {
   /// The most reviews that one look for a page reads: a filter that matches little would read the whole history.
   package static let browseSpan = 20_000
@@ -22,16 +31,29 @@ extension ReviewStore {
             OR strpos(lower(r.repo_full_name), lower($10)) > 0)
     """
 
+  private static let matchingLive = """
+    FROM (SELECT * FROM code_reviews r WHERE r.status = 'pending' AND $1 = 'pending' AND \(Fragment.matchesFilterOfFew)
+            UNION ALL
+            SELECT * FROM code_reviews r WHERE r.status IN ('queued', 'running') AND r.status = $1 AND \(Fragment.matchesFilterOfFew)) r
+     WHERE \(hasText)
+    """
+
+  private static let matchingWindow = """
+    FROM (SELECT *
+              FROM code_reviews r
+             WHERE ($8::timestamptz IS NULL OR (r.created_at, r.id) < ($8, $9::uuid))
+             ORDER BY r.created_at DESC, r.id DESC
+             LIMIT \(browseSpan)) r
+     WHERE ($1::text IS NULL OR (r.status || '') = $1) AND \(Fragment.matchesFilter) AND \(hasText)
+    """
+
   /// Of the statuses that have not ended: by the partial indexes.
   static let browseLive = PostgresStatement(
     "browse_live",
     """
     /* baton:browse_live */
     SELECT \(Review.columns)
-      FROM (SELECT * FROM code_reviews r WHERE r.status = 'pending' AND $1 = 'pending' AND \(Fragment.matchesFilterOfFew)
-            UNION ALL
-            SELECT * FROM code_reviews r WHERE r.status IN ('queued', 'running') AND r.status = $1 AND \(Fragment.matchesFilterOfFew)) r
-     WHERE \(hasText)
+      \(matchingLive)
      ORDER BY r.created_at DESC, r.id DESC
      LIMIT $11
     """)
@@ -41,12 +63,7 @@ extension ReviewStore {
     """
     /* baton:browse */
     SELECT \(Review.columns)
-      FROM (SELECT *
-              FROM code_reviews r
-             WHERE ($8::timestamptz IS NULL OR (r.created_at, r.id) < ($8, $9::uuid))
-             ORDER BY r.created_at DESC, r.id DESC
-             LIMIT \(browseSpan)) r
-     WHERE ($1::text IS NULL OR (r.status || '') = $1) AND \(Fragment.matchesFilter) AND \(hasText)
+      \(matchingWindow)
      ORDER BY r.created_at DESC, r.id DESC
      LIMIT $11
     """)
@@ -107,12 +124,46 @@ extension ReviewStore {
       return BrowsedPage(reviews: reviews, next: try ReviewCursor(last), isCutShort: false)
     }
     if isLive { return BrowsedPage(reviews: reviews, next: nil, isCutShort: false) }
+    let end = try await windowEnd(filter, after: cursor)
+    return BrowsedPage(reviews: reviews, next: end, isCutShort: end != nil)
+  }
+
+  /// Where the look ends; nil if nothing behind it can match.
+  private func windowEnd(_ filter: ReviewFilter, after cursor: ReviewCursor?) async throws -> ReviewCursor? {
     let end = try await pool.query(Self.browseEnd, [cursor?.createdAt.instant, cursor?.id]).first.map {
       try ReviewCursor($0)
     }
-    if let since = filter.since, let end, end.createdAt < since {
-      return BrowsedPage(reviews: reviews, next: nil, isCutShort: false)
-    }
-    return BrowsedPage(reviews: reviews, next: end, isCutShort: end != nil)
+    guard let since = filter.since, let end, end.createdAt < since else { return end }
+    return nil
+  }
+
+  // MARK: Counting
+
+  /// The most reviews that are counted.
+  package static let matchCountShown = 1_000
+
+  static let countLive = PostgresStatement(
+    "count_live",
+    """
+    /* baton:count_live */
+    SELECT count(*) AS count FROM (SELECT 1 \(matchingLive) LIMIT \(matchCountShown + 1)) matching
+    """)
+
+  static let countWindow = PostgresStatement(
+    "count_window",
+    """
+    /* baton:count_window */
+    SELECT count(*) AS count FROM (SELECT 1 \(matchingWindow) LIMIT \(matchCountShown + 1)) matching
+    """)
+
+  /// How many reviews a filter lets through, at a bounded cost over any history.
+  package func matchCount(_ filter: ReviewFilter, search text: ReviewSearch? = nil) async throws -> MatchCount {
+    let isLive = filter.status.map { !$0.isTerminal } ?? false
+    let rows = try await pool.query(
+      isLive ? Self.countLive : Self.countWindow, filter.parameters(after: nil) + [text?.description])
+    let count = Int(try rows[0].decode("count", as: Int64.self))
+    if count > Self.matchCountShown { return .moreThan(Self.matchCountShown) }
+    if isLive { return .exactly(count) }
+    return try await windowEnd(filter, after: nil) == nil ? .exactly(count) : .amongNewest(count)
   }
 }

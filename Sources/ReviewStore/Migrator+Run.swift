@@ -1,3 +1,4 @@
+internal import CrashPoints
 internal import PostgresClient
 internal import Resilience
 internal import Synchronization
@@ -57,7 +58,9 @@ extension Migrator {
   package func migrate(onBlocked: @escaping @Sendable ([Blocker]) -> Void = { _ in }) async throws -> [Migration] {
     var applied: [Migration] = []
     while let (schema, version) = try await unfinishedSchema() {
-      if let migration = try await applyNext(after: version, in: schema, onBlocked) { applied.append(migration) }
+      guard let migration = try await applyNext(after: version, in: schema, onBlocked) else { continue }
+      applied.append(migration)
+      CrashPoint.migrated.reached()
     }
     return applied
   }

@@ -23,7 +23,7 @@ package struct ReviewSearch: Sendable, Hashable, LosslessStringConvertible {
   }
 
   /// Whether the database finds it by an index, however long the history is.
-  var isKey: Bool { number != nil || ids != nil }
+  package var isKey: Bool { number != nil || ids != nil }
 }
 
 extension ReviewStore {

@@ -27,6 +27,8 @@ extension ReviewStore {
     patientTransaction, lockIntegrationTokens, storeIntegrationTokens,
     sealedSecrets, lockSealedSecrets, storeSealedSecrets, sealFormat, setSealFormat, olderReaders,
     liveOwners, oneOwner, blockReason, whyPending, flow, recentFailures, listHolders, browseLive, browse, browseEnd,
+    countLive,
+    countWindow,
     undeliveredFeedback, givenUpFeedback,
     backlog, identify, identifyIntegration, search, matching,
     beginSession, liveSessions, endSession, endSessions,

@@ -8,8 +8,9 @@ package enum Simulator {
   package struct Outcome: Sendable {
     package var scenario: Scenario
     package var violations: [Violation]
+    fileprivate var entries: [Entry]
     /// What happened, a line for each event.
-    package var history: [String]
+    package var history: [String] { entries.map(\.description) }
     /// How much virtual time it took.
     package var duration: Duration
     /// How many jobs ran.
@@ -31,7 +32,7 @@ package enum Simulator {
     let recovery = RecoveryChecker(scenario, entries)
     return Outcome(
       scenario: scenario, violations: Checker.violations(of: scenario, entries) + recovery.violations,
-      history: entries.map(\.description), duration: scheduler.elapsed, jobCount: scheduler.jobCount,
+      entries: entries, duration: scheduler.elapsed, jobCount: scheduler.jobCount,
       recoveries: recovery.recoveries, reviewCount: scenario.reviews.count, faultCount: scenario.faults.count)
   }
 

@@ -177,6 +177,25 @@ package struct BatonMetrics: Sendable {
   package private(set) var endpointsFailing = MetricGauge(
     "baton_endpoints_failing", .measured, unit: "endpoints",
     help: "Enabled endpoints of events that have refused several events in turn, and accepted none since.")
+  /// What runs: 1 for each role of this process.
+  package private(set) var buildInfo = MetricInfo(
+    "baton_build_info", labels: ["version": [], "role": []],
+    help: "1 for each role that this process runs, with its version.")
+  /// Processor time of this process.
+  package private(set) var processCPUSeconds = MetricGauge(
+    "process_cpu_seconds_total", .total, unit: "seconds", help: "User and system time that this process has used.")
+  /// Memory of this process.
+  package private(set) var processResidentBytes = MetricGauge(
+    "process_resident_memory_bytes", .measured, unit: "bytes", help: "Memory of this process that is resident.")
+  /// Open files of this process.
+  package private(set) var processOpenFiles = MetricGauge(
+    "process_open_fds", .measured, unit: "files", help: "File descriptors that this process has open.")
+  /// How many files it may have open.
+  package private(set) var processOpenFileLimit = MetricGauge(
+    "process_max_fds", .measured, unit: "files", help: "File descriptors that this process may have open.")
+  /// When this process started.
+  package private(set) var processStartTime = MetricGauge(
+    "process_start_time_seconds", .measured, unit: "seconds", help: "When this process started: Unix time.")
   private var httpRequests = HTTPRequestCounters(
     "baton_http_requests_total", unit: "requests", help: "HTTP requests answered.")
 

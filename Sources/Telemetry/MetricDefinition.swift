@@ -9,7 +9,7 @@ package struct MetricDefinition: Sendable {
     /// A gauge of something outside of the process: absent until it has been measured, and again while it is
     /// set to NaN, as a 0 that was not measured would be false.
     case measured
-    /// A counter that is kept outside of the process, in the database: whole, absent until it has been read.
+    /// A counter that is kept elsewhere, in the database or by the system: absent until it has been read.
     case total
     /// Counts of durations by upper bounds in seconds, rising.
     case histogram(buckets: [Double])

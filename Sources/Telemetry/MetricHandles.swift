@@ -110,6 +110,24 @@ package struct MetricGauges<Label: CaseIterable & Hashable & RawRepresentable<St
   package func callAsFunction(_ label: Label) -> MetricGauge { existing(gauges[label]) }
 }
 
+/// A gauge that is always 1: what it says is in its labels, whose values are known only as the program runs.
+package struct MetricInfo: MetricHandle {
+  let definition: MetricDefinition
+  private let factory = MetricFactory.current
+
+  /// - Parameter labels: their names; none of their values exists from the start.
+  init(_ name: String, labels: KeyValuePairs<String, [String]>, help: String) {
+    definition = MetricDefinition(name, .measured, unit: "1", help: help, labels: labels)
+  }
+
+  /// Shows a series of these values.
+  /// - Parameter values: of each label, in the labels' order.
+  package func set(_ values: [String]) {
+    let dimensions = zip(definition.labels.map(\.name), values).map { ($0, $1) }
+    Meter(label: definition.name, dimensions: dimensions, factory: factory).set(1)
+  }
+}
+
 /// The counters of routes and statuses, each made when it is first asked for: a server asks for those that it expects at its start.
 final class HTTPRequestCounters: MetricHandle {
   private struct Key: Hashable {

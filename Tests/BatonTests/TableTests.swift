@@ -52,6 +52,27 @@ struct TableTests {
     #expect(table.lines(width: nil)[1].contains("a-long-owner/a-long-repository#12345"))
   }
 
+  @Test("a column without a value goes before another one is cut")
+  func emptyColumns() {
+    var table = Table([.whole("ID"), .pullRequest("PULL REQUEST"), .prose("REASON"), .optional("OWNER")])
+    table.append(["0b6e6c1e", "Codertocat/Hello-World#2", "", "org:acme"])
+    #expect(
+      table.lines(width: 44) == [
+        "ID        PULL REQUEST              OWNER", "0b6e6c1e  Codertocat/Hello-World#2  org:acme",
+      ])
+    #expect(table.lines(width: nil)[0].contains("REASON"))
+  }
+
+  @Test("long prose takes several lines; what is short, and a word that is too long, stay as they are")
+  func wrapped() {
+    let text = "short  one\n  an indented line that is too long\nhttps://example.com/a-long-address"
+    #expect(
+      Wrapped.long(text, width: 20) == [
+        "short  one", "  an indented line", "  that is too long", "https://example.com/a-long-address",
+      ])
+    #expect(Wrapped.long(text, width: nil) == text.split(separator: "\n").map(String.init))
+  }
+
   @Test("wide and combining characters are counted as they are drawn")
   func displayWidth() {
     #expect(DisplayText.width("审查") == 4)

@@ -43,8 +43,8 @@ struct AttemptMachineTests {
   // MARK: Before it is prepared
 
   @Test(
-    "a review that has lost three holders is prepared apart, in groups that get smaller, and at its last chance alone",
-    arguments: [nil, nil, nil, 8, 8, 4, 2, 1, 1].enumerated().map { ($0, $1) })
+    "for its last three chances a review is prepared apart, in groups that get smaller, and for the last one alone",
+    arguments: [nil, nil, nil, nil, nil, 4, 2, 1, 1].enumerated().map { ($0, $1) })
   func apart(losses: Int, group: Int?) {
     var machine = machine(leaseLosses: losses)
     #expect(machine.begin(apart: nil) == .enter(group: group))

@@ -9,13 +9,13 @@ struct PoisonReviewTests {
   func suspects() async throws {
     try await withTestCluster(settings: ["BATON_OWNER_LIMIT": "100", "BATON_RETRY_BASE": "100ms"]) { plant in
       let ids = try await plant.test.insert(12)
-      // As after three consumers that died while they held all of them.
-      try await plant.test.sql("UPDATE code_reviews SET lease_losses = 3 WHERE pr_number <= 6")
+      // As after five consumers that died while they held all of them.
+      try await plant.test.sql("UPDATE code_reviews SET lease_losses = 5 WHERE pr_number <= 6")
       let processes = [try await plant.start("produce"), try await plant.start("consume")]
       try await eventually("all dispatched") { try await plant.dispatchedCount() == ids.count }
       #expect(plant.doubleRuns.isEmpty)
       let charged = try await plant.test.sql(
-        "SELECT count(*) FROM code_reviews WHERE dispatch_failures > 0 OR lease_losses NOT IN (0, 3)")[0]
+        "SELECT count(*) FROM code_reviews WHERE dispatch_failures > 0 OR lease_losses NOT IN (0, 5)")[0]
       #expect(try charged.decode(0, as: Int64.self) == 0)
       let waited = try await plant.test.sql(
         "SELECT count(*) FROM review_transitions WHERE reason = 'other reviews are prepared apart here'")[0]
@@ -41,7 +41,7 @@ struct PoisonReviewTests {
           SELECT p.status, p.lease_owner IS NOT NULL AND p.dispatched_at IS NULL
                  -- A suspect is prepared only when those who were leased with it have been given back, but for suspects like it; at its
                  -- last chance it is alone.
-                 AND (p.lease_losses < 3 OR NOT EXISTS (
+                 AND (p.lease_losses < 2 OR NOT EXISTS (
                    SELECT 1 FROM code_reviews o
                     WHERE o.id <> p.id AND o.lease_owner IS NOT NULL AND o.dispatched_at IS NULL
                       AND (o.lease_losses <> p.lease_losses OR p.lease_losses = 4)))

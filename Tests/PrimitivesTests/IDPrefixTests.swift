@@ -43,6 +43,8 @@ struct TimeBoundTests {
         TimeBound(text)?.instant(now: now) == Timestamp(microseconds: now.microseconds - Int64(ago) * 1_000_000),
         "\(text)")
     }
+    for text in ["7d", "90m", "2h", "45s", "0s", "1d"] { #expect(TimeBound(text)?.description == text) }
+    #expect(TimeBound("1w")?.description == "7d" && TimeBound("3600")?.description == "1h")
     #expect(TimeBound("2026-11-28T08:00:00Z")?.instant(now: now) == Timestamp("2026-11-28T08:00:00Z"))
     #expect(TimeBound("2026-11-28")?.instant(now: now) == Timestamp("2026-11-28T00:00:00Z"))
     for text in ["", "soon", "-2h", "2 h", "h", "99999999999999999999d", "9223372036854775807w", "1000000d"] {

@@ -179,6 +179,12 @@ def faults(processes):
     f.expect("an owner without configuration", "BatonFailureRatio")
     sql("faults", "INSERT INTO baton_feedback (review_id, subject, due_at, given_up_at) SELECT id, 'gate', NULL, now() FROM code_reviews LIMIT 1")
     f.expect("a check that was given up", "BatonFeedbackGivenUp")
+    sql("faults", "INSERT INTO baton_endpoints (url, secret_ciphertext, failures, failing_since)"
+                  " VALUES ('http://127.0.0.1:9/', '', 5, now())")
+    sql("faults", "INSERT INTO baton_events (endpoint_id, review_id, payload, due_at, given_up_at)"
+                  " SELECT e.id, r.id, '{}', NULL, now()"
+                  " FROM baton_endpoints e, (SELECT id FROM code_reviews LIMIT 1) r")
+    f.expect("an endpoint that does not accept events", "BatonEndpointFailing", "BatonEventsGivenUp")
     github.limited_until = time.time() + 60
     submit("faults", 5, "other")
     f.expect("GitHub limits the rate", "BatonRateLimited")

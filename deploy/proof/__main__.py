@@ -6,6 +6,8 @@ import sys
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "bench/driver"))
 
+import model  # noqa: E402
+import mutations  # noqa: E402
 import random_faults  # noqa: E402
 import report  # noqa: E402
 import scenarios  # noqa: E402
@@ -15,11 +17,14 @@ import simulate  # noqa: E402
 def arguments():
     parser = argparse.ArgumentParser(prog="deploy/prove")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, module in (("faults", random_faults), ("scenario", scenarios), ("report", report), ("simulate", simulate)):
+    for name, module in (
+        ("faults", random_faults), ("scenario", scenarios), ("report", report), ("simulate", simulate), ("mutations", mutations),
+        ("model", model),
+    ):
         command = commands.add_parser(name, description=module.__doc__)
         module.add_arguments(command)
         command.set_defaults(main=module.main)
-        if module is report:
+        if module in (report, mutations, model):
             continue
         command.add_argument("--executable", type=lambda path: str(pathlib.Path(path).resolve()), required=True, help="the program to prove")
         if module is simulate:

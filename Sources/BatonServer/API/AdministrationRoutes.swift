@@ -24,6 +24,7 @@ struct AdministrationRoutes: Sendable {
       Route(.post, .revokeIntegration, access: .api, handle: revoke),
       Route(.get, .endpoints, access: .api, handle: endpoints),
       Route(.post, .endpoints, access: .api, handle: addEndpoint),
+      Route(.post, .endpointSecret, access: .api, handle: replaceSecret),
     ]
       + Administration.EndpointOperation.allCases.map { operation in
         Route(.post, .endpoint(operation), access: .api) { call in
@@ -185,5 +186,22 @@ struct AdministrationRoutes: Sendable {
     let added = try await administration.addEndpoint(
       url ?? "", owner: owner, secret: secret, by: Self.who(call))
     return .json(.created, Added(id: added.id.lowercase, secret: added.secret?.reveal()))
+  }
+
+  private struct Replaced: Encodable {
+    var id: String
+    var keyIds: [String]
+    /// Only if the server has made it: shown this once.
+    var secret: String?
+  }
+
+  @Sendable private func replaceSecret(_ call: Call) async throws -> Response {
+    let id = try call.uuid("endpoint")
+    var fields = try await FieldReader.json(call, knowing: ["secret"])
+    let secret = fields.secret("secret")
+    try fields.check("a secret")
+    let replaced = try await administration.replaceSecret(ofEndpoint: id, with: secret, by: Self.who(call))
+    return .json(
+      .ok, Replaced(id: id.lowercase, keyIds: replaced.keyIDs, secret: replaced.made?.reveal()))
   }
 }

@@ -128,13 +128,7 @@ struct Administration: Sendable {
     } catch {
       throw HTTPFault(.unprocessableContent, "url: \(error)")
     }
-    if let given, EventSignature.secrets(given) == nil {
-      throw HTTPFault(
-        .unprocessableContent,
-        "secret: expected at least \(EventSignature.secretByteCountMin) bytes, or two such secrets as new,old"
-      )
-    }
-    let secret = given ?? EventSignature.newSecret()
+    let secret = try Self.checked(given) ?? EventSignature.newSecret()
     let id = try await HTTPFault.namingRights {
       try await store.addEndpoint(address.url, owner: owner) {
         try cipher.seal(secret, in: .endpointSecret(of: $0))
@@ -143,6 +137,37 @@ struct Administration: Sendable {
     who.log(
       "an endpoint of events is added", ["endpoint": "\(id.lowercase)", "url": "\(address.url)"])
     return (id, given == nil ? secret : nil)
+  }
+
+  /// Replaces the secret that signs an endpoint's events.
+  /// - Parameter given: `new,old` or one; nil makes one.
+  func replaceSecret(ofEndpoint id: UUID, with given: Secret?, by who: Operator) async throws -> ReplacedSecret {
+    guard let cipher = policy.cipher else { throw HTTPFault.noKey }
+    let secret = try Self.checked(given) ?? EventSignature.newSecret()
+    let ciphertext = try cipher.seal(secret, in: .endpointSecret(of: id))
+    guard try await HTTPFault.namingRights({ try await store.setEndpointSecret(id, ciphertext) }) else {
+      throw HTTPFault(.notFound, "no endpoint has this id")
+    }
+    let keys = EventSignature.keyIDs(secret)
+    who.log(
+      "an endpoint's secret is replaced",
+      ["endpoint": "\(id.lowercase)", "keys": "\(keys.joined(separator: ", "))"])
+    return ReplacedSecret(keyIDs: keys, made: given == nil ? secret : nil)
+  }
+
+  /// The secret that an endpoint's events are signed with from now on.
+  struct ReplacedSecret: Sendable {
+    /// By which a receiver recognises the secret: one, or those of the new and the old one.
+    var keyIDs: [String]
+    /// Only if it was made here.
+    var made: Secret?
+  }
+
+  private static func checked(_ secret: Secret?) throws(HTTPFault) -> Secret? {
+    guard let secret, EventSignature.secrets(secret) == nil else { return secret }
+    throw HTTPFault(
+      .unprocessableContent,
+      "secret: expected at least \(EventSignature.secretByteCountMin) bytes, or two such secrets as new,old")
   }
 
   /// What is done with an endpoint, by its name in a path.

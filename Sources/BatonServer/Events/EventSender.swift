@@ -76,8 +76,7 @@ package struct EventSender: Sendable {
     switch error {
     case is CancellationError: "the exchange was interrupted"
     case let error as HTTPClientError: error.shortDescription
-    case let error as IOError: "no connection, errno \(error.errnoCode)"
-    default: "no connection, \(type(of: error))"
+    default: ConnectionFault.text(error) ?? "no connection, \(type(of: error))"
     }
   }
 }

@@ -35,6 +35,9 @@ package enum EventSignature {
     Array(SHA256.hash(data: Data("baton event key id v1".utf8) + WebhookSignature.key(secret)).prefix(8)).hexadecimal
   }
 
+  /// The names of the secrets of a text `new,old`, in their order.
+  package static func keyIDs(_ text: Secret) -> [String] { (secrets(text)?.all ?? []).map(keyID) }
+
   /// A new secret: 32 random bytes.
   package static func newSecret() -> Secret {
     Secret("whsec_" + Data((0..<32).map { _ in UInt8.random(in: .min ... .max) }).base64EncodedString())

@@ -34,6 +34,7 @@ extension RoutePath {
   static func endpoint(_ operation: Administration.EndpointOperation) -> RoutePath {
     RoutePath("/api/endpoints/{id}/\(operation.rawValue)")
   }
+  static let endpointSecret = RoutePath("/api/endpoints/{id}/secret")
   static let ownersPage = RoutePath("/owners")
   static let ownerPage = RoutePath("/owner")
   static let ownerLimit = RoutePath("/owner/limit", answers: 303)
@@ -44,6 +45,7 @@ extension RoutePath {
   static func endpointPage(_ operation: Administration.EndpointOperation) -> RoutePath {
     RoutePath("/endpoints/{id}/\(operation.rawValue)", answers: 303)
   }
+  static let endpointSecretPage = RoutePath("/endpoints/{id}/secret")
   static let live = RoutePath("/live")
   static let login = RoutePath("/login", answers: 303)
   static let logout = RoutePath("/logout", answers: 303)

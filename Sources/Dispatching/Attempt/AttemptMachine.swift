@@ -55,11 +55,10 @@ struct AttemptMachine: Sendable {
     case ended(StartResponse, PreparedPayload)
   }
 
-  /// A review that has lost so many holders may be what ends them: it is prepared apart from the others, so that these lose no lease more.
-  static let suspiciousLosses = 3
-  /// How many suspects are prepared together, at most. Most of them have only been near the one that ends its holders: the size halves with
-  /// the last losses, and at its last chance a review is alone.
-  static let suspectsMax = 8
+  /// A review that has lost all holders but so many may be what ends them: it is prepared apart from the others, so that these lose no lease
+  /// more. Not sooner: most have only been near the one that ends its holders, or lost them for other reasons, and whatever is prepared apart
+  /// waits for all else.
+  static let chancesApart = 3
   /// Until a review that has come to a process which prepares others apart is claimed again.
   static let apartDelay: Duration = .seconds(1)
   /// Until a review whose token needs a key that is not here is tried again.
@@ -98,12 +97,14 @@ struct AttemptMachine: Sendable {
     return .enter(group: group)
   }
 
-  /// How many may be prepared together with this review; nil if it is no suspect.
+  /// How many may be prepared together with this review; nil if it is no suspect. The size halves with each loss: at its last chance a
+  /// review is alone.
   private var group: Int? {
     let losses = attempt.review?.leaseLosses ?? 0
-    guard losses >= Self.suspiciousLosses else { return nil }
+    // Beyond the present one.
     let chancesLeft = max(policy.attemptMax - 1 - losses, 0)
-    return chancesLeft < 3 ? 1 << chancesLeft : Self.suspectsMax
+    guard losses > 0, chancesLeft < Self.chancesApart else { return nil }
+    return 1 << chancesLeft
   }
 
   /// - Parameters:

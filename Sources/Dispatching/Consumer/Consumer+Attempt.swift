@@ -1,3 +1,4 @@
+internal import CrashPoints
 internal import Logging
 internal import Platforms
 internal import Primitives
@@ -81,7 +82,9 @@ extension Consumer {
     }
     metrics.prepareSeconds.record(seconds: environment.now - start)
     switch (result, cancellation) {
-    case (.success(let payload), _): return .ready(payload)
+    case (.success(let payload), _):
+      CrashPoint.prepared.reached()
+      return .ready(payload)
     case (.failure, .deadline): return .tookTooLong
     case (.failure, .stage), (.failure, .caller): return .interruptedByShutdown
     case (.failure(let error), nil):
@@ -134,6 +137,7 @@ extension Consumer {
     let (answer, _) = await operations.run(until: nil, orStage: .givingUpCalls) {
       await worker.start(payload.body, reviewID: lease.reviewID, attempt: lease.attempt, trace: trace)
     }
+    CrashPoint.answered.reached()
     metrics.dispatchSeconds.record(seconds: environment.now - start)
     switch answer {
     // A refusal proves that the worker is up.

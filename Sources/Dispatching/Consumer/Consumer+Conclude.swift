@@ -1,3 +1,4 @@
+internal import CrashPoints
 internal import Logging
 internal import Primitives
 internal import Resilience
@@ -13,6 +14,7 @@ extension Consumer {
     let verdict = await withSpan(
       .record, in: attempt.trace, attempt.spanAttributes.with(.statement(write.statementName))
     ) { _ in await perform(write, attempt) }
+    if verdict == .recorded { CrashPoint.recorded.reached() }
     if Spans.isEnabled { ActiveSpan.current?.note(outcome, verdict, of: attempt) }
     let deliveries = inFlight.end(attempt.lease)
     let settlement = Settlement(outcome, write, verdict)

@@ -1,3 +1,4 @@
+internal import CrashPoints
 internal import Logging
 internal import Primitives
 internal import Resilience
@@ -52,6 +53,7 @@ extension Consumer {
     guard let verdict else { return }
     switch verdict {
     case .leased(let review):
+      CrashPoint.leased.reached()
       let lease = Lease(ticket, holder: holder, until: review.leasedUntil)
       inFlight.begin(ticket, delivery, by: lease, claimedAt: review.claimedAt)
       undecided.decided()

@@ -1,3 +1,4 @@
+internal import CrashPoints
 package import Logging
 package import Resilience
 internal import ReviewQueue
@@ -172,6 +173,7 @@ package struct Producer: Service {
   /// - Returns: how many were claimed.
   private func claimAndPublish(limit: Int, _ group: inout ThrowingTaskGroup<Int, any Error>) async throws -> Int {
     let claims = try await uncancelled { try await claim(limit: limit) }
+    if !claims.isEmpty { CrashPoint.claimed.reached() }
     group.addTask { await uncancelled { await publisher.publish(claims) } }
     return claims.count
   }

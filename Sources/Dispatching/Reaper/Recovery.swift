@@ -1,3 +1,4 @@
+internal import CrashPoints
 internal import Logging
 internal import Primitives
 internal import Resilience
@@ -131,6 +132,7 @@ struct Recovery: Sendable {
           logger.error("review failed: its consumers die", metadata: .review(id, attempt: attempt, trace))
         }
       }
+      if !claims.isEmpty { CrashPoint.reaped.reached() }
       await publishing.begin(claims)
       guard reaped.count == limit else { return }
     }

@@ -1,3 +1,4 @@
+internal import CrashPoints
 internal import FoundationEssentials
 internal import Logging
 internal import Primitives
@@ -115,6 +116,7 @@ extension GitLabTokens {
       guard let identity else { throw Self.refused }
       return standing(present, identity, place)
     }
+    CrashPoint.rotated.reached()
     return try put(made, instead: present, isPersonal: identity?.isPersonal ?? true, in: &tokens, place)
   }
 

@@ -1,4 +1,5 @@
 internal import AsyncHTTPClient
+internal import HTTPTrust
 internal import NIOCore
 internal import NIOHTTP1
 
@@ -18,8 +19,7 @@ extension APIFault {
     case let error as HTTPClientError where Self.interruptions.contains(error):
       self = .failing(message: error.shortDescription)
     case let error as HTTPClientError: self = .unreachable(message: error.shortDescription)
-    case let error as IOError: self = .unreachable(message: "no connection, errno \(error.errnoCode)")
-    default: self = .unreachable(message: "no connection, \(type(of: error))")
+    default: self = .unreachable(message: ConnectionFault.text(error) ?? "no connection, \(type(of: error))")
     }
   }
 

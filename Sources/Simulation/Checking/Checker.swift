@@ -16,9 +16,12 @@ struct Checker {
   private var acknowledged: [Key: Duration] = [:]
   private var cancelled: Set<Key> = []
   private var retried: Set<Key> = []
+  /// Cancels that the worker has accepted.
+  private var notified: Set<Key> = []
   private var refused: Set<Key> = []
-  /// Failures of an attempt's own that may be counted against it.
+  /// Failures of an attempt's own that may be counted against it, and those that have to be.
   private var failures: [Key: Int] = [:]
+  private var counted: [Key: Int] = [:]
   private var deaths = 0
   /// Runs at the worker that take up a place of their owner.
   private var live: [Int: Set<Key>] = [:]
@@ -50,10 +53,13 @@ struct Checker {
     case .cancelled(let review, let attempt): release(Key(review: review, attempt: attempt))
     case .retried(let review, let attempt): retried.insert(Key(review: review, attempt: attempt))
     case .posting(let review, let attempt): posted(Key(review: review, attempt: attempt), entry)
+    case .ready(let count): checkDepth(count, time)
+    case .notified(let review, let attempt): notified.insert(Key(review: review, attempt: attempt))
     case .answered(let review, let attempt, let answer):
       let key = Key(review: review, attempt: attempt)
       if answer == "refused" { refused.insert(key) }
       if answer != "dispatched" { failures[key, default: 0] += 1 }
+      if answer == "not prepared" { failed(key, time) }
     case .started(let review, let attempt):
       let key = Key(review: review, attempt: attempt)
       if entry.process != 0 { startedAt[key] = time }
@@ -128,6 +134,23 @@ struct Checker {
     violated(.settlement, time, "r\(key.review)/\(key.attempt) is acknowledged; the worker does not have it")
   }
 
+  // MARK: I8, and the bound of attempts
+
+  /// Each producer may have filled the queue to the depth at the same time. What is published again, or comes back from a consumer, counts too:
+  /// so the bound is checked only where nothing goes wrong.
+  private mutating func checkDepth(_ count: Int, _ time: Duration) {
+    let depthMax = World.queueDepthMax * scenario.producers
+    guard count > depthMax, scenario.faults.isEmpty, scenario.worker == Scenario.WorkerRates() else { return }
+    violated(.boundedQueue, time, "\(count) messages are ready, and the producers may fill it to \(depthMax)")
+  }
+
+  /// A failure of preparing counts against the attempt, and so many of them end it.
+  private mutating func failed(_ key: Key, _ time: Duration) {
+    counted[key, default: 0] += 1
+    guard counted[key, default: 0] > World.attemptMax else { return }
+    violated(.boundedAttempts, time, "r\(key.review)/\(key.attempt) has failed \(counted[key, default: 0]) times")
+  }
+
   // MARK: I5
 
   private mutating func saw(_ review: Int, _ attempt: Int, _ status: String, _ code: String?, _ time: Duration) {
@@ -146,6 +169,9 @@ struct Checker {
   // MARK: The end
 
   private mutating func finish(at time: Duration) {
+    for key in cancelled.intersection(accepted).subtracting(notified).sorted(by: { $0.review < $1.review }) {
+      violated(.cancelDelivered, time, "the worker was not notified that r\(key.review)/\(key.attempt) is cancelled")
+    }
     for (review, row) in rows.sorted(by: { $0.key < $1.key }) {
       let key = Key(review: review, attempt: row.attempt)
       let name = "r\(review)/\(row.attempt)"

@@ -2,6 +2,10 @@
 enum Event: Sendable, Hashable {
   case submitted(review: Int)
   case operated(Scenario.Operation.Kind)
+  /// More messages are ready in the queue than ever before.
+  case ready(Int)
+  /// The worker has accepted a cancel.
+  case notified(review: Int, attempt: Int)
   /// An operator's or a push's cancel has been accepted.
   case cancelled(review: Int, attempt: Int)
   case retried(review: Int, attempt: Int)
@@ -29,6 +33,8 @@ extension Event: CustomStringConvertible {
     switch self {
     case .submitted(let review): "r\(review) submitted"
     case .operated(let kind): "operator: \(kind)"
+    case .ready(let count): "\(count) messages are ready"
+    case .notified(let review, let attempt): "r\(review)/\(attempt) is cancelled at the worker"
     case .cancelled(let review, let attempt): "r\(review)/\(attempt) cancelled by an operator"
     case .retried(let review, let attempt): "r\(review)/\(attempt) begins by an operator's retry"
     case .published(let review, let attempt, let outcome): "r\(review)/\(attempt) published: \(outcome)"

@@ -8,7 +8,10 @@ package struct Violation: Sendable, Hashable, CustomStringConvertible {
     case settlement = "I4 settlement"
     case finalIsFinal = "I5 final is final"
     case boundedRecovery = "I6 bounded recovery"
+    case boundedQueue = "I8 bounded queue"
     case noSilentConsumer = "I9 no silent consumer"
+    case boundedAttempts = "bounded attempts"
+    case cancelDelivered = "each cancel reaches the worker"
     case rightOutcome = "an outcome that is not the worker's"
   }
 

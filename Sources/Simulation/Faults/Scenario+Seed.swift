@@ -29,6 +29,7 @@ extension Scenario {
     }
     operations = []
     faults = []
+    addHopeless(weather)
     addOperations(weather, span, &generator)
     addFaults(weather, span, &generator)
     faults.sort { $0.time < $1.time }
@@ -58,6 +59,13 @@ extension Scenario {
     rates.callbackDoubled = 0.1
     rates.callbackLate = 0.1
     return rates
+  }
+
+  /// In a third of the worlds whose worker fails, one review can never be prepared. Drawn apart from everything else.
+  private mutating func addHopeless(_ weather: Weather) {
+    var generator = SeededGenerator(seed: seed, stream: 5)
+    guard weather == .worker, generator.chance(0.34) else { return }
+    reviews[generator.below(reviews.count)].isHopeless = true
   }
 
   private mutating func addOperations(_ weather: Weather, _ span: Duration, _ generator: inout SeededGenerator) {

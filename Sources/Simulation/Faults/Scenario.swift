@@ -25,6 +25,8 @@ package struct Scenario: Sendable, Equatable {
     package var priority: Int
     package var preparation: Duration
     package var run: Duration
+    /// Whether it can never be prepared.
+    package var isHopeless = false
   }
 
   /// What an operator does.

@@ -22,6 +22,7 @@ struct BrokerLink: TicketQueue {
         .published(
           review: world.number(of: ticket.ticket.reviewID), attempt: ticket.ticket.attempt, outcome: outcome.text))
     }
+    await world.lookAtQueue()
     return outcomes
   }
 

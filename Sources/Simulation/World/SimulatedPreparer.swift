@@ -16,7 +16,7 @@ struct SimulatedPreparer: PayloadPreparer {
     } catch {
       throw .transient(message: "cancelled", retryAfter: nil)
     }
-    if world.network.chance(world.scenario.worker.preparationFails) {
+    if world.planned(number).isHopeless || world.network.chance(world.scenario.worker.preparationFails) {
       world.recorder.note(.answered(review: number, attempt: review.attempt, "not prepared"))
       throw .transient(message: "the platform failed", retryAfter: nil)
     }

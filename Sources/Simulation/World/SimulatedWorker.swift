@@ -35,6 +35,7 @@ final class SimulatedWorker: Sendable {
     }
     guard isNew else { return answer }
     let number = world.number(of: id)
+    world.started(Checker.Key(review: number, attempt: attempt))
     if answer == .cancelled {
       world.recorder.note(.ended(review: number, attempt: attempt, "cancelled"))
     } else {

@@ -79,7 +79,9 @@ struct WorkerLink: Worker {
 
   func cancel(_ reviewID: UUID, reason: String?, attempt: Int) async -> CancelAnswer {
     guard await isReached(), !network.has(.workerHidden) else { return .failed(message: "no answer") }
-    return world.worker.cancel(reviewID, attempt: attempt, in: world)
+    let answer = world.worker.cancel(reviewID, attempt: attempt, in: world)
+    world.notified(Checker.Key(review: world.number(of: reviewID), attempt: attempt))
+    return answer
   }
 
   private func isReached() async -> Bool {

@@ -103,6 +103,6 @@ extension World {
 
   private func cancel(_ id: UUID, _ number: Int, _ code: ErrorCode) async {
     let answer = try? await ledger.cancel(id, code: code, reason: code.rawValue, actor: "operator")
-    if case .done(_, let attempt)? = answer { recorder.note(.cancelled(review: number, attempt: attempt)) }
+    if case .done(_, let attempt)? = answer { cancelled(Checker.Key(review: number, attempt: attempt)) }
   }
 }

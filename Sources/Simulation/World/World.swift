@@ -16,6 +16,11 @@ final class World: Sendable {
     var numbers: [UUID: Int] = [:]
     var ids: [Int: UUID] = [:]
     var isDone = false
+    /// Cancels of attempts that the worker has, and of which it was not notified yet.
+    var owedCancels: Set<Checker.Key> = []
+    var started: Set<Checker.Key> = []
+    /// The most messages that were ready.
+    var readyMax = 0
     /// What the rows said when they were last looked at.
     var seen: [Int: Review] = [:]
   }
@@ -30,6 +35,9 @@ final class World: Sendable {
   let policy: DispatchPolicy
   private let state = Mutex(State())
 
+  static let queueDepthMax = 8
+  static let attemptMax = 8
+
   init(_ scenario: Scenario) {
     self.scenario = scenario
     let scheduler = scheduler
@@ -43,7 +51,8 @@ final class World: Sendable {
     queue = InMemoryTicketQueue()
     var policy = DispatchPolicy()
     policy.prefetch = scenario.prefetch
-    policy.queueDepthMax = 8
+    policy.queueDepthMax = Self.queueDepthMax
+    policy.attemptMax = Self.attemptMax
     // Silence is noticed sooner than by default, so that a run is short.
     policy.staleAfter = .seconds(30)
     policy.runningTimeout = .seconds(40)
@@ -137,6 +146,17 @@ final class World: Sendable {
   var isDrained: Bool {
     let (seen, ids) = state.withLock { ($0.seen, $0.ids) }
     return seen.count == ids.count && seen.values.allSatisfy { $0.status.isTerminal } && queue.isDrained
+      && state.withLock { $0.owedCancels.isEmpty }
+  }
+
+  /// Notes how many messages are ready, if there were never more.
+  func lookAtQueue() async {
+    guard let ready = try? await queue.status().messagesReady else { return }
+    let isNews = state.withLock { state in
+      defer { state.readyMax = max(state.readyMax, ready) }
+      return ready > state.readyMax
+    }
+    if isNews { recorder.note(.ready(ready), of: 0) }
   }
 
   /// How many reviews have ended.
@@ -144,6 +164,23 @@ final class World: Sendable {
 
   var isDone: Bool { state.withLock { $0.isDone } }
   func end() { state.withLock { $0.isDone = true } }
+
+  // MARK: Cancels
+
+  /// The worker has an attempt.
+  func started(_ key: Checker.Key) { state.withLock { _ = $0.started.insert(key) } }
+
+  /// An operator's or a push's cancel: if the worker has the attempt, it has to be notified.
+  func cancelled(_ key: Checker.Key) {
+    recorder.note(.cancelled(review: key.review, attempt: key.attempt))
+    state.withLock { if $0.started.contains(key) { $0.owedCancels.insert(key) } }
+  }
+
+  /// The worker has accepted a cancel.
+  func notified(_ key: Checker.Key) {
+    recorder.note(.notified(review: key.review, attempt: key.attempt))
+    state.withLock { _ = $0.owedCancels.remove(key) }
+  }
 
   /// Calls the worker when nothing asks for it. For a plant.
   func postAgain(_ id: UUID, _ attempt: Int, by process: Scheduler.ProcessID) {

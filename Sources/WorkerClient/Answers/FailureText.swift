@@ -1,7 +1,5 @@
 internal import FoundationEssentials
-internal import Glibc
-internal import NIOCore
-internal import NIOPosix
+internal import HTTPTrust
 internal import Primitives
 internal import Reviews
 internal import WorkerAPI
@@ -31,12 +29,7 @@ extension WorkerClient {
   private func describe(_ error: any Error) -> String {
     switch error {
     case let failure as ExchangeFailure: describe(failure)
-    case let error as NIOConnectionError where error.dnsAError != nil || error.dnsAAAAError != nil:
-      "the name cannot be resolved"
-    case let error as NIOConnectionError: error.connectionErrors.first.map { describe($0.error) } ?? "no connection"
-    case let error as IOError: String(cString: strerror(error.errnoCode))
-    case is ChannelError: "no connection in time"
-    default: "\(error)"
+    default: ConnectionFault.text(error) ?? "\(error)"
     }
   }
 

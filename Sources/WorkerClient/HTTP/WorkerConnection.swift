@@ -1,3 +1,4 @@
+internal import CrashPoints
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOTLS
@@ -29,6 +30,7 @@ final class WorkerConnection: ChannelInboundHandler {
     context.write(wrapOutboundOut(.head(exchange.head)), promise: nil)
     if let body = exchange.body { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
     context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+    if exchange.head.method == .POST { CrashPoint.posted.reached() }
   }
 
   func close() { context?.close(promise: nil) }

@@ -85,7 +85,8 @@ extension [RecordedDelivery] {
   /// A row for each delivery.
   func table(now: Timestamp) -> Table {
     var table = Table([
-      .left("RECEIVED"), .left("EVENT"), .left("ABOUT"), .left("COMMIT"), .left("OWNER"), .left("REVIEW NOW"),
+      .left("RECEIVED"), .left("EVENT"), .pullRequest("ABOUT"), .optional("COMMIT"), .optional("OWNER"),
+      .optional("REVIEW NOW"),
       .prose("OUTCOME"),
     ])
     for delivery in self {

@@ -13,10 +13,11 @@ struct EndpointSecretCommand: AsyncParsableCommand {
     commandName: "secret",
     abstract: "Replaces the secret that signs an endpoint's events.",
     discussion: """
-      To exchange it without a gap, give new,old: each event is signed with both. When the receiver knows the new one, give it \
-      alone.
+      Without --secret-file a secret is made and printed, this once, and signs alone from now on. To exchange it without a gap, \
+      give new,old: each event is signed with both. When the receiver knows the new one, give it alone.
 
       EXAMPLES:
+        baton endpoint secret 0b6e6c1e
         baton endpoint secret 0b6e6c1e --secret-file - < new-and-old.txt
         baton endpoint secret 0b6e6c1e --secret-file new.txt
       """)
@@ -28,7 +29,7 @@ struct EndpointSecretCommand: AsyncParsableCommand {
     help: ArgumentHelp(
       "File that holds the secret, of at least 24 bytes, or new,old; - is standard input.", valueName: "file"),
     completion: .file())
-  var secretFile: String
+  var secretFile: String?
 
   @OptionGroup(title: "Settings") var options: EndpointOptions
   @OptionGroup(title: "Settings") var database: DatabaseOptions
@@ -37,15 +38,16 @@ struct EndpointSecretCommand: AsyncParsableCommand {
   func run() async throws {
     let session = try Session(
       "baton endpoint secret", common, [database, options], requiring: [.databaseURL, .encryptionKey])
-    let secret = try EndpointInput.secret(from: secretFile)
+    let given = try secretFile.map { path throws(Failure) in try EndpointInput.secret(from: path) }
+    let secret = given ?? EventSignature.newSecret()
     let cipher = TokenCipher(keys: session.settings.revealEncryptionKeys())
     try await session.withStore { store in
       let id = try await store.endpointID(id)
       guard try await store.setEndpointSecret(id, try cipher.seal(secret, in: .endpointSecret(of: id))) else {
         throw Failure.unknownEndpoint(id)
       }
-      let keys = (EventSignature.secrets(secret)?.all ?? []).map { EventSignature.keyID($0) }
-      try Output.line("\(id.lowercase)  signs with \(keys.joined(separator: ", "))")
+      try Output.line("\(id.lowercase)  signs with \(EventSignature.keyIDs(secret).joined(separator: ", "))")
+      if given == nil { try Output.line("secret  \(secret.reveal())") }
     }
   }
 }

@@ -137,7 +137,8 @@ struct EndpointListCommand: AsyncParsableCommand {
     try Output.lines(endpoints.table(now: now).lines(width: terminal.width, usesColor: terminal.usesColor))
     for endpoint in endpoints {
       guard let error = endpoint.lastError else { continue }
-      Output.note("\(endpoint.id.lowercase.prefix(8)): \(DisplayText.safe(error))")
+      let since = endpoint.failingSince.map { " since \(Times.relative($0, to: now))" } ?? ""
+      Output.note("\(endpoint.id.lowercase.prefix(8)): \(endpoint.url)\(since): \(DisplayText.safe(error))")
     }
   }
 }
@@ -146,14 +147,14 @@ extension [Endpoint] {
   /// A row for each endpoint.
   func table(now: Timestamp) -> Table {
     var table = Table([
-      .whole("ID"), .left("URL"), .optional("OWNER"), .left("STATE"), .right("WAITING"), .right("GIVEN UP"),
+      .whole("ID"), .prose("URL"), .optional("OWNER"), .left("STATE"), .right("WAITING"), .right("GIVEN UP"),
       .optional("ACCEPTED"),
     ])
     for endpoint in self {
       let state: Table.Cell =
         !endpoint.isEnabled
         ? Table.Cell("disabled", .dim)
-        : endpoint.failingSince.map { Table.Cell("failing since \(Times.relative($0, to: now))", .red) } ?? "enabled"
+        : endpoint.failingSince.map { _ in Table.Cell("failing", .red) } ?? "enabled"
       table.append([
         .init(endpoint.id.lowercase), .init(endpoint.url), .init(endpoint.owner.map { "\($0)" } ?? "all"), state,
         .init("\(endpoint.undelivered)"), .init("\(endpoint.givenUp)", endpoint.givenUp > 0 ? .yellow : nil),

@@ -54,7 +54,8 @@ struct HealthCommand: AsyncParsableCommand {
   }
 
   private static func findings(_ session: Session) async throws -> [HealthFinding] {
-    try await session.withStore { store in
+    // A second connection takes longer than the few statements do one after another.
+    try await session.withStore(connections: 1) { store in
       let figures = LoadFigures(
         store: store, holderTimeout: session.settings.lease, ownerLimit: session.settings.ownerLimit,
         queueStats: { nil })

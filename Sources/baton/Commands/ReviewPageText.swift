@@ -16,9 +16,9 @@ struct ReviewPageText {
 
   private static let labelWidth = 18
 
-  /// - Parameter width: of the terminal: lines that can be cut without loss of what to copy are cut to it.
+  /// - Parameter width: of the terminal: long values take several lines, and tables are cut to it.
   func lines(width: Int?, usesColor: Bool) -> [String] {
-    var lines = fields(usesColor)
+    var lines = fields(width, usesColor)
     lines += ["", Style.bold.applied(to: "TRANSITIONS", usesColor)]
     lines += transitionTable.lines(width: width, usesColor: usesColor).dropFirst()
     if let events {
@@ -31,11 +31,12 @@ struct ReviewPageText {
 
   // MARK: Fields
 
-  private func fields(_ usesColor: Bool) -> [String] {
+  private func fields(_ width: Int?, _ usesColor: Bool) -> [String] {
     var lines: [String] = []
     func add(_ label: String, _ value: String?, _ style: Style? = nil) {
       let name = Style.dim.applied(to: label, usesColor) + padding(label)
-      let values = value.map { DisplayText.safeLines($0) } ?? ["—"]
+      let room = width.map { max($0 - Self.labelWidth, 20) }
+      let values = (value.map { DisplayText.safeLines($0) } ?? ["—"]).flatMap { Wrapped.long($0, width: room) }
       for (index, value) in values.enumerated() {
         lines.append((index == 0 ? name : padding("")) + (style?.applied(to: value, usesColor) ?? value))
       }

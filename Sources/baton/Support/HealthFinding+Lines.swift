@@ -34,4 +34,13 @@ enum Wrapped {
     }
     return lines + [line]
   }
+
+  /// The lines of a text, of which only those that are too long change.
+  /// - Parameter width: nil: as they are.
+  static func long(_ text: String, width: Int?) -> [String] {
+    text.split(separator: "\n", omittingEmptySubsequences: false).flatMap { line -> [String] in
+      guard let width, DisplayText.width(line) > width else { return [String(line)] }
+      return lines(String(line), width: width, indent: String(line.prefix { $0 == " " }))
+    }
+  }
 }

@@ -54,7 +54,8 @@ enum Output {
 
   /// A line that is no result, on standard error. It is waited for only briefly: a reader that is asleep must not stop the work.
   static func note(_ text: String) {
-    LogWriter.standardError.write(DisplayText.plain(text) + "\n")
+    let lines = Wrapped.long(DisplayText.plain(text), width: Terminal.error.width)
+    LogWriter.standardError.write(lines.joined(separator: "\n") + "\n")
     LogWriter.standardError.flush(within: noteTimeout)
   }
 }

@@ -35,12 +35,15 @@ struct Session: Sendable {
   }
 
   /// Runs the body with the store, after checking that the schema is the one that this program works with.
+  /// - Parameter connections: the most that it makes.
   /// - Throws: `Failure` for everything that Postgres says, with the server's name.
-  func withStore<Result>(_ body: (ReviewStore) async throws -> Result) async throws -> Result {
+  func withStore<Result>(
+    connections: Int = 2, _ body: (ReviewStore) async throws -> Result
+  ) async throws -> Result {
     var configuration = settings.databaseConfiguration(SystemAccount.name.map { "\(name) (\($0))" } ?? name)
     configuration.sessionSettings = ReviewStore.sessionSettings
     configuration.optionalSessionSettings = ReviewStore.optionalSessionSettings
-    configuration.poolSize = min(settings.databasePool, 2)
+    configuration.poolSize = min(settings.databasePool, connections)
     configuration.isPatient = false
     let pool = PostgresPool(configuration, logger: logger)
     do {

@@ -87,8 +87,20 @@ struct Table: Sendable {
         sum + (columns[index].isFlexible ? min(natural[index], Self.flexibleGood) : natural[index])
       }
     }
+    // A column without a value says nothing, and goes first.
+    func isEmpty(_ index: Int) -> Bool {
+      !rows.isEmpty && !columns[index].isWhole && rows.allSatisfy { $0[index].text.isEmpty }
+    }
+    while cuts(shown, natural, width), let empty = shown.last(where: isEmpty) {
+      shown.removeAll { $0 == empty }
+    }
     while least() > width, let last = shown.last(where: { columns[$0].isOptional }) { shown.removeAll { $0 == last } }
     return shown
+  }
+
+  /// Whether a column would have to be cut.
+  private func cuts(_ shown: [Int], _ natural: [Int], _ width: Int) -> Bool {
+    shown.reduce(Self.gap * (shown.count - 1)) { $0 + natural[$1] } > width
   }
 
   /// The natural widths; if they are too wide together, the widest flexible column loses first, then the widest of the others, and what

@@ -71,6 +71,7 @@ struct AdministrationTests {
       #expect(try await send(stack, cleared).status == 200)
       #expect(try await stack.store.load(of: Self.acme, ownerLimit: 20)?.limit == 20)
       let endpoint = try #require(try await stack.store.endpoints().first)
+      try await replacesSecret(stack, endpoint.id)
       for (operation, count) in [("disable", 1), ("enable", 1), ("retry", 1), ("remove", 0)] {
         let path = "/api/endpoints/\(endpoint.id.lowercase)/\(operation)"
         #expect(try await stack.client.send("POST", path).status == 200, "\(operation)")
@@ -80,6 +81,28 @@ struct AdministrationTests {
         try await stack.client.send("POST", "/api/endpoints/\(endpoint.id.lowercase)/enable").status
           == 404)
     }
+  }
+
+  /// What is answered names the secrets that are stored from then on, and shows only one that the server has made.
+  private func replacesSecret(_ stack: ServerStack, _ id: UUID) async throws {
+    let path = "/api/endpoints/\(id.lowercase)/secret"
+    let given = "new-secret-of-more-than-24-bytes,old-secret-of-more-than-24-bytes"
+    let replaced = try await send(stack, ("POST", path, "{\"secret\":\"\(given)\"}"))
+    #expect(replaced.status == 200 && replaced.object["secret"] == nil && !replaced.body.contains("more-than"))
+    let keyIDs = EventSignature.keyIDs(Secret(given))
+    #expect(replaced.object["keyIds"] as? [String] == keyIDs && keyIDs.count == 2)
+    #expect(try await storedSecret(stack, id) == given)
+    let made = try await send(stack, ("POST", path, "{}"))
+    let secret = try #require(made.object["secret"] as? String)
+    #expect(try await storedSecret(stack, id) == secret && secret.hasPrefix("whsec_"))
+    #expect(try await send(stack, ("POST", path, #"{"secret":"short"}"#)).status == 422)
+    #expect(try await send(stack, ("POST", "/api/endpoints/\(UUID().lowercase)/secret", "{}")).status == 404)
+    #expect(try await storedSecret(stack, id) == secret)
+  }
+
+  private func storedSecret(_ stack: ServerStack, _ id: UUID) async throws -> String? {
+    let sealed = try await stack.store.endpointSecrets().first { $0.id == id }
+    return try sealed.map { try ServerStack.cipher.open($0.ciphertext, in: .endpointSecret(of: id)).reveal() }
   }
 
   @Test("a token that only reads changes nothing, and its pages have no form")
@@ -149,6 +172,12 @@ struct AdministrationTests {
       let made = try await submit(
         visit, "/endpoints", "url=https%3A%2F%2Fhooks.example.com%2Fx&owner=&secret=")
       #expect(made.status == 200 && made.body.contains("whsec_"))
+      let id = try #require(try await stack.store.endpoints().first?.id)
+      let replaced = try await submit(visit, "/endpoints/\(id.lowercase)/secret", "secret=")
+      let newSecret = try #require(try await storedSecret(stack, id))
+      #expect(replaced.status == 200 && replaced.body.contains(newSecret) && !made.body.contains(newSecret))
+      #expect(
+        try await submit(visit, "/endpoints/\(id.lowercase)/secret", "secret=", csrf: "another").status == 403)
       #expect(
         try await !stack.client.send("GET", "/endpoints", headers: [("Cookie", visit.cookie)]).body
           .contains("whsec_"))

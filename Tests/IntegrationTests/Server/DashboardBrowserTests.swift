@@ -227,16 +227,36 @@ struct DashboardBrowserTests {
       let word = String(repeating: "w", count: 200)
       try await stack.run(
         "UPDATE code_reviews SET pr_title = '\(word)', repo_full_name = '\(word)/\(word)', head_ref = '\(word)'")
+      let owner = Owner(type: .org, id: "acme")
+      _ = try await stack.store.addEndpoint("https://hooks.example.com/\(word)", owner: owner) { _ in [0] }
+      try await stack.run("UPDATE baton_endpoints SET failures = 9, failing_since = now(), last_error = '\(word)'")
+      _ = try await stack.store.add(NewIntegration(owner: owner, platform: .github, installationId: "1")) { _ in
+        IntegrationSecrets(token: nil, webhookSecret: nil)
+      }
       try await Browser.run { page in
         try await signIn(page, stack)
         try await page.show(width: 375, height: 700, isDark: isDark)
-        for path in ["/", "/reviews", "/reviews/\(id.lowercase)"] {
+        for (path, text, place) in [
+          ("/", "Live", "#link"), ("/reviews", "Live", "#link"), ("/reviews/\(id.lowercase)", "Live", "#link"),
+          ("/owners", "Owners", "h1"), ("/owner?owner=\(owner)", "\(owner)", "h1"), ("/endpoints", "Events", "h1"),
+          ("/deliveries", "Deliveries", "h1"), ("/dead-letters", "Dead letters", "h1"),
+        ] {
           try await page.open(url(stack, path))
-          try await page.see("Live", in: "#link")
+          try await page.see(text, in: place)
+          _ = try await page.evaluate("document.querySelectorAll('details').forEach((one) => one.open = true)")
           #expect(try await page.evaluate("document.documentElement.scrollWidth <= 375") == .bool(true), "\(path)")
           let small =
-            "[...document.querySelectorAll('main button, main input, main select')].filter((one) => one.getBoundingClientRect().height < 44).length"
+            "[...document.querySelectorAll('main button, main input:not([type=hidden]), main select')].filter((one) => one.getBoundingClientRect().height < 44).length"
           #expect(try await page.evaluate(small) == .integer(0), "\(path)")
+          let covered = """
+            [...document.querySelectorAll('nav a, header button, main button, main summary')].filter((one) => {
+              one.scrollIntoView({ block: 'center' });
+              const box = one.getBoundingClientRect();
+              const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+              return !one.contains(top);
+            }).map((one) => one.textContent).join()
+            """
+          #expect(try await page.evaluate(covered) == .string(""), "\(path)")
         }
       }
     }

@@ -52,6 +52,8 @@ struct PlanTests {
       "sort_priority_end": ["code_reviews_pending"],
       "browse_live": ["code_reviews_pending", "code_reviews_active"],
       "browse": ["code_reviews_created"],
+      "count_live": ["code_reviews_pending", "code_reviews_active"],
+      "count_window": ["code_reviews_created"],
       "browse_end": ["code_reviews_created"],
     ]
     // What webhooks, installations and catch-up ask for.

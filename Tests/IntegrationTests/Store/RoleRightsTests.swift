@@ -39,6 +39,7 @@ struct RoleRightsTests {
           "restart_push", "touch_push", "take_feedback", "record_check_run", "feedback_told", "feedback_delivered",
           "feedback_failed", "lock_integration_tokens", "store_integration_tokens", "live_owners", "one_owner",
           "held_up", "why_pending", "flow", "recent_failures", "list_holders", "browse_live", "browse", "browse_end",
+          "count_live", "count_window",
           "list_deliveries", "repository_deliveries", "add_task", "take_tasks", "end_task", "fail_task", "prune_tasks",
           "commit_has_review", "group_verdict", "rerunnable", "checked_reviews", "rerun", "allow_rerun",
           "change_installation", "can_be_restored", "fail_revoked", "cancel_removed", "sweep_soon",

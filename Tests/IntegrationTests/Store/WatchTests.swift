@@ -112,7 +112,14 @@ struct WatchTests {
       #expect(first.reviews.isEmpty && first.isCutShort)
       let second = try await test.store.browse(filter, limit: 50, after: first.next)
       #expect(second.reviews.map(\.id) == [rare] && second.next == nil)
+      // A count ends there too, and at a thousand.
+      #expect(try await test.store.matchCount(filter) == .amongNewest(0))
+      #expect(try await test.store.matchCount(ReviewFilter()) == .moreThan(1_000))
+      #expect(try await test.store.matchCount(ReviewFilter(since: try await test.store.now())) == .exactly(0))
       // What has not ended is found by its status at once.
+      var live = filter
+      live.status = .pending
+      #expect(try await test.store.matchCount(live) == .exactly(1))
       let pending = try await test.store.browse(
         ReviewFilter(status: .pending, owner: Owner(type: .org, id: "rare")), limit: 50)
       #expect(pending.reviews.map(\.id) == [rare] && pending.next == nil)

@@ -20,6 +20,7 @@ extension DashboardRoutes {
         _ = try await administration.revokeIntegration(try call.uuid("integration"), by: who)
       },
       Route(.post, .endpointsPage, access: .open, fault: FaultPage.response, handle: addEndpoint),
+      Route(.post, .endpointSecretPage, access: .open, fault: FaultPage.response, handle: replaceSecret),
     ]
       + Administration.EndpointOperation.allCases.map { operation in
         submission(.endpointPage(operation), knowing: []) { call, _, who in
@@ -129,10 +130,8 @@ extension DashboardRoutes {
 
   // MARK: Endpoints
 
-  private func endpoints(_ visitor: Visitor, made: (url: String, secret: Secret)? = nil)
-    async throws -> Response
-  {
-    let page = EndpointsPage(endpoints: try await store.endpoints(), made: made, visitor: visitor)
+  private func endpoints(_ visitor: Visitor, signing: EndpointsPage.Signing? = nil) async throws -> Response {
+    let page = EndpointsPage(endpoints: try await store.endpoints(), signing: signing, visitor: visitor)
     return Page(
       title: "Events · Baton", place: .endpoints, path: "/endpoints", now: try await store.now(),
       body: page.body,
@@ -154,6 +153,22 @@ extension DashboardRoutes {
     let added = try await administration.addEndpoint(
       url, owner: owner, secret: secret,
       by: Administration.Operator(actor: visitor.actor, logger: call.logger))
-    return try await endpoints(visitor, made: added.secret.map { (url, $0) })
+    return try await endpoints(visitor, signing: added.secret.map { EndpointsPage.Signing(url: url, made: $0) })
+  }
+
+  /// The same for the secret of an endpoint that there is.
+  @Sendable private func replaceSecret(_ call: Call) async throws -> Response {
+    let (visitor, form) = try await press(call, knowing: ["secret"])
+    guard visitor.right == .act else { throw HTTPFault.readOnly }
+    let id = try call.uuid("endpoint")
+    var fields = Self.fields(form, ["secret"])
+    let secret = fields.secret("secret")
+    try fields.check("a secret")
+    let replaced = try await administration.replaceSecret(
+      ofEndpoint: id, with: secret,
+      by: Administration.Operator(actor: visitor.actor, logger: call.logger))
+    let url = try await store.endpoints().first { $0.id == id }?.url ?? id.lowercase
+    return try await endpoints(
+      visitor, signing: EndpointsPage.Signing(url: url, keyIDs: replaced.keyIDs, made: replaced.made))
   }
 }

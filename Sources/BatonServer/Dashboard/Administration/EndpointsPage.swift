@@ -5,9 +5,17 @@ internal import Reviews
 /// The endpoints of events, how sending goes, and how to change them.
 struct EndpointsPage: Sendable {
   let endpoints: [Endpoint]
-  /// A secret that was just made: shown this once.
-  var made: (url: String, secret: Secret)?
+  /// What an endpoint's events are signed with from now on, if that was just changed.
+  var signing: Signing?
   let visitor: Visitor
+
+  struct Signing: Sendable {
+    let url: String
+    /// Of the secrets that were given, or of the one that was made.
+    var keyIDs: [String] = []
+    /// Shown this once.
+    var made: Secret?
+  }
 
   var body: HTML {
     """
@@ -18,10 +26,17 @@ struct EndpointsPage: Sendable {
   }
 
   private var secret: HTML {
-    guard let made else { return .none }
+    guard let signing else { return .none }
+    guard let made = signing.made else {
+      return """
+        <section class="failure later"><p>Events for \(HTML.foreign(signing.url)) are signed with \
+        \(signing.keyIDs.map { "<code>\($0)</code>" as HTML }.joined(", ")) from now on.</p></section>
+        """
+    }
     return """
-      <section class="failure later"><p>Events for \(HTML.foreign(made.url)) are signed with this secret. It is shown this once:</p>
-      <p><code>\(made.secret.reveal())</code></p></section>
+      <section class="failure later"><p>Events for \(HTML.foreign(signing.url)) are signed with this secret from now on. It is \
+      shown this once:</p>
+      <p><code class="secret">\(made.reveal())</code></p></section>
       """
   }
 
@@ -62,7 +77,10 @@ struct EndpointsPage: Sendable {
       ? button("disable", "Disable", endpoint) : button("enable", "Enable", endpoint)
     let retry =
       endpoint.givenUp > 0 ? button("retry", "Send the given up ones", endpoint) : HTML.none
-    return toggle + retry
+    let secret = HTML.form(
+      "/endpoints/\(endpoint.id.lowercase)/secret", visitor, back: "/endpoints",
+      HTML.secretField("New secret, or new,old; empty: one is made", "secret"), label: "Replace")
+    return toggle + retry + HTML.details("Replace the secret", secret)
       + HTML.details(
         "Remove", button("remove", "Remove, with what waits", endpoint, kind: "danger"))
   }
@@ -78,7 +96,7 @@ struct EndpointsPage: Sendable {
   private var addition: HTML {
     let form = HTML.form(
       "/endpoints", visitor, back: "/endpoints",
-      HTML.field("Address", "url", example: "https://hooks.example.com/baton")
+      HTML.field("Address", "url", isWide: true, example: "https://hooks.example.com/baton")
         + HTML.field("Owner, or all", "owner", example: "org:acme")
         + HTML.secretField("Secret, or one is made", "secret"),
       label: "Add")

@@ -25,9 +25,12 @@ extension HTML {
   }
 
   /// A field for a text.
-  static func field(_ label: HTML, _ name: String, value: String = "", example: String = "") -> HTML {
+  /// - Parameter isWide: for an address.
+  static func field(
+    _ label: HTML, _ name: String, isWide: Bool = false, value: String = "", example: String = ""
+  ) -> HTML {
     """
-    <label>\(label) <input name="\(name)" value="\(value)" placeholder="\(example)" autocapitalize="none" spellcheck="false"/></label>
+    <label\(isWide ? " class=\"address\"" : HTML.none)>\(label) <input name="\(name)" value="\(value)" placeholder="\(example)" autocapitalize="none" spellcheck="false"/></label>
     """
   }
 

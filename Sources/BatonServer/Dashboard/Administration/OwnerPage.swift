@@ -121,7 +121,7 @@ struct OwnerPage: Sendable {
       } ?? HTML.none
     let change = HTML.details(
       stored == nil ? "Make one" : "Change it", form("/owner/configuration", hidden + text, "Save"))
-    return "<h2>Configuration for \(platform.rawValue)</h2>\(state)\(toggle)\(change)"
+    return "<h2>Configuration for \(platform == .github ? "GitHub" : "GitLab")</h2>\(state)\(toggle)\(change)"
   }
 
   // MARK: Integrations

@@ -2,6 +2,7 @@ internal import HTTPKit
 internal import HTTPTypes
 internal import Logging
 internal import ReviewStore
+internal import Reviews
 
 /// Reads what a topic shows.
 struct TopicReader: Sendable {
@@ -52,6 +53,13 @@ struct TopicReader: Sendable {
       : try await store.sorted(filter, by: query.sort, limit: ListPage.limit, after: query.cursor)
     var owner: OwnerLoad?
     if let named = query.filter.owner { owner = try await store.load(of: named, ownerLimit: policy.ownerLimit) }
-    return ListPage(query: query, page: page, owner: owner)
+    return ListPage(query: query, page: page, count: try await count(query, filter), owner: owner)
+  }
+
+  /// How many match; nil if the order leaves some of them out, or a number or an id is looked for.
+  private func count(_ query: ListQuery, _ filter: ReviewFilter) async throws -> MatchCount? {
+    let hasAll = query.sort.statuses == ReviewStatus.allCases || filter.status != nil && query.sort != .due
+    guard hasAll, query.search?.isKey != true else { return nil }
+    return try await store.matchCount(filter, search: query.search)
   }
 }

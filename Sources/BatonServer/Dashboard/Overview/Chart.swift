@@ -150,7 +150,7 @@ extension Overview {
         id: "wait", title: "Time in queue",
         series: [.init(name: "median", values: median), .init(name: "p95", values: p95)], isTime: true, minute: minute,
         summary: newest.flatMap { newest in
-          worst.map { "95 of 100 within \(newest) at last, within \($0) at worst" }
+          worst.map { "95 of 100 within \(newest) in the newest minute, \($0) in the slowest" }
         } ?? "Nothing in the last hour"),
     ]
   }

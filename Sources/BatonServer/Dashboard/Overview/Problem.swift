@@ -113,7 +113,7 @@ extension Overview {
     guard failed >= 3, failed * 4 >= ended else { return nil }
     return Problem(
       grade: .warning, title: "\(Reading.grouped(failed)) of the last \(Reading.count(ended, "review")) failed",
-      advice: "Within ten minutes. <a href=\"#failures\">What failed, and what to do</a> stands below.",
+      advice: "Within ten minutes. <a href=\"#failures\">What failed, and what to do</a>.",
       links: ["<a href=\"/reviews?status=failed\">failed reviews</a>"])
   }
 
@@ -155,14 +155,17 @@ extension Overview {
         grade: .warning, title: "\(Reading.count(endpoint.undelivered, "event")) not accepted by \(endpoint.url)",
         time: endpoint.failingSince,
         advice: """
-          The reviews themselves go on. Each event is tried for three days; <code>baton endpoint list</code> shows how it goes.\(reason)
-          """)
+          The reviews themselves go on. Each event is tried for three days.\(reason)
+          """, links: [Self.endpointsLink])
     }
     guard endpoint.givenUp > 0 else { return nil }
     return Problem(
       grade: .warning, title: "\(Reading.count(endpoint.givenUp, "event")) given up for \(endpoint.url)",
-      advice: "<code>baton endpoint retry \(endpoint.id.lowercase.prefix(8))</code> sends them again.")
+      advice: "<code>baton endpoint retry \(endpoint.id.lowercase.prefix(8))</code> sends them again.",
+      links: [Self.endpointsLink])
   }
+
+  private static let endpointsLink: HTML = "<a href=\"/endpoints\">Endpoints</a>"
 
   private var waitingProblems: [Problem?] {
     [

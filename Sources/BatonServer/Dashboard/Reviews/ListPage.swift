@@ -6,6 +6,8 @@ internal import Reviews
 struct ListPage: Sendable {
   let query: ListQuery
   let page: BrowsedPage
+  /// nil if it is not known.
+  var count: MatchCount?
   /// Set if the list is of one owner.
   var owner: OwnerLoad?
 
@@ -56,7 +58,7 @@ struct ListPage: Sendable {
        list="error-codes" autocapitalize="none" spellcheck="false"/></label>
       <label>Created since <input name="since" value="\(query.since?.description ?? "")" placeholder="2h, 7d"\
        title="2h, 7d, or 2026-11-28T08:00:00Z" autocapitalize="none" spellcheck="false"/></label>
-      <label>before <input name="until" value="\(query.until?.description ?? "")" placeholder="1h"\
+      <label>Created before <input name="until" value="\(query.until?.description ?? "")" placeholder="1h"\
        title="1h, 7d, or 2026-11-28T08:00:00Z" autocapitalize="none" spellcheck="false"/></label>
       <label>Order <select name="sort">\(orders)</select></label>
       <label>Search <input type="search" name="search" value="\(query.search?.description ?? "")"\
@@ -90,11 +92,21 @@ struct ListPage: Sendable {
       : ""
     if page.reviews.isEmpty { return page.isCutShort ? cut + more : "<p class=\"empty\">No review matches.</p>" }
     return """
-      <table class="reviews"><thead><tr><th scope="col">Status</th><th scope="col">Pull request</th>\
+      \(countText)<table class="reviews"><thead><tr><th scope="col">Status</th><th scope="col">Pull request</th>\
       <th scope="col">Owner</th><th scope="col">Why</th><th scope="col">Changed</th></tr></thead>
       <tbody>\(page.reviews.map(row))</tbody></table>
       \(cut)\(more)\(whole)
       """
+  }
+
+  private var countText: HTML {
+    switch count {
+    case nil: .none
+    case .exactly(let count)?: "<p class=\"count\">\(Reading.count(count, "review"))</p>"
+    case .moreThan(let count)?: "<p class=\"count\">More than \(Reading.count(count, "review"))</p>"
+    case .amongNewest(let count)?:
+      "<p class=\"count\">\(Reading.count(count, "review")) among the newest \(Reading.grouped(ReviewStore.browseSpan))</p>"
+    }
   }
 
   /// The buttons for all that the filter matches, also on other pages. What a search finds is no filter.
