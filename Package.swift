@@ -322,6 +322,14 @@ let package = Package(
         "WorkerClient",
         crypto, log,
       ]),
+    // With the corpora of `deploy/prove fuzz`, which makes a program for libFuzzer of the same files.
+    tests(
+      "FuzzTests",
+      [
+        "AMQPClient", "BatonServer", "CRabbitMQ", "HTTPKit", "Platforms", "PostgresClient", "Primitives",
+        "ReferenceWorker", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI",
+        "WorkerClient", "baton", httpServerCore, httpTypes, log, nio, nioHTTP,
+      ], resources: [.copy("Corpus")]),
     tests(
       "FaultTests",
       [

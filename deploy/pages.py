@@ -1,11 +1,14 @@
 """pages.py [--write]: what the pages, alerts, dashboard and manifests name exists.
 
 Every alert has a runbook and a test in which it fires; every link leads to a file; every `baton …` command, BATON_ setting and metric
-that is named anywhere in deploy is one of the program's; the alerts of deploy/kubernetes are those of deploy/prometheus.
+that is named anywhere in deploy is one of the program's, every object of kubectl one of the manifests', every unit of systemctl one of
+deploy/systemd; the alerts of deploy/kubernetes are those of deploy/prometheus.
 """
+import fnmatch
 import json
 import pathlib
 import re
+import shlex
 import sys
 
 import yaml
@@ -150,6 +153,63 @@ def check_commands():
                         yield f"{path}: no flag {flag} in `baton {' '.join(words)}`"
 
 
+def calls(text, program):
+    """The words behind a program's name, of each of its calls in code."""
+    for snippet in code(text):
+        for call in re.findall(rf"(?:^|(?<=[;&|(] )){program} ([^;&|]*)", snippet):
+            yield shlex.split(call.removesuffix("\\"), comments=True)
+
+
+SHORT_KINDS = {"deploy": "deployment"}
+
+
+def manifests():
+    """The objects of the manifests, as `deployment/consume`, and the components that pods are labelled with."""
+    objects, components = set(), set()
+    for path in sorted((DEPLOY / "kubernetes").rglob("*.yaml")):
+        text = path.read_text()
+        components |= set(re.findall(r"app.kubernetes.io/component: ([a-z-]+)", text))
+        documents = [each for each in yaml.safe_load_all(text) if isinstance(each, dict) and "metadata" in each]
+        objects |= {f"{each['kind'].lower()}/{each['metadata']['name']}" for each in documents}
+    return objects, components
+
+
+def check_kubectl():
+    """What kubectl is asked for in the namespace baton is there."""
+    objects, components = manifests()
+    for path, text in texts(".md"):
+        for words in calls(text, "kubectl"):
+            command = f"`kubectl {' '.join(words)}`"
+            if words[0] in ("apply", "kustomize") or words[:2] == ["create", "namespace"]:
+                continue
+            if words[:2] != ["-n", "baton"]:
+                yield f"{path}: {command} does not begin with the namespace"
+                continue
+            selectors = " ".join(after for word, after in zip(words, words[1:]) if word == "-l")
+            asked = {name for names in re.findall(r"component(?:=| in \()([a-z, -]+)", selectors) for name in names.split(", ")}
+            yield from (f"{path}: {command}: no pod has the component {name}" for name in asked - components)
+            # `KIND NAME` of one kind, or `KIND/NAME`.
+            named = re.findall(r" (?:--from=)?([a-z]+)/([a-z-]+)(?= |$)", " " + " ".join(words).split(" -- ")[0])
+            if words[2] in ("get", "scale", "patch", "delete", "rollout"):
+                named += re.findall(r"^(?:\w+ )(?:status |undo |restart )?([a-z]+) ([a-z][a-z-]*)(?= |$)", " ".join(words[2:]))
+            for kind, name in named:
+                if f"{SHORT_KINDS.get(kind, kind)}/{name}" not in objects:
+                    yield f"{path}: {command}: the manifests have no {kind} {name}"
+
+
+def check_units():
+    """What systemctl and journalctl are asked for is a unit of deploy/systemd."""
+    units = [path.name for path in (DEPLOY / "systemd").iterdir() if path.suffix in (".service", ".timer", ".target")]
+    instances = [unit.replace("@.", f"@{number:02}.") for unit in units for number in range(1, 10 if "@." in unit else 2)]
+    for path, text in texts(".md"):
+        for words in [*calls(text, "systemctl"), *calls(text, "journalctl")]:
+            for word in words:
+                pattern = re.sub(r"\{(\d\d)\.\.\d\d\}", r"\1", word)
+                pattern += "" if pattern.endswith((".service", ".timer", ".target")) else ".service"
+                if word.startswith("baton") and not fnmatch.filter(instances, pattern):
+                    yield f"{path}: deploy/systemd has no unit {word}"
+
+
 def check_links():
     for path, text in [*texts(".md"), *((path, path.read_text()) for path in sorted(ROOT.glob("*.md")))]:
         for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
@@ -191,7 +251,7 @@ def check_bill():
 
 def main():
     write = "--write" in sys.argv
-    found = [*check_operator_rules(write), *check_alerts(), *check_metrics(), *check_scaling(), *check_settings(), *check_commands(), *check_links(), *check_images(), *check_bill()]
+    found = [*check_operator_rules(write), *check_alerts(), *check_metrics(), *check_scaling(), *check_settings(), *check_commands(), *check_kubectl(), *check_units(), *check_links(), *check_images(), *check_bill()]
     print("\n".join(found) or f"    {len(alerts())} alerts with runbooks and tests; all names and links lead somewhere")
     sys.exit(bool(found))
 

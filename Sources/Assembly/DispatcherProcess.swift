@@ -125,6 +125,7 @@ package struct DispatcherProcess: Sendable {
       ].compactMap { $0 }
     }
     health.registerRoundTrip { [holderState] in holderState.roundTrip }
+    if roles.contains(.produce) { health.registerAllClaimed { [store] in store.allClaimedAge } }
     LoadFigures(
       store: store, holderTimeout: settings.lease, ownerLimit: settings.ownerLimit, queueStats: { nil }
     ).inform(readiness)

@@ -8,7 +8,8 @@ internal import Synchronization
 internal import Telemetry
 internal import WorkerClient
 
-/// Notifies the worker which attempts were cancelled, out of the outbox that is written with each cancel.
+/// Notifies the worker which attempts were cancelled, or have failed although a start may still reach it, out of the outbox that is written
+/// with each of these ends.
 ///
 /// Part of `serve`, which always runs, woken by the notification of the outbox, and of the reaper, in case no server knows the
 /// worker. Any number may run: an entry that one has taken is not taken by another until its call must have ended. What the worker does

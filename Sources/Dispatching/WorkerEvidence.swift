@@ -5,7 +5,7 @@ internal import WorkerClient
 /// What a worker's answer about a review is worth. Consumers ask before they repeat a start, the reaper about silent reviews.
 enum WorkerEvidence: Sendable {
   /// It has the review.
-  case known(RunStatus)
+  indirect case known(RunStatus)
   /// It says that it does not have the review.
   /// - Parameter isProven: whether this worker has ever answered 200 to this question. If not, its 404 or 405 is no evidence.
   case unknown(isProven: Bool)

@@ -8,11 +8,18 @@ package struct QueryText: Sendable, Equatable {
 
   /// More parameters than any route knows: what comes behind them is one fault, however much it is.
   private static let pairCountMax = 32
+  /// The same if some of them are lists: more boxes than a page has.
+  private static let listedPairCountMax = 1_000
 
-  package init(_ text: String, knowing names: [String]) {
-    let pairs = text.split(separator: "&", maxSplits: Self.pairCountMax)
-    if pairs.count > Self.pairCountMax { faults.append("expected at most \(Self.pairCountMax) parameters") }
-    for pair in pairs.prefix(Self.pairCountMax) {
+  /// - Parameters:
+  ///   - text: the query of a URL, or the body of a form.
+  ///   - names: of all parameters.
+  ///   - lists: those that may come repeatedly, as boxes of a form do; their values are joined by commas.
+  package init(_ text: String, knowing names: [String], lists: Set<String> = []) {
+    let countMax = lists.isEmpty ? Self.pairCountMax : Self.listedPairCountMax
+    let pairs = text.split(separator: "&", maxSplits: countMax)
+    if pairs.count > countMax { faults.append("expected at most \(countMax) parameters") }
+    for pair in pairs.prefix(countMax) {
       let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       guard let name = Self.decode(parts[0]), names.contains(name) else {
         faults.append("unknown parameter \"\(Self.shown(parts[0]))\": expected \(names.joined(separator: ", "))")
@@ -23,7 +30,11 @@ package struct QueryText: Sendable, Equatable {
         continue
       }
       guard !value.isEmpty else { continue }
-      if values.updateValue(value, forKey: name) != nil { faults.append("\(name): given more than once") }
+      if lists.contains(name), let listed = values[name] {
+        values[name] = "\(listed),\(value)"
+      } else if values.updateValue(value, forKey: name) != nil {
+        faults.append("\(name): given more than once")
+      }
     }
   }
 

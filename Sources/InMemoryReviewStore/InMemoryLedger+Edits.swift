@@ -1,7 +1,7 @@
 package import FoundationEssentials
 package import Primitives
 package import ReviewStore
-internal import Reviews
+package import Reviews
 
 // What a person does with SQL, for tests.
 extension InMemoryLedger {
@@ -24,16 +24,20 @@ extension InMemoryLedger {
   /// Ends the transaction of ``lock(_:)``.
   package func unlock() { _ = try? change { $0.locked = [] } }
 
-  /// Loses what a server that ends at once loses: heartbeats and sign-ons, which do not wait for the disk. All sessions end.
-  /// - Parameter time: how much of them.
-  package func crash(losing time: Duration) {
-    _ = try? change { tables in
-      let safe = tables.now.subtracting(time)
-      for holder in tables.holders.values {
-        tables.holders[holder.id]?.heartbeatAt = max(min(holder.heartbeatAt, safe), holder.startedAt)
-        if holder.startedAt > safe { tables.holders[holder.id] = nil }
-      }
+  /// Where every review stands, without a statement.
+  package var standings: [ReviewStanding] {
+    let rows = (try? change { Array($0.reviews.values) }) ?? []
+    return rows.map { row in
+      ReviewStanding(
+        id: row.review.id, attempt: row.review.attempt, status: row.review.status, errorCode: row.review.errorCode)
     }
-    cutSessions()
   }
+}
+
+/// How far a review is.
+package struct ReviewStanding: Sendable, Hashable {
+  package var id: UUID
+  package var attempt: Int
+  package var status: ReviewStatus
+  package var errorCode: String?
 }

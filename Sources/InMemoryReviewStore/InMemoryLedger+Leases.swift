@@ -83,7 +83,7 @@ extension InMemoryLedger {
   }
 
   package func fail(_ lease: Lease, code: ErrorCode, message: String) async throws -> ReviewStatus? {
-    try await write("fail", lease) { row, _ in
+    try await write("fail", lease, notifiesOfFailure: true) { row, _ in
       row.review.status = .failed
       row.review.statusReason = code.rawValue
       row.review.errorCode = code.rawValue
@@ -94,7 +94,7 @@ extension InMemoryLedger {
   package func leaveQueued(
     _ lease: Lease, message: String, for delay: Duration, isCounted: Bool, attemptMax: Int
   ) async throws -> ReviewStatus? {
-    try await write("leave_queued", lease) { row, now in
+    try await write("leave_queued", lease, notifiesOfFailure: true) { row, now in
       row.countFailure(
         isCounted ? 1 : 0, message.storable, attemptMax: isCounted ? attemptMax : .max, otherwise: .queued)
       row.unclearStarts += 1
@@ -105,14 +105,20 @@ extension InMemoryLedger {
   }
 
   /// A write of a lease's holder.
+  /// - Parameter notifiesOfFailure: whether the worker is notified if this fails a review that an earlier start may have brought to it.
   /// - Returns: the new status; nil if the lease is no longer this one.
   private func write(
-    _ statement: String, _ lease: Lease, _ change: @escaping (inout ReviewRow, Timestamp) -> Void
+    _ statement: String, _ lease: Lease, notifiesOfFailure: Bool = false,
+    _ change: @escaping (inout ReviewRow, Timestamp) -> Void
   ) async throws -> ReviewStatus? {
     try await run(statement) { tables in
       guard let row = try tables.unlocked(lease.reviewID), row.has(lease) else { return nil }
       tables.update(lease.reviewID, change)
-      return tables.reviews[lease.reviewID]?.review.status
+      guard let written = tables.reviews[lease.reviewID] else { return nil }
+      if notifiesOfFailure, written.review.status == .failed, written.unclearStarts > 0 {
+        tables.addCancel(of: lease.reviewID, attempt: lease.attempt)
+      }
+      return written.review.status
     }
   }
 }

@@ -134,7 +134,10 @@ extension LedgerTables {
         isExhausted ? "\(review.leaseLosses + 1) consumers died while they prepared this review" : nil
       row.claimAnew(by: holder, at: now)
     }
-    if isExhausted { return .failed(review.id, attempt: review.attempt, row.trace) }
+    if isExhausted {
+      addCancel(of: review.id, attempt: review.attempt)
+      return .failed(review.id, attempt: review.attempt, row.trace)
+    }
     counts.reaped[reason.rawValue, default: 0] += 1
     return reviews[review.id]?.claim.map { .republish($0, reason) }
   }

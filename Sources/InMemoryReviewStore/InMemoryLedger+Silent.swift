@@ -42,6 +42,8 @@ extension InMemoryLedger {
       else { return nil }
       tables.update(review.reviewID) { row, now in
         row.review.dispatchedAt = nil
+        // A worker that could not be asked may be running it.
+        row.unclearStarts = max(row.unclearStarts, 1)
         row.review.statusReason = "the worker does not know it"
         row.claimAnew(by: holder, at: now)
       }

@@ -14,7 +14,7 @@ internal import Synchronization
 /// It does without what only makes the SQL fast or safe for other writers: visits of owners, a limit for pages of owners, integrations, the
 /// rules for names, feedback.
 package final class InMemoryLedger: ReviewLedger {
-  private let table = Mutex(LedgerTables())
+  private let stored = Mutex(StoredTables())
   private let clock: @Sendable () -> Timestamp
   private let intercept: Intercept
   private let answer: Answer
@@ -66,22 +66,32 @@ package final class InMemoryLedger: ReviewLedger {
   ) async throws -> Result {
     let interception = await intercept(statement)
     if case .fail(let kind) = interception { throw InMemoryFault(faultKind: kind, statement: statement) }
-    let result = try change(body)
+    let result = try change(statement, body)
     let isAnswered = await answer(statement)
     if interception == .loseAnswer || !isAnswered { throw InMemoryFault(faultKind: .unreachable, statement: statement) }
     return result
   }
 
   /// Changes the tables at the next instant, then notifies the sessions. A body throws before it changes anything.
-  func change<Result: Sendable>(_ body: (inout LedgerTables) throws -> Result) throws -> Result {
-    let (result, notifications) = try table.withLock { tables in
-      tables.now = max(clock(), Timestamp(microseconds: tables.now.microseconds + 1))
-      let result = try body(&tables)
-      defer { tables.notifications = [] }
-      return (result, tables.notifications)
+  func change<Result: Sendable>(
+    _ statement: String = "", _ body: (inout LedgerTables) throws -> Result
+  ) throws -> Result {
+    let (result, notifications) = try stored.withLock { stored in
+      stored.tables.now = max(clock(), Timestamp(microseconds: stored.tables.now.microseconds + 1))
+      stored.willRun(statement)
+      let result = try body(&stored.tables)
+      defer { stored.tables.notifications = [] }
+      return (result, stored.tables.notifications)
     }
     for (event, sessions) in notifications { for session in sessions { session.notify(event) } }
     return result
+  }
+
+  /// Loses what a server that ends at once loses: the last commits that did not wait for the disk. All sessions end.
+  /// - Parameter time: how much of them; commits that are older are on disk.
+  package func crash(losing time: Duration) {
+    stored.withLock { $0.lose(time) }
+    cutSessions()
   }
 
   package func now() async throws -> Timestamp { try await run("now") { $0.now } }

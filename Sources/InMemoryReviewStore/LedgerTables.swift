@@ -41,6 +41,13 @@ struct LedgerTables: Sendable {
     return lastID
   }
 
+  /// Becomes what it was. Time goes on, no number is given twice, and sessions are no rows.
+  mutating func goBack(to older: LedgerTables) {
+    let (now, sessions, lastID) = (now, sessions, lastID)
+    self = older
+    (self.now, self.sessions, self.lastID) = (now, sessions, lastID)
+  }
+
   mutating func notify(_ event: LedgerEvent) { notifications.append((event, sessionsInOrder)) }
 
   /// The open sessions, in the same order in each run.

@@ -4,6 +4,7 @@ package import FoundationEssentials
 ///
 /// https://www.w3.org/TR/trace-context/#traceparent-header. Each review has one trace, whichever attempt, claim or process it is
 /// about: that of the request that created it; or, if it was inserted by SQL, one made from its id.
+@usableFromInline
 package struct TraceContext: Sendable, Hashable {
   /// 32 lower-case hexadecimal digits, not all zero.
   package var traceID: String

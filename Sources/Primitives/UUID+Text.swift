@@ -2,6 +2,12 @@ package import FoundationEssentials
 
 // Foundation's own conversions go through scanf and printf, which would slow down a dispatch noticeably.
 extension UUID {
+  /// A random one. `UUID()` opens `/dev/urandom` for each.
+  package static func random() -> UUID {
+    var generator = SystemRandomNumberGenerator()
+    return .random(using: &generator)
+  }
+
   /// The canonical text form, lower case, as Postgres prints it (RFC 9562, section 4).
   package var lowercase: String {
     withUnsafeBytes(of: uuid) { bytes in

@@ -101,7 +101,7 @@ public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
 
   private func runLane() async {
     while let batch = nextBatch() {
-      let results = await run(batch.map(\.input))
+      let results = await run(batch.map { $0.input })
       for (index, entry) in batch.enumerated() {
         let missing = Result<Output, any Error>.failure(
           BatchResultMissing(inputCount: batch.count, resultCount: results.count))

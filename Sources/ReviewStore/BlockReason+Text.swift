@@ -19,8 +19,10 @@ extension BlockReason {
   /// Why a review of this kind waits, and what an operator can do: plain text, with commands in backticks.
   package var advice: String {
     switch self {
-    case .dueLater: "Its time has not come: after a failed attempt, a rate limit, or as it was submitted."
-    case .held: "Available at infinity: never due, until `available_at` is changed. Cancelling it is possible, too."
+    case .dueLater:
+      "Its time has not come: after a failed attempt, a rate limit, or as it was submitted. `baton release` makes it due now."
+    case .held:
+      "Available at infinity: never due by itself. `baton release` makes it due now; cancelling it is possible, too."
     case .paused: "`baton owner resume` lets its owner's reviews go on."
     case .limit: "Its owner has as many reviews under way as it may; `baton owner set` changes the limit."
     case .unclaimed: "It is due. A producer claims it next: is `baton produce` running?"

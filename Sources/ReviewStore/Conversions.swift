@@ -24,7 +24,7 @@ extension Duration {
   private static let secondsMax = 9e12
 
   /// Seconds as the database computes them: infinite ones become 285,000 years, NaN becomes zero.
-  static func seconds(saturating seconds: Double) -> Duration {
+  package static func seconds(saturating seconds: Double) -> Duration {
     seconds.isNaN ? .zero : .seconds(min(max(seconds, -secondsMax), secondsMax))
   }
 

@@ -87,7 +87,8 @@ extension ReviewStore {
   }
 
   /// A write of a lease's holder: it repeats the review, the attempt, and that the lease is still the one it holds.
-  private static func holderWrite(_ name: String, _ changes: String) -> PostgresStatement {
+  /// - Parameter more: what follows from the row as it was `written`, as further CTEs.
+  private static func holderWrite(_ name: String, _ changes: String, more: String = "") -> PostgresStatement {
     PostgresStatement(
       name,
       """
@@ -99,13 +100,23 @@ extension ReviewStore {
           FROM held h
          WHERE r.id = h.id AND r.attempt = $2 AND r.lease_owner = $3 AND r.lease_expires_at = $4
            AND \(Fragment.hasStatus("'queued'")) AND r.dispatched_at IS NULL
-        RETURNING r.status
-      )
+        RETURNING r.id, r.attempt, r.status, r.unclear_starts
+      )\(more)
       SELECT (SELECT status FROM written) AS status, \(Fragment.isLocked)
       """)
   }
 
-  /// Runs a ``holderWrite(_:_:)``.
+  /// A start of a review that has failed may still be on its way to the worker: it is not to run.
+  private static let notifyOfFailure = """
+    ,
+      told AS (
+        INSERT INTO baton_outbox (kind, review_id, attempt)
+        SELECT 'worker_cancel', id, attempt FROM written WHERE status = 'failed' AND unclear_starts > 0
+        ON CONFLICT DO NOTHING
+      )
+    """
+
+  /// Runs a ``holderWrite(_:_:more:)``.
   /// - Returns: the row's new status; nil if the lease is no longer this one.
   /// - Throws: ``RowLocked``; `PostgresError`.
   private func write(
@@ -161,9 +172,10 @@ extension ReviewStore {
     try await write(Self.retryLater, lease, [message.storable, delay.inSeconds, Int32(attemptMax)])
   }
 
-  static let fail = holderWrite("fail", "status = 'failed', status_reason = $5, error_code = $5, error_message = $6")
+  static let fail = holderWrite(
+    "fail", "status = 'failed', status_reason = $5, error_code = $5, error_message = $6", more: notifyOfFailure)
 
-  /// Fails a leased review for good.
+  /// Fails a leased review for good. If an earlier start may have reached the worker, the worker is notified through the outbox.
   package func fail(_ lease: Lease, code: ErrorCode, message: String) async throws -> ReviewStatus? {
     try await write(Self.fail, lease, [code.rawValue, message.storable])
   }
@@ -180,10 +192,11 @@ extension ReviewStore {
                lease_owner = NULL,
                lease_expires_at = now() + make_interval(secs => $6),
                updated_at = now()
-    """)
+    """, more: notifyOfFailure)
 
   /// Leaves a review queued whose dispatch may or may not have succeeded: the lease is dropped with a backoff, and the
-  /// reaper publishes it after that. Never back to pending: the worker may be running it.
+  /// reaper publishes it after that. Never back to pending: the worker may be running it. If the failures are too many, the
+  /// review fails, and the worker is notified through the outbox.
   /// - Parameters:
   ///   - lease: what the caller holds; without it nothing changes.
   ///   - message: why, for the row.

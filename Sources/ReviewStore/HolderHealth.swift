@@ -48,6 +48,8 @@ extension Holder {
     package var faults: [Fault] = []
     /// How long ago a worker last accepted a review from it, in seconds; nil if none has.
     package var dispatchedSeconds: Double?
+    /// How long ago it has last seen that nothing is left to claim, in seconds; nil if it claims nothing, or has not seen that.
+    package var allClaimedSeconds: Double?
     /// How long its last heartbeat took, in seconds.
     package var roundTripSeconds: Double?
 
@@ -57,7 +59,9 @@ extension Holder {
       self.faults = faults
     }
 
-    private enum CodingKeys: String, CodingKey { case version, roles, faults, dispatchedSeconds, roundTripSeconds }
+    private enum CodingKeys: String, CodingKey {
+      case version, roles, faults, dispatchedSeconds, allClaimedSeconds, roundTripSeconds
+    }
 
     package init(from decoder: any Decoder) throws {
       let container = try decoder.container(keyedBy: CodingKeys.self)
@@ -68,6 +72,7 @@ extension Holder {
         try container.decodeIfPresent([JSONValue].self, forKey: .faults)?
         .compactMap { try? JSONCoding.decode(Fault.self, from: JSONCoding.encode($0)) } ?? []
       dispatchedSeconds = try container.decodeIfPresent(Double.self, forKey: .dispatchedSeconds)
+      allClaimedSeconds = try container.decodeIfPresent(Double.self, forKey: .allClaimedSeconds)
       roundTripSeconds = try container.decodeIfPresent(Double.self, forKey: .roundTripSeconds)
     }
 

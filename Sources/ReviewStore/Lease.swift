@@ -23,10 +23,10 @@ package struct Lease: Sendable, Hashable {
 /// The outcome of a ticket's lease.
 package enum LeaseVerdict: Sendable, Equatable {
   /// This process may prepare and dispatch it now.
-  case leased(LeasedReview)
+  indirect case leased(LeasedReview)
   /// This process has the lease, but its version cannot read the row, for this reason.
   /// - Parameter mayBeRunning: whether an earlier start may have reached the worker.
-  case unreadable(Lease, String, mayBeRunning: Bool)
+  indirect case unreadable(Lease, String, mayBeRunning: Bool)
   /// The dispatch has succeeded already: acknowledge.
   case dispatched
   /// No review has this id: poison.
@@ -34,7 +34,7 @@ package enum LeaseVerdict: Sendable, Equatable {
   /// The row is pending, has ended, waits for its backoff, or has a newer attempt: reject, the row says what is next.
   case overtaken(String)
   /// This very process has it, by this lease: the attempt in flight adopts the delivery.
-  case mine(Lease)
+  indirect case mine(Lease)
   /// Another living process has it: hold the delivery and look again.
   case held
   /// A transaction that is not Baton's has locked the row: hold the delivery and look again.

@@ -5,13 +5,46 @@ package import Reviews
 
 /// What an operator does to reviews.
 package enum ReviewOperation: String, Sendable, CaseIterable {
-  case retry, cancel
+  /// Start an ended review again, as a new attempt.
+  case retry
+  /// Make a pending review due now, whatever it waits for, or although it is held.
+  case release
+  /// End a review that has not ended.
+  case cancel
 
   /// The statuses that it is for.
-  package var statuses: [ReviewStatus] { self == .retry ? [.failed, .cancelled] : [.pending, .queued, .running] }
+  package var statuses: [ReviewStatus] {
+    switch self {
+    case .retry: [.failed, .cancelled]
+    case .release: [.pending]
+    case .cancel: [.pending, .queued, .running]
+    }
+  }
 
   /// Those that are meant if none is named: what was cancelled was cancelled on purpose.
   package var defaultStatuses: [ReviewStatus] { self == .retry ? [.failed] : statuses }
+
+  /// Whether a review allows it.
+  package func isPossible(for review: Review, now: Timestamp) -> Bool {
+    statuses.contains(review.status) && (self != .release || review.availableAt > now)
+  }
+
+  /// As a button or a question names it.
+  package var title: String {
+    switch self {
+    case .retry: "Retry"
+    case .release: "Release"
+    case .cancel: "Cancel"
+    }
+  }
+
+  package var participle: String {
+    switch self {
+    case .retry: "retried"
+    case .release: "released"
+    case .cancel: "cancelled"
+    }
+  }
 }
 
 /// A review that a filter lets through, with what a person recognises it by.
@@ -34,7 +67,8 @@ extension ReviewStore {
     "matching",
     """
     /* baton:matching */
-    SELECT r.id, r.status, r.owner_type, r.owner_id, r.repo_full_name, r.pr_number, r.error_code, r.created_at
+    SELECT r.id, r.status, r.owner_type, r.owner_id, r.repo_full_name, r.pr_number, r.error_code, r.created_at,
+           r.available_at > now() AS is_later
       FROM (SELECT * FROM code_reviews r WHERE r.status = 'pending' AND 'pending' = ANY ($1::text[]) AND \(Fragment.matchesFilter)
             UNION ALL
             SELECT * FROM code_reviews r
@@ -50,9 +84,18 @@ extension ReviewStore {
     """)
 
   /// The reviews with one of the statuses that a filter lets through, the oldest first; its own status is not looked at.
-  package func matching(_ filter: ReviewFilter, statuses: [ReviewStatus]) async throws -> [MatchingReview] {
+  /// - Parameters:
+  ///   - filter: what they have in common.
+  ///   - statuses: those that are meant.
+  ///   - operation: what is to be done to them; what is due already cannot be released.
+  package func matching(
+    _ filter: ReviewFilter, statuses: [ReviewStatus], for operation: ReviewOperation
+  ) async throws -> [MatchingReview] {
     let parameters: [any PostgresEncodable] = [statuses.map(\.rawValue)] + filter.parameters(after: nil).dropFirst()
-    return decodeEach(try await pool.query(Self.matching, parameters), "review") { row in
+    let rows = try await pool.query(Self.matching, parameters).filter { row in
+      try operation != .release || row.decode("is_later", as: Bool.self)
+    }
+    return decodeEach(rows, "review") { row in
       MatchingReview(
         id: try row.decode("id", as: UUID.self), status: try row.choice("status", as: ReviewStatus.self),
         owner: Owner(
@@ -74,7 +117,30 @@ extension ReviewStore {
   ) async throws -> OperationAnswer {
     switch operation {
     case .retry: try await retry(id, actor: actor)
+    case .release: try await release(id, actor: actor)
     case .cancel: try await cancel(id, reason: reason ?? "cancelled by a user", actor: actor)
     }
+  }
+
+  /// Does it to many, one after another.
+  /// - Parameters:
+  ///   - operation: a cancel or a retry.
+  ///   - ids: of the reviews.
+  ///   - reason: of a cancel.
+  ///   - actor: as the history names who did it; nil for this program.
+  /// - Returns: those that it was done to, and how many of the others have a status that does not allow it, or are gone.
+  package func operate(
+    _ operation: ReviewOperation, each ids: some Sequence<UUID>, reason: String? = nil, actor: String? = nil
+  ) async throws -> (changed: [UUID], skipped: Int) {
+    var changed: [UUID] = []
+    var skipped = 0
+    for id in ids {
+      if case .done = try await operate(operation, id, reason: reason, actor: actor) {
+        changed.append(id)
+      } else {
+        skipped += 1
+      }
+    }
+    return (changed, skipped)
   }
 }

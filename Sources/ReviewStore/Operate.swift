@@ -28,7 +28,7 @@ package struct ReviewCursor: Sendable, Hashable, LosslessStringConvertible {
   package var description: String { "\(createdAt.microseconds)_\(id.lowercase)" }
 }
 
-/// What a person's cancel or retry did.
+/// What a person's operation did.
 package enum OperationAnswer: Sendable, Equatable {
   /// Done; the status is the new one.
   case done(ReviewStatus, attempt: Int)
@@ -161,6 +161,39 @@ extension ReviewStore {
     _ id: UUID, reason: String = "retried by a user", actor: String? = nil
   ) async throws -> OperationAnswer {
     let row = try await onceUnlocked(Self.retry, [id, reason.storable, actor])
+    guard let attempt = try row.optional("attempt", as: Int32.self).map({ Int($0) }) else { return .unknownReview }
+    if try row.decode("is_done", as: Bool.self) { return .done(.pending, attempt: attempt) }
+    return .conflict(try row.choice("status", as: ReviewStatus.self))
+  }
+
+  static let release = PostgresStatement(
+    "release",
+    """
+    /* baton:release */
+    WITH \(Fragment.heldUnlessLocked),
+    released AS (
+      UPDATE code_reviews r
+         SET available_at = now(), status_reason = $2
+        FROM held h
+       WHERE r.id = h.id AND \(Fragment.hasStatus("'pending'")) AND r.available_at > now()
+      RETURNING r.attempt
+    )
+    SELECT r.status, r.attempt, EXISTS (SELECT 1 FROM released) AS is_done, \(Fragment.isLocked), \(Fragment.actor("$3"))
+      FROM (SELECT) one
+      LEFT JOIN code_reviews r ON r.id = $1
+    """)
+
+  /// Makes a pending review due now: one that waits after a failed attempt or for a rate limit, was submitted for later, or is held.
+  /// - Parameters:
+  ///   - id: the review's.
+  ///   - reason: for those who look at the review until it is claimed.
+  ///   - actor: as the history names who did it; nil for this program.
+  /// - Returns: a conflict also for one that is due.
+  /// - Throws: ``RowLocked``; `PostgresError`.
+  package func release(
+    _ id: UUID, reason: String = "released by a user", actor: String? = nil
+  ) async throws -> OperationAnswer {
+    let row = try await onceUnlocked(Self.release, [id, reason.storable, actor])
     guard let attempt = try row.optional("attempt", as: Int32.self).map({ Int($0) }) else { return .unknownReview }
     if try row.decode("is_done", as: Bool.self) { return .done(.pending, attempt: attempt) }
     return .conflict(try row.choice("status", as: ReviewStatus.self))

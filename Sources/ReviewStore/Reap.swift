@@ -22,8 +22,17 @@ package struct ReapTimes: Sendable {
 package enum Reaped: Sendable {
   /// Claimed anew: to be published.
   case republish(Claim, ReapReason)
-  /// Too many holders died while they had it, and it was failed.
+  /// Too many holders died while they had it, and it was failed. One of them may have called the worker: a cancel is due for it.
   case failed(UUID, attempt: Int, TraceContext)
+
+  fileprivate init(_ row: PostgresRow) throws {
+    let claim = try Claim(row)
+    if try row.choice("status", as: ReviewStatus.self) == .failed {
+      self = .failed(claim.reviewID, attempt: claim.attempt, claim.trace)
+    } else {
+      self = .republish(claim, try row.choice("reason", as: ReapReason.self))
+    }
+  }
 }
 
 extension ReviewStore {
@@ -127,18 +136,18 @@ extension ReviewStore {
   package func reapAbandoned(
     _ times: ReapTimes, queue: String, limit: Int, by holder: Holder.ID, attemptMax: Int
   ) async throws -> [Reaped] {
-    let rows = try await pool.query(
-      Self.reapAbandoned,
-      [
-        times.holderTimeout.inSeconds, times.publishGrace.inSeconds, times.staleAfter.inSeconds, queue, Int32(limit),
-        holder.text, Int32(attemptMax),
-      ])
-    return decodeEach(rows, "abandoned review") { row in
-      let claim = try Claim(row)
-      if try row.choice("status", as: ReviewStatus.self) == .failed {
-        return .failed(claim.reviewID, attempt: claim.attempt, claim.trace)
+    let parameters: [any PostgresEncodable] = [
+      times.holderTimeout.inSeconds, times.publishGrace.inSeconds, times.staleAfter.inSeconds, queue, Int32(limit),
+      holder.text, Int32(attemptMax),
+    ]
+    return try await pool.withTransaction { connection in
+      let rows = try await connection.query(Self.reapAbandoned, parameters)
+      let reaped = decodeEach(rows, "abandoned review") { try Reaped($0) }
+      // In a statement of its own: each insert sends a notification, even without a row.
+      for case .failed(let id, let attempt, _) in reaped {
+        _ = try await connection.query(Self.addCancel, [id, Int32(attempt)])
       }
-      return .republish(claim, try row.choice("reason", as: ReapReason.self))
+      return reaped
     }
   }
 

@@ -11,6 +11,7 @@ package struct ReviewStore: ReviewLedger {
   let pool: PostgresPool
   let logger: Logger
   let visitedUpTo = VisitedUpTo()
+  let allClaimed = AllClaimed()
 
   package init(pool: PostgresPool, logger: Logger) {
     self.pool = pool

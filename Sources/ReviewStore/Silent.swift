@@ -96,6 +96,8 @@ extension ReviewStore {
     UPDATE code_reviews r
        SET dispatched_at = NULL, lease_owner = NULL, lease_expires_at = NULL, published_at = NULL,
            claimed_at = clock_timestamp(), claimed_by = $3, republish_count = r.republish_count + 1,
+           -- A worker that could not be asked may be running it.
+           unclear_starts = GREATEST(r.unclear_starts, 1),
            status_reason = 'the worker does not know it', updated_at = now()
      WHERE r.id = $1 AND r.attempt = $2 AND \(Fragment.hasStatus("'queued'")) AND r.dispatched_at IS NOT NULL
        AND r.reconciled_at = $4

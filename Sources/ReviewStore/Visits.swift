@@ -21,6 +21,16 @@ final class VisitedUpTo: Sendable {
   }
 }
 
+/// When nothing was left that a producer could claim: no owner was to be visited, not even one that another transaction has locked. What
+/// can be claimed now could not be claimed before.
+final class AllClaimed: Sendable {
+  private let seenAt = Mutex<ContinuousClock.Instant?>(nil)
+
+  func saw() { seenAt.withLock { $0 = .now } }
+
+  var age: Duration? { seenAt.withLock { $0 }.map { .now - $0 } }
+}
+
 /// Which owners a claim looks at: those with a visit (see the migration `visits`). The cost of a pass follows the events since the last
 /// one, and not the rows and owners that wait.
 extension ReviewStore {
@@ -135,13 +145,20 @@ extension ReviewStore {
     "next_due",
     """
     /* baton:next_due */
-    SELECT \(Fragment.seconds(from: "now()", to: "min(v.due_at)")) FROM baton_visits v WHERE v.due_at > now()
+    SELECT (SELECT \(Fragment.seconds(from: "now()", to: "min(v.due_at)")) FROM baton_visits v WHERE v.due_at > now()) AS seconds,
+           (SELECT true FROM baton_visits v WHERE v.due_at IS NULL LIMIT 1) IS NULL
+           AND (SELECT true FROM baton_visits v WHERE v.due_at <= now() LIMIT 1) IS NULL AS is_all_claimed
     """)
 
   /// How long until the next delayed review comes due; nil if none waits for its time.
   package func timeUntilNextDue() async throws -> Duration? {
-    try await pool.query(Self.nextDue, [])[0].decode(0, as: Double?.self).map { .seconds(saturating: $0) }
+    let row = try await pool.query(Self.nextDue, [])[0]
+    if try row.decode("is_all_claimed", as: Bool.self) { allClaimed.saw() }
+    return try row.optional("seconds", as: Double.self).map { .seconds(saturating: $0) }
   }
+
+  /// Since nothing was left that a producer could claim, as this process has last seen it; nil if it has never seen that.
+  package var allClaimedAge: Duration? { allClaimed.age }
 
   /// Each owner of the page with a free slot and a due row has a visit, unless its rows came without the triggers: a restored
   /// or replicated table, triggers that were switched off.

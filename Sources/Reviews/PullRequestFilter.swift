@@ -36,40 +36,36 @@ package struct PullRequestFilter: Sendable, Equatable {
     }
 
     /// The places of the pattern that the name may have come to, moved on by each of its characters: no pattern takes longer than its length
-    /// times that of the name.
+    /// times that of the name. A pull request has up to thousands of names.
     private static func matches(_ pattern: [Unicode.Scalar], _ name: [Unicode.Scalar]) -> Bool {
-      var places = closure([0], pattern)
+      var places = [Bool](repeating: false, count: pattern.count + 1)
+      enter(0, of: pattern, in: &places)
       for character in name {
-        var next: Set<Int> = []
-        for place in places where place < pattern.count {
-          let token = pattern[place]
+        var next = [Bool](repeating: false, count: places.count)
+        for (place, token) in pattern.enumerated() where places[place] {
           if token == "*" {
             let isDouble = place + 1 < pattern.count && pattern[place + 1] == "*"
-            if isDouble || character != "/" { next.insert(place) }
+            if isDouble || character != "/" { enter(place, of: pattern, in: &next) }
           } else if token == "?" ? character != "/" : token == character {
-            next.insert(place + 1)
+            enter(place + 1, of: pattern, in: &next)
           }
         }
-        places = closure(next, pattern)
-        if places.isEmpty { return false }
+        guard next.contains(true) else { return false }
+        places = next
       }
-      return places.contains(pattern.count)
+      return places[pattern.count]
     }
 
-    /// The places that can be reached without a character: a star may stand for none, and `**/` for no folder.
-    private static func closure(_ places: Set<Int>, _ pattern: [Unicode.Scalar]) -> Set<Int> {
-      var all = places
-      var open = Array(places)
-      while let place = open.popLast() {
-        guard place < pattern.count, pattern[place] == "*" else { continue }
-        var reached = [place + 1]
-        if place + 1 < pattern.count, pattern[place + 1] == "*" {
-          reached = [place + 2]
-          if place + 2 < pattern.count, pattern[place + 2] == "/" { reached.append(place + 3) }
-        }
-        for next in reached where all.insert(next).inserted { open.append(next) }
+    /// Comes to a place, and to those that follow from it without a character: a star may stand for none, and `**/` for no folder.
+    private static func enter(_ place: Int, of pattern: [Unicode.Scalar], in places: inout [Bool]) {
+      guard !places[place] else { return }
+      places[place] = true
+      guard place < pattern.count, pattern[place] == "*" else { return }
+      guard place + 1 < pattern.count, pattern[place + 1] == "*" else {
+        return enter(place + 1, of: pattern, in: &places)
       }
-      return all
+      enter(place + 2, of: pattern, in: &places)
+      if place + 2 < pattern.count, pattern[place + 2] == "/" { enter(place + 3, of: pattern, in: &places) }
     }
   }
 

@@ -15,8 +15,10 @@ package enum Simulator {
     package var duration: Duration
     /// How many jobs ran.
     package var jobCount: Int
-    /// From the end of a process to the moment when a review of it was on its way again, if nothing else went wrong.
-    package var recoveries: [Duration]
+    /// How long recoveries took, if nothing else went wrong.
+    package var recoveries: [Recovery: [Duration]]
+    /// Second starts at a worker that is not idempotent, which Baton could not know of.
+    package var secondStartCount: Int
     package var reviewCount: Int
     package var faultCount: Int
   }
@@ -27,13 +29,27 @@ package enum Simulator {
     scheduler.reset(seed: scenario.seed)
     let world = World(scenario)
     world.begin()
-    scheduler.run { world.isDone }
+    scheduler.run(jobMax: jobMax) { world.isDone }
     let entries = world.recorder.entries
+    guard world.isDone else { return restless(scenario, entries) }
+    let checker = Checker.checked(scenario, entries)
     let recovery = RecoveryChecker(scenario, entries)
     return Outcome(
-      scenario: scenario, violations: Checker.violations(of: scenario, entries) + recovery.violations,
-      entries: entries, duration: scheduler.elapsed, jobCount: scheduler.jobCount,
-      recoveries: recovery.recoveries, reviewCount: scenario.reviews.count, faultCount: scenario.faults.count)
+      scenario: scenario, violations: checker.violations + recovery.violations, entries: entries,
+      duration: scheduler.elapsed, jobCount: scheduler.jobCount, recoveries: recovery.recoveries,
+      secondStartCount: checker.secondStarts, reviewCount: scenario.reviews.count, faultCount: scenario.faults.count)
+  }
+
+  /// More jobs than a run ever has.
+  private static let jobMax = 1_000_000
+
+  /// A run without an end: something is repeated without a pause, or waits for what never comes.
+  private static func restless(_ scenario: Scenario, _ entries: [Entry]) -> Outcome {
+    let (time, count) = (Scheduler.shared.elapsed, Scheduler.shared.jobCount)
+    let violation = Violation(invariant: .rest, time: time, text: "after \(count) jobs it has not ended")
+    return Outcome(
+      scenario: scenario, violations: [violation], entries: entries, duration: time, jobCount: count, recoveries: [:],
+      secondStartCount: 0, reviewCount: scenario.reviews.count, faultCount: scenario.faults.count)
   }
 
   /// The smallest scenario that still violates the same invariant: fewer faults, operations and reviews.

@@ -1,10 +1,11 @@
-package import Primitives
+public import Primitives
 package import Tracing
 
 /// A span that has begun, or the place of one while no spans are recorded.
 ///
 /// Attributes are facts of a small, known set of names, see ``SpanName``. They never hold a secret, a prompt, a query of a URL, or the text of
 /// an error: a text may quote what came from outside. The log has the texts, under the same trace.
+@usableFromInline
 package struct ActiveSpan: Sendable {
   /// What children take as their parent, and what is sent to other processes.
   package let context: TraceContext
@@ -21,6 +22,10 @@ package struct ActiveSpan: Sendable {
     self.span = span
     self.context = context
   }
+
+  /// The place of a span while none are recorded.
+  @usableFromInline
+  package init(placeOf parent: TraceContext?) { self.init(nil, parent ?? TraceContext()) }
 
   /// Sets attributes; they are made only if they are kept.
   package func set(_ attributes: @autoclosure () -> SpanAttributes) {

@@ -1,6 +1,7 @@
 package import Tracing
 
 /// Every span of Baton. The page `Traces.md` has this table, and a test holds both together.
+@usableFromInline
 package enum SpanName: String, Sendable, CaseIterable {
   case intake
   case processWebhook = "process webhook"

@@ -5,11 +5,12 @@ package import Tracing
 ///
 /// The tracer is one of swift-distributed-tracing: Baton knows only that package's protocols, so that another exporter can take the place of
 /// the one in `SpanExport`. Without a tracer a span costs one read of a flag: nothing is allocated, and no attribute is made.
+@usableFromInline
 package enum Spans {
   private static let hasTracer = Atomic(false)
 
   /// Whether spans are recorded at all. A tracer may still leave out a trace, see ``ActiveSpan``.
-  package static var isEnabled: Bool { hasTracer.load(ordering: .relaxed) }
+  @usableFromInline package static var isEnabled: Bool { hasTracer.load(ordering: .relaxed) }
 
   /// Makes a tracer the one of this process. There can be only one: a second call changes nothing.
   /// - Returns: whether the tracer is used.
@@ -25,6 +26,7 @@ package enum Spans {
 }
 
 /// When something began; holds nothing while no spans are recorded.
+@usableFromInline
 package struct SpanStart: Sendable {
   let instant: DefaultTracerClock.Timestamp?
 

@@ -1,5 +1,5 @@
-package import Primitives
-package import Tracing
+public import Primitives
+public import Tracing
 
 /// Runs a body in a span. While no spans are recorded, it is the body alone.
 /// - Parameters:
@@ -8,13 +8,23 @@ package import Tracing
 ///   - attributes: made only if the span is kept.
 ///   - isolation: where the body runs: the caller's.
 ///   - body: what it throws fails the span. Its span is the parent of what it calls.
+@inlinable
 package func withSpan<Result, Failure: Error>(
   _ name: SpanName, in parent: TraceContext?, _ attributes: @autoclosure () -> SpanAttributes = [:],
   isolation: isolated (any Actor)? = #isolation, _ body: (ActiveSpan) async throws(Failure) -> Result
 ) async throws(Failure) -> Result {
-  guard let span = startSpan(name, in: parent, attributes()) else {
-    return try await body(ActiveSpan(nil, parent ?? TraceContext()))
+  // Inlined, because each review passes here several times, and mostly no spans are recorded.
+  guard Spans.isEnabled, let span = startSpan(name, in: parent, attributes()) else {
+    return try await body(ActiveSpan(placeOf: parent))
   }
+  return try await run(in: span, isolation: isolation, body)
+}
+
+/// Runs a body in a span, and ends it.
+@usableFromInline
+func run<Result, Failure: Error>(
+  in span: ActiveSpan, isolation: isolated (any Actor)?, _ body: (ActiveSpan) async throws(Failure) -> Result
+) async throws(Failure) -> Result {
   let result = await span.asCurrent { () async -> Swift.Result<Result, Failure> in
     do throws(Failure) {
       return .success(try await body(span))
@@ -50,6 +60,7 @@ package func withChildSpan<Result, Failure: Error>(
 ///   - start: when its work began; nil for now.
 ///   - attributes: made only if the span is kept.
 /// - Returns: nil while no spans are recorded.
+@usableFromInline
 package func startSpan(
   _ name: SpanName, in parent: TraceContext?, at start: SpanStart? = nil,
   _ attributes: @autoclosure () -> SpanAttributes = [:]

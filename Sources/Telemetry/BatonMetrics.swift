@@ -34,7 +34,7 @@ package struct BatonMetrics: Sendable {
   /// Age of the oldest review that its owner's limit lets be claimed.
   package private(set) var oldestClaimableSeconds = MetricGauge(
     "baton_oldest_claimable_seconds", .measured, unit: "seconds",
-    help: "Age of the oldest due review whose owner is not paused and has a free slot.")
+    help: "How long the oldest due review could have been claimed: its owner is not paused and has a free slot.")
   /// Age of the oldest running review.
   package private(set) var oldestRunningSeconds = MetricGauge(
     "baton_oldest_running_seconds", .measured, unit: "seconds",

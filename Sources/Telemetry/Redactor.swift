@@ -29,14 +29,27 @@ package struct Redactor: Sendable {
     return Self.secretPairs.contains { joined.contains($0) }
   }
 
-  /// A text without the secrets that can be recognised in it.
+  /// A text without the secrets that can be recognised in it. Takes time in proportion to the text: strangers write much of what is logged.
   package func redact(_ text: String) -> String {
     var bytes = Array(text.utf8)
-    maskURLPasswords(&bytes)
-    maskAssignments(&bytes)
-    maskTokens(&bytes)
-    maskPrivateKeys(&bytes)
-    return String(decoding: bytes, as: UTF8.self)
+    for find in [urlPasswords(in:), assignedValues(in:), tokens(in:)] {
+      bytes = Self.masking(find(bytes), in: bytes)
+    }
+    return String(decoding: Self.maskingPrivateKeys(in: bytes), as: UTF8.self)
+  }
+
+  /// - Parameter places: in order, and not overlapping.
+  private static func masking(_ places: [Range<Int>], in bytes: [UInt8]) -> [UInt8] {
+    guard !places.isEmpty else { return bytes }
+    var masked: [UInt8] = []
+    masked.reserveCapacity(bytes.count)
+    var index = 0
+    for place in places {
+      masked += bytes[index..<place.lowerBound]
+      masked += mask.utf8
+      index = place.upperBound
+    }
+    return masked + bytes[index...]
   }
 
   /// `authToken`, `auth-token` and `AUTH_TOKEN` are all the words "auth" and "token".
@@ -53,35 +66,42 @@ package struct Redactor: Sendable {
 
   /// `scheme://user:password@` keeps the user. A user without a password stays too, except in http, because there it is
   /// a token (`https://<token>@github.com/…`).
-  private func maskURLPasswords(_ bytes: inout [UInt8]) {
-    var index = 0
+  private func urlPasswords(in bytes: [UInt8]) -> [Range<Int>] {
+    var places: [Range<Int>] = []
+    var (index, end, sign) = (0, 0, 0)
     while let separator = bytes.firstRange(of: "://", from: index) {
       let start = separator + 3
       index = start
-      guard let at = endOfUserInfo(bytes, from: start) else { continue }
+      // Both only move on, or many addresses without a blank between them would be looked through for each.
+      if end < start { end = bytes[start...].firstIndex { $0 <= 0x20 || "\"'<>`".utf8.contains($0) } ?? bytes.endIndex }
+      if sign < start { sign = bytes[start...].firstIndex(of: UInt8(ascii: "@")) ?? bytes.endIndex }
+      guard sign < end, let at = Self.endOfUserInfo(bytes, in: start..<end, firstSign: sign) else { continue }
       let colon = bytes[start..<at].firstIndex(of: UInt8(ascii: ":"))
       let isHTTP = ["http", "https"].contains { bytes[..<separator].hasSuffix($0) }
       guard let secret = colon.map({ $0 + 1 }) ?? (isHTTP ? start : nil), secret < at else { continue }
-      bytes.replaceSubrange(secret..<at, with: Self.mask.utf8)
-      index = secret + Self.mask.utf8.count
+      places.append(secret..<at)
+      index = at
     }
+    return places
   }
 
   /// The position of the `@` that ends the user information. A password that holds a `/` is wrong in a URL, yet people
   /// write it: so an `@` behind the first slash counts as well, unless what stands before the slash is a host and a port.
-  private func endOfUserInfo(_ bytes: [UInt8], from start: Int) -> Int? {
-    let end = bytes[start...].firstIndex { $0 <= 0x20 || "\"'<>`".utf8.contains($0) } ?? bytes.endIndex
-    let authorityEnd = bytes[start..<end].firstIndex { "/?#".utf8.contains($0) } ?? end
-    if let at = bytes[start..<authorityEnd].lastIndex(of: UInt8(ascii: "@")) { return at }
-    guard authorityEnd < end, let colon = bytes[start..<authorityEnd].firstIndex(of: UInt8(ascii: ":")),
+  /// - Parameter firstSign: the first `@` of the address.
+  private static func endOfUserInfo(_ bytes: [UInt8], in address: Range<Int>, firstSign: Int) -> Int? {
+    let authorityEnd = bytes[address].firstIndex { "/?#".utf8.contains($0) } ?? address.upperBound
+    let authority = address.lowerBound..<authorityEnd
+    if let at = bytes[authority].lastIndex(of: UInt8(ascii: "@")) { return at }
+    guard let colon = bytes[authority].firstIndex(of: UInt8(ascii: ":")),
       bytes[(colon + 1)..<authorityEnd].contains(where: { !(0x30...0x39).contains($0) })
     else { return nil }
-    return bytes[authorityEnd..<end].firstIndex(of: UInt8(ascii: "@"))
+    return firstSign
   }
 
-  /// `password=…`, `?access_token=…`, `"token":"…"`, `Authorization: Bearer …`: masks the value of a key that names a
-  /// secret. A bare `token: expired` is prose and stays.
-  private func maskAssignments(_ bytes: inout [UInt8]) {
+  /// `password=…`, `?access_token=…`, `"token":"…"`, `Authorization: Bearer …`: the value of a key that names a secret. A bare
+  /// `token: expired` is prose and stays.
+  private func assignedValues(in bytes: [UInt8]) -> [Range<Int>] {
+    var places: [Range<Int>] = []
     var index = 0
     while let sign = bytes[index...].firstIndex(where: { $0 == UInt8(ascii: "=") || $0 == UInt8(ascii: ":") }) {
       index = sign + 1
@@ -94,13 +114,15 @@ package struct Redactor: Sendable {
       guard !key.isEmpty, bytes[sign] == UInt8(ascii: "=") || isQuotedKey || isHeader, isSecret(key: key) else {
         continue
       }
-      index = maskValue(&bytes, from: sign + 1, isHeader: isHeader)
+      let value = Self.value(in: bytes, from: sign + 1, isHeader: isHeader)
+      if !value.isEmpty { places.append(value) }
+      index = value.upperBound
     }
+    return places
   }
 
-  /// Masks a value in quotes whole, a header's value up to the end of its line, and any other up to a separator.
-  /// - Returns: the position behind the mask.
-  private func maskValue(_ bytes: inout [UInt8], from position: Int, isHeader: Bool) -> Int {
+  /// A value in quotes whole, a header's value up to the end of its line, and any other up to a separator.
+  private static func value(in bytes: [UInt8], from position: Int, isHeader: Bool) -> Range<Int> {
     var start = position
     while start < bytes.count, bytes[start] == 0x20 { start += 1 }
     var end = start
@@ -114,44 +136,56 @@ package struct Redactor: Sendable {
       let stops = isHeader ? "\r\n\"',;" : " \t\r\n\"'&,;)]}"
       while end < bytes.count, !stops.utf8.contains(bytes[end]) { end += 1 }
     }
-    guard start < end else { return end }
-    bytes.replaceSubrange(start..<end, with: Self.mask.utf8)
-    return start + Self.mask.utf8.count
+    return start..<end
   }
 
   /// Platform tokens and JSON web tokens by their beginning, wherever it stands, and what follows `Bearer`. A word must be
   /// long to count: "Bearer token missing" stays.
-  private func maskTokens(_ bytes: inout [UInt8]) {
-    for prefix in Self.tokenPrefixes { maskWords(&bytes, from: prefix) { _ in true } }
-    maskWords(&bytes, from: "eyJ") { word in word.count { $0 == UInt8(ascii: ".") } >= 2 }
-    for scheme in ["Bearer ", "bearer "] { maskWords(&bytes, from: scheme, keepsStart: true) { _ in true } }
+  private func tokens(in bytes: [UInt8]) -> [Range<Int>] {
+    let places =
+      Self.tokenPrefixes.flatMap { words(in: bytes, from: $0) { _ in true } }
+      + words(in: bytes, from: "eyJ") { word in word.count { $0 == UInt8(ascii: ".") } >= 2 }
+      + ["Bearer ", "bearer "].flatMap { words(in: bytes, from: $0, keepsStart: true) { _ in true } }
+    // What begins within another one ends with it.
+    return places.sorted { $0.lowerBound < $1.lowerBound }.reduce(into: []) { kept, place in
+      if place.lowerBound >= kept.last?.upperBound ?? 0 { kept.append(place) }
+    }
   }
 
-  /// Masks the long words that begin with, or right behind, a text.
-  private func maskWords(
-    _ bytes: inout [UInt8], from text: String, keepsStart: Bool = false, where isToken: (ArraySlice<UInt8>) -> Bool
-  ) {
+  /// The long words that begin with, or right behind, a text.
+  private func words(
+    in bytes: [UInt8], from text: String, keepsStart: Bool = false, where isToken: (ArraySlice<UInt8>) -> Bool
+  ) -> [Range<Int>] {
+    var places: [Range<Int>] = []
     var index = 0
     while let found = bytes.firstRange(of: text, from: index) {
       let start = keepsStart ? found + text.utf8.count : found
       let end = bytes[start...].firstIndex { !$0.isTokenByte } ?? bytes.endIndex
-      index = max(end, found + 1)
-      guard end - start >= Self.tokenByteMin, isToken(bytes[start..<end]) else { continue }
-      bytes.replaceSubrange(start..<end, with: Self.mask.utf8)
-      index = start + Self.mask.utf8.count
+      let isPlace = end - start >= Self.tokenByteMin && isToken(bytes[start..<end])
+      if isPlace { places.append(start..<end) }
+      // The word may be another "Bearer".
+      index = keepsStart && !isPlace ? start : max(end, found + 1)
     }
+    return places
   }
 
-  /// A PEM block of a private key, up to its end or to the end of the text.
-  private func maskPrivateKeys(_ bytes: inout [UInt8]) {
+  /// Without each PEM block of a private key, up to its end or to the end of the text. What may begin one is looked for in the text as it is
+  /// masked so far, so that no mask makes what looks like another one.
+  private static func maskingPrivateKeys(in bytes: [UInt8]) -> [UInt8] {
     let mark = "PRIVATE KEY-----"
-    while let begin = bytes.firstRange(of: "-----BEGIN ", from: 0),
-      let head = bytes.firstRange(of: mark, from: begin), head - begin < 40
-    {
-      let body = head + mark.utf8.count
-      let end = bytes.firstRange(of: mark, from: body).map { $0 + mark.utf8.count } ?? bytes.endIndex
-      bytes.replaceSubrange(begin..<end, with: Self.mask.utf8)
+    var masked: [UInt8] = []
+    var index = 0
+    while let head = bytes.firstRange(of: mark, from: index) {
+      masked += bytes[index..<head]
+      index = head + mark.utf8.count
+      if let begin = masked.firstRange(of: "-----BEGIN ", from: max(0, masked.count - 39)) {
+        masked.replaceSubrange(begin..., with: mask.utf8)
+        index = bytes.firstRange(of: mark, from: index).map { $0 + mark.utf8.count } ?? bytes.endIndex
+      } else {
+        masked += mark.utf8
+      }
     }
+    return masked + bytes[index...]
   }
 }
 

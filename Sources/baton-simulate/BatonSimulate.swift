@@ -43,7 +43,10 @@ struct BatonSimulate: ParsableCommand {
       if !outcome.violations.isEmpty { report(outcome) } else if history { print(outcome.text) }
       if first, !outcome.violations.isEmpty { break }
     }
-    print("recoveries:" + tally.recoveries.map { " \(Int($0 / .milliseconds(1)))" }.joined())
+    for recovery in Recovery.allCases {
+      let times = tally.recoveries[recovery, default: []]
+      print("recoveries \(recovery):" + times.map { " \(Int($0 / .milliseconds(1)))" }.joined())
+    }
     print(tally.line)
     if !tally.failed.isEmpty { throw ExitCode(1) }
   }
@@ -77,7 +80,8 @@ private struct Tally {
   var duration: Duration = .zero
   var failed: [UInt64] = []
   /// In milliseconds when they are printed.
-  var recoveries: [Duration] = []
+  var recoveries: [Recovery: [Duration]] = [:]
+  var secondStarts = 0
 
   mutating func take(_ outcome: Simulator.Outcome) {
     seeds += 1
@@ -85,13 +89,17 @@ private struct Tally {
     faults += outcome.faultCount
     jobs += outcome.jobCount
     duration += outcome.duration
-    recoveries += outcome.recoveries
+    recoveries.merge(outcome.recoveries, uniquingKeysWith: +)
+    secondStarts += outcome.secondStartCount
     if !outcome.violations.isEmpty { failed.append(outcome.scenario.seed) }
   }
 
   var line: String {
     let figures =
-      "\(seeds) seeds, \(reviews) reviews, \(faults) faults, \(Int(duration / .seconds(1))) s of virtual time, \(jobs) jobs"
+      """
+      \(seeds) seeds, \(reviews) reviews, \(faults) faults, \(Int(duration / .seconds(1))) s of virtual time, \(jobs) jobs, \
+      \(secondStarts) second starts that only an idempotent worker prevents
+      """
     return failed.isEmpty
       ? "\(figures): nothing violated"
       : "\(figures): \(failed.count) seeds fail: \(failed.map { "\($0)" }.joined(separator: " "))"

@@ -42,7 +42,7 @@ struct Baton: AsyncParsableCommand {
         name: "Reviews",
         subcommands: [
           SubmitCommand.self, ListCommand.self, ShowCommand.self, CancelCommand.self, RetryCommand.self,
-          DeliveriesCommand.self, CatchUpCommand.self, PruneCommand.self,
+          ReleaseCommand.self, DeliveriesCommand.self, CatchUpCommand.self, PruneCommand.self,
         ]),
       CommandGroup(
         name: "Watching the queues", subcommands: [HealthCommand.self, QueueCommand.self, DeadCommand.self]),
@@ -53,7 +53,12 @@ struct Baton: AsyncParsableCommand {
   private static func printed(_ error: any Error) -> Failure {
     let text = fullMessage(for: error)
     let arguments = Array(CommandLine.arguments.dropFirst())
-    switch exitCode(for: error) {
+    let status = exitCode(for: error)
+    if [.success, .validationFailure].contains(status), let unknown = UsageText.unknownCommand(arguments) {
+      Output.note(ArgumentRedaction.redact(unknown, arguments: arguments))
+      return Failure(.usage, "")
+    }
+    switch status {
     case .success:
       do throws(OutputFault) {
         try Output.line(UsageText.help(text))
@@ -62,8 +67,7 @@ struct Baton: AsyncParsableCommand {
         return Failure(error) ?? .reported
       }
     case .validationFailure:
-      let shown = UsageText.error(text, suggestion: UsageText.suggestion(arguments))
-      Output.note(ArgumentRedaction.redact(shown, arguments: arguments))
+      Output.note(ArgumentRedaction.redact(UsageText.error(text), arguments: arguments))
       return Failure(.usage, "")
     default: exit(withError: error)
     }

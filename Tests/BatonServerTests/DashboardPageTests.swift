@@ -123,7 +123,7 @@ struct DashboardPageTests {
         let list = ListPage(
           query: query,
           page: BrowsedPage(reviews: [review], next: ReviewCursor(createdAt: Self.now, id: UUID()), isCutShort: true),
-          owner: Self.overview(text).owners[0])
+          owner: Self.overview(text).owners[0], now: Self.now)
         let letters = DeadLetterPage(view: Self.letters(about: review, text: text))
         return [ReviewPage(detail: detail).body, list.body, "\(DeadLetterPage.head)\(letters.sections.map(\.element))"]
       } + ["\(OverviewPage(overview: Self.overview(text)).sections.map(\.element))"]
@@ -208,6 +208,24 @@ struct DashboardPageTests {
     #expect(overview.problems.first?.title == "There is no consumer")
     overview.queue = nil
     #expect(overview.problems.first?.title == "The broker cannot be reached")
+  }
+
+  @Test("a review is not claimed since it could be, and not since it is due")
+  func unclaimed() throws {
+    var overview = Self.overview("acme")
+    func title() -> Problem? { overview.problems.first { $0.title.contains("not claimed") } }
+    #expect(title()?.time == Timestamp(microseconds: 0))
+    for (seconds, isShown) in [(5, false), (40, true)] {
+      var holder = overview.holders[0]
+      (holder.isDead, holder.heartbeatAt) = (false, Self.now)
+      holder.health.allClaimedSeconds = Double(seconds)
+      overview.health = SystemHealth(
+        now: Self.now, holders: [holder], stats: overview.stats,
+        capacity: CapacityStats(
+          oldestClaimable: .seconds(720), oldestRunning: nil, heldByLimit: 0, heldByPause: 0, reaperLastRun: nil))
+      #expect((title() != nil) == isShown)
+      #expect(title().map { Self.now.since($0.time ?? Self.now) == .seconds(seconds) } ?? true)
+    }
   }
 
   @Test("dead letters are listed with their reviews, why and when they died, and a button where a retry is possible")

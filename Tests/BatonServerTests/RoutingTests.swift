@@ -14,8 +14,8 @@ struct RouteTableTests {
   }
 
   private let table = RouteTable([
-    route(.get, .dashboard), route(.get, .reviews), route(.post, .reviews), route(.get, .review), route(.post, .cancel),
-    route(.get, .stats), route(.post, .callback),
+    route(.get, .dashboard), route(.get, .reviews), route(.post, .reviews), route(.get, .review),
+    route(.post, .operation(.cancel)), route(.get, .stats), route(.post, .callback),
   ])
 
   @Test(
@@ -27,7 +27,7 @@ struct RouteTableTests {
       ("POST", "/api/reviews", .reviews, nil),
       ("GET", "/api/reviews/abc", .review, "abc"),
       ("HEAD", "/api/reviews/abc", .review, "abc"),
-      ("POST", "/api/reviews/abc/cancel", .cancel, "abc"),
+      ("POST", "/api/reviews/abc/cancel", .operation(.cancel), "abc"),
       ("POST", "/api/internal/code-review-status/abc", .callback, "abc"),
     ] as [(String, String, RoutePath, String?)])
   func found(method: String, path: String, expected: RoutePath, id: String?) throws {
@@ -41,18 +41,20 @@ struct RouteTableTests {
 
   @Test("a path that is written out wins over one with a name in braces, with every method")
   func writtenOut() {
+    let cancel = RoutePath.operationOnMany(.cancel)
     // Two orders: the table itself has none.
-    for routes in [[RoutePath.review, .cancelMany], [.cancelMany, .review]] {
+    for routes in [[RoutePath.review, cancel], [cancel, .review]] {
       let table = RouteTable(routes.map { Self.route($0 == .review ? .get : .post, $0) })
       guard case .found(let route, nil) = table.match(.post, "/api/reviews/cancel") else {
         Issue.record("not found")
         continue
       }
-      #expect(route.path == .cancelMany)
-      guard case .wrongMethod(.cancelMany, allowed: [.post]) = table.match(.get, "/api/reviews/cancel") else {
+      #expect(route.path == cancel)
+      guard case .wrongMethod(let found, allowed: [.post]) = table.match(.get, "/api/reviews/cancel") else {
         Issue.record("another path was found")
         continue
       }
+      #expect(found == cancel)
     }
   }
 
@@ -86,6 +88,15 @@ struct QueryTextTests {
     let query = QueryText("owner=org%3Aa+b&repo=&limit=5&&", knowing: ["owner", "repo", "limit"])
     #expect(query.values == ["owner": "org:a b", "limit": "5"])
     #expect(query.faults.isEmpty)
+  }
+
+  @Test("a list may come in several parts, and other parameters may not")
+  func lists() {
+    let ids = (0..<100).map { "id=\($0)" }.joined(separator: "&")
+    let query = QueryText("limit=5&\(ids)&id=a%2Cb", knowing: ["limit", "id"], lists: ["id"])
+    #expect(query.faults.isEmpty && query.values["id"]?.split(separator: ",").count == 102)
+    #expect(QueryText("limit=5&limit=5", knowing: ["limit", "id"], lists: ["id"]).faults.count == 1)
+    #expect(!QueryText(ids, knowing: ["id"]).faults.isEmpty)
   }
 
   @Test(

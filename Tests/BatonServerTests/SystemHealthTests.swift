@@ -18,11 +18,12 @@ struct SystemHealthTests {
   /// A living process with all that is well.
   private static func holder(
     _ role: String, roles: [String]? = nil, faults: [Holder.Fault] = [], dispatched: Double? = nil,
-    roundTrip: Double = 0.001,
+    allClaimed: Double? = nil, roundTrip: Double = 0.001,
     startedAgo: Int64 = 3_600, isDead: Bool = false
   ) -> HolderStanding {
     var health = Holder.Health(version: "1.0.0", roles: roles ?? [role], faults: faults)
     health.dispatchedSeconds = dispatched
+    health.allClaimedSeconds = allClaimed
     health.roundTripSeconds = roundTrip
     return HolderStanding(
       role: role, host: "host", processID: Int.random(in: 1...1_000_000), startedAt: ago(startedAgo), heartbeatAt: now,
@@ -163,5 +164,28 @@ struct SystemHealthTests {
     #expect(Self.health(Self.others + [Self.holder("consume", startedAgo: 20)], queued: 900).stalledFor == nil)
     #expect(Self.health(Self.others, claimable: 90).stalledFor == .seconds(90))
     #expect(Self.health(Self.others + [Self.holder("consume", dispatched: 3)], queued: 900).stalledFor == nil)
+  }
+
+  @Test("what could not be claimed until a moment ago is no stall, and later it is one since then")
+  func resumed() throws {
+    // A review is due for 12 minutes, and its owner was paused: a producer has seen that nothing was left to claim.
+    func health(_ allClaimed: Double?, isDead: Bool = false) -> SystemHealth {
+      Self.health(
+        [
+          Self.holder("produce", allClaimed: allClaimed, isDead: isDead), Self.holder("reap"),
+          Self.holder("consume", dispatched: 900),
+        ], claimable: 720)
+    }
+    #expect(health(5).stalledFor == nil && health(5).findings.isEmpty)
+    #expect(health(5).capacity.oldestClaimable == .seconds(5))
+    let stall = try #require(health(90).findings.last)
+    #expect(stall.title == "Nothing is dispatched while reviews are due" && stall.since == Self.ago(90))
+    // A producer that has died since has seen it too; one of an older version says nothing.
+    let gone = try #require(health(90, isDead: true).findings.first)
+    #expect(gone.title == "No `baton produce` runs" && gone.since == Self.ago(90))
+    #expect(health(nil).stalledFor == .seconds(720))
+    #expect(health(9_000).stalledFor == .seconds(720))
+    // As one that cannot be is read.
+    #expect(health(.infinity).stalledFor == .seconds(720))
   }
 }

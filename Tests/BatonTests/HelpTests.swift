@@ -31,7 +31,8 @@ struct HelpTests {
   func names() {
     let expected = [
       "baton migrate", "baton produce", "baton consume", "baton reap", "baton serve", "baton worker", "baton up",
-      "baton submit", "baton list", "baton show", "baton cancel", "baton retry", "baton health", "baton queue",
+      "baton submit", "baton list", "baton show", "baton cancel", "baton retry", "baton release", "baton health",
+      "baton queue",
       "baton dead list",
       "baton dead purge", "baton owner set", "baton owner pause", "baton owner resume", "baton owner list",
       "baton integration add", "baton integration list", "baton integration revoke", "baton config set",

@@ -14,6 +14,7 @@ struct OperationTests {
       ["retry"], ["cancel"], ["retry", "abcd1234", "--owner", "org:acme"], ["retry", "--status", "completed", "--yes"],
       ["retry", "--status", "pending", "--yes"], ["cancel", "--status", "failed", "--yes"], ["retry", "abc"],
       ["retry", "--since", "soon", "--yes"], ["retry", "abcd1234", "--count", "2"],
+      ["release"], ["release", "--status", "queued", "--yes"],
       ["cancel", "--repo", "acme/shop", "--count", "-1"], ["show", "xyzw"],
       ["owner", "set", "org:acme", "--limit", "0"],
     ])

@@ -90,5 +90,18 @@ struct ReviewReaderTests {
     #expect(outline(read(document, pieces: pieces, documentMax: 1_000)) == ["document: fault"])
   }
 
+  @Test("a line over the bound is refused, also if it comes with its end in one piece", arguments: [1, 700, Int.max])
+  func longLine(pieces: Int) {
+    let text = Self.json(1) + "\n" + Self.json(2, title: String(repeating: "t", count: 900)) + "\n" + Self.json(3)
+    #expect(outline(read(text, pieces: pieces, lineMax: 900)) == ["line 1: 1", "line 2: fault", "line 3: 3"])
+  }
+
+  @Test("blank lines, a mark and a long document are the same in any pieces", arguments: [1, 2, 3, 64, Int.max])
+  func beginnings(pieces: Int) {
+    #expect(outline(read("\n \n\t" + Self.json(1) + "\nx\n", pieces: pieces)) == ["line 3: 1", "line 4: fault"])
+    #expect(outline(read("\u{FEFF}\u{FEFF}x\n" + Self.json(2), pieces: pieces)) == ["line 1: fault", "line 2: 2"])
+    #expect(outline(read("\u{FEFF}{\n" + Self.json(1).dropFirst(), pieces: pieces)) == ["document: 1"])
+  }
+
   private struct Unexpected: Error {}
 }

@@ -26,20 +26,37 @@ struct UsageTextTests {
     #expect(options < settings && settings - options < 40)
   }
 
-  @Test("a mistyped command is answered with the one that was meant")
-  func suggestions() {
-    #expect(UsageText.suggestion(["lst"]) == "baton list")
-    #expect(UsageText.suggestion(["lsit", "--json"]) == "baton list")
-    #expect(UsageText.suggestion(["owner", "pasue", "org:acme"]) == "baton owner pause")
-    #expect(UsageText.suggestion(["list", "x"]) == nil)
-    #expect(UsageText.suggestion(["frobnicate"]) == nil)
-    #expect(UsageText.suggestion(["--json"]) == nil)
+  @Test(
+    "a mistyped command is answered with the one that was meant, also if its help is asked for",
+    arguments: [
+      ("lst", "lst", "baton list"), ("lsit --json", "lsit", "baton list"),
+      ("owner pasue org:acme", "owner pasue", "baton owner pause"),
+      ("consum --help", "consum", "baton consume"), ("--help consum", "consum", "baton consume"),
+      ("help consum", "consum", "baton consume"), ("consum -h", "consum", "baton consume"),
+      ("consum --version", "consum", "baton consume"), ("owner pasue --help", "owner pasue", "baton owner pause"),
+      ("owner --help pasue", "owner pasue", "baton owner pause"),
+      ("help owner pasue", "owner pasue", "baton owner pause"),
+    ])
+  func suggestions(line: String, unknown: String, meant: String) throws {
+    let text = try #require(UsageText.unknownCommand(line.split(separator: " ").map(String.init)))
+    #expect(text.hasPrefix("Error: there is no command `baton \(unknown)`\nDid you mean `\(meant)`?\n"), "\(text)")
+  }
+
+  @Test("what is like no command is refused without a guess, and what is one is left alone")
+  func noSuggestion() throws {
+    for line in ["frobnicate", "review sho --help"] {
+      let text = try #require(UsageText.unknownCommand(line.split(separator: " ").map(String.init)))
+      #expect(!text.contains("Did you mean") && text.contains("See `baton --help`"), "\(text)")
+    }
+    for line in ["list x", "--json", "--help", "help", "help consume", "consume --help", "owner help pause", ""] {
+      #expect(UsageText.unknownCommand(line.split(separator: " ").map(String.init)) == nil, "\(line)")
+    }
   }
 
   @Test("an error of usage is the error, and where to read more")
   func errors() throws {
     let error = #expect(throws: (any Error).self) { try Baton.parseAsRoot(["consume", "--prefetc", "3"]) }
-    let text = UsageText.error(Baton.fullMessage(for: try #require(error)), suggestion: nil)
+    let text = UsageText.error(Baton.fullMessage(for: try #require(error)))
     #expect(text.hasPrefix("Error: ") && text.contains("baton consume --help"))
     for line in text.split(separator: "\n") { #expect(line.count <= 80, "\(line)") }
   }

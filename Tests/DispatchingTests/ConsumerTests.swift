@@ -50,6 +50,24 @@ struct ConsumerTests {
     #expect(letters.compactMap(\.reviewId) == [stranger] && letters.count == 2)
   }
 
+  @Test("a review that is cancelled while it is prepared is not sent to the worker")
+  func cancelledWhilePrepared() async throws {
+    let stage = try await Stage()
+    let (id, clock) = (try await stage.publish(1)[0], stage.clock)
+    let isPreparing = Mutexed(false)
+    stage.preparer.onPrepare { _ in
+      isPreparing.change { $0 = true }
+      _ = try? await Wakeup(clock: clock).wait(until: clock.now + .seconds(3))
+      return .success(.sample)
+    }
+    try await stage.consuming {
+      try await stage.advance(until: "it is prepared") { isPreparing.value }
+      _ = try await stage.ledger.cancel(id)
+      try await stage.advance(until: "it is settled") { stage.subscription.settlements == [.reject] }
+    }
+    #expect(stage.worker.starts == [])
+  }
+
   @Test("a review that another process has leased is waited for, and taken over when that process is dead")
   func held() async throws {
     let stage = try await Stage()
@@ -204,6 +222,23 @@ struct ConsumerTests {
       try await stage.advance(until: "deliveries are taken again") { try await stage.queue.status().consumers == 1 }
     }
     for id in ids { #expect(try await stage.review(id).dispatchFailures == 0) }
+  }
+
+  @Test("a consumer that gets no review finds out by itself that the worker is back")
+  func idleProbe() async throws {
+    let stage = try await Stage()
+    stage.worker.onStart { _, _ in .throttled(retryAfter: .seconds(20), message: "503") }
+    stage.worker.onStatus { _ in .failed(message: "503") }
+    let id = try await stage.publish(1)[0]
+    try await stage.consuming {
+      try await stage.advance(until: "the worker is out") { stage.consumer.workerFault != nil }
+      _ = try await stage.ledger.cancel(id)
+      try await stage.advance(until: "it was asked") { stage.worker.questions > 0 }
+      #expect(stage.consumer.workerFault != nil, "it has not answered")
+      stage.worker.onStatus { _ in .unknown }
+      try await stage.advance(until: "it is back") { stage.consumer.workerFault == nil }
+    }
+    #expect(stage.worker.starts == [id])
   }
 
   // MARK: A queue that is silent

@@ -52,6 +52,27 @@ struct ProducerTests {
     await stage.claims.close()
   }
 
+  @Test("what is on its way to the queue takes up its place there (I8)")
+  func depthOnTheWay() async throws {
+    let stage = try await Stage { policy in
+      policy.ownerLimit = 1_000
+      policy.queueDepthMax = 3
+    }
+    _ = try await stage.submit(12)
+    let claims = ClaimPublisher(
+      queue: SlowQueue(queue: stage.queue, clock: stage.clock), ledger: stage.ledger, environment: stage.environment,
+      metrics: stage.metrics, logger: stage.log.logger)
+    let producer = Producer(
+      ledger: stage.ledger, publisher: claims, holder: stage.producer.id, holderState: .signedOn(stage.clock),
+      wakeup: Wakeup(clock: stage.clock), policy: stage.policy, environment: stage.environment, metrics: stage.metrics,
+      logger: stage.log.logger)
+    try await stage.running(producer) { _ in
+      try await stage.advance(by: .seconds(30))
+      #expect(try await stage.queue.status().messagesReady == 3)
+    }
+    await claims.close()
+  }
+
   @Test("a process that is not signed on, and one whose broker takes nothing, claims nothing")
   func nothing() async throws {
     let stage = try await Stage()
@@ -151,4 +172,29 @@ struct ProducerTests {
     try await stage.advance(by: .seconds(1))
     #expect(try await pass.value == Producer.Pass(claimed: 3, published: 3))
   }
+}
+
+/// A queue whose tickets are on their way for a second.
+private struct SlowQueue: TicketQueue {
+  let queue: InMemoryTicketQueue
+  let clock: TestClock
+
+  var name: String { queue.name }
+  var isConnected: Bool { queue.isConnected }
+  var isBlocked: Bool { queue.isBlocked }
+
+  func publish(_ tickets: [(ticket: Ticket, trace: TraceContext)]) async -> [TicketPublishOutcome] {
+    _ = try? await Wakeup(clock: clock).wait(until: clock.now + .seconds(1))
+    return await queue.publish(tickets)
+  }
+
+  func renew(_ delivery: TicketDelivery) async -> TicketPublishOutcome { await queue.renew(delivery) }
+
+  func publishDead(_ delivery: TicketDelivery, reason: String) async -> TicketPublishOutcome {
+    await queue.publishDead(delivery, reason: reason)
+  }
+
+  func status() async throws -> TicketQueueStatus { try await queue.status() }
+  func deadCount() async throws -> Int { try await queue.deadCount() }
+  func deadLetters(limit: Int) async throws -> [DeadLetter] { try await queue.deadLetters(limit: limit) }
 }

@@ -18,6 +18,15 @@ struct CommandTests {
     for name in ["BATON_PREFETCH", "BATON_LEASE"] { #expect(process.output.contains(name), "\(process.output)") }
   }
 
+  @Test(
+    "a mistyped command is wrong usage, also if its help is asked for",
+    arguments: [["consum"], ["consum", "--help"], ["help", "consum"], ["consum", "--version"]])
+  func mistyped(arguments: [String]) async throws {
+    let process = try BatonProcess(arguments, settings: [:])
+    #expect(await process.wait() == 64, "\(process.output)")
+    #expect(process.output.contains("there is no command `baton consum`\nDid you mean `baton consume`?"))
+  }
+
   @Test("servers that cannot be reached end a one-shot command with 69", arguments: [["migrate"], ["list"], ["reap"]])
   func unreachable(arguments: [String]) async throws {
     let process = try BatonProcess(

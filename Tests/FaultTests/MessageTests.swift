@@ -193,7 +193,7 @@ struct MessageTests {
       let row = try await plant.test.row(id)
       #expect(row.errorCode == "attempts_exhausted" && row.errorMessage?.contains("no disk") == true)
       #expect(plant.worker.starts.count == 3)
-      #expect(consumer.output.contains("review failed as attempts_exhausted: "), "\(consumer.output)")
+      try await eventually("the log says so") { consumer.output.contains("review failed as attempts_exhausted: ") }
       for role in roles {
         role.signal(SIGTERM)
         #expect(await role.wait() == 0)

@@ -44,6 +44,7 @@ private struct RandomSteps {
     var log: [String] = []
     for _ in 0..<count { log.append(try await step()) }
     for id in ids { log.append(try await row(id)) }
+    log.append("cancels due: \(try await play.ledger.outboxCount())")
     return log
   }
 

@@ -10,7 +10,9 @@ struct StatementTests {
 
   /// The names of the prepared statements in a source file.
   private func names(in source: String) -> [String] {
-    source.matches(of: /(?:PostgresStatement|holderWrite|deliveries|page|end)\(\s*(?:\.\w+, )?"([a-z_]+)"/).map {
+    source.matches(
+      of: /(?:PostgresStatement|holderWrite|deliveries|countDeliveries|page|end)\(\s*(?:\.\w+, )?"([a-z_]+)"/
+    ).map {
       String($0.output.1)
     }
   }

@@ -201,18 +201,43 @@ package struct BrowserPage: Sendable {
     }
   }
 
-  /// Presses the Enter key where the focus is.
-  package func pressEnter() async throws {
+  /// A key that acts on what has the focus.
+  package enum Key: String, Sendable {
+    case enter = "Enter"
+    case space = " "
+    case tab = "Tab"
+
+    fileprivate var number: Int64 {
+      switch self {
+      case .enter: 13
+      case .space: 32
+      case .tab: 9
+      }
+    }
+
+    fileprivate var text: String {
+      switch self {
+      case .enter: "\r"
+      case .space: " "
+      case .tab: ""
+      }
+    }
+  }
+
+  /// Presses a key where the focus is.
+  package func press(_ key: Key) async throws {
     for type in ["keyDown", "keyUp"] {
       try await send(
         "Input.dispatchKeyEvent",
         [
-          "type": .string(type), "key": .string("Enter"), "code": .string("Enter"),
-          "windowsVirtualKeyCode": .integer(13),
-          "text": .string(type == "keyDown" ? "\r" : ""),
+          "type": .string(type), "key": .string(key.rawValue), "code": .string(key == .space ? "Space" : key.rawValue),
+          "windowsVirtualKeyCode": .integer(key.number), "text": .string(type == "keyDown" ? key.text : ""),
         ])
     }
   }
+
+  /// Presses the Enter key where the focus is.
+  package func pressEnter() async throws { try await press(.enter) }
 
   /// Types a text where the focus is.
   package func type(_ text: String) async throws {

@@ -1,7 +1,5 @@
 package import FoundationEssentials
-internal import NIOCore
 internal import NIOHTTP1
-internal import NIOPosix
 internal import Synchronization
 package import WorkerAPI
 
@@ -21,45 +19,37 @@ package final class CallbackSink: Sendable {
   /// Sends a callback on to Baton, and gives the status that it was answered with; nil loses it here.
   package typealias Onward = @Sendable (Received) async -> Int?
 
-  private struct State {
-    var received: [Received] = []
-    var refusing = false
+  private final class State: Sendable {
+    let received = Mutex<[Received]>([])
+    let isRefusing = Mutex(false)
   }
 
-  private let state = Mutex(State())
-  private let server = Mutex<(any Channel)?>(nil)
-  private let onward: Onward
+  private let state: State
+  private let server: TestHTTPServer
 
   /// Listens on a free port of 127.0.0.1 when it returns.
   package init(onward: @escaping Onward = { _ in nil }) async throws {
-    self.onward = onward
-    let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-      .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-      .childChannelInitializer { [weak self] channel in
-        channel.eventLoop.makeCompletedFuture {
-          guard let self else { return }
-          try channel.pipeline.syncOperations.configureHTTPServerPipeline()
-          try channel.pipeline.syncOperations.addHandler(CallbackSinkHandler(sink: self))
-        }
-      }
-      .bind(host: "127.0.0.1", port: 0).get()
-    server.withLock { $0 = channel }
+    let state = State()
+    self.state = state
+    server = try await TestHTTPServer { head, body in
+      .init(await Self.take(head, body, state: state, onward: onward), body: #"{"success":true}"#)
+    }
   }
 
   /// The base URL for the worker.
-  package var url: String { "http://127.0.0.1:\(server.withLock { $0?.localAddress?.port } ?? 0)" }
+  package var url: String { server.url }
 
   /// Closes the port.
-  package func stop() async { try? await server.withLock { $0 }?.close().get() }
+  package func stop() async { await server.stop() }
 
   /// Whether callbacks are answered with 503.
   package var isRefusing: Bool {
-    get { state.withLock { $0.refusing } }
-    set { state.withLock { $0.refusing = newValue } }
+    get { state.isRefusing.withLock { $0 } }
+    set { state.isRefusing.withLock { $0 = newValue } }
   }
 
   /// What was accepted here, in order.
-  package var received: [Received] { state.withLock { $0.received } }
+  package var received: [Received] { state.received.withLock { $0 } }
 
   /// What was accepted about one review, in order.
   package func statuses(of reviewID: UUID) -> [StatusCallback.Status] {
@@ -67,52 +57,17 @@ package final class CallbackSink: Sendable {
   }
 
   /// - Returns: the status to answer with.
-  fileprivate func take(_ head: HTTPRequestHead, _ body: [UInt8]) async -> Int {
+  private static func take(
+    _ head: HTTPRequestHead, _ body: [UInt8], state: State, onward: Onward
+  ) async -> Int {
     guard let id = head.uri.split(separator: "/").last.flatMap({ UUID(uuidString: String($0)) }),
       let callback = try? JSONDecoder().decode(StatusCallback.self, from: Data(body))
     else { return 400 }
-    guard !isRefusing else { return 503 }
+    guard !state.isRefusing.withLock({ $0 }) else { return 503 }
     let received = Received(
       reviewID: id, callback: callback, path: head.uri, headers: head.headers.map { ($0.name, $0.value) }, body: body)
     if let answer = await onward(received) { return answer }
-    state.withLock { $0.received.append(received) }
+    state.received.withLock { $0.append(received) }
     return 200
-  }
-}
-
-/// One connection of a ``CallbackSink``.
-private final class CallbackSinkHandler: ChannelInboundHandler {
-  typealias InboundIn = HTTPServerRequestPart
-  typealias OutboundOut = HTTPServerResponsePart
-
-  private let sink: CallbackSink
-  private var head: HTTPRequestHead?
-  private var body: [UInt8] = []
-
-  init(sink: CallbackSink) { self.sink = sink }
-
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    switch unwrapInboundIn(data) {
-    case .head(let head):
-      self.head = head
-      body = []
-    case .body(let part): body += part.readableBytesView
-    case .end:
-      guard let head else { return }
-      let (sink, received, channel) = (sink, body, context.channel)
-      // The next request of the connection waits for this answer: the pipeline's own handler ensures that.
-      context.eventLoop.makeFutureWithTask { await sink.take(head, received) }
-        .whenSuccess { Self.answer($0, on: channel) }
-    }
-  }
-
-  private static func answer(_ status: Int, on channel: any Channel) {
-    let text = #"{"success":true}"#
-    let head = HTTPResponseHead(
-      version: .http1_1, status: HTTPResponseStatus(statusCode: status),
-      headers: ["content-type": "application/json", "content-length": "\(text.utf8.count)"])
-    channel.write(HTTPServerResponsePart.head(head), promise: nil)
-    channel.write(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(string: text))), promise: nil)
-    channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
   }
 }

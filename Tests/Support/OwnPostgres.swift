@@ -27,6 +27,8 @@ package struct OwnPostgres: Sendable {
   package func start() async throws { try await run("start") }
   /// Stops it in an orderly way.
   package func stop() async throws { try await run("stop") }
+  /// Stops it as a crash does: what was not written yet is lost, and the next start recovers the rest.
+  package func crash() async throws { try await run("crash") }
   /// Removes it with its data.
   package func wipe() async throws {
     try? signal(SIGCONT)

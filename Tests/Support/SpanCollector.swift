@@ -1,7 +1,5 @@
 internal import FoundationEssentials
-internal import NIOCore
 internal import NIOHTTP1
-internal import NIOPosix
 internal import Primitives
 internal import Synchronization
 
@@ -31,48 +29,43 @@ package final class SpanCollector: Sendable {
     var headers: [[(String, String)]] = []
   }
 
-  private let state = Mutex(State())
-  private let server = Mutex<(any Channel)?>(nil)
+  private final class Store: Sendable {
+    let state = Mutex(State())
+  }
+
+  private let store = Store()
+  private let server: TestHTTPServer
 
   /// Listens on a free port of 127.0.0.1 when it returns.
   package init() async throws {
-    let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-      .childChannelInitializer { [weak self] channel in
-        channel.eventLoop.makeCompletedFuture {
-          guard let self else { return }
-          try channel.pipeline.syncOperations.configureHTTPServerPipeline()
-          try channel.pipeline.syncOperations.addHandler(SpanCollectorHandler(collector: self))
-        }
-      }
-      .bind(host: "127.0.0.1", port: 0).get()
-    server.withLock { $0 = channel }
+    server = try await TestHTTPServer { [store] head, body in
+      .init(store.state.withLock { Self.take(head, body, &$0) }, body: #"{"partialSuccess":{}}"#)
+    }
   }
 
   /// The base URL for exporters.
-  package var url: String { "http://127.0.0.1:\(server.withLock { $0?.localAddress?.port } ?? 0)" }
+  package var url: String { server.url }
 
   /// Closes the port.
-  package func stop() async { try? await server.withLock { $0 }?.close().get() }
+  package func stop() async { await server.stop() }
 
   /// What has come, in order.
-  package var spans: [Span] { state.withLock { $0.spans } }
+  package var spans: [Span] { store.state.withLock { $0.spans } }
   /// What did not have the form.
-  package var faults: [String] { state.withLock { $0.faults } }
+  package var faults: [String] { store.state.withLock { $0.faults } }
   /// The headers of each request.
-  package var headers: [[(String, String)]] { state.withLock { $0.headers } }
+  package var headers: [[(String, String)]] { store.state.withLock { $0.headers } }
 
   /// - Returns: the status to answer with.
-  fileprivate func take(_ head: HTTPRequestHead, _ body: [UInt8]) -> Int {
-    state.withLock { state in
-      state.headers.append(head.headers.map { ($0.name, $0.value) })
-      do {
-        guard head.method == .POST, head.uri == "/v1/traces" else { throw OTLPFault("\(head.method) \(head.uri)") }
-        state.spans += try OTLPReader.spans(try JSONDecoder().decode(JSONValue.self, from: Data(body)))
-        return 200
-      } catch {
-        state.faults.append("\(error)")
-        return 400
-      }
+  private static func take(_ head: HTTPRequestHead, _ body: [UInt8], _ state: inout State) -> Int {
+    state.headers.append(head.headers.map { ($0.name, $0.value) })
+    do {
+      guard head.method == .POST, head.uri == "/v1/traces" else { throw OTLPFault("\(head.method) \(head.uri)") }
+      state.spans += try OTLPReader.spans(try JSONDecoder().decode(JSONValue.self, from: Data(body)))
+      return 200
+    } catch {
+      state.faults.append("\(error)")
+      return 400
     }
   }
 }
@@ -164,35 +157,5 @@ private enum OTLPReader {
     guard id.count == length, id.allSatisfy({ $0.isHexDigit && !$0.isUppercase }), id.contains(where: { $0 != "0" })
     else { throw OTLPFault("an id: \(id)") }
     return id
-  }
-}
-
-/// One connection of a ``SpanCollector``.
-private final class SpanCollectorHandler: ChannelInboundHandler {
-  typealias InboundIn = HTTPServerRequestPart
-  typealias OutboundOut = HTTPServerResponsePart
-
-  private let collector: SpanCollector
-  private var head: HTTPRequestHead?
-  private var body: [UInt8] = []
-
-  init(collector: SpanCollector) { self.collector = collector }
-
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    switch unwrapInboundIn(data) {
-    case .head(let head):
-      self.head = head
-      body = []
-    case .body(let part): body += part.readableBytesView
-    case .end:
-      guard let head else { return }
-      let text = #"{"partialSuccess":{}}"#
-      let answer = HTTPResponseHead(
-        version: .http1_1, status: HTTPResponseStatus(statusCode: collector.take(head, body)),
-        headers: ["content-type": "application/json", "content-length": "\(text.utf8.count)"])
-      context.write(wrapOutboundOut(.head(answer)), promise: nil)
-      context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: text)))), promise: nil)
-      context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-    }
   }
 }

@@ -46,6 +46,13 @@ struct RedactorTests {
       ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln end", "jwt *** end"),
       ("key -----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY----- end", "key *** end"),
       ("cut -----BEGIN PRIVATE KEY-----\nMII", "cut ***"),
+      (
+        "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\nMII",
+        "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n***"
+      ),
+      ("PRIVATE KEY----- -----BEGIN PRIVATE KEY-----\nMII", "PRIVATE KEY----- ***"),
+      ("sent Bearer Bearer abcdefghijklmnop1234", "sent Bearer Bearer ***"),
+      ("amqp://h:1/a://b, postgres://u:p@db amqp://u:q@h", "amqp://h:1/a://b, postgres://u:***@db amqp://u:***@h"),
     ])
   func masks(text: String, expected: String) {
     #expect(redactor.redact(text) == expected)

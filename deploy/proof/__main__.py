@@ -6,6 +6,10 @@ import sys
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "bench/driver"))
 
+import celery_peer  # noqa: E402
+import cluster  # noqa: E402
+import crashes  # noqa: E402
+import fuzz  # noqa: E402
 import model  # noqa: E402
 import mutations  # noqa: E402
 import random_faults  # noqa: E402
@@ -19,12 +23,12 @@ def arguments():
     commands = parser.add_subparsers(dest="command", required=True)
     for name, module in (
         ("faults", random_faults), ("scenario", scenarios), ("report", report), ("simulate", simulate), ("mutations", mutations),
-        ("model", model),
+        ("model", model), ("cluster", cluster), ("compare", celery_peer), ("crashes", crashes), ("fuzz", fuzz),
     ):
         command = commands.add_parser(name, description=module.__doc__)
         module.add_arguments(command)
         command.set_defaults(main=module.main)
-        if module in (report, mutations, model):
+        if module in (report, mutations, model, fuzz):
             continue
         command.add_argument("--executable", type=lambda path: str(pathlib.Path(path).resolve()), required=True, help="the program to prove")
         if module is simulate:

@@ -11,14 +11,16 @@ import urllib.parse
 import urllib.request
 
 import amqp
+import private_servers
 import processes
 
 
-def manage(method, path):
+def manage(method, path, body=None):
     """A call of the management interface; None if it has nothing to say."""
     address = urllib.parse.urlsplit(os.environ["MGMT_URL"])
     headers = {"Authorization": "Basic " + base64.b64encode(b"guest:guest").decode()}
-    request = urllib.request.Request(f"http://{address.hostname}:{address.port}/api/{path}", method=method, headers=headers)
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"http://{address.hostname}:{address.port}/api/{path}", data, headers, method=method)
     with urllib.request.urlopen(request, timeout=20) as answer:
         return json.loads(answer.read() or b"null")
 
@@ -57,18 +59,58 @@ def close_connections():
     return len(names)
 
 
-def control(*arguments):
-    command = ["deploy/local/servers", "ctl", os.environ["PROVE_SERVERS"], os.environ["AMQP_PORT"], os.environ["PG_PORT"]]
-    subprocess.run([*command, *arguments], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def call(function):
+    """Calls a function inside the broker, as rabbitmqctl does, which would start a machine of its own for it."""
+    program = next(pathlib.Path("/usr/lib/erlang").glob("erts-*/bin/erl_call"))
+    cookie = pathlib.Path(os.environ["PROVE_SERVERS"], "rmq/.erlang.cookie").read_text()
+    command = [program, "-address", f"127.0.0.1:{int(os.environ['AMQP_PORT']) + 20000}", "-c", cookie, "-r", "-a", function]
+    answer = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+    if "badrpc" in answer:
+        raise RuntimeError(answer)
 
 
 def restart_application(seconds):
     """Stops RabbitMQ's application and starts it again: connections are closed and refused during that time."""
     try:
-        control("stop_app")
+        call("rabbit stop []")
         time.sleep(seconds)
     finally:
-        control("start_app")
+        call("rabbit start []")
+
+
+def crash_and_start(seconds):
+    """kill -9, and a start with what is on the disk, so many seconds later."""
+    try:
+        private_servers.control("crash", "BROKER_ONLY")
+        time.sleep(seconds)
+    finally:
+        private_servers.control("start", "BROKER_ONLY")
+
+
+class Alarm:
+    """A limit is exceeded inside a `with`: the broker takes nothing from those that publish."""
+
+    def __init__(self, function, low, usual):
+        self.function, self.low, self.usual = function, low, usual
+
+    def __enter__(self):
+        call(f"{self.function} [{self.low}]")
+
+    def __exit__(self, *_):
+        call(f"{self.function} [{self.usual}]")
+
+
+class Policy:
+    """Holds for one queue inside a `with`."""
+
+    def __init__(self, queue, definition):
+        self.definition = {"pattern": f"^{queue}$", "apply-to": "queues", "definition": definition}
+
+    def __enter__(self):
+        manage("PUT", "policies/%2F/prove", self.definition)
+
+    def __exit__(self, *_):
+        manage("DELETE", "policies/%2F/prove")
 
 
 def first_process():

@@ -1,8 +1,8 @@
-"""Evaluates a run: lost, started twice, over capacity, ended by itself, and the times of recovery."""
+"""Evaluates a run: lost, started twice, over capacity."""
 import collections
 import math
 
-from weather import OUTAGES
+from faults import HIDE_ANSWERS
 
 UNDISTURBED = 1.0  # seconds after a 202 in which a process that was left alone records it
 
@@ -30,6 +30,29 @@ def over_capacity(session):
                 FROM review_transitions t
                 JOIN code_reviews r ON r.id = t.review_id) s
         JOIN review_owners o USING (owner_type, owner_id)""")[0][0])
+
+
+def over_capacity_at_worker(entries, owners, limits):
+    """The same by the worker's own record: how many runs of an owner were going on at once, less its limit. A second run of an attempt is
+    counted by second_starts."""
+    begun, ended, starts = set(), {entry["post"]: entry["at"] for entry in entries if entry["what"] == "end"}, []
+    for entry in entries:
+        if entry["what"] == "post" and entry["starts"] and (key := (entry["review"], entry["attempt"])) not in begun:
+            begun.add(key)
+            owner = owners[entry["review"]]
+            starts += [(entry["at"], 1, owner), (ended.get(entry["post"], math.inf), -1, owner)]
+    running, most = collections.Counter(), 0
+    for _, change, owner in sorted(starts, key=lambda start: start[:2]):
+        running[owner] += change
+        most = max(most, running[owner] - limits[owner])
+    return most
+
+
+def without_a_run(session, entries):
+    """Reviews that are completed, although the worker never brought a run of them to its end."""
+    posts = {entry["post"]: entry["review"] for entry in entries if entry["what"] == "post"}
+    ran = {posts[entry["post"]] for entry in entries if entry["what"] == "end"}
+    return [row[0] for row in session.query("SELECT id FROM code_reviews WHERE status = 'completed'") if row[0] not in ran]
 
 
 def ends(session):
@@ -74,29 +97,12 @@ def is_disturbed(post, until, faults):
     """Whether the harness kept the sender from recording the answer: by its end, its pause, or what it did to Postgres or this row."""
     for fault in faults:
         name, begins, over = fault["fault"], fault.get("killed", fault["at"]), fault.get("end", math.inf)
-        hits = (name in ("kill", "pause") and fault.get("target") == post["sender"] or name == "stop-postgres"
-                or name == "lock-row" and fault.get("review") == post["review"])
+        hits = name in HIDE_ANSWERS and not fault.get("skipped") and (
+            fault["target"] == post["sender"] if "target" in fault else fault["review"] == post["review"] if "review" in fault
+            else fault.get("link", "worker") in ("worker", "postgres"))
         if hits and begins < until and over > post["at"]:
             return True
     return False
-
-
-def handed_back(session):
-    """When each review went back to pending: the worker was out, or a broker took no ticket. It then waits for a slot of its owner."""
-    found = collections.defaultdict(list)
-    for review, at in session.query("SELECT review_id, extract(epoch FROM at) FROM review_transitions WHERE to_status = 'pending'"):
-        found[review].append(float(at))
-    return found
-
-
-def on_the_way(session, entries):
-    """Seconds from each review's first claim to its first POST. It shows the tickets that were lost without a kill."""
-    posts = {}
-    for entry in entries:
-        if entry["what"] == "post":
-            posts.setdefault(entry["review"], entry["at"])
-    claims = session.query("SELECT review_id, extract(epoch FROM min(at)) FROM review_transitions WHERE to_status = 'queued' GROUP BY 1")
-    return {review: round(posts[review] - float(at), 3) for review, at in claims if review in posts}
 
 
 def posts_by_review(entries):
@@ -105,39 +111,3 @@ def posts_by_review(entries):
         if entry["what"] == "post":
             found[entry["review"], entry["attempt"]].append((entry["at"], entry["sender"]))
     return found
-
-
-def outage_within(sample, faults):
-    """Seconds of a sample's time in which the harness itself held the worker, Postgres, the broker or this very row."""
-    spans = sorted(
-        (max(fault["at"], sample["killed"]), min(fault.get("end", math.inf), sample["end"])) for fault in faults
-        if fault["fault"] in OUTAGES or fault["fault"] == "lock-row" and fault.get("review") == sample["review"])
-    total, reached = 0.0, sample["killed"]
-    for begin, end in spans:
-        begin = max(begin, reached)
-        if end > begin:
-            total, reached = total + end - begin, end
-    return total
-
-
-def overlapping(sample, faults):
-    """The classes of the other faults that lasted or came within a sample's time. Its own kill is not one of them."""
-    return {fault["fault"] for fault in faults if not fault.get("skipped") and fault.get("killed") != sample["killed"]
-            and fault["at"] < sample["end"] and fault.get("end", math.inf) > sample["killed"]}
-
-
-def judge(samples, faults, returns):
-    """Adds each sample's times: raw, without the harness's own outages, and until it had moved on; whether the next process that had
-    the review in its hands was killed too; and whether the review was handed back."""
-    kills = collections.defaultdict(list)
-    for sample in samples:
-        kills[sample["review"]].append(sample["killed"])
-    for sample in samples:
-        if sample["end"] is None:
-            continue
-        sample["seconds"] = sample["end"] - sample["killed"]
-        sample["without_outages"] = sample["seconds"] - outage_within(sample, faults)
-        sample["until_moved"] = max(0.0, sample["moved"] - sample["killed"]) if "moved" in sample else None
-        sample["again"] = any(sample["killed"] < killed < sample["end"] for killed in kills[sample["review"]])
-        sample["handed_back"] = any(sample["killed"] < at < sample["end"] for at in returns[sample["review"]])
-        sample["with"] = sorted(overlapping(sample, faults))

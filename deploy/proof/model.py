@@ -44,7 +44,7 @@ DEEP = [
 ASSERTIONS = {
     "I1": r"\(+row\[0\]\.status==completed",
     "I2": r"(\(starts|!\(unasked)",
-    "I3": r"\(n<=",
+    "I3": r"(\(n<=|\(*row\[.*\.attempt!=)",
     "I4": r"\(job\[.*\]\.attempt>=",
     "I5": r"!\(+row",
 }
@@ -69,6 +69,7 @@ MISTAKES = [
     Mistake("no-question", "I2", "an unclear start is repeated without asking the worker", "baton", "NO_QUESTION ATTEMPTS=1 FAULTS=1 OPERATIONS=0"),
     Mistake("not-idempotent", "I2", "a worker that does not keep the contract: it begins a run for every POST", "baton", "NOT_IDEMPOTENT ATTEMPTS=1 FAULTS=1 OPERATIONS=0"),
     Mistake("count-first", "I3", "active reviews are counted before the owner is locked", "baton", "COUNT_FIRST REVIEWS=2 ATTEMPTS=1 PRODUCERS=2 CONSUMERS=1 FAULTS=0 OPERATIONS=0"),
+    Mistake("free-the-place", "I3", "a review goes back to pending although a start of it may still arrive", "baton", "FREE_THE_PLACE ATTEMPTS=1 CONSUMERS=1 FAULTS=2 OPERATIONS=0"),
     Mistake("acknowledge-first", "I4", "the delivery is acknowledged before the POST", "baton", "ACKNOWLEDGE_FIRST ATTEMPTS=1 FAULTS=0 OPERATIONS=0"),
     Mistake("unguarded-report", "I5", "a callback changes a row that has ended", "baton", "UNGUARDED_REPORT ATTEMPTS=1 FAULTS=0 OPERATIONS=1"),
 ]

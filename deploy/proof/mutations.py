@@ -17,7 +17,7 @@ ROOT = PATCHES.parent.parent.parent
 BUILD = ["swift", "build", "--scratch-path", ".build-test"]
 # Suites that need no server.
 SUITES = ["DispatchingTests", "ReviewStoreTests", "ResilienceTests", "ReviewQueueTests", "WorkerClientTests"]
-# What needs a server after all, or is about the text of the source.
+# What needs a server, or is about the text of the source.
 SKIPPED = "PostgresConformanceTests|RandomStepTests|TLSTests|StatementTests"
 # Only what the guards need is built. A manifest is a program.
 MANIFEST = """
@@ -33,13 +33,19 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Patch:
-    """A mutation: what stands before the diff says what it breaks, and which tests with servers it is for."""
+    """A mutation: what stands before the diff says what it breaks, and which tests it is for, if only those can notice it."""
 
     def __init__(self, path):
         self.path, self.name = path, path.stem
         head = path.read_text().split("\ndiff --git ")[0]
         self.fields = dict(re.findall(r"^([A-Z]\w+): (.+)$", head, re.MULTILINE))
-        self.breaks, self.servers, self.harmless = (self.fields.get(name, "") for name in ("Breaks", "Servers", "Harmless"))
+        self.breaks, self.tests, self.harmless = (self.fields.get(name, "") for name in ("Breaks", "Tests", "Harmless"))
+
+    @property
+    def more_suites(self):
+        """The suites that its tests need besides the usual ones."""
+        named = {name for name in re.findall(r"\w+", self.tests) if (ROOT / "Tests" / name).is_dir()}
+        return sorted(named - set(SUITES))
 
 
 class DoesNotCompile(Exception):
@@ -52,7 +58,7 @@ def patches(names=()):
     if unknown:
         raise SystemExit(f"no mutation of this name: {' '.join(sorted(unknown))}")
     # Those that need more to be built come last.
-    return sorted(found, key=lambda patch: ("IntegrationTests" in patch.servers, bool(patch.servers)))
+    return sorted(found, key=lambda patch: (patch.more_suites, bool(patch.tests)))
 
 
 def add_arguments(parser):
@@ -70,10 +76,10 @@ def main(options):
     chosen, rows = patches(options.names), []
     check_guards(copy, chosen, options)
     for patch in chosen:
-        prepare(copy, patch.servers, patch)
+        prepare(copy, patch.more_suites, patch)
         say(f"{patch.name}: building")
         try:
-            row = [patch.name, patch.breaks, judge(copy, patch.name, patch.servers, options) or patch.harmless]
+            row = [patch.name, patch.breaks, judge(copy, patch.name, patch.tests, options) or patch.harmless]
         except DoesNotCompile as fault:
             row = [patch.name, patch.breaks, ""]
             say(str(fault))
@@ -100,9 +106,9 @@ def restore(copy):
     subprocess.run(["git", "checkout", "--quiet", "--force", "."], cwd=copy, check=True)
 
 
-def prepare(copy, servers, patch=None):
+def prepare(copy, more_suites, patch=None):
     restore(copy)
-    suites = SUITES + (["IntegrationTests"] if "IntegrationTests" in servers else [])
+    suites = SUITES + more_suites
     with (copy / "Package.swift").open("a") as manifest:
         manifest.write(MANIFEST.format(guards=", ".join(f'"{suite}"' for suite in suites)))
     if patch:
@@ -114,20 +120,20 @@ def prepare(copy, servers, patch=None):
 
 def check_guards(copy, chosen, options):
     """A guard that says something about the source as it is says nothing about a mutation."""
-    for servers in sorted({patch.servers for patch in chosen}):
-        say("the source as it is: " + (servers or "simulator and suites without servers"))
-        prepare(copy, servers)
-        found = judge(copy, "the source as it is", servers, options)
+    for tests, more_suites in sorted({(patch.tests, tuple(patch.more_suites)) for patch in chosen}):
+        say("the source as it is: " + (tests or "simulator, and suites without servers"))
+        prepare(copy, list(more_suites))
+        found = judge(copy, "the source as it is", tests, options)
         if found:
             raise SystemExit(f"without a mutation the guards find: {found}")
 
 
-def judge(copy, name, servers, options):
+def judge(copy, name, named, options):
     """The first guard that notices it; empty if none does."""
     folder = copy / ".build-test/debug"
-    if servers:
+    if named:
         build(copy, name, "--build-tests")
-        return tests(copy, folder, ["--filter", servers], on_servers())
+        return tests(copy, folder, ["--filter", named], on_servers())
     build(copy, name, "--product", "baton-simulate")
     seeds = run([folder / "baton-simulate", "--seeds", options.seeds, "--whole", "--first"], copy)
     found = promise(seeds)

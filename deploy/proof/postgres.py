@@ -1,4 +1,5 @@
 """The private PostgreSQL: statements through psql, and its processes, which can be made to stand still."""
+import contextlib
 import os
 import pathlib
 import signal
@@ -6,14 +7,21 @@ import subprocess
 import threading
 import time
 
+import private_servers
 import processes
 
+# Of the harness's own sessions. They can write, also if that is not the server's default for a while, or if several servers are named.
+ENVIRONMENT = {"PGOPTIONS": "-c default_transaction_read_only=off", "PGTARGETSESSIONATTRS": "read-write"}
 END = "--end--"
 SEPARATOR = "\x1f"
 
 
 def url(database):
     return os.environ["PG_URL"].rsplit("/", 1)[0] + "/" + database
+
+
+def port():
+    return int(os.environ["PG_PORT"])
 
 
 class Session:
@@ -31,13 +39,13 @@ class Session:
                 self.psql.stdin.write(f"{sql};\nSELECT '{END}';\n")
                 self.psql.stdin.flush()
                 return self.read()
-            except (OSError, RuntimeError):
+            except (OSError, RuntimeError) as error:
                 self.end()
-                raise
+                raise RuntimeError(f"psql: {error}") from error
 
     def connect(self):
         command = ["psql", "-XqAt", "-F", SEPARATOR, "-v", "ON_ERROR_STOP=1", "-d", url(self.database)]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **ENVIRONMENT})
 
     def read(self):
         rows = []
@@ -46,14 +54,15 @@ class Session:
             if line == END:
                 return rows
             rows.append(line.split(SEPARATOR))
-        raise RuntimeError("psql: " + " ".join(" ".join(row) for row in rows))
+        raise RuntimeError(" ".join(" ".join(row) for row in rows))
 
     def end(self):
         psql, self.psql = self.psql, None
         if psql:
             psql.kill()
             psql.wait()
-            psql.stdin.close()
+            with contextlib.suppress(OSError):  # what it did not read is written now
+                psql.stdin.close()
             psql.stdout.close()
 
     def close(self):
@@ -107,7 +116,34 @@ def restart_with(settings):
     """Sets server parameters that need a restart."""
     for name, value in settings.items():
         query(f"ALTER SYSTEM SET {name} = {value}")
-    for command in ("stop", "start"):
-        subprocess.run(
-            ["deploy/local/servers", command, os.environ["PROVE_SERVERS"], os.environ["AMQP_PORT"], os.environ["PG_PORT"]],
-            check=True, env={**os.environ, "PG_ONLY": "1"}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    private_servers.control("stop", "PG_ONLY")
+    private_servers.control("start", "PG_ONLY")
+
+
+def set_parameter(name, value):
+    """For every session, also those that are open."""
+    query(f"ALTER SYSTEM SET {name} = {value}")
+    query("SELECT pg_reload_conf()")
+
+
+def restart_immediately(seconds):
+    """SIGQUIT, as a crash: what was not written to disk is recovered at the start, so many seconds later."""
+    first = first_process()
+    os.kill(first, signal.SIGQUIT)
+    while os.path.exists(f"/proc/{first}") and processes.stat(first)[0] != "Z":
+        time.sleep(0.05)
+    time.sleep(seconds)
+    private_servers.control("start", "PG_ONLY")
+    patiently(lambda: query("SELECT 1"))
+
+
+def patiently(ask, seconds=60):
+    """What `ask` returns, once the server answers."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except RuntimeError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""What a process held when it was killed, and how long each of these reviews needed to be on its way again."""
+"""What a process held when it was killed or stopped, and how long each of these reviews needed to be on its way again."""
 import threading
 import time
 
@@ -31,10 +31,10 @@ class Recovery:
         self.thread = threading.Thread(target=self.watch)
         self.thread.start()
 
-    def killed(self, label, pid, at):
-        """Notes what the dead process had; returns how many reviews that was."""
-        rows = postgres.query(HANDS.format(pid=pid), DATABASE)
-        samples = [dict(role=label, killed=at, review=review, attempt=int(attempt), kind=kind, holder=holder, claimed_at=claimed_at)
+    def lost(self, label, pid, at, fault):
+        """Notes what the process had; returns how many reviews that was."""
+        rows = postgres.patiently(lambda: postgres.query(HANDS.format(pid=pid), DATABASE))
+        samples = [dict(role=label, fault=fault, killed=at, review=review, attempt=int(attempt), kind=kind, holder=holder, claimed_at=claimed_at)
                    for review, attempt, kind, holder, claimed_at in rows]
         with self.lock:
             self.samples += samples

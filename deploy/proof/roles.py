@@ -1,4 +1,4 @@
-"""Baton's roles as processes: started, killed, terminated, and paused."""
+"""Roles as processes: started, killed, terminated, and paused."""
 import os
 import signal
 import subprocess
@@ -11,8 +11,8 @@ DRAIN_LIMIT = 60  # seconds until a role that has to end by SIGTERM counts as hu
 class Role:
     """One place in the system, in which one process after another runs."""
 
-    def __init__(self, name, command, settings, journal, log):
-        self.name, self.kind, self.command = name, command[1], command
+    def __init__(self, name, kind, command, settings, journal, log):
+        self.name, self.kind, self.command = name, kind, command
         self.settings, self.journal, self.log = settings, journal, log
         self.lock, self.starts, self.is_paused, self.is_ending = threading.RLock(), 0, False, False
 
@@ -21,10 +21,11 @@ class Role:
         """Names this start of the role; its worker token, by which the worker knows the caller."""
         return f"{self.name}.{self.starts}"
 
-    def start(self):
+    def start(self, **more):
+        """`more`: environment of this one process."""
         with self.lock:
             self.starts += 1
-            environment = {**os.environ, **self.settings, "BATON_WORKER_TOKEN": self.label}
+            environment = {**os.environ, **self.settings, "BATON_WORKER_TOKEN": self.label, **more}
             with open(self.log, "a") as log:
                 log.write(f"=== {self.label} at {time.time():.3f}\n")
                 log.flush()
@@ -46,24 +47,31 @@ class Role:
             self.start()
             return dead, pid, at
 
-    def terminate(self):
-        """SIGTERM, and a new process when the old one has ended. Returns its exit status."""
+    def terminate(self, second_after=None, **more):
+        """SIGTERM, with `second_after` a second one after so many seconds; and a new process when the old one has ended, with `more` in its
+        environment. Returns the exit status; with `second_after`, also the time of the end."""
         with self.lock:
             process, self.is_ending = self.process, True
             process.terminate()
-        status = wait(process)
+        if second_after is not None:
+            time.sleep(second_after)
+            process.terminate()
+        status, at = wait(process), time.time()
         with self.lock:
             if self.process is process:
-                self.start()
-        return status
+                self.start(**more)
+        return status if second_after is None else (status, at)
 
-    def pause(self, seconds):
+    def pause(self, is_over, seconds, when_stopped):
         """SIGSTOP for so long, as a process that gets no processor, or whose machine sleeps."""
         with self.lock:
             process, self.is_paused = self.process, True
             process.send_signal(signal.SIGSTOP)
-        time.sleep(seconds)
-        self.resume(process)
+        try:
+            when_stopped()
+            is_over.wait(seconds)
+        finally:
+            self.resume(process)
 
     def resume(self, process=None):
         with self.lock:

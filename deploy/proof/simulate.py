@@ -9,7 +9,14 @@ from system import say
 
 # A process keeps what killed tasks have held, so each runs a bounded number of seeds.
 CHUNK = 250
-TALLY = re.compile(r"(\d+) seeds, (\d+) reviews, (\d+) faults, (\d+) s of virtual time, (\d+) jobs")
+TALLY = re.compile(r"(\d+) seeds, (\d+) reviews, (\d+) faults, (\d+) s of virtual time, (\d+) jobs, (\d+) second starts")
+RECOVERIES = {
+    "kill": "from a kill until a review of that process is on its way",
+    "host": "the same, if its host is gone",
+    "queue": "from the loss of the queue's content until a ticket of it is delivered",
+    "silence": "from when consumers get nothing until a ticket is delivered",
+    "outage": "from the return of the broker or the ledger until something is done",
+}
 
 
 def add_arguments(parser):
@@ -29,7 +36,7 @@ def main(options):
     first, last = (int(end) for end in options.seeds.split(".."))
     chunks = [(start, min(start + CHUNK - 1, last)) for start in range(first, last + 1, CHUNK)]
     began = time.monotonic()
-    totals, failed, recoveries = [0] * 5, [], []
+    totals, failed, recoveries = [0] * 6, [], {kind: [] for kind in RECOVERIES}
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for output, status in pool.map(lambda chunk: run(options.executable, *chunk, extra), chunks):
             tally = TALLY.search(output)
@@ -37,23 +44,23 @@ def main(options):
                 say(output)
                 raise SystemExit(f"baton-simulate ended with status {status} and no result")
             totals = [total + int(value) for total, value in zip(totals, tally.groups())]
-            recoveries += [int(value) / 1000 for value in re.search(r"^recoveries:(.*)$", output, re.MULTILINE)[1].split()]
+            for kind, times in re.findall(r"^recoveries (\w+):(.*)$", output, re.MULTILINE):
+                recoveries[kind] += [int(value) / 1000 for value in times.split()]
             if status:
-                print(output[: output.index("recoveries:")], end="", flush=True)
+                print(output[: output.index("recoveries ")], end="", flush=True)
                 failed += re.findall(r"^seed (\d+) fails", output, re.MULTILINE)
     seconds = time.monotonic() - began
-    seeds, reviews, faults, virtual, jobs = totals
+    seeds, reviews, faults, virtual, jobs, second_starts = totals
     say(
         f"{seeds} seeds in {seconds:.0f} s ({seeds / seconds:.0f}/s): {reviews} reviews, {faults} faults, "
-        f"{virtual / 3600:.1f} h of virtual time, {jobs} jobs; {len(failed)} seeds fail"
+        f"{virtual / 3600:.1f} h of virtual time, {jobs} jobs; {len(failed)} seeds fail; "
+        f"{second_starts} second starts that only an idempotent worker prevents"
     )
-    if recoveries:
-        recoveries.sort()
-        p50, p99 = (recoveries[int(len(recoveries) * part)] for part in (0.5, 0.99))
-        say(
-            f"from a kill until a review of that process is on its way, if nothing else fails, in seconds: {len(recoveries)} "
-            f"samples, p50 {p50:.1f}, p99 {p99:.1f}, worst {recoveries[-1]:.1f}"
-        )
+    for kind, times in recoveries.items():
+        if times:
+            times.sort()
+            p50, p99 = (times[int(len(times) * part)] for part in (0.5, 0.99))
+            say(f"{RECOVERIES[kind]}, if nothing else fails: {len(times)} samples, p50 {p50:.1f} s, p99 {p99:.1f} s, worst {times[-1]:.1f} s")
     for seed in failed:
         say(f"deploy/prove simulate --seed {seed} --history")
     return not failed

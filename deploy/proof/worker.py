@@ -9,7 +9,21 @@ import random
 import sys
 import time
 
-MODES = ("fine", "hang", "error", "reset", "refuse")
+# How a mode answers a request: status, headers, body.
+ANSWERS = {
+    "error": (500, "", '{"error": "the worker has a fault"}'),
+    "busy": (429, "Retry-After: 1\r\n", '{"error": "too many runs"}'),
+    "unavailable": (503, "Retry-After: 1\r\n", "<html>upstream is away</html>"),
+    "garbage": (200, "", "{\"reviewId\": \xe9, <html>"),
+    "redirect": (307, "Location: http://127.0.0.1:9/elsewhere\r\n", ""),
+}
+
+
+MAY_START = ("hang", "error", "reset", "refuse", "garbage")
+
+
+def fine(code, /, **body):
+    return code, "", json.dumps(body)
 
 
 class Worker:
@@ -72,12 +86,11 @@ class Worker:
                 method, path, _ = lines[0].split(" ")
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
-                status, answer = await self.answer(method, path, headers, body, writer)
+                number, status, more, text = await self.answer(method, path, headers, body, writer)
                 if reader.at_eof() or writer.transport.is_closing():
                     return
-                number = answer.pop("post", None)
-                data = json.dumps(answer).encode()
-                head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+                data = text.encode("latin-1")
+                head = f"HTTP/1.1 {status} -\r\n{more}Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
                 writer.write(head.encode() + data)
                 await writer.drain()
                 if number:
@@ -89,6 +102,7 @@ class Worker:
             writer.close()
 
     async def answer(self, method, path, headers, body, writer):
+        """(number of the POST, status, headers, body)"""
         sender = headers.get("authorization", "").removeprefix("Bearer ")
         if method == "POST" and path == "/review":
             return await self.start(json.loads(body), sender, writer)
@@ -96,36 +110,34 @@ class Worker:
         if method == "GET" and path.startswith("/reviews/"):
             self.note("get", review=review, sender=sender, mode=self.mode)
         if disturbed := await self.disturb(self.mode, writer):
-            return disturbed
+            return None, *disturbed
         if method == "POST":
-            return 200, {"success": True, "reviewId": review}
+            return None, *fine(200, success=True, reviewId=review)
         if path == "/health":
-            return 200, {"status": "ok"}
-        return self.status(review)
+            return None, *fine(200, status="ok")
+        return None, *self.status(review)
 
     def status(self, review):
         if review not in self.runs:
-            return 404, {"error": "this review is not known here"}
+            return fine(404, error="this review is not known here")
         attempt, status = self.runs[review]
-        return 200, {"reviewId": review, "attempt": attempt, "status": status}
+        return fine(200, reviewId=review, attempt=attempt, status=status)
 
     async def disturb(self, mode, writer):
         """How the mode answers a request; None if it does not."""
-        if mode == "error":
-            return 500, {"error": "the worker has a fault"}
         if mode == "reset" or mode == "refuse":
             writer.transport.abort()
             raise ConnectionResetError
         if mode == "hang":
             await self.mode_ended.wait()
-        return None
+        return ANSWERS.get(mode)
 
     async def start(self, request, sender, writer):
         review, attempt, mode = request["reviewId"], request["attempt"], self.mode
         self.number += 1
         number = self.number
-        # A failing worker may have started the run before the failure shows.
-        starts = mode == "fine" or self.random.random() < 0.5
+        # A failing worker may have started the run before the failure shows. What refuses a request by its contract has not.
+        starts = mode == "fine" or mode in MAY_START and self.random.random() < 0.5
         self.note("post", post=number, review=review, attempt=attempt, sender=sender, mode=mode, starts=starts)
         if starts:
             self.runs[review] = (attempt, "queued")
@@ -133,10 +145,10 @@ class Worker:
         elif mode == "hang":
             await asyncio.sleep(3600)
         if disturbed := await self.disturb(mode, writer):
-            return disturbed[0], {**disturbed[1], "post": number}
+            return number, *disturbed
         if delay := self.options.get("answer_after"):
             await asyncio.sleep(delay)
-        return 202, {"reviewId": review, "status": "queued", "post": number}
+        return number, *fine(202, reviewId=review, status="queued")
 
     # --- runs and callbacks ---
 

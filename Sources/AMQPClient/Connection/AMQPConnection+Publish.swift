@@ -60,6 +60,9 @@ extension AMQPConnection {
   func settlePublishes(_ tag: UInt64, multiple: Bool, isAcknowledged: Bool) {
     publishing?.progressAt = .now
     publishing?.ledger.settle(tag: tag, multiple: multiple, isAcknowledged: isAcknowledged) { $0.resume($1) }
+    if publishing?.refusals.settled(isAcknowledged: isAcknowledged, at: .now) == true {
+      eventSink.yield(.rebuildChannel)
+    }
   }
 
   // MARK: Deadlines

@@ -39,9 +39,10 @@ enum ConnectionEvent: Sendable {
   case blocked(reason: String)
   case unblocked
   case lost(AMQPError)
+  /// The channel is no good any more: the consumer's owner says so, or it refuses every publish.
+  case rebuildChannel
   /// Wishes of the consumer's owner, put into the same order.
   case resume
-  case rebuildChannel
   case rebuildConnection
 }
 
@@ -49,6 +50,7 @@ enum ConnectionEvent: Sendable {
 struct Publishing {
   let queue: PublishQueue
   var ledger = ConfirmLedger<PublishRequest>()
+  var refusals = RefusalWatch()
   var armed: ContinuousClock.Instant?
   /// When the last confirm came, or since when one is due.
   var progressAt = ContinuousClock.now

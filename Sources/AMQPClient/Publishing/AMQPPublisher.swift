@@ -218,7 +218,11 @@ public final class AMQPPublisher: Sendable {
         guard await pause(&retries, after: error) else { return }
         try await prepare(connection)
         retries.succeeded(at: .now)
-      case .channelClosed, .consumerCancelled, .resume, .rebuildChannel, .rebuildConnection: break
+      case .rebuildChannel:
+        logger.debug("the broker refuses everything on this channel: publishing on a new one")
+        try await connection.closeMainChannel()
+        try await prepare(connection)
+      case .channelClosed, .consumerCancelled, .resume, .rebuildConnection: break
       }
     }
   }

@@ -31,22 +31,3 @@ package struct DeliveryBody: Sendable, Encodable {
     try container.encode(delivery.review?.status, forKey: .reviewStatus)
   }
 }
-
-/// A page of deliveries. The cursor is null at the end, so that the key is always there.
-package struct DeliveryPage: Sendable, Encodable {
-  var deliveries: [DeliveryBody]
-  var nextCursor: String?
-
-  package init(_ deliveries: [RecordedDelivery], next: DeliveryCursor?) {
-    self.deliveries = deliveries.map { DeliveryBody($0) }
-    nextCursor = next?.description
-  }
-
-  private enum Key: String, CodingKey { case deliveries, nextCursor }
-
-  package func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: Key.self)
-    try container.encode(deliveries, forKey: .deliveries)
-    try container.encode(nextCursor, forKey: .nextCursor)
-  }
-}

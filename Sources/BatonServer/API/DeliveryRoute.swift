@@ -14,7 +14,7 @@ struct DeliveryRoute: Sendable {
   @Sendable private func list(_ call: Call) async throws -> Response {
     let query = try DeliveryQuery(call.query(knowing: DeliveryQuery.names))
     let (deliveries, next) = try await store.deliveries(query.filter, limit: query.limit, after: query.cursor)
-    return .json(.ok, DeliveryPage(deliveries, next: next))
+    return .json(.ok, PageBody(deliveries, next: next))
   }
 }
 

@@ -7,7 +7,7 @@ internal import ReviewStore
 internal import Reviews
 internal import Telemetry
 
-/// Retrying and cancelling many reviews by one request.
+/// An operation on many reviews by one request.
 struct OperationRoutes: Sendable {
   let store: ReviewStore
 
@@ -15,10 +15,9 @@ struct OperationRoutes: Sendable {
   static let countMax = 1_000
 
   var routes: [Route] {
-    [
-      Route(.post, .retryMany, access: .api) { try await operate(.retry, $0) },
-      Route(.post, .cancelMany, access: .api) { try await operate(.cancel, $0) },
-    ]
+    ReviewOperation.allCases.map { operation in
+      Route(.post, .operationOnMany(operation), access: .api) { try await operate(operation, $0) }
+    }
   }
 
   /// What was done, as `baton retry --json` prints it.
@@ -40,12 +39,8 @@ struct OperationRoutes: Sendable {
       return answer(
         matched: ids.count, changed: [], skipped: 0, shown: Array(ids.prefix(Self.countMax)), left: ids.count)
     }
-    var changed: [UUID] = []
-    var skipped = 0
-    for id in ids.prefix(Self.countMax) {
-      let answer = try await store.operate(operation, id, reason: body.reason, actor: call.caller?.actor)
-      if case .done = answer { changed.append(id) } else { skipped += 1 }
-    }
+    let (changed, skipped) = try await store.operate(
+      operation, each: ids.prefix(Self.countMax), reason: body.reason, actor: call.caller?.actor)
     return answer(
       matched: ids.count, changed: changed, skipped: skipped, shown: changed, left: max(0, ids.count - Self.countMax))
   }
@@ -70,7 +65,7 @@ struct OperationRoutes: Sendable {
     }
     guard ids.isEmpty else { return ids }
     let statuses = body.statuses.isEmpty ? operation.defaultStatuses : body.statuses
-    let matching = try await store.matching(body.filter, statuses: statuses)
+    let matching = try await store.matching(body.filter, statuses: statuses, for: operation)
     guard matching.count < ReviewStore.matchCountMax else {
       throw HTTPFault(
         .conflict, "\(ReviewStore.matchCountMax) reviews or more match: narrow the filter; nothing was changed")

@@ -1,5 +1,4 @@
 internal import Primitives
-package import ReviewStore
 package import Reviews
 
 /// A review as `/api` and `baton show --json` give it: the row in camelCase with every key present, ids in lower case as
@@ -61,31 +60,12 @@ private struct TransitionBody: Encodable {
   }
 }
 
-private struct FieldName: CodingKey {
+/// The name of a field that is known only when it is written.
+struct FieldName: CodingKey {
   let stringValue: String
   var intValue: Int? { nil }
 
   init(_ name: String) { stringValue = name }
   init?(stringValue: String) { self.init(stringValue) }
   init?(intValue: Int) { nil }
-}
-
-/// A page of reviews: what `GET /api/reviews` answers, and `baton list --json` prints. The cursor is null at the end, so that the key is
-/// always there.
-package struct ReviewListBody: Sendable, Encodable {
-  var reviews: [ReviewBody]
-  var nextCursor: String?
-
-  package init(_ reviews: [Review], next: ReviewCursor?) {
-    self.reviews = reviews.map { ReviewBody($0) }
-    nextCursor = next?.description
-  }
-
-  private enum Key: String, CodingKey { case reviews, nextCursor }
-
-  package func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: Key.self)
-    try container.encode(reviews, forKey: .reviews)
-    try container.encode(nextCursor, forKey: .nextCursor)
-  }
 }

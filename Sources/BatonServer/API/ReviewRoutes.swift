@@ -7,7 +7,7 @@ internal import ReviewStore
 internal import Reviews
 internal import Telemetry
 
-/// Looking at reviews, cancelling and retrying them.
+/// Looking at reviews, and operating on one of them.
 struct ReviewRoutes: Sendable {
   let store: ReviewStore
 
@@ -15,9 +15,10 @@ struct ReviewRoutes: Sendable {
     [
       Route(.get, .reviews, access: .api, handle: list),
       Route(.get, .review, access: .api, handle: show),
-      Route(.post, .cancel, access: .api, handle: cancel),
-      Route(.post, .retry, access: .api, handle: retry),
     ]
+      + ReviewOperation.allCases.map { operation in
+        Route(.post, .operation(operation), access: .api) { try await operate(operation, $0) }
+      }
   }
 
   private struct Operated: Encodable {
@@ -31,7 +32,7 @@ struct ReviewRoutes: Sendable {
     let filter = query.filter(now: try await store.now())
     let (reviews, next) = try await store.page(
       filter, search: query.search, sort: query.sort, limit: query.limit, after: query.cursor)
-    return .json(.ok, ReviewListBody(reviews, next: next))
+    return .json(.ok, PageBody(reviews, next: next))
   }
 
   @Sendable private func show(_ call: Call) async throws -> Response {
@@ -40,24 +41,22 @@ struct ReviewRoutes: Sendable {
     return .json(.ok, ReviewBody(review, transitions: try await store.transitions(of: id)))
   }
 
-  @Sendable private func cancel(_ call: Call) async throws -> Response {
+  private func operate(_ operation: ReviewOperation, _ call: Call) async throws -> Response {
     let id = try await call.reviewID(store)
-    return try answer(id, try await store.cancel(id, actor: call.caller?.actor), verb: "cancelled")
+    let answer = try await store.operate(operation, id, actor: call.caller?.actor)
+    guard case .done(let status, let attempt) = answer else { throw HTTPFault(refusing: operation, answer) }
+    return .json(.accepted, Operated(id: id.lowercase, status: status, attempt: attempt))
   }
+}
 
-  @Sendable private func retry(_ call: Call) async throws -> Response {
-    let id = try await call.reviewID(store)
-    return try answer(id, try await store.retry(id, actor: call.caller?.actor), verb: "retried")
-  }
-
-  private func answer(_ id: UUID, _ answer: OperationAnswer, verb: String) throws -> Response {
+extension HTTPFault {
+  /// Why an operation was not done to a review.
+  init(refusing operation: ReviewOperation, _ answer: OperationAnswer) {
     switch answer {
-    case .done(let status, let attempt):
-      return .json(.accepted, Operated(id: id.lowercase, status: status, attempt: attempt))
-    case .conflict(let status):
-      throw HTTPFault(.conflict, "a review that is \(status.rawValue) cannot be \(verb)")
-    case .unknownReview:
-      throw HTTPFault.unknownReview
+    case .conflict(.pending) where operation == .release: self = HTTPFault(.conflict, "the review is due already")
+    case .conflict(let status), .done(let status, _):
+      self = HTTPFault(.conflict, "a review that is \(status.rawValue) cannot be \(operation.participle)")
+    case .unknownReview: self = .unknownReview
     }
   }
 }

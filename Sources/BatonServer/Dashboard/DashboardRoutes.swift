@@ -65,9 +65,6 @@ struct DashboardRoutes: Sendable {
       page(.dashboard, front), page(.reviewList, list), page(.reviewPage, show), page(.deadLetters, letters),
       page(.deliveriesPage, deliveries),
       Route(.get, .live, access: .open, handle: live),
-      action(.cancelPage, cancel), action(.retryPage, retry),
-      action(.cancelListed) { try await operate(.cancel, $1, $2) },
-      action(.retryListed) { try await operate(.retry, $1, $2) },
       action(.pauseOwner, pause), action(.resumeOwner, resume),
       Route(.post, .login, access: .open, fault: FaultPage.response, handle: signIn),
       Route(.get, .login, access: .open, fault: FaultPage.response) { [gate] _ in
@@ -75,7 +72,7 @@ struct DashboardRoutes: Sendable {
       },
       Route(.post, .logout, access: .open, fault: FaultPage.response, handle: signOut),
       Route(.get, .asset, access: .open, handle: asset),
-    ] + administrationRoutes
+    ] + operationRoutes + administrationRoutes
   }
 
   // MARK: Who may
@@ -104,38 +101,48 @@ struct DashboardRoutes: Sendable {
   }
 
   /// A button: the handler gets the button's subject and who pressed it, and gives what was done, in a few words.
-  private func action(
+  func action(
     _ path: RoutePath,
     _ handle: @escaping @Sendable (Call, _ subject: String, _ actor: String) async throws -> String
   ) -> Route {
     Route(.post, path, access: .open, fault: FaultPage.response) { call in
       let (visitor, form) = try await press(call)
       guard visitor.right == .act else { throw HTTPFault.readOnly }
-      let done = try await handle(call, form["subject"] ?? "", visitor.actor)
-      await feed.refresh()
-      // The script stays on its page, and only wants to know.
-      if call.request.headers[.accept] == "text/plain" {
-        return .content(.ok, type: "text/plain; charset=utf-8", ByteBuffer(string: done), headers: Page.headers)
-      }
-      return .found(LoginPage.local(form["back"] ?? "/"))
+      return await answer(try await handle(call, form["subject"] ?? "", visitor.actor), call, form)
     }
   }
 
+  /// Whether the script has pressed the button: it has asked already, stays on its page, and only wants to know what was done.
+  static func isScript(_ call: Call) -> Bool { call.request.headers[.accept] == "text/plain" }
+
+  /// What was done, for the script; without it the page from where the button was pressed.
+  func answer(_ done: String, _ call: Call, _ form: [String: String]) async -> Response {
+    await feed.refresh()
+    if Self.isScript(call) {
+      return .content(.ok, type: "text/plain; charset=utf-8", ByteBuffer(string: done), headers: Page.headers)
+    }
+    return .found(LoginPage.local(form["back"] ?? "/"))
+  }
+
   /// Who has pressed a button of ours, and what it sends.
-  func press(_ call: Call, knowing names: [String] = []) async throws -> (
+  /// - Parameters:
+  ///   - call: by the button's form.
+  ///   - names: of its fields, besides those of every form.
+  ///   - lists: those of them that may come repeatedly.
+  func press(_ call: Call, knowing names: [String] = [], lists: Set<String> = []) async throws -> (
     Visitor, form: [String: String]
   ) {
     guard case .visitor(let visitor) = try await gate.admit(call) else {
       throw HTTPFault(.unauthorized, "your session has ended: sign in again")
     }
-    let form = try await form(call, knowing: ["csrf", "back", "subject"] + names)
+    let form = try await form(call, knowing: ["csrf", "back", "subject"] + names, lists: lists)
     try gate.confirm(call, visitor, csrf: form["csrf"])
     return (visitor, form)
   }
 
-  private func form(_ call: Call, knowing names: [String]) async throws -> [String: String] {
+  private func form(_ call: Call, knowing names: [String], lists: Set<String> = []) async throws -> [String: String] {
     let query = QueryText(
-      String(decoding: try await call.body(upTo: Self.formByteCountMax), as: UTF8.self), knowing: names)
+      String(decoding: try await call.body(upTo: Self.formByteCountMax), as: UTF8.self), knowing: names, lists: lists)
     guard query.faults.isEmpty else { throw HTTPFault.malformed("faulty form", faults: query.faults) }
     return query.values
   }
@@ -199,7 +206,7 @@ struct DashboardRoutes: Sendable {
     // Older pages stand still, so that they can be read.
     let live = query.cursor == nil ? "/live?list=yes&\(ListPage.parameters(query))" : ""
     return Page(
-      title: "Reviews · Baton", place: .reviews, live: live, path: ListPage.path(query), now: try await store.now(),
+      title: "Reviews · Baton", place: .reviews, live: live, path: ListPage.path(query), now: page.now,
       body: page.body, visitor: visitor
     ).response()
   }
@@ -208,9 +215,10 @@ struct DashboardRoutes: Sendable {
     // A form sends its empty fields too.
     let values = try call.query(knowing: DeliveryQuery.names).filter { !$0.value.isEmpty }
     let query = try DeliveryQuery(values)
+    async let count = store.deliveryCount(query.filter)
     let (deliveries, next) = try await store.deliveries(
       query.filter, limit: DeliveryPageView.limit, after: query.cursor)
-    let page = DeliveryPageView(query: query, deliveries: deliveries, next: next)
+    let page = DeliveryPageView(query: query, deliveries: deliveries, next: next, count: try await count)
     return Page(
       title: "Deliveries · Baton", place: .deliveries, path: DeliveryPageView.path(query), now: try await store.now(),
       body: page.body, visitor: visitor
@@ -261,42 +269,6 @@ struct DashboardRoutes: Sendable {
   }
 
   // MARK: Buttons
-
-  @Sendable private func cancel(_ call: Call, _ subject: String, _ actor: String) async throws -> String {
-    try done(try await store.cancel(try await call.reviewID(store), actor: actor), "cancelled")
-  }
-
-  @Sendable private func retry(_ call: Call, _ subject: String, _ actor: String) async throws -> String {
-    try done(try await store.retry(try await call.reviewID(store), actor: actor), "retried")
-  }
-
-  /// What a list shows, on this page and on its other pages.
-  /// - Parameter subject: the list's filter, as its address has it.
-  private func operate(_ operation: ReviewOperation, _ subject: String, _ actor: String) async throws -> String {
-    let parameters = QueryText(subject, knowing: ListQuery.filterNames)
-    guard parameters.faults.isEmpty else { throw HTTPFault.malformed("faulty form", faults: parameters.faults) }
-    let query = try ListQuery(parameters.values)
-    guard let status = query.filter.status, operation.statuses.contains(status), query.search == nil else {
-      throw HTTPFault(
-        .unprocessableContent, "a list of one status can be changed as a whole, and not what a search finds")
-    }
-    let matching = try await store.matching(query.filter(now: try await store.now()), statuses: [status])
-    var count = 0
-    for review in matching.prefix(OperationRoutes.countMax) {
-      if case .done = try await store.operate(operation, review.id, actor: actor) { count += 1 }
-    }
-    let left = matching.count - OperationRoutes.countMax
-    return "\(Reading.count(count, "review")) \(operation == .retry ? "retried" : "cancelled")"
-      + (left > 0 ? ", \(Reading.grouped(left)) are left: press the button again." : ".")
-  }
-
-  private func done(_ answer: OperationAnswer, _ verb: String) throws -> String {
-    switch answer {
-    case .done(_, let attempt): return verb == "retried" ? "Retried as attempt \(attempt)." : "Cancelled."
-    case .conflict(let status): throw HTTPFault(.conflict, "a review that is \(status.rawValue) cannot be \(verb)")
-    case .unknownReview: throw HTTPFault.unknownReview
-    }
-  }
 
   @Sendable private func pause(_ call: Call, _ subject: String, _ actor: String) async throws
     -> String

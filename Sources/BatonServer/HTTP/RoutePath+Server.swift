@@ -1,13 +1,16 @@
 internal import HTTPKit
+internal import ReviewStore
 
 /// Every path of the server but those for probes and Prometheus.
 extension RoutePath {
   static let reviews = RoutePath("/api/reviews", answers: 200, 201)
   static let review = RoutePath("/api/reviews/{id}")
-  static let cancel = RoutePath("/api/reviews/{id}/cancel", answers: 202)
-  static let retry = RoutePath("/api/reviews/{id}/retry", answers: 202)
-  static let cancelMany = RoutePath("/api/reviews/cancel")
-  static let retryMany = RoutePath("/api/reviews/retry")
+  static func operation(_ operation: ReviewOperation) -> RoutePath {
+    RoutePath("/api/reviews/{id}/\(operation.rawValue)", answers: 202)
+  }
+  static func operationOnMany(_ operation: ReviewOperation) -> RoutePath {
+    RoutePath("/api/reviews/\(operation.rawValue)")
+  }
   static let stats = RoutePath("/api/stats")
   static let workerVersions = RoutePath("/api/worker-versions")
   static let deliveryList = RoutePath("/api/deliveries")
@@ -18,10 +21,12 @@ extension RoutePath {
   static let dashboard = RoutePath("/")
   static let reviewList = RoutePath("/reviews")
   static let reviewPage = RoutePath("/reviews/{id}")
-  static let cancelPage = RoutePath("/reviews/{id}/cancel", answers: 303)
-  static let retryPage = RoutePath("/reviews/{id}/retry", answers: 303)
-  static let cancelListed = RoutePath("/reviews/cancel", answers: 303)
-  static let retryListed = RoutePath("/reviews/retry", answers: 303)
+  static func operationPage(_ operation: ReviewOperation) -> RoutePath {
+    RoutePath("/reviews/{id}/\(operation.rawValue)", answers: 303)
+  }
+  static func operationOnListed(_ operation: ReviewOperation) -> RoutePath {
+    RoutePath("/reviews/\(operation.rawValue)", answers: 303)
+  }
   static let deadLetters = RoutePath("/dead-letters")
   static let deliveriesPage = RoutePath("/deliveries")
   static let pauseOwner = RoutePath("/owners/pause", answers: 303)

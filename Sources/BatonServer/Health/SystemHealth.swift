@@ -56,12 +56,23 @@ package struct SystemHealth: Sendable {
   package var stats: StoreStats
   package var capacity: CapacityStats
 
+  /// When a producer has last seen that nothing is left to claim; nil if none that is known has. What can be claimed now could not be
+  /// claimed before: its owner was paused, or had no free slot.
+  package let allClaimedAt: Timestamp?
+
   package init(now: Timestamp, holders: [HolderStanding], stats: StoreStats, capacity: CapacityStats) {
     self.now = now
     self.holders = holders.filter { !$0.isDead }
     dead = holders.filter(\.isDead)
     self.stats = stats
     self.capacity = capacity
+    let allClaimedAt = holders.compactMap { holder in
+      holder.health.allClaimedSeconds.map { holder.heartbeatAt.moved(by: .zero - .seconds(saturating: $0)) }
+    }.max()
+    self.allClaimedAt = allClaimedAt
+    self.capacity.oldestClaimable = capacity.oldestClaimable.map { waited in
+      min(waited, allClaimedAt.map { max(.zero, now.since($0)) } ?? waited)
+    }
   }
 
   /// For so long a due review may wait without a dispatch: a producer claims within its poll's interval, and a consumer prepares for seconds.
@@ -103,7 +114,7 @@ package struct SystemHealth: Sendable {
 
   /// Since a consumer's last dispatch, or its start.
   private func idleTime(of holder: HolderStanding) -> Duration {
-    let last = holder.health.dispatchedSeconds.map { now.since(holder.heartbeatAt) + .seconds($0) }
+    let last = holder.health.dispatchedSeconds.map { now.since(holder.heartbeatAt) + .seconds(saturating: $0) }
     return last ?? now.since(holder.startedAt)
   }
 
@@ -111,7 +122,7 @@ package struct SystemHealth: Sendable {
     guard let stalledFor else { return nil }
     return HealthFinding(
       grade: .bad, title: "Nothing is dispatched while reviews are due",
-      since: Timestamp(microseconds: now.microseconds - Int64(stalledFor / .microseconds(1))),
+      since: now.moved(by: .zero - stalledFor),
       advice:
         "What stands above is the cause. If nothing does, look at the logs of `baton produce` and `baton consume`.")
   }
@@ -126,8 +137,7 @@ package struct SystemHealth: Sendable {
 
   /// Since the first of them, by the database's clock.
   private func since(_ faults: [Reported]) -> Timestamp? {
-    faults.map { Timestamp(microseconds: $0.holder.heartbeatAt.microseconds - Int64($0.fault.seconds * 1_000_000)) }
-      .min()
+    faults.map { $0.holder.heartbeatAt.moved(by: .zero - .seconds(saturating: $0.fault.seconds)) }.min()
   }
 
   private func reason(_ faults: [Reported]) -> String? {
@@ -187,7 +197,8 @@ package struct SystemHealth: Sendable {
 
   private var databases: [HealthFinding?] {
     let (away, unsigned) = (faults(.databaseAway), faults(.notSignedOn))
-    let slowest = holders.compactMap { holder in holder.health.roundTripSeconds.map { Duration.seconds($0) } }.min()
+    let slowest = holders.compactMap { holder in holder.health.roundTripSeconds.map { Duration.seconds(saturating: $0) }
+    }.min()
     return [
       away.isEmpty
         ? nil
@@ -220,7 +231,7 @@ package struct SystemHealth: Sendable {
       let waits = role == "produce" ? capacity.oldestClaimable : stats.oldestQueued
       return HealthFinding(
         grade: isBusy ? .bad : .warning, title: "No `baton \(role)` runs",
-        since: waits.map { Timestamp(microseconds: now.microseconds - Int64($0 / .microseconds(1))) },
+        since: waits.map { now.moved(by: .zero - $0) },
         advice: isBusy
           ? "Reviews wait for it: start `baton \(role)`. Its log says why it ended."
           : "Start `baton \(role)`: nothing waits for it yet.")

@@ -8,30 +8,45 @@ internal import Telemetry
 /// One attempt to dispatch a review, from its lease to its settlement. Its deliveries are with ``InFlightAttempts``, because more may come
 /// while it runs.
 struct Attempt: Sendable {
-  /// What every write repeats.
-  var lease: Lease
-  /// The row; nil if this version cannot read it.
-  var review: LeasedReview?
-  var trace: TraceContext
-  /// When the lease was taken, by this process's clock.
-  var leasedAt: ContinuousClock.Instant
-  /// Earlier starts that may have reached the worker.
-  var ambiguousStarts: Int
+  /// What does not change. An object, because an attempt is copied at each step of its path, and the row has some thirty texts: to retain
+  /// each of them again and again would cost more than all of Baton's own code on the path.
+  private final class Facts: Sendable {
+    let lease: Lease
+    let review: LeasedReview?
+    let trace: TraceContext
+    let leasedAt: ContinuousClock.Instant
+
+    init(_ lease: Lease, _ review: LeasedReview?, _ trace: TraceContext, _ leasedAt: ContinuousClock.Instant) {
+      (self.lease, self.review, self.trace, self.leasedAt) = (lease, review, trace, leasedAt)
+    }
+  }
+
+  private let facts: Facts
+  /// Earlier starts that may have reached the worker, or may still arrive there.
+  let ambiguousStarts: Int
 
   /// An attempt of a review that could be read.
   init(lease: Lease, review: LeasedReview, trace: TraceContext, leasedAt: ContinuousClock.Instant) {
-    (self.lease, self.review, self.trace, self.leasedAt) = (lease, review, trace, leasedAt)
+    facts = Facts(lease, review, trace, leasedAt)
     ambiguousStarts = review.unclearStarts
   }
 
   /// An attempt of a review whose row this version cannot read.
   init(unreadable lease: Lease, mayBeRunning: Bool, trace: TraceContext, leasedAt: ContinuousClock.Instant) {
-    (self.lease, self.trace, self.leasedAt) = (lease, trace, leasedAt)
+    facts = Facts(lease, nil, trace, leasedAt)
     ambiguousStarts = mayBeRunning ? 1 : 0
   }
 
+  /// What every write repeats.
+  var lease: Lease { facts.lease }
+  /// The row; nil if this version cannot read it.
+  var review: LeasedReview? { facts.review }
+  var trace: TraceContext { facts.trace }
+  /// When the lease was taken, by this process's clock.
+  var leasedAt: ContinuousClock.Instant { facts.leasedAt }
+
   /// Counted failures of earlier attempts to dispatch this review.
-  var failures: Int { review?.dispatchFailures ?? 0 }
+  var failures: Int { facts.review?.dispatchFailures ?? 0 }
 
   /// For the log.
   var metadata: Logger.Metadata { .review(lease.reviewID, attempt: lease.attempt, trace) }
@@ -40,7 +55,7 @@ struct Attempt: Sendable {
 /// How an attempt ended.
 enum AttemptOutcome: Sendable, Equatable {
   /// The worker has it.
-  case dispatched(agentVersion: String?, report: RunReport?, prepared: ContinuousClock.Instant)
+  indirect case dispatched(agentVersion: String?, report: RunReport?, prepared: ContinuousClock.Instant)
   /// The row has changed in the meantime (a cancel, a newer attempt, another lease): it says what is next.
   case supersededByRow
   /// Not called, for a reason that is not the review's: back to pending, uncounted.

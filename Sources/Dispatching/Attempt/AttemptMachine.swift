@@ -68,8 +68,7 @@ struct AttemptMachine: Sendable {
   /// If permission to call took longer than this, the row is looked at again.
   static let lookTime: Duration = .milliseconds(400)
 
-  /// The attempt; its ambiguous starts are over if the worker says that it does not have them.
-  private(set) var attempt: Attempt
+  let attempt: Attempt
   private let policy: DispatchPolicy
   private var stage = Stage.clearing
   private var preparedAt: ContinuousClock.Instant
@@ -231,6 +230,9 @@ struct AttemptMachine: Sendable {
   }
 
   /// The worker was asked, instead of starting an attempt that it may have (I2).
+  ///
+  /// If it does not have the attempt, it is started again. Its ambiguous starts stay with it: a start whose caller has given up may still
+  /// arrive. So it never goes back to pending, where it would have no place of its owner's limit (I3).
   /// - Parameter apart: see ``begin(apart:)``.
   mutating func asked(_ evidence: WorkerEvidence, apart: SharedExclusiveLock.Group?, at now: ContinuousClock.Instant)
     -> Action
@@ -241,10 +243,7 @@ struct AttemptMachine: Sendable {
       return .conclude(
         .dispatched(
           agentVersion: nil, report: run.status.reviewStatus == .queued ? nil : RunReport(run), prepared: preparedAt))
-    case (.clearing, .known), (.clearing, .unknown(isProven: true)):
-      attempt.ambiguousStarts = 0
-      return enter(apart)
-    case (.clearing, .unknown(isProven: false)): return enter(apart)
+    case (.clearing, .known), (.clearing, .unknown): return enter(apart)
     case (.clearing, .failed(let message)):
       return .conclude(
         .ambiguous(

@@ -7,7 +7,7 @@ internal import Telemetry
 /// What is written into the row of a review whose attempt has ended.
 enum RowWrite: Sendable, Equatable {
   /// The worker has it.
-  case record(agentVersion: String?, report: RunReport?, prepared: ContinuousClock.Instant)
+  indirect case record(agentVersion: String?, report: RunReport?, prepared: ContinuousClock.Instant)
   /// Nothing: the row says what is next.
   case none
   /// Back to pending, uncounted.

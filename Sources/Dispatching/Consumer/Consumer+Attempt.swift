@@ -1,4 +1,5 @@
 internal import CrashPoints
+internal import FoundationEssentials
 internal import Logging
 internal import Platforms
 internal import Primitives
@@ -160,16 +161,40 @@ extension Consumer {
   /// Asks the worker about a review, and the circuit hears of it.
   private func ask(_ lease: Lease) async -> WorkerEvidence {
     let answer = await status(of: lease)
+    if case .known = answer { await rememberWorkerAnswers() }
+    return await heard(answer)
+  }
+
+  private func heard(_ answer: StatusAnswer) async -> WorkerEvidence {
     let evidence = (try? await ledger.weigh(answer, of: workerURL)) ?? .unknown(isProven: false)
     switch evidence {
-    case .known:
-      circuit.succeeded()
-      await rememberWorkerAnswers()
-    case .unknown: circuit.succeeded()
+    case .known, .unknown: circuit.succeeded()
     case .failed(let message): circuit.failed(reason: message)
     }
     return evidence
   }
+
+  /// Asks a worker that was out whether it is back, if no review comes that would find out: about one that does not exist. Until the task
+  /// is cancelled.
+  func probeWhileIdle() async {
+    var idleTime = 0
+    while !Task.isCancelled {
+      try? await environment.sleep(for: .seconds(1))
+      guard !isDraining, inFlight.count == 0, circuit.outage() != nil, circuit.openFor == nil else {
+        idleTime = 0
+        continue
+      }
+      idleTime += 1
+      guard idleTime > Self.idleSeconds, circuit.admit() == .probe else { continue }
+      _ = await heard(await worker.status(of: Self.noReview))
+    }
+  }
+
+  /// The id that no review has.
+  private static let noReview = UUID(uuid: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+
+  /// For so long a review that waits in the queue has time to come and be the probe itself.
+  private static let idleSeconds = 2
 
   private func askForEnd(_ lease: Lease) async -> RunStatus? {
     guard case .known(let run) = await status(of: lease) else { return nil }

@@ -86,7 +86,7 @@ extension Consumer {
     _ what: String, _ statement: @Sendable () async throws -> Result
   ) async -> Result? {
     let deadline = environment.now + LeaseWaitlist.timeMax
-    let goesOn = { (error: any Error) in
+    let goesOn = { [self] (error: any Error) in
       if LedgerFaultKind(of: error).isRefusal {
         logger.error("Postgres refuses a statement", metadata: ["while": "\(what)", "error": "\(error)"])
         return false

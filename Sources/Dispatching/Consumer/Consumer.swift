@@ -15,7 +15,7 @@ package import Telemetry
 ///
 /// A delivery's path: `Consumer+Lease.swift` decides who has its review, `AttemptMachine` what an attempt does next,
 /// `Consumer+Attempt.swift` does it, `Settlement` decides what becomes of the delivery.
-package struct Consumer: Service {
+package final class Consumer: Service {
   /// What a consumer works with.
   package struct Dependencies: Sendable {
     package var ledger: any ReviewLedger
@@ -168,10 +168,11 @@ package struct Consumer: Service {
     // Before the first delivery, so that a process with a wrong key takes none.
     if await keys.look() != nil { await watchOnce() }
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await subscription.run() }
-      group.addTask { await watch() }
-      group.addTask { await answerRollCalls() }
-      group.addTask { if (try? await gracefulShutdown()) != nil { await drain() } }
+      group.addTask { try await self.subscription.run() }
+      group.addTask { await self.watch() }
+      group.addTask { await self.probeWhileIdle() }
+      group.addTask { await self.answerRollCalls() }
+      group.addTask { if (try? await gracefulShutdown()) != nil { await self.drain() } }
       await consume()
       group.cancelAll()
       try await group.waitForAll()
@@ -183,7 +184,7 @@ package struct Consumer: Service {
       while let delivery = await subscription.next() {
         inFlight.received()
         census.received(delivery)
-        group.addTask { await handle(delivery) }
+        group.addTask { await self.handle(delivery) }
       }
     }
   }

@@ -9,6 +9,7 @@ package final class HealthBoard: Sendable {
   private struct State {
     var looks: [Look] = []
     var lastDispatch: (@Sendable () -> Duration?)?
+    var allClaimed: (@Sendable () -> Duration?)?
     var roundTrip: (@Sendable () -> Duration?)?
   }
 
@@ -32,6 +33,11 @@ package final class HealthBoard: Sendable {
     state.withLock { $0.lastDispatch = age }
   }
 
+  /// - Parameter age: since nothing was left to claim; nil if that was never seen.
+  package func registerAllClaimed(_ age: @escaping @Sendable () -> Duration?) {
+    state.withLock { $0.allClaimed = age }
+  }
+
   /// - Parameter time: what the last heartbeat took.
   package func registerRoundTrip(_ time: @escaping @Sendable () -> Duration?) { state.withLock { $0.roundTrip = time } }
 
@@ -40,6 +46,7 @@ package final class HealthBoard: Sendable {
     let state = state.withLock { $0 }
     var health = Holder.Health(version: version, roles: roles, faults: state.looks.flatMap { $0() })
     health.dispatchedSeconds = state.lastDispatch?().map { $0 / .seconds(1) }
+    health.allClaimedSeconds = state.allClaimed?().map { $0 / .seconds(1) }
     health.roundTripSeconds = state.roundTrip?().map { $0 / .seconds(1) }
     return health
   }

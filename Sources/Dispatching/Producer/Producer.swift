@@ -148,7 +148,10 @@ package struct Producer: Service {
         inFlight = 1
         mayBeMore = pass.claimed == Self.unaskedMax
       }
-      if mayBeMore { try await askForRoom(&queue) }
+      if mayBeMore {
+        pass.published += try await askForRoom(&queue, after: &group)
+        inFlight = 0
+      }
       while mayBeMore && queue.count > 0 && !Task.isCancelled {
         let claimed = try await claimAndPublish(limit: min(queue.count, Self.batchMax), &group)
         pass.claimed += claimed
@@ -160,7 +163,10 @@ package struct Producer: Service {
           inFlight -= 1
         }
         // Consumers have taken from it in the meantime.
-        if queue.count <= 0 { try await askForRoom(&queue) }
+        if queue.count <= 0 {
+          pass.published += try await askForRoom(&queue, after: &group)
+          inFlight = 0
+        }
       }
       queue.isInTheWay = mayBeMore && queue.count <= 0
       for try await confirmed in group { pass.published += confirmed }
@@ -191,9 +197,15 @@ package struct Producer: Service {
     return claims
   }
 
-  /// Asks the broker how many more messages the work queue should hold (I8).
-  private func askForRoom(_ queue: inout QueueRoom) async throws {
+  /// Asks the broker how many more messages the work queue should hold (I8). First what is on its way is confirmed: the answer would lack it.
+  /// - Returns: how many tickets were confirmed.
+  private func askForRoom(
+    _ queue: inout QueueRoom, after publishing: inout ThrowingTaskGroup<Int, any Error>
+  ) async throws -> Int {
+    var confirmed = 0
+    for try await count in publishing { confirmed += count }
     queue.count = policy.queueDepthMax - (try await publisher.queue.status().messagesReady)
     queue.askedAt = environment.now
+    return confirmed
   }
 }

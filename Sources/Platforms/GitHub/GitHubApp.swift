@@ -17,6 +17,12 @@ package struct GitHubApp: Sendable, CustomStringConvertible, CustomReflectable {
   package let id: String
   private let key: _RSA.Signing.PrivateKey
 
+  /// A key of its own, for an app that is only played.
+  /// - Throws: if no key can be made.
+  package static func randomKey() throws -> Secret {
+    Secret(try _RSA.Signing.PrivateKey(keySize: .bits2048).pemRepresentation)
+  }
+
   /// - Parameters:
   ///   - id: the app's number or client id.
   ///   - privateKey: the PEM text that GitHub gave out (PKCS#1), or the same key as PKCS#8; see `PEMText`.

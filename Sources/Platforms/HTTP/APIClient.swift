@@ -197,7 +197,7 @@ extension APIClient {
 
   private func check(_ status: Int, _ answer: APIAnswer) async throws(APIFault) {
     guard let fault = APIFault(status: status, headers: answer.headers, body: answer.body, now: now()) else {
-      if APIEvidence.isAPI(success: answer.body) { evidence?.complete() }
+      if let evidence, !evidence.isComplete, APIEvidence.isAPI(success: answer.body) { evidence.complete() }
       return
     }
     if fault == .missing { try await requireEvidence(from: answer) }

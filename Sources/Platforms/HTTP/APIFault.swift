@@ -33,9 +33,10 @@ extension APIFault {
   /// it, a proxy or a login page in front of the API has answered, and that is an outage.
   /// - Parameter now: the clock that a reset time is compared with.
   init?(status: Int, headers: HTTPHeaders, body: Data, now: Date) {
+    // Before the body is read: it is mostly a success, with a large body.
+    if (200..<300).contains(status) { return nil }
     let answer = PlatformError(body)
     switch status {
-    case 200..<300: return nil
     case 429: self = .rateLimited(retryAfter: RetryDelay.of(headers, now: now))
     case 403 where Self.isRateLimit(headers, body):
       self = .rateLimited(retryAfter: RetryDelay.of(headers, now: now))

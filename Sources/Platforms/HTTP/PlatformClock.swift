@@ -16,6 +16,8 @@ final class PlatformClock: Sendable {
   private let local: @Sendable () -> Date
   private let isCorrected: Bool
   private let corrections = Mutex<[String: TimeInterval]>([:])
+  /// The `Date` that was read last: under load many answers have the same one.
+  private let lastRead = Mutex<(text: String, time: Timestamp?)>(("", nil))
 
   /// - Parameters:
   ///   - local: this machine's wall clock.
@@ -34,12 +36,19 @@ final class PlatformClock: Sendable {
   /// Takes the time out of an answer that has just arrived. One that a cache has kept says nothing.
   func learn(from headers: HTTPHeaders, at authority: String) {
     guard isCorrected, !headers.contains(name: "age"),
-      let time = headers.first(name: "date").flatMap({ LenientTime.read($0) })
+      let time = headers.first(name: "date").flatMap({ read($0) })
     else { return }
     let difference = Date(time).timeIntervalSince(local())
     corrections.withLock { corrections in
       if corrections.count >= Self.countMax { corrections = [:] }
       corrections[authority] = abs(difference) < Self.tolerance ? nil : difference
+    }
+  }
+
+  private func read(_ text: String) -> Timestamp? {
+    lastRead.withLock { last in
+      if last.text != text { last = (text, LenientTime.read(text)) }
+      return last.time
     }
   }
 }

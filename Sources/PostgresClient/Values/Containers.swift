@@ -29,7 +29,7 @@ extension Array: PostgresEncodable where Element: PostgresEncodable {
     // The type first: an empty array can be cast to an array of anything.
     if Element.self == UInt8.self, let plain = self as? [UInt8] { return bytes.append(contentsOf: plain) }
     bytes.append(bigEndian: Int32(isEmpty ? 0 : 1))
-    bytes.append(bigEndian: Int32(contains(where: \.isNull) ? 1 : 0))
+    bytes.append(bigEndian: Int32(contains { $0.isNull } ? 1 : 0))
     bytes.append(bigEndian: Element.typeOID)
     if isEmpty { return }
     bytes.append(bigEndian: Int32(count))

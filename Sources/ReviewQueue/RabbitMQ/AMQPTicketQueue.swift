@@ -25,7 +25,7 @@ package struct AMQPTicketQueue: TicketQueue {
     await publish(
       tickets.map { ticket, trace in
         AMQPPublication(
-          TicketDelivery.message(ticket, trace, id: UUID().lowercase), exchange: ReviewTopology.exchange,
+          TicketDelivery.message(ticket, trace, id: UUID.random().lowercase), exchange: ReviewTopology.exchange,
           routingKey: name)
       }
     ).map { TicketPublishOutcome($0) }
@@ -47,14 +47,14 @@ package struct AMQPTicketQueue: TicketQueue {
   package func renew(_ delivery: TicketDelivery) async -> TicketPublishOutcome {
     TicketPublishOutcome(
       await publisher.publish(
-        delivery.renewed(id: UUID().lowercase), exchange: ReviewTopology.exchange, routingKey: name))
+        delivery.renewed(id: UUID.random().lowercase), exchange: ReviewTopology.exchange, routingKey: name))
   }
 
   package func publishDead(_ delivery: TicketDelivery, reason: String) async -> TicketPublishOutcome {
     var outcome = AMQPPublishOutcome.notSent("it has no form that can be sent")
     for form in DeadLetterForm.allCases {
       let publication = form.publication(
-        of: delivery.message, reason: reason, queue: name, id: UUID().lowercase, at: .processNow)
+        of: delivery.message, reason: reason, queue: name, id: UUID.random().lowercase, at: .processNow)
       guard publisher.fault(of: publication) == nil else { continue }
       outcome = await publish([publication])[0]
       // Another form only if this one turned out to be what the connection does not carry.

@@ -120,6 +120,53 @@ extension ReviewStore {
   }
 }
 
+extension ReviewStore {
+  /// - Parameter deliveries: those that are looked at; $3 and further parameters belong to it.
+  private static func countDeliveries(_ name: String, of deliveries: String) -> PostgresStatement {
+    PostgresStatement(
+      name,
+      """
+      /* baton:\(name) */
+      SELECT count(*) AS count
+        FROM (SELECT 1
+                FROM (\(deliveries)) d
+                LEFT JOIN platform_integrations i ON i.id = d.integration_id
+               WHERE $1::text IS NULL OR (i.owner_type = $1 AND i.owner_id = $2)
+               LIMIT \(matchCountShown + 1)) matching
+      """)
+  }
+
+  private static let newestDeliveries = "SELECT d.integration_id FROM webhook_deliveries d ORDER BY d.received_at DESC"
+
+  static let countAllDeliveries = countDeliveries(
+    "count_deliveries", of: "\(newestDeliveries) LIMIT \(browseSpan)")
+  static let countRepositoryDeliveries = countDeliveries(
+    "count_repository_deliveries",
+    of: """
+      SELECT d.integration_id
+                        FROM webhook_deliveries d
+                       WHERE lower(d.about_repository) = lower($3) AND ($4::int IS NULL OR d.about_number = $4)
+      """)
+  static let deliveriesEnd = PostgresStatement(
+    "deliveries_end",
+    "/* baton:deliveries_end */ \(newestDeliveries) OFFSET \(browseSpan) LIMIT 1")
+
+  /// How many deliveries a filter lets through, at a bounded cost over any number of them.
+  package func deliveryCount(_ filter: DeliveryFilter) async throws -> MatchCount {
+    var parameters: [any PostgresEncodable] = [filter.owner?.type.rawValue, filter.owner?.id]
+    var statement = Self.countAllDeliveries
+    if let repository = filter.repository {
+      statement = Self.countRepositoryDeliveries
+      parameters += [repository, filter.number.map { Int32(clamping: $0) }]
+    }
+    let count = Int(try (try await pool.query(statement, parameters))[0].decode("count", as: Int64.self))
+    if count > Self.matchCountShown { return .moreThan(Self.matchCountShown) }
+    // Those of a repository are all looked at, by its index.
+    if filter.owner == nil || filter.repository != nil { return .exactly(count) }
+    return try await pool.query(Self.deliveriesEnd, []).isEmpty ? .exactly(count) : .amongNewest(count)
+  }
+}
+
 extension RecordedDelivery {
   init(_ row: PostgresRow) throws {
     platform = try row.choice("platform", as: Platform.self)

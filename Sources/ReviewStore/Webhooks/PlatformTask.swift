@@ -180,6 +180,29 @@ extension ReviewStore {
     _ = try await pool.query(Self.endTask, [id, Int32(version)])
   }
 
+  static let taskOutcome = PostgresStatement(
+    "task_outcome",
+    """
+    /* baton:task_outcome */
+    UPDATE webhook_deliveries d
+       SET outcome = $5
+     WHERE lower(d.about_repository) = lower($1) AND d.about_number = $2 AND d.traceparent = $3 AND d.platform = $4
+       AND d.processed_at IS NOT NULL
+    """)
+
+  /// Says in the list of deliveries what became of the event that a task decides about: its own outcome was only that it is being asked.
+  package func noteOutcome(_ outcome: String, of task: PlatformTask) async throws {
+    let (repository, number): (String, Int)
+    switch task.kind {
+    case .check: return
+    case .review(let request): (repository, number) = (request.repository, request.number)
+    case .paths(let request): (repository, number) = (request.review.repoFullName, request.review.prNumber)
+    }
+    _ = try await pool.query(
+      Self.taskOutcome,
+      [repository, Int32(clamping: number), task.trace.traceparent, task.platform.rawValue, outcome.storable])
+  }
+
   static let failTask = PostgresStatement(
     "fail_task",
     """

@@ -28,7 +28,9 @@ extension ReviewStore {
     /* baton:settle_delivery */
     UPDATE webhook_deliveries
        SET processed_at = now(), outcome = $3, pull_request = $4, pull_request_id = $5, pr_updated_at = $6,
-           previous_sha = $7, head_sha = $8
+           previous_sha = $7, head_sha = $8,
+           -- An event of a check or a merge group names its pull request in its own way, or not at all.
+           about_number = COALESCE(about_number, $9, (SELECT r.pr_number FROM code_reviews r WHERE r.id = $10))
      WHERE platform = $1 AND delivery_id = $2
     """)
 
@@ -69,7 +71,8 @@ extension ReviewStore {
         Self.settleDelivery,
         [
           platform.rawValue, id, outcome.text, place?.pullRequest.text, place?.pullRequest.idText,
-          place?.updatedAt.instant, place?.previousSha, place?.headSha,
+          place?.updatedAt.instant, place?.previousSha, place?.headSha, verdict.number.map { Int32(clamping: $0) },
+          outcome.reviewID,
         ])
       return outcome
     }

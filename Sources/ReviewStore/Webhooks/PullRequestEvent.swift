@@ -26,6 +26,12 @@ package enum DeliveryVerdict: Sendable, Equatable {
     case .platform(let event): event.push?.place
     }
   }
+
+  /// The pull request's number, of an event that has its own way to name it.
+  var number: Int? {
+    guard case .platform(.mergeGroup(let group)) = self else { return nil }
+    return group.pullRequest.prNumber
+  }
 }
 
 /// A repository of an owner, and its name.
@@ -140,6 +146,15 @@ package enum DeliveryOutcome: Sendable, Equatable {
   case cancelled(Int)
   /// It was processed before, or another process is processing it now.
   case repeated
+
+  /// The review that it is about; nil if it is about none, or about several.
+  var reviewID: UUID? {
+    switch self {
+    case .pending(let id, _, _): id
+    case .unchanged(_, let id): id
+    case .cancelled, .repeated: nil
+    }
+  }
 
   /// For `webhook_deliveries.outcome`.
   package var text: String {

@@ -7,48 +7,61 @@ struct Checker {
 
   let scenario: Scenario
   private(set) var violations: [Violation] = []
+  /// Second starts at a worker that is not idempotent.
+  private(set) var secondStarts = 0
 
   /// What the worker has, as it says itself.
-  private var accepted: Set<Key> = []
-  /// When a call that its caller waited for has started it.
-  private var startedAt: [Key: Duration] = [:]
-  private var ends: [Key: String] = [:]
-  private var acknowledged: [Key: Duration] = [:]
-  private var cancelled: Set<Key> = []
-  private var retried: Set<Key> = []
+  var accepted: Set<Key> = []
+  var ends: [Key: Set<String>] = [:]
+  var cancelled: Set<Key> = []
+  /// Attempts that Baton has failed by itself.
+  var failed: Set<Key> = []
   /// Cancels that the worker has accepted.
-  private var notified: Set<Key> = []
-  private var refused: Set<Key> = []
-  /// Failures of an attempt's own that may be counted against it, and those that have to be.
-  private var failures: [Key: Int] = [:]
+  var notified: Set<Key> = []
+  var refused: Set<Key> = []
+  /// Failures of an attempt's own that may be counted against it.
+  var failures: [Key: Int] = [:]
+  var deaths = 0
+  var rows: [Int: (attempt: Int, status: String, code: String?)] = [:]
+  /// Runs that made their owner exceed its limit, and that Baton may have failed a moment before.
+  var excesses: [(key: Key, violation: Violation)] = []
+
+  /// Since when Baton can know that the worker has an attempt.
+  private var knownSince: [Key: Duration] = [:]
+  private var retried: Set<Key> = []
+  /// Failures that have to be counted.
   private var counted: [Key: Int] = [:]
-  private var deaths = 0
   /// Runs at the worker that take up a place of their owner.
   private var live: [Int: Set<Key>] = [:]
   private var limits: [Int]
-  private var rows: [Int: (attempt: Int, status: String, code: String?)] = [:]
+  private let owners: [Int: Int]
+  private var fairness: FairnessChecker
 
   init(_ scenario: Scenario) {
     self.scenario = scenario
     limits = scenario.limits
+    owners = Dictionary(uniqueKeysWithValues: scenario.reviews.map { ($0.number, $0.owner) })
+    fairness = FairnessChecker(scenario)
   }
 
   /// What a whole run has violated, but for the times of recovery.
-  static func violations(of scenario: Scenario, _ entries: [Entry]) -> [Violation] {
+  static func checked(_ scenario: Scenario, _ entries: [Entry]) -> Checker {
     var checker = Checker(scenario)
     for entry in entries { checker.take(entry) }
     checker.finish(at: entries.last?.time ?? .zero)
-    return checker.violations
+    return checker
   }
 
-  private mutating func violated(_ invariant: Violation.Invariant, _ time: Duration, _ text: String) {
+  mutating func violated(_ invariant: Violation.Invariant, _ time: Duration, _ text: String) {
     violations.append(Violation(invariant: invariant, time: time, text: text))
   }
 
   private mutating func take(_ entry: Entry) {
     let time = entry.time
     switch entry.event {
-    case .submitted(let review): rows[review] = (1, "pending", nil)
+    case .submitted(let review):
+      rows[review] = (1, "pending", nil)
+      fairness.submitted(review)
     case .operated(.limit(let owner, let limit)): limits[owner] = max(limits[owner], limit)
     case .cancelled(let review, let attempt): release(Key(review: review, attempt: attempt))
     case .retried(let review, let attempt): retried.insert(Key(review: review, attempt: attempt))
@@ -59,39 +72,49 @@ struct Checker {
       let key = Key(review: review, attempt: attempt)
       if answer == "refused" { refused.insert(key) }
       if answer != "dispatched" { failures[key, default: 0] += 1 }
-      if answer == "not prepared" { failed(key, time) }
+      if answer == "not prepared" { notPrepared(key, time) }
     case .started(let review, let attempt):
       let key = Key(review: review, attempt: attempt)
-      if entry.process != 0 { startedAt[key] = time }
+      if entry.process != 0 { know(key, since: time) }
       started(key, time)
+    // It takes no place: Baton has no part in it that ``posted(_:_:)`` does not judge.
+    case .startedAgain: secondStarts += 1
+    case .asked(let review, let attempt?, _): know(Key(review: review, attempt: attempt), since: time)
+    case .calledBack(let review, let attempt, _, isApplied: true):
+      know(Key(review: review, attempt: attempt), since: time)
     case .ended(let review, let attempt, let state):
       let key = Key(review: review, attempt: attempt)
       // Also one that it never ran, because the cancel came first.
       accepted.insert(key)
-      ends[key] = state
+      ends[key, default: []].insert(state)
       live[owner(of: review)]?.remove(key)
+      fairness.ended(review)
     case .settled(let review, let attempt, "acknowledged"): acknowledge(Key(review: review, attempt: attempt), time)
     case .processEnded: deaths += 1
     case .seen(let review, let attempt, let status, let code): saw(review, attempt, status, code, time)
-    case .operated, .published, .delivered, .preparing, .asked, .calledBack, .settled, .began, .healed,
-      .processStarted:
+    case .published(let review, _, _):
+      if let text = fairness.published(review) { violated(.fairness, time, text) }
+    case .operated, .delivered, .preparing, .asked, .calledBack, .settled, .began, .healed, .processStarted:
       break
     }
   }
 
-  private func owner(of review: Int) -> Int { scenario.reviews.first { $0.number == review }?.owner ?? 0 }
+  private func owner(of review: Int) -> Int { owners[review] ?? 0 }
 
   /// An operator has ended it: its place is free, although the worker may not know it yet.
   private mutating func release(_ key: Key) {
     cancelled.insert(key)
     live[owner(of: key.review)]?.remove(key)
+    fairness.ended(key.review)
   }
 
   // MARK: I2
 
-  /// Where an earlier start may have succeeded, the worker is asked, and not called again.
+  private mutating func know(_ key: Key, since time: Duration) { knownSince[key] = knownSince[key] ?? time }
+
+  /// If Baton can know that the worker has an attempt, it is not sent there again.
   private mutating func posted(_ key: Key, _ entry: Entry) {
-    guard let time = [startedAt[key], acknowledged[key]].compactMap(\.self).min(), entry.time > time + .seconds(1),
+    guard let time = knownSince[key], entry.time > time + .seconds(1),
       !mayNotKnow(entry.name, from: time, to: entry.time)
     else { return }
     violated(
@@ -117,19 +140,20 @@ struct Checker {
     if !accepted.insert(key).inserted {
       violated(.nothingTwice, time, "r\(key.review)/\(key.attempt) starts twice at the worker")
     }
-    guard !cancelled.contains(key) else { return }
+    guard !cancelled.contains(key), !failed.contains(key) else { return }
     let owner = owner(of: key.review)
     live[owner, default: []].insert(key)
     // An older attempt that still runs was ended by the row.
     let count = Set((live[owner] ?? []).map(\.review)).count
     guard count > limits[owner] else { return }
-    violated(.capacity, time, "owner \(owner) has \(count) runs at the worker, its limit is \(limits[owner])")
+    let text = "owner \(owner) has \(count) runs at the worker, its limit is \(limits[owner])"
+    excesses.append((key, Violation(invariant: .capacity, time: time, text: text)))
   }
 
   // MARK: I4
 
   private mutating func acknowledge(_ key: Key, _ time: Duration) {
-    acknowledged[key] = acknowledged[key] ?? time
+    know(key, since: time)
     guard !accepted.contains(key) else { return }
     violated(.settlement, time, "r\(key.review)/\(key.attempt) is acknowledged; the worker does not have it")
   }
@@ -140,12 +164,12 @@ struct Checker {
   /// so the bound is checked only where nothing goes wrong.
   private mutating func checkDepth(_ count: Int, _ time: Duration) {
     let depthMax = World.queueDepthMax * scenario.producers
-    guard count > depthMax, scenario.faults.isEmpty, scenario.worker == Scenario.WorkerRates() else { return }
+    guard count > depthMax, scenario.isFree else { return }
     violated(.boundedQueue, time, "\(count) messages are ready, and the producers may fill it to \(depthMax)")
   }
 
   /// A failure of preparing counts against the attempt, and so many of them end it.
-  private mutating func failed(_ key: Key, _ time: Duration) {
+  private mutating func notPrepared(_ key: Key, _ time: Duration) {
     counted[key, default: 0] += 1
     guard counted[key, default: 0] > World.attemptMax else { return }
     violated(.boundedAttempts, time, "r\(key.review)/\(key.attempt) has failed \(counted[key, default: 0]) times")
@@ -154,54 +178,29 @@ struct Checker {
   // MARK: I5
 
   private mutating func saw(_ review: Int, _ attempt: Int, _ status: String, _ code: String?, _ time: Duration) {
+    let key = Key(review: review, attempt: attempt)
     if let before = rows[review], Self.isTerminal(before.status) {
-      let isRetry = attempt > before.attempt && retried.contains(Key(review: review, attempt: attempt))
+      let isRetry = attempt > before.attempt && retried.contains(key)
       if !isRetry {
         violated(
           .finalIsFinal, time, "r\(review)/\(before.attempt) was \(before.status) and is \(attempt) \(status)")
       }
     }
     rows[review] = (attempt, status, code)
+    if status == "failed", code != "agent_failed" { fail(key, time) }
+  }
+
+  /// Baton has failed it by itself, within the last second: its place is free, although the worker may not know it yet.
+  private mutating func fail(_ key: Key, _ time: Duration) {
+    failed.insert(key)
+    live[owner(of: key.review)]?.remove(key)
+    excesses.removeAll { $0.key == key && $0.violation.time > time - .milliseconds(1_100) }
   }
 
   static func isTerminal(_ status: String) -> Bool { ["completed", "failed", "cancelled"].contains(status) }
+}
 
-  // MARK: The end
-
-  private mutating func finish(at time: Duration) {
-    for key in cancelled.intersection(accepted).subtracting(notified).sorted(by: { $0.review < $1.review }) {
-      violated(.cancelDelivered, time, "the worker was not notified that r\(key.review)/\(key.attempt) is cancelled")
-    }
-    for (review, row) in rows.sorted(by: { $0.key < $1.key }) {
-      let key = Key(review: review, attempt: row.attempt)
-      let name = "r\(review)/\(row.attempt)"
-      switch row.status {
-      case "completed":
-        if ends[key] != "completed" {
-          violated(.rightOutcome, time, "\(name) is completed, at the worker it is \(ends[key] ?? "not ended")")
-        }
-      case "cancelled":
-        if !cancelled.contains(key), ends[key] != "cancelled" {
-          violated(.rightOutcome, time, "\(name) is cancelled; no operator did that")
-        }
-      case "failed": judgeFailure(key, row.code ?? "", time)
-      default: violated(.nothingLost, time, "\(name) is still \(row.status)")
-      }
-    }
-  }
-
-  private mutating func judgeFailure(_ key: Key, _ code: String, _ time: Duration) {
-    let isRight =
-      switch code {
-      case "agent_failed": ends[key] == "failed"
-      case "worker_rejected": refused.contains(key)
-      case "attempts_exhausted": failures[key, default: 0] + deaths >= 8
-      default: false
-      }
-    guard !isRight else { return }
-    violated(
-      .rightOutcome, time,
-      "r\(key.review)/\(key.attempt) failed as \(code); at the worker it is \(ends[key] ?? "not ended"), "
-        + "\(failures[key, default: 0]) failures of its own, \(deaths) processes ended")
-  }
+extension Scenario {
+  /// Whether nothing goes wrong in it.
+  var isFree: Bool { faults.isEmpty && worker == WorkerRates() }
 }

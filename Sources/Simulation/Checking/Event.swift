@@ -14,11 +14,14 @@ enum Event: Sendable, Hashable {
   case preparing(review: Int, attempt: Int)
   case posting(review: Int, attempt: Int)
   case answered(review: Int, attempt: Int, String)
-  case asked(review: Int, String)
+  /// - Parameter attempt: the one that the worker has, as it answers; nil if it has none or does not answer.
+  case asked(review: Int, attempt: Int?, String)
   /// The worker begins a run.
   case started(review: Int, attempt: Int)
+  /// A worker that is not idempotent begins another run of the same attempt.
+  case startedAgain(review: Int, attempt: Int)
   case ended(review: Int, attempt: Int, String)
-  case calledBack(review: Int, attempt: Int, String)
+  case calledBack(review: Int, attempt: Int, String, isApplied: Bool)
   case settled(review: Int, attempt: Int, String)
   case began(Fault)
   case healed(Fault)
@@ -42,10 +45,11 @@ extension Event: CustomStringConvertible {
     case .preparing(let review, let attempt): "r\(review)/\(attempt) is prepared"
     case .posting(let review, let attempt): "r\(review)/\(attempt) POST"
     case .answered(let review, let attempt, let answer): "r\(review)/\(attempt) answered: \(answer)"
-    case .asked(let review, let answer): "r\(review) GET: \(answer)"
+    case .asked(let review, _, let answer): "r\(review) GET: \(answer)"
     case .started(let review, let attempt): "r\(review)/\(attempt) starts at the worker"
+    case .startedAgain(let review, let attempt): "r\(review)/\(attempt) starts at the worker AGAIN"
     case .ended(let review, let attempt, let state): "r\(review)/\(attempt) ends at the worker: \(state)"
-    case .calledBack(let review, let attempt, let what): "r\(review)/\(attempt) callback \(what)"
+    case .calledBack(let review, let attempt, let what, _): "r\(review)/\(attempt) callback \(what)"
     case .settled(let review, let attempt, let what): "r\(review)/\(attempt) \(what)"
     case .began(let fault): "FAULT \(fault)"
     case .healed(let fault): "healed: \(fault)"

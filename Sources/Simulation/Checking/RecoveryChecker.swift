@@ -1,17 +1,34 @@
+/// A kind of recovery whose time is bounded.
+package enum Recovery: String, Sendable, CaseIterable {
+  /// From the end of a process until a review that it had is on its way again.
+  case kill
+  /// The same, if its whole host is gone.
+  case host
+  /// From the loss of the queue's content until a ticket that it had is delivered.
+  case queue
+  /// From when a consumer gets nothing any more until a ticket is delivered.
+  case silence
+  /// From the return of the broker or the ledger until something is done, if something waits.
+  case outage
+
+  /// At worst.
+  var max: Duration {
+    switch self {
+    case .kill: .seconds(15)
+    case .host, .queue: .seconds(30)
+    // The consumer notices within 15 s.
+    case .silence: .seconds(20)
+    case .outage: .seconds(10)
+    }
+  }
+}
+
 /// Checks the times of recovery, where nothing else goes wrong at the same time.
 struct RecoveryChecker {
   private(set) var violations: [Violation] = []
-  /// From the end of a process until a review that it had in its hands was on its way again.
-  private(set) var recoveries: [Duration] = []
+  private(set) var recoveries: [Recovery: [Duration]] = [:]
   private let scenario: Scenario
   private let entries: [Entry]
-
-  /// After the end of a process, at worst.
-  static let killMax: Duration = .seconds(15)
-  /// After the queue was purged or deleted.
-  static let purgeMax: Duration = .seconds(30)
-  /// After deliveries have stalled: the consumer notices within 15 s.
-  static let stallMax: Duration = .seconds(20)
 
   init(_ scenario: Scenario, _ entries: [Entry]) {
     self.scenario = scenario
@@ -20,9 +37,10 @@ struct RecoveryChecker {
       switch entry.event {
       case .processEnded(let name): checkEnd(of: name, at: index)
       case .began(let fault) where fault.kind == .queuePurged || fault.kind == .queueDeleted:
-        checkDeliveries(.boundedRecovery, Self.purgeMax, at: index, fault)
-      case .began(let fault) where fault.kind == .deliveriesStalled:
-        checkDeliveries(.noSilentConsumer, Self.stallMax, at: index, fault)
+        checkDeliveries(.queue, at: index, fault)
+      case .began(let fault) where fault.kind == .deliveriesStalled: checkDeliveries(.silence, at: index, fault)
+      case .healed(let fault) where fault.kind == .brokerAway || fault.kind == .ledgerAway:
+        checkReturn(at: index, fault)
       default: break
       }
     }
@@ -42,26 +60,33 @@ struct RecoveryChecker {
   private mutating func checkEnd(of name: String, at index: Int) {
     let time = entries[index].time
     guard let process = entries[..<index].last(where: { $0.name == name })?.process,
-      let fault = scenario.faults.last(where: { $0.isKill(of: name) && $0.time <= time }),
-      isQuiet(from: fault.time, to: time + Self.killMax, except: fault.time)
+      let fault = scenario.faults.last(where: { $0.ends(name) && $0.time <= time })
     else { return }
+    let recovery = fault.kind.isKill ? Recovery.kill : .host
+    guard isQuiet(from: fault.time, to: time + recovery.max, except: fault.time) else { return }
     for key in handled(by: process, before: index) {
-      recovered(key, of: name, at: time, on: timeOnItsWay(key, after: index, process))
+      recovered(recovery, key, of: name, at: time, on: timeOnItsWay(key, after: index, process))
     }
     for key in unpublished(at: time + .milliseconds(1_100)) {
-      recovered(key, of: name, at: time, on: timePublished(key, after: index))
+      recovered(recovery, key, of: name, at: time, on: timePublished(key, after: index))
     }
   }
 
-  private mutating func recovered(_ key: Checker.Key, of name: String, at time: Duration, on moment: Duration?) {
-    if let moment { recoveries.append(moment - time) }
-    guard moment.map({ $0 - time > Self.killMax }) ?? true else { return }
-    violations.append(
-      Violation(
-        invariant: .boundedRecovery, time: time,
-        text:
-          "r\(key.review)/\(key.attempt) was in the hands of \(name), and is not on its way \(Self.killMax.text) later")
-    )
+  private mutating func recovered(
+    _ recovery: Recovery, _ key: Checker.Key, of name: String, at time: Duration, on moment: Duration?
+  ) {
+    judge(
+      recovery, .boundedRecovery, from: time, to: moment,
+      "r\(key.review)/\(key.attempt) was in the hands of \(name), and is not on its way \(recovery.max.text) later")
+  }
+
+  private mutating func judge(
+    _ recovery: Recovery, _ invariant: Violation.Invariant, from time: Duration, to moment: Duration?,
+    _ text: @autoclosure () -> String
+  ) {
+    if let moment { recoveries[recovery, default: []].append(moment - time) }
+    guard moment.map({ $0 - time > recovery.max }) ?? true else { return }
+    violations.append(Violation(invariant: invariant, time: time, text: text()))
   }
 
   /// What a process was preparing or sending.
@@ -84,7 +109,7 @@ struct RecoveryChecker {
       guard entry.process != process else { return false }
       switch entry.event {
       case .preparing(key.review, key.attempt), .posting(key.review, key.attempt),
-        .settled(key.review, key.attempt, "acknowledged"), .cancelled(key.review, _), .asked(key.review, _):
+        .settled(key.review, key.attempt, "acknowledged"), .cancelled(key.review, _), .asked(key.review, _, _):
         return true
       case .seen(key.review, _, let status, _): return status == "running" || Checker.isTerminal(status)
       default: return false
@@ -125,23 +150,18 @@ struct RecoveryChecker {
 
   // MARK: Tickets
 
-  private mutating func checkDeliveries(
-    _ invariant: Violation.Invariant, _ max: Duration, at index: Int, _ fault: Fault
-  ) {
+  private mutating func checkDeliveries(_ recovery: Recovery, at index: Int, _ fault: Fault) {
     let time = entries[index].time
-    guard isQuiet(from: time, to: time + max, except: fault.time) else { return }
+    guard isQuiet(from: time, to: time + recovery.max, except: fault.time) else { return }
     for key in undelivered(before: index) {
-      let isDelivered = entries[(index + 1)...].contains { entry in
-        guard entry.time <= time + max else { return false }
+      let delivered = entries[(index + 1)...].first { entry in
         if case .delivered(key.review, key.attempt, _) = entry.event { return true }
         if case .cancelled(key.review, _) = entry.event { return true }
         return false
       }
-      guard !isDelivered else { continue }
-      violations.append(
-        Violation(
-          invariant: invariant, time: time,
-          text: "the ticket of r\(key.review)/\(key.attempt) is not delivered \(max.text) after: \(fault)"))
+      judge(
+        recovery, recovery == .silence ? .noSilentConsumer : .boundedRecovery, from: time, to: delivered?.time,
+        "the ticket of r\(key.review)/\(key.attempt) is not delivered \(recovery.max.text) after: \(fault)")
     }
   }
 
@@ -161,12 +181,55 @@ struct RecoveryChecker {
     }
     return waiting.filter { $0.value > 0 }.keys.sorted { ($0.review, $0.attempt) < ($1.review, $1.attempt) }
   }
+
+  // MARK: Outages
+
+  /// Whether something is done soon after the broker or the ledger is back, if a review has come that the worker does not have.
+  private mutating func checkReturn(at index: Int, _ fault: Fault) {
+    let time = entries[index].time
+    guard isQuiet(from: fault.time, to: time + Recovery.outage.max, except: fault.time) else { return }
+    var waiting: Set<Int> = []
+    var open: Set<Int> = []
+    for entry in entries[..<index] {
+      switch entry.event {
+      case .submitted(let review):
+        waiting.insert(review)
+        open.insert(review)
+      case .started(let review, _): waiting.remove(review)
+      case .seen(let review, _, let status, _) where Checker.isTerminal(status): open.remove(review)
+      default: break
+      }
+    }
+    // Others may wait for a place of their owner, and for a callback that was lost.
+    let openByOwner = Dictionary(grouping: scenario.reviews.filter { open.contains($0.number) }, by: \.owner)
+    let count = openByOwner.filter { $0.value.count <= scenario.limits[$0.key] }.values.joined()
+      .count { waiting.contains($0.number) }
+    guard count > 0 else { return }
+    let done = entries[(index + 1)...].first { entry in
+      switch entry.event {
+      case .preparing, .posting, .delivered, .started: true
+      default: false
+      }
+    }
+    judge(
+      .outage, .boundedRecovery, from: time, to: done?.time,
+      "\(count) reviews wait, and nothing is done \(Recovery.outage.max.text) after: \(fault)")
+  }
 }
 
 extension Fault {
   /// Whether it ends a process of this name.
-  fileprivate func isKill(of name: String) -> Bool {
-    if case .kill(let place, _) = kind { return name.contains("-\(place)#") }
+  fileprivate func ends(_ name: String) -> Bool {
+    switch kind {
+    case .kill(let place, _), .vanish(let place): name.contains("-\(place)#")
+    default: false
+    }
+  }
+}
+
+extension Fault.Kind {
+  fileprivate var isKill: Bool {
+    if case .kill = self { return true }
     return false
   }
 }

@@ -8,10 +8,12 @@ package struct Violation: Sendable, Hashable, CustomStringConvertible {
     case settlement = "I4 settlement"
     case finalIsFinal = "I5 final is final"
     case boundedRecovery = "I6 bounded recovery"
+    case fairness = "I7 fairness"
     case boundedQueue = "I8 bounded queue"
     case noSilentConsumer = "I9 no silent consumer"
+    case rest = "the world comes to rest"
     case boundedAttempts = "bounded attempts"
-    case cancelDelivered = "each cancel reaches the worker"
+    case cancelDelivered = "the worker hears of each end that is not its own"
     case rightOutcome = "an outcome that is not the worker's"
   }
 

@@ -17,10 +17,15 @@ package struct Fault: Sendable, Hashable {
     case stop(Place)
     /// Stops a process; it goes on where it was after the fault's duration.
     case pause(Place)
+    /// A host is gone without a word: its process stops for good, and its connections stay until the other ends notice. Another one starts
+    /// there after the fault's duration.
+    case vanish(Place)
     /// Nothing gets through between a process and what it talks to, in one direction or both.
     case cut(Place, Link, Direction)
     /// No callback of the worker arrives.
     case callbacksLost
+    /// The worker's callbacks arrive, and it gets no answer: it repeats them.
+    case callbackAnswersLost
     case ledgerAway
     /// The ledger refuses what it is asked, and can do it later.
     case ledgerBusy

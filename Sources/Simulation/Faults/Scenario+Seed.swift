@@ -32,6 +32,9 @@ extension Scenario {
     addHopeless(weather)
     addOperations(weather, span, &generator)
     addFaults(weather, span, &generator)
+    addCallbackFaults(weather, span)
+    if weather == .calm, seed / 9 % 4 == 3 { addCrowd() }
+    if weather == .worker, seed / 9 % 4 == 2 { addLateStarts() }
     faults.sort { $0.time < $1.time }
   }
 
@@ -68,6 +71,38 @@ extension Scenario {
     reviews[generator.below(reviews.count)].isHopeless = true
   }
 
+  /// In some worlds the worker is not idempotent; in some it gets no answer to its callbacks. Drawn apart from everything else.
+  private mutating func addCallbackFaults(_ weather: Weather, _ span: Duration) {
+    var generator = SeededGenerator(seed: seed, stream: 6)
+    isWorkerIdempotent = !generator.chance(0.25)
+    guard weather == .worker || weather == .storm, generator.chance(0.3) else { return }
+    let time = generator.duration(.seconds(1)...span)
+    faults.append(
+      Fault(time: time, kind: .callbackAnswersLost, duration: generator.duration(.seconds(1) ... .seconds(20))))
+  }
+
+  /// Many starts arrive after their callers have given up, and the next ones are refused; each owner has room for one review (I3).
+  private mutating func addLateStarts() {
+    limits = limits.map { _ in 1 }
+    worker.late = 0.25
+    worker.throttled = 0.2
+    worker.preparationFails = 0.2
+  }
+
+  /// One owner has more reviews than the queue may hold, and a high limit; each other owner has one now and then (I7).
+  private mutating func addCrowd() {
+    var generator = SeededGenerator(seed: seed, stream: 7)
+    limits = [100] + (0..<3).map { _ in generator.element(of: [1, 2, 10]) }
+    prefetch = 4
+    reviews = (0..<70).map { number in
+      let isCrowd = number < 60
+      return PlannedReview(
+        number: number, time: isCrowd ? .milliseconds(number) : generator.duration(.milliseconds(100) ... .seconds(2)),
+        owner: isCrowd ? 0 : 1 + generator.below(3), pullRequest: number, priority: 0,
+        preparation: generator.duration(.milliseconds(100) ... .milliseconds(400)), run: .milliseconds(200))
+    }
+  }
+
   private mutating func addOperations(_ weather: Weather, _ span: Duration, _ generator: inout SeededGenerator) {
     guard weather == .operators || weather == .storm else { return }
     for _ in 0..<3 + generator.below(6) {
@@ -89,7 +124,7 @@ extension Scenario {
   private mutating func addFaults(_ weather: Weather, _ span: Duration, _ generator: inout SeededGenerator) {
     if let kind = loneFault(weather, &generator) {
       let time = generator.duration(.seconds(2)...span)
-      return faults = [Fault(time: time, kind: kind, duration: kind.isKill ? .seconds(2) : .zero)]
+      return faults = [Fault(time: time, kind: kind, duration: duration(ofLone: kind, &generator))]
     }
     let count: Int
     switch weather {
@@ -111,9 +146,12 @@ extension Scenario {
     case (.broker, 0): kind = .queuePurged
     case (.broker, 1): kind = .deliveriesStalled
     case (.broker, 2): kind = .queueDeleted
+    case (.broker, 3): kind = .brokerAway
+    case (.ledger, 0): kind = .ledgerAway
+    case (.zombies, 0): kind = .vanish(producers + generator.below(consumers))
     default: return nil
     }
-    prefetch = weather == .kills ? 4 : 2
+    prefetch = kind.endsProcess ? 4 : 2
     limits = limits.map { _ in 10 }
     reviews = reviews.map { review in
       var review = review
@@ -121,6 +159,14 @@ extension Scenario {
       return review
     }
     return kind
+  }
+
+  private func duration(ofLone kind: Fault.Kind, _ generator: inout SeededGenerator) -> Duration {
+    switch kind {
+    case .kill, .vanish: .seconds(2)
+    case .brokerAway, .ledgerAway: generator.duration(.seconds(1) ... .seconds(30))
+    default: .zero
+    }
   }
 
   private func fault(_ weather: Weather, at time: Duration, _ generator: inout SeededGenerator) -> Fault {
@@ -163,8 +209,10 @@ extension Scenario {
 }
 
 extension Fault.Kind {
-  fileprivate var isKill: Bool {
-    if case .kill = self { return true }
-    return false
+  fileprivate var endsProcess: Bool {
+    switch self {
+    case .kill, .vanish: true
+    default: false
+    }
   }
 }

@@ -11,6 +11,8 @@ package struct Scenario: Sendable, Equatable {
   package var operations: [Operation]
   package var faults: [Fault]
   package var worker: WorkerRates
+  /// Whether a start of an attempt that the worker has changes nothing, as the contract demands.
+  package var isWorkerIdempotent = true
   /// How wrong the wall clock of each process is.
   package var skews: [Duration]
   /// Whether something of Baton is broken on purpose, to prove that the checker sees it.

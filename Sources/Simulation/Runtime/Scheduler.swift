@@ -18,9 +18,15 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
   }
 
   private struct Timer: Comparable {
+    enum Target {
+      case job(Job)
+      /// A task that sleeps, by the number of its sleep.
+      case sleep(UInt64)
+    }
+
     let time: Int64
     let sequence: UInt64
-    let job: Job
+    let target: Target
 
     static func < (one: Timer, other: Timer) -> Bool {
       (one.time, one.sequence) < (other.time, other.sequence)
@@ -34,6 +40,8 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
     var ready: [Job] = []
     var timers = Heap<Timer>()
     var sequence: UInt64 = 0
+    /// Tasks that sleep, by the numbers of their sleeps.
+    var sleepers: [UInt64: UnsafeContinuation<Bool, Never>] = [:]
     var current: ProcessID = 0
     /// Whose tasks are whose.
     var owners: [UInt64: ProcessID] = [:]
@@ -49,6 +57,7 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
   private enum Step {
     case run(UnownedJob, now: Int64, skew: Int64)
     case act(@Sendable () -> Void)
+    case wake([UnsafeContinuation<Bool, Never>])
     case idle
   }
 
@@ -135,15 +144,16 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
 
   // MARK: Running
 
-  /// Runs jobs until the condition is true, or nothing is left to run.
-  func run(until isDone: () -> Bool) {
-    while !isDone() {
+  /// Runs jobs until the condition is true, nothing is left to run, or so many have run.
+  func run(jobMax: Int, until isDone: () -> Bool) {
+    while jobCount < jobMax, !isDone() {
       switch state.withLock({ Self.next(&$0) }) {
       case .run(let job, let now, let skew):
         simulation_set_time(now, skew)
         simulation_run_job(unsafeBitCast(job, to: UnsafeRawPointer.self))
         state.withLock { $0.current = 0 }
       case .act(let action): action()
+      case .wake(let sleepers): for sleeper in sleepers { sleeper.resume(returning: true) }
       case .idle: return
       }
     }
@@ -152,13 +162,10 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
   private static func next(_ state: inout State) -> Step {
     while true {
       guard !state.ready.isEmpty else {
-        guard let first = state.timers.popMin() else { return .idle }
+        guard let first = state.timers.min else { return .idle }
         state.now = max(state.now, first.time)
-        state.ready.append(first.job)
-        while let next = state.timers.min, next.time <= state.now {
-          state.ready.append(next.job)
-          state.timers.removeMin()
-        }
+        let sleepers = takeDue(&state)
+        if !sleepers.isEmpty { return .wake(sleepers) }
         continue
       }
       let index = state.ready.count == 1 ? 0 : state.generator.below(state.ready.count)
@@ -187,6 +194,57 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
     }
   }
 
+  /// Makes the jobs that are due ready.
+  /// - Returns: the tasks whose sleep is over.
+  private static func takeDue(_ state: inout State) -> [UnsafeContinuation<Bool, Never>] {
+    var sleepers: [UnsafeContinuation<Bool, Never>] = []
+    while let timer = state.timers.min, timer.time <= state.now {
+      state.timers.removeMin()
+      switch timer.target {
+      case .job(let job): state.ready.append(job)
+      case .sleep(let number): if let sleeper = state.sleepers.removeValue(forKey: number) { sleepers.append(sleeper) }
+      }
+    }
+    return sleepers
+  }
+
+  // MARK: Sleeping
+
+  /// Sleeps, also if the task is cancelled: for what takes a moment.
+  func delay(_ duration: Duration) async {
+    let number = nextNumber()
+    _ = await withUnsafeContinuation { continuation in add(continuation, number, after: duration) }
+  }
+
+  /// Sleeps until the time is over, or the task is cancelled. Costs less than a sleep of the runtime, which makes a task for it.
+  func sleep(for duration: Duration) async throws(CancellationError) {
+    let number = nextNumber()
+    let isOver = await withTaskCancellationHandler {
+      await withUnsafeContinuation { continuation in
+        if Task.isCancelled { return continuation.resume(returning: false) }
+        add(continuation, number, after: duration)
+      }
+    } onCancel: {
+      state.withLock { $0.sleepers.removeValue(forKey: number) }?.resume(returning: false)
+    }
+    if !isOver { throw CancellationError() }
+  }
+
+  private func nextNumber() -> UInt64 {
+    state.withLock { state in
+      state.sequence += 1
+      return state.sequence
+    }
+  }
+
+  private func add(_ continuation: UnsafeContinuation<Bool, Never>, _ number: UInt64, after duration: Duration) {
+    let wait = Int64(duration / .nanoseconds(1))
+    state.withLock { state in
+      state.sleepers[number] = continuation
+      state.timers.insert(Timer(time: state.now + max(0, wait), sequence: number, target: .sleep(number)))
+    }
+  }
+
   // MARK: What the runtime calls
 
   func enqueue(_ job: consuming ExecutorJob) {
@@ -202,7 +260,7 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
     state.withLock { state in
       state.sequence += 1
       state.timers.insert(
-        Timer(time: state.now + max(0, wait), sequence: state.sequence, job: Self.owned(job, &state)))
+        Timer(time: state.now + max(0, wait), sequence: state.sequence, target: .job(Self.owned(job, &state))))
     }
   }
 

@@ -10,6 +10,7 @@ final class Network: Sendable {
   }
 
   private let state: Mutex<State>
+  private let scheduler = Scheduler.shared
 
   init(seed: UInt64) { state = Mutex(State(generator: SeededGenerator(seed: seed, stream: 3))) }
 
@@ -51,7 +52,7 @@ final class Network: Sendable {
 
   /// What a message takes on its way.
   func delay(_ range: ClosedRange<Duration> = .microseconds(100) ... .milliseconds(2)) async {
-    try? await Task.sleep(for: duration(range))
+    await scheduler.delay(duration(range))
   }
 
   /// Waits while something is so, for a limited time.
@@ -60,7 +61,7 @@ final class Network: Sendable {
     let step = Duration.milliseconds(250)
     for _ in 0..<Int(timeMax / step) {
       guard isSo() else { return true }
-      guard (try? await Task.sleep(for: step)) != nil else { return false }
+      guard (try? await scheduler.sleep(for: step)) != nil else { return false }
     }
     return !isSo()
   }

@@ -12,7 +12,7 @@ struct SimulatedPreparer: PayloadPreparer {
     let number = world.number(of: review.id)
     world.recorder.note(.preparing(review: number, attempt: review.attempt))
     do {
-      try await Task.sleep(for: world.planned(number).preparation)
+      try await world.scheduler.sleep(for: world.planned(number).preparation)
     } catch {
       throw .transient(message: "cancelled", retryAfter: nil)
     }

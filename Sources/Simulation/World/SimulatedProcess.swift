@@ -31,14 +31,17 @@ final class SimulatedProcess: Sendable {
     self.holder = holder
     let policy = world.policy
     let ledger = world.ledger
-    let holderState = HolderState(timeout: policy.holderTimeout)
+    let environment = world.environment
+    let clock = environment.clock
+    let holderState = HolderState(timeout: policy.holderTimeout, clock: clock)
     let broker = BrokerLink(process: id, world: world)
     let worker = WorkerLink(process: id, world: world)
-    let publisher = ClaimPublisher(queue: broker, ledger: ledger, metrics: Self.metrics, logger: Self.silent)
+    let publisher = ClaimPublisher(
+      queue: broker, ledger: ledger, environment: environment, metrics: Self.metrics, logger: Self.silent)
     func session(_ report: @escaping @Sendable () -> Holder.Report = { Holder.Report() }) -> HolderSession {
       HolderSession(
         holder: holder, state: holderState, ledger: ledger, interval: policy.heartbeatInterval, report: report,
-        logger: Self.silent)
+        environment: environment, logger: Self.silent)
     }
 
     var services: [any Service]
@@ -51,7 +54,8 @@ final class SimulatedProcess: Sendable {
         session,
         Producer(
           ledger: ledger, publisher: publisher, holder: holder.id, holderState: holderState,
-          wakeup: session.pendingWakeup, policy: policy, metrics: Self.metrics, logger: Self.silent),
+          wakeup: session.pendingWakeup, policy: policy, environment: environment, metrics: Self.metrics,
+          logger: Self.silent),
       ]
     case .consume:
       let subscription = SubscriptionLink(process: id, world: world, prefetch: policy.prefetch)
@@ -60,13 +64,14 @@ final class SimulatedProcess: Sendable {
       let consumer = Consumer(
         Consumer.Dependencies(
           ledger: ledger, subscription: subscription, queue: broker, preparer: SimulatedPreparer(world: world),
-          worker: worker, workerURL: Self.workerURL, workerCircuit: Circuit(name: "worker"), keys: KeyWatch { nil },
-          holderState: holderState, metrics: Self.metrics),
+          worker: worker, workerURL: Self.workerURL, workerCircuit: Circuit(name: "worker", clock: clock),
+          keys: KeyWatch(clock: clock) { nil }, holderState: holderState, metrics: Self.metrics,
+          environment: environment),
         holder: holder.id, policy: policy, logger: Self.silent)
       services = [session { consumer.report }, consumer]
     case .reap:
       let session = session()
-      let wakeup = Wakeup()
+      let wakeup = Wakeup(clock: clock)
       subscription = nil
       wakeups = [wakeup]
       services = [session]
@@ -75,13 +80,13 @@ final class SimulatedProcess: Sendable {
           Reaper(
             Reaper.Dependencies(
               ledger: ledger, recoveryLedger: ledger, publisher: publisher, worker: worker,
-              workerURL: Self.workerURL, holderState: holderState, metrics: Self.metrics),
+              workerURL: Self.workerURL, holderState: holderState, metrics: Self.metrics, environment: environment),
             holder: holder.id, policy: policy, interval: .seconds(2), wakeup: wakeup, logger: Self.silent))
       }
       services.append(
         CancelDelivery(
           ledger: ledger, worker: worker, callTimeout: policy.workerTimeout, wakeup: session.outboxWakeup,
-          interval: policy.pollInterval, logger: Self.silent))
+          interval: policy.pollInterval, environment: environment, logger: Self.silent))
     }
     group = ServiceGroup(
       configuration: ServiceGroupConfiguration(

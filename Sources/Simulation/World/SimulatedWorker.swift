@@ -7,7 +7,7 @@ internal import Synchronization
 internal import WorkerAPI
 internal import WorkerClient
 
-/// The worker: it starts each attempt once, remembers cancels, runs for the planned time and calls back.
+/// The worker: it starts each attempt once, unless it is not idempotent; it remembers cancels, runs for the planned time and calls back.
 final class SimulatedWorker: Sendable {
   private struct Run {
     var attempt: Int
@@ -24,14 +24,17 @@ final class SimulatedWorker: Sendable {
 
   /// - Returns: nil if it knows a later attempt.
   func start(_ id: UUID, attempt: Int, in world: World) -> RunState? {
-    let (answer, isNew) = state.withLock { state -> (RunState?, Bool) in
-      if let run = state.runs[id] {
-        if run.attempt > attempt { return (nil, false) }
-        if run.attempt == attempt { return (run.state, false) }
+    let (answer, isNew, isAgain) = state.withLock { state -> (RunState?, Bool, Bool) in
+      let known = state.runs[id]
+      if let known {
+        if known.attempt > attempt { return (nil, false, false) }
+        if known.attempt == attempt, world.scenario.isWorkerIdempotent || known.state == .cancelled {
+          return (known.state, false, false)
+        }
       }
       let isCancelled = state.cancelled[id].map { attempt <= $0 } ?? false
       state.runs[id] = Run(attempt: attempt, state: isCancelled ? .cancelled : .running)
-      return (isCancelled ? .cancelled : .queued, true)
+      return (isCancelled ? .cancelled : .queued, true, known?.attempt == attempt)
     }
     guard isNew else { return answer }
     let number = world.number(of: id)
@@ -39,7 +42,8 @@ final class SimulatedWorker: Sendable {
     if answer == .cancelled {
       world.recorder.note(.ended(review: number, attempt: attempt, "cancelled"))
     } else {
-      world.recorder.note(.started(review: number, attempt: attempt))
+      world.recorder.note(
+        isAgain ? .startedAgain(review: number, attempt: attempt) : .started(review: number, attempt: attempt))
       world.scheduler.spawn(as: 0) { await self.run(id, attempt: attempt, in: world) }
     }
     return answer
@@ -65,7 +69,7 @@ final class SimulatedWorker: Sendable {
   private func run(_ id: UUID, attempt: Int, in world: World) async {
     let number = world.number(of: id)
     await callBack(id, attempt, .running, in: world)
-    try? await Task.sleep(for: world.planned(number).run)
+    try? await world.scheduler.sleep(for: world.planned(number).run)
     let result: RunState = world.network.chance(world.scenario.worker.runFails) ? .failed : .completed
     let hasEnded = state.withLock { state in
       guard state.runs[id]?.attempt == attempt, state.runs[id]?.state == .running else { return false }
@@ -80,25 +84,39 @@ final class SimulatedWorker: Sendable {
   /// A callback is sent in a task of its own: it may be lost, late, doubled, and overtaken by a later one.
   private func callBack(_ id: UUID, _ attempt: Int, _ status: ReviewStatus, in world: World) async {
     let rates = world.scenario.worker
-    let number = world.number(of: id)
     for _ in 0..<(world.network.chance(rates.callbackDoubled) ? 2 : 1) {
       if world.network.chance(rates.callbackLost) {
-        world.recorder.note(.calledBack(review: number, attempt: attempt, "\(status.rawValue) is lost"))
+        note("is lost", id, attempt, status, in: world)
         continue
       }
       let isLate = world.network.chance(rates.callbackLate)
       let delay = world.network.duration(
         isLate ? .seconds(1) ... .seconds(30) : .milliseconds(1) ... .milliseconds(20))
-      Task.detached {
-        try? await Task.sleep(for: delay)
-        if world.network.has(.callbacksLost) || world.network.has(.ledgerAway) {
-          return world.recorder.note(.calledBack(review: number, attempt: attempt, "\(status.rawValue) is lost"))
-        }
-        let answer = try? await world.ledger.report(
-          id, RunReport(status: status, attempt: attempt, sessionId: "\(number)/\(attempt)"))
-        world.recorder.note(
-          .calledBack(review: number, attempt: attempt, "\(status.rawValue): \(answer.map { "\($0)" } ?? "refused")"))
-      }
+      Task.detached { await self.send(id, attempt, status, after: delay, in: world) }
     }
+  }
+
+  /// Without an answer it is sent again, some times.
+  private func send(_ id: UUID, _ attempt: Int, _ status: ReviewStatus, after delay: Duration, in world: World) async {
+    try? await world.scheduler.sleep(for: delay)
+    for _ in 0..<4 {
+      if world.network.has(.callbacksLost) || world.network.has(.ledgerAway) {
+        return note("is lost", id, attempt, status, in: world)
+      }
+      let number = world.number(of: id)
+      let answer = try? await world.ledger.report(
+        id, RunReport(status: status, attempt: attempt, sessionId: "\(number)/\(attempt)"))
+      note(answer.map { "\($0)" } ?? "refused", id, attempt, status, in: world, isApplied: answer == .applied)
+      guard world.network.has(.callbackAnswersLost) else { return }
+      try? await world.scheduler.sleep(for: .seconds(2))
+    }
+  }
+
+  private func note(
+    _ what: String, _ id: UUID, _ attempt: Int, _ status: ReviewStatus, in world: World, isApplied: Bool = false
+  ) {
+    world.recorder.note(
+      .calledBack(
+        review: world.number(of: id), attempt: attempt, "\(status.rawValue): \(what)", isApplied: isApplied))
   }
 }

@@ -26,7 +26,7 @@ struct WorkerLink: Worker {
   private func answer(_ id: UUID, _ attempt: Int) async -> DispatchOutcome {
     let rates = world.scenario.worker
     if network.isCut(process, .worker, .requests) || network.has(.workerAway) {
-      try? await Task.sleep(for: network.has(.workerAway) ? .milliseconds(5) : Self.connectTimeout)
+      try? await world.scheduler.sleep(for: network.has(.workerAway) ? .milliseconds(5) : Self.connectTimeout)
       return .unavailable(message: "no connection")
     }
     await network.delay(.milliseconds(1) ... .milliseconds(20))
@@ -40,12 +40,14 @@ struct WorkerLink: Worker {
     if network.chance(rates.late) {
       let delay = network.duration(.seconds(1) ... .seconds(40))
       world.scheduler.spawn(as: 0) {
-        try? await Task.sleep(for: delay)
+        try? await world.scheduler.sleep(for: delay)
         _ = world.worker.start(id, attempt: attempt, in: world)
       }
       return await timedOut()
     }
-    if network.has(.workerSlow) { try? await Task.sleep(for: network.duration(.seconds(2) ... .seconds(14))) }
+    if network.has(.workerSlow) {
+      try? await world.scheduler.sleep(for: network.duration(.seconds(2) ... .seconds(14)))
+    }
     guard let state = world.worker.start(id, attempt: attempt, in: world) else {
       return .refused(message: "409: a later attempt is known")
     }
@@ -61,13 +63,15 @@ struct WorkerLink: Worker {
   }
 
   private func timedOut() async -> DispatchOutcome {
-    try? await Task.sleep(for: Self.timeout)
+    try? await world.scheduler.sleep(for: Self.timeout)
     return .ambiguous(message: "no answer in time")
   }
 
   func status(of reviewID: UUID) async -> StatusAnswer {
     let answer = await statusAnswer(reviewID)
-    world.recorder.note(.asked(review: world.number(of: reviewID), answer.text))
+    var attempt: Int?
+    if case .known(let run) = answer { attempt = run.attempt }
+    world.recorder.note(.asked(review: world.number(of: reviewID), attempt: attempt, answer.text))
     return answer
   }
 
@@ -87,7 +91,7 @@ struct WorkerLink: Worker {
   private func isReached() async -> Bool {
     if network.has(.workerAway) { return false }
     if network.isCut(process, .worker) || network.has(.workerSlow) && network.chance(0.5) {
-      try? await Task.sleep(for: Self.timeout)
+      try? await world.scheduler.sleep(for: Self.timeout)
       return false
     }
     await network.delay(.milliseconds(1) ... .milliseconds(20))

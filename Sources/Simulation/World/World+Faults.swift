@@ -9,6 +9,7 @@ extension World {
     case .kill(let place, let afterJobs): return kill(at: place, afterJobs, fault)
     case .stop(let place): return await stop(at: place, fault)
     case .pause(let place): return await pause(at: place, fault)
+    case .vanish(let place): return await vanish(at: place, fault)
     case .cut(let place, .broker, _): return await cutBroker(at: place, fault)
     case .queuePurged: queue.purge()
     case .queueDeleted: queue.delete()
@@ -17,13 +18,14 @@ extension World {
     case .ledgerAway: ledger.crash(losing: network.duration(.zero ... .milliseconds(600)))
     case .brokerAway: queue.disconnect()
     case .brokerBlocked: queue.block()
-    case .cut, .callbacksLost, .ledgerBusy, .ledgerStalled, .publishesRefused, .publishesReturned, .confirmsLost,
+    case .cut, .callbacksLost, .callbackAnswersLost, .ledgerBusy, .ledgerStalled, .publishesRefused, .publishesReturned,
+      .confirmsLost,
       .workerAway, .workerSlow, .workerHidden, .workerThrottles:
       break
     }
     guard fault.duration > .zero else { return }
     network.begin(fault)
-    try? await Task.sleep(for: fault.duration)
+    try? await scheduler.sleep(for: fault.duration)
     network.end(fault)
     heal(fault)
     recorder.note(.healed(fault))
@@ -54,7 +56,7 @@ extension World {
 
   private func startLater(at place: Fault.Place, after delay: Duration) {
     scheduler.spawn(as: 0) { [self] in
-      try? await Task.sleep(for: delay)
+      try? await scheduler.sleep(for: delay)
       if process(at: place) == nil { startProcess(at: place) }
     }
   }
@@ -63,11 +65,11 @@ extension World {
     guard let process = process(at: place) else { return }
     await process.stop()
     for _ in 0..<120 {
-      try? await Task.sleep(for: .milliseconds(500))
+      try? await scheduler.sleep(for: .milliseconds(500))
       if process.hasEnded || self.process(at: place) !== process { break }
     }
     remove(process)
-    try? await Task.sleep(for: fault.duration)
+    try? await scheduler.sleep(for: fault.duration)
     if self.process(at: place) == nil { startProcess(at: place) }
   }
 
@@ -75,9 +77,19 @@ extension World {
     guard let process = process(at: place) else { return }
     scheduler.pause(process.id)
     // Its connections stay open, as those of a stopped process do.
-    try? await Task.sleep(for: fault.duration)
+    try? await scheduler.sleep(for: fault.duration)
     scheduler.resume(process.id)
     recorder.note(.healed(fault))
+  }
+
+  /// The broker notices by its heartbeats that no process answers there; Postgres does not notice.
+  private func vanish(at place: Fault.Place, _ fault: Fault) async {
+    guard let process = take(from: place) else { return }
+    scheduler.kill(process.id)
+    try? await scheduler.sleep(for: fault.duration)
+    if self.process(at: place) == nil { startProcess(at: place) }
+    try? await scheduler.sleep(for: network.duration(.seconds(8) ... .seconds(20)))
+    process.subscription?.inner.disconnect()
   }
 
   /// The broker notices the loss by its heartbeats, some seconds later.
@@ -86,11 +98,11 @@ extension World {
     let noticed = network.duration(.seconds(1) ... .seconds(12))
     let victim = process(at: place)
     if noticed < fault.duration {
-      try? await Task.sleep(for: noticed)
+      try? await scheduler.sleep(for: noticed)
       victim?.subscription?.inner.disconnect()
-      try? await Task.sleep(for: fault.duration - noticed)
+      try? await scheduler.sleep(for: fault.duration - noticed)
     } else {
-      try? await Task.sleep(for: fault.duration)
+      try? await scheduler.sleep(for: fault.duration)
     }
     network.end(fault)
     recorder.note(.healed(fault))

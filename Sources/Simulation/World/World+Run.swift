@@ -39,7 +39,7 @@ extension World {
 
   private func spawn(at time: Duration = .zero, _ body: @escaping @Sendable () async -> Void) {
     scheduler.spawn(as: 0) {
-      if time > .zero { try? await Task.sleep(for: time) }
+      if time > .zero { try? await self.scheduler.sleep(for: time) }
       await body()
     }
   }
@@ -49,8 +49,8 @@ extension World {
     var ended = 0
     var last = scenario.healed
     while scheduler.elapsed < last + Self.drainMax {
-      try? await Task.sleep(for: .seconds(1))
-      await look()
+      try? await scheduler.sleep(for: .seconds(1))
+      look()
       guard scheduler.elapsed > scenario.healed else { continue }
       if endedCount > ended { (ended, last) = (endedCount, scheduler.elapsed) }
       // What comes late changes nothing any more.
@@ -59,7 +59,7 @@ extension World {
     }
     if scenario.plant == .reviveEnded, let first = id(of: 0) {
       _ = try? await ledger.retry(first)
-      await look()
+      look()
     }
     end()
   }
@@ -95,7 +95,7 @@ extension World {
       }
     case .pause(let owner, let duration):
       _ = try? await ledger.setPaused(true, self.owner(owner))
-      try? await Task.sleep(for: duration)
+      try? await scheduler.sleep(for: duration)
       _ = try? await ledger.setPaused(false, self.owner(owner))
     case .limit(let owner, let limit): try? await ledger.setLimit(of: self.owner(owner), to: limit)
     }

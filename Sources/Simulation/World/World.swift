@@ -16,13 +16,15 @@ final class World: Sendable {
     var numbers: [UUID: Int] = [:]
     var ids: [Int: UUID] = [:]
     var isDone = false
-    /// Cancels of attempts that the worker has, and of which it was not notified yet.
-    var owedCancels: Set<Checker.Key> = []
+    /// Attempts that an operator has cancelled, or Baton has failed.
+    var ended: Set<Checker.Key> = []
     var started: Set<Checker.Key> = []
+    /// Cancels that the worker has accepted.
+    var notified: Set<Checker.Key> = []
     /// The most messages that were ready.
     var readyMax = 0
     /// What the rows said when they were last looked at.
-    var seen: [Int: Review] = [:]
+    var seen: [Int: ReviewStanding] = [:]
   }
 
   let scenario: Scenario
@@ -33,6 +35,7 @@ final class World: Sendable {
   let queue: InMemoryTicketQueue
   let worker = SimulatedWorker()
   let policy: DispatchPolicy
+  let environment: DispatchEnvironment
   private let state = Mutex(State())
 
   static let queueDepthMax = 8
@@ -45,17 +48,20 @@ final class World: Sendable {
     self.network = network
     recorder = Recorder(scheduler)
     let link = LedgerLink(network: network, scheduler: scheduler)
+    let clock = SimulatedClock(scheduler)
+    environment = DispatchEnvironment(clock: clock)
     ledger = InMemoryLedger(
-      clock: { Timestamp(microseconds: scheduler.microseconds) }, intercept: { await link.request($0) },
+      clock: { Timestamp(microseconds: scheduler.microseconds) }, monotonicClock: clock,
+      intercept: { await link.request($0) },
       answer: { await link.answer($0) })
-    queue = InMemoryTicketQueue()
+    queue = InMemoryTicketQueue(clock: clock)
     var policy = DispatchPolicy()
     policy.prefetch = scenario.prefetch
     policy.queueDepthMax = Self.queueDepthMax
     policy.attemptMax = Self.attemptMax
     // Silence is noticed sooner than by default, so that a run is short.
-    policy.staleAfter = .seconds(30)
-    policy.runningTimeout = .seconds(40)
+    policy.staleAfter = .seconds(15)
+    policy.runningTimeout = .seconds(20)
     policy.retry = Backoff(base: .seconds(2), max: .seconds(20))
     self.policy = policy
   }
@@ -101,11 +107,17 @@ final class World: Sendable {
     scheduler.spawn(as: id) { await process.run() }
   }
 
+  /// Removes the process that runs at a place; nil if none does.
+  func take(from place: Fault.Place) -> SimulatedProcess? {
+    guard let process = state.withLock({ $0.processes.removeValue(forKey: place) }) else { return nil }
+    recorder.note(.processEnded(process.name), of: 0)
+    return process
+  }
+
   /// Ends a process at once, with its connections.
   /// - Returns: false if none runs there.
   func kill(at place: Fault.Place) -> Bool {
-    guard let process = state.withLock({ $0.processes.removeValue(forKey: place) }) else { return false }
-    recorder.note(.processEnded(process.name), of: 0)
+    guard let process = take(from: place) else { return false }
     scheduler.kill(process.id)
     process.subscription?.inner.disconnect()
     ledger.cutSession(of: process.holder.id)
@@ -128,17 +140,22 @@ final class World: Sendable {
   // MARK: Rows
 
   /// Notes what has changed.
-  func look() async {
-    for number in scenario.reviews.map(\.number) {
-      guard let id = id(of: number), let review = try? await ledger.review(id) else { continue }
-      let before = state.withLock { state in
-        defer { state.seen[number] = review }
-        return state.seen[number]
+  func look() {
+    // One that was inserted a moment ago may have no number yet.
+    let standings = ledger.standings.map { (number: number(of: $0.id), standing: $0) }.filter { $0.number >= 0 }
+    for (number, standing) in standings.sorted(by: { $0.number < $1.number }) {
+      let isNews = state.withLock { state in
+        guard state.seen[number] != standing else { return false }
+        state.seen[number] = standing
+        if standing.status == .failed, standing.errorCode != ErrorCode.agentFailed.rawValue {
+          state.ended.insert(Checker.Key(review: number, attempt: standing.attempt))
+        }
+        return true
       }
-      guard before?.status != review.status || before?.attempt != review.attempt else { continue }
+      guard isNews else { continue }
       recorder.note(
         .seen(
-          review: number, attempt: review.attempt, status: review.status.rawValue, code: review.errorCode))
+          review: number, attempt: standing.attempt, status: standing.status.rawValue, code: standing.errorCode))
     }
   }
 
@@ -146,7 +163,7 @@ final class World: Sendable {
   var isDrained: Bool {
     let (seen, ids) = state.withLock { ($0.seen, $0.ids) }
     return seen.count == ids.count && seen.values.allSatisfy { $0.status.isTerminal } && queue.isDrained
-      && state.withLock { $0.owedCancels.isEmpty }
+      && state.withLock { $0.ended.intersection($0.started).isSubset(of: $0.notified) }
   }
 
   /// Notes how many messages are ready, if there were never more.
@@ -170,22 +187,22 @@ final class World: Sendable {
   /// The worker has an attempt.
   func started(_ key: Checker.Key) { state.withLock { _ = $0.started.insert(key) } }
 
-  /// An operator's or a push's cancel: if the worker has the attempt, it has to be notified.
+  /// An operator's or a push's cancel: if the worker has the attempt, or gets it later, it has to be notified.
   func cancelled(_ key: Checker.Key) {
     recorder.note(.cancelled(review: key.review, attempt: key.attempt))
-    state.withLock { if $0.started.contains(key) { $0.owedCancels.insert(key) } }
+    state.withLock { _ = $0.ended.insert(key) }
   }
 
   /// The worker has accepted a cancel.
   func notified(_ key: Checker.Key) {
     recorder.note(.notified(review: key.review, attempt: key.attempt))
-    state.withLock { _ = $0.owedCancels.remove(key) }
+    state.withLock { _ = $0.notified.insert(key) }
   }
 
   /// Calls the worker when nothing asks for it. For a plant.
   func postAgain(_ id: UUID, _ attempt: Int, by process: Scheduler.ProcessID) {
     scheduler.spawn(as: process) { [self] in
-      try? await Task.sleep(for: .seconds(3))
+      try? await scheduler.sleep(for: .seconds(3))
       recorder.note(.posting(review: number(of: id), attempt: attempt))
       _ = worker.start(id, attempt: attempt, in: self)
     }

@@ -22,7 +22,7 @@ package enum DispatchOutcome: Sendable, Equatable {
 
 /// What `GET /reviews/{id}` has answered.
 package enum StatusAnswer: Sendable, Equatable {
-  case known(RunStatus)
+  indirect case known(RunStatus)
   /// 404 with the contract's `{"error"}`: evidence only once this worker has answered 200 there.
   case unknown
   /// A 404 without the contract's `{"error"}`, 405, or another 4xx of something that has no such route. Of a worker that has once

@@ -64,7 +64,7 @@ struct DeliveriesCommand: AsyncParsableCommand {
       let (deliveries, next) = try await store.deliveries(
         filter, limit: limit, after: cursor.flatMap { DeliveryCursor($0) })
       if json {
-        try Output.json(DeliveryPage(deliveries, next: next))
+        try Output.json(PageBody(deliveries, next: next))
       } else {
         try print(deliveries, next, now: try await store.now())
       }

@@ -25,11 +25,7 @@ struct EndpointSecretCommand: AsyncParsableCommand {
   @Argument(help: ArgumentHelp("The endpoint, by its id or the start of it.", valueName: "id"))
   var id: IDReference
 
-  @Option(
-    help: ArgumentHelp(
-      "File that holds the secret, of at least 24 bytes, or new,old; - is standard input.", valueName: "file"),
-    completion: .file())
-  var secretFile: String?
+  @OptionGroup var signing: SigningOptions
 
   @OptionGroup(title: "Settings") var options: EndpointOptions
   @OptionGroup(title: "Settings") var database: DatabaseOptions
@@ -38,8 +34,7 @@ struct EndpointSecretCommand: AsyncParsableCommand {
   func run() async throws {
     let session = try Session(
       "baton endpoint secret", common, [database, options], requiring: [.databaseURL, .encryptionKey])
-    let given = try secretFile.map { path throws(Failure) in try EndpointInput.secret(from: path) }
-    let secret = given ?? EventSignature.newSecret()
+    let secret = try signing.secret()
     let cipher = TokenCipher(keys: session.settings.revealEncryptionKeys())
     try await session.withStore { store in
       let id = try await store.endpointID(id)
@@ -47,7 +42,7 @@ struct EndpointSecretCommand: AsyncParsableCommand {
         throw Failure.unknownEndpoint(id)
       }
       try Output.line("\(id.lowercase)  signs with \(EventSignature.keyIDs(secret).joined(separator: ", "))")
-      if given == nil { try Output.line("secret  \(secret.reveal())") }
+      try signing.show(secret)
     }
   }
 }

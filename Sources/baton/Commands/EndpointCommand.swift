@@ -56,11 +56,7 @@ struct EndpointAddCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Only events of this owner's reviews, such as org:acme.", valueName: "type:id"))
   var owner: Owner?
 
-  @Option(
-    help: ArgumentHelp(
-      "File that holds the secret, of at least 24 bytes, or new,old; - is standard input.", valueName: "file"),
-    completion: .file())
-  var secretFile: String?
+  @OptionGroup var signing: SigningOptions
 
   @OptionGroup(title: "Settings") var options: EndpointOptions
   @OptionGroup(title: "Settings") var database: DatabaseOptions
@@ -70,14 +66,13 @@ struct EndpointAddCommand: AsyncParsableCommand {
     let session = try Session(
       "baton endpoint add", common, [database, options], requiring: [.databaseURL, .encryptionKey, "event_hosts"])
     let address = try EndpointInput.address(url, session.settings)
-    let given = try secretFile.map { path throws(Failure) in try EndpointInput.secret(from: path) }
-    let secret = given ?? EventSignature.newSecret()
+    let secret = try signing.secret()
     let cipher = TokenCipher(keys: session.settings.revealEncryptionKeys())
     let id = try await session.withStore { store in
       try await store.addEndpoint(address.url, owner: owner) { try cipher.seal(secret, in: .endpointSecret(of: $0)) }
     }
     try Output.line("\(id.lowercase)  added  \(address.url)")
-    if given == nil { try Output.line("secret  \(secret.reveal())") }
+    try signing.show(secret)
     if address.isPlaintext {
       Output.note("Others on the way can read the events: the address is http. The signature still shows changes.")
     }
@@ -94,10 +89,20 @@ enum EndpointInput {
       throw Failure(.failed, "\(error)")
     }
   }
+}
 
-  /// - Throws: `Failure` if it is no secret to sign with.
-  static func secret(from path: String) throws(Failure) -> Secret {
-    let secret = try SecretInput.read("secret", from: path)
+/// The secret that signs an endpoint's events: given, or made.
+struct SigningOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "File that holds the secret, of at least 24 bytes, or new,old; - is standard input.", valueName: "file"),
+    completion: .file())
+  var secretFile: String?
+
+  /// - Throws: `Failure` if what is given is no secret to sign with.
+  func secret() throws(Failure) -> Secret {
+    guard let secretFile else { return EventSignature.newSecret() }
+    let secret = try SecretInput.read("secret", from: secretFile)
     guard EventSignature.secrets(secret) != nil else {
       throw Failure(
         .failed,
@@ -105,6 +110,11 @@ enum EndpointInput {
           + "or new,old; `openssl rand -base64 32` makes one")
     }
     return secret
+  }
+
+  /// Prints a secret that was made, this once.
+  func show(_ secret: Secret) throws {
+    if secretFile == nil { try Output.line("secret  \(secret.reveal())") }
   }
 }
 

@@ -93,7 +93,7 @@ struct ListCommand: AsyncParsableCommand {
       let page = try await store.page(
         filter, search: search, sort: sort, limit: limit, after: cursor?.cursor)
       if json {
-        try Output.json(ReviewListBody(page.reviews, next: page.next))
+        try Output.json(PageBody(page.reviews, next: page.next))
       } else {
         try print(page.reviews, page.next, now: now)
       }

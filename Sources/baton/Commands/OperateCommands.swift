@@ -81,3 +81,41 @@ struct RetryCommand: AsyncParsableCommand {
     try await session.withStore { try await operation.run($0) }
   }
 }
+
+/// `baton release`.
+struct ReleaseCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "release",
+    abstract:
+      "Makes pending reviews due now that wait for a time, or are held: some by their ids, or all that match a filter.",
+    discussion: """
+      A review waits for a time after a failed attempt, because of a rate limit or an outage, or as it was submitted; one that is \
+      held (available at infinity) waits indefinitely. Its owner's pause and limit hold as before.
+
+      EXAMPLES:
+        baton release 0b6e6c1e
+        baton release --owner org:acme --dry-run
+        baton release --since 1h --yes
+
+      \(OperationOutput.help)
+      """)
+
+  @Argument(help: ArgumentHelp("Reviews to release, each by its id or the start of it.", valueName: "id"))
+  var ids: [IDReference] = []
+
+  @OptionGroup(title: "Filter") var filter: FilterOptions
+  @OptionGroup(title: "Confirming") var confirming: ConfirmingOptions
+  @OptionGroup(title: "Settings") var database: DatabaseOptions
+  @OptionGroup(title: "Settings") var common: CommonOptions
+
+  private var operation: OperationRun {
+    OperationRun(operation: .release, ids: ids, filter: filter, reason: nil, confirming: confirming)
+  }
+
+  func validate() throws { try operation.validate() }
+
+  func run() async throws {
+    let session = try Session("baton release", common, [database], requiring: [.databaseURL])
+    try await session.withStore { try await operation.run($0) }
+  }
+}

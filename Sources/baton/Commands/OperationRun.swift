@@ -4,7 +4,7 @@ internal import Primitives
 internal import ReviewStore
 internal import Reviews
 
-/// `baton retry` and `baton cancel`, each on reviews that are named, or on all that match a filter.
+/// `baton retry`, `baton release` and `baton cancel`, each on reviews that are named, or on all that match a filter.
 struct OperationRun {
   var operation: ReviewOperation
   var ids: [IDReference]
@@ -39,7 +39,8 @@ struct OperationRun {
   func run(_ store: ReviewStore) async throws {
     guard ids.isEmpty else { return try await runNamed(store) }
     let statuses = filter.statuses.isEmpty ? operation.defaultStatuses : filter.statuses
-    let matching = try await store.matching(filter.filter(now: try await store.now()), statuses: statuses)
+    let matching = try await store.matching(
+      filter.filter(now: try await store.now()), statuses: statuses, for: operation)
     guard matching.count < ReviewStore.matchCountMax else {
       throw Failure(
         .failed, "\(ReviewStore.matchCountMax) reviews or more match; nothing was changed. Narrow the filter.")
@@ -60,7 +61,8 @@ struct OperationRun {
     for reference in ids { uuids.append(try await store.id(reference)) }
     if confirming.dryRun {
       let rows = try await store.reviews(uuids)
-      let possible = rows.filter { operation.statuses.contains($0.status) }
+      let now = try await store.now()
+      let possible = rows.filter { operation.isPossible(for: $0, now: now) }
       for row in possible {
         try Output.line("\(row.id.lowercase)  \(row.status.rawValue)  \(DisplayText.safe(row.pullRequest))")
       }
@@ -149,9 +151,6 @@ struct OperationOutput: Encodable {
 }
 
 extension ReviewOperation {
-  var title: String { self == .retry ? "Retry" : "Cancel" }
-  var participle: String { self == .retry ? "retried" : "cancelled" }
-
   fileprivate func text(_ answer: OperationAnswer) -> String {
     guard case .done(_, let attempt) = answer, self == .retry else { return participle }
     return "pending, attempt \(attempt)"
@@ -162,6 +161,8 @@ extension ReviewOperation {
     switch (self, answer) {
     case (_, .done): nil
     case (_, .unknownReview): "no such review"
+    case (.release, .conflict(.pending)): "due already; a producer claims it next"
+    case (.release, .conflict(let status)): "\(status.rawValue), so it waits for no time"
     case (.cancel, .conflict(let status)): "already \(status.rawValue), so there is nothing to cancel"
     case (.retry, .conflict(.completed)): "completed: a review that succeeded is not started again"
     case (.retry, .conflict(let status)): "still \(status.rawValue); `baton cancel` it first"

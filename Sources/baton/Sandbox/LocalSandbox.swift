@@ -1,5 +1,6 @@
 internal import Assembly
 internal import Glibc
+internal import Platforms
 internal import Primitives
 internal import ReferenceWorker
 internal import Reviews
@@ -34,6 +35,13 @@ struct LocalSandbox: Sendable {
     settings.callbackSecret = settings.callbackSecret ?? SecretList(.random())
     settings.encryptionKey = settings.encryptionKey ?? SecretList(.random())
     settings.given.formUnion([.workerURL, .workerToken, .encryptionKey])
+    if settings.githubAppID == nil, settings.githubPrivateKey == nil { playApp(in: &settings) }
+  }
+
+  /// The stand-in takes any app: with one, checks and reactions of pull requests can be seen too.
+  private func playApp(in settings: inout Settings) {
+    guard let key = try? GitHubApp.randomKey() else { return }
+    (settings.githubAppID, settings.githubPrivateKey) = ("1", key)
   }
 
   func services(of process: DispatcherProcess) throws -> [any Service] {

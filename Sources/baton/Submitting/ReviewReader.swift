@@ -26,8 +26,12 @@ struct ReviewReader {
 
   private var form = Form.unknown
   private var buffer: [UInt8] = []
-  /// How much of the buffer is known to hold no line end.
+  /// How much of the buffer is known to hold no line end; while the form is unknown, behind the text's beginning.
   private var searched = 0
+  /// Whether the mark that some editors put before UTF-8 is not to come any more.
+  private var isMarkPast = false
+  /// Where the text begins, blanks aside.
+  private var textStart: Int?
   private var lineNumber = 0
   private var isSkippingLine = false
   private let lineByteCountMax: Int
@@ -49,7 +53,7 @@ struct ReviewReader {
     case .lines: return takeLines()
     case .unknown, .document:
       guard buffer.count > documentByteCountMax else { return [] }
-      form = .lines
+      becomeLines()
       buffer = []
       isSkippingLine = true
       return [fault("document", "longer than \(documentByteCountMax) bytes; submit JSON lines instead")]
@@ -63,7 +67,7 @@ struct ReviewReader {
     case .lines: break
     case .unknown, .document:
       if let entries = document() { return entries }
-      form = .lines
+      becomeLines()
     }
     buffer.append(UInt8(ascii: "\n"))
     return takeLines()
@@ -71,15 +75,37 @@ struct ReviewReader {
 
   // MARK: The form
 
+  /// Looks at each byte once, however small the pieces are.
   private mutating func decideForm() {
-    if buffer.starts(with: [0xEF, 0xBB, 0xBF]) { buffer.removeFirst(3) }
-    guard let start = buffer.firstIndex(where: { !Self.isSpace($0) }) else { return }
+    guard dropMark() else { return }
+    if textStart == nil {
+      textStart = buffer[searched...].firstIndex { !Self.isSpace($0) }
+      searched = textStart ?? buffer.count
+    }
+    guard let start = textStart else { return }
     if buffer[start] == UInt8(ascii: "[") {
       form = .document
-    } else if let end = buffer[start...].firstIndex(of: UInt8(ascii: "\n")) {
+    } else if let end = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {
       let isObject = buffer[start] == UInt8(ascii: "{")
-      form = isObject && Self.openBrackets(buffer[start..<end]) > 0 ? .document : .lines
+      if isObject && Self.openBrackets(buffer[start..<end]) > 0 { form = .document } else { becomeLines() }
+    } else {
+      searched = buffer.count
     }
+  }
+
+  private mutating func becomeLines() {
+    form = .lines
+    searched = 0
+  }
+
+  /// - Returns: false while the mark may still come.
+  private mutating func dropMark() -> Bool {
+    let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+    guard !isMarkPast else { return true }
+    guard buffer.count >= mark.count || !mark.starts(with: buffer) else { return false }
+    if buffer.starts(with: mark) { buffer.removeFirst(mark.count) }
+    isMarkPast = true
+    return true
   }
 
   /// How many brackets stay open, strings aside.
@@ -138,7 +164,7 @@ struct ReviewReader {
     searched = buffer.count
     if buffer.count > lineByteCountMax {
       if !isSkippingLine {
-        entries.append(fault("line \(lineNumber + 1)", "longer than \(lineByteCountMax) bytes"))
+        entries.append(fault("line \(lineNumber + 1)", Self.tooLong(lineByteCountMax)))
         isSkippingLine = true
       }
       buffer = []
@@ -153,10 +179,13 @@ struct ReviewReader {
       isSkippingLine = false
       return nil
     }
+    guard line.count <= lineByteCountMax else { return fault("line \(lineNumber)", Self.tooLong(lineByteCountMax)) }
     guard line.contains(where: { !Self.isSpace($0) }) else { return nil }
     let result = Result { () throws(NewReviewFaults) in try NewReview(json: Data(line)) }
     return Entry(place: "line \(lineNumber)", result: result)
   }
+
+  private static func tooLong(_ byteCountMax: Int) -> String { "longer than \(byteCountMax) bytes" }
 
   private func fault(_ place: String, _ text: String) -> Entry {
     Entry(place: place, result: .failure(NewReviewFaults(isMalformed: true, faults: [text])))

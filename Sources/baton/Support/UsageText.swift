@@ -6,13 +6,9 @@ enum UsageText {
   static let width = 80
 
   /// The text of an error of usage.
-  /// - Parameter suggestion: what may have been meant.
-  static func error(_ text: String, suggestion: String?) -> String {
+  static func error(_ text: String) -> String {
     var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     if let index = lines.firstIndex(where: { $0.hasPrefix("Usage: ") && $0.count > width }) { lines.remove(at: index) }
-    if let suggestion, let index = lines.firstIndex(where: { $0.hasPrefix("Error: ") }) {
-      lines.insert("Did you mean `\(suggestion)`?", at: index + 1)
-    }
     return lines.joined(separator: "\n")
   }
 
@@ -57,11 +53,15 @@ enum UsageText {
     return lines.joined(separator: "\n")
   }
 
-  /// The command that is most like what was typed; nil if all words are commands, or none is like one.
-  static func suggestion(_ arguments: [String]) -> String? {
+  /// Words that ArgumentParser answers with a page or the version, whatever else was typed.
+  private static let questions: Set = ["help", "--help", "-h", "-help", "--version"]
+
+  /// What is wrong with a word that stands in the place of a command, also if a page of help or the version is asked for with it.
+  /// - Returns: nil if all words in such places are commands.
+  static func unknownCommand(_ arguments: [String]) -> String? {
     var command: any ParsableCommand.Type = Baton.self
     var path = ["baton"]
-    for argument in arguments {
+    for argument in arguments where !questions.contains(argument) {
       let subcommands = command.configuration.subcommands.filter { $0.configuration.shouldDisplay }
       guard !subcommands.isEmpty, !argument.hasPrefix("-") else { return nil }
       if let next = subcommands.first(where: { $0._commandName == argument }) {
@@ -69,8 +69,13 @@ enum UsageText {
         path.append(argument)
         continue
       }
-      return nearest(argument, subcommands.map { $0._commandName }, within: argument.count <= 3 ? 1 : 2)
-        .map { (path + [$0]).joined(separator: " ") }
+      let parent = path.joined(separator: " ")
+      let meant = nearest(argument, subcommands.map { $0._commandName }, within: argument.count <= 3 ? 1 : 2)
+      let lines = [
+        "Error: there is no command `\(parent) \(DisplayText.safe(argument, byteCountMax: 80))`",
+        meant.map { "Did you mean `\(parent) \($0)`?" }, "See `\(parent) --help` for the commands that there are.",
+      ]
+      return lines.compactMap { $0 }.joined(separator: "\n")
     }
     return nil
   }

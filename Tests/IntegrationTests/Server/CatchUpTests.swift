@@ -313,6 +313,11 @@ struct CatchUpTests {
       }
       let id = try #require(try await test.stack.reviews().first?.id)
       #expect(try await test.stack.store.transitions(of: id).first?.actor == "github:alice")
+      let about = DeliveryFilter(repository: "acme/shop", number: 17)
+      #expect(
+        try await test.stack.store.deliveries(about, limit: 9).deliveries.map(\.result) == [
+          "pending: \(id.lowercase), attempt 1", "github:mallory may not write to acme/shop",
+        ])
     }
   }
 
@@ -352,6 +357,8 @@ struct CatchUpTests {
       try await tasks.doDue()
       #expect(try await test.stack.count("code_reviews") == 1)
       #expect(test.github.feedback.contains { $0.sha == test.sha(2) && $0.state == "neutral" })
+      let outcome = try await test.stack.store.deliveries(DeliveryFilter(), limit: 1).deliveries.first?.result
+      #expect(outcome == "it changes no file that is reviewed (paths)")
     }
   }
 }

@@ -129,6 +129,54 @@ struct DashboardBrowserTests {
     }
   }
 
+  @Test("rows are chosen by the keyboard, alone or all of them, and changed by a second press; then the list goes on")
+  func choosing() async throws {
+    try await withServerStack(queue: queue) { stack in
+      let ids = [try await stack.submit("abcdef1"), try await stack.submit("abcdef2")]
+      try await Browser.run { page in
+        try await signIn(page, stack)
+        try await page.open(url(stack, "/reviews"))
+        try await page.see("Live", in: "#link")
+        func focus(_ selector: String) async throws {
+          _ = try await page.evaluate("document.querySelector('\(selector)').focus()")
+        }
+        func all() async throws -> String {
+          guard
+            case .string(let state) = try await page.evaluate(
+              "(({ checked, indeterminate }) => [checked, indeterminate].join())(document.querySelector('[data-all]'))")
+          else { return "" }
+          return state
+        }
+        try await focus(".chosen button")
+        try await page.press(.enter)
+        try await page.see("Choose reviews first", in: "#toast")
+        try await focus("[data-all]")
+        try await page.press(.space)
+        try await page.see("2 chosen", in: ".tally")
+        #expect(try await all() == "true,false")
+        try await focus("tbody tr:nth-child(2) input")
+        try await page.press(.space)
+        try await page.see("1 chosen", in: ".tally")
+        #expect(try await all() == "false,true")
+        // The newest is chosen, and stays so while another one comes.
+        _ = try await stack.submit("abcdef3")
+        try await focus(".chosen button")
+        try await page.press(.enter)
+        try await page.see("Press again to cancel 1", in: ".chosen button")
+        #expect(try await stack.store.review(ids[1])?.status == .pending)
+        try await page.press(.enter)
+        try await page.see("1 review cancelled.", in: "#toast")
+        #expect(try await stack.store.review(ids[1])?.status == .cancelled)
+        #expect(try await stack.store.review(ids[0])?.status == .pending)
+        try await eventually("the list goes on") {
+          try await page.evaluate("document.querySelectorAll('#list tbody tr').length") == .integer(3)
+        }
+        #expect(try await all() == "false,false")
+        #expect(page.complaints.isEmpty, "\(page.complaints)")
+      }
+    }
+  }
+
   @Test("the token signs in, to the page that was asked for, and signs out")
   func signIn() async throws {
     try await withServerStack(queue: queue, apiToken: SecretList(Secret("s3cret"))) { stack in

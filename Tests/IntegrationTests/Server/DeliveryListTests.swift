@@ -37,7 +37,9 @@ struct DeliveryListTests {
       #expect(try await stack.client.send("GET", "/api/deliveries?number=2").status == 400)
       let page = try await stack.client.send("GET", "/deliveries?repo=Codertocat/Hello-World&number=2&owner=")
       #expect(page.status == 200)
-      #expect(page.body.contains("the pull request is a draft"))
+      #expect(page.body.contains("the pull request is a draft") && page.body.contains("2 deliveries<"))
+      #expect(try await stack.client.send("GET", "/deliveries?owner=org:acme").body.contains("2 deliveries<"))
+      #expect(try await stack.client.send("GET", "/deliveries?owner=org:other").body.contains("No delivery matches"))
     }
   }
 
@@ -56,6 +58,27 @@ struct DeliveryListTests {
       }
       #expect(seen.count == 5)
       #expect(Set(seen).count == 5)
+    }
+  }
+
+  @Test("deliveries are counted exactly up to a thousand, and of an owner among the newest twenty thousand")
+  func counted() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      _ = try await stack.client.send(.github("opened", push("a", at: 1)))
+      let owner = Owner(type: .org, id: "acme")
+      func count(_ filter: DeliveryFilter) async throws -> MatchCount { try await stack.store.deliveryCount(filter) }
+      #expect(try await count(DeliveryFilter()) == .exactly(1))
+      #expect(try await count(DeliveryFilter(owner: owner)) == .exactly(1))
+      #expect(try await count(DeliveryFilter(repository: "codertocat/hello-world", number: 3)) == .exactly(0))
+      try await stack.run(
+        """
+        INSERT INTO webhook_deliveries (platform, delivery_id, event, payload, processed_at)
+        SELECT 'github', 'made/' || g, 'ping', '{}', now() FROM generate_series(1, \(ReviewStore.browseSpan)) g
+        """)
+      #expect(try await count(DeliveryFilter()) == .moreThan(1_000))
+      #expect(try await count(DeliveryFilter(owner: owner)) == .amongNewest(0))
+      #expect(try await count(DeliveryFilter(repository: "Codertocat/Hello-World", owner: owner)) == .exactly(1))
     }
   }
 

@@ -137,7 +137,8 @@ struct ServerOperationTests {
         page.body.contains("formaction=\"/reviews/retry\"") && !page.body.contains("formaction=\"/reviews/cancel\""))
       let searched = try await stack.client.send(
         "GET", "/reviews?status=failed&search=faster", headers: [("Cookie", visit.cookie)])
-      #expect(!searched.body.contains("formaction=\"/reviews/retry\""))
+      #expect(page.body.contains("Retry all that match"))
+      #expect(searched.body.contains("Retry the chosen") && !searched.body.contains("all that match"))
       let done = try await visit.press("/reviews/retry", subject: "status%3Dfailed%26errorCode%3Dworker_lost")
       #expect(done.body == "1 review retried.")
       #expect(try await stack.store.review(ids[0])?.status == .pending)
@@ -145,6 +146,84 @@ struct ServerOperationTests {
       #expect(try await visit.press("/reviews/retry", subject: "").status == 422)
       #expect(try await visit.press("/reviews/retry", subject: "status%3Dcompleted").status == 422)
       #expect(try await visit.press("/reviews/cancel", subject: "status%3Dfailed").status == 422)
+    }
+  }
+
+  @Test("chosen reviews are changed, and no others; without the script after a question about just these")
+  func chosen() async throws {
+    try await withServerStack { stack in
+      var ids: [UUID] = []
+      for sha in ["abcdef1", "abcdef2", "abcdef3"] { ids.append(try await stack.submit(sha)) }
+      try await stack.run("UPDATE code_reviews SET status = 'failed' WHERE head_sha <> 'abcdef3'")
+      let visit = try await DashboardVisit(stack)
+      func page(_ path: String) async throws -> String {
+        try await stack.client.send("GET", path, headers: [("Cookie", visit.cookie)]).body
+      }
+      let list = try await page("/reviews")
+      for id in ids { #expect(list.contains("name=\"id\" value=\"\(id.lowercase)\"")) }
+      let all = "value=\"\(ids.reversed().map(\.lowercase).joined(separator: ","))\" data-all=\"yes\""
+      #expect(list.contains(all), "\(list)")
+      #expect(
+        list.contains("form=\"chosen\"") && list.contains("Retry the chosen") && list.contains("Cancel the chosen"))
+      #expect(try await !page("/reviews?status=pending").contains("Retry the chosen"))
+
+      let script = try await visit.press(
+        "/reviews/retry", subject: "&id=\(ids[0].lowercase)&id=\(ids[2].lowercase)%2C\(ids[0].lowercase)")
+      #expect(script.body == "1 review retried, 1 of another status by now.")
+      #expect(try await stack.store.review(ids[0])?.attempt == 2)
+      #expect(try await stack.store.review(ids[1])?.status == .failed)
+
+      let question = try await visit.submit(
+        "/reviews/cancel", "subject=&\(ids.map { "id=\($0.lowercase)" }.joined(separator: "&"))")
+      #expect(question.status == 200 && question.body.contains("<h1>Cancel 2 reviews?</h1>"), "\(question.body)")
+      #expect(question.body.contains("1 more") && !question.body.contains(ids[1].lowercase))
+      #expect(try await stack.store.review(ids[0])?.status == .pending)
+      let sent = try #require(question.body.firstMatch(of: /name="id" value="([^"]+)"/)?.1)
+      let done = try await visit.submit("/reviews/cancel", "id=\(sent.replacing(",", with: "%2C"))&isConfirmed=yes")
+      #expect(done.status == 303 && done.headers["location"] == "/reviews")
+      #expect(try await stack.store.review(ids[0])?.status == .cancelled)
+      #expect(try await stack.store.review(ids[2])?.status == .cancelled)
+      #expect(try await stack.store.review(ids[1])?.status == .failed)
+
+      // What a filter matches is asked about as well.
+      let matching = try await visit.submit("/reviews/retry", "subject=status%3Dfailed")
+      #expect(matching.body.contains("<h1>Retry 1 review?</h1>") && matching.body.contains(ids[1].lowercase))
+      let none = try await visit.submit("/reviews/retry", "subject=&id=\(UUID())")
+      #expect(none.body.contains("No review can be retried"))
+      for fields in ["subject=", "subject=&id=", "id=x", "id=\(ids[1])%2C7"] {
+        #expect(try await visit.submit("/reviews/retry", fields).status == 422, "\(fields)")
+      }
+      #expect(try await stack.store.review(ids[1])?.status == .failed)
+    }
+  }
+
+  @Test("what waits for a time is released, by the API and by buttons; what is due is not offered, and refused")
+  func release() async throws {
+    try await withServerStack { stack in
+      var ids: [UUID] = []
+      for sha in ["abcdef1", "abcdef2", "abcdef3"] { ids.append(try await stack.submit(sha)) }
+      try await stack.run(
+        "UPDATE code_reviews SET available_at = now() + interval '1 hour', status_reason = 'rate limit' WHERE head_sha <> 'abcdef3'"
+      )
+      let visit = try await DashboardVisit(stack)
+      func page(_ path: String) async throws -> String {
+        try await stack.client.send("GET", path, headers: [("Cookie", visit.cookie)]).body
+      }
+      let (later, due) = ("/reviews/\(ids[0].lowercase)", "/reviews/\(ids[2].lowercase)")
+      #expect(try await page(later).contains("formaction=\"\(later)/release\""))
+      #expect(try await !page(due).contains("/release\""))
+      #expect(try await page("/reviews?status=pending").contains("Release all that match"))
+      let dry = try await post(stack, "release", #"{"owner":"org:acme","dryRun":true}"#)
+      #expect(dry.object["matched"] as? Int == 2)
+      #expect(try await stack.client.send("POST", "/api\(due)/release").status == 409)
+      let one = try await stack.client.send("POST", "/api\(later)/release")
+      #expect(one.status == 202 && one.object["attempt"] as? Int == 1)
+      #expect(try await visit.press("/reviews/\(ids[1].lowercase)/release").body == "Released: it is due.")
+      let again = try await visit.press("/reviews/\(ids[1].lowercase)/release")
+      #expect(again.status == 409 && again.body.contains("due already"))
+      #expect(try await !page("/reviews?status=pending").contains("Release"))
+      #expect(try await stack.store.claim(limit: 9, ownerLimit: 9, by: Holder.ID()).count == 3)
+      #expect(try await post(stack, "release", #"{"status":"queued"}"#).status == 422)
     }
   }
 

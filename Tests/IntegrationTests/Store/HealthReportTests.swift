@@ -19,6 +19,7 @@ struct HealthReportTests {
           Holder.Fault(.brokerBlocked, for: .seconds(3)),
         ])
       report.health.dispatchedSeconds = 91.5
+      report.health.allClaimedSeconds = 7.25
       report.health.roundTripSeconds = 0.002
       #expect(try await test.store.heartbeat(test.holder.id, report))
       let read = try await test.store.holders(holderTimeout: .seconds(15), limit: 10)

@@ -52,11 +52,11 @@ struct MatchingTests {
       try await test.sql("UPDATE code_reviews SET created_at = now() - interval '3 days' WHERE id = '\(ids[0])'")
       try await test.sql("UPDATE code_reviews SET repo_full_name = 'x/y' WHERE id = '\(ids[1])'")
       let now = try await test.store.now()
-      func match(_ filter: ReviewFilter, _ statuses: [ReviewStatus] = ReviewOperation.retry.defaultStatuses)
-        async throws
-        -> Set<UUID>
-      {
-        Set(try await test.store.matching(filter, statuses: statuses).map(\.id))
+      func match(
+        _ filter: ReviewFilter, _ statuses: [ReviewStatus] = ReviewOperation.retry.defaultStatuses,
+        _ operation: ReviewOperation = .retry
+      ) async throws -> Set<UUID> {
+        Set(try await test.store.matching(filter, statuses: statuses, for: operation).map(\.id))
       }
       #expect(try await match(ReviewFilter()) == Set(ids[..<4] + other))
       #expect(try await match(ReviewFilter(errorCode: "worker_lost")) == Set(ids[..<2] + other))
@@ -66,7 +66,11 @@ struct MatchingTests {
       #expect(try await match(ReviewFilter(since: hour)) == Set(ids[1..<4] + other))
       #expect(try await match(ReviewFilter(until: hour)) == [ids[0]])
       #expect(try await match(ReviewFilter(), [.failed, .cancelled]) == Set(ids[..<5] + other))
-      #expect(try await match(ReviewFilter(), ReviewOperation.cancel.defaultStatuses) == [ids[5]])
+      #expect(try await match(ReviewFilter(), ReviewOperation.cancel.defaultStatuses, .cancel) == [ids[5]])
+      // What is due cannot be released.
+      #expect(try await match(ReviewFilter(), [.pending], .release).isEmpty)
+      try await test.sql("UPDATE code_reviews SET available_at = 'infinity' WHERE id = '\(ids[5])'")
+      #expect(try await match(ReviewFilter(), [.pending], .release) == [ids[5]])
     }
   }
 

@@ -69,6 +69,23 @@ struct OperateTests {
     }
   }
 
+  @Test("a review that waits for a time, or is held, is due once it is released, and its attempt stays")
+  func release() async throws {
+    try await withTestStore { test in
+      let ids = try await test.insert(3)
+      try await test.sql("UPDATE code_reviews SET available_at = now() + interval '1 hour' WHERE id = '\(ids[0])'")
+      try await test.sql("UPDATE code_reviews SET available_at = 'infinity' WHERE id = '\(ids[1])'")
+      #expect(try await test.claim().map(\.reviewID) == [ids[2]])
+      for id in ids[..<2] { #expect(try await test.store.release(id, actor: "ann") == .done(.pending, attempt: 1)) }
+      #expect(try await test.row(ids[0]).statusReason == "released by a user")
+      #expect(try await test.store.release(ids[0]) == .conflict(.pending))
+      #expect(try await test.store.release(ids[2]) == .conflict(.queued))
+      #expect(try await test.store.release(UUID()) == .unknownReview)
+      // The release itself brings the producer.
+      #expect(Set(try await test.claim().map(\.reviewID)) == Set(ids[..<2]))
+    }
+  }
+
   /// A review whose attempt had a session, and was retried.
   private func retried(_ test: TestStore, _ id: UUID, session: String, attempt: Int) async throws {
     try await test.claim()

@@ -16,7 +16,7 @@ struct PlanTests {
       "visits_come_due": ["baton_visits_later"],
       "lock_owners": ["baton_visits_now"],
       "claim_due": ["code_reviews_pending", "code_reviews_active", "code_reviews_pkey", "baton_visits_now"],
-      "next_due": ["baton_visits_later"],
+      "next_due": ["baton_visits_later", "baton_visits_now"],
       "visit_missed": ["code_reviews_pending", "code_reviews_active", "baton_visits_now", "baton_visits_later"],
       "note_owner_limit": ["code_reviews_pending"],
       "reap": ["code_reviews_active", "code_reviews_pkey"],

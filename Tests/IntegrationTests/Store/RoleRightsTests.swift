@@ -33,14 +33,16 @@ struct RoleRightsTests {
         ]
       case .server:
         Self.process + [
-          "submit", "find", "list", "transitions", "cancel", "retry", "report", "pause_owner", "webhook_installation",
+          "submit", "find", "list", "transitions", "cancel", "retry", "release", "report", "pause_owner",
+          "webhook_installation",
           "webhook_integration", "store_delivery", "due_deliveries", "defer_delivery", "prune_deliveries",
           "take_delivery", "settle_delivery", "related_reviews", "newest_event", "cancel_related", "insert_push",
           "restart_push", "touch_push", "take_feedback", "record_check_run", "feedback_told", "feedback_delivered",
           "feedback_failed", "lock_integration_tokens", "store_integration_tokens", "live_owners", "one_owner",
           "held_up", "why_pending", "flow", "recent_failures", "list_holders", "browse_live", "browse", "browse_end",
           "count_live", "count_window",
-          "list_deliveries", "repository_deliveries", "add_task", "take_tasks", "end_task", "fail_task", "prune_tasks",
+          "list_deliveries", "repository_deliveries", "count_deliveries", "count_repository_deliveries",
+          "deliveries_end", "add_task", "take_tasks", "end_task", "task_outcome", "fail_task", "prune_tasks",
           "commit_has_review", "group_verdict", "rerunnable", "checked_reviews", "rerun", "allow_rerun",
           "change_installation", "can_be_restored", "fail_revoked", "cancel_removed", "sweep_soon",
           "present_installation", "store_unknown",
@@ -50,7 +52,8 @@ struct RoleRightsTests {
         ]
       case .admin:
         Self.commands + [
-          "submit", "cancel", "retry", "set_owner_limit", "pause_owner", "change_configuration", "same_integration",
+          "submit", "cancel", "retry", "release", "set_owner_limit", "pause_owner", "change_configuration",
+          "same_integration",
           "put_integration", "revoke_integration", "prune_reviews", "prune_deliveries", "add_endpoint",
           "list_endpoints",
           "enable_endpoint", "replace_endpoint_secret", "remove_endpoint", "endpoint_secrets", "reseal_endpoint_secret",

@@ -92,6 +92,27 @@ struct VisitTests {
     }
   }
 
+  @Test("nothing is left to claim if no owner is to be visited, also none that another transaction has locked")
+  func allClaimed() async throws {
+    try await withTestStore { test in
+      _ = try await test.insert(1)
+      _ = try await test.store.timeUntilNextDue()
+      #expect(test.store.allClaimedAge == nil)
+      let person = try await PostgresConnection.connect(testConfiguration(test.conninfo), logger: .postgresTests)
+      try await person.withTransaction { person in
+        try await person.query(PostgresStatement(unprepared: "SELECT FROM review_owners FOR UPDATE"))
+        #expect(try await test.claim().isEmpty)
+        _ = try await test.store.timeUntilNextDue()
+        #expect(test.store.allClaimedAge == nil)
+      }
+      await person.close()
+      #expect(try await test.claim().count == 1)
+      #expect(try await test.claim().isEmpty)
+      _ = try await test.store.timeUntilNextDue()
+      #expect(test.store.allClaimedAge != nil)
+    }
+  }
+
   @Test("a paused owner's reviews are claimed once it is resumed, without another event")
   func resumed() async throws {
     try await withTestStore { test in

@@ -57,6 +57,12 @@ struct Play: Sendable {
     try await world.setHeartbeat(of: witness.id, in: .seconds(86_400))
   }
 
+  /// Lets time pass in which the ledger answers no process but some.
+  func passSilently(_ duration: Duration, but alive: [Holder] = []) async throws {
+    try await world.setHeartbeat(of: witness.id, in: .zero)
+    try await world.pass(duration, alive: alive.map(\.id))
+  }
+
   /// A process dies, and every other one can know it.
   func kill(_ holder: Holder) async throws {
     state.alive.withLock { $0.removeAll { $0 == holder.id } }
@@ -134,6 +140,17 @@ struct Play: Sendable {
     guard let claim = try await claim().first(where: { $0.reviewID == id }) else { throw NoSuchReview(id: id) }
     try await publish([claim])
     return (claim, try await take(claim, by: holder))
+  }
+
+  /// A lease of a review whose earlier start may have reached the worker.
+  func leasedAfterAnUnclearStart() async throws -> Lease {
+    let (claim, lease) = try await leased()
+    _ = try await leaveQueued(lease, for: .seconds(1), isCounted: false)
+    try await pass(.seconds(2))
+    guard let again = try await reap().claims.first(where: { $0.reviewID == claim.reviewID }) else {
+      throw NoSuchReview(id: claim.reviewID)
+    }
+    return try await take(again)
   }
 
   func isLeased(_ lease: Lease) async throws -> Bool {

@@ -38,7 +38,8 @@ extension Story {
       #expect(row.dispatchedAt == nil && row.publishedAt == nil && row.republishCount == 1)
       #expect(try await play.forgetDispatch(silent) == nil)
       #expect(try await play.ownClaims(of: play.reaper) == [again])
-      #expect(try await play.lease([again])[0].word == "leased")
+      guard case .leased(let review) = try await play.lease([again])[0] else { throw NoSuchReview(id: claim.reviewID) }
+      #expect(review.unclearStarts == 1, "a worker that could not be asked may be running it")
     },
     Story("a run that its worker has lost is failed, unless it has reported since") { play in
       let (claim, _) = try await play.leased()
@@ -209,6 +210,29 @@ extension Story {
       #expect(entry.trace == claim.trace)
       try await play.ledger.deleteOutbox(entry.id)
       #expect(try await play.ledger.outboxCount() == 0)
+    },
+    Story("a review that fails after an unclear start is cancelled at the worker, where the start may still arrive") {
+      play in
+      let (_, lease) = try await play.leased()
+      #expect(try await play.fail(lease) == .failed)
+      #expect(try await play.ledger.outboxCount() == 0, "no earlier start can have reached the worker")
+      let unclear = try await play.leasedAfterAnUnclearStart()
+      #expect(try await play.fail(unclear) == .failed)
+      let entries = try await play.ledger.takeOutbox(limit: 10, for: .seconds(15))
+      #expect(entries.map(\.reviewID) == [unclear.reviewID] && entries.map(\.attempt) == [1])
+    },
+    Story("a review whose last unclear start fails it is cancelled at the worker") { play in
+      let (claim, lease) = try await play.leased()
+      #expect(try await play.leaveQueued(lease, isCounted: true, attemptMax: 1) == .failed)
+      #expect(try await play.ledger.takeOutbox(limit: 10, for: .seconds(15)).map(\.reviewID) == [claim.reviewID])
+    },
+    Story("a review whose holders have all died is cancelled at the worker, which one of them may have called") {
+      play in
+      let (claim, _) = try await play.leased()
+      try await play.kill(play.consumer)
+      #expect(try await play.reap(attemptMax: 1).claims.isEmpty)
+      #expect(try await play.row(claim.reviewID).status == .failed)
+      #expect(try await play.ledger.takeOutbox(limit: 10, for: .seconds(15)).map(\.reviewID) == [claim.reviewID])
     },
     Story("an entry that one sender has taken comes due again when its call must have ended") { play in
       let (claim, _) = try await play.leased()

@@ -22,6 +22,8 @@ def arguments():
     parser.add_argument("--reps", type=int, default=3, help="rounds; the tables show medians")
     parser.add_argument("--n", type=int, help="reviews a run")
     parser.add_argument("--consumers", type=lambda s: list(map(int, s.split(","))), default=[1], help="throughput: 1,2 measures both")
+    parser.add_argument("--rows", type=int, default=500_000, help="growth: ended reviews")
+    parser.add_argument("--owners", type=int, default=100_000, help="owners: how many")
     parser.add_argument("--seconds", type=float, default=30, help="idlecpu: how long")
     return parser.parse_args()
 

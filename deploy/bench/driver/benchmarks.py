@@ -6,6 +6,7 @@ import time
 
 import processes
 import servers
+from growth import growth, owners
 from standin import InstantWorker, SlowGitHub
 from system import Meter, System, command
 
@@ -195,6 +196,8 @@ def idlecpu(nginx, options):
             yield name, dict(cpu=used[name], without=without[name])
 
 
+GROWTH = [("figure", "median", ".1f"), ("low", "lowest", ".1f"), ("high", "highest", ".1f"), ("first", "first", ".1f")]
+
 # The columns: a figure's name, its heading, its format.
 ALL = {
     "twenty": (twenty, [("last_post", "last POST, s", ".2f"), ("slowest_alone", "slowest alone, s", ".2f"),
@@ -211,5 +214,7 @@ ALL = {
         ("claimed", "claimed/s", ".0f"), ("confirmed", "confirmed/s", ".0f"), ("cpu", "CPU s/1000", ".3f"), ("postgres", "Postgres", ".3f"),
         ("rabbitmq", "RabbitMQ", ".3f"), ("idle", "idle %", ".0f"), ("steal", "steal %", ".1f")]),
     "memory": (memory, [("rss_idle", "RSS idle, MiB", ".1f"), ("rss", "RSS, MiB", ".1f"), ("pss", "PSS, MiB", ".1f"), ("rss_peak", "peak RSS, MiB", ".1f")]),
+    "growth": (growth, GROWTH),
+    "owners": (owners, GROWTH),
     "idlecpu": (idlecpu, [("cpu", "CPU, % of a core", ".2f"), ("without", "without Baton", ".2f"), ("rss", "RSS, MiB", ".1f"), ("pss", "PSS, MiB", ".1f")]),
 }

@@ -12,6 +12,10 @@
 #define REAPER PRODUCERS
 #define CALLERS CONSUMERS
 
+/* I3: what begins to run has its owner's place. A review that is pending has none. */
+#define hasPlace(ticket) \
+    (row[review_of(ticket)].attempt != attempt_of(ticket) || row[review_of(ticket)].status != pending)
+
 #include "world.pml"
 
 /* --- RabbitMQ: a ticket that is ready may be the next, in any order --- */
@@ -249,7 +253,12 @@ prepare:
        :: atomic { faults > 0 -> faults--;
             printf("fault: consumer %d cannot prepare\n", me);
             if
+#ifdef FREE_THE_PLACE
             :: holdsLease && !myRow.dispatched -> write_status(review_of(ticket), pending)
+#else
+            :: holdsLease && !myRow.dispatched && !myRow.unclear -> write_status(review_of(ticket), pending)
+            :: myRow.unclear -> leave_queued()  /* a start may still arrive */
+#endif
             :: else
             fi };
           goto reject

@@ -85,6 +85,9 @@ inline begin(ticket) {
   starts[ticket]++;
   printf("worker: starts attempt %d of review %d\n", attempt_of(ticket), review_of(ticket));
   assert(starts[ticket] <= 1);
+#ifdef hasPlace
+  assert(hasPlace(ticket));
+#endif
 }
 
 inline start(ticket, answer) {

@@ -62,14 +62,15 @@
     const section = document.getElementById(id);
     if (!section) return;
     const active = section.contains(document.activeElement) ? document.activeElement : null;
-    const controls = "a[href], button, summary";
+    const controls = "a[href], button, summary, input";
+    const nameOf = (control) => (control.type === "checkbox" ? control.value : control.textContent);
     const index = active ? [...section.querySelectorAll(controls)].indexOf(active) : -1;
-    const name = active ? active.textContent : "";
+    const name = active ? nameOf(active) : "";
     const fresh = new DOMParser().parseFromString(markup, "text/html").body;
     section.replaceChildren(...fresh.childNodes);
     if (index < 0) return;
     const all = [...section.querySelectorAll(controls)];
-    (all.find((one) => one.textContent === name) || all[Math.min(index, all.length - 1)])?.focus({ preventScroll: true });
+    (all.find((one) => nameOf(one) === name) || all[Math.min(index, all.length - 1)])?.focus({ preventScroll: true });
   }
 
   function update(event) {
@@ -77,9 +78,7 @@
     heard = Date.now();
     if (news.now) offset = Date.parse(news.now) - Date.now();
     for (const [id, markup] of Object.entries(news.sections)) {
-      // A button that waits for its second press is left alone until then.
-      const armed = document.querySelector("#" + CSS.escape(id) + " .armed");
-      if (armed) waiting.set(id, markup);
+      if (isHeld(document.getElementById(id))) waiting.set(id, markup);
       else replace(id, markup);
     }
     if (news.fault) say("fault", news.fault);
@@ -110,15 +109,22 @@
 
   const waiting = new Map();
 
+  // A section stands still while a button of it waits for its second press, and while rows of it are chosen.
+  function isHeld(section) {
+    return section?.querySelector(".armed, tbody input:checked");
+  }
+
+  function release(section) {
+    if (!section || isHeld(section) || !waiting.has(section.id)) return;
+    replace(section.id, waiting.get(section.id));
+    waiting.delete(section.id);
+  }
+
   function disarm(button) {
     if (!button.classList.contains("armed")) return;
     button.classList.remove("armed");
     button.textContent = button.dataset.label;
-    const section = button.closest("section");
-    if (section && waiting.has(section.id)) {
-      replace(section.id, waiting.get(section.id));
-      waiting.delete(section.id);
-    }
+    release(button.closest("section"));
   }
 
   function note(text, isFault) {
@@ -135,7 +141,11 @@
       const answer = await fetch(button.getAttribute("formaction"), {
         method: "POST", headers: { Accept: "text/plain" }, body: new URLSearchParams(fields), redirect: "manual",
       });
-      if (answer.ok) return note(await answer.text(), false);
+      if (answer.ok) {
+        note(await answer.text(), false);
+        choose([]);
+        return body.dataset.live ? undefined : await read();
+      }
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       note(page.querySelector(".message p")?.textContent || "This did not work: " + answer.status, true);
     } catch {
@@ -145,25 +155,63 @@
     }
   }
 
+  // A page that does not follow the database is read again when a button has acted.
+  async function read() {
+    const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+    page.querySelectorAll("main section[id]").forEach((section) => replace(section.id, section.innerHTML));
+    tick();
+  }
+
   document.addEventListener("submit", (event) => {
     const button = event.submitter;
-    if (event.target.id !== "act" || !button) return;
+    // Not `event.target.id`: rows that are chosen have that name in their form.
+    const form = event.target.getAttribute("id");
+    if (!["act", "chosen"].includes(form) || !button) return;
     // Signing out leaves the page, at once or at the second press.
     const leaves = button.getAttribute("formaction") === "/logout";
     if (leaves && (!button.dataset.confirm || button.classList.contains("armed"))) return;
     event.preventDefault();
     if (button.hasAttribute("aria-busy")) return;
+    const count = chosen().length;
+    if (form === "chosen" && count === 0) return note("Choose reviews first.", true);
     if (button.dataset.confirm && !button.classList.contains("armed")) {
       button.dataset.label = button.textContent;
-      button.textContent = button.dataset.confirm;
+      button.textContent = button.dataset.confirm.replace("#", count);
       button.classList.add("armed");
-      voice.textContent = button.dataset.confirm;
+      voice.textContent = button.textContent;
       setTimeout(() => disarm(button), 5000);
       return;
     }
     const fields = new FormData(event.target, button);
     disarm(button);
     press(button, fields);
+  });
+
+  // --- choosing rows ---
+
+  const rows = () => [...document.querySelectorAll("#list tbody input[type=checkbox]")];
+  const chosen = () => rows().filter((box) => box.checked);
+
+  // The box for the whole page follows those of the rows.
+  function tally() {
+    const all = document.querySelector("#list [data-all]");
+    if (!all) return;
+    const count = chosen().length;
+    all.checked = count > 0 && count === rows().length;
+    all.indeterminate = count > 0 && !all.checked;
+    const text = document.querySelector("#list .tally");
+    if (text) text.textContent = count > 0 ? count + " chosen; the list stands still" : "";
+    release(all.closest("section"));
+  }
+
+  function choose(boxes) {
+    rows().forEach((box) => (box.checked = boxes.includes(box)));
+    tally();
+  }
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("#list [data-all]")) choose(event.target.checked ? rows() : []);
+    else if (event.target.matches("#list tbody input")) tally();
   });
 
   // --- signing in and out ---
@@ -185,6 +233,7 @@
   document.addEventListener("visibilitychange", () => (document.hidden ? rest() : listen()));
   addEventListener("pagehide", () => source?.close());
   if (link) link.append("");
+  tally();
   tick();
   setInterval(tick, 1000);
   if (link) listen();

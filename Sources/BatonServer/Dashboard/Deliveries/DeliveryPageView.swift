@@ -8,6 +8,7 @@ struct DeliveryPageView: Sendable {
   let query: DeliveryQuery
   let deliveries: [RecordedDelivery]
   let next: DeliveryCursor?
+  let count: MatchCount
 
   static let limit = 50
 
@@ -49,6 +50,7 @@ struct DeliveryPageView: Sendable {
         "<p class=\"more\"><a rel=\"next\" href=\"\(Self.path(query, cursor: next))\">Older</a></p>"
       } ?? HTML.none
     return """
+      \(HTML.count(count, "delivery", "deliveries", window: ReviewStore.browseSpan))
       <table class="reviews"><thead><tr><th scope="col">Received</th><th scope="col">About</th>\
       <th scope="col">Owner</th><th scope="col">Outcome</th><th scope="col">The review now</th></tr></thead>
       <tbody>\(deliveries.map(row))</tbody></table>

@@ -45,7 +45,8 @@ struct TopicReader: Sendable {
   /// A page of the list of reviews.
   /// - Throws: `PostgresError`.
   func list(_ query: ListQuery) async throws -> ListPage {
-    let filter = query.filter(now: try await store.now())
+    let now = try await store.now()
+    let filter = query.filter(now: now)
     let page =
       query.sort == .newest
       ? try await store.browse(
@@ -53,7 +54,7 @@ struct TopicReader: Sendable {
       : try await store.sorted(filter, by: query.sort, limit: ListPage.limit, after: query.cursor)
     var owner: OwnerLoad?
     if let named = query.filter.owner { owner = try await store.load(of: named, ownerLimit: policy.ownerLimit) }
-    return ListPage(query: query, page: page, count: try await count(query, filter), owner: owner)
+    return ListPage(query: query, page: page, count: try await count(query, filter), owner: owner, now: now)
   }
 
   /// How many match; nil if the order leaves some of them out, or a number or an id is looked for.

@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import Primitives
+internal import ReviewStore
 internal import Reviews
 
 extension HTML {
@@ -39,23 +40,52 @@ extension HTML {
     "<a href=\"/reviews?owner=\(owner.description.percentEncoded)\"><bdi>\(owner.description)</bdi></a>"
   }
 
-  /// A button of the page's one form, which stands outside of what the stream replaces; see ``Page``.
+  /// A button of one of the page's forms, which stand outside of what the stream replaces; see ``Page``.
   /// - Parameters:
-  ///   - value: sent as `subject`.
-  ///   - confirm: if given, what the button asks before it acts.
-  static func button(_ label: HTML, path: String, subject: String = "", kind: String = "", confirm: String = "") -> HTML
-  {
+  ///   - form: `act`, or `chosen`, which sends the boxes that are checked too.
+  ///   - subject: sent as `subject`.
+  ///   - confirm: if given, what the button asks before it acts; `#` becomes the number of checked boxes.
+  static func button(
+    _ label: HTML, form: String = "act", path: String, subject: String = "", kind: String = "", confirm: String = ""
+  ) -> HTML {
     """
-    <button form="act" type="submit" class="\(kind)" formaction="\(path)" name="subject" value="\(subject)"\
+    <button form="\(form)" type="submit" class="\(kind)" formaction="\(path)" name="subject" value="\(subject)"\
      data-confirm="\(confirm)">\(label)</button>
     """
+  }
+
+  /// A box that chooses what the buttons of the form `chosen` act on.
+  /// - Parameters:
+  ///   - ids: sent as `id` if it is checked.
+  ///   - isAll: whether it stands for all boxes of the page.
+  static func choice(of ids: [UUID], _ label: HTML, isAll: Bool = false) -> HTML {
+    """
+    <label class="choose"><input type="checkbox" form="chosen" name="id" value="\(ids.map(\.lowercase).joined(separator: ","))"\
+    \(isAll ? " data-all=\"yes\"" : HTML.none)/> \(label)</label>
+    """
+  }
+
+  /// How many match, as far as they were counted.
+  /// - Parameter window: how many of the newest were looked at, if not all were.
+  static func count(_ count: MatchCount?, _ noun: String, _ plural: String, window: Int) -> HTML {
+    switch count {
+    case nil: .none
+    case .exactly(let count)?: "<p class=\"count\">\(Reading.count(count, noun, plural))</p>"
+    case .moreThan(let count)?: "<p class=\"count\">More than \(Reading.count(count, noun, plural))</p>"
+    case .amongNewest(let count)?:
+      "<p class=\"count\">\(Reading.count(count, noun, plural)) among the newest \(Reading.grouped(window))</p>"
+    }
   }
 }
 
 /// Numbers and times as people read them.
 enum Reading {
   /// `1 review`, `2 reviews`, `12,345 reviews`.
-  static func count(_ number: Int, _ noun: String) -> String { "\(grouped(number)) \(noun)\(number == 1 ? "" : "s")" }
+  static func count(_ number: Int, _ noun: String) -> String { count(number, noun, "\(noun)s") }
+
+  static func count(_ number: Int, _ noun: String, _ plural: String) -> String {
+    "\(grouped(number)) \(number == 1 ? noun : plural)"
+  }
 
   /// With a comma for each thousand.
   static func grouped(_ number: Int) -> String {

@@ -39,14 +39,19 @@ struct HTML: Sendable, Equatable, ExpressibleByStringInterpolation {
     }
   }
 
-  /// Without the buttons that act, for those who only look. Exact, because no text that comes in by interpolation has a `<`.
+  /// Without the buttons that act, and the boxes that choose for them, for those who only look. Exact, because no text that comes in by
+  /// interpolation has a `<`.
   var withoutButtons: HTML {
+    without("<button form=\"", to: "</button>").without("<label class=\"choose\"", to: "</label>")
+  }
+
+  private func without(_ start: String, to end: String) -> HTML {
     var kept = ""
     var rest = markup[...]
-    while let start = rest.firstRange(of: "<button form=\"act\"") {
-      kept += rest[..<start.lowerBound]
-      rest = rest[start.upperBound...]
-      rest = rest.firstRange(of: "</button>").map { rest[$0.upperBound...] } ?? ""
+    while let found = rest.firstRange(of: start) {
+      kept += rest[..<found.lowerBound]
+      rest = rest[found.upperBound...]
+      rest = rest.firstRange(of: end).map { rest[$0.upperBound...] } ?? ""
     }
     return HTML(markup: kept + rest)
   }

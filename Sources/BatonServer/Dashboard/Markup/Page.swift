@@ -113,16 +113,23 @@ struct Page: Sendable {
 
   private func current(_ place: Place) -> HTML { self.place == place ? " aria-current=\"page\"" : "" }
 
-  /// The one form, to which every button belongs, with what proves that this page was ours; and the voice for screen readers.
+  /// The forms to which every button belongs, with what proves that this page was ours; and the voice for screen readers.
   private var end: HTML {
     """
-    <form id="act" method="post" action="/">\
-    <input type="hidden" name="csrf" value="\(visitor?.csrfToken ?? "")"/>\
-    <input type="hidden" name="back" value="\(path)"/></form>
+    \(form("act"))\(form("chosen"))
     <p id="toast" role="status" aria-live="polite"></p>
     <p id="voice" class="unseen" role="status" aria-live="polite"></p>
     <footer><a href="/metrics">Metrics</a> <a href="/readyz">Readiness</a>\
      \(visitor?.session?.right == .act ? Self.signOutEveryone : HTML.none)</footer>
+    """
+  }
+}
+
+extension Page {
+  private func form(_ id: String) -> HTML {
+    """
+    <form id="\(id)" method="post" action="/"><input type="hidden" name="csrf" value="\(visitor?.csrfToken ?? "")"/>\
+    <input type="hidden" name="back" value="\(path)"/></form>
     """
   }
 }

@@ -169,7 +169,9 @@ extension Overview {
 
   private var waitingProblems: [Problem?] {
     [
-      waiting(.unclaimed) { count, since in
+      waiting(.unclaimed) { count, due in
+        // Not since it is due, if its owner was paused until just now.
+        let since = max(due, health?.allClaimedAt ?? due)
         guard now.since(since) > Self.claimGrace else { return nil }
         return Problem(
           grade: .bad, title: "\(Reading.count(count, "due review")) \(count == 1 ? "is" : "are") not claimed",

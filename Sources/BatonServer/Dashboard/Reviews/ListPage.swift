@@ -10,6 +10,8 @@ struct ListPage: Sendable {
   var count: MatchCount?
   /// Set if the list is of one owner.
   var owner: OwnerLoad?
+  /// By the database's clock.
+  let now: Timestamp
 
   static let limit = 50
 
@@ -92,45 +94,81 @@ struct ListPage: Sendable {
       : ""
     if page.reviews.isEmpty { return page.isCutShort ? cut + more : "<p class=\"empty\">No review matches.</p>" }
     return """
-      \(countText)<table class="reviews"><thead><tr><th scope="col">Status</th><th scope="col">Pull request</th>\
+      \(HTML.count(count, "review", "reviews", window: ReviewStore.browseSpan))\(all)
+      <table class="reviews"><thead><tr><th scope="col">Status</th><th scope="col">Pull request</th>\
       <th scope="col">Owner</th><th scope="col">Why</th><th scope="col">Changed</th></tr></thead>
       <tbody>\(page.reviews.map(row))</tbody></table>
-      \(cut)\(more)\(whole)
+      \(chosen)\(cut)\(more)\(whole)
       """
   }
 
-  private var countText: HTML {
-    switch count {
-    case nil: .none
-    case .exactly(let count)?: "<p class=\"count\">\(Reading.count(count, "review"))</p>"
-    case .moreThan(let count)?: "<p class=\"count\">More than \(Reading.count(count, "review"))</p>"
-    case .amongNewest(let count)?:
-      "<p class=\"count\">\(Reading.count(count, "review")) among the newest \(Reading.grouped(ReviewStore.browseSpan))</p>"
+  // MARK: Operations
+
+  /// What can be done to at least one review of the page.
+  private var operations: [ReviewOperation] {
+    ReviewOperation.allCases.filter { operation in
+      page.reviews.contains { operation.isPossible(for: $0, now: now) }
     }
+  }
+
+  private func canBeChosen(_ review: Review) -> Bool {
+    ReviewOperation.allCases.contains { $0.isPossible(for: review, now: now) }
+  }
+
+  /// Checks every box of the page; sent with all their ids, so that it also works without the script.
+  private var all: HTML {
+    let ids = page.reviews.filter(canBeChosen).map(\.id)
+    return ids.isEmpty ? .none : "<p>\(HTML.choice(of: ids, "All on this page", isAll: true))</p>"
+  }
+
+  /// The buttons for the checked boxes.
+  private var chosen: HTML {
+    guard !operations.isEmpty else { return .none }
+    let buttons = operations.map { operation in
+      HTML.button(
+        "\(operation.title) the chosen", form: "chosen", path: "/reviews/\(operation.rawValue)",
+        kind: operation.kind, confirm: "Press again to \(operation.rawValue) #")
+    }
+    return "<p class=\"chosen\">\(buttons.joined(" ")) <span class=\"tally\" role=\"status\"></span></p>"
   }
 
   /// The buttons for all that the filter matches, also on other pages. What a search finds is no filter.
   private var whole: HTML {
     guard let status = query.filter.status, query.search == nil else { return .none }
-    let buttons = ReviewOperation.allCases.filter { $0.statuses.contains(status) }.map { operation -> HTML in
-      let verb = operation == .retry ? "Retry" : "Cancel"
-      return HTML.button(
-        "\(verb) all that match", path: "/reviews/\(operation.rawValue)",
-        subject: Self.parameters(query, hasCursor: false),
-        kind: "quiet", confirm: "\(verb) all \(status.rawValue) reviews that match, those of other pages too?")
+    let buttons = operations.filter { $0.statuses.contains(status) }.map { operation in
+      HTML.button(
+        "\(operation.title) all that match", path: "/reviews/\(operation.rawValue)",
+        subject: Self.parameters(query, hasCursor: false), kind: "quiet",
+        confirm: "\(operation.title) all \(status.rawValue) reviews that match, those of other pages too?")
     }
     return "<p class=\"more\">\(buttons)</p>"
   }
 
   private func row(_ review: Review) -> HTML {
     let why = review.errorCode ?? (review.status.isTerminal ? "" : review.statusReason ?? "")
+    let name = "\(review.repoFullName) #\(review.prNumber)"
+    let box: HTML =
+      canBeChosen(review)
+      ? HTML.choice(of: [review.id], "<span class=\"unseen\">Choose \(HTML.foreign(name))</span>")
+      : operations.isEmpty ? "" : "<span class=\"choose\"></span>"
     return """
-      <tr><td>\(HTML.status(review.status))</td>\
+      <tr><td>\(box)\(HTML.status(review.status))</td>\
       <th scope="row"><a href="/reviews/\(review.id.lowercase)">\(HTML.foreign(review.prTitle))</a>\
-      <small>\(HTML.foreign("\(review.repoFullName) #\(review.prNumber)"))</small></th>\
+      <small>\(HTML.foreign(name))</small></th>\
       <td>\(HTML.link(to: review.owner))</td>\
       <td>\(why.isEmpty ? HTML.none : HTML.foreign(why))\(review.attempt > 1 ? " <span class=\"tag\">attempt \(review.attempt)</span>" : HTML.none)</td>\
       <td>\(HTML.time(review.updatedAt))</td></tr>
       """
+  }
+}
+
+extension ReviewOperation {
+  /// Of its button.
+  var kind: String {
+    switch self {
+    case .retry: "primary"
+    case .release: ""
+    case .cancel: "danger"
+    }
   }
 }

@@ -70,20 +70,22 @@ struct ReviewPage: Sendable {
   }
 
   private var actions: HTML {
-    let button: HTML =
-      switch review.status {
-      case .pending, .queued, .running:
-        HTML.button(
-          "Cancel", path: "/reviews/\(review.id.lowercase)/cancel", kind: "danger", confirm: "Press again to cancel")
-      case .failed, .cancelled, .completed: Self.retry(review)
-      }
-    return button == .none ? .none : "<h2 class=\"unseen\">Actions</h2><p class=\"actions\">\(button)</p>"
+    let buttons = ReviewOperation.allCases.filter { $0.isPossible(for: review, now: detail.now) }
+      .map { Self.button($0, review) }
+    return buttons.isEmpty
+      ? .none : "<h2 class=\"unseen\">Actions</h2><p class=\"actions\">\(buttons.joined(" "))</p>"
   }
 
   /// The button that starts a review again; nothing if that is not possible.
   static func retry(_ review: Review) -> HTML {
-    guard review.status == .failed || review.status == .cancelled else { return .none }
-    return HTML.button("Retry", path: "/reviews/\(review.id.lowercase)/retry", kind: "primary")
+    ReviewOperation.retry.statuses.contains(review.status) ? button(.retry, review) : .none
+  }
+
+  private static func button(_ operation: ReviewOperation, _ review: Review) -> HTML {
+    HTML.button(
+      operation == .release ? "Release: due now" : "\(operation.title)",
+      path: "/reviews/\(review.id.lowercase)/\(operation.rawValue)", kind: operation.kind,
+      confirm: operation == .cancel ? "Press again to cancel" : "")
   }
 
   // MARK: Feedback
