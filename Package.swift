@@ -116,7 +116,7 @@ let package = Package(
     module("PollExecutor", ["CLinux"]),
     module("Resilience", [deque]),
     module("CrashPoints"),
-    module("Telemetry", ["CLinux", "Resilience", "Primitives", "Reviews", deque, log, metrics]),
+    module("Telemetry", ["CLinux", "Resilience", "Primitives", "Reviews", deque, lifecycle, log, metrics]),
     module("Spans", ["Primitives", "Reviews", tracing]),
     module(
       "SpanExport",
@@ -134,7 +134,7 @@ let package = Package(
     module(
       "Settings",
       [
-        "AMQPClient", "Certificates", "PostgresClient", "Primitives", "Reviews",
+        "AMQPClient", "Certificates", "PostgresClient", "Primitives", "Reviews", "Telemetry",
         .product(name: "Yams", package: "Yams"),
       ]),
 
@@ -142,7 +142,8 @@ let package = Package(
       "ReviewStore", ["CrashPoints", "PostgresClient", "Resilience", "Primitives", "Reviews", log],
       resources: [.embedInCode("Migrations")]),
     module("InMemoryReviewStore", ["Primitives", "Resilience", "ReviewStore", "Reviews"]),
-    module("ReviewQueue", ["AMQPClient", "Resilience", "Primitives", "Reviews", deque, log]),
+    module("ReviewQueue", ["AMQPClient", "Resilience", "Primitives", "Reviews", log]),
+    module("InMemoryReviewQueue", ["AMQPClient", "Primitives", "Resilience", "ReviewQueue", "Reviews", deque]),
     module("WorkerAPI", ["Primitives", "Reviews", crypto]),
     module(
       "WorkerClient",
@@ -227,7 +228,8 @@ let package = Package(
     module(
       "Simulation",
       [
-        "CSimulation", "Dispatching", "InMemoryReviewStore", "Platforms", "Primitives", "Resilience", "ReviewQueue",
+        "CSimulation", "Dispatching", "InMemoryReviewQueue", "InMemoryReviewStore", "Platforms", "Primitives",
+        "Resilience", "ReviewQueue",
         "ReviewStore", "Reviews", "Telemetry", "WorkerAPI", "WorkerClient", heap, lifecycle, log, metrics,
       ]),
     .executableTarget(
@@ -248,8 +250,11 @@ let package = Package(
     tests("PollExecutorTests", ["PollExecutor"]),
     tests("ResilienceTests", ["Resilience", "Support"]),
     tests("HTTPKitTests", ["HTTPKit", "Support", httpServer, nio, log]),
-    tests("TelemetryTests", ["Primitives", "Reviews", "Support", "Telemetry", log, metrics, metricsTestKit]),
-    tests("SettingsTests", ["AMQPClient", "PostgresClient", "Primitives", "Reviews", "Settings", "Support"]),
+    tests(
+      "TelemetryTests", ["Primitives", "Reviews", "Support", "Telemetry", lifecycle, log, metrics, metricsTestKit]),
+    tests(
+      "SettingsTests",
+      ["AMQPClient", "PostgresClient", "Primitives", "Reviews", "Settings", "Support", "Telemetry"]),
     tests("PrimitivesTests", ["Primitives", "Reviews"]),
     tests(
       "SpanExportTests",
@@ -265,12 +270,13 @@ let package = Package(
       ["InMemoryReviewStore", "PostgresClient", "Primitives", "ReviewStore", "Reviews", "Support", log]),
     tests("WorkerAPITests", ["Primitives", "Reviews", "WorkerAPI", crypto]),
     tests("SimulationTests", []),
-    tests("ReviewQueueTests", ["Primitives", "Resilience", "ReviewQueue", "Reviews", "Support"]),
+    tests(
+      "ReviewQueueTests", ["InMemoryReviewQueue", "Primitives", "Resilience", "ReviewQueue", "Reviews", "Support"]),
     tests(
       "DispatchingTests",
       [
-        "Dispatching", "InMemoryReviewStore", "Platforms", "Primitives", "Resilience", "ReviewQueue", "ReviewStore",
-        "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient", lifecycle, log,
+        "Dispatching", "InMemoryReviewQueue", "InMemoryReviewStore", "Platforms", "Primitives", "Resilience",
+        "ReviewQueue", "ReviewStore", "Reviews", "Support", "Telemetry", "WorkerAPI", "WorkerClient", lifecycle, log,
       ]),
     tests(
       "WorkerClientTests",

@@ -55,4 +55,20 @@ package enum CatchUpPass {
       throw error
     }
   }
+
+  /// What a pass leaves out because the settings name no app of GitHub; nil if it leaves nothing out.
+  package static func omission(_ settings: Settings, store: ReviewStore) async throws -> String? {
+    guard settings.githubAppID == nil else { return nil }
+    let subjects = try await store.catchUpSubjects()
+    let remedy = "Set BATON_GITHUB_APP_ID and BATON_GITHUB_PRIVATE_KEY to those of the GitHub App."
+    if subjects.installations > 0 {
+      let installations = subjects.installations == 1 ? "1 installation" : "\(subjects.installations) installations"
+      return
+        "BATON_GITHUB_APP_ID is missing: what GitHub could not deliver, and the pull requests of \(installations), "
+        + "were not looked through. \(remedy)"
+    }
+    if subjects.hasGitLab { return nil }
+    return "There is nothing to look through: BATON_GITHUB_APP_ID is missing, and no integration of GitLab is known. "
+      + "\(remedy) Or add an integration: `baton integration add`."
+  }
 }

@@ -52,11 +52,11 @@ package struct Composition {
     case .called: additions.called
     case .probes: [process.probeServer(measuresLoad: !parts.contains(.server))]
     case .webhooksLeftBehind: [process.webhookIntake]
-    case .feedback: platforms.map { [process.feedbackDelivery($0)] } ?? []
+    case .feedback: platforms.map { [process.feedbackRelay($0)] } ?? []
     case .platformTasks: platforms.map { [process.platformTasks($0)] } ?? []
-    case .events: platforms.flatMap { process.eventDelivery($0) }.map { [$0] } ?? []
+    case .events: platforms.flatMap { process.eventRelay($0) }.map { [$0] } ?? []
     case .catchUp: platforms.map { [process.catchUp($0)] } ?? []
-    case .cancels: worker.map { [process.cancelDelivery(to: $0, wakeup: session.outboxWakeup)] } ?? []
+    case .cancels: worker.map { [process.cancelRelay(to: $0, wakeup: session.outboxWakeup)] } ?? []
     case .server: [try process.server(showLoginLink: additions.showLoginLink)]
     case .reaper:
       [process.reaper(worker: worker, interval: additions.reapInterval, wakeup: brokerReturned)]

@@ -45,7 +45,8 @@ package struct ConsumerAssembly: Sendable {
         worker: worker, workerURL: settings.workerURL ?? "",
         workerCircuit: Circuit(
           name: "worker", breaker: CircuitBreaker(probeTimeout: max(.seconds(60), settings.workerTimeout * 3))),
-        keys: process.keyWatch ?? KeyWatch { nil }, holderState: process.holderState, metrics: process.metrics),
+        keys: process.keyWatch ?? KeyWatch { nil }, holderState: process.holderState, metrics: process.metrics,
+        environment: process.environment),
       holder: process.holder.id, policy: process.policy, logger: process.logger)
     let (consumer, metrics) = (consumer, process.metrics)
     process.readiness.register("consumer") { consumer.fault }
@@ -129,8 +130,8 @@ extension DispatcherProcess {
   /// - Parameters:
   ///   - worker: as ``workerClient(timeout:)`` makes it without a time-out.
   ///   - wakeup: of the outbox.
-  package func cancelDelivery(to worker: WorkerClient, wakeup: Wakeup) -> CancelDelivery {
-    CancelDelivery(
+  package func cancelRelay(to worker: WorkerClient, wakeup: Wakeup) -> CancelRelay {
+    CancelRelay(
       ledger: store, worker: worker, callTimeout: settings.workerTimeout, wakeup: wakeup, interval: policy.pollInterval,
       logger: logger)
   }
@@ -139,6 +140,6 @@ extension DispatcherProcess {
   package func producer(wakeup: Wakeup) -> Producer {
     Producer(
       ledger: store, publisher: claims, holder: holder.id, holderState: holderState, wakeup: wakeup, policy: policy,
-      metrics: metrics, logger: logger)
+      environment: environment, metrics: metrics, logger: logger)
   }
 }

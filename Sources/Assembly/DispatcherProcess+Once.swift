@@ -22,7 +22,7 @@ extension DispatcherProcess {
       logger.warning("BATON_WORKER_URL is not set: silent reviews are left alone, cancels are not delivered")
     }
     return try await runOnce { process, session in
-      let cancels = worker.map { process.cancelDelivery(to: $0, wakeup: session.outboxWakeup) }
+      let cancels = worker.map { process.cancelRelay(to: $0, wakeup: session.outboxWakeup) }
       return try await process.reaper(worker: worker, interval: .zero).runOnce(cancels: cancels, askingMax: askingMax)
     }
   }

@@ -27,6 +27,8 @@ package struct DispatcherProcess: Sendable {
   package let database: PostgresConfiguration
   package let pool: PostgresPool
   package let store: ReviewStore
+  /// Real time and chance; claims and deliveries are worked on where the connections of the pool are.
+  package var environment: DispatchEnvironment { DispatchEnvironment(executor: pool.taskExecutor) }
   package let broker: AMQPConfiguration
   package let publisher: AMQPPublisher
   package let tickets: AMQPTicketQueue

@@ -22,7 +22,7 @@ extension OpenFiles.Demand {
   }
 
   /// Of a server, for the events that it sends.
-  package static let events = Self(.events, wanted: EventDelivery.sendsAtOnce, least: 1)
+  package static let events = Self(.events, wanted: EventRelay.sendsAtOnce, least: 1)
 
   /// Of a consumer: each review that it works on has one call under way.
   package static func worker(_ settings: Settings) -> Self { Self(.worker, wanted: settings.prefetch, least: 2) }

@@ -7,9 +7,9 @@ extension OpenFiles {
 
   /// Starts so many threads and ends them again: event loops end the process if they cannot start theirs.
   static func checkThreads(_ role: String, count: Int) throws(SettingsError) {
-    let gate = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    pthread_mutex_init(gate, nil)
-    pthread_mutex_lock(gate)
+    let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    pthread_mutex_init(mutex, nil)
+    pthread_mutex_lock(mutex)
     var threads: [pthread_t] = []
     var code: Int32 = 0
     while threads.count < count && code == 0 {
@@ -17,17 +17,17 @@ extension OpenFiles {
       code = pthread_create(
         &thread, nil,
         { context in
-          guard let gate = context?.assumingMemoryBound(to: pthread_mutex_t.self) else { return nil }
-          pthread_mutex_lock(gate)
-          pthread_mutex_unlock(gate)
+          guard let mutex = context?.assumingMemoryBound(to: pthread_mutex_t.self) else { return nil }
+          pthread_mutex_lock(mutex)
+          pthread_mutex_unlock(mutex)
           return nil
-        }, gate)
+        }, mutex)
       if code == 0 { threads.append(thread) }
     }
-    pthread_mutex_unlock(gate)
+    pthread_mutex_unlock(mutex)
     for thread in threads { pthread_join(thread, nil) }
-    pthread_mutex_destroy(gate)
-    gate.deallocate()
+    pthread_mutex_destroy(mutex)
+    mutex.deallocate()
     guard code == 0 else {
       throw SettingsError(faults: [
         "`\(role)` needs \(count) threads, and only \(threads.count) can be started (\(String(cString: strerror(code)))): raise "

@@ -38,11 +38,11 @@ extension DispatcherProcess {
   var webhookIntake: WebhookIntake { WebhookIntake(store: store, policy: webhookPolicy, logger: logger) }
 
   /// Sends the feedback on pull requests.
-  func feedbackDelivery(_ platforms: PlatformAssembly) -> some Service {
+  func feedbackRelay(_ platforms: PlatformAssembly) -> some Service {
     // Informs only: callbacks, and what needs no stored secret, go on.
     if let keys = keyWatch { readiness.register("encryption_key", isRequired: false) { await keys.look() } }
     let sender = FeedbackSender(access: platforms.access, publicURL: settings.publicURL)
-    return FeedbackDelivery(store: store, logger: logger) { await sender.send($0) }
+    return FeedbackRelay(store: store, logger: logger) { await sender.send($0) }
   }
 
   /// Does what webhooks ask of a platform: who may ask for a review, and where a pull request stands.
@@ -53,10 +53,10 @@ extension DispatcherProcess {
   }
 
   /// Sends events to other programs; nil without BATON_ENCRYPTION_KEY, which opens their secrets.
-  func eventDelivery(_ platforms: PlatformAssembly) -> EventDelivery? {
+  func eventRelay(_ platforms: PlatformAssembly) -> EventRelay? {
     guard let cipher else { return nil }
     let sender = EventSender(httpClient: platforms.httpClient, trust: trust)
-    return EventDelivery(store: store, cipher: cipher, allowedHosts: settings.eventHosts, logger: logger) {
+    return EventRelay(store: store, cipher: cipher, allowedHosts: settings.eventHosts, logger: logger) {
       await sender.send($0, to: $1, headers: $2)
     }
   }

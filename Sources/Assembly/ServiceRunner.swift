@@ -49,8 +49,8 @@ package enum ServiceRunner {
     defer { listening.cancel() }
     try await prepare()
     let group = ServiceGroup(
-      // At debug level the group prints every property of every service.
-      configuration: .init(services: services.map { .init(service: $0) }, logger: logger.quiet(below: .info)))
+      configuration: .init(
+        services: services.map { .init(service: NamedService($0)) }, logger: logger.quiet(below: .info)))
     running.withLock { $0 = group }
     try await group.run()
   }

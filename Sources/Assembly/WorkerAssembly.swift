@@ -22,7 +22,7 @@ extension WorkerConfiguration {
     connectionMax = files[.clients] ?? connectionMax
     callbackConnectionMax = files[.callbacks] ?? callbackConnectionMax
     agentCommand = settings.agentCommand
-    lostRuns = LostRuns(rawValue: settings.workerLostRuns.rawValue) ?? .fail
+    lostRuns = settings.workerLostRuns
     environment = ProcessInfo.processInfo.environment
     environmentNames = settings.agentEnvironment
     secrets = settings.secretTexts

@@ -110,7 +110,7 @@ package struct BatonServer: Service {
       ).routes
       + SubmitRoute(store: store).routes
       + ReviewRoutes(store: store).routes
-      + DeliveryRoute(store: store).routes
+      + WebhookListRoute(store: store).routes
       + OperationRoutes(store: store).routes
       + AdministrationRoutes(store: store, administration: administration).routes
       + WorkerVersionRoute(store: store).routes

@@ -1,13 +1,21 @@
 package import Resilience
 
-/// Time and chance, as dispatching uses them: the real ones, or those of a test or a simulation.
+/// Time, chance and threads, as dispatching uses them: the real ones, or those of a test or a simulation.
 package struct DispatchEnvironment: Sendable {
   package var clock: any MonotonicClock
   package var random: RandomSource
 
-  package init(clock: any MonotonicClock = ContinuousClock(), random: RandomSource = RandomSource()) {
+  /// Where claims and deliveries are worked on, but for preparations, which compute and use the cooperative pool; nil for where their service
+  /// runs.
+  package var executor: (any TaskExecutor)?
+
+  package init(
+    clock: any MonotonicClock = ContinuousClock(), random: RandomSource = RandomSource(),
+    executor: (any TaskExecutor)? = nil
+  ) {
     self.clock = clock
     self.random = random
+    self.executor = executor
   }
 
   var now: ContinuousClock.Instant { clock.now }

@@ -5,9 +5,9 @@ internal import Synchronization
 
 /// Records confirmed publications, many in one statement.
 ///
-/// The record is written a second after the confirm: a lease that is taken in between records the publication itself, and would otherwise
+/// The record is written some seconds after the confirm: a lease that is taken in between records the publication itself, and would otherwise
 /// have to wait for the row. While consumers keep up, nothing is left to record then. What is not recorded when a process dies is published
-/// once more, which does no harm.
+/// once more, which does no harm: at most as many second tickets as BATON_MAX_QUEUE_DEPTH allows in the queue.
 final class PublicationLog: Sendable {
   private struct Publication {
     var claim: Claim
@@ -34,7 +34,7 @@ final class PublicationLog: Sendable {
     }
   }
 
-  private static let delay: Duration = .seconds(1)
+  private static let delay: Duration = .seconds(3)
   /// The rows of one statement: a lease of one of them waits for its end.
   private static let batchMax = 500
   /// The pauses while Postgres does not take the record.

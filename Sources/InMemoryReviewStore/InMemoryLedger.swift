@@ -17,7 +17,7 @@ package final class InMemoryLedger: ReviewLedger {
   private let stored = Mutex(StoredTables())
   private let clock: @Sendable () -> Timestamp
   private let intercept: Intercept
-  private let answer: Answer
+  private let answer: AnswerFilter
   /// Of its waits, and of the instants that callers give it.
   let monotonicClock: any MonotonicClock
   /// Of the ids of new reviews.
@@ -28,7 +28,7 @@ package final class InMemoryLedger: ReviewLedger {
 
   /// Awaited when a statement was carried out, before its caller gets the answer.
   /// - Returns: false if the answer is lost.
-  package typealias Answer = @Sendable (_ statement: String) async -> Bool
+  package typealias AnswerFilter = @Sendable (_ statement: String) async -> Bool
 
   /// What happens to a statement.
   package enum Interception: Sendable, Equatable {
@@ -48,7 +48,7 @@ package final class InMemoryLedger: ReviewLedger {
   package init(
     clock: @escaping @Sendable () -> Timestamp = InMemoryLedger.systemClock,
     monotonicClock: any MonotonicClock = ContinuousClock(), random: RandomSource = RandomSource(),
-    intercept: @escaping Intercept = { _ in .run }, answer: @escaping Answer = { _ in true }
+    intercept: @escaping Intercept = { _ in .run }, answer: @escaping AnswerFilter = { _ in true }
   ) {
     self.clock = clock
     self.monotonicClock = monotonicClock

@@ -91,15 +91,15 @@ package struct PlatformPreparer: PayloadPreparer {
     _ review: LeasedReview, _ configuration: ReviewConfiguration, from source: Source
   ) async throws(PreparationError) -> CollectedPullRequest {
     let access = try source.access(for: review)
-    let gate = TargetGate(circuit: circuits[source.target(of: access)], platform: Source.name, logger: logger)
-    try gate.admit()
+    let target = TargetCircuit(circuit: circuits[source.target(of: access)], platform: Source.name, logger: logger)
+    try target.admit()
     do {
       let collected = try await source.collect(
         review, access, lifetime: .seconds(60 * configuration.maxReviewTimeMinutes) + Self.sendingTime)
-      gate.answered()
+      target.answered()
       return collected
     } catch {
-      throw gate.judge(error, of: review)
+      throw target.judge(error, of: review)
     }
   }
 }

@@ -49,8 +49,14 @@ public final class ThreadExecutor: SerialExecutor {
     var handler: @Sendable () -> Void
   }
 
+  /// An actor's job, or one of a task that prefers the thread.
+  private struct Job {
+    var job: UnownedJob
+    var preferred: UnownedTaskExecutor?
+  }
+
   private struct State {
-    var jobs: [UnownedJob] = []
+    var jobs: [Job] = []
     var isWaiting = false
     var thread: pthread_t?
     /// Wakes the thread from poll(2); -1 until a descriptor is available. Stays open until the executor goes.
@@ -108,7 +114,15 @@ public final class ThreadExecutor: SerialExecutor {
 
   /// Queues a job and wakes the thread if it waits.
   public func enqueue(_ job: consuming ExecutorJob) {
-    let job = UnownedJob(job)
+    enqueue(Job(job: UnownedJob(job)))
+  }
+
+  /// Queues a job of a task that prefers this thread.
+  func enqueue(_ job: consuming ExecutorJob, preferring executor: UnownedTaskExecutor) {
+    enqueue(Job(job: UnownedJob(job), preferred: executor))
+  }
+
+  private func enqueue(_ job: Job) {
     let mustWake = state.withLock { state in
       state.jobs.append(job)
       return startOrWake(&state)
@@ -265,12 +279,18 @@ public final class ThreadExecutor: SerialExecutor {
 
   private func run() {
     var descriptors: [pollfd] = []
-    var jobs: [UnownedJob] = []
+    var jobs: [Job] = []
     var hasLingered = false
     while true {
       jobs.removeAll(keepingCapacity: true)
       state.withLock { swap(&jobs, &$0.jobs) }
-      for job in jobs { job.runSynchronously(on: asUnownedSerialExecutor()) }
+      for job in jobs {
+        if let executor = job.preferred {
+          job.job.runSynchronously(on: executor)
+        } else {
+          job.job.runSynchronously(on: asUnownedSerialExecutor())
+        }
+      }
 
       let hasMore = runTurnHandlers()
       runDueTimers()

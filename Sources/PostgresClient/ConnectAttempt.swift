@@ -102,7 +102,7 @@ struct ConnectAttempt {
   ) async throws(PostgresError) -> PostgresConnection {
     let connection = PostgresConnection(
       configuration: configuration, executor: executor, blocking: blocking, logger: logger, callbacks: callbacks)
-    let reply = Reply<Void>()
+    let reply = PostgresReply<Void>()
     await connection.start(
       parameters, tcpTimeout: plan.tcpTimeout(addressCount: addressCount), loginTimeout: plan.timeout, reply)
     do {
@@ -169,7 +169,7 @@ struct ConnectAttempt {
   private func within<Value: Sendable>(
     _ time: Duration, _ what: String, _ call: @escaping @Sendable () async -> Value
   ) async throws(PostgresError) -> Value {
-    let reply = Reply<Value>()
+    let reply = PostgresReply<Value>()
     let timer = executor.schedule(after: time) {
       reply.complete(.failure(PostgresError(.connectionFailed, "the \(what) took longer than \(time)")))
     }

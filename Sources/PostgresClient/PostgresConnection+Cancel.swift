@@ -42,7 +42,7 @@ extension PostgresConnection {
       let cancel = handle?.makeCancel()
     else { return }
     cancellation = .underWay
-    let request = CancelRequest(cancel)
+    let request = PostgresCancelRequest(cancel)
     // Unstructured: the cancelled task does not wait for it. PQcancel blocks, and so runs on another thread.
     Task {
       let problem = await blocking.send(request)
@@ -72,7 +72,7 @@ extension PostgresConnection {
 }
 
 /// A request to cancel on its way to the thread that sends it.
-final class CancelRequest: Sendable {
+final class PostgresCancelRequest: Sendable {
   private let handle: CancelHandle
 
   init(_ handle: consuming CancelHandle) { self.handle = handle }

@@ -37,13 +37,14 @@ extension PostgresConnection {
   }
 
   func start(
-    _ parameters: [(keyword: String, value: String)], tcpTimeout: Duration, loginTimeout: Duration, _ reply: Reply<Void>
+    _ parameters: [(keyword: String, value: String)], tcpTimeout: Duration, loginTimeout: Duration,
+    _ reply: PostgresReply<Void>
   ) {
     let deadline = executor.schedule(after: tcpTimeout) { [weak self] in
       self?.assumeIsolated { $0.noAnswerYet(after: tcpTimeout, loginTimeout: loginTimeout) }
     }
     connecting = (reply, deadline)
-    handle = ConnectionHandle(parameters: parameters)
+    handle = PostgresConnectionHandle(parameters: parameters)
     guard let hasFailed = handle?.hasFailed, !hasFailed else {
       return failConnecting(handle?.errorMessage ?? "no memory")
     }

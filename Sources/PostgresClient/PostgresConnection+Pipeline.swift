@@ -17,7 +17,7 @@ extension PostgresConnection {
     }
   }
 
-  private func answerUnsent(_ requests: [Request]) {
+  private func answerUnsent(_ requests: [StatementRequest]) {
     for request in requests {
       request.reply.complete(.failure(inbox.refusal ?? PostgresError(.connectionFailed, "not connected")))
     }
@@ -38,13 +38,13 @@ extension PostgresConnection {
     if isCorked { handle?.setCork(false) }
   }
 
-  private func send(_ request: Request) -> Bool {
+  private func send(_ request: StatementRequest) -> Bool {
     switch request.work {
     case .script(let text):
       script = ScriptProgress(request: request)
       return handle?.sendScript(text) == true
     case .statements(let steps):
-      var sent: [PipelineLedger<Request, PostgresRows>.Step] = []
+      var sent: [PipelineLedger<StatementRequest, PostgresRows>.Step] = []
       sent.reserveCapacity(steps.count)
       // A second try does not rely on plans, so that it meets no outdated one and any error is the true one.
       let isSent = steps.allSatisfy { send($0, usesPlan: !request.isRetry, &sent) } && handle?.sendSync() == true
@@ -54,7 +54,7 @@ extension PostgresConnection {
   }
 
   private func send(
-    _ step: Request.Step, usesPlan: Bool, _ sent: inout [PipelineLedger<Request, PostgresRows>.Step]
+    _ step: StatementRequest.Step, usesPlan: Bool, _ sent: inout [PipelineLedger<StatementRequest, PostgresRows>.Step]
   ) -> Bool {
     guard step.statement.isPrepared && usesPlan else {
       sent.append(.execute(nil, label: step.statement.label))
@@ -112,7 +112,7 @@ extension PostgresConnection {
   }
 
   /// Gives an answer to its request; false if no more is to be read now.
-  private func take(_ answer: Answer) -> Bool {
+  private func take(_ answer: PipelineAnswer) -> Bool {
     switch answer {
     case .end: return ledger.end()
     case .skipped: return expect(ledger.skip())
@@ -154,21 +154,21 @@ extension PostgresConnection {
     }
   }
 
-  private func finish(_ finished: PipelineLedger<Request, PostgresRows>.Finished) {
+  private func finish(_ finished: PipelineLedger<StatementRequest, PostgresRows>.Finished) {
     for entry in finished.unprepared { prepared.remove(entry) }
     let request = finished.request
     if case .failure(let error) = finished.outcome, error.isReadOnly { onReadOnly(self) }
     if ledger.isEmpty { isInTransactionBlock = handle?.transactionStatus != .idle }
     // Outside of a transaction block everything up to the Sync was rolled back, so that it can be run again.
     if finished.isStale && !request.isRetry && !isInTransactionBlock {
-      waiting.prepend(Request(retrying: request))
+      waiting.prepend(StatementRequest(retrying: request))
     } else {
       request.reply.complete(finished.outcome)
     }
     if ledger.isEmpty { cancellation.endOfFlight() } else { cancelAbandoned() }
   }
 
-  private func takeScriptAnswer(_ answer: Answer) {
+  private func takeScriptAnswer(_ answer: PipelineAnswer) {
     switch answer {
     case .rows, .skipped, .sync: break
     case .failed(let error, let isFatal):

@@ -31,7 +31,7 @@ extension PostgresConnection {
       await rollBack()
       throw error
     }
-    let commit = try await runShielded(Request([.command("COMMIT")]))
+    let commit = try await runShielded(StatementRequest([.command("COMMIT")]))
     guard commit.first?.commandTag == "COMMIT" else {
       throw PostgresError(
         .server(PostgresSQLState.inFailedTransaction), "a statement had failed: the COMMIT rolled the transaction back",
@@ -43,7 +43,7 @@ extension PostgresConnection {
   /// Rolls back, whatever the state of the task; a connection that cannot is unusable.
   private nonisolated func rollBack() async {
     do throws(PostgresError) {
-      _ = try await runShielded(Request([.command("ROLLBACK")]))
+      _ = try await runShielded(StatementRequest([.command("ROLLBACK")]))
     } catch {
       await end(error)
     }
@@ -60,23 +60,23 @@ extension PostgresConnection {
     return !isClosed
   }
 
-  private nonisolated func statusWhenIdle() async -> ConnectionHandle.TransactionStatus? {
+  private nonisolated func statusWhenIdle() async -> PostgresConnectionHandle.TransactionStatus? {
     if let status = await statusIfIdle() { return status }
     // An empty request ends with its Sync, behind everything that was sent before.
-    _ = try? await runShielded(Request([]))
+    _ = try? await runShielded(StatementRequest([]))
     return isClosed ? nil : await transactionStatus
   }
 
-  private func statusIfIdle() -> ConnectionHandle.TransactionStatus? {
+  private func statusIfIdle() -> PostgresConnectionHandle.TransactionStatus? {
     ledger.isEmpty && waiting.isEmpty && script == nil ? handle?.transactionStatus : nil
   }
 
-  private var transactionStatus: ConnectionHandle.TransactionStatus? { handle?.transactionStatus }
+  private var transactionStatus: PostgresConnectionHandle.TransactionStatus? { handle?.transactionStatus }
 }
 
-extension Request.Step {
+extension StatementRequest.Step {
   /// A command without parameters that is not worth preparing.
-  static func command(_ sql: String) -> Request.Step {
-    Request.Step(statement: PostgresStatement(unprepared: sql), parameters: EncodedParameters())
+  static func command(_ sql: String) -> StatementRequest.Step {
+    StatementRequest.Step(statement: PostgresStatement(unprepared: sql), parameters: EncodedParameters())
   }
 }

@@ -25,12 +25,12 @@ public actor PostgresConnection {
   let onReadOnly: @Sendable (PostgresConnection) -> Void
   let configuration: PostgresConfiguration
 
-  var handle: ConnectionHandle?
+  var handle: PostgresConnectionHandle?
   var watchedSocket: Int32 = -1
-  var connecting: (reply: Reply<Void>, deadline: ThreadExecutor.Token)?
+  var connecting: (reply: PostgresReply<Void>, deadline: ThreadExecutor.Token)?
 
-  var waiting: Deque<Request> = []
-  var ledger = PipelineLedger<Request, PostgresRows>()
+  var waiting: Deque<StatementRequest> = []
+  var ledger = PipelineLedger<StatementRequest, PostgresRows>()
   var prepared = PreparedStatements()
   var script: ScriptProgress?
   /// Whether a caller has a transaction block open, according to the answers read so far.
@@ -54,7 +54,7 @@ public actor PostgresConnection {
 
   /// The answers to a script so far.
   struct ScriptProgress {
-    let request: Request
+    let request: StatementRequest
     var error: PostgresError?
   }
 
@@ -98,7 +98,7 @@ public actor PostgresConnection {
   public nonisolated func query(
     _ statement: PostgresStatement, _ parameters: [any PostgresEncodable] = []
   ) async throws(PostgresError) -> PostgresRows {
-    try await run([try Request.Step(statement, parameters)])[0]
+    try await run([try StatementRequest.Step(statement, parameters)])[0]
   }
 
   /// Runs statements in one round trip and as one transaction: an error rolls all back and is thrown.
@@ -109,9 +109,9 @@ public actor PostgresConnection {
   public nonisolated func pipeline(
     _ steps: [(PostgresStatement, [any PostgresEncodable])]
   ) async throws(PostgresError) -> [PostgresRows] {
-    var encoded: [Request.Step] = []
+    var encoded: [StatementRequest.Step] = []
     encoded.reserveCapacity(steps.count)
-    for (statement, parameters) in steps { encoded.append(try Request.Step(statement, parameters)) }
+    for (statement, parameters) in steps { encoded.append(try StatementRequest.Step(statement, parameters)) }
     return try await run(encoded)
   }
 
@@ -119,14 +119,14 @@ public actor PostgresConnection {
   ///
   /// One implicit transaction, unless the text has transaction commands of its own. Statements of other tasks wait.
   public nonisolated func execute(script: String) async throws(PostgresError) {
-    _ = try await run(Request(.script(script)))
+    _ = try await run(StatementRequest(.script(script)))
   }
 
-  nonisolated func run(_ steps: [Request.Step]) async throws(PostgresError) -> [PostgresRows] {
-    try await run(Request(steps))
+  nonisolated func run(_ steps: [StatementRequest.Step]) async throws(PostgresError) -> [PostgresRows] {
+    try await run(StatementRequest(steps))
   }
 
-  nonisolated func run(_ request: Request) async throws(PostgresError) -> [PostgresRows] {
+  nonisolated func run(_ request: StatementRequest) async throws(PostgresError) -> [PostgresRows] {
     guard !Task.isCancelled else { throw .cancelled }
     submit(request)
     return try await request.reply.value {
@@ -135,12 +135,12 @@ public actor PostgresConnection {
   }
 
   /// Runs what must be run although the task may have been cancelled, such as a ROLLBACK.
-  nonisolated func runShielded(_ request: Request) async throws(PostgresError) -> [PostgresRows] {
+  nonisolated func runShielded(_ request: StatementRequest) async throws(PostgresError) -> [PostgresRows] {
     submit(request)
     return try await request.reply.outcome().get()
   }
 
-  nonisolated func submit(_ request: Request) {
+  nonisolated func submit(_ request: StatementRequest) {
     if inbox.add(request) { announce() }
   }
 

@@ -126,7 +126,7 @@ struct Agent: Sendable {
   private func watch(_ order: RunOrder, _ reporting: Reporting) -> AgentWatch {
     AgentWatch(
       folder: folder(order), mark: Self.mark(order.request), killGrace: killGrace,
-      outputByteCountMax: outputByteCountMax, redact: Redactor(order.request, ofWorker: secrets),
+      outputByteCountMax: outputByteCountMax, redact: RunRedactor(order.request, ofWorker: secrets),
       onLines: reporting.onLines, onOverflow: reporting.onOverflow)
   }
 

@@ -99,7 +99,7 @@ struct AgentFolder: Sendable {
   }
 
   /// What a worker finds that did not start the agent.
-  enum Finding: Sendable, Equatable {
+  enum FoundAgent: Sendable, Equatable {
     case process(ProcessIdentity)
     /// It has not begun, and never will.
     case neverBegan
@@ -108,7 +108,7 @@ struct AgentFolder: Sendable {
   }
 
   /// Finds out who the agent is, or makes sure that it does not begin.
-  func find() async -> Finding {
+  func find() async -> FoundAgent {
     // Its shell cannot begin without the folder.
     guard FileManager.default.fileExists(atPath: path) else { return .neverBegan }
     let descriptor = open(processPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)

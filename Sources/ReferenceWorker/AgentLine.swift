@@ -41,7 +41,7 @@ struct AgentLine: Sendable, Equatable {
   }
 
   /// The same line without secrets. Of what the line says, not of its text: JSON has many spellings of one text.
-  func redacted(by redact: Redactor) -> AgentLine {
+  func redacted(by redact: RunRedactor) -> AgentLine {
     var line = self
     line.event = event.map { (redact($0.type), redact($0.message), $0.content.map { redact($0) }) }
     line.sessionID = redact(sessionID)

@@ -13,7 +13,7 @@ struct AgentWatch: Sendable {
   let killGrace: Duration
   /// The most that it may print, in bytes of standard output and of standard error.
   let outputByteCountMax: Int64
-  let redact: Redactor
+  let redact: RunRedactor
   /// Is given lines of standard output in order, with the offset up to which the output has been read with them, and returns when
   /// they are safe. The agent does not wait for it.
   let onLines: @Sendable ([AgentLine], Int64) async -> Void

@@ -11,14 +11,6 @@ internal import WorkerAPI
 
 /// Sends one status callback to Baton.
 struct CallbackClient: Sendable {
-  /// What an answer means to the sender.
-  enum Answer: Sendable, Equatable {
-    case accepted
-    /// Baton does not know the review, or cannot read the callback: sending it again helps only if that changes.
-    case refused(status: Int)
-    case failed(String)
-  }
-
   private let base: String
   private let secret: Secret?
   private let httpClient: HTTPClient
@@ -48,12 +40,12 @@ struct CallbackClient: Sendable {
     return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
   }
 
-  func send(_ callback: PendingCallback) async -> Answer {
+  func send(_ callback: PendingCallback) async -> CallbackAnswer {
     guard let trace = callback.trace else { return await send(callback, in: nil) }
     return await withSpan(.report, in: trace, attributes(of: callback)) { await send(callback, in: $0) }
   }
 
-  private func send(_ callback: PendingCallback, in span: ActiveSpan?) async -> Answer {
+  private func send(_ callback: PendingCallback, in span: ActiveSpan?) async -> CallbackAnswer {
     do {
       var request = HTTPClientRequest(url: base + StatusCallback.path + callback.key.reviewID.lowercase)
       request.method = .POST
@@ -90,11 +82,19 @@ struct CallbackClient: Sendable {
   private var host: String { URLComponents(string: base)?.percentEncodedHost ?? "" }
   private var port: Int { URLComponents(string: base)?.port ?? (base.lowercased().hasPrefix("https:") ? 443 : 80) }
 
-  private func answer(_ status: Int) -> Answer {
+  private func answer(_ status: Int) -> CallbackAnswer {
     switch status {
     case 200..<300: .accepted
     case 400, 404, 410, 413, 422: .refused(status: status)
     default: .failed("answered \(status)")
     }
   }
+}
+
+/// What an answer means to the sender.
+enum CallbackAnswer: Sendable, Equatable {
+  case accepted
+  /// Baton does not know the review, or cannot read the callback: sending it again helps only if that changes.
+  case refused(status: Int)
+  case failed(String)
 }

@@ -75,8 +75,8 @@ package struct ReferenceWorker: Service {
         Listening(listener: makeListener(runs)), Draining(runs: runs, timeout: configuration.drainTimeout),
       ]
       try await ServiceGroup(
-        // At debug level the group prints every property of every service.
-        configuration: .init(services: services.map { .init(service: $0) }, logger: logger.quiet(below: .info))
+        configuration: .init(
+          services: services.map { .init(service: NamedService($0)) }, logger: logger.quiet(below: .info))
       ).run()
     }
   }

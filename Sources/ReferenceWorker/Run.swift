@@ -48,11 +48,3 @@ enum StopReason: String, Sendable {
   case timeout
   case overflow
 }
-
-/// What happens to a run whose agent has died with the worker.
-package enum LostRuns: String, Sendable, CaseIterable {
-  /// It fails: nothing is run twice.
-  case fail
-  /// It is begun again, as the same attempt.
-  case restart
-}

@@ -1,6 +1,7 @@
 package import HTTPKit
 package import HTTPTrust
 package import Primitives
+package import Reviews
 package import Telemetry
 internal import WorkerAPI
 

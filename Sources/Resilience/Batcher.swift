@@ -1,5 +1,5 @@
-internal import DequeModule
-internal import Synchronization
+public import DequeModule
+public import Synchronization
 
 /// Turns single calls into batches, naturally: while `lanes` batches are in flight, inputs collect, and the next batch
 /// takes all that have come, up to `maxBatch`. No timer: a lone input starts at once and pays nothing for the batching.
@@ -11,35 +11,52 @@ internal import Synchronization
 ///
 /// Bound: every waiting input is a suspended caller, so the callers' own limit (the prefetch) bounds the queue.
 public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
-  private struct Entry {
-    let input: Input
-    let continuation: UnsafeContinuation<Output, any Error>
+  @usableFromInline
+  struct Entry: Sendable {
+    @usableFromInline let input: Input
+    @usableFromInline let continuation: UnsafeContinuation<Output, any Error>
+
+    @inlinable
+    init(input: Input, continuation: UnsafeContinuation<Output, any Error>) {
+      self.input = input
+      self.continuation = continuation
+    }
   }
 
   /// The queue's entries are numbered without gaps, so that a cancellation finds its own by subtraction. A withdrawn entry
   /// leaves a `nil`.
-  private struct State {
-    var queue: Deque<Entry?> = []
-    var firstNumber = 1
-    var lanesInFlight = 0
+  @usableFromInline
+  struct State: Sendable {
+    @usableFromInline var queue: Deque<Entry?> = []
+    @usableFromInline var firstNumber = 1
+    @usableFromInline var lanesInFlight = 0
+
+    @inlinable
+    init() {}
   }
 
-  private enum Step { case refuse, startLane, wait }
+  @usableFromInline
+  enum Step: Sendable { case refuse, startLane, wait }
 
   /// Where a submit's entry stands: 0 while it is not queued. A class, as the cancellation handler has to see it.
-  private final class Place: Sendable {
-    let number = Atomic(0)
+  @usableFromInline
+  final class Place: Sendable {
+    @usableFromInline let number = Atomic(0)
+
+    @inlinable
+    init() {}
   }
 
-  private let maxBatch: Int
-  private let lanes: Int
-  private let run: @Sendable ([Input]) async -> [Result<Output, any Error>]
-  private let state = Mutex(State())
+  @usableFromInline let maxBatch: Int
+  @usableFromInline let lanes: Int
+  @usableFromInline let run: @Sendable ([Input]) async -> [Result<Output, any Error>]
+  @usableFromInline let state = Mutex(State())
 
   /// - Parameters:
   ///   - maxBatch: the most inputs in one call of `run`, at least 1.
   ///   - lanes: how many calls of `run` may be in flight, at least 1.
   ///   - run: gives one result for each input, in the same order; runs in a task of its own that is never cancelled.
+  @inlinable
   public init(
     maxBatch: Int, lanes: Int = 1, run: @escaping @Sendable ([Input]) async -> [Result<Output, any Error>]
   ) {
@@ -50,6 +67,7 @@ public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
   }
 
   /// How many inputs wait for a lane.
+  @inlinable
   public var waitingCount: Int {
     state.withLock { $0.queue.count { $0 != nil } }
   }
@@ -59,6 +77,7 @@ public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
   /// Cancelled while it waits, the input is withdrawn and has not run. Cancelled once its batch is in flight, the call still
   /// waits for the result: its outcome is never unknown.
   /// - Throws: the input's own error, `BatchResultMissing`, or `CancellationError`.
+  @inlinable
   public func submit(_ input: Input) async throws -> Output {
     let place = Place()
     return try await withTaskCancellationHandler {
@@ -72,7 +91,8 @@ public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
 
   /// Queues an entry and starts a lane if one is free. The task's flag is read under the lock: a cancellation either
   /// finds the entry or is seen here.
-  private func enqueue(_ entry: Entry, _ place: Place) {
+  @inlinable
+  func enqueue(_ entry: Entry, _ place: Place) {
     let step = state.withLock { state -> Step in
       if Task.isCancelled { return .refuse }
       place.number.store(state.firstNumber + state.queue.count, ordering: .relaxed)
@@ -89,7 +109,8 @@ public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
     }
   }
 
-  private func withdraw(_ place: Place) {
+  @inlinable
+  func withdraw(_ place: Place) {
     let entry: Entry? = state.withLock { state in
       let index = place.number.load(ordering: .relaxed) - state.firstNumber
       guard state.queue.indices.contains(index) else { return nil }
@@ -99,19 +120,22 @@ public final class Batcher<Input: Sendable, Output: Sendable>: Sendable {
     entry?.continuation.resume(throwing: CancellationError())
   }
 
-  private func runLane() async {
+  @inlinable
+  func runLane() async {
     while let batch = nextBatch() {
       let results = await run(batch.map { $0.input })
-      for (index, entry) in batch.enumerated() {
-        let missing = Result<Output, any Error>.failure(
-          BatchResultMissing(inputCount: batch.count, resultCount: results.count))
-        entry.continuation.resume(with: results.count == batch.count ? results[index] : missing)
+      guard results.count == batch.count else {
+        let missing = BatchResultMissing(inputCount: batch.count, resultCount: results.count)
+        for entry in batch { entry.continuation.resume(throwing: missing) }
+        continue
       }
+      for index in batch.indices { batch[index].continuation.resume(with: results[index]) }
     }
   }
 
   /// The oldest inputs, or `nil` when none wait: the lane is given back then, under the same lock.
-  private func nextBatch() -> [Entry]? {
+  @inlinable
+  func nextBatch() -> [Entry]? {
     state.withLock { state in
       var batch: [Entry] = []
       while batch.count < maxBatch, let first = state.queue.popFirst() {
@@ -130,6 +154,12 @@ public struct BatchResultMissing: Error, CustomStringConvertible {
   public let inputCount: Int
   /// How many results came back.
   public let resultCount: Int
+
+  @inlinable
+  init(inputCount: Int, resultCount: Int) {
+    self.inputCount = inputCount
+    self.resultCount = resultCount
+  }
 
   /// Says both numbers.
   public var description: String {

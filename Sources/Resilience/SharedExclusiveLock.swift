@@ -58,7 +58,7 @@ public final class SharedExclusiveLock: Sendable {
 
   private let state = Mutex(State())
 
-  /// Creates an open gate.
+  /// Creates a lock that is free.
   public init() {}
 
   /// Those who are inside exclusively, or wait for that.

@@ -1,9 +1,11 @@
-internal import Synchronization
+public import Synchronization
 
 /// Runs operations that are cancelled at their deadline, or when the stage that each is meant for is over; one timer for all of them.
 ///
 /// For many tasks that each have a deadline which hardly ever comes: a sleep of its own for each would leave as many timers behind. An
 /// operation runs in one task; racing it against a second one, which sleeps, costs three times as much.
+///
+/// Inlinable, as is ``Batcher``: each review passes through both, and code that is not specialised for its types looks them up each time.
 public final class TimedOperations<Stage: Comparable & Sendable>: Sendable {
   /// Why an operation was cancelled.
   public enum Cancellation: Sendable, Equatable {
@@ -15,22 +17,35 @@ public final class TimedOperations<Stage: Comparable & Sendable>: Sendable {
     case caller
   }
 
-  private struct Operation {
-    var deadline: ContinuousClock.Instant?
-    var stage: Stage?
-    var cancel: @Sendable () -> Void
-    var cancellation: Cancellation?
+  @usableFromInline
+  struct Operation: Sendable {
+    @usableFromInline var deadline: ContinuousClock.Instant?
+    @usableFromInline var stage: Stage?
+    @usableFromInline var cancel: @Sendable () -> Void
+    @usableFromInline var cancellation: Cancellation?
+
+    @inlinable
+    init(deadline: ContinuousClock.Instant?, stage: Stage?, cancel: @escaping @Sendable () -> Void) {
+      self.deadline = deadline
+      self.stage = stage
+      self.cancel = cancel
+    }
   }
 
-  private struct State {
-    var stage: Stage
-    var operations: [UInt64: Operation] = [:]
-    var nextID: UInt64 = 0
+  @usableFromInline
+  struct State: Sendable {
+    @usableFromInline var stage: Stage
+    @usableFromInline var operations: [UInt64: Operation] = [:]
+    @usableFromInline var nextID: UInt64 = 0
     /// When the timer looks next; nil while none runs.
-    var timer: ContinuousClock.Instant?
+    @usableFromInline var timer: ContinuousClock.Instant?
+
+    @inlinable
+    init(stage: Stage) { self.stage = stage }
 
     /// Notes that operations are cancelled, unless they are already.
     /// - Returns: what cancels them.
+    @inlinable
     mutating func cancel(
       _ reason: Cancellation, where isMeant: (Operation) -> Bool
     ) -> [@Sendable () -> Void] {
@@ -40,24 +55,27 @@ public final class TimedOperations<Stage: Comparable & Sendable>: Sendable {
     }
   }
 
-  private let clock: any MonotonicClock
-  private let state: Mutex<State>
+  @usableFromInline let clock: any MonotonicClock
+  @usableFromInline let state: Mutex<State>
 
   /// - Parameters:
   ///   - stage: the first one.
   ///   - clock: of the deadlines.
+  @inlinable
   public init(_ stage: Stage, clock: any MonotonicClock = ContinuousClock()) {
     self.clock = clock
     state = Mutex(State(stage: stage))
   }
 
   /// The present stage.
+  @inlinable
   public var stage: Stage { state.withLock { $0.stage } }
 
   /// How many run.
   var count: Int { state.withLock { $0.operations.count } }
 
   /// Goes on to a later stage, and cancels the operations that end with it; an earlier one changes nothing.
+  @inlinable
   public func enter(_ stage: Stage) {
     let cancels = state.withLock { state in
       state.stage = max(state.stage, stage)
@@ -68,12 +86,18 @@ public final class TimedOperations<Stage: Comparable & Sendable>: Sendable {
   }
 
   /// Runs an operation, which is cancelled at the deadline, when the stage has come, or with the caller.
+  /// - Parameters:
+  ///   - deadline: when it is cancelled; nil for none.
+  ///   - stage: at which it is cancelled; nil for none.
+  ///   - isComputing: whether it runs on the cooperative pool, whatever executor the caller's task prefers.
+  ///   - operation: ends soon after it is cancelled.
   /// - Returns: its result, also if it was cancelled; and why it was, nil if it was not.
+  @inlinable
   public func run<Result: Sendable>(
-    until deadline: ContinuousClock.Instant?, orStage stage: Stage?,
+    until deadline: ContinuousClock.Instant?, orStage stage: Stage?, isComputing: Bool = false,
     _ operation: @escaping @Sendable () async -> Result
   ) async -> (result: Result, cancellation: Cancellation?) {
-    let task = Task.onSameExecutor(operation)
+    let task = isComputing ? Task.onCooperativePool(operation) : Task.onSameExecutor(operation)
     let id = add(Operation(deadline: deadline, stage: stage, cancel: { task.cancel() }))
     let result = await withTaskCancellationHandler {
       await task.value
@@ -83,7 +107,8 @@ public final class TimedOperations<Stage: Comparable & Sendable>: Sendable {
     return (result, state.withLock { $0.operations.removeValue(forKey: id) }?.cancellation)
   }
 
-  private func cancel(_ id: UInt64, _ reason: Cancellation) {
+  @inlinable
+  func cancel(_ id: UInt64, _ reason: Cancellation) {
     let cancel = state.withLock { state -> (@Sendable () -> Void)? in
       guard let operation = state.operations[id], operation.cancellation == nil else { return nil }
       state.operations[id]?.cancellation = reason
@@ -92,7 +117,8 @@ public final class TimedOperations<Stage: Comparable & Sendable>: Sendable {
     cancel?()
   }
 
-  private func add(_ operation: Operation) -> UInt64 {
+  @inlinable
+  func add(_ operation: Operation) -> UInt64 {
     let (id, isTooLate, timer) = state.withLock { state -> (UInt64, Bool, ContinuousClock.Instant?) in
       let id = state.nextID
       state.nextID += 1
@@ -112,7 +138,8 @@ public final class TimedOperations<Stage: Comparable & Sendable>: Sendable {
 
   /// Sleeps until the earliest deadline, again and again while there is one. An earlier deadline that comes in the meantime has a timer of
   /// its own, and this one ends.
-  private func expire(from first: ContinuousClock.Instant) async {
+  @inlinable
+  func expire(from first: ContinuousClock.Instant) async {
     var next = first
     while true {
       try? await clock.sleep(until: next, tolerance: nil)

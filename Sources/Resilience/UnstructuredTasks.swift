@@ -8,6 +8,11 @@ extension Task where Failure == Never {
     Task(executorPreference: preferredExecutor(), operation: operation)
   }
 
+  /// As ``onSameExecutor(_:)``, on the cooperative pool, whatever executor the caller's task prefers: for work that computes.
+  public static func onCooperativePool(_ operation: @escaping @Sendable () async -> Success) -> Task<Success, Never> {
+    Task(operation: operation)
+  }
+
   /// As ``onSameExecutor(_:)``, without the caller's task-local values: for work that belongs to no single caller.
   @discardableResult
   public static func detachedOnSameExecutor(

@@ -3,7 +3,7 @@ package import AMQPClient
 /// A message of the work queue as one subscription has received it, and what is needed to settle it.
 package struct TicketDelivery: Sendable, Hashable {
   /// With all properties and headers: a dead letter keeps them.
-  let message: AMQPDelivery
+  package let message: AMQPDelivery
 
   package init(_ message: AMQPDelivery) { self.message = message }
 

@@ -1,7 +1,7 @@
 package import Primitives
 package import Reviews
 
-/// The work queue as a process uses it that publishes or looks: ``AMQPTicketQueue`` at RabbitMQ, ``InMemoryTicketQueue`` without a server.
+/// The work queue as a process uses it that publishes or looks: ``AMQPTicketQueue`` at RabbitMQ, `InMemoryTicketQueue` without a server.
 ///
 /// Both pass the same conformance suite (`TicketQueueConformance` among the tests' support), which says exactly what each call does.
 package protocol TicketQueue: Sendable {
@@ -35,7 +35,7 @@ package protocol TicketQueue: Sendable {
   func deadLetters(limit: Int) async throws -> [DeadLetter]
 }
 
-/// One consumer's view of the work queue: ``AMQPTicketSubscription`` at RabbitMQ, ``InMemoryTicketSubscription`` without a server.
+/// One consumer's view of the work queue: ``AMQPTicketSubscription`` at RabbitMQ, `InMemoryTicketSubscription` without a server.
 ///
 /// Run ``run()`` concurrently with one reader of ``next()``, and settle each delivery once, from any task. What is unsettled when a channel
 /// is lost goes back to the queue and is delivered again.

@@ -23,11 +23,11 @@ package enum MatchCount: Sendable, Equatable {
 
 extension ReviewStore {
   /// The most reviews that one look for a page reads: a filter that matches little would read the whole history.
-  package static let browseSpan = 20_000
+  package static let browseSpan = 5_000
 
-  /// Words of a title or a repository's name, or an error code: $10.
+  /// Words of a title or a repository's name, an error code, or the number of a pull request: $10.
   private static let hasText = """
-    ($10::text IS NULL OR r.error_code = $10 OR strpos(lower(r.pr_title), lower($10)) > 0
+    ($10::text IS NULL OR r.error_code = $10 OR r.pr_number::text = ltrim($10, '#!') OR strpos(lower(r.pr_title), lower($10)) > 0
             OR strpos(lower(r.repo_full_name), lower($10)) > 0)
     """
 
@@ -38,13 +38,24 @@ extension ReviewStore {
      WHERE \(hasText)
     """
 
-  private static let matchingWindow = """
-    FROM (SELECT *
+  /// The reviews behind a cursor and within a time, newest first. Written so that both bounds are conditions of the index in any plan: a page
+  /// far back reads no more than the first one.
+  /// - Parameters: numbers of the parameters.
+  private static func span(_ columns: String, since: Int, until: Int, position: Int, id: Int) -> String {
+    """
+    SELECT \(columns)
               FROM code_reviews r
-             WHERE ($8::timestamptz IS NULL OR (r.created_at, r.id) < ($8, $9::uuid))
+             WHERE \(Fragment.isBehind("(r.created_at, r.id)", position: position, id: id))
+               AND r.created_at >= COALESCE($\(since)::timestamptz, '-infinity')
+               AND r.created_at < COALESCE($\(until)::timestamptz, 'infinity')
              ORDER BY r.created_at DESC, r.id DESC
+    """
+  }
+
+  private static let matchingWindow = """
+    FROM (\(span("*", since: 6, until: 7, position: 8, id: 9))
              LIMIT \(browseSpan)) r
-     WHERE ($1::text IS NULL OR (r.status || '') = $1) AND \(Fragment.matchesFilter) AND \(hasText)
+     WHERE ($1::text IS NULL OR (r.status || '') = $1) AND \(Fragment.matchesFilterOfFew) AND \(hasText)
     """
 
   /// Of the statuses that have not ended: by the partial indexes.
@@ -72,23 +83,22 @@ extension ReviewStore {
     "browse_end",
     """
     /* baton:browse_end */
-    SELECT r.created_at, r.id
-      FROM code_reviews r
-     WHERE ($1::timestamptz IS NULL OR (r.created_at, r.id) < ($1, $2::uuid))
-     ORDER BY r.created_at DESC, r.id DESC
+    \(span("r.created_at, r.id", since: 3, until: 4, position: 1, id: 2))
     OFFSET \(browseSpan - 1) LIMIT 1
     """)
 
   /// A page of reviews, newest first, at a bounded cost over any history: see ``browseSpan``.
   /// - Parameters:
   ///   - filter: what they have in common.
-  ///   - text: what they have to be found by. A number or an id is found at any age; if no review has it, it is looked for as a text.
+  ///   - text: what they have to be found by. A number or an id is found at any age; if no review has it, or more than ``numberSpan``, it is
+  ///     looked for as a text.
   ///   - limit: the most reviews of the page.
   ///   - cursor: where the page before ended; nil starts with the newest.
   package func browse(
     _ filter: ReviewFilter, search text: ReviewSearch? = nil, limit: Int, after cursor: ReviewCursor? = nil
   ) async throws -> BrowsedPage {
-    if let text, text.isKey {
+    if let key = text, key.isKey {
+      let text = try await withoutCommonNumber(key)
       let page = try await search(text, filter, limit: limit, after: cursor)
       var isFound = !page.reviews.isEmpty
       if !isFound, cursor != nil { isFound = try await !search(text, filter, limit: 1).reviews.isEmpty }
@@ -97,17 +107,15 @@ extension ReviewStore {
     return try await browseWindow(filter, text: text?.description, limit: limit, after: cursor)
   }
 
-  /// A page for programs: of a search at a bounded cost, of a filter alone with as many as match, however far back they are.
+  /// A page for programs, at a bounded cost over any history: it may have fewer reviews than `limit`, or none, and still a next one.
   package func page(
-    _ filter: ReviewFilter, search text: ReviewSearch?, sort: ReviewSort = .newest, limit: Int,
-    after cursor: ReviewCursor?
+    _ filter: ReviewFilter, search text: ReviewSearch? = nil, sort: ReviewSort = .newest, limit: Int,
+    after cursor: ReviewCursor? = nil
   ) async throws -> (reviews: [Review], next: ReviewCursor?) {
-    guard sort == .newest else {
-      let page = try await sorted(filter, by: sort, limit: limit, after: cursor)
-      return (page.reviews, page.next)
-    }
-    guard let text else { return try await list(filter, limit: limit, after: cursor) }
-    let page = try await browse(filter, search: text, limit: limit, after: cursor)
+    let page =
+      sort == .newest
+      ? try await browse(filter, search: text, limit: limit, after: cursor)
+      : try await sorted(filter, by: sort, limit: limit, after: cursor)
     return (page.reviews, page.next)
   }
 
@@ -130,11 +138,9 @@ extension ReviewStore {
 
   /// Where the look ends; nil if nothing behind it can match.
   private func windowEnd(_ filter: ReviewFilter, after cursor: ReviewCursor?) async throws -> ReviewCursor? {
-    let end = try await pool.query(Self.browseEnd, [cursor?.createdAt.instant, cursor?.id]).first.map {
-      try ReviewCursor($0)
-    }
-    guard let since = filter.since, let end, end.createdAt < since else { return end }
-    return nil
+    try await pool.query(
+      Self.browseEnd, [cursor?.createdAt.instant, cursor?.id, filter.since?.instant, filter.until?.instant]
+    ).first.map { try ReviewCursor($0) }
   }
 
   // MARK: Counting

@@ -58,20 +58,16 @@ extension ReviewStore {
     "flow",
     """
     /* baton:flow */
-    WITH moved AS MATERIALIZED (
-      SELECT t.review_id, t.at, t.from_status, t.to_status
-        FROM review_transitions t
-       WHERE t.at >= date_trunc('minute', now()) - make_interval(mins => $1) AND isfinite(t.at)
+    WITH first AS MATERIALIZED (
+      SELECT date_trunc('minute', now()) - make_interval(mins => $1) AS minute
     ),
     accepted AS (
-      -- Those that have left the queue since, and those that the worker has not reported on yet.
-      SELECT r.id, r.dispatched_at, r.available_at
+      -- What was dispatched since then has ended since then, or has not ended.
+      SELECT r.dispatched_at, r.available_at
         FROM code_reviews r
-       WHERE r.id IN (SELECT m.review_id FROM moved m WHERE m.from_status = 'queued' AND m.to_status <> 'pending')
-      UNION
-      SELECT r.id, r.dispatched_at, r.available_at
-        FROM code_reviews r
-       WHERE r.status IN ('queued', 'running') AND r.status = 'queued' AND r.dispatched_at IS NOT NULL
+       WHERE r.status IN ('completed', 'failed', 'cancelled') AND r.completed_at >= (SELECT minute FROM first)
+      UNION ALL
+      SELECT r.dispatched_at, r.available_at FROM code_reviews r WHERE \(Fragment.isActive("r"))
     ),
     dispatched AS (
       SELECT date_trunc('minute', d.dispatched_at) AS minute, count(*) AS dispatched,
@@ -80,17 +76,17 @@ extension ReviewStore {
         FROM (SELECT a.dispatched_at,
                      GREATEST(0, \(Fragment.seconds(from: "a.available_at", to: "a.dispatched_at"))) AS wait
                 FROM accepted a
-               WHERE a.dispatched_at >= date_trunc('minute', now()) - make_interval(mins => $1)
+               WHERE a.dispatched_at >= (SELECT minute FROM first)
                  AND isfinite(a.dispatched_at) AND isfinite(a.available_at)) d
        GROUP BY 1
     ),
     ended AS (
-      SELECT date_trunc('minute', m.at) AS minute,
-             count(*) FILTER (WHERE m.to_status = 'completed') AS completed,
-             count(*) FILTER (WHERE m.to_status = 'failed') AS failed,
-             count(*) FILTER (WHERE m.to_status = 'cancelled') AS cancelled
-        FROM moved m
-       WHERE m.to_status IN ('completed', 'failed', 'cancelled')
+      SELECT date_trunc('minute', t.at) AS minute,
+             count(*) FILTER (WHERE t.to_status = 'completed') AS completed,
+             count(*) FILTER (WHERE t.to_status = 'failed') AS failed,
+             count(*) FILTER (WHERE t.to_status = 'cancelled') AS cancelled
+        FROM review_transitions t
+       WHERE t.at >= (SELECT minute FROM first) AND isfinite(t.at) AND t.to_status IN ('completed', 'failed', 'cancelled')
        GROUP BY 1
     )
     SELECT minute, COALESCE(dispatched, 0) AS dispatched, median, p95, COALESCE(completed, 0) AS completed,

@@ -93,7 +93,7 @@ extension ReviewStore {
              updated_at = now()
         FROM verdict v
        WHERE r.id = v.id AND v.turn = 1 AND v.verdict = 'free'
-      RETURNING r.id, r.attempt, r.lease_expires_at, r.owner_type, r.owner_id, r.user_id, r.platform, r.platform_integration_id,
+      RETURNING v.n, r.id, r.attempt, r.lease_expires_at, r.owner_type, r.owner_id, r.user_id, r.platform, r.platform_integration_id,
                 r.platform_project_id, r.repo_full_name, r.pr_number, r.pr_url, r.pr_title, r.pr_author, r.base_ref,
                 r.head_ref, r.head_sha, r.previous_session_id, r.claimed_at, r.dispatch_failures, r.lease_losses,
                 r.unclear_starts
@@ -106,7 +106,8 @@ extension ReviewStore {
            \(Fragment.boundedConfig("c")), i.id AS integration_id, i.installation_id, i.instance_url, i.token_ciphertext,
            i.metadata::text AS metadata, i.revoked_at IS NOT NULL AS is_revoked
       FROM verdict v
-      LEFT JOIN leased l ON l.id = v.id AND v.turn = 1
+      -- FULL, though each lease has a verdict: else it would be a nested loop over the whole batch for each of its tickets.
+      FULL JOIN leased l ON l.n = v.n
       LEFT JOIN agent_configs c
         ON c.owner_type = l.owner_type AND c.owner_id = l.owner_id AND c.platform = l.platform AND c.is_enabled
       LEFT JOIN platform_integrations i ON \(Fragment.isIntegration("i", of: "l"))

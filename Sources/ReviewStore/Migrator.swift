@@ -66,6 +66,9 @@ package struct Migrator: Sendable {
     Migration(version: 29, name: "events", sql: String(decoding: PackageResources.v0029_events_sql, as: UTF8.self)),
     Migration(
       version: 30, name: "backends", sql: String(decoding: PackageResources.v0030_backends_sql, as: UTF8.self)),
+    Migration(
+      version: 31, name: "lean triggers",
+      sql: String(decoding: PackageResources.v0031_lean_triggers_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

@@ -35,6 +35,19 @@ package enum OperationAnswer: Sendable, Equatable {
   /// The status does not allow it.
   case conflict(ReviewStatus)
   case unknownReview
+
+  /// - Parameters:
+  ///   - row: of the operation's statement.
+  ///   - status: the review's, if the operation was done.
+  init(_ row: PostgresRow, done status: ReviewStatus) throws {
+    guard let attempt = try row.optional("attempt", as: Int32.self) else {
+      self = .unknownReview
+      return
+    }
+    self =
+      try row.decode("is_done", as: Bool.self)
+      ? .done(status, attempt: Int(attempt)) : .conflict(try row.choice("status", as: ReviewStatus.self))
+  }
 }
 
 extension ReviewStore {
@@ -67,30 +80,6 @@ extension ReviewStore {
         toStatus: try row.choice("to_status", as: ReviewStatus.self),
         reason: try row.optional("reason", as: String.self), actor: try row.optional("actor", as: String.self))
     }
-  }
-
-  static let list = PostgresStatement(
-    "list",
-    """
-    /* baton:list */
-    SELECT \(Review.columns)
-      FROM code_reviews r
-     WHERE ($1::text IS NULL OR r.status = $1) AND \(Fragment.matchesFilter)
-     ORDER BY r.created_at DESC, r.id DESC
-     LIMIT $10
-    """)
-
-  /// A page of reviews, newest first, by keyset: stable while rows come and go.
-  /// - Returns: the reviews, and where the next page starts; nil at the end.
-  package func list(
-    _ filter: ReviewFilter, limit: Int, after cursor: ReviewCursor? = nil
-  ) async throws -> (reviews: [Review], next: ReviewCursor?) {
-    let rows = try await pool.query(
-      Self.list, filter.parameters(after: cursor) + [Int32(clamping: limit + 1)])
-    let page = rows.prefix(limit)
-    let reviews = decodeEach(page, "review") { try Review($0) }
-    guard rows.count > limit, let last = page.last else { return (reviews, nil) }
-    return (reviews, try ReviewCursor(last))
   }
 
   static let cancel = PostgresStatement(
@@ -126,10 +115,7 @@ extension ReviewStore {
   package func cancel(
     _ id: UUID, code: ErrorCode = .cancelledByUser, reason: String = "cancelled by a user", actor: String? = nil
   ) async throws -> OperationAnswer {
-    let row = try await onceUnlocked(Self.cancel, [id, code.rawValue, reason.storable, actor])
-    guard let attempt = try row.optional("attempt", as: Int32.self).map({ Int($0) }) else { return .unknownReview }
-    if try row.decode("is_done", as: Bool.self) { return .done(.cancelled, attempt: attempt) }
-    return .conflict(try row.choice("status", as: ReviewStatus.self))
+    try await OperationAnswer(onceUnlocked(Self.cancel, [id, code.rawValue, reason.storable, actor]), done: .cancelled)
   }
 
   static let retry = PostgresStatement(
@@ -160,10 +146,7 @@ extension ReviewStore {
   package func retry(
     _ id: UUID, reason: String = "retried by a user", actor: String? = nil
   ) async throws -> OperationAnswer {
-    let row = try await onceUnlocked(Self.retry, [id, reason.storable, actor])
-    guard let attempt = try row.optional("attempt", as: Int32.self).map({ Int($0) }) else { return .unknownReview }
-    if try row.decode("is_done", as: Bool.self) { return .done(.pending, attempt: attempt) }
-    return .conflict(try row.choice("status", as: ReviewStatus.self))
+    try await OperationAnswer(onceUnlocked(Self.retry, [id, reason.storable, actor]), done: .pending)
   }
 
   static let release = PostgresStatement(
@@ -193,9 +176,6 @@ extension ReviewStore {
   package func release(
     _ id: UUID, reason: String = "released by a user", actor: String? = nil
   ) async throws -> OperationAnswer {
-    let row = try await onceUnlocked(Self.release, [id, reason.storable, actor])
-    guard let attempt = try row.optional("attempt", as: Int32.self).map({ Int($0) }) else { return .unknownReview }
-    if try row.decode("is_done", as: Bool.self) { return .done(.pending, attempt: attempt) }
-    return .conflict(try row.choice("status", as: ReviewStatus.self))
+    try await OperationAnswer(onceUnlocked(Self.release, [id, reason.storable, actor]), done: .pending)
   }
 }

@@ -46,15 +46,34 @@ extension ReviewStore {
     "list_owners",
     """
     /* baton:list_owners */
-    SELECT o.owner_type, o.owner_id, o.max_concurrent, o.paused,
-           (SELECT count(*) FROM code_reviews r
-             WHERE r.owner_type = o.owner_type AND r.owner_id = o.owner_id AND r.status = 'pending') AS pending,
-           (SELECT count(*) FROM code_reviews r
-             WHERE r.owner_type = o.owner_type AND r.owner_id = o.owner_id
-               AND \(Fragment.isActive("r"))) AS active
-      FROM review_owners o
-     ORDER BY active DESC, pending DESC, o.owner_type, o.owner_id
-     LIMIT $1
+    WITH load AS MATERIALIZED (
+      SELECT r.owner_type, r.owner_id, sum(r.pending) AS pending, sum(r.active) AS active
+        FROM (SELECT r.owner_type, r.owner_id, 1 AS pending, 0 AS active FROM code_reviews r WHERE r.status = 'pending'
+              UNION ALL
+              SELECT r.owner_type, r.owner_id, 0, 1 FROM code_reviews r WHERE \(Fragment.isActive("r"))) r
+       GROUP BY r.owner_id, r.owner_type
+    ),
+    busy AS MATERIALIZED (
+      SELECT o.owner_type, o.owner_id, o.max_concurrent, o.paused, l.pending, l.active
+        FROM load l
+        JOIN review_owners o ON o.owner_type = l.owner_type AND o.owner_id = l.owner_id
+       ORDER BY l.active DESC, l.pending DESC, o.owner_type, o.owner_id
+       LIMIT $1
+    ),
+    idle AS (
+      -- By the index, and only as many as there is room for.
+      SELECT o.owner_type, o.owner_id, o.max_concurrent, o.paused, 0, 0
+        FROM review_owners o
+       WHERE (SELECT true FROM code_reviews r
+               WHERE r.owner_type = o.owner_type AND r.owner_id = o.owner_id AND r.status = 'pending' LIMIT 1) IS NULL
+         AND (SELECT true FROM code_reviews r
+               WHERE r.owner_type = o.owner_type AND r.owner_id = o.owner_id AND \(Fragment.isActive("r")) LIMIT 1) IS NULL
+       ORDER BY o.owner_type, o.owner_id
+       LIMIT GREATEST(0, $1 - (SELECT count(*) FROM busy))
+    )
+    SELECT b.owner_type, b.owner_id, b.max_concurrent, b.paused, b.pending::bigint AS pending, b.active::bigint AS active
+      FROM (SELECT * FROM busy UNION ALL SELECT * FROM idle) b
+     ORDER BY active DESC, pending DESC, b.owner_type, b.owner_id
     """)
 
   /// The owners with their load, the busiest first.

@@ -35,6 +35,24 @@ package struct ReviewFilter: Sendable, Hashable {
 }
 
 extension Fragment {
+  /// A row behind a cursor, or any row if there is none. Written as one comparison, so that it is a condition of an index in a plan for any
+  /// parameters too: otherwise such a plan reads everything before the cursor.
+  /// - Parameters:
+  ///   - row: the two columns of the order.
+  ///   - isTime: whether the first one is a time, and otherwise a positive number.
+  ///   - position: number of the parameter of the first column; `id` of the second.
+  static func isBehind(
+    _ row: String, isFalling: Bool = true, isTime: Bool = true, position: Int, id: Int
+  ) -> String {
+    let type = isTime ? "timestamptz" : "bigint"
+    let end =
+      isTime ? (isFalling ? "'infinity'" : "'-infinity'") : (isFalling ? "9223372036854775807" : "-1")
+    let lastID = isFalling ? "ffffffff-ffff-ffff-ffff-ffffffffffff" : "00000000-0000-0000-0000-000000000000"
+    return """
+      \(row) \(isFalling ? "<" : ">") (COALESCE($\(position)::\(type), \(end)), COALESCE($\(id)::uuid, '\(lastID)'))
+      """
+  }
+
   /// A review that a filter lets through, apart from its status, behind a cursor: $2 to $9; `r` is `code_reviews`.
   static let matchesFilter = """
     \(matchesNames) AND r.created_at >= COALESCE($6::timestamptz, '-infinity') AND r.created_at < COALESCE($7::timestamptz, 'infinity')

@@ -11,7 +11,7 @@ package struct ReviewSearch: Sendable, Hashable, LosslessStringConvertible {
 
   package let description: String
   /// `42`, `#42`, and GitLab's `!42`.
-  let number: Int32?
+  private(set) var number: Int32?
   let ids: IDPrefix?
 
   package init?(_ text: String) {
@@ -20,6 +20,12 @@ package struct ReviewSearch: Sendable, Hashable, LosslessStringConvertible {
     description = String(text)
     number = Int32(text.first == "#" || text.first == "!" ? text.dropFirst() : text).flatMap { $0 > 0 ? $0 : nil }
     ids = IDPrefix(String(text))
+  }
+
+  var withoutNumber: Self {
+    var search = self
+    search.number = nil
+    return search
   }
 
   /// Whether the database finds it by an index, however long the history is.
@@ -43,6 +49,22 @@ extension ReviewStore {
      ORDER BY r.created_at DESC, r.id DESC
      LIMIT $13
     """)
+
+  /// The most reviews of one number that are looked at together, whatever their age.
+  package static let numberSpan = 2_000
+
+  static let commonNumber = PostgresStatement(
+    "common_number",
+    """
+    /* baton:common_number */
+    SELECT true FROM code_reviews r WHERE r.pr_number = $1 OFFSET \(numberSpan) LIMIT 1
+    """)
+
+  /// The same search without its number, if more than ``numberSpan`` reviews have it: those are looked for as a text is.
+  func withoutCommonNumber(_ search: ReviewSearch) async throws -> ReviewSearch {
+    guard let number = search.number, try await !pool.query(Self.commonNumber, [number]).isEmpty else { return search }
+    return search.withoutNumber
+  }
 
   /// The reviews whose number or id is looked for, of any age.
   func search(

@@ -71,8 +71,7 @@ extension ReviewStore {
       SELECT \(columns)
         FROM code_reviews r
        WHERE \(sort.condition)
-         AND ($\(position)::\(sort.isTime ? "timestamptz" : "bigint") IS NULL
-              OR (\(sort.key), r.id) \(sort.isFalling ? "<" : ">") ($\(position), $\(id)::uuid))
+         AND \(Fragment.isBehind("(\(sort.key), r.id)", isFalling: sort.isFalling, isTime: sort.isTime, position: position, id: id))
        ORDER BY \(sort.key) \(direction), r.id \(direction)
       """
   }

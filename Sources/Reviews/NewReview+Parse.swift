@@ -19,7 +19,7 @@ extension NewReview {
     guard case .object(let fields) = json else {
       throw NewReviewFaults(isMalformed: true, faults: ["expected a JSON object with the fields of one review"])
     }
-    var reader = FieldReader(fields: fields)
+    var reader = NewReviewReader(fields: fields)
     let owner = reader.owner()
     let platform = reader.platform()
     let prNumber = reader.integer("prNumber", in: 1...Int64(Int32.max))
@@ -49,7 +49,7 @@ extension NewReview {
 }
 
 /// Takes typed fields out of a JSON object and collects what is wrong with them.
-private struct FieldReader {
+private struct NewReviewReader {
   let fields: [String: JSONValue]
   var faults: [String] = []
   /// Whether all that is wrong are names that are refused.
@@ -141,7 +141,7 @@ private struct FieldReader {
     var kind: Owner.Kind?
     if case .string(let text)? = owner["type"] { kind = Owner.Kind(rawValue: text) }
     if kind == nil { faults.append("owner.type: expected \"user\" or \"org\"") }
-    var reader = FieldReader(fields: owner)
+    var reader = NewReviewReader(fields: owner)
     let id = reader.text("id", max: 256)
     faults += reader.faults.map { "owner.\($0)" }
     guard let kind, let id else { return nil }

@@ -1,6 +1,6 @@
 /// The rules for names that come from outside and become words of commands, paths and prompts.
 ///
-/// Each function returns what is wrong with a name, or nil. The database has the same rules (`v0021_names.sql`), so that they hold for
+/// Each function returns what is wrong with a name, or nil. The database has the same rules (`v0031_lean_triggers.sql`), so that they hold for
 /// applications that insert with SQL; `NameTests` holds the two against each other.
 package enum OutsideName {
   /// A branch, or another ref of git. Refused is what git itself refuses (`git check-ref-format`), and a hyphen in front, which would

@@ -2,7 +2,7 @@ internal import FoundationEssentials
 internal import HTTPTypes
 
 /// One attempt of the fake GitHub to deliver a webhook of the app.
-package struct FakeDelivery: Sendable, Equatable {
+package struct FakeWebhook: Sendable, Equatable {
   package var id: Int
   /// The same for all attempts of one event.
   package var guid: String
@@ -26,7 +26,7 @@ struct FakeHooks: Sendable {
     let status = await receive?(event, body) ?? 0
     state.withValues { values in
       values.deliveries.append(
-        FakeDelivery(
+        FakeWebhook(
           id: 1_000_000 + values.deliveries.count, guid: guid, event: event, body: body,
           deliveredAt: Int(Date().timeIntervalSince1970), isRedelivery: isRedelivery, status: status))
     }
@@ -115,7 +115,7 @@ extension FakePlatform {
   }
 
   /// The attempts so far, oldest first.
-  package var deliveries: [FakeDelivery] { state.withValues { $0.deliveries } }
+  package var deliveries: [FakeWebhook] { state.withValues { $0.deliveries } }
 
   /// The open pull requests of a repository, or merge requests of a project by its number, each as JSON text.
   package func setOpenPullRequests(_ pulls: [String], of repository: String) {

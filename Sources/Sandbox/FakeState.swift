@@ -20,7 +20,7 @@ final class FakeState: Sendable {
     /// What was written, in order.
     var feedback: [FakeFeedback] = []
     /// The attempts to deliver the app's webhooks, oldest first, and where they go.
-    var deliveries: [FakeDelivery] = []
+    var deliveries: [FakeWebhook] = []
     var receiveHook: FakePlatform.ReceiveHook?
     /// By repository, or GitLab's number of the project, each as JSON text.
     var openPulls: [String: [String]] = [:]

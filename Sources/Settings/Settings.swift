@@ -1,6 +1,7 @@
 internal import Certificates
 package import Primitives
-internal import Reviews
+package import Reviews
+package import Telemetry
 
 /// Every setting of Baton as a typed value, parsed once at the start (`load`). What a role cannot do without is optional
 /// here; the role asks for it by `require`.
@@ -112,7 +113,7 @@ package struct Settings: Sendable {
   @Setting(
     "worker_state", "file", default: "./baton-worker.sqlite", "`worker`: its own durable state", SettingText.plain)
   package var workerState: String
-  /// What becomes of the reference worker's runs whose agents have died with it.
+  /// What happens to the reference worker's runs whose agents have died with it.
   @Setting(
     "worker_lost_runs", "fail|restart", default: "fail",
     "`worker`: `fail` or `restart` a run whose agent has died with the worker", SettingText.choice())
@@ -128,8 +129,8 @@ package struct Settings: Sendable {
     "agent_isolation", "off|namespaces|users", default: "off",
     "`worker`: how runs are kept apart: `off`, `namespaces` (works without root) or `users` (needs root)",
     SettingText.choice())
-  package var agentIsolation: AgentIsolation
-  /// The user ids that ``AgentIsolation/users`` takes.
+  package var agentIsolation: AgentIsolationMode
+  /// The user ids that ``AgentIsolationMode/users`` takes.
   @Setting(
     "agent_users", "first-last", example: "70000-70015",
     "`worker`: the user ids of `BATON_AGENT_ISOLATION=users`, one for each run at once, that nothing else uses",
@@ -342,11 +343,8 @@ package struct Settings: Sendable {
   /// The settings that were given, as opposed to the defaults.
   package var given: Set<Key> = []
 
-  /// Fails such a run, or begins it again.
-  package enum LostRuns: String, Sendable, CaseIterable { case fail, restart }
-
   /// Nothing; a user, process and mount namespace for each run; or a user id for each run.
-  package enum AgentIsolation: String, Sendable, CaseIterable { case off, namespaces, users }
+  package enum AgentIsolationMode: String, Sendable, CaseIterable { case off, namespaces, users }
 
   /// Nothing; or an integration of the owner that the GitHub account's name gives.
   package enum GitHubProvision: String, Sendable, CaseIterable { case off, account }
@@ -356,9 +354,6 @@ package struct Settings: Sendable {
     package let name: String
     package let value: Secret
   }
-
-  /// The form of log records.
-  package enum LogFormat: String, Sendable, CaseIterable { case text, json }
 
   /// The levels of swift-log, by its names.
   package enum LogLevel: String, Sendable, CaseIterable { case trace, debug, info, notice, warning, error, critical }

@@ -8,7 +8,7 @@ package enum Simulator {
   package struct Outcome: Sendable {
     package var scenario: Scenario
     package var violations: [Violation]
-    fileprivate var entries: [Entry]
+    fileprivate var entries: [HistoryEntry]
     /// What happened, a line for each event.
     package var history: [String] { entries.map(\.description) }
     /// How much virtual time it took.
@@ -16,7 +16,7 @@ package enum Simulator {
     /// How many jobs ran.
     package var jobCount: Int
     /// How long recoveries took, if nothing else went wrong.
-    package var recoveries: [Recovery: [Duration]]
+    package var recoveries: [RecoveryKind: [Duration]]
     /// Second starts at a worker that is not idempotent, which Baton could not know of.
     package var secondStartCount: Int
     package var reviewCount: Int
@@ -44,7 +44,7 @@ package enum Simulator {
   private static let jobMax = 1_000_000
 
   /// A run without an end: something is repeated without a pause, or waits for what never comes.
-  private static func restless(_ scenario: Scenario, _ entries: [Entry]) -> Outcome {
+  private static func restless(_ scenario: Scenario, _ entries: [HistoryEntry]) -> Outcome {
     let (time, count) = (Scheduler.shared.elapsed, Scheduler.shared.jobCount)
     let violation = Violation(invariant: .rest, time: time, text: "after \(count) jobs it has not ended")
     return Outcome(

@@ -49,7 +49,7 @@ package final class SpanExporter: Service {
   ///   - resource: what the process says about itself.
   ///   - version: of the program.
   ///   - limits: of its memory, and the size of a batch.
-  ///   - metrics: count what became of the spans.
+  ///   - metrics: count the outcomes of the spans.
   ///   - logger: for what it reports.
   package init(
     _ sender: any SpanSender, resource: SpanAttributes, version: String, limits: Limits = Limits(),

@@ -37,7 +37,7 @@ package struct WorkerClient: Sendable {
     baseURL: String, token: Secret, timeout: Duration, connectionMax: Int, trust: HTTPTrust = HTTPTrust(),
     logger: Logger
   ) throws(WorkerClientError) {
-    guard let endpoint = Endpoint(url: baseURL) else {
+    guard let endpoint = WorkerEndpoint(url: baseURL) else {
       throw WorkerClientError(description: "the worker's URL is not one: expected http(s)://host[:port][/path]")
     }
     do {

@@ -20,7 +20,7 @@ struct BatonBench {
     }
     let settings = try Settings.load(flags: [:], environment: ProcessInfo.processInfo.environment, file: nil)
     bootstrapLogging(
-      format: LogFormat(rawValue: settings.logFormat.rawValue) ?? .text,
+      format: settings.logFormat,
       level: Logger.Level(rawValue: settings.logLevel.rawValue) ?? .info)
     let process = try DispatcherProcess(
       "bench", roles: [.consume], version: "bench", settings: settings, logger: Logger(label: "baton.bench"))

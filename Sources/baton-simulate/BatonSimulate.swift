@@ -43,7 +43,7 @@ struct BatonSimulate: ParsableCommand {
       if !outcome.violations.isEmpty { report(outcome) } else if history { print(outcome.text) }
       if first, !outcome.violations.isEmpty { break }
     }
-    for recovery in Recovery.allCases {
+    for recovery in RecoveryKind.allCases {
       let times = tally.recoveries[recovery, default: []]
       print("recoveries \(recovery):" + times.map { " \(Int($0 / .milliseconds(1)))" }.joined())
     }
@@ -80,7 +80,7 @@ private struct Tally {
   var duration: Duration = .zero
   var failed: [UInt64] = []
   /// In milliseconds when they are printed.
-  var recoveries: [Recovery: [Duration]] = [:]
+  var recoveries: [RecoveryKind: [Duration]] = [:]
   var secondStarts = 0
 
   mutating func take(_ outcome: Simulator.Outcome) {

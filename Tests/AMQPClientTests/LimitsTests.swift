@@ -5,7 +5,7 @@ import Testing
 @Suite("Limits of the protocol")
 struct LimitsTests {
   private func fault(_ message: AMQPMessage, exchange: String = "e", routingKey: String = "k") -> String? {
-    Limits.fault(of: AMQPPublication(message, exchange: exchange, routingKey: routingKey), bodyByteMax: 100)
+    AMQPLimits.fault(of: AMQPPublication(message, exchange: exchange, routingKey: routingKey), bodyByteMax: 100)
   }
 
   @Test("what fits has no fault")
@@ -20,11 +20,11 @@ struct LimitsTests {
   @Test("properties and headers have to fit into one frame of the connection")
   func frames() {
     let message = AMQPMessage(body: [], messageID: "id", headers: ["a": .string(String(repeating: "x", count: 4_000))])
-    #expect(Limits.fault(ofPropertiesOf: message, frameByteMax: 131_072) == nil)
-    #expect(Limits.fault(ofPropertiesOf: message, frameByteMax: 4_096) == nil)
+    #expect(AMQPLimits.fault(ofPropertiesOf: message, frameByteMax: 131_072) == nil)
+    #expect(AMQPLimits.fault(ofPropertiesOf: message, frameByteMax: 4_096) == nil)
     let longer = AMQPMessage(body: [], messageID: "id", headers: ["a": .string(String(repeating: "x", count: 4_060))])
-    #expect(Limits.fault(ofPropertiesOf: longer, frameByteMax: 4_096)?.contains("4096") == true)
-    #expect(Limits.fault(ofPropertiesOf: longer, frameByteMax: 131_072) == nil)
+    #expect(AMQPLimits.fault(ofPropertiesOf: longer, frameByteMax: 4_096)?.contains("4096") == true)
+    #expect(AMQPLimits.fault(ofPropertiesOf: longer, frameByteMax: 131_072) == nil)
   }
 
   @Test("what does not fit is found before it is written, and named")

@@ -38,8 +38,9 @@ struct RefusalTests {
   @Test("the broker's limit on a message is read from its refusal, and from no other text")
   func messageSize() {
     let large = refused(406, "PRECONDITION_FAILED - message size 3000000 is larger than configured max size 100000")
-    #expect(Limits.messageByteMax(inRefusal: large) == 100_000)
-    #expect(Limits.messageByteMax(inRefusal: refused(406, "PRECONDITION_FAILED - queue limit (10) is reached")) == nil)
-    #expect(Limits.messageByteMax(inRefusal: refused(404, "NOT_FOUND - no exchange '7'")) == nil)
+    #expect(AMQPLimits.messageByteMax(inRefusal: large) == 100_000)
+    #expect(
+      AMQPLimits.messageByteMax(inRefusal: refused(406, "PRECONDITION_FAILED - queue limit (10) is reached")) == nil)
+    #expect(AMQPLimits.messageByteMax(inRefusal: refused(404, "NOT_FOUND - no exchange '7'")) == nil)
   }
 }

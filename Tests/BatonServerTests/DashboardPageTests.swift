@@ -120,7 +120,7 @@ struct DashboardPageTests {
           ]))
         var query = ListQuery.all
         query.filter.repository = text
-        let list = ListPage(
+        let list = ReviewListPage(
           query: query,
           page: BrowsedPage(reviews: [review], next: ReviewCursor(createdAt: Self.now, id: UUID()), isCutShort: true),
           owner: Self.overview(text).owners[0], now: Self.now)

@@ -115,7 +115,7 @@ struct OpenAPITests {
   @Test("what a webhook is answered has the fields and the outcomes of its schema, and no other")
   func webhookResults() throws {
     let schema = try document().schema("WebhookResult")
-    let answers: [WebhookIntake.Answer] = [
+    let answers: [WebhookIntake.Receipt] = [
       .processed(.pending(UUID(), attempt: 2, TraceContext())), .processed(.unchanged("a draft", UUID())),
       .processed(.cancelled(1)), .processed(.repeated), .stored,
     ]

@@ -12,10 +12,10 @@ struct ReadinessTests {
   func hangs() async {
     let readiness = Readiness(timeout: .milliseconds(50))
     let asked = Count()
-    let (gate, open) = AsyncStream.makeStream(of: Void.self)
+    let (opened, open) = AsyncStream.makeStream(of: Void.self)
     readiness.register("broker") {
       await asked.increment()
-      for await _ in gate {}
+      for await _ in opened {}
       return nil
     }
     readiness.register("postgres") { nil }
@@ -104,10 +104,10 @@ struct HealthServerTests {
     let registry = PrometheusRegistry()
     let (ports, bound) = AsyncStream.makeStream(of: Int.self)
     let (scrapes, scraping) = AsyncStream.makeStream(of: Void.self)
-    let (gate, open) = AsyncStream.makeStream(of: Void.self)
+    let (opened, open) = AsyncStream.makeStream(of: Void.self)
     registry.onCollect {
       scraping.yield()
-      for await _ in gate {}
+      for await _ in opened {}
     }
     let server = HealthServer(
       host: "127.0.0.1", port: 0, metrics: BatonMetrics(factory: registry), registry: registry, readiness: Readiness(),

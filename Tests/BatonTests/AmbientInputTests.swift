@@ -26,7 +26,7 @@ struct AmbientInputTests {
 
   @Test(
     "the dispatcher and the ports in memory read no clock and no chance of their own, and begin no task out of sight",
-    arguments: ["Dispatching", "ReviewQueue/InMemory", "InMemoryReviewStore"])
+    arguments: ["Dispatching", "InMemoryReviewQueue", "InMemoryReviewStore"])
   func injected(_ folder: String) throws {
     let patterns = try Self.ambient.map { try NSRegularExpression(pattern: $0) }
     var found: [String] = []

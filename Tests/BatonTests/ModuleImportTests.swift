@@ -23,13 +23,14 @@ struct ModuleImportTests {
         "BatonServer/HTTP/HTTPFault+Store.swift",
         "BatonServer/Health/LoadFigures.swift", "baton/Roles/MigrateCommand.swift",
         "baton/Submitting/ReviewWatch.swift", "baton/Submitting/Submitter.swift", "baton/Support/Failure.swift",
-        "baton/Support/Session.swift",
+        "baton/Support/CommandSession.swift",
       ]),
     Rule(
-      client: "AMQPClient", modules: ["AMQPClient", "Assembly", "Examples", "ReviewQueue", "Settings"],
+      client: "AMQPClient",
+      modules: ["AMQPClient", "Assembly", "Examples", "InMemoryReviewQueue", "ReviewQueue", "Settings"],
       exceptions: [
         "baton/Commands/DeadCommand.swift", "baton/Commands/QueueCommand.swift", "baton/Roles/MigrateCommand.swift",
-        "baton/Support/Failure.swift", "baton/Support/Session.swift",
+        "baton/Support/Failure.swift", "baton/Support/CommandSession.swift",
       ]),
   ]
 

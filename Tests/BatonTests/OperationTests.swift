@@ -32,12 +32,12 @@ struct OperationTests {
         "acme/shop", "--since", "2h", "--until", "2026-11-28T08:00:00Z", "--dry-run",
       ]) as? RetryCommand)
     let now = Timestamp(microseconds: 7_200_000_000)
-    let filter = command.filter.filter(now: now)
-    #expect(command.filter.statuses == [.failed, .cancelled])
+    let filter = command.reviews.filter.filter(now: now)
+    #expect(command.reviews.filter.statuses == [.failed, .cancelled])
     #expect(filter.errorCode == "worker_lost" && filter.repository == "acme/shop")
     #expect(filter.owner == Owner(type: .org, id: "acme"))
     #expect(filter.since == Timestamp(microseconds: 0) && filter.until == Timestamp("2026-11-28T08:00:00Z"))
-    #expect(command.confirming.dryRun)
+    #expect(command.reviews.confirming.dryRun)
   }
 
   @Test("the refusal of an owner's limit of 0 names the command that pauses")

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import InMemoryReviewQueue
 import InMemoryReviewStore
 import Platforms
 import Primitives

@@ -9,25 +9,25 @@ struct BrokerTests {
   @Test("a broker that is killed and started again: nothing is lost and nothing runs twice")
   func crash() async throws {
     try await withBroker { broker, url in
-      try await withTestCluster(settings: ["BATON_AMQP_URL": url, "BATON_OWNER_LIMIT": "100"]) { plant in
+      try await withTestCluster(settings: ["BATON_AMQP_URL": url, "BATON_OWNER_LIMIT": "100"]) { cluster in
         // RabbitMQ 3.10 writes the name of a new quorum queue down with a delay: one that is killed within a second of the
         // declaration comes back with the queue, but without the queue's log, and never elects its leader. This has it written.
         try await broker.control("stop_app")
         try await broker.control("start_app")
         let processes = [
-          try await plant.start("produce"), try await plant.start("consume", "--prefetch", "8"),
-          try await plant.start("consume", "--prefetch", "8"), try await plant.start("reap", "--interval", "2s"),
+          try await cluster.start("produce"), try await cluster.start("consume", "--prefetch", "8"),
+          try await cluster.start("consume", "--prefetch", "8"), try await cluster.start("reap", "--interval", "2s"),
         ]
-        let ids = try await plant.test.insert(30)
-        try await eventually("five dispatched") { try await plant.dispatchedCount() >= 5 }
+        let ids = try await cluster.test.insert(30)
+        try await eventually("five dispatched") { try await cluster.dispatchedCount() >= 5 }
         try await broker.crash()
         // Submitted while there is no broker.
-        let more = try await plant.test.insert(10)
+        let more = try await cluster.test.insert(10)
         try await broker.start()
-        try await eventually("all 40 dispatched") { try await plant.dispatchedCount() == 40 }
+        try await eventually("all 40 dispatched") { try await cluster.dispatchedCount() == 40 }
         #expect(
-          Set(plant.worker.runCounts.keys) == Set((ids + more).map { "\($0.uuidString.lowercased())/1" }))
-        #expect(plant.doubleRuns.isEmpty)
+          Set(cluster.worker.runCounts.keys) == Set((ids + more).map { "\($0.uuidString.lowercased())/1" }))
+        #expect(cluster.doubleRuns.isEmpty)
         for process in processes { process.signal(SIGTERM) }
         for process in processes { #expect(await process.wait() == 0, "\(process.output)") }
       }
@@ -41,14 +41,14 @@ struct BrokerTests {
       try await broker.control(
         "eval",
         "application:set_env(rabbit, consumer_timeout, 2000), application:set_env(rabbit, channel_tick_interval, 500).")
-      try await withTestCluster(latency: .seconds(4), settings: ["BATON_AMQP_URL": url]) { plant in
-        let processes = [try await plant.start("produce"), try await plant.start("consume")]
-        let ids = try await plant.test.insert(8)
-        try await eventually("all dispatched") { try await plant.dispatchedCount() == ids.count }
-        #expect(plant.worker.runCounts.count == ids.count)
-        #expect(plant.doubleRuns.isEmpty)
+      try await withTestCluster(latency: .seconds(4), settings: ["BATON_AMQP_URL": url]) { cluster in
+        let processes = [try await cluster.start("produce"), try await cluster.start("consume")]
+        let ids = try await cluster.test.insert(8)
+        try await eventually("all dispatched") { try await cluster.dispatchedCount() == ids.count }
+        #expect(cluster.worker.runCounts.count == ids.count)
+        #expect(cluster.doubleRuns.isEmpty)
         #expect(processes[1].output.contains("timed out"), "the broker never lost its patience: \(processes[1].output)")
-        let losses = try await plant.test.sql("SELECT sum(lease_losses)::int FROM code_reviews")[0]
+        let losses = try await cluster.test.sql("SELECT sum(lease_losses)::int FROM code_reviews")[0]
         #expect(try losses.decode(0, as: Int32.self) == 0)
         for process in processes { process.signal(SIGTERM) }
         for process in processes { #expect(await process.wait() == 0, "\(process.output)") }
@@ -62,28 +62,28 @@ struct BrokerTests {
   func refusingQueue() async throws {
     try await withBroker { broker, url in
       try await withTestCluster(latency: .zero, settings: ["BATON_AMQP_URL": url, "BATON_OWNER_LIMIT": "100"]) {
-        plant in
-        let queue = try #require(plant.settings["BATON_QUEUE"])
+        cluster in
+        let queue = try #require(cluster.settings["BATON_QUEUE"])
         try await broker.control(
           "set_policy", "full", "^\(queue)$", #"{"max-length":1,"overflow":"reject-publish"}"#, "--apply-to", "queues")
-        let producer = try await plant.start("produce")
-        let reaper = try await plant.start("reap", "--interval", "500ms")
+        let producer = try await cluster.start("produce")
+        let reaper = try await cluster.start("reap", "--interval", "500ms")
         // The broker refuses only what comes when it knows that the queue is full.
         for number in 1...5 {
-          _ = try await plant.test.insert(10, owner: "owner-\(number)")
+          _ = try await cluster.test.insert(10, owner: "owner-\(number)")
           try await Task.sleep(for: .milliseconds(200))
         }
         try await eventually("the first refusal") { producer.output.contains("were not confirmed") }
         // Long enough for a dozen tries.
         try await Task.sleep(for: .seconds(8))
-        let transitions = try await plant.test.sql("SELECT count(*)::int FROM review_transitions")[0]
+        let transitions = try await cluster.test.sql("SELECT count(*)::int FROM review_transitions")[0]
         #expect(try transitions.decode(0, as: Int32.self) <= 100, "an insert and a claim each")
         for role in [producer, reaper] {
           #expect(role.output.split(separator: "\n").count { $0.contains("not confirmed") } <= 2, "\(role.output)")
         }
-        let consumer = try await plant.start("consume")
-        try await eventually("all dispatched") { try await plant.dispatchedCount() == 50 }
-        #expect(plant.doubleRuns.isEmpty)
+        let consumer = try await cluster.start("consume")
+        try await eventually("all dispatched") { try await cluster.dispatchedCount() == 50 }
+        #expect(cluster.doubleRuns.isEmpty)
         for process in [producer, reaper, consumer] { process.signal(SIGTERM) }
         for process in [producer, reaper, consumer] { #expect(await process.wait() == 0, "\(process.output)") }
       }
@@ -94,8 +94,8 @@ struct BrokerTests {
   func silent() async throws {
     try await withBroker { broker, url in
       try await withTestCluster(latency: .zero, settings: ["BATON_AMQP_URL": url, "BATON_OWNER_LIMIT": "100"]) {
-        plant in
-        let consumer = try await plant.start("consume", "--prefetch", "1")
+        cluster in
+        let consumer = try await cluster.start("consume", "--prefetch", "1")
         // The consumer's channel at the broker stands still; its connection answers, heartbeats included.
         let channels = "P || P <- rabbit_channel:list()"
         let consumes = "element(2, hd(rabbit_channel:info(P, [consumer_count]))) > 0"
@@ -103,11 +103,11 @@ struct BrokerTests {
           try await broker.control("eval", "length([\(channels), \(consumes)]).").hasPrefix("1")
         }
         try await broker.control("eval", "[sys:suspend(P) || P <- [\(channels), \(consumes)]].")
-        let producer = try await plant.start("produce")
-        let ids = try await plant.test.insert(5)
-        try await eventually("all dispatched") { try await plant.dispatchedCount() == ids.count }
+        let producer = try await cluster.start("produce")
+        let ids = try await cluster.test.insert(5)
+        try await eventually("all dispatched") { try await cluster.dispatchedCount() == ids.count }
         #expect(consumer.output.contains("messages are ready and none is delivered"), "\(consumer.output)")
-        #expect(plant.doubleRuns.isEmpty)
+        #expect(cluster.doubleRuns.isEmpty)
         for process in [producer, consumer] { process.signal(SIGTERM) }
         for process in [producer, consumer] { #expect(await process.wait() == 0, "\(process.output)") }
       }

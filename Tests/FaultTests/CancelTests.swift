@@ -9,32 +9,32 @@ import Testing
 struct CancelTests {
   @Test("cancelled during the POST: the row stays cancelled, the worker is notified, and a retry really runs again")
   func duringThePost() async throws {
-    try await withTestCluster { plant in
-      let id = try await plant.test.insert(1)[0]
-      plant.worker.then(for: id, .slow(.seconds(2)))
-      let producer = try await plant.start("produce")
-      let consumer = try await plant.start("consume")
-      let reaper = try await plant.start("reap", "--interval", "1s")
-      try await eventually("the POST is under way") { !plant.worker.starts(of: id).isEmpty }
-      let cancelled = try await plant.run("cancel", id.uuidString.lowercased())
+    try await withTestCluster { cluster in
+      let id = try await cluster.test.insert(1)[0]
+      cluster.worker.then(for: id, .slow(.seconds(2)))
+      let producer = try await cluster.start("produce")
+      let consumer = try await cluster.start("consume")
+      let reaper = try await cluster.start("reap", "--interval", "1s")
+      try await eventually("the POST is under way") { !cluster.worker.starts(of: id).isEmpty }
+      let cancelled = try await cluster.run("cancel", id.uuidString.lowercased())
       #expect(cancelled.status == 0, "\(cancelled.output)")
-      #expect(try await plant.test.row(id).status == .cancelled)
+      #expect(try await cluster.test.row(id).status == .cancelled)
       try await eventually("the worker is notified") {
-        plant.worker.cancels.contains { $0.reviewID == id && $0.attempt == 1 }
+        cluster.worker.cancels.contains { $0.reviewID == id && $0.attempt == 1 }
       }
       // The answer comes after the cancel: it is recorded, and the worker is notified once more, so that it ends what it began.
-      try await eventually("the dispatch is recorded") { try await plant.test.row(id).dispatchedAt != nil }
-      try await eventually("the outbox is empty") { try await plant.count("baton_outbox") == 0 }
-      #expect(try await plant.test.row(id).status == .cancelled)
-      #expect(plant.worker.starts(of: id).count == 1)
+      try await eventually("the dispatch is recorded") { try await cluster.test.row(id).dispatchedAt != nil }
+      try await eventually("the outbox is empty") { try await cluster.count("baton_outbox") == 0 }
+      #expect(try await cluster.test.row(id).status == .cancelled)
+      #expect(cluster.worker.starts(of: id).count == 1)
 
-      let retried = try await plant.run("retry", id.uuidString.lowercased())
+      let retried = try await cluster.run("retry", id.uuidString.lowercased())
       #expect(retried.status == 0, "\(retried.output)")
-      try await eventually("the second attempt runs") { plant.worker.runCount(of: id, attempt: 2) == 1 }
-      try await eventually("it is recorded") { try await plant.test.row(id).dispatchedAt != nil }
-      let row = try await plant.test.row(id)
+      try await eventually("the second attempt runs") { cluster.worker.runCount(of: id, attempt: 2) == 1 }
+      try await eventually("it is recorded") { try await cluster.test.row(id).dispatchedAt != nil }
+      let row = try await cluster.test.row(id)
       #expect((row.status, row.attempt) == (.queued, 2))
-      #expect(plant.worker.runCount(of: id, attempt: 1) == 1)
+      #expect(cluster.worker.runCount(of: id, attempt: 1) == 1)
       for process in [producer, consumer, reaper] { process.signal(SIGTERM) }
       for process in [producer, consumer, reaper] { #expect(await process.wait() == 0, "\(process.output)") }
     }
@@ -42,11 +42,11 @@ struct CancelTests {
 
   @Test("cancelled by the API: the worker is notified of each once, by two servers, woken, and with no reaper running")
   func withoutReaper() async throws {
-    try await withTestCluster(latency: .zero) { plant in
-      let ids = try await plant.test.insert(20)
-      let roles = [try await plant.start("produce"), try await plant.start("consume")]
-      try await eventually("all are dispatched") { try await plant.dispatchedCount() == ids.count }
-      var serving = plant
+    try await withTestCluster(latency: .zero) { cluster in
+      let ids = try await cluster.test.insert(20)
+      let roles = [try await cluster.start("produce"), try await cluster.start("consume")]
+      try await eventually("all are dispatched") { try await cluster.dispatchedCount() == ids.count }
+      var serving = cluster
       // No process looks without a notification.
       serving.settings["BATON_POLL_INTERVAL"] = "1h"
       var servers: [BatonProcess] = []
@@ -61,9 +61,9 @@ struct CancelTests {
         let reply = try await client.send("POST", "/api/reviews/\(id.lowercase)/cancel")
         #expect(reply.status == 202, "\(reply.body)")
       }
-      try await eventually("the outbox is empty") { try await plant.count("baton_outbox") == 0 }
-      #expect(Set(plant.worker.cancels.map(\.reviewID)) == Set(ids))
-      #expect(plant.worker.cancels.count == ids.count && plant.worker.cancels.allSatisfy { $0.attempt == 1 })
+      try await eventually("the outbox is empty") { try await cluster.count("baton_outbox") == 0 }
+      #expect(Set(cluster.worker.cancels.map(\.reviewID)) == Set(ids))
+      #expect(cluster.worker.cancels.count == ids.count && cluster.worker.cancels.allSatisfy { $0.attempt == 1 })
       for process in roles + servers { process.signal(SIGTERM) }
       for process in roles + servers { #expect(await process.wait() == 0, "\(process.output)") }
     }
@@ -71,17 +71,17 @@ struct CancelTests {
 
   @Test("cancelled while its payload is prepared: it never reaches the worker")
   func duringPreparation() async throws {
-    try await withTestCluster(latency: .seconds(2)) { plant in
-      let id = try await plant.test.insert(1)[0]
-      let producer = try await plant.start("produce")
-      let consumer = try await plant.start("consume")
-      try await eventually("it is being prepared") { try await plant.test.row(id).leaseOwner != nil }
-      #expect(try await plant.run("cancel", id.uuidString.lowercased()).status == 0)
+    try await withTestCluster(latency: .seconds(2)) { cluster in
+      let id = try await cluster.test.insert(1)[0]
+      let producer = try await cluster.start("produce")
+      let consumer = try await cluster.start("consume")
+      try await eventually("it is being prepared") { try await cluster.test.row(id).leaseOwner != nil }
+      #expect(try await cluster.run("cancel", id.uuidString.lowercased()).status == 0)
       // What is in flight is finished before the consumer ends.
       consumer.signal(SIGTERM)
       #expect(await consumer.wait() == 0, "\(consumer.output)")
-      #expect(plant.worker.starts.isEmpty)
-      #expect(try await plant.test.row(id).status == .cancelled)
+      #expect(cluster.worker.starts.isEmpty)
+      #expect(try await cluster.test.row(id).status == .cancelled)
       producer.signal(SIGTERM)
       #expect(await producer.wait() == 0, "\(producer.output)")
     }

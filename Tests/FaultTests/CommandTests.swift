@@ -49,9 +49,9 @@ struct CommandTests {
 
   @Test("a queue that is declared otherwise ends with 78 and names the argument")
   func otherQueue() async throws {
-    try await withTestCluster { plant in
+    try await withTestCluster { cluster in
       // The dead-letter queue exists without a delivery limit: as a work queue it is declared otherwise.
-      var settings = plant.settings
+      var settings = cluster.settings
       settings["BATON_QUEUE"] = "baton.dead"
       let process = try BatonProcess(["migrate"], settings: settings)
       #expect(await process.wait() == 78, "\(process.output)")
@@ -61,14 +61,14 @@ struct CommandTests {
 
   @Test("what the broker refuses ends with the status and the advice of its cause")
   func refusals() async throws {
-    try await withTestCluster { plant in
+    try await withTestCluster { cluster in
       let control = try postgresTestVariable("BATON_TEST_BROKER_CTL")
       let name = uniqueName("refused")
       let port = try #require(
-        AMQPConfiguration(urls: plant.settings["BATON_AMQP_URL"] ?? "", connectionName: "").endpoints.first
+        AMQPConfiguration(urls: cluster.settings["BATON_AMQP_URL"] ?? "", connectionName: "").endpoints.first
       )
       .port
-      var settings = plant.settings
+      var settings = cluster.settings
       func migrate(_ vhost: String) async throws -> (status: Int32, output: String) {
         settings["BATON_AMQP_URL"] = "amqp://\(name):s3cret@127.0.0.1:\(port)/\(vhost)"
         let process = try BatonProcess(["migrate"], settings: settings)
@@ -103,7 +103,7 @@ struct CommandTests {
 
   @Test("malformed lines are named by number, and the good ones are submitted")
   func submit() async throws {
-    try await withTestCluster { plant in
+    try await withTestCluster { cluster in
       let good =
         #"{"owner":{"type":"org","id":"acme"},"platform":"github","repoFullName":"acme/shop","prNumber":1,"#
         + #""prUrl":"https://github.com/acme/shop/pull/1","prTitle":"T","prAuthor":"ada","baseRef":"main","headRef":"f","headSha":"0123abcd"}"#
@@ -111,10 +111,10 @@ struct CommandTests {
       defer { try? FileManager.default.removeItem(atPath: file) }
       try [good, "{oops", good.replacing("\"prNumber\":1", with: "\"prNumber\":2"), #"{"platform":"svn"}"#]
         .joined(separator: "\n").write(toFile: file, atomically: true, encoding: .utf8)
-      let result = try await plant.run("submit", "--file", file)
+      let result = try await cluster.run("submit", "--file", file)
       #expect(result.status == 1)
       #expect(result.output.contains("line 2") && result.output.contains("line 4"), "\(result.output)")
-      let count = try await plant.test.sql("SELECT count(*) FROM code_reviews")
+      let count = try await cluster.test.sql("SELECT count(*) FROM code_reviews")
       #expect(try count[0].decode(0, as: Int64.self) == 2)
     }
   }
@@ -122,9 +122,9 @@ struct CommandTests {
   @Test(
     "a line that names another owner's integration is refused by its number and field, and the others are submitted")
   func foreignIntegration() async throws {
-    try await withTestCluster { plant in
-      try await plant.addIntegration()
-      let id = try await plant.test.sql("SELECT id FROM platform_integrations")[0].decode(0, as: UUID.self).lowercase
+    try await withTestCluster { cluster in
+      try await cluster.addIntegration()
+      let id = try await cluster.test.sql("SELECT id FROM platform_integrations")[0].decode(0, as: UUID.self).lowercase
       func line(_ owner: String) -> String {
         #"{"owner":{"type":"org","id":"\#(owner)"},"platform":"github","platformIntegrationId":"\#(id)","#
           + #""repoFullName":"acme/shop","prNumber":1,"prUrl":"https://github.com/acme/shop/pull/1","prTitle":"T","#
@@ -133,28 +133,28 @@ struct CommandTests {
       let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).jsonl").path
       defer { try? FileManager.default.removeItem(atPath: file) }
       try "\(line("acme"))\n\(line("evil"))".write(toFile: file, atomically: true, encoding: .utf8)
-      let result = try await plant.run("submit", "--file", file)
+      let result = try await cluster.run("submit", "--file", file)
       #expect(result.status == 1)
       #expect(
         result.output.contains(
           "line 2: platformIntegrationId: review names integration \(id), which belongs to another owner"),
         "\(result.output)")
-      #expect(try await plant.count("code_reviews") == 1)
+      #expect(try await cluster.count("code_reviews") == 1)
     }
   }
 
   @Test("produce --once publishes what is due, and reap prints one line of counts")
   func once() async throws {
-    try await withTestCluster { plant in
-      _ = try await plant.test.insert(3)
-      let produced = try await plant.run("produce", "--once")
+    try await withTestCluster { cluster in
+      _ = try await cluster.test.insert(3)
+      let produced = try await cluster.run("produce", "--once")
       #expect(produced.status == 0)
       #expect(produced.output.contains(#"{"claimed":3,"published":3}"#), "\(produced.output)")
-      let reaped = try await plant.run("reap")
+      let reaped = try await cluster.run("reap")
       #expect(reaped.status == 0)
       #expect(reaped.output.contains(#""unpublished":0"#), "\(reaped.output)")
       // For the alert that watches over reapers, also those that cron runs.
-      #expect(try await plant.test.store.capacityStats(ownerLimit: 20).reaperLastRun != nil)
+      #expect(try await cluster.test.store.capacityStats(ownerLimit: 20).reaperLastRun != nil)
     }
   }
 

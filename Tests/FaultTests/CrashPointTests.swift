@@ -30,22 +30,22 @@ struct CrashPointTests {
   }
 
   private static func survive(_ point: CrashPoint, _ role: [String]) async throws {
-    try await withTestCluster(latency: .zero, settings: ["BATON_RETRY_BASE": "200ms"]) { plant in
-      let ids = try await plant.test.insert(3)
+    try await withTestCluster(latency: .zero, settings: ["BATON_RETRY_BASE": "200ms"]) { cluster in
+      let ids = try await cluster.test.insert(3)
       var processes: [BatonProcess] = []
-      if role == ["consume"] { processes.append(try await plant.start("produce")) }
+      if role == ["consume"] { processes.append(try await cluster.start("produce")) }
       // What a reaper takes: claims of a producer that is gone.
-      if point == .reaped { try await plant.die(["produce"], behind: .claimed) }
-      try await plant.die(role, behind: point)
-      if role != ["consume"] { processes.append(try await plant.start("produce")) }
-      processes += [try await plant.start("consume"), try await plant.start("reap", "--interval", "1s")]
-      try await eventually("\(point): all dispatched") { try await plant.dispatchedCount() == 3 }
-      #expect(Set(plant.worker.starts.map(\.reviewID)) == Set(ids) && plant.worker.starts.count == 3, "\(point)")
-      #expect(plant.worker.runCounts.count == 3 && plant.doubleRuns.isEmpty, "\(point)")
+      if point == .reaped { try await cluster.die(["produce"], behind: .claimed) }
+      try await cluster.die(role, behind: point)
+      if role != ["consume"] { processes.append(try await cluster.start("produce")) }
+      processes += [try await cluster.start("consume"), try await cluster.start("reap", "--interval", "1s")]
+      try await eventually("\(point): all dispatched") { try await cluster.dispatchedCount() == 3 }
+      #expect(Set(cluster.worker.starts.map(\.reviewID)) == Set(ids) && cluster.worker.starts.count == 3, "\(point)")
+      #expect(cluster.worker.runCounts.count == 3 && cluster.doubleRuns.isEmpty, "\(point)")
       for id in ids {
-        #expect(try await plant.test.store.report(id, .init(status: .completed, attempt: 1)) == .applied, "\(point)")
+        #expect(try await cluster.test.store.report(id, .init(status: .completed, attempt: 1)) == .applied, "\(point)")
       }
-      #expect(try await plant.count("review_transitions WHERE to_status = 'completed'") == 3, "\(point)")
+      #expect(try await cluster.count("review_transitions WHERE to_status = 'completed'") == 3, "\(point)")
       for process in processes { process.signal(SIGTERM) }
       for process in processes { #expect(await process.wait() == 0, "\(point): \(process.output)") }
     }
@@ -77,27 +77,27 @@ struct CrashPointTests {
 
   @Test("a GitLab token that was renewed and not stored is made again, and the review is sent with one that works")
   func rotation() async throws {
-    try await withTestCluster(latency: .zero, settings: ["BATON_GITLAB_HOSTS": "127.0.0.1"]) { plant in
-      plant.fakePlatform.setToken("glpat-ann", FakeToken(id: 7, username: "ann", isMaintainer: true))
-      let integration = try await plant.addGitLab("glpat-ann")
-      let producer = try await plant.start("produce")
-      let first = try await plant.start("consume")
-      let token = try await plant.tokenSent(by: integration, number: 1)
+    try await withTestCluster(latency: .zero, settings: ["BATON_GITLAB_HOSTS": "127.0.0.1"]) { cluster in
+      cluster.fakePlatform.setToken("glpat-ann", FakeToken(id: 7, username: "ann", isMaintainer: true))
+      let integration = try await cluster.addGitLab("glpat-ann")
+      let producer = try await cluster.start("produce")
+      let first = try await cluster.start("consume")
+      let token = try await cluster.tokenSent(by: integration, number: 1)
       first.signal(SIGTERM)
       #expect(await first.wait() == 0, "\(first.output)")
 
-      var ending = try #require(plant.fakePlatform.token(token))
+      var ending = try #require(cluster.fakePlatform.token(token))
       ending.expiresAt = String(Date().addingTimeInterval(86_400).formatted(.iso8601).prefix(10))
-      plant.fakePlatform.setToken(token, ending)
-      try await plant.insertMergeRequest(2, integration)
-      try await plant.die(["consume"], behind: .rotated)
-      #expect(plant.fakePlatform.token(token)?.isRevoked == true)
+      cluster.fakePlatform.setToken(token, ending)
+      try await cluster.insertMergeRequest(2, integration)
+      try await cluster.die(["consume"], behind: .rotated)
+      #expect(cluster.fakePlatform.token(token)?.isRevoked == true)
 
-      let second = try await plant.start("consume")
-      try await eventually("dispatched") { try await plant.dispatchedCount() == 2 }
-      let other = try #require(plant.worker.starts.last?.request.sessionInput.gitToken)
-      #expect(other != token && plant.fakePlatform.token(other)?.isRevoked == false)
-      #expect(plant.worker.starts.count == 2 && plant.doubleRuns.isEmpty)
+      let second = try await cluster.start("consume")
+      try await eventually("dispatched") { try await cluster.dispatchedCount() == 2 }
+      let other = try #require(cluster.worker.starts.last?.request.sessionInput.gitToken)
+      #expect(other != token && cluster.fakePlatform.token(other)?.isRevoked == false)
+      #expect(cluster.worker.starts.count == 2 && cluster.doubleRuns.isEmpty)
       for process in [producer, second] {
         process.signal(SIGTERM)
         #expect(await process.wait() == 0, "\(process.output)")

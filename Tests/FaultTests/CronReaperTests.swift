@@ -11,20 +11,20 @@ struct CronReaperTests {
   func metrics() async throws {
     let port = try BrokerServer.freePort()
     let settings = ["BATON_RUNNING_TIMEOUT": "1s", "BATON_HTTP_PORT": "\(port)"]
-    try await withTestCluster(latency: .zero, settings: settings) { plant in
-      let ids = try await plant.test.insert(2)
-      let (server, _) = try await plant.listen("serve")
-      let roles = [server, try await plant.start("produce"), try await plant.start("consume")]
-      try await eventually("dispatched") { try await plant.dispatchedCount() == 2 }
-      for id in ids { _ = try await plant.test.store.report(id, RunReport(status: .running, attempt: 1)) }
-      plant.worker.setState(of: ids[0], to: .running)
-      plant.worker.forget(ids[1])
+    try await withTestCluster(latency: .zero, settings: settings) { cluster in
+      let ids = try await cluster.test.insert(2)
+      let (server, _) = try await cluster.listen("serve")
+      let roles = [server, try await cluster.start("produce"), try await cluster.start("consume")]
+      try await eventually("dispatched") { try await cluster.dispatchedCount() == 2 }
+      for id in ids { _ = try await cluster.test.store.report(id, RunReport(status: .running, attempt: 1)) }
+      cluster.worker.setState(of: ids[0], to: .running)
+      cluster.worker.forget(ids[1])
       // A 404 is evidence once the worker has answered for another.
       try await eventually("the one that the worker has lost has failed") {
-        #expect(try await plant.run("reap").status == 0)
-        return try await plant.test.row(ids[1]).status == .failed
+        #expect(try await cluster.run("reap").status == 0)
+        return try await cluster.test.row(ids[1]).status == .failed
       }
-      #expect(try await plant.test.row(ids[0]).status == .running)
+      #expect(try await cluster.test.row(ids[0]).status == .running)
       let text = try await RawHTTPClient(port: port).send("GET", "/metrics").body
       for line in [
         #"baton_reviews_failed_total{error_code="worker_lost"} 1"#,

@@ -19,11 +19,11 @@ struct DescriptorTests {
     try await withTestCluster(
       latency: .milliseconds(20), settings: ["BATON_OWNER_LIMIT": "200", "BATON_HTTP_PORT": "\(port)"]
     ) {
-      plant in
-      let ids = try await plant.test.insert(60)
+      cluster in
+      let ids = try await cluster.test.insert(60)
       var running: [BatonProcess] = []
       for role in Self.roles {
-        let process = try BatonProcess(role, settings: plant.settings, openFileMax: limit)
+        let process = try BatonProcess(role, settings: cluster.settings, openFileMax: limit)
         try await eventually("\(role) at \(limit) has started or refused: \(process.output)") {
           process.output.contains("started") || process.output.contains("limit of open files is \(limit)")
         }
@@ -36,8 +36,8 @@ struct DescriptorTests {
       }
       #expect(running.count == (limit >= 64 ? Self.roles.count : 0))
       if limit >= 64 {
-        try await eventually("all dispatched") { try await plant.dispatchedCount() == ids.count }
-        #expect(plant.doubleRuns.isEmpty)
+        try await eventually("all dispatched") { try await cluster.dispatchedCount() == ids.count }
+        #expect(cluster.doubleRuns.isEmpty)
       }
       for process in running { process.signal(SIGTERM) }
       for process in running { #expect(await process.wait() == 0, "\(process.output)") }
@@ -48,17 +48,17 @@ struct DescriptorTests {
   @Test("more clients than the limit allows wait to be accepted: the server keeps what it needs for Postgres")
   func crowd() async throws {
     let port = try BrokerServer.freePort()
-    try await withTestCluster(settings: ["BATON_HTTP_PORT": "\(port)"]) { plant in
-      let server = try BatonProcess(["serve"], settings: plant.settings, openFileMax: 96)
+    try await withTestCluster(settings: ["BATON_HTTP_PORT": "\(port)"]) { cluster in
+      let server = try BatonProcess(["serve"], settings: cluster.settings, openFileMax: 96)
       try await eventually("it listens") { server.output.contains("listening") }
       let crowd = try Crowd(port: port, count: 200)
-      try await plant.test.sql(
+      try await cluster.test.sql(
         """
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE datname = current_database() AND application_name = 'baton serve'
         """)
       try await eventually("it has sessions again") {
-        let sessions = try await plant.test.sql(
+        let sessions = try await cluster.test.sql(
           """
           SELECT count(*) FROM pg_stat_activity
            WHERE datname = current_database() AND application_name = 'baton serve'

@@ -79,50 +79,50 @@ struct EndToEndTests {
       "BATON_GITHUB_WEBHOOK_SECRET": RecordedWebhook.webhookSecret, "BATON_HTTP_PORT": "\(port)",
       "BATON_AGENT_COMMAND": agent.command, "BATON_WORKER_STATE": agent.state,
     ]
-    try await withTestCluster(latency: .milliseconds(20), settings: settings) { plant in
-      var plant = plant
-      try await plant.addIntegration()
-      let (server, _) = try await plant.listen("serve")
+    try await withTestCluster(latency: .milliseconds(20), settings: settings) { cluster in
+      var cluster = cluster
+      try await cluster.addIntegration()
+      let (server, _) = try await cluster.listen("serve")
       let lists = try deliveries()
       #expect(lists.flatMap(\.self).count == 50)
       try await deliver(lists, to: RawHTTPClient(port: port))
-      try await expectRows(plant)
+      try await expectRows(cluster)
 
       // The worker's callbacks reach no server for a while: it repeats them.
       await server.die()
-      let ids = try await pending(plant)
+      let ids = try await pending(cluster)
       let sink = try await lossySink(ids, port: port)
-      plant.settings["BATON_CALLBACK_URL"] = sink.url
-      let (worker, workerURL) = try await plant.listen("worker", "--port", "0", "--concurrency", "10")
-      plant.settings["BATON_WORKER_URL"] = workerURL
-      let producer = try await plant.start("produce")
-      let consumer = try await plant.start("consume")
-      let reaper = try await plant.start("reap", "--interval", "1s")
-      try await eventually("all dispatched") { try await plant.dispatchedCount() == 10 }
+      cluster.settings["BATON_CALLBACK_URL"] = sink.url
+      let (worker, workerURL) = try await cluster.listen("worker", "--port", "0", "--concurrency", "10")
+      cluster.settings["BATON_WORKER_URL"] = workerURL
+      let producer = try await cluster.start("produce")
+      let consumer = try await cluster.start("consume")
+      let reaper = try await cluster.start("reap", "--interval", "1s")
+      try await eventually("all dispatched") { try await cluster.dispatchedCount() == 10 }
       try await eventually("all run") { agent.runs.count >= 10 }
       let client = try WorkerClient(
         baseURL: workerURL, token: Secret("worker-token"), timeout: .seconds(30), connectionMax: 4,
         logger: .postgresTests)
-      try await postTwice(plant, client, ids)
+      try await postTwice(cluster, client, ids)
       agent.letGo()
       try await eventually("all ended at the worker") {
         for id in ids.values { if try await state(of: id, client) != .completed { return false } }
         return true
       }
       for id in ids.values { #expect(try await client.events(of: id).map(\.message) == NotingAgent.messages) }
-      #expect(try await plant.count("code_reviews WHERE status = 'completed'") == 0)
+      #expect(try await cluster.count("code_reviews WHERE status = 'completed'") == 0)
 
-      let (again, _) = try await plant.listen("serve")
+      let (again, _) = try await cluster.listen("serve")
       try await eventually("all completed but two") {
         let lost = Set(sink.received.map { "\($0.reviewID) \($0.callback.status)" })
-        return try await plant.count("code_reviews WHERE status = 'completed'") == 8 && lost.count == 4
+        return try await cluster.count("code_reviews WHERE status = 'completed'") == 8 && lost.count == 4
       }
-      try await expectLost(plant)
+      try await expectLost(cluster)
       // The reaper asks for what no callback has reported.
-      plant.settings.merge(["BATON_STALE_AFTER": "1s", "BATON_RUNNING_TIMEOUT": "1s"]) { $1 }
-      let asking = try await plant.start("reap", "--interval", "1s")
-      try await eventually("all completed") { try await plant.count("code_reviews WHERE status = 'completed'") == 10 }
-      try await expectFeedback(plant)
+      cluster.settings.merge(["BATON_STALE_AFTER": "1s", "BATON_RUNNING_TIMEOUT": "1s"]) { $1 }
+      let asking = try await cluster.start("reap", "--interval", "1s")
+      try await eventually("all completed") { try await cluster.count("code_reviews WHERE status = 'completed'") == 10 }
+      try await expectFeedback(cluster)
       #expect(Set(agent.runs).count == 10 && agent.runs.count == 10, "\(agent.runs)")
       for process in [producer, consumer, reaper, asking, again, worker] { process.signal(SIGTERM) }
       for process in [producer, consumer, reaper, asking, again, worker] {
@@ -133,8 +133,8 @@ struct EndToEndTests {
   }
 
   /// The reviews that are to run, by their pull requests.
-  private func pending(_ plant: TestCluster) async throws -> [Int: UUID] {
-    let rows = try await plant.test.sql("SELECT pr_number, id FROM code_reviews WHERE status = 'pending'")
+  private func pending(_ cluster: TestCluster) async throws -> [Int: UUID] {
+    let rows = try await cluster.test.sql("SELECT pr_number, id FROM code_reviews WHERE status = 'pending'")
     return try Dictionary(
       uniqueKeysWithValues: rows.map { (Int(try $0.decode(0, as: Int32.self)), try $0.decode(1, as: UUID.self)) })
   }
@@ -157,8 +157,8 @@ struct EndToEndTests {
   }
 
   /// A review whose running callback was lost went on without it; one whose completion was lost has its last reported status.
-  private func expectLost(_ plant: TestCluster) async throws {
-    let rows = try await plant.test.sql(
+  private func expectLost(_ cluster: TestCluster) async throws {
+    let rows = try await cluster.test.sql(
       """
       SELECT r.pr_number || ' ' || string_agg(t.to_status, ' ' ORDER BY t.id)
         FROM code_reviews r JOIN review_transitions t ON t.review_id = r.id
@@ -188,45 +188,45 @@ struct EndToEndTests {
 
   /// One dispatch is forgotten, as by a consumer that dies before it records it: the worker is asked to start the run again, which
   /// goes on, with what its agent has said so far, half a line among it.
-  private func postTwice(_ plant: TestCluster, _ client: WorkerClient, _ ids: [Int: UUID]) async throws {
+  private func postTwice(_ cluster: TestCluster, _ client: WorkerClient, _ ids: [Int: UUID]) async throws {
     let id = try #require(ids[101])
     try await eventually("its agent says something") {
       try await client.events(of: id).contains { $0.message == "reading" }
     }
-    try await plant.test.sql(
+    try await cluster.test.sql(
       """
       UPDATE code_reviews SET dispatched_at = NULL, published_at = NULL, claimed_by = 'nobody'
        WHERE pr_number = 101 AND status = 'queued'
       """)
-    try await eventually("it is dispatched again") { try await plant.dispatchedCount() == 10 }
+    try await eventually("it is dispatched again") { try await cluster.dispatchedCount() == 10 }
     #expect(try await client.events(of: id).filter { $0.message == "reading" }.count == 1)
     #expect(try await state(of: id, client) == .running)
   }
 
-  private func expectRows(_ plant: TestCluster) async throws {
+  private func expectRows(_ cluster: TestCluster) async throws {
     var expected: [String] = []
     for number in 101...106 { expected += ["\(number) a cancelled 1 superseded", "\(number) c pending 1 -"] }
     for number in [107, 108] { expected.append("\(number) a cancelled 1 pull_request_closed") }
     for number in [109, 110] { expected.append("\(number) a pending 2 -") }
     for number in [111, 112] { expected.append("\(number) a pending 1 -") }
-    let rows = try await plant.test.sql(
+    let rows = try await cluster.test.sql(
       """
       SELECT pr_number || ' ' || left(head_sha, 1) || ' ' || status || ' ' || attempt || ' ' || COALESCE(error_code, '-')
         FROM code_reviews ORDER BY pr_number, head_sha
       """)
     #expect(try rows.map { try $0.decode(0, as: String.self) } == expected)
-    #expect(try await plant.count("webhook_deliveries WHERE processed_at IS NULL") == 0)
+    #expect(try await cluster.count("webhook_deliveries WHERE processed_at IS NULL") == 0)
     // Neither the forged ones, nor one of the same content once more, under the same id or another.
-    #expect(try await plant.count("webhook_deliveries") == 34)
+    #expect(try await cluster.count("webhook_deliveries") == 34)
   }
 
   /// Eyes and hooray if a review was completed, and every check at its end.
-  private func expectFeedback(_ plant: TestCluster) async throws {
+  private func expectFeedback(_ cluster: TestCluster) async throws {
     let completed = [101, 102, 103, 104, 105, 106, 109, 110, 111, 112]
     try await eventually("all feedback delivered") {
-      try await plant.count("baton_feedback WHERE due_at IS NOT NULL") == 0
+      try await cluster.count("baton_feedback WHERE due_at IS NOT NULL") == 0
     }
-    let feedback = plant.fakePlatform.feedback
+    let feedback = cluster.fakePlatform.feedback
     let reactions = Set(feedback.filter { $0.kind == .reaction }.map { "\($0.number) \($0.state)" })
     #expect(
       reactions == Set(completed.map { "\($0) hooray" } + completed.map { "\($0) eyes" } + ["107 eyes", "108 eyes"]))
@@ -238,6 +238,6 @@ struct EndToEndTests {
     ends = ends.filter { excluded[$0.key] == nil }
     #expect(ends.values.allSatisfy { ["success", "cancelled"].contains($0) }, "\(ends)")
     #expect(ends.values.filter { $0 == "success" }.count == completed.count, "\(ends)")
-    #expect(try await plant.count("code_reviews WHERE status = 'completed' AND check_run_id IS NOT NULL") == 10)
+    #expect(try await cluster.count("code_reviews WHERE status = 'completed' AND check_run_id IS NOT NULL") == 10)
   }
 }

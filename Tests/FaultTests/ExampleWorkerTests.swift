@@ -96,15 +96,15 @@ struct ExampleWorkerTests {
       let settings = [
         "BATON_HTTP_PORT": "\(serverPort)", "BATON_WORKER_URL": "http://127.0.0.1:\(workerPort)",
       ]
-      try await withTestCluster(settings: settings) { plant in
-        let server = try await plant.listen("serve").process
+      try await withTestCluster(settings: settings) { cluster in
+        let server = try await cluster.listen("serve").process
         let worker = try await start(
           "grep -q reviewId && echo done", port: workerPort, folder: folder,
           callbacks: "http://127.0.0.1:\(serverPort)")
-        let processes = [try await plant.start("produce"), try await plant.start("consume")]
-        _ = try await plant.test.insert(3)
+        let processes = [try await cluster.start("produce"), try await cluster.start("consume")]
+        _ = try await cluster.test.insert(3)
         try await eventually("all completed") {
-          try await plant.count("code_reviews WHERE status = 'completed'") == 3
+          try await cluster.count("code_reviews WHERE status = 'completed'") == 3
         }
         for process in processes + [server] { process.signal(SIGTERM) }
         for process in processes + [server] { #expect(await process.wait() == 0, "\(process.output)") }

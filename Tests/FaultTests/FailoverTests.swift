@@ -31,19 +31,19 @@ struct FailoverTests {
     try await withTestCluster(
       latency: .milliseconds(50), on: server,
       settings: ["BATON_OWNER_LIMIT": "200", "BATON_HTTP_PORT": "\(port)"]
-    ) { plant in
-      let oneAddress = ["BATON_DATABASE_URL": plant.test.conninfo.replacing(hosts, with: "127.0.0.1:\(proxy.port)")]
+    ) { cluster in
+      let oneAddress = ["BATON_DATABASE_URL": cluster.test.conninfo.replacing(hosts, with: "127.0.0.1:\(proxy.port)")]
       let processes = [
-        try await plant.start("produce"),
-        try await plant.start("consume", settings: oneAddress),
-        try await plant.start("reap", "--interval", "1s", settings: oneAddress),
-        try await plant.start("serve", settings: oneAddress),
+        try await cluster.start("produce"),
+        try await cluster.start("consume", settings: oneAddress),
+        try await cluster.start("reap", "--interval", "1s", settings: oneAddress),
+        try await cluster.start("serve", settings: oneAddress),
       ]
       let client = RawHTTPClient(port: port)
       func ready() async -> HTTPReply? { try? await client.send("GET", "/readyz") }
       try await eventually("ready") { await ready()?.status == 200 }
-      let first = try await plant.test.insert(20)
-      try await eventually("the first are dispatched") { try await plant.dispatchedCount() == first.count }
+      let first = try await cluster.test.insert(20)
+      try await eventually("the first are dispatched") { try await cluster.dispatchedCount() == first.count }
 
       // The one address leads to the standby before that is promoted.
       proxy.redirect(to: pair.standby.port)
@@ -53,17 +53,17 @@ struct FailoverTests {
       }
       proxy.redirect(to: pair.primary.port)
       try await eventually("ready again") { await ready()?.status == 200 }
-      _ = try await plant.test.insert(20, owner: "beta")
+      _ = try await cluster.test.insert(20, owner: "beta")
       try await pair.losePrimary()
       proxy.redirect(to: pair.standby.port)
       try await eventually("not ready while nothing can write") { await ready()?.status == 503 }
       try await pair.promote()
       try await eventually("ready after the promotion") { await ready()?.status == 200 }
-      try await eventually("the rest is dispatched") { (try? await plant.dispatchedCount()) == 40 }
-      let last = try await plant.test.insert(10, owner: "gamma")
-      try await eventually("new ones as well") { (try? await plant.dispatchedCount()) == 40 + last.count }
-      #expect(plant.doubleRuns.isEmpty)
-      let failed = try await plant.test.sql(
+      try await eventually("the rest is dispatched") { (try? await cluster.dispatchedCount()) == 40 }
+      let last = try await cluster.test.insert(10, owner: "gamma")
+      try await eventually("new ones as well") { (try? await cluster.dispatchedCount()) == 40 + last.count }
+      #expect(cluster.doubleRuns.isEmpty)
+      let failed = try await cluster.test.sql(
         "SELECT count(*) FROM code_reviews WHERE status = 'failed' OR attempt > 1 OR dispatch_failures > 0")
       #expect(try failed[0].decode(0, as: Int.self) == 0)
       for process in processes { process.signal(SIGTERM) }

@@ -15,35 +15,35 @@ struct KillTests {
     "the work of a killed process is on its way again within 15 s, nothing is lost and nothing runs twice",
     arguments: Victim.allCases)
   func kill(_ victim: Victim) async throws {
-    try await withTestCluster { plant in
-      var producer = try await plant.start("produce")
+    try await withTestCluster { cluster in
+      var producer = try await cluster.start("produce")
       var consumers = [
-        try await plant.start("consume", "--prefetch", "8"), try await plant.start("consume", "--prefetch", "8"),
+        try await cluster.start("consume", "--prefetch", "8"), try await cluster.start("consume", "--prefetch", "8"),
       ]
-      var reaper = try await plant.start("reap", "--interval", "2s")
-      let ids = try await plant.test.insert(20)
+      var reaper = try await cluster.start("reap", "--interval", "2s")
+      let ids = try await cluster.test.insert(20)
       // In the middle: some are with the worker, others with the consumers, the rest in the queue.
-      try await eventually("five dispatched") { try await plant.dispatchedCount() >= 5 }
+      try await eventually("five dispatched") { try await cluster.dispatchedCount() >= 5 }
 
       let killedAt = ContinuousClock.now
       switch victim {
       case .producer:
         await producer.die()
-        producer = try await plant.start("produce")
+        producer = try await cluster.start("produce")
       case .consumer:
         await consumers[0].die()
-        consumers[0] = try await plant.start("consume", "--prefetch", "8")
+        consumers[0] = try await cluster.start("consume", "--prefetch", "8")
       case .reaper:
         // With a dead consumer's reviews waiting for it.
         await consumers[0].die()
         await reaper.die()
-        consumers[0] = try await plant.start("consume", "--prefetch", "8")
-        reaper = try await plant.start("reap", "--interval", "2s")
+        consumers[0] = try await cluster.start("consume", "--prefetch", "8")
+        reaper = try await cluster.start("reap", "--interval", "2s")
       }
-      try await eventually("all 20 dispatched") { try await plant.dispatchedCount() == 20 }
+      try await eventually("all 20 dispatched") { try await cluster.dispatchedCount() == 20 }
       #expect(.now - killedAt < .seconds(15))
-      #expect(Set(plant.worker.runCounts.keys) == Set(ids.map { "\($0.uuidString.lowercased())/1" }))
-      #expect(plant.doubleRuns.isEmpty)
+      #expect(Set(cluster.worker.runCounts.keys) == Set(ids.map { "\($0.uuidString.lowercased())/1" }))
+      #expect(cluster.doubleRuns.isEmpty)
       for process in [producer, reaper] + consumers { process.signal(SIGTERM) }
       for process in [producer, reaper] + consumers { #expect(await process.wait() == 0, "\(process.output)") }
     }
@@ -52,20 +52,20 @@ struct KillTests {
   @Test("SIGTERM under load: work in flight is finished, nothing is delivered again")
   func drain() async throws {
     let before = try await redeliveredCount()
-    try await withTestCluster { plant in
-      let producer = try await plant.start("produce")
-      let consumer = try await plant.start("consume", "--prefetch", "10")
-      let ids = try await plant.test.insert(20)
-      try await eventually("one dispatched") { try await plant.dispatchedCount() >= 1 }
+    try await withTestCluster { cluster in
+      let producer = try await cluster.start("produce")
+      let consumer = try await cluster.start("consume", "--prefetch", "10")
+      let ids = try await cluster.test.insert(20)
+      try await eventually("one dispatched") { try await cluster.dispatchedCount() >= 1 }
       consumer.signal(SIGTERM)
       #expect(await consumer.wait() == 0, "\(consumer.output)")
-      let open = try await plant.test.sql(
+      let open = try await cluster.test.sql(
         "SELECT count(*) FROM code_reviews WHERE lease_owner IS NOT NULL AND dispatched_at IS NULL")
       #expect(try open[0].decode(0, as: Int64.self) == 0)
-      let other = try await plant.start("consume")
-      try await eventually("all 20 dispatched") { try await plant.dispatchedCount() == 20 }
-      #expect(plant.worker.starts.count == ids.count, "each was posted once")
-      #expect(plant.doubleRuns.isEmpty)
+      let other = try await cluster.start("consume")
+      try await eventually("all 20 dispatched") { try await cluster.dispatchedCount() == 20 }
+      #expect(cluster.worker.starts.count == ids.count, "each was posted once")
+      #expect(cluster.doubleRuns.isEmpty)
       for process in [producer, other] {
         process.signal(SIGTERM)
         #expect(await process.wait() == 0)
@@ -77,19 +77,19 @@ struct KillTests {
 
   @Test("SIGTERM while the worker is silent: when the drain is over the review is handed back, as one that may run")
   func drainInCall() async throws {
-    try await withTestCluster(settings: ["BATON_DRAIN_TIMEOUT": "1s", "BATON_WORKER_TIMEOUT": "1h"]) { plant in
-      plant.worker.then(.hang)
-      let producer = try await plant.start("produce")
-      let consumer = try await plant.start("consume")
-      let id = try await plant.test.insert(1)[0]
-      try await eventually("the worker is called") { plant.worker.starts.count == 1 }
+    try await withTestCluster(settings: ["BATON_DRAIN_TIMEOUT": "1s", "BATON_WORKER_TIMEOUT": "1h"]) { cluster in
+      cluster.worker.then(.hang)
+      let producer = try await cluster.start("produce")
+      let consumer = try await cluster.start("consume")
+      let id = try await cluster.test.insert(1)[0]
+      try await eventually("the worker is called") { cluster.worker.starts.count == 1 }
       consumer.signal(SIGTERM)
       #expect(await consumer.wait() == 0, "\(consumer.output)")
-      let row = try await plant.test.row(id)
+      let row = try await cluster.test.row(id)
       #expect(row.status == .queued && row.leaseOwner == nil && row.dispatchFailures == 0, "\(consumer.output)")
-      let others = [try await plant.start("consume"), try await plant.start("reap", "--interval", "1s")]
-      try await eventually("dispatched") { try await plant.dispatchedCount() == 1 }
-      #expect(plant.doubleRuns.isEmpty && plant.worker.runCounts.count == 1)
+      let others = [try await cluster.start("consume"), try await cluster.start("reap", "--interval", "1s")]
+      try await eventually("dispatched") { try await cluster.dispatchedCount() == 1 }
+      #expect(cluster.doubleRuns.isEmpty && cluster.worker.runCounts.count == 1)
       for process in [producer] + others {
         process.signal(SIGTERM)
         #expect(await process.wait() == 0)
@@ -108,22 +108,22 @@ struct KillTests {
 
   @Test("a zombie that wakes up after its lease was taken writes nothing and starts nothing twice")
   func zombie() async throws {
-    try await withTestCluster(settings: ["BATON_LEASE": "2s"]) { plant in
-      let producer = try await plant.start("produce")
-      let zombie = try await plant.start("consume", "--prefetch", "20")
-      _ = try await plant.test.insert(20)
+    try await withTestCluster(settings: ["BATON_LEASE": "2s"]) { cluster in
+      let producer = try await cluster.start("produce")
+      let zombie = try await cluster.start("consume", "--prefetch", "20")
+      _ = try await cluster.test.insert(20)
       try await eventually("the zombie has leases") {
-        try await plant.test.sql(
+        try await cluster.test.sql(
           "SELECT count(*) FROM code_reviews WHERE lease_owner IS NOT NULL")[0].decode(0, as: Int64.self) > 5
       }
       zombie.signal(SIGSTOP)
-      let reaper = try await plant.start("reap", "--interval", "1s")
-      let healthy = try await plant.start("consume")
-      try await eventually("all 20 dispatched without it") { try await plant.dispatchedCount() == 20 }
+      let reaper = try await cluster.start("reap", "--interval", "1s")
+      let healthy = try await cluster.start("consume")
+      try await eventually("all 20 dispatched without it") { try await cluster.dispatchedCount() == 20 }
       zombie.signal(SIGCONT)
       zombie.signal(SIGTERM)
       #expect(await zombie.wait() == 0, "\(zombie.output)")
-      #expect(plant.doubleRuns.isEmpty)
+      #expect(cluster.doubleRuns.isEmpty)
       for process in [producer, healthy, reaper] {
         process.signal(SIGTERM)
         #expect(await process.wait() == 0)

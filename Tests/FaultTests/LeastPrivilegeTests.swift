@@ -12,7 +12,7 @@ import Testing
 @Suite("Least rights", .timeLimit(.minutes(5)))
 struct LeastPrivilegeTests {
   private struct System {
-    var plant: TestCluster
+    var cluster: TestCluster
     let accounts: Accounts
     let admin: String
 
@@ -31,7 +31,7 @@ struct LeastPrivilegeTests {
     }
 
     func run(_ account: String, _ arguments: String...) async throws -> (status: Int32, output: String) {
-      let process = try BatonProcess(arguments, settings: plant.settings.merging(settings(account)) { $1 })
+      let process = try BatonProcess(arguments, settings: cluster.settings.merging(settings(account)) { $1 })
       return (await process.wait(), process.output)
     }
   }
@@ -65,15 +65,15 @@ struct LeastPrivilegeTests {
     ]) { $1 }
     let result: Result<Void, any Error>
     do {
-      try await withTestCluster(latency: .milliseconds(20), settings: all) { plant in
-        let accounts = users.on(plant.test.conninfo)
+      try await withTestCluster(latency: .milliseconds(20), settings: all) { cluster in
+        let accounts = users.on(cluster.test.conninfo)
         try await accounts.grantRoles(schema: "public")
-        try await plant.test.pool.withConnection { connection in
+        try await cluster.test.pool.withConnection { connection in
           try await connection.execute(
             script: "CREATE ROLE \(accounts.mark)shop LOGIN;"
               + accounts.block("roles: accounts").replacing("search_path = baton", with: "search_path = public"))
         }
-        try await body(System(plant: plant, accounts: accounts, admin: admin))
+        try await body(System(cluster: cluster, accounts: accounts, admin: admin))
       }
       result = .success(())
     } catch {
@@ -94,15 +94,15 @@ struct LeastPrivilegeTests {
     ]
     try await withSystem(settings) { system in
       var system = system
-      try await system.plant.addIntegration()
-      let base = system.plant.settings
-      system.plant.settings = base.merging(system.settings("baton_server")) { $1 }
-      let (server, url) = try await system.plant.listen("serve")
-      system.plant.settings = base
-      let producer = try await system.plant.start("produce", settings: system.settings("baton_producer"))
-      let consumer = try await system.plant.start("consume", settings: system.settings("baton_consumer"))
+      try await system.cluster.addIntegration()
+      let base = system.cluster.settings
+      system.cluster.settings = base.merging(system.settings("baton_server")) { $1 }
+      let (server, url) = try await system.cluster.listen("serve")
+      system.cluster.settings = base
+      let producer = try await system.cluster.start("produce", settings: system.settings("baton_producer"))
+      let consumer = try await system.cluster.start("consume", settings: system.settings("baton_consumer"))
       // Catch-up needs tokens, and has an account of its own.
-      let reaper = try await system.plant.start(
+      let reaper = try await system.cluster.start(
         "reap", "--interval", "1s",
         settings: system.settings("baton_reaper").merging(["BATON_CATCH_UP_INTERVAL": "0"]) { $1 })
       let client = RawHTTPClient(port: try #require(URL(string: url)?.port))
@@ -122,14 +122,14 @@ struct LeastPrivilegeTests {
             """))
       let first = try #require(row.first).decode(0, as: UUID.self)
       #expect(try await client.send(.github("opened", ["number": "2", "pull_request.number": "2"])).status == 202)
-      try await eventually("both are dispatched") { try await system.plant.dispatchedCount() == 2 }
+      try await eventually("both are dispatched") { try await system.cluster.dispatchedCount() == 2 }
       let reply = try await client.send(
         "POST", "/api/internal/code-review-status/\(first.lowercase)",
         headers: [("X-Internal-Secret", "callback-secret-of-a-test")],
         body: Array(#"{"status":"completed","attempt":1,"gateResult":"pass"}"#.utf8))
       #expect(reply.status == 200, "\(reply.body)")
       try await eventually("the pull request has its feedback") {
-        let seen = Set(system.plant.fakePlatform.feedback.map { "\($0.number) \($0.state)" })
+        let seen = Set(system.cluster.fakePlatform.feedback.map { "\($0.number) \($0.state)" })
         return seen.isSuperset(of: ["1 eyes", "1 hooray", "2 eyes"])
       }
       #expect(
@@ -138,7 +138,7 @@ struct LeastPrivilegeTests {
       await shop.close()
       try await operate(system, first, client)
       try await eventually("the reaper has asked the worker about the silent run") {
-        try await system.plant.count("code_reviews WHERE reconciled_at IS NOT NULL") > 0
+        try await system.cluster.count("code_reviews WHERE reconciled_at IS NOT NULL") > 0
       }
       for process in [producer, consumer, reaper, server] { process.signal(SIGTERM) }
       for process in [producer, consumer, reaper, server] {
@@ -152,7 +152,7 @@ struct LeastPrivilegeTests {
 
   /// What operators do, by command and by the API.
   private func operate(_ system: System, _ completed: UUID, _ client: RawHTTPClient) async throws {
-    let other = try await system.plant.test.sql("SELECT id FROM code_reviews WHERE id <> '\(completed)'")[0].decode(
+    let other = try await system.cluster.test.sql("SELECT id FROM code_reviews WHERE id <> '\(completed)'")[0].decode(
       0, as: UUID.self)
     for arguments in [
       ["cancel", other.lowercase], ["retry", other.lowercase], ["show", other.lowercase], ["list"], ["queue"],
@@ -162,10 +162,10 @@ struct LeastPrivilegeTests {
       ["config", "show", "org:acme", "--platform", "github"], ["dead", "list"], ["prune", "--older-than", "90d"],
     ] {
       let process = try BatonProcess(
-        arguments, settings: system.plant.settings.merging(system.settings("baton_admin")) { $1 })
+        arguments, settings: system.cluster.settings.merging(system.settings("baton_admin")) { $1 })
       #expect(await process.wait() == 0, "\(arguments): \(process.output)")
     }
-    try await eventually("the worker is notified of the cancel") { try await system.plant.count("baton_outbox") == 0 }
+    try await eventually("the worker is notified of the cancel") { try await system.cluster.count("baton_outbox") == 0 }
     let token = [("Authorization", "Bearer api-token-of-a-test")]
     for path in ["/", "/api/stats", "/api/reviews", "/api/reviews/\(other.lowercase)", "/metrics", "/readyz"] {
       #expect(try await client.send("GET", path, headers: token).status == 200, "\(path)")
@@ -183,11 +183,11 @@ struct LeastPrivilegeTests {
     ] {
       let process = try BatonProcess(
         arguments,
-        settings: system.plant.settings.merging(["BATON_DATABASE_URL": system.accounts.url("baton_viewer")]) { $1 })
+        settings: system.cluster.settings.merging(["BATON_DATABASE_URL": system.accounts.url("baton_viewer")]) { $1 })
       #expect(await process.wait() == status, "\(arguments): \(process.output)")
       if status == 1 { #expect(process.output.contains("42501"), "\(process.output)") }
     }
-    try await system.plant.test.sql("DELETE FROM baton_migrations WHERE version = \(Migrator.version)")
+    try await system.cluster.test.sql("DELETE FROM baton_migrations WHERE version = \(Migrator.version)")
     let migrated = try await system.run("baton_admin", "migrate")
     #expect(migrated.status == 1 && migrated.output.contains("42501"), "\(migrated)")
   }
@@ -195,7 +195,7 @@ struct LeastPrivilegeTests {
   @Test("a broker user does its part's work and no other; a command that may not ends with 78 and the permission")
   func broker() async throws {
     try await withSystem { system in
-      let queue = try #require(system.plant.settings["BATON_QUEUE"])
+      let queue = try #require(system.cluster.settings["BATON_QUEUE"])
       /// Whether the broker lets an account do it.
       func may(_ account: String, _ body: (AMQPConnection) async throws -> Void) async throws -> Bool {
         let configuration = try AMQPConfiguration(urls: system.broker(account), connectionName: account)

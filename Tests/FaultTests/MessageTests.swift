@@ -14,10 +14,10 @@ struct MessageTests {
   @Test(
     "poison goes to the dead letters with a reason and a time, where the dashboard shows it, and the consumer goes on")
   func poison() async throws {
-    try await withTestCluster(latency: .zero) { plant in
-      var plant = plant
-      let queue = try #require(plant.settings["BATON_QUEUE"])
-      let url = try #require(plant.settings["BATON_AMQP_URL"])
+    try await withTestCluster(latency: .zero) { cluster in
+      var cluster = cluster
+      let queue = try #require(cluster.settings["BATON_QUEUE"])
+      let url = try #require(cluster.settings["BATON_AMQP_URL"])
       let publisher = AMQPPublisher(
         configuration: try AMQPConfiguration(urls: url, connectionName: "test"), topology: AMQPTopology(),
         logger: .postgresTests)
@@ -36,10 +36,10 @@ struct MessageTests {
           await publisher.publish(message, exchange: ReviewTopology.exchange, routingKey: queue) == .confirmed
         }
       }
-      let consumer = try await plant.start("consume")
-      let producer = try await plant.start("produce")
-      _ = try await plant.test.insert(1)
-      try await eventually("the good review is dispatched") { try await plant.dispatchedCount() == 1 }
+      let consumer = try await cluster.start("consume")
+      let producer = try await cluster.start("produce")
+      _ = try await cluster.test.insert(1)
+      try await eventually("the good review is dispatched") { try await cluster.dispatchedCount() == 1 }
       // The dead-letter queue is shared: only this test's letters count.
       @Sendable func letters() async throws -> [DeadLetter] {
         try await publisher.peek(ReviewTopology.deadQueue, limit: 1_000).map { DeadLetter($0) }
@@ -49,8 +49,8 @@ struct MessageTests {
       #expect(try await letters().allSatisfy { $0.diedAt != nil && !$0.isOverDeliveryLimit })
 
       let port = try BrokerServer.freePort()
-      plant.settings["BATON_HTTP_PORT"] = "\(port)"
-      let (server, _) = try await plant.listen("serve")
+      cluster.settings["BATON_HTTP_PORT"] = "\(port)"
+      let (server, _) = try await cluster.listen("serve")
       let client = RawHTTPClient(port: port, bearer: TestCluster.apiToken)
       try await eventually("the page of dead letters") {
         try await client.send("GET", "/dead-letters").body.contains(marker)
@@ -65,9 +65,9 @@ struct MessageTests {
 
   @Test("poison whose headers no dead letter can carry holds no slot: it goes without them, and the good reviews go on")
   func largeHeaders() async throws {
-    try await withTestCluster(latency: .zero) { plant in
-      let queue = try #require(plant.settings["BATON_QUEUE"])
-      let url = try #require(plant.settings["BATON_AMQP_URL"])
+    try await withTestCluster(latency: .zero) { cluster in
+      let queue = try #require(cluster.settings["BATON_QUEUE"])
+      let url = try #require(cluster.settings["BATON_AMQP_URL"])
       let publisher = AMQPPublisher(
         configuration: try AMQPConfiguration(urls: url, connectionName: "test"), topology: AMQPTopology(),
         logger: .postgresTests)
@@ -83,10 +83,10 @@ struct MessageTests {
         }
       }
       // No slot more than the poison could hold.
-      let consumer = try await plant.start("consume", "--prefetch", "3")
-      let producer = try await plant.start("produce")
-      _ = try await plant.test.insert(1)
-      try await eventually("the good review is dispatched") { try await plant.dispatchedCount() == 1 }
+      let consumer = try await cluster.start("consume", "--prefetch", "3")
+      let producer = try await cluster.start("produce")
+      _ = try await cluster.test.insert(1)
+      try await eventually("the good review is dispatched") { try await cluster.dispatchedCount() == 1 }
       try await eventually("three dead letters with a note of what they lack") {
         let letters = try await publisher.peek(ReviewTopology.deadQueue, limit: 1_000).filter {
           $0.correlationID?.hasPrefix(marker) ?? false
@@ -104,25 +104,25 @@ struct MessageTests {
 
   @Test("a queue that was deleted with its tickets is declared again, and every review is dispatched")
   func deletedQueue() async throws {
-    try await withTestCluster(latency: .zero) { plant in
-      let producer = try await plant.start("produce")
-      let ids = try await plant.test.insert(5)
+    try await withTestCluster(latency: .zero) { cluster in
+      let producer = try await cluster.start("produce")
+      let ids = try await cluster.test.insert(5)
       try await eventually("published") {
-        try await plant.test.sql("SELECT count(*) FROM code_reviews WHERE published_at IS NOT NULL")[0]
+        try await cluster.test.sql("SELECT count(*) FROM code_reviews WHERE published_at IS NOT NULL")[0]
           .decode(0, as: Int64.self) == 5
       }
       let configuration = try AMQPConfiguration(
-        urls: try #require(plant.settings["BATON_AMQP_URL"]), connectionName: "test")
+        urls: try #require(cluster.settings["BATON_AMQP_URL"]), connectionName: "test")
       let connection = try await AMQPConnection.connect(configuration, logger: .postgresTests)
-      try await connection.deleteQueue(try #require(plant.settings["BATON_QUEUE"]))
+      try await connection.deleteQueue(try #require(cluster.settings["BATON_QUEUE"]))
       await connection.close()
       // No consumer is there to notice: the producer and the reaper have to.
-      let reaper = try await plant.start("reap", "--interval", "1s")
-      let more = try await plant.test.insert(5)
-      let consumer = try await plant.start("consume")
-      try await eventually("all dispatched") { try await plant.dispatchedCount() == 10 }
-      #expect(plant.worker.runCounts.count == ids.count + more.count)
-      #expect(plant.doubleRuns.isEmpty)
+      let reaper = try await cluster.start("reap", "--interval", "1s")
+      let more = try await cluster.test.insert(5)
+      let consumer = try await cluster.start("consume")
+      try await eventually("all dispatched") { try await cluster.dispatchedCount() == 10 }
+      #expect(cluster.worker.runCounts.count == ids.count + more.count)
+      #expect(cluster.doubleRuns.isEmpty)
       for process in [producer, reaper, consumer] {
         process.signal(SIGTERM)
         #expect(await process.wait() == 0)
@@ -133,20 +133,20 @@ struct MessageTests {
   @Test("a full queue is filled up again as consumers take from it, without waiting for the poll")
   func fullQueue() async throws {
     let settings = ["BATON_MAX_QUEUE_DEPTH": "5", "BATON_POLL_INTERVAL": "10m", "BATON_OWNER_LIMIT": "1000"]
-    try await withTestCluster(latency: .zero, settings: settings) { plant in
-      let producer = try await plant.start("produce")
-      let ids = try await plant.test.insert(60)
+    try await withTestCluster(latency: .zero, settings: settings) { cluster in
+      let producer = try await cluster.start("produce")
+      let ids = try await cluster.test.insert(60)
       try await eventually("the queue is full") {
-        try await plant.test.sql("SELECT count(*) FROM code_reviews WHERE status = 'queued'")[0].decode(
+        try await cluster.test.sql("SELECT count(*) FROM code_reviews WHERE status = 'queued'")[0].decode(
           0, as: Int64.self)
           >= 5
       }
       // A pass may claim a few before it knows how full the queue is, never the whole backlog.
-      let claimed = try await plant.test.sql("SELECT count(*) FROM code_reviews WHERE status = 'queued'")[0]
+      let claimed = try await cluster.test.sql("SELECT count(*) FROM code_reviews WHERE status = 'queued'")[0]
       #expect(try claimed.decode(0, as: Int64.self) <= 25)
-      let consumer = try await plant.start("consume")
-      try await eventually("all dispatched") { try await plant.dispatchedCount() == ids.count }
-      #expect(plant.doubleRuns.isEmpty)
+      let consumer = try await cluster.start("consume")
+      try await eventually("all dispatched") { try await cluster.dispatchedCount() == ids.count }
+      #expect(cluster.doubleRuns.isEmpty)
       for process in [producer, consumer] {
         process.signal(SIGTERM)
         #expect(await process.wait() == 0)
@@ -157,21 +157,21 @@ struct MessageTests {
   @Test("an outage of the worker costs no review an attempt")
   func workerOutage() async throws {
     let settings = ["BATON_RETRY_BASE": "100ms", "BATON_RETRY_MAX": "1s"]
-    try await withTestCluster(latency: .zero, settings: settings) { plant in
-      let down = plant.settings.merging(["BATON_WORKER_URL": "http://127.0.0.1:1"]) { $1 }
-      let producer = try await plant.start("produce")
+    try await withTestCluster(latency: .zero, settings: settings) { cluster in
+      let down = cluster.settings.merging(["BATON_WORKER_URL": "http://127.0.0.1:1"]) { $1 }
+      let producer = try await cluster.start("produce")
       let lost = try BatonProcess(["consume"], settings: down)
-      _ = try await plant.test.insert(10)
+      _ = try await cluster.test.insert(10)
       try await eventually("handed back") {
-        try await plant.test.sql(
+        try await cluster.test.sql(
           "SELECT count(*) FROM review_transitions WHERE from_status = 'queued' AND to_status = 'pending'")[0]
           .decode(0, as: Int64.self) >= 10
       }
       lost.signal(SIGTERM)
       #expect(await lost.wait() == 0, "\(lost.output)")
-      let consumer = try await plant.start("consume")
-      try await eventually("all dispatched") { try await plant.dispatchedCount() == 10 }
-      let counted = try await plant.test.sql("SELECT count(*) FROM code_reviews WHERE dispatch_failures > 0")
+      let consumer = try await cluster.start("consume")
+      try await eventually("all dispatched") { try await cluster.dispatchedCount() == 10 }
+      let counted = try await cluster.test.sql("SELECT count(*) FROM code_reviews WHERE dispatch_failures > 0")
       #expect(try counted[0].decode(0, as: Int64.self) == 0)
       for process in [consumer, producer] {
         process.signal(SIGTERM)
@@ -183,16 +183,18 @@ struct MessageTests {
   @Test("a worker that answers every call with its own failure is not asked indefinitely")
   func failingWorker() async throws {
     let settings = ["BATON_MAX_ATTEMPTS": "3", "BATON_RETRY_BASE": "100ms"]
-    try await withTestCluster(latency: .zero, settings: settings) { plant in
-      plant.worker.lacksStatusRoute = true
-      plant.worker.otherwise = .status(500, error: "no disk")
-      let consumer = try await plant.start("consume")
-      let roles = [consumer, try await plant.start("produce"), try await plant.start("reap", "--interval", "100ms")]
-      let id = try await plant.test.insert(1)[0]
-      try await eventually("failed") { try await plant.test.row(id).status == .failed }
-      let row = try await plant.test.row(id)
+    try await withTestCluster(latency: .zero, settings: settings) { cluster in
+      cluster.worker.lacksStatusRoute = true
+      cluster.worker.otherwise = .status(500, error: "no disk")
+      let consumer = try await cluster.start("consume")
+      let roles = [
+        consumer, try await cluster.start("produce"), try await cluster.start("reap", "--interval", "100ms"),
+      ]
+      let id = try await cluster.test.insert(1)[0]
+      try await eventually("failed") { try await cluster.test.row(id).status == .failed }
+      let row = try await cluster.test.row(id)
       #expect(row.errorCode == "attempts_exhausted" && row.errorMessage?.contains("no disk") == true)
-      #expect(plant.worker.starts.count == 3)
+      #expect(cluster.worker.starts.count == 3)
       try await eventually("the log says so") { consumer.output.contains("review failed as attempts_exhausted: ") }
       for role in roles {
         role.signal(SIGTERM)
@@ -204,15 +206,15 @@ struct MessageTests {
   @Test("a worker that takes the request and says nothing is asked, and runs the review once")
   func ambiguous() async throws {
     try await withTestCluster(latency: .zero, settings: ["BATON_WORKER_TIMEOUT": "1s", "BATON_RETRY_BASE": "100ms"]) {
-      plant in
-      plant.worker.then(.hangs(starting: true), .cutsAfterReading(starting: true), .cutAfterReading, .status(500))
-      let producer = try await plant.start("produce")
-      let consumer = try await plant.start("consume")
-      let reaper = try await plant.start("reap", "--interval", "1s")
-      _ = try await plant.test.insert(8)
-      try await eventually("all dispatched") { try await plant.dispatchedCount() == 8 }
-      #expect(plant.worker.runCounts.count == 8)
-      #expect(plant.doubleRuns.isEmpty)
+      cluster in
+      cluster.worker.then(.hangs(starting: true), .cutsAfterReading(starting: true), .cutAfterReading, .status(500))
+      let producer = try await cluster.start("produce")
+      let consumer = try await cluster.start("consume")
+      let reaper = try await cluster.start("reap", "--interval", "1s")
+      _ = try await cluster.test.insert(8)
+      try await eventually("all dispatched") { try await cluster.dispatchedCount() == 8 }
+      #expect(cluster.worker.runCounts.count == 8)
+      #expect(cluster.doubleRuns.isEmpty)
       for process in [consumer, producer, reaper] {
         process.signal(SIGTERM)
         #expect(await process.wait() == 0)
@@ -223,20 +225,20 @@ struct MessageTests {
   @Test("an outage of GitHub costs no review an attempt, and GitLab's reviews go on during it")
   func platformOutage() async throws {
     let settings = ["BATON_RETRY_BASE": "100ms", "BATON_RETRY_MAX": "1s", "BATON_GITLAB_HOSTS": "localhost"]
-    try await withTestCluster(latency: .zero, settings: settings) { plant in
-      plant.fakePlatform.add(FakeFault(path: "/repos/", status: 503))
-      let producer = try await plant.start("produce")
-      let consumer = try await plant.start("consume")
-      let github = try await plant.test.insert(10)
+    try await withTestCluster(latency: .zero, settings: settings) { cluster in
+      cluster.fakePlatform.add(FakeFault(path: "/repos/", status: 503))
+      let producer = try await cluster.start("produce")
+      let consumer = try await cluster.start("consume")
+      let github = try await cluster.test.insert(10)
       try await eventually("handed back") {
-        try await plant.test.sql(
+        try await cluster.test.sql(
           "SELECT count(*) FROM review_transitions WHERE from_status = 'queued' AND to_status = 'pending'")[0]
           .decode(0, as: Int64.self) >= 10
       }
       // The same stand-in under another name is another host.
-      let port = try #require(plant.settings["BATON_GITHUB_API_URL"]?.split(separator: ":").last)
-      try await plant.test.store.setConfiguration("{}", of: Owner(type: .org, id: "acme"), platform: .gitlab)
-      try await plant.test.sql(
+      let port = try #require(cluster.settings["BATON_GITHUB_API_URL"]?.split(separator: ":").last)
+      try await cluster.test.store.setConfiguration("{}", of: Owner(type: .org, id: "acme"), platform: .gitlab)
+      try await cluster.test.sql(
         """
         INSERT INTO code_reviews (owner_type, owner_id, platform, repo_full_name, pr_number, pr_url, pr_title, pr_author,
                                   base_ref, head_ref, head_sha)
@@ -244,12 +246,12 @@ struct MessageTests {
                'ada', 'main', 'feature', md5(g::text)
           FROM generate_series(1, 3) g
         """)
-      try await eventually("GitLab's are dispatched") { try await plant.dispatchedCount() == 3 }
-      plant.fakePlatform.clear()
-      try await eventually("all dispatched") { try await plant.dispatchedCount() == github.count + 3 }
-      let charged = try await plant.test.sql("SELECT sum(dispatch_failures + attempt - 1)::int FROM code_reviews")[0]
+      try await eventually("GitLab's are dispatched") { try await cluster.dispatchedCount() == 3 }
+      cluster.fakePlatform.clear()
+      try await eventually("all dispatched") { try await cluster.dispatchedCount() == github.count + 3 }
+      let charged = try await cluster.test.sql("SELECT sum(dispatch_failures + attempt - 1)::int FROM code_reviews")[0]
       #expect(try charged.decode(0, as: Int32.self) == 0)
-      #expect(plant.doubleRuns.isEmpty)
+      #expect(cluster.doubleRuns.isEmpty)
       for process in [consumer, producer] {
         process.signal(SIGTERM)
         #expect(await process.wait() == 0)

@@ -7,17 +7,17 @@ import Testing
 struct PoisonReviewTests {
   @Test("suspects are prepared apart, and other reviews wait as pending, uncharged")
   func suspects() async throws {
-    try await withTestCluster(settings: ["BATON_OWNER_LIMIT": "100", "BATON_RETRY_BASE": "100ms"]) { plant in
-      let ids = try await plant.test.insert(12)
+    try await withTestCluster(settings: ["BATON_OWNER_LIMIT": "100", "BATON_RETRY_BASE": "100ms"]) { cluster in
+      let ids = try await cluster.test.insert(12)
       // As after five consumers that died while they held all of them.
-      try await plant.test.sql("UPDATE code_reviews SET lease_losses = 5 WHERE pr_number <= 6")
-      let processes = [try await plant.start("produce"), try await plant.start("consume")]
-      try await eventually("all dispatched") { try await plant.dispatchedCount() == ids.count }
-      #expect(plant.doubleRuns.isEmpty)
-      let charged = try await plant.test.sql(
+      try await cluster.test.sql("UPDATE code_reviews SET lease_losses = 5 WHERE pr_number <= 6")
+      let processes = [try await cluster.start("produce"), try await cluster.start("consume")]
+      try await eventually("all dispatched") { try await cluster.dispatchedCount() == ids.count }
+      #expect(cluster.doubleRuns.isEmpty)
+      let charged = try await cluster.test.sql(
         "SELECT count(*) FROM code_reviews WHERE dispatch_failures > 0 OR lease_losses NOT IN (0, 5)")[0]
       #expect(try charged.decode(0, as: Int64.self) == 0)
-      let waited = try await plant.test.sql(
+      let waited = try await cluster.test.sql(
         "SELECT count(*) FROM review_transitions WHERE reason = 'other reviews are prepared apart here'")[0]
       #expect(try waited.decode(0, as: Int64.self) > 0)
       for process in processes { process.signal(SIGTERM) }
@@ -28,15 +28,15 @@ struct PoisonReviewTests {
   @Test("a review that kills every consumer ends as exhausted, and costs no other its end")
   func poison() async throws {
     let settings = ["BATON_OWNER_LIMIT": "100", "BATON_RETRY_BASE": "100ms", "BATON_MAX_ATTEMPTS": "5"]
-    try await withTestCluster(latency: .milliseconds(500), settings: settings) { plant in
-      let ids = try await plant.test.insert(8)
-      let producer = try await plant.start("produce")
-      let reaper = try await plant.start("reap", "--interval", "1s")
-      var consumer = try await plant.start("consume")
+    try await withTestCluster(latency: .milliseconds(500), settings: settings) { cluster in
+      let ids = try await cluster.test.insert(8)
+      let producer = try await cluster.start("produce")
+      let reaper = try await cluster.start("reap", "--interval", "1s")
+      var consumer = try await cluster.start("consume")
       // The poison: whenever it is about to be prepared, its consumer dies.
       let poison = "(SELECT id FROM code_reviews WHERE pr_number = 1)"
       try await eventually("the poison has an end") {
-        let row = try await plant.test.sql(
+        let row = try await cluster.test.sql(
           """
           SELECT p.status, p.lease_owner IS NOT NULL AND p.dispatched_at IS NULL
                  -- A suspect is prepared only when those who were leased with it have been given back, but for suspects like it; at its
@@ -51,14 +51,14 @@ struct PoisonReviewTests {
         if try row.decode(0, as: String.self) == "failed" { return true }
         if try row.decode(1, as: Bool.self) {
           await consumer.die()
-          consumer = try await plant.start("consume")
+          consumer = try await cluster.start("consume")
         }
         return false
       }
-      try await eventually("the others are dispatched") { try await plant.dispatchedCount() == ids.count - 1 }
-      let code = try await plant.test.sql("SELECT error_code FROM code_reviews WHERE id = \(poison)")[0]
+      try await eventually("the others are dispatched") { try await cluster.dispatchedCount() == ids.count - 1 }
+      let code = try await cluster.test.sql("SELECT error_code FROM code_reviews WHERE id = \(poison)")[0]
       #expect(try code.decode(0, as: String.self) == "attempts_exhausted")
-      #expect(plant.doubleRuns.isEmpty)
+      #expect(cluster.doubleRuns.isEmpty)
       for process in [producer, reaper, consumer] { process.signal(SIGTERM) }
       for process in [producer, reaper, consumer] { #expect(await process.wait() == 0, "\(process.output)") }
     }

@@ -51,9 +51,9 @@ struct RolloutTests {
   @Test("a server that ends says so to probes while it still takes requests, so that none of them is lost")
   func nothingIsLost() async throws {
     let ports = [try BrokerServer.freePort(), try BrokerServer.freePort()]
-    try await withTestCluster(settings: ["BATON_DRAIN_DELAY": "3s"]) { plant in
+    try await withTestCluster(settings: ["BATON_DRAIN_DELAY": "3s"]) { cluster in
       func serve(_ port: Int) async throws -> BatonProcess {
-        try await plant.start("serve", settings: ["BATON_HTTP_PORT": "\(port)"])
+        try await cluster.start("serve", settings: ["BATON_HTTP_PORT": "\(port)"])
       }
       var servers = [try await serve(ports[0]), try await serve(ports[1])]
       let balancer = Balancer(ports)
@@ -91,7 +91,7 @@ struct RolloutTests {
       probing.cancel()
       let count = sent.withLock { $0 }
       #expect(lost.withLock { $0 }.isEmpty)
-      let rows = try await plant.test.sql("SELECT count(*)::int FROM code_reviews")
+      let rows = try await cluster.test.sql("SELECT count(*)::int FROM code_reviews")
       #expect(try rows[0].decode(0, as: Int32.self) == Int32(count))
       for server in servers {
         server.signal(SIGINT)

@@ -25,49 +25,53 @@ struct RotationTests {
     let port = try BrokerServer.freePort()
     try await withTestCluster(
       latency: .milliseconds(20), settings: ["BATON_HTTP_PORT": "\(port)", "BATON_OWNER_LIMIT": "1000"]
-    ) { plant in
+    ) { cluster in
       // As an upgrade finds it: in the former format.
-      try await plant.test.sql("UPDATE baton_sealing SET format = 1")
-      let integration = try await plant.addToken(.former(7))
+      try await cluster.test.sql("UPDATE baton_sealing SET format = 1")
+      let integration = try await cluster.addToken(.former(7))
       let (old, new) = (KeyBytes(7).base64, KeyBytes(8).base64)
-      var producer = try await plant.start("produce")
+      var producer = try await cluster.start("produce")
       var ids: [UUID] = []
       var processes: [BatonProcess] = []
       // Old, then accepted everywhere, then used everywhere.
       for key in [old, "\(old),\(new)", "\(new),\(old)"] {
         let next = ["BATON_ENCRYPTION_KEY": key]
-        ids += try await plant.insert(10, naming: integration)
+        ids += try await cluster.insert(10, naming: integration)
         for process in processes { process.signal(SIGTERM) }
         for process in processes { #expect(await process.wait() == 0, "\(process.output)") }
-        processes = [try await plant.start("serve", settings: next), try await plant.start("consume", settings: next)]
-        ids += try await plant.insert(10, naming: integration)
+        processes = [
+          try await cluster.start("serve", settings: next), try await cluster.start("consume", settings: next),
+        ]
+        ids += try await cluster.insert(10, naming: integration)
         let count = ids.count
-        try await eventually("dispatched under \(key.count) bytes") { try await plant.dispatchedCount() == count }
+        try await eventually("dispatched under \(key.count) bytes") { try await cluster.dispatchedCount() == count }
       }
-      let first = try #require(plant.worker.starts.first { $0.reviewID == ids[0] }?.request.authToken)
-      let last = try #require(plant.worker.starts.first { $0.reviewID == ids[59] }?.request.authToken)
+      let first = try #require(cluster.worker.starts.first { $0.reviewID == ids[0] }?.request.authToken)
+      let last = try #require(cluster.worker.starts.first { $0.reviewID == ids[59] }?.request.authToken)
       #expect(try await Self.callback(port, ids[0], [("Authorization", "Bearer \(first)")]) == 200)
       #expect(try await Self.callback(port, ids[59], [("Authorization", "Bearer \(last)")]) == 200)
 
-      var both = plant
+      var both = cluster
       both.settings["BATON_ENCRYPTION_KEY"] = "\(new),\(old)"
       let resealed = try await both.run("integration", "reseal")
       #expect(resealed.status == 0 && resealed.output.contains("1 secrets encrypted again"), "\(resealed.output)")
       #expect(try await both.run("integration", "reseal").output.contains("0 secrets encrypted again"))
       // The new key alone.
-      try await plant.stop(producer)
-      for process in processes { try await plant.stop(process) }
+      try await cluster.stop(producer)
+      for process in processes { try await cluster.stop(process) }
       let alone = ["BATON_ENCRYPTION_KEY": new]
-      producer = try await plant.start("produce")
-      processes = [try await plant.start("serve", settings: alone), try await plant.start("consume", settings: alone)]
-      ids += try await plant.insert(10, naming: integration)
-      try await eventually("all dispatched") { try await plant.dispatchedCount() == 70 }
-      #expect(plant.doubleRuns.isEmpty && Set(plant.worker.starts.map(\.reviewID)) == Set(ids))
+      producer = try await cluster.start("produce")
+      processes = [
+        try await cluster.start("serve", settings: alone), try await cluster.start("consume", settings: alone),
+      ]
+      ids += try await cluster.insert(10, naming: integration)
+      try await eventually("all dispatched") { try await cluster.dispatchedCount() == 70 }
+      #expect(cluster.doubleRuns.isEmpty && Set(cluster.worker.starts.map(\.reviewID)) == Set(ids))
       #expect(
-        try await plant.count("code_reviews WHERE status IN ('failed', 'cancelled') OR dispatch_failures > 0") == 0)
+        try await cluster.count("code_reviews WHERE status IN ('failed', 'cancelled') OR dispatch_failures > 0") == 0)
       #expect(try await Self.callback(port, ids[0], [("Authorization", "Bearer \(first)")]) == 401)
-      try await plant.stop(producer)
-      for process in processes { try await plant.stop(process) }
+      try await cluster.stop(producer)
+      for process in processes { try await cluster.stop(process) }
     }
   }
 
@@ -83,13 +87,13 @@ struct RotationTests {
       "BATON_WORKER_STATE": folder.appendingPathComponent("worker.sqlite").path, "BATON_RETRY_BASE": "100ms",
       "BATON_RETRY_MAX": "500ms",
     ]
-    try await withTestCluster(latency: .zero, settings: settings) { plant in
-      let producer = try await plant.start("produce")
+    try await withTestCluster(latency: .zero, settings: settings) { cluster in
+      let producer = try await cluster.start("produce")
       var processes: [String: BatonProcess] = [:]
       var count: Int64 = 0
       func replace(_ role: String, _ token: String, _ callback: String) async throws {
-        if let old = processes[role] { try await plant.stop(old) }
-        var next = plant
+        if let old = processes[role] { try await cluster.stop(old) }
+        var next = cluster
         next.settings["BATON_WORKER_TOKEN"] = token
         next.settings["BATON_CALLBACK_SECRET"] = callback
         processes[role] =
@@ -100,11 +104,11 @@ struct RotationTests {
           }
       }
       func run() async throws {
-        _ = try await plant.test.insert(4)
+        _ = try await cluster.test.insert(4)
         count += 4
         let expected = count
         try await eventually("\(expected) completed") {
-          try await plant.count("code_reviews WHERE status = 'completed'") == Int(expected)
+          try await cluster.count("code_reviews WHERE status = 'completed'") == Int(expected)
         }
       }
       for role in ["worker", "serve", "consume"] { try await replace(role, "old-token", "old-secret") }
@@ -121,42 +125,42 @@ struct RotationTests {
       try await run()
       // In the wrong order, nothing is failed either: it waits.
       try await replace("worker", "third-token", "third-secret")
-      _ = try await plant.test.insert(4)
+      _ = try await cluster.test.insert(4)
       count += 4
       try await eventually("the consumer is refused") {
-        try await plant.count("review_transitions WHERE reason LIKE '%401%'") > 0
+        try await cluster.count("review_transitions WHERE reason LIKE '%401%'") > 0
       }
       try await replace("consume", "third-token", "third-secret")
-      try await eventually("all run") { try await plant.dispatchedCount() == Int(count) }
+      try await eventually("all run") { try await cluster.dispatchedCount() == Int(count) }
       try await replace("serve", "third-token", "third-secret")
       let expected = count
       try await eventually("all completed") {
-        try await plant.count("code_reviews WHERE status = 'completed'") == Int(expected)
+        try await cluster.count("code_reviews WHERE status = 'completed'") == Int(expected)
       }
       #expect(
-        try await plant.count("code_reviews WHERE status = 'failed' OR dispatch_failures > 0 OR attempt > 1") == 0)
-      try await plant.stop(producer)
-      for process in processes.values { try await plant.stop(process) }
+        try await cluster.count("code_reviews WHERE status = 'failed' OR dispatch_failures > 0 OR attempt > 1") == 0)
+      try await cluster.stop(producer)
+      for process in processes.values { try await cluster.stop(process) }
     }
   }
 
   @Test("reseal refuses while an older release runs, counts without changing, names what does not open, and goes back")
   func reseal() async throws {
-    try await withTestCluster(latency: .zero) { plant in
-      try await plant.test.sql("UPDATE baton_sealing SET format = 1")
-      let fine = try await plant.addToken(.former(7))
-      let lost = try await plant.addToken(.key(9))
-      try await plant.test.sql(
+    try await withTestCluster(latency: .zero) { cluster in
+      try await cluster.test.sql("UPDATE baton_sealing SET format = 1")
+      let fine = try await cluster.addToken(.former(7))
+      let lost = try await cluster.addToken(.key(9))
+      try await cluster.test.sql(
         "INSERT INTO baton_holders (id, role, host, pid) VALUES ('older', 'consume', 'host-1', 4711)")
       func format(_ id: UUID) async throws -> Bool {
-        let row = try await plant.test.sql(
+        let row = try await cluster.test.sql(
           "SELECT token_ciphertext FROM platform_integrations WHERE id = '\(id.lowercase)'")[0]
         return try row.decode(0, as: [UInt8].self).starts(with: [0x42, 0x54, 0x4E, 2])
       }
-      let dry = try await plant.run("integration", "reseal", "--dry-run")
+      let dry = try await cluster.run("integration", "reseal", "--dry-run")
       #expect(dry.status == 1 && dry.output.contains("1 secrets would be encrypted again"), "\(dry.output)")
       #expect(dry.output.contains(lost.lowercase) && dry.output.contains("1 do not open"), "\(dry.output)")
-      let refused = try await plant.run("integration", "reseal")
+      let refused = try await cluster.run("integration", "reseal")
       #expect(refused.status == 1 && refused.output.contains("consume on host-1, process 4711"), "\(refused.output)")
       #expect(try await !format(fine))
       // What is added in the meantime can be read by the older release.
@@ -164,20 +168,20 @@ struct RotationTests {
       try Data("glpat-x".utf8).write(to: file)
       defer { try? FileManager.default.removeItem(at: file) }
       let arguments = ["integration", "add", "org:acme", "--platform", "gitlab", "--token-file", file.path]
-      let process = try BatonProcess(arguments, settings: plant.settings)
+      let process = try BatonProcess(arguments, settings: cluster.settings)
       #expect(await process.wait() == 0, "\(process.output)")
       let added = try #require(UUID(uuidString: String(process.output.prefix(36))))
       #expect(try await !format(added))
 
-      try await plant.test.sql("DELETE FROM baton_holders")
-      let done = try await plant.run("integration", "reseal")
+      try await cluster.test.sql("DELETE FROM baton_holders")
+      let done = try await cluster.run("integration", "reseal")
       #expect(done.status == 1 && done.output.contains("2 secrets encrypted again"), "\(done.output)")
       for id in [fine, added] { #expect(try await format(id)) }
-      try await plant.setToken(lost, .key(7))
-      let again = try await plant.run("integration", "reseal")
+      try await cluster.setToken(lost, .key(7))
+      let again = try await cluster.run("integration", "reseal")
       #expect(again.status == 0 && again.output.contains("0 secrets encrypted again"), "\(again.output)")
       #expect(again.output.contains("3 have it already"))
-      let back = try await plant.run("integration", "reseal", "--former-format")
+      let back = try await cluster.run("integration", "reseal", "--former-format")
       #expect(back.status == 0 && back.output.contains("3 secrets encrypted again"), "\(back.output)")
       for id in [fine, added] { #expect(try await !format(id)) }
     }

@@ -8,7 +8,7 @@ import Testing
 struct SandboxRunTests {
   @Test("its reviews are made by an agent that reads the difference, and are dispatched once")
   func reviews() async throws {
-    try await withTestCluster(latency: .zero) { plant in
+    try await withTestCluster(latency: .zero) { cluster in
       let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
       defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -16,13 +16,13 @@ struct SandboxRunTests {
       let sink = try await CallbackSink()
       let port = try #require(sink.url.split(separator: ":").last)
       await sink.stop()
-      var sandbox = plant
+      var sandbox = cluster
       sandbox.settings["BATON_HTTP_PORT"] = String(port)
       sandbox.settings["BATON_WORKER_STATE"] = "\(folder)/state.sqlite"
       let up = try await sandbox.start("up", "--sandbox")
       let submitted = try await sandbox.run("submit", "--sandbox", "4", "--owners", "2", "--wait")
       #expect(submitted.status == 0, "\(submitted.output)")
-      let models = try await plant.test.sql("SELECT DISTINCT model FROM code_reviews")
+      let models = try await cluster.test.sql("SELECT DISTINCT model FROM code_reviews")
       #expect(try models.map { try $0.decode(0, as: String.self) } == ["sandbox-rules"])
       up.signal(SIGTERM)
       #expect(await up.wait() == 0, "\(up.output)")

@@ -43,25 +43,25 @@ struct SpanTests {
       let settings = settings.merging([
         "BATON_AGENT_COMMAND": agent.command, "BATON_WORKER_STATE": agent.state, "BATON_TRACE_RATIO": "1",
       ]) { $1 }
-      try await withTestCluster(latency: .zero, settings: settings) { plant in
-        var plant = plant
-        try await plant.addIntegration()
-        let (server, _) = try await plant.listen("serve")
-        let (worker, url) = try await plant.listen("worker", "--port", "0")
-        plant.settings["BATON_WORKER_URL"] = url
-        let others = [try await plant.start("produce"), try await plant.start("consume")]
+      try await withTestCluster(latency: .zero, settings: settings) { cluster in
+        var cluster = cluster
+        try await cluster.addIntegration()
+        let (server, _) = try await cluster.listen("serve")
+        let (worker, url) = try await cluster.listen("worker", "--port", "0")
+        cluster.settings["BATON_WORKER_URL"] = url
+        let others = [try await cluster.start("produce"), try await cluster.start("consume")]
         let port = try #require(Int(settings["BATON_HTTP_PORT"] ?? ""))
         let reply = try await RawHTTPClient(port: port).send(try RecordedWebhook.github("opened"))
         try #require(reply.status == 202, "\(reply.body)")
         try await eventually("it is completed, and the pull request knows it") {
-          let completed = try await plant.count("code_reviews WHERE status = 'completed'")
-          let undelivered = try await plant.count("baton_feedback WHERE due_at IS NOT NULL")
+          let completed = try await cluster.count("code_reviews WHERE status = 'completed'")
+          let undelivered = try await cluster.count("baton_feedback WHERE due_at IS NOT NULL")
           return completed == 1 && undelivered == 0
         }
         for process in [server, worker] + others { process.signal(SIGTERM) }
         for process in [server, worker] + others { #expect(await process.wait() == 0, "\(process.output)") }
         try check(
-          collector, review: try await plant.test.sql("SELECT id FROM code_reviews")[0].decode(0, as: UUID.self))
+          collector, review: try await cluster.test.sql("SELECT id FROM code_reviews")[0].decode(0, as: UUID.self))
       }
     }
   }

@@ -38,9 +38,9 @@ struct StrangerTests {
     let settings = [
       "BATON_HTTP_PORT": "\(main)", "BATON_METRICS_PORT": "\(probes)", "BATON_GITHUB_WEBHOOK_SECRET": Self.secret,
     ]
-    try await withTestCluster(latency: .zero, settings: settings) { plant in
-      try await plant.addIntegration()
-      let server = try await plant.start("serve")
+    try await withTestCluster(latency: .zero, settings: settings) { cluster in
+      try await cluster.addIntegration()
+      let server = try await cluster.start("serve")
       let (client, prober) = (RawHTTPClient(port: main), RawHTTPClient(port: probes))
       try await eventually("ready") { (try? await prober.send("GET", "/readyz").status) == 200 }
       try await withThrowingTaskGroup(of: Void.self) { group in
@@ -57,7 +57,7 @@ struct StrangerTests {
         group.cancelAll()
         while let ended = await group.nextResult() { _ = ended }
       }
-      #expect(try await plant.count("code_reviews") == 5)
+      #expect(try await cluster.count("code_reviews") == 5)
       server.signal(SIGTERM)
       #expect(await server.wait() == 0, "\(server.output.suffix(2_000))")
       #expect(server.output.contains("a request was refused"))

@@ -38,17 +38,17 @@ struct StreamTests {
     redirected redirection: String, error: Any? = nil, signal ending: Int32 = SIGTERM,
     afterStart: () -> Void = {}
   ) async throws {
-    try await withTestCluster(settings: ["BATON_LOG_LEVEL": "debug"]) { plant in
-      let process = try shell("exec \"$BATON\" produce \(redirection)", plant.settings)
+    try await withTestCluster(settings: ["BATON_LOG_LEVEL": "debug"]) { cluster in
+      let process = try shell("exec \"$BATON\" produce \(redirection)", cluster.settings)
       if let error { process.standardError = error }
       let (ended, continuation) = AsyncStream.makeStream(of: (Process.TerminationReason, Int32).self)
       process.terminationHandler = { continuation.yield(($0.terminationReason, $0.terminationStatus)) }
       try process.run()
       afterStart()
       for round in 1...3 {
-        _ = try await plant.test.insert(5, owner: "owner-\(round)")
+        _ = try await cluster.test.insert(5, owner: "owner-\(round)")
         try await eventually("round \(round) is published") {
-          try await plant.test.sql("SELECT FROM code_reviews WHERE published_at IS NULL").isEmpty
+          try await cluster.test.sql("SELECT FROM code_reviews WHERE published_at IS NULL").isEmpty
         }
       }
       kill(process.processIdentifier, ending)
@@ -81,17 +81,17 @@ struct StreamTests {
   @Test("SIGHUP drains a role like SIGTERM, unless it was started so that hang-ups do not concern it")
   func hangUp() async throws {
     try await produce(redirected: "2>/dev/null", signal: SIGHUP)
-    try await withTestCluster { plant in
-      let process = try shell("trap '' HUP; exec \"$BATON\" produce 2>/dev/null", plant.settings)
+    try await withTestCluster { cluster in
+      let process = try shell("trap '' HUP; exec \"$BATON\" produce 2>/dev/null", cluster.settings)
       try process.run()
-      _ = try await plant.test.insert(1)
+      _ = try await cluster.test.insert(1)
       try await eventually("published") {
-        try await plant.test.sql("SELECT FROM code_reviews WHERE published_at IS NULL").isEmpty
+        try await cluster.test.sql("SELECT FROM code_reviews WHERE published_at IS NULL").isEmpty
       }
       kill(process.processIdentifier, SIGHUP)
-      _ = try await plant.test.insert(1, owner: "later")
+      _ = try await cluster.test.insert(1, owner: "later")
       try await eventually("published after the hang-up") {
-        try await plant.test.sql("SELECT FROM code_reviews WHERE published_at IS NULL").isEmpty
+        try await cluster.test.sql("SELECT FROM code_reviews WHERE published_at IS NULL").isEmpty
       }
       kill(process.processIdentifier, SIGKILL)
     }
@@ -99,10 +99,10 @@ struct StreamTests {
 
   @Test("results that cannot be written are an error that is named", arguments: [">/dev/full", ">&-"])
   func results(redirection: String) async throws {
-    try await withTestCluster { plant in
-      _ = try await plant.test.insert(1)
+    try await withTestCluster { cluster in
+      _ = try await cluster.test.insert(1)
       for command in ["list", "list --json", "queue"] {
-        let (status, error) = try await run("exec \"$BATON\" \(command) \(redirection)", plant.settings)
+        let (status, error) = try await run("exec \"$BATON\" \(command) \(redirection)", cluster.settings)
         #expect(status == 1)
         #expect(error.contains("cannot write the results: "), "\(error)")
       }
@@ -111,10 +111,10 @@ struct StreamTests {
 
   @Test("a reader of the results that has read enough ends the command quietly, as SIGPIPE would")
   func enough() async throws {
-    try await withTestCluster { plant in
-      _ = try await plant.test.insert(1_000)
+    try await withTestCluster { cluster in
+      _ = try await cluster.test.insert(1_000)
       let (status, error) = try await run(
-        "( \"$BATON\" list --json --limit 1000; echo $? >&2 ) | head -c 10 >/dev/null", plant.settings)
+        "( \"$BATON\" list --json --limit 1000; echo $? >&2 ) | head -c 10 >/dev/null", cluster.settings)
       #expect(status == 0)
       #expect(error == "141\n")
     }

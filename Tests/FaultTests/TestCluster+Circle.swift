@@ -55,7 +55,7 @@ struct NotingAgent {
   var command: String {
     #"""
     grep -o '"reviewId":"[^"]*"' | head -n 1 >> '\#(log.path)'; echo reading; printf 'half '
-    until [ -e '\#(gate.path)' ] || [ ! -d '\#(folder.path)' ]; do sleep 0.05; done
+    until [ -e '\#(goFile.path)' ] || [ ! -d '\#(folder.path)' ]; do sleep 0.05; done
     echo 'a line'; echo '{"gateResult":"pass","sessionId":"s"}'
     """#
   }
@@ -63,10 +63,10 @@ struct NotingAgent {
   /// What each of them has said in the end.
   static let messages = ["reading", "half a line"]
 
-  private var gate: URL { folder.appendingPathComponent("go") }
+  private var goFile: URL { folder.appendingPathComponent("go") }
 
   /// Ends all agents, and those to come at once.
-  func letGo() { _ = FileManager.default.createFile(atPath: gate.path, contents: nil) }
+  func letGo() { _ = FileManager.default.createFile(atPath: goFile.path, contents: nil) }
 
   /// The worker's own state.
   var state: String { folder.appendingPathComponent("worker.sqlite").path }

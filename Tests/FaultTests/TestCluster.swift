@@ -81,10 +81,10 @@ func withTestCluster<Result>(
         // No load balancer has to notice the end of a server.
         "BATON_DRAIN_DELAY": "0",
       ].merging(more) { $1 }
-      let plant = TestCluster(test: test, worker: worker, fakePlatform: fakePlatform, settings: settings)
-      let migrated = try await plant.run("migrate")
+      let cluster = TestCluster(test: test, worker: worker, fakePlatform: fakePlatform, settings: settings)
+      let migrated = try await cluster.run("migrate")
       guard migrated.status == 0 else { throw CommandFailed(output: migrated.output) }
-      return try await body(plant)
+      return try await body(cluster)
     }
     await worker.stop()
     return result

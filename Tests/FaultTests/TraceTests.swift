@@ -26,27 +26,27 @@ struct TraceTests {
   func oneTrace() async throws {
     let port = try BrokerServer.freePort()
     try await withTestCluster(latency: .zero, settings: Self.settings.merging(["BATON_HTTP_PORT": "\(port)"]) { $1 }) {
-      plant in
-      try await plant.addIntegration()
+      cluster in
+      try await cluster.addIntegration()
       let client = RawHTTPClient(port: port, bearer: TestCluster.apiToken)
-      let server = try await plant.start("serve")
+      let server = try await cluster.start("serve")
       try await eventually("it listens") { server.output.contains(#""listening""#) }
       let roles = [
-        "serve": server, "produce": try await plant.start("produce"), "consume": try await plant.start("consume"),
-        "reap": try await plant.start("reap", "--interval", "200ms"),
+        "serve": server, "produce": try await cluster.start("produce"), "consume": try await cluster.start("consume"),
+        "reap": try await cluster.start("reap", "--interval", "200ms"),
       ]
       var webhook = try RecordedWebhook.github("opened")
       webhook.headers.append(("traceparent", "00-\(Self.given)-00f067aa0ba902b7-01"))
       let sent = try await client.send(webhook)
       try #require(sent.status == 202, "\(sent.status) \(sent.body)")
       let fromWebhook = try #require(
-        try await plant.test.sql("SELECT id FROM code_reviews")[0].decode(0, as: UUID?.self))
-      let fromSQL = try await plant.test.insert(1)[0]
-      for id in [fromWebhook, fromSQL] { try await live(id, plant, client) }
+        try await cluster.test.sql("SELECT id FROM code_reviews")[0].decode(0, as: UUID?.self))
+      let fromSQL = try await cluster.test.insert(1)[0]
+      for id in [fromWebhook, fromSQL] { try await live(id, cluster, client) }
 
       let traces = [fromWebhook: Self.given, fromSQL: fromSQL.text.filter { $0 != "-" }]
       for (id, trace) in traces {
-        #expect(plant.worker.starts(of: id).allSatisfy { $0.traceparent?.contains(trace) == true })
+        #expect(cluster.worker.starts(of: id).allSatisfy { $0.traceparent?.contains(trace) == true })
         for (role, process) in roles {
           let lines = try self.lines(of: process, naming: id)
           #expect(!lines.isEmpty, "\(role) says nothing of \(id.text)")
@@ -59,19 +59,19 @@ struct TraceTests {
   }
 
   /// Dispatched, running, silent, asked about, cancelled; then a callback that comes too late.
-  private func live(_ id: UUID, _ plant: TestCluster, _ client: RawHTTPClient) async throws {
-    try await eventually("dispatched") { try await plant.test.row(id).dispatchedAt != nil }
+  private func live(_ id: UUID, _ cluster: TestCluster, _ client: RawHTTPClient) async throws {
+    try await eventually("dispatched") { try await cluster.test.row(id).dispatchedAt != nil }
     #expect(try await callback(id, "running", client).status == 200)
-    plant.worker.setState(of: id, to: .running)
-    try await eventually("it was asked about") { plant.worker.statusRequests.contains(id) }
+    cluster.worker.setState(of: id, to: .running)
+    try await eventually("it was asked about") { cluster.worker.statusRequests.contains(id) }
     #expect(try await client.send("POST", "/api/reviews/\(id.text)/cancel").status == 202)
-    try await eventually("the worker is notified") { plant.worker.cancels.contains { $0.reviewID == id } }
-    try await eventually("the reaper has noted it") { try await plant.count("baton_outbox") == 0 }
+    try await eventually("the worker is notified") { cluster.worker.cancels.contains { $0.reviewID == id } }
+    try await eventually("the reaper has noted it") { try await cluster.count("baton_outbox") == 0 }
     try await eventually("the pull request is updated") {
-      try await plant.count("baton_feedback WHERE due_at IS NOT NULL") == 0
+      try await cluster.count("baton_feedback WHERE due_at IS NOT NULL") == 0
     }
     #expect(try await callback(id, "completed", client).status == 200)
-    #expect(try await plant.test.row(id).status == .cancelled)
+    #expect(try await cluster.test.row(id).status == .cancelled)
   }
 
   private func callback(_ id: UUID, _ status: String, _ client: RawHTTPClient) async throws -> HTTPReply {

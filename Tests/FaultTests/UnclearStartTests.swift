@@ -12,16 +12,16 @@ struct UnclearStartTests {
 
   @Test("a worker that begins a run, fails, and cannot be asked at first is asked later, and not called again")
   func askedLater() async throws {
-    try await withTestCluster(latency: .zero, settings: Self.settings) { plant in
-      plant.worker.then(.status(500, starting: true))
-      plant.worker.hangsOnQuestions = true
-      let roles = try await Self.roles(plant)
-      let ids = try await plant.test.insert(1)
-      try await eventually("left queued more than once") { try await Self.unclearStarts(plant) > 1 }
-      #expect(try await plant.test.row(ids[0]).status == .queued)
-      plant.worker.hangsOnQuestions = false
-      try await eventually("dispatched") { try await plant.dispatchedCount() == 1 }
-      #expect(plant.worker.starts.count == 1)
+    try await withTestCluster(latency: .zero, settings: Self.settings) { cluster in
+      cluster.worker.then(.status(500, starting: true))
+      cluster.worker.hangsOnQuestions = true
+      let roles = try await Self.roles(cluster)
+      let ids = try await cluster.test.insert(1)
+      try await eventually("left queued more than once") { try await Self.unclearStarts(cluster) > 1 }
+      #expect(try await cluster.test.row(ids[0]).status == .queued)
+      cluster.worker.hangsOnQuestions = false
+      try await eventually("dispatched") { try await cluster.dispatchedCount() == 1 }
+      #expect(cluster.worker.starts.count == 1)
       try await Self.end(roles)
     }
   }
@@ -29,42 +29,42 @@ struct UnclearStartTests {
   @Test(
     "after an unclear start a worker that refuses connections leaves the review queued, where its callback finds it")
   func callback() async throws {
-    try await withTestCluster(latency: .zero, settings: Self.settings) { plant in
-      plant.worker.then(.hangs(starting: true))
-      plant.worker.hangsOnQuestions = true
-      let roles = try await Self.roles(plant)
-      let ids = try await plant.test.insert(1)
-      try await eventually("left queued") { try await Self.unclearStarts(plant) > 0 }
-      await plant.worker.stop()
-      try await eventually("tried again, without a connection") { try await Self.unclearStarts(plant) > 2 }
-      let answer = try await plant.test.store.report(ids[0], .init(status: .completed, attempt: 1))
+    try await withTestCluster(latency: .zero, settings: Self.settings) { cluster in
+      cluster.worker.then(.hangs(starting: true))
+      cluster.worker.hangsOnQuestions = true
+      let roles = try await Self.roles(cluster)
+      let ids = try await cluster.test.insert(1)
+      try await eventually("left queued") { try await Self.unclearStarts(cluster) > 0 }
+      await cluster.worker.stop()
+      try await eventually("tried again, without a connection") { try await Self.unclearStarts(cluster) > 2 }
+      let answer = try await cluster.test.store.report(ids[0], .init(status: .completed, attempt: 1))
       #expect(answer == .applied)
-      #expect(plant.worker.starts.count == 1)
+      #expect(cluster.worker.starts.count == 1)
       try await Self.end(roles)
     }
   }
 
   @Test("the review of a consumer that was killed during the call is asked about, and not started again")
   func killed() async throws {
-    try await withTestCluster(latency: .zero, settings: ["BATON_RETRY_BASE": "200ms"]) { plant in
-      plant.worker.otherwise = .slow(.seconds(60))
-      let consumer = try await plant.start("consume")
-      let roles = [try await plant.start("produce"), try await plant.start("reap", "--interval", "1s")]
-      _ = try await plant.test.insert(3)
-      try await eventually("all are with the worker") { plant.worker.starts.count == 3 }
+    try await withTestCluster(latency: .zero, settings: ["BATON_RETRY_BASE": "200ms"]) { cluster in
+      cluster.worker.otherwise = .slow(.seconds(60))
+      let consumer = try await cluster.start("consume")
+      let roles = [try await cluster.start("produce"), try await cluster.start("reap", "--interval", "1s")]
+      _ = try await cluster.test.insert(3)
+      try await eventually("all are with the worker") { cluster.worker.starts.count == 3 }
       await consumer.die()
-      plant.worker.otherwise = .accept
-      let successor = try await plant.start("consume")
-      try await eventually("dispatched") { try await plant.dispatchedCount() == 3 }
-      #expect(plant.worker.starts.count == 3)
+      cluster.worker.otherwise = .accept
+      let successor = try await cluster.start("consume")
+      try await eventually("dispatched") { try await cluster.dispatchedCount() == 3 }
+      #expect(cluster.worker.starts.count == 3)
       try await Self.end(roles + [successor])
     }
   }
 
-  private static func roles(_ plant: TestCluster) async throws -> [BatonProcess] {
+  private static func roles(_ cluster: TestCluster) async throws -> [BatonProcess] {
     [
-      try await plant.start("produce"), try await plant.start("consume"),
-      try await plant.start("reap", "--interval", "1s"),
+      try await cluster.start("produce"), try await cluster.start("consume"),
+      try await cluster.start("reap", "--interval", "1s"),
     ]
   }
 
@@ -73,8 +73,8 @@ struct UnclearStartTests {
     for process in processes { #expect(await process.wait() == 0, "\(process.output)") }
   }
 
-  private static func unclearStarts(_ plant: TestCluster) async throws -> Int {
+  private static func unclearStarts(_ cluster: TestCluster) async throws -> Int {
     Int(
-      try await plant.test.sql("SELECT max(unclear_starts) FROM code_reviews")[0].decode(0, as: Int32?.self) ?? 0)
+      try await cluster.test.sql("SELECT max(unclear_starts) FROM code_reviews")[0].decode(0, as: Int32?.self) ?? 0)
   }
 }

@@ -20,43 +20,43 @@ struct UpgradeTests {
   @Test(
     "a schema that is upgraded under load, newer tickets and roles of both versions lose nothing and run nothing twice")
   func rolling() async throws {
-    try await withTestCluster { plant in
+    try await withTestCluster { cluster in
       let old = [
-        try await plant.start("produce"), try await plant.start("consume", "--prefetch", "5"),
-        try await plant.start("reap", "--interval", "1s"),
+        try await cluster.start("produce"), try await cluster.start("consume", "--prefetch", "5"),
+        try await cluster.start("reap", "--interval", "1s"),
       ]
-      var ids = try await plant.test.insert(20)
-      try await eventually("three dispatched") { try await plant.dispatchedCount() >= 3 }
-      for sql in Self.futureMigrations { try await plant.test.sql(sql) }
-      try await publishFutureTicket(of: ids[19], plant)
+      var ids = try await cluster.test.insert(20)
+      try await eventually("three dispatched") { try await cluster.dispatchedCount() >= 3 }
+      for sql in Self.futureMigrations { try await cluster.test.sql(sql) }
+      try await publishFutureTicket(of: ids[19], cluster)
       // Along with the old ones, as a rolling deploy starts them; then the old ones are stopped.
       let new = [
-        try await plant.start("produce"), try await plant.start("consume", "--prefetch", "5"),
-        try await plant.start("reap", "--interval", "1s"),
+        try await cluster.start("produce"), try await cluster.start("consume", "--prefetch", "5"),
+        try await cluster.start("reap", "--interval", "1s"),
       ]
-      ids += try await plant.test.insert(20, owner: "other")
+      ids += try await cluster.test.insert(20, owner: "other")
       for process in old { process.signal(SIGTERM) }
       for process in old { #expect(await process.wait() == 0, "\(process.output)") }
-      try await eventually("all 40 dispatched") { try await plant.dispatchedCount() == 40 }
-      #expect(Set(plant.worker.runCounts.keys) == Set(ids.map { "\($0.uuidString.lowercased())/1" }))
-      #expect(plant.doubleRuns.isEmpty)
+      try await eventually("all 40 dispatched") { try await cluster.dispatchedCount() == 40 }
+      #expect(Set(cluster.worker.runCounts.keys) == Set(ids.map { "\($0.uuidString.lowercased())/1" }))
+      #expect(cluster.doubleRuns.isEmpty)
       for process in new { process.signal(SIGTERM) }
       for process in new { #expect(await process.wait() == 0, "\(process.output)") }
     }
   }
 
   /// A ticket with a field and a header that this version does not know.
-  private func publishFutureTicket(of id: UUID, _ plant: TestCluster) async throws {
+  private func publishFutureTicket(of id: UUID, _ cluster: TestCluster) async throws {
     let ticket =
       #"{"version":1,"future":{"a":[1]},"reviewId":"\#(id.uuidString.lowercased())","attempt":1,"#
       + #""claimedAt":"2026-01-01T00:00:00Z"}"#
     let publisher = AMQPPublisher(
       configuration: try AMQPConfiguration(
-        urls: try #require(plant.settings["BATON_AMQP_URL"]), connectionName: "test"), topology: AMQPTopology(),
+        urls: try #require(cluster.settings["BATON_AMQP_URL"]), connectionName: "test"), topology: AMQPTopology(),
       logger: .postgresTests)
     let publishing = Task { try await publisher.run() }
     defer { publishing.cancel() }
-    let queue = try #require(plant.settings["BATON_QUEUE"])
+    let queue = try #require(cluster.settings["BATON_QUEUE"])
     let message = AMQPMessage(body: Array(ticket.utf8), messageID: "future-\(UUID().uuidString)")
     try await eventually("confirmed") {
       await publisher.publish(message, exchange: ReviewTopology.exchange, routingKey: queue) == .confirmed

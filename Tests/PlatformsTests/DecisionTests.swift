@@ -52,12 +52,12 @@ struct ConfigurationCacheTests {
   }
 }
 
-@Suite("Target gate")
-struct TargetGateTests {
+@Suite("Target circuit")
+struct TargetCircuitTests {
   private let review = Samples.review()
 
-  private func gate(threshold: Int = 3) -> TargetGate {
-    TargetGate(
+  private func target(threshold: Int = 3) -> TargetCircuit {
+    TargetCircuit(
       circuit: Circuit(name: "api.github.com", breaker: CircuitBreaker(threshold: threshold)), platform: "GitHub",
       logger: Logger(label: "test"))
   }
@@ -69,7 +69,7 @@ struct TargetGateTests {
       (.refused(message: "no"), .platformRefused),
     ])
   func permanent(_ fault: APIFault, _ code: ErrorCode) {
-    guard case .permanent(code, let message) = gate().judge(.call(fault), of: review) else {
+    guard case .permanent(code, let message) = target().judge(.call(fault), of: review) else {
       Issue.record("not permanent")
       return
     }
@@ -78,24 +78,24 @@ struct TargetGateTests {
 
   @Test("a rate limit waits as long as it says, and does not open the circuit")
   func rateLimit() {
-    let gate = gate(threshold: 1)
-    let error = gate.judge(.call(.rateLimited(retryAfter: .seconds(42))), of: review)
+    let target = target(threshold: 1)
+    let error = target.judge(.call(.rateLimited(retryAfter: .seconds(42))), of: review)
     #expect(error.waits(for: .seconds(42)), "\(error)")
-    #expect(gate.circuit.state == .closed)
+    #expect(target.circuit.state == .closed)
   }
 
   @Test("a host that fails is an outage from the first time on; once its circuit is open, so is every later review")
   func failing() {
-    let gate = gate(threshold: 3)
+    let target = target(threshold: 3)
     for round in 1...3 {
-      let error = gate.judge(.call(.failing(message: "it answered 503")), of: review)
+      let error = target.judge(.call(.failing(message: "it answered 503")), of: review)
       guard case .outage("api.github.com", _, let delay) = error else {
         Issue.record("round \(round): \(error)")
         continue
       }
       #expect((delay != nil) == (round == 3))
     }
-    let refused = #expect(throws: PreparationError.self) { try gate.admit() }
+    let refused = #expect(throws: PreparationError.self) { try target.admit() }
     guard case .outage("api.github.com", _, .some)? = refused else {
       Issue.record("\(String(describing: refused))")
       return
@@ -104,12 +104,12 @@ struct TargetGateTests {
 
   @Test("one pull request that cannot be served counts against its review, and opens no circuit")
   func alone() {
-    let gate = gate(threshold: 1)
+    let target = target(threshold: 1)
     let failure = GitHubSource.failing(review, "it answered 502", othersAnswered: [false, true])
     #expect(
-      gate.judge(failure, of: review)
+      target.judge(failure, of: review)
         == .transient(message: "GitHub could not serve acme/shop#17: it answered 502.", retryAfter: nil))
-    #expect(gate.circuit.state == .closed)
+    #expect(target.circuit.state == .closed)
     guard case .call(.failing, _) = GitHubSource.failing(review, "it answered 502", othersAnswered: [false, false])
     else {
       Issue.record("the host is out")
@@ -119,7 +119,7 @@ struct TargetGateTests {
 
   @Test("an unreachable host is an outage from the first time on")
   func unreachable() {
-    guard case .outage("api.github.com", _, nil) = gate().judge(.call(.unreachable(message: "refused")), of: review)
+    guard case .outage("api.github.com", _, nil) = target().judge(.call(.unreachable(message: "refused")), of: review)
     else {
       Issue.record("no outage")
       return
@@ -128,14 +128,14 @@ struct TargetGateTests {
 
   @Test("an answer in between starts the count anew; a cancelled call changes nothing")
   func reset() {
-    let gate = gate(threshold: 2)
-    _ = gate.judge(.call(.failing(message: "x")), of: review)
-    _ = gate.judge(.call(.missing), of: review)
-    _ = gate.judge(.call(.failing(message: "x")), of: review)
-    _ = gate.judge(.call(.cancelled), of: review)
-    #expect(gate.circuit.state == .closed)
-    _ = gate.judge(.call(.failing(message: "x")), of: review)
-    #expect(gate.circuit.state != .closed)
+    let target = target(threshold: 2)
+    _ = target.judge(.call(.failing(message: "x")), of: review)
+    _ = target.judge(.call(.missing), of: review)
+    _ = target.judge(.call(.failing(message: "x")), of: review)
+    _ = target.judge(.call(.cancelled), of: review)
+    #expect(target.circuit.state == .closed)
+    _ = target.judge(.call(.failing(message: "x")), of: review)
+    #expect(target.circuit.state != .closed)
   }
 
   @Test("a refused installation token says what the operator or owner can do")

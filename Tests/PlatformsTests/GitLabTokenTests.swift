@@ -13,7 +13,7 @@ import WorkerAPI
 final class MemoryTokenStore: IntegrationTokenStore {
   struct Away: Error {}
 
-  private let gate = SharedExclusiveLock()
+  private let lock = SharedExclusiveLock()
   private let tokens: Mutex<StoredTokens>
   private let failures = Mutex(0)
   private let substitute = Mutex<StoredTokens?>(nil)
@@ -32,7 +32,7 @@ final class MemoryTokenStore: IntegrationTokenStore {
   func changeTokens(
     of integration: UUID, _ body: @escaping @Sendable (StoredTokens) async throws -> StoredTokens?
   ) async throws -> StoredTokens? {
-    try await gate.withExclusive {
+    try await lock.withExclusive {
       guard let changed = try await body(stored) else { return stored }
       try failures.withLock { count in
         guard count == 0 else {

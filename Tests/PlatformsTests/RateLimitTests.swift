@@ -135,7 +135,7 @@ struct RateLimitTests {
     #expect(limits.wait(of: "a", at: "h", now: now) == .seconds(100))
     #expect(limits.wait(of: "a", at: "other", now: now) == nil && limits.wait(of: "b", at: "h", now: now) == nil)
     #expect(limits.wait(of: "a", at: "h", now: now.addingTimeInterval(100)) == nil)
-    #expect(limits.wait(of: "a", at: "h", now: now.addingTimeInterval(-1_000_000)) == RetryDelay.max)
+    #expect(limits.wait(of: "a", at: "h", now: now.addingTimeInterval(-1_000_000)) == RateLimitDelay.max)
   }
 
   @Test("limits that are used up are known by their host, until the last of them has ended")

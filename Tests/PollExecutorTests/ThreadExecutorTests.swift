@@ -30,6 +30,29 @@ struct ThreadExecutorTests {
     #expect(await counter.threads.count == 1)
   }
 
+  @Test("a task that prefers the thread runs there, before, between and after calls of its actors")
+  func preferred() async {
+    let executor = ThreadExecutor(name: "test")
+    let counter = Counter(on: executor)
+    let preferred = ThreadTaskExecutor(executor)
+    await counter.increment()
+    let thread = await counter.threads.first
+    let threads = await withTaskExecutorPreference(preferred) {
+      await withTaskGroup(of: Set<UInt>.self) { group in
+        for _ in 0..<100 {
+          group.addTask {
+            let before = UInt(pthread_self())
+            await counter.increment()
+            return [before, UInt(pthread_self())]
+          }
+        }
+        return await group.reduce(into: Set<UInt>()) { $0.formUnion($1) }
+      }
+    }
+    #expect(threads == [thread])
+    #expect(await counter.count == 101)
+  }
+
   @Test("a handler runs when its socket becomes readable, isolated to the executor's actors")
   func readable() async {
     var pipeEnds: [Int32] = [0, 0]

@@ -109,12 +109,12 @@ struct ConfigurationTests {
 struct ReplyTests {
   @Test("the first answer counts, before or after a task waits")
   func first() async throws {
-    let early = Reply<Int>()
+    let early = PostgresReply<Int>()
     #expect(early.complete(.success(1)))
     #expect(!early.complete(.success(2)))
     #expect(try await early.outcome().get() == 1)
 
-    let late = Reply<Int>()
+    let late = PostgresReply<Int>()
     async let value = late.value {}
     #expect(late.complete(.success(3)))
     #expect(try await value == 3)
@@ -123,7 +123,7 @@ struct ReplyTests {
   @Test("many threads may answer: one answer counts, once")
   func race() async {
     for _ in 0..<200 {
-      let reply = Reply<Int>()
+      let reply = PostgresReply<Int>()
       let winners = await withTaskGroup(of: Bool.self) { group in
         for number in 0..<4 { group.addTask { reply.complete(.success(number)) } }
         return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
@@ -135,7 +135,7 @@ struct ReplyTests {
 
   @Test("a cancelled task is answered with an error, and the cancellation is reported once")
   func cancellation() async {
-    let reply = Reply<Int>()
+    let reply = PostgresReply<Int>()
     let (reports, report) = AsyncStream.makeStream(of: Void.self)
     let task = Task { try await reply.value { report.yield() } }
     task.cancel()

@@ -9,7 +9,7 @@ import WorkerAPI
 struct AgentLineTests {
   @Test("a secret is taken out of what a line says, however JSON spells it, and of each of its parts")
   func redacted() {
-    let redact = Redactor(
+    let redact = RunRedactor(
       startRequest(), ofWorker: [Secret("worker-secret"), Secret("worker-secret-longer"), Secret("short")])
     func shown(_ text: String) -> AgentLine { AgentLine(text).redacted(by: redact) }
     #expect(

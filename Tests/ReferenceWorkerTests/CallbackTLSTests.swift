@@ -15,7 +15,7 @@ struct CallbackTLSTests {
     try await withTestCertificates { files in
       let server = try await TLSServer(certificate: files.path("server.pem"), key: files.path("server.key"))
       let httpClient = CallbackClient.makeHTTPClient(maxConnections: 2)
-      func send(_ trust: HTTPTrust) async -> CallbackClient.Answer {
+      func send(_ trust: HTTPTrust) async -> CallbackAnswer {
         await CallbackClient(
           baseURL: "https://localhost:\(server.port)", secret: Secret("hunter2"), httpClient: httpClient, trust: trust
         ).send(

@@ -5,9 +5,9 @@ import Testing
 struct SharedExclusiveLockTests {
   @Test("shared ones run side by side")
   func sideBySide() async throws {
-    let (gate, latch) = (SharedExclusiveLock(), Latch())
+    let (lock, latch) = (SharedExclusiveLock(), Latch())
     try await withThrowingTaskGroup { group in
-      for _ in 0..<20 { group.addTask { try await gate.withShared { await latch.pass() } } }
+      for _ in 0..<20 { group.addTask { try await lock.withShared { await latch.pass() } } }
       #expect(await eventually { await latch.arrivals == 20 })
       await latch.open()
       try await group.waitForAll()
@@ -16,19 +16,19 @@ struct SharedExclusiveLockTests {
 
   @Test("an exclusive one waits for all inside, holds back those who come, and lets them in after it")
   func order() async throws {
-    let (gate, inside, alone) = (SharedExclusiveLock(), Latch(), Latch())
+    let (lock, inside, alone) = (SharedExclusiveLock(), Latch(), Latch())
     let log = Recorder<String>()
-    let shared = Task { try await gate.withShared { await inside.pass() } }
+    let shared = Task { try await lock.withShared { await inside.pass() } }
     #expect(await eventually { await inside.arrivals == 1 })
     let exclusive = Task {
-      try await gate.withExclusive {
+      try await lock.withExclusive {
         await log.add("exclusive")
         await alone.pass()
       }
     }
-    #expect(await eventually { gate.waitingCount == 1 })
-    let late = (0..<3).map { _ in Task { try await gate.withShared { await log.add("late") } } }
-    #expect(await eventually { gate.waitingCount == 4 })
+    #expect(await eventually { lock.waitingCount == 1 })
+    let late = (0..<3).map { _ in Task { try await lock.withShared { await log.add("late") } } }
+    #expect(await eventually { lock.waitingCount == 4 })
     #expect(await log.elements.isEmpty)
     await inside.open()
     try await shared.value
@@ -42,13 +42,13 @@ struct SharedExclusiveLockTests {
 
   @Test("an exclusive one that is cancelled while it waits lets the shared ones behind it in")
   func cancelledExclusive() async throws {
-    let (gate, inside, behind) = (SharedExclusiveLock(), Latch(), Latch())
-    let shared = Task { try await gate.withShared { await inside.pass() } }
+    let (lock, inside, behind) = (SharedExclusiveLock(), Latch(), Latch())
+    let shared = Task { try await lock.withShared { await inside.pass() } }
     #expect(await eventually { await inside.arrivals == 1 })
-    let exclusive = Task { try await gate.withExclusive { #expect(Bool(false), "ran") } }
-    #expect(await eventually { gate.waitingCount == 1 })
-    let late = Task { try await gate.withShared { await behind.pass() } }
-    #expect(await eventually { gate.waitingCount == 2 })
+    let exclusive = Task { try await lock.withExclusive { #expect(Bool(false), "ran") } }
+    #expect(await eventually { lock.waitingCount == 1 })
+    let late = Task { try await lock.withShared { await behind.pass() } }
+    #expect(await eventually { lock.waitingCount == 2 })
     exclusive.cancel()
     await #expect(throws: CancellationError.self) { try await exclusive.value }
     #expect(await eventually { await behind.arrivals == 1 })
@@ -60,31 +60,31 @@ struct SharedExclusiveLockTests {
 
   @Test("a group goes in together, up to the smallest size that one of it has asked for, and never with shared ones")
   func group() async throws {
-    let (gate, inside, together) = (SharedExclusiveLock(), Latch(), Latch())
-    let shared = Task { try await gate.withShared { await inside.pass() } }
+    let (lock, inside, together) = (SharedExclusiveLock(), Latch(), Latch())
+    let shared = Task { try await lock.withShared { await inside.pass() } }
     #expect(await eventually { await inside.arrivals == 1 })
-    #expect(gate.exclusiveGroup == nil)
+    #expect(lock.exclusiveGroup == nil)
     let group = (0..<3).map { index in
-      Task { try await gate.withExclusive(sharedBy: index == 0 ? 2 : 5) { await together.pass() } }
+      Task { try await lock.withExclusive(sharedBy: index == 0 ? 2 : 5) { await together.pass() } }
     }
-    #expect(await eventually { gate.waitingCount == 3 })
-    #expect(gate.exclusiveGroup == .init(max: 2, count: 3))
+    #expect(await eventually { lock.waitingCount == 3 })
+    #expect(lock.exclusiveGroup == .init(max: 2, count: 3))
     #expect(await together.arrivals == 0)
     await inside.open()
     try await shared.value
     #expect(await eventually { await together.arrivals == 2 })
-    #expect(gate.waitingCount == 1)
+    #expect(lock.waitingCount == 1)
     await together.open()
     for task in group { try await task.value }
-    #expect(gate.exclusiveGroup == nil)
+    #expect(lock.exclusiveGroup == nil)
   }
 
-  @Test("an error leaves the gate open")
+  @Test("an error leaves the lock free")
   func errors() async throws {
-    let gate = SharedExclusiveLock()
-    await #expect(throws: TestError.self) { try await gate.withExclusive { throw TestError() } }
-    await #expect(throws: TestError.self) { try await gate.withShared { throw TestError() } }
-    try await gate.withExclusive {}
+    let lock = SharedExclusiveLock()
+    await #expect(throws: TestError.self) { try await lock.withExclusive { throw TestError() } }
+    await #expect(throws: TestError.self) { try await lock.withShared { throw TestError() } }
+    try await lock.withExclusive {}
   }
 
   @Test("under load with cancellations, an exclusive one is never with another, and all get their turn")
@@ -99,7 +99,7 @@ struct SharedExclusiveLockTests {
       }
       func leave(exclusively: Bool) { if exclusively { exclusive -= 1 } else { shared -= 1 } }
     }
-    let (gate, room) = (SharedExclusiveLock(), Room())
+    let (lock, room) = (SharedExclusiveLock(), Room())
     await withDiscardingTaskGroup { group in
       for number in 0..<3000 {
         group.addTask {
@@ -110,7 +110,7 @@ struct SharedExclusiveLockTests {
             await room.leave(exclusively: isExclusive)
           }
           let task = Task {
-            if isExclusive { try await gate.withExclusive(body) } else { try await gate.withShared(body) }
+            if isExclusive { try await lock.withExclusive(body) } else { try await lock.withShared(body) }
           }
           if number % 7 == 0 { task.cancel() }
           let result = await task.result
@@ -118,6 +118,6 @@ struct SharedExclusiveLockTests {
         }
       }
     }
-    #expect(gate.waitingCount == 0)
+    #expect(lock.waitingCount == 0)
   }
 }

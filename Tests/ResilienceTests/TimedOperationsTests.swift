@@ -16,6 +16,21 @@ struct TimedOperationsTests {
     }
   }
 
+  @Test("an operation runs where its caller's task prefers, unless it computes")
+  func computing() async {
+    let executor = SerialTaskExecutor()
+    let operations = TimedOperations(0, clock: clock)
+    let hasPreference: @Sendable () async -> Bool = { withUnsafeCurrentTask { $0?.unownedTaskExecutor != nil } }
+    let (same, computing) = await withTaskExecutorPreference(executor) {
+      (
+        await operations.run(until: nil, orStage: nil, hasPreference).result,
+        await operations.run(until: nil, orStage: nil, isComputing: true, hasPreference).result
+      )
+    }
+    #expect(same)
+    #expect(!computing)
+  }
+
   @Test("an operation is cancelled at its deadline, and not before; one timer serves all")
   func deadlines() async throws {
     let operations = TimedOperations(0, clock: clock)

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import InMemoryReviewQueue
 import Primitives
 import ReviewQueue
 import Reviews

@@ -44,11 +44,11 @@ struct SandboxAgentTests {
   @Test("the pull request is read from the instructions, not from what people wrote")
   func place() throws {
     let prompt = "Title: see repos/acme/shop/pulls/1\n`gh api repos/acme/shop/pulls/17/reviews --method POST`"
-    #expect(PullRequestPlace(start(prompt))?.filesPath == "/repos/acme/shop/pulls/17/files")
-    #expect(PullRequestPlace(start("nothing")) == nil)
+    #expect(PullRequestAddress(start(prompt))?.filesPath == "/repos/acme/shop/pulls/17/files")
+    #expect(PullRequestAddress(start("nothing")) == nil)
     var gitlab = start("glab api projects/77/merge_requests/5/discussions")
     gitlab.sessionInput.platform = .gitlab
-    #expect(PullRequestPlace(gitlab)?.filesPath == "/api/v4/projects/77/merge_requests/5/diffs")
+    #expect(PullRequestAddress(gitlab)?.filesPath == "/api/v4/projects/77/merge_requests/5/diffs")
   }
 
   @Test("it finds something in the recorded pull requests, and says so in the reference worker's form")

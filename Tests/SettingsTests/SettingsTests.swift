@@ -2,6 +2,7 @@ import Foundation
 import Primitives
 import Reviews
 import Settings
+import Telemetry
 import Testing
 
 let key32 = Data(repeating: 7, count: 32).base64EncodedString()

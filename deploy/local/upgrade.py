@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,39 +13,15 @@ import time
 import urllib.error
 import urllib.request
 
-sys.path.insert(0, "deploy/bench/driver")
+from harness import database_url, free_port, say, sql, until
+
+sys.path.append("deploy/bench/driver")
 import standin  # noqa: E402
 
 LOGS = pathlib.Path(".local/upgrade")
-DATABASE = os.environ["PG_URL"].rsplit("/", 1)[0] + "/upgrade"
+DATABASE = "upgrade"
 OWNERS = 5
 ENOUGH = 60  # dispatches while each situation lasts
-
-
-def say(text):
-    print(f"    {text}", flush=True)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def until(what, check, seconds=120):
-    """Waits until check() gives something true, and returns that."""
-    deadline = time.monotonic() + seconds
-    while not (answer := check()):
-        if time.monotonic() > deadline:
-            raise SystemExit(f"not within {seconds} s: {what}")
-        time.sleep(0.2)
-    return answer
-
-
-def sql(text, database=DATABASE):
-    """The rows, each a line."""
-    command = ["psql", "-XqAtd", database, "-v", "ON_ERROR_STOP=1", "-c", text]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
 
 
 class Worker:
@@ -175,7 +150,7 @@ class Load:
     def run(self):
         while not self.is_over.wait(0.25):
             first = self.count + 1
-            sql(f"""INSERT INTO code_reviews (owner_type, owner_id, platform, repo_full_name, pr_number, pr_url, pr_title, pr_author,
+            sql(DATABASE, f"""INSERT INTO code_reviews (owner_type, owner_id, platform, repo_full_name, pr_number, pr_url, pr_title, pr_author,
                                               base_ref, head_ref, head_sha)
                     SELECT 'org', 'o' || g % {OWNERS}, 'github', 'acme/shop', g, 'https://github.com/acme/shop/pull/' || g, 'Title ' || g,
                            'ann', 'main', 'feature', md5(random()::text) FROM generate_series({first}, {first + 2}) g""")
@@ -202,12 +177,12 @@ def dispatch_more(situation, worker, *versions):
 def settle(load, worker):
     """Everything ends, and went exactly one way."""
     load.stop()
-    until("all completed", lambda: sql("SELECT count(*) FROM code_reviews WHERE status <> 'completed'") == ["0"])
-    total = int(sql("SELECT count(*) FROM code_reviews")[0])
+    until("all completed", lambda: sql(DATABASE, "SELECT count(*) FROM code_reviews WHERE status <> 'completed'") == ["0"])
+    total = int(sql(DATABASE, "SELECT count(*) FROM code_reviews")[0])
     twice = {key: count for key, count in worker.posts.items() if count > 1 or key[1] != 1}
     if twice or len(worker.posts) != total:
         raise SystemExit(f"{total} reviews, {len(worker.posts)} given to the worker, more than once: {twice}")
-    crooked = sql("""SELECT review_id || ' ' || string_agg(to_status, ' ' ORDER BY id) FROM review_transitions GROUP BY review_id
+    crooked = sql(DATABASE, """SELECT review_id || ' ' || string_agg(to_status, ' ' ORDER BY id) FROM review_transitions GROUP BY review_id
                      HAVING string_agg(to_status, ' ' ORDER BY id) <> 'pending queued running completed'""")
     say(f"{total} reviews: each given to the worker once, and completed; {len(crooked)} were handed back on the way")
     return total
@@ -246,24 +221,24 @@ def back(old, new, worker):
 
 
 def schema():
-    return sql("SELECT max(version) FROM baton_migrations")[0]
+    return sql(DATABASE, "SELECT max(version) FROM baton_migrations")[0]
 
 
 def main():
     for log in LOGS.glob("*.log"):
         log.unlink()
-    sql("CREATE DATABASE upgrade", os.environ["PG_URL"])
+    sql("postgres", f"CREATE DATABASE {DATABASE}")
     worker = Worker()
     github = standin.SlowGitHub(lambda number: 0.3)
     os.environ.update(
-        BATON_DATABASE_URL=DATABASE, BATON_AMQP_URL=os.environ["AMQP_URL"], BATON_QUEUE="baton.upgrade", BATON_WORKER_URL=worker.url,
+        BATON_DATABASE_URL=database_url(DATABASE), BATON_AMQP_URL=os.environ["AMQP_URL"], BATON_QUEUE="baton.upgrade", BATON_WORKER_URL=worker.url,
         BATON_WORKER_TOKEN="t", BATON_CALLBACK_SECRET="s", BATON_ENCRYPTION_KEY=base64.b64encode(b"k" * 32).decode(),
         BATON_GITHUB_API_URL=github.url, BATON_OWNER_LIMIT="100")
     old, new = Version("old", os.environ["UPGRADE_OLD"], worker), Version("new", os.environ["UPGRADE_NEW"], worker)
     made = old.command("migrate")
     if made.returncode:
         raise SystemExit(f"the old version's migrate failed: {made.stderr}")
-    sql(f"""INSERT INTO agent_configs (owner_type, owner_id, platform, config)
+    sql(DATABASE, f"""INSERT INTO agent_configs (owner_type, owner_id, platform, config)
             SELECT 'org', 'o' || g, 'github', '{{}}' FROM generate_series(0, {OWNERS - 1}) g""")
     try:
         there(old, new, worker)

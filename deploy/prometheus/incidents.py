@@ -20,8 +20,9 @@ import urllib.request
 import yaml
 
 from stage import (
-    BATON, LOGS, SCRATCH, LimitedGitHub, Processes, Prometheus, Proxy, broker_user, free_port, publish_rubbish, rules, say, server, settings, sql,
-    submit, until)
+    BATON, LOGS, SCRATCH, LimitedGitHub, Processes, Prometheus, Proxy, broker_user, publish_rubbish, rules, server, settings, submit,
+)
+from harness import free_port, say, sql, until  # `stage` says where that is
 
 DATABASE = "incidents"
 REPORT = LOGS / "incidents"

@@ -14,8 +14,9 @@ import urllib.request
 
 import yaml
 
-sys.path.insert(0, "deploy/bench/driver")
+sys.path += ["deploy/bench/driver", "deploy/local"]
 import standin  # noqa: E402
+from harness import database_url, free_port, sql, until  # noqa: E402
 
 RULES = pathlib.Path("deploy/prometheus/baton.rules.yaml")
 PERMISSIONS = pathlib.Path("deploy/kubernetes/components/rabbitmq/user.yaml")
@@ -24,38 +25,9 @@ SCRATCH = pathlib.Path(os.environ["TRY_DIRECTORY"])
 BATON = os.environ["BATON"]
 
 
-def say(text):
-    print(f"    {text}", flush=True)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def until(what, check, seconds=90):
-    """Waits until check() gives something true, and returns that."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if answer := check():
-                return answer
-        except OSError:
-            pass
-        if time.monotonic() > deadline:
-            raise SystemExit(f"not within {seconds} s: {what}")
-        time.sleep(0.25)
-
-
 def get(url):
     with urllib.request.urlopen(url, timeout=10) as answer:
         return answer.read().decode()
-
-
-def sql(database, text):
-    url = os.environ["PG_URL"].rsplit("/", 1)[0] + "/" + database
-    subprocess.run(["psql", "-Xqd", url, "-v", "ON_ERROR_STOP=1", "-c", text], check=True)
 
 
 def server(command, *arguments, **only):
@@ -152,7 +124,7 @@ def broker_user():
 def settings(database, amqp):
     sql("postgres", f"CREATE DATABASE {database}")
     os.environ.update(
-        BATON_DATABASE_URL=os.environ["PG_URL"].rsplit("/", 1)[0] + "/" + database, BATON_AMQP_URL=amqp,
+        BATON_DATABASE_URL=database_url(database), BATON_AMQP_URL=amqp,
         BATON_QUEUE=f"baton.{database}", BATON_WORKER_TOKEN="token", BATON_CALLBACK_SECRET="secret",
         BATON_ENCRYPTION_KEY=base64.b64encode(os.urandom(32)).decode(), BATON_WORKER_STATE=str(SCRATCH / f"{database}.sqlite"))
     subprocess.run([BATON, "migrate"], check=True, stderr=subprocess.DEVNULL)

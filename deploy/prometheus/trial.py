@@ -1,17 +1,14 @@
 """What deploy/prometheus/fire-alerts does once the servers are up. Its order is that of main()."""
-import base64
 import json
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import sys
 import time
 
-from stage import (
-    BATON, SCRATCH, LimitedGitHub, Processes, Prometheus, broker_user, free_port, get, publish_rubbish, rules, say, server, settings, sql,
-    submit, until)
+from stage import BATON, LimitedGitHub, Processes, Prometheus, broker_user, get, publish_rubbish, rules, server, settings, submit
+from harness import free_port, say, sql, until  # `stage` says where that is
 
 sys.path.insert(0, "deploy/schemas")
 import outputs  # noqa: E402

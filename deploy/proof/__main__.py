@@ -4,7 +4,8 @@ import pathlib
 import signal
 import sys
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "bench/driver"))
+DEPLOY = pathlib.Path(__file__).resolve().parent.parent
+sys.path += [str(DEPLOY / "bench/driver"), str(DEPLOY / "local")]
 
 import celery_peer  # noqa: E402
 import cluster  # noqa: E402

@@ -10,9 +10,9 @@ import time
 import urllib.request
 
 import postgres
-import private_servers
 from figures import print_table
-from system import RESULTS, System, free_port, say, until
+from harness import free_port, say, until
+from system import RESULTS, System
 
 OWNERS = 20
 BURST = 20  # reviews of one insert: a claim of several is on its way when the server crashes
@@ -57,9 +57,7 @@ def crash(system, chance):
     until("reviews are with the worker again", lambda: size() > before + 1000, 120, every=0.02)
     time.sleep(chance.uniform(0, 0.4))
     at = time.monotonic()
-    private_servers.control("crash", "PG_ONLY")
-    time.sleep(chance.uniform(0, 0.3))
-    private_servers.control("start", "PG_ONLY")
+    postgres.crash_and_start(chance.uniform(0, 0.3))
     return time.monotonic() - at
 
 

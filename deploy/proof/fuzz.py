@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 from figures import print_table
-from system import say
+from harness import say
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TREE = ROOT / "Tests/FuzzTests/Corpus"
@@ -30,7 +30,7 @@ if let tests = package.targets.first(where: { $0.name == "FuzzTests" }) {
       name: "baton-fuzz",
       dependencies: tests.dependencies.filter { if case .byNameItem("baton", _) = $0 { false } else { true } },
       path: ".", exclude: ["Tests/FuzzTests/CorpusTests.swift", "Tests/FuzzTests/Corpus"],
-      sources: ["Tests/FuzzTests", "Sources/baton/Submitting/ReviewReader.swift"],
+      sources: ["Tests/FuzzTests", "Sources/baton/Submitting/SubmissionReader.swift"],
       swiftSettings: strict + [.define("FUZZER"), .unsafeFlags(["-O", "-parse-as-library"] + sanitizers)],
       linkerSettings: [.unsafeFlags(sanitizers)]))
 }

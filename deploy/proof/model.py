@@ -8,9 +8,9 @@ import shutil
 import subprocess
 import tempfile
 import time
+from harness import say
 from typing import NamedTuple
 
-from system import say
 
 MODEL = pathlib.Path(__file__).resolve().parent / "model"
 TRACES = MODEL / "traces"

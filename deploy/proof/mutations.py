@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 from figures import print_table
-from system import say
+from harness import say
 
 PATCHES = pathlib.Path(__file__).resolve().parent / "mutations"
 TABLE = PATCHES / "README.md"

@@ -9,15 +9,12 @@ import time
 
 import private_servers
 import processes
+from harness import database_url
 
 # Of the harness's own sessions. They can write, also if that is not the server's default for a while, or if several servers are named.
 ENVIRONMENT = {"PGOPTIONS": "-c default_transaction_read_only=off", "PGTARGETSESSIONATTRS": "read-write"}
 END = "--end--"
 SEPARATOR = "\x1f"
-
-
-def url(database):
-    return os.environ["PG_URL"].rsplit("/", 1)[0] + "/" + database
 
 
 def port():
@@ -44,7 +41,7 @@ class Session:
                 raise RuntimeError(f"psql: {error}") from error
 
     def connect(self):
-        command = ["psql", "-XqAt", "-F", SEPARATOR, "-v", "ON_ERROR_STOP=1", "-d", url(self.database)]
+        command = ["psql", "-XqAt", "-F", SEPARATOR, "-v", "ON_ERROR_STOP=1", "-d", database_url(self.database)]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **ENVIRONMENT})
 
     def read(self):
@@ -126,12 +123,9 @@ def set_parameter(name, value):
     query("SELECT pg_reload_conf()")
 
 
-def restart_immediately(seconds):
-    """SIGQUIT, as a crash: what was not written to disk is recovered at the start, so many seconds later."""
-    first = first_process()
-    os.kill(first, signal.SIGQUIT)
-    while os.path.exists(f"/proc/{first}") and processes.stat(first)[0] != "Z":
-        time.sleep(0.05)
+def crash_and_start(seconds):
+    """An immediate stop, and a start so many seconds later: what was not written to disk is recovered from the log."""
+    private_servers.control("crash", "PG_ONLY")
     time.sleep(seconds)
     private_servers.control("start", "PG_ONLY")
     patiently(lambda: query("SELECT 1"))

@@ -18,7 +18,8 @@ import roles
 import times
 import weather
 from faults import EXTRA, KINDS, USUAL
-from system import DATABASE, DEAD_QUEUE, QUEUE, RESULTS, System, say
+from harness import say
+from system import DATABASE, DEAD_QUEUE, QUEUE, RESULTS, System
 
 ROLES = [("produce", 2), ("consume", 3), ("reap", 2), ("serve", 2)]
 PREPARATION = (0.3, 1.5)  # seconds that GitHub takes for a pull request

@@ -5,7 +5,7 @@ import re
 import subprocess
 import time
 
-from system import say
+from harness import say
 
 # A process keeps what killed tasks have held, so each runs a bounded number of seeds.
 CHUNK = 250

@@ -3,7 +3,6 @@ import base64
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +10,7 @@ import time
 
 import postgres
 import standin
+from harness import free_port, until
 from roles import Role
 
 RESULTS = pathlib.Path(".local/prove")
@@ -19,26 +19,6 @@ ACCOUNT = "prove"  # Baton's role in the database: superusers have no limit of c
 QUEUE, DEAD_QUEUE = "baton.reviews", "baton.dead"
 CALM = dict(run=(1, 6), lost=0, late=0, doubled=0, silent=0)
 FIELDS = "owner_type, owner_id, platform, repo_full_name, pr_number, pr_url, pr_title, pr_author, base_ref, head_ref, head_sha"
-
-
-def say(text):
-    print(f"    {text}", flush=True)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def until(what, check, seconds=120, every=0.1):
-    """Waits until check() gives something true, and returns that."""
-    deadline = time.monotonic() + seconds
-    while not (answer := check()):
-        if time.monotonic() > deadline:
-            raise SystemExit(f"not within {seconds} s: {what}")
-        time.sleep(every)
-    return answer
 
 
 class Journal:

@@ -13,7 +13,7 @@ import time
 ANSWERS = {
     "error": (500, "", '{"error": "the worker has a fault"}'),
     "busy": (429, "Retry-After: 1\r\n", '{"error": "too many runs"}'),
-    "unavailable": (503, "Retry-After: 1\r\n", "<html>upstream is away</html>"),
+    "unavailable": (503, "Retry-After: 1\r\n", "<html>upstream is down</html>"),
     "garbage": (200, "", "{\"reviewId\": \xe9, <html>"),
     "redirect": (307, "Location: http://127.0.0.1:9/elsewhere\r\n", ""),
 }

@@ -7,7 +7,6 @@ import pathlib
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,9 +16,13 @@ import urllib.request
 import collector
 import draw
 
+sys.path.append("deploy/local")
+from harness import database_url, free_port, say, sql, until  # noqa: E402
+
 BATON = os.environ["BATON"]
 SCRATCH = pathlib.Path(os.environ["TRACES_DIRECTORY"])
 LOGS = pathlib.Path(".local/traces")
+DATABASE = "traces"
 PICTURE = pathlib.Path("Sources/baton/baton.docc/trace.svg")
 WEBHOOK = pathlib.Path("Tests/Support/RecordedWebhooks/github_pull_request_opened.json")
 SECRETS = {name: secrets.token_hex(16) for name in ("hook", "worker", "callback", "header")}
@@ -33,36 +36,6 @@ EXPECTED = {
     ("run", *RUN), ("agent", "run", *RUN), ("report", *RUN), ("callback", "report", *RUN), ("feedback", "intake"),
     ("call platform", "feedback", "intake"),
 }
-
-
-def say(text):
-    print(f"    {text}", flush=True)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def until(what, check, seconds=90):
-    """Waits until check() gives something true, and returns that."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if answer := check():
-                return answer
-        except OSError:
-            pass
-        if time.monotonic() > deadline:
-            raise SystemExit(f"not within {seconds} s: {what}")
-        time.sleep(0.2)
-
-
-def sql(text):
-    url = os.environ["PG_URL"].rsplit("/", 1)[0] + "/traces"
-    return subprocess.run(
-        ["psql", "-XqAtd", url, "-v", "ON_ERROR_STOP=1", "-c", text], check=True, capture_output=True, text=True).stdout.strip()
 
 
 class Processes:
@@ -100,7 +73,7 @@ def settings(url):
     """One environment for all: the roles take what they need."""
     port, worker, platform = free_port(), free_port(), free_port()
     return {
-        "BATON_DATABASE_URL": os.environ["PG_URL"].rsplit("/", 1)[0] + "/traces", "BATON_AMQP_URL": os.environ["AMQP_URL"],
+        "BATON_DATABASE_URL": database_url(DATABASE), "BATON_AMQP_URL": os.environ["AMQP_URL"],
         "BATON_QUEUE": "traces", "BATON_HTTP_PORT": str(port), "BATON_CALLBACK_URL": f"http://127.0.0.1:{port}",
         "BATON_WORKER_URL": f"http://127.0.0.1:{worker}", "BATON_WORKER_TOKEN": SECRETS["worker"],
         "BATON_WORKER_STATE": str(SCRATCH / "worker.sqlite"), "BATON_CALLBACK_SECRET": SECRETS["callback"],
@@ -143,13 +116,13 @@ def send_webhook(own, number):
         })
     with urllib.request.urlopen(request, timeout=30) as answer:
         assert answer.status == 202, answer.status
-    return until("the review is stored", lambda: sql(f"SELECT id FROM code_reviews WHERE head_sha = '{number:040x}'"))
+    return until("the review is stored", lambda: sql(DATABASE, f"SELECT id FROM code_reviews WHERE head_sha = '{number:040x}'"))[0]
 
 
 def completed(review):
     return sql(
-        f"SELECT status = 'completed' AND NOT EXISTS (SELECT FROM baton_feedback WHERE due_at IS NOT NULL) "
-        f"FROM code_reviews WHERE id = '{review}'") == "t"
+        DATABASE, f"SELECT status = 'completed' AND NOT EXISTS (SELECT FROM baton_feedback WHERE due_at IS NOT NULL) "
+        f"FROM code_reviews WHERE id = '{review}'") == ["t"]
 
 
 def path(span, spans):
@@ -189,7 +162,7 @@ def check_without_collector(processes, number):
 def main():
     receiver = collector.Collector()
     own = settings(receiver.url)
-    subprocess.run(["psql", "-Xqd", os.environ["PG_URL"], "-c", "CREATE DATABASE traces"], check=True)
+    sql("postgres", f"CREATE DATABASE {DATABASE}")
     processes = Processes(own)
     try:
         start(processes)

@@ -6,9 +6,9 @@ extension AMQPConnection {
   /// Sends a method and waits for its answer. Cancellation does not end the wait; the RPC timeout does, and the
   /// connection with it.
   /// - Throws: the broker's refusal (the channel is then closed), or the loss of the connection.
-  func call(_ request: Request, on number: UInt16) async throws(AMQPError) -> Reply {
+  func call(_ request: MethodRequest, on number: UInt16) async throws(AMQPError) -> ChannelReply {
     try checkCallable(request.operation)
-    let result: Result<Reply, AMQPError> = await withCheckedContinuation { start(request, on: number, $0) }
+    let result: Result<ChannelReply, AMQPError> = await withCheckedContinuation { start(request, on: number, $0) }
     return try result.get()
   }
 
@@ -22,7 +22,8 @@ extension AMQPConnection {
   }
 
   private func start(
-    _ request: Request, on number: UInt16, _ continuation: CheckedContinuation<Result<Reply, AMQPError>, Never>
+    _ request: MethodRequest, on number: UInt16,
+    _ continuation: CheckedContinuation<Result<ChannelReply, AMQPError>, Never>
   ) {
     if case .openChannel = request, channels[number] == nil { channels[number] = ChannelState() }
     guard let channel = channels[number], let answer = request.answer else {
@@ -107,7 +108,7 @@ extension AMQPConnection {
       + topology.bindings.flatMap { [($0.queue, $0.arguments), ($0.exchange, [:]), ($0.routingKey, [:])] }
     for (name, arguments) in names { try Self.check(name, arguments) }
     let requests =
-      topology.exchanges.map { Request.declareExchange($0) } + topology.queues.map { .declareQueue($0) }
+      topology.exchanges.map { MethodRequest.declareExchange($0) } + topology.queues.map { .declareQueue($0) }
       + topology.bindings.map { .bind($0) }
     do {
       try await withChannel { number throws(AMQPError) in
@@ -122,13 +123,13 @@ extension AMQPConnection {
   }
 
   /// Declares one object, or looks whether it is there if the account may not declare it.
-  private func declareOrFind(_ request: Request) async throws(AMQPError) {
+  private func declareOrFind(_ request: MethodRequest) async throws(AMQPError) {
     do {
       try await withChannel { number throws(AMQPError) in _ = try await call(request, on: number) }
     } catch {
       let refusal = error
       guard refusal.cause == .permission else { throw refusal }
-      let look: Request
+      let look: MethodRequest
       switch request {
       case .declareExchange(let exchange): look = .inspectExchange(exchange)
       case .declareQueue(let queue): look = .inspectQueue(queue.name)
@@ -147,7 +148,7 @@ extension AMQPConnection {
   }
 
   static func check(_ name: String, _ arguments: AMQPTable = [:]) throws(AMQPError) {
-    guard let fault = Limits.fault(ofName: name, arguments: arguments) else { return }
+    guard let fault = AMQPLimits.fault(ofName: name, arguments: arguments) else { return }
     throw AMQPError(
       operation: "use '\(name.prefix(40))'", text: fault, scope: .configuration, isPermanent: true)
   }

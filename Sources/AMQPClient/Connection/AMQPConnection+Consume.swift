@@ -22,7 +22,7 @@ extension AMQPConnection {
   private func beginConsumption(_ buffer: DeliveryBuffer, _ consumerTag: String) -> UInt64 {
     if let consumption { return consumption.generation }
     let generation = buffer.begin { [weak self] delay in self?.wakeUp(after: delay) }
-    consumption = Consumption(buffer: buffer, generation: generation, consumerTag: consumerTag)
+    consumption = ChannelConsumption(buffer: buffer, generation: generation, consumerTag: consumerTag)
     return generation
   }
 

@@ -113,17 +113,17 @@ extension AMQPConnection {
     case .unexpected(let id):
       logger.debug("a method was ignored", metadata: ["method": "\(id)"])
     default:
-      if method.answer == Request.closeChannel.answer { channels[number] = nil }
+      if method.answer == MethodRequest.closeChannel.answer { channels[number] = nil }
       answer(channel, .method(method))
     }
   }
 
   /// Resumes the oldest call of a channel with its answer.
-  private func answer(_ channel: ChannelState, _ reply: Reply) {
+  private func answer(_ channel: ChannelState, _ reply: ChannelReply) {
     let answer =
       switch reply {
       case .method(let method): method.answer
-      case .message: Request.get(queue: "").answer
+      case .message: MethodRequest.get(queue: "").answer
       }
     guard let call = channel.calls.popFirst() else {
       return lose(.lost("read from the broker", "an answer came that nothing had asked for"))
@@ -167,7 +167,7 @@ extension AMQPConnection {
     let error = AMQPError(operation: "keep the channel", code: code, text: text, scope: .channel)
     fail(channel, error)
     guard number == Self.mainChannel else { return }
-    if let byteMax = Limits.messageByteMax(inRefusal: error) { publishing?.queue.lowerBodyLimit(to: byteMax) }
+    if let byteMax = AMQPLimits.messageByteMax(inRefusal: error) { publishing?.queue.lowerBodyLimit(to: byteMax) }
     dropMainChannel(reason: "\(error)")
     eventSink.yield(.channelClosed(epoch: epoch, error))
   }

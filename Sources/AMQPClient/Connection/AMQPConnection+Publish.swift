@@ -41,7 +41,7 @@ extension AMQPConnection {
 
   private func write(_ request: PublishRequest) {
     // It was accepted before this connection agreed on its frames. Half a message on the wire would end the connection.
-    if let fault = Limits.fault(ofPropertiesOf: request.publication.message, frameByteMax: frameByteMax) {
+    if let fault = AMQPLimits.fault(ofPropertiesOf: request.publication.message, frameByteMax: frameByteMax) {
       return request.resume(.notSent(fault))
     }
     if publishing?.ledger.unsettledCount == 0 { publishing?.progressAt = .now }

@@ -23,14 +23,14 @@ public actor AMQPConnection {
   nonisolated let events: AsyncStream<ConnectionEvent>
   nonisolated let eventSink: AsyncStream<ConnectionEvent>.Continuation
 
-  var handle: ConnectionHandle?
+  var handle: AMQPConnectionHandle?
   /// Why the connection is over.
   var loss: AMQPError?
   var channels: [UInt16: ChannelState] = [:]
   /// Counts how often the main channel was opened.
   var epoch = 0
   var publishing: Publishing?
-  var consumption: Consumption?
+  var consumption: ChannelConsumption?
   /// The deliveries of this turn, handed over at its end.
   var received: [AMQPDelivery] = []
   var isBlocked = false
@@ -40,7 +40,7 @@ public actor AMQPConnection {
   /// The broker's address, for logs.
   private(set) var name = "none"
   /// The largest frame, as agreed with the broker.
-  private(set) var frameByteMax = Limits.frameByteMax
+  private(set) var frameByteMax = AMQPLimits.frameByteMax
   private var descriptor: Int32 = -1
   private var isAwaitingWritable = false
   private var turnHandler: ThreadExecutor.Token?
@@ -101,7 +101,7 @@ public actor AMQPConnection {
   }
 
   private func open(_ endpoint: AMQPEndpoint) throws(AMQPError) {
-    var handle = try ConnectionHandle()
+    var handle = try AMQPConnectionHandle()
     try handle.open(endpoint, configuration)
     descriptor = handle.descriptor
     frameByteMax = handle.frameByteMax

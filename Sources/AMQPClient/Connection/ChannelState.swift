@@ -14,10 +14,10 @@ final class PendingCall {
   let operation: String
   /// The number of the method that answers.
   let answer: UInt32
-  let continuation: CheckedContinuation<Result<Reply, AMQPError>, Never>
+  let continuation: CheckedContinuation<Result<ChannelReply, AMQPError>, Never>
   var timer: ThreadExecutor.Token?
 
-  init(operation: String, answer: UInt32, continuation: CheckedContinuation<Result<Reply, AMQPError>, Never>) {
+  init(operation: String, answer: UInt32, continuation: CheckedContinuation<Result<ChannelReply, AMQPError>, Never>) {
     self.operation = operation
     self.answer = answer
     self.continuation = continuation
@@ -25,7 +25,7 @@ final class PendingCall {
 }
 
 /// The answer to a call.
-enum Reply: Sendable {
+enum ChannelReply: Sendable {
   case method(Method)
   case message(FrameAssembler.Content)
 }
@@ -59,7 +59,7 @@ struct Publishing {
 }
 
 /// What a connection consumes for.
-struct Consumption {
+struct ChannelConsumption {
   let buffer: DeliveryBuffer
   let generation: UInt64
   let consumerTag: String

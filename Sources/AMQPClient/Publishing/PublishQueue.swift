@@ -19,7 +19,7 @@ final class PublishQueue: Sendable {
     /// The broker's reason for blocking publishers; nil while it does not.
     var blockedReason: String?
     /// The largest frame that the last connection agreed to.
-    var frameByteMax = Limits.frameByteMax
+    var frameByteMax = AMQPLimits.frameByteMax
     /// The broker's limit on a body, if it has refused a larger one.
     var bodyByteMax = Int.max
   }
@@ -38,7 +38,7 @@ final class PublishQueue: Sendable {
   /// Why a message cannot be sent, whatever the state of the connection; nil if it can.
   func fault(of publication: AMQPPublication) -> String? {
     let (frameByteMax, bodyByteMax) = state.withLock { ($0.frameByteMax, min($0.bodyByteMax, window.bodyByteMax)) }
-    return Limits.fault(of: publication, bodyByteMax: bodyByteMax, frameByteMax: frameByteMax)
+    return AMQPLimits.fault(of: publication, bodyByteMax: bodyByteMax, frameByteMax: frameByteMax)
   }
 
   /// Publishes one message and waits for its outcome, at most until the deadline.
@@ -114,7 +114,7 @@ final class PublishQueue: Sendable {
 
   /// Lets a connection take what waits. Its wake-up is called from any thread, once per `take` that found nothing.
   /// - Parameter frameByteMax: the largest frame of the connection.
-  func attach(frameByteMax: Int = Limits.frameByteMax, wake: @escaping @Sendable () -> Void) {
+  func attach(frameByteMax: Int = AMQPLimits.frameByteMax, wake: @escaping @Sendable () -> Void) {
     state.withLock { state in
       state.frameByteMax = frameByteMax
       state.wake = wake

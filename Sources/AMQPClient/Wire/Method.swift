@@ -46,7 +46,7 @@ enum Inbound {
 }
 
 /// A method for the broker.
-enum Request {
+enum MethodRequest {
   case openChannel
   case closeChannel
   case confirmChannelClosed

@@ -21,7 +21,7 @@ struct OperationRoutes: Sendable {
   }
 
   /// What was done, as `baton retry --json` prints it.
-  private struct Answer: Encodable {
+  private struct OperationCountsBody: Encodable {
     var matched: Int
     var changed: Int
     var skipped: Int
@@ -48,7 +48,7 @@ struct OperationRoutes: Sendable {
   private func answer(matched: Int, changed: [UUID], skipped: Int, shown: [UUID], left: Int) -> Response {
     .json(
       .ok,
-      Answer(
+      OperationCountsBody(
         matched: matched, changed: changed.count, skipped: skipped, remaining: left, ids: shown.map(\.lowercase)))
   }
 

@@ -28,8 +28,8 @@ extension PageBody<ReviewBody> {
   }
 }
 
-extension PageBody<DeliveryBody> {
-  package init(_ deliveries: [RecordedDelivery], next: DeliveryCursor?) {
-    self.init("deliveries", deliveries.map { DeliveryBody($0) }, next)
+extension PageBody<WebhookBody> {
+  package init(_ deliveries: [WebhookRecord], next: WebhookCursor?) {
+    self.init("deliveries", deliveries.map { WebhookBody($0) }, next)
   }
 }

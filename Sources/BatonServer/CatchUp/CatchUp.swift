@@ -85,7 +85,7 @@ package struct CatchUp: Service {
   ) async throws -> (CatchUpProgress, CatchUpFindings) {
     switch look.kind {
     case .deliveries:
-      return await FailedDeliveries(questions: questions, interval: interval).look(look, &budget, seen: &seen)
+      return await FailedWebhooks(questions: questions, interval: interval).look(look, &budget, seen: &seen)
     case .installation, .project:
       return try await OpenPullRequests(store: store, questions: questions, interval: interval, age: age)
         .look(look, &budget)

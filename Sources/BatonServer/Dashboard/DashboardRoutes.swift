@@ -17,7 +17,7 @@ struct DashboardRoutes: Sendable {
   let administration: Administration
   /// `BATON_OWNER_LIMIT`.
   let ownerLimit: Int
-  private let gate: Gate
+  private let access: DashboardAccess
   private let proxies: TrustedProxies
   private let reader: TopicReader
   private let feed: LiveFeed
@@ -39,11 +39,11 @@ struct DashboardRoutes: Sendable {
     self.store = store
     self.administration = administration
     ownerLimit = policy.ownerLimit
-    gate = Gate(access: access, book: StoredSessions(store), link: link)
+    self.access = DashboardAccess(access: access, book: StoredSessions(store), link: link)
     proxies = access.proxies
     let reader = TopicReader(
       store: store, overview: OverviewReader(store: store, figures: figures, policy: policy),
-      reviews: ReviewReader(store: store, worker: worker, policy: policy),
+      reviews: ReviewDetailReader(store: store, worker: worker, policy: policy),
       letters: DeadLetterReader(store: store, count: { await figures.queue()?.dead }, peek: deadLetters),
       policy: policy, logger: logger)
     self.reader = reader
@@ -67,8 +67,8 @@ struct DashboardRoutes: Sendable {
       Route(.get, .live, access: .open, handle: live),
       action(.pauseOwner, pause), action(.resumeOwner, resume),
       Route(.post, .login, access: .open, fault: FaultPage.response, handle: signIn),
-      Route(.get, .login, access: .open, fault: FaultPage.response) { [gate] _ in
-        LoginPage.response(byLink: gate.hasLink)
+      Route(.get, .login, access: .open, fault: FaultPage.response) { [access] _ in
+        LoginPage.response(byLink: access.hasLink)
       },
       Route(.post, .logout, access: .open, fault: FaultPage.response, handle: signOut),
       Route(.get, .asset, access: .open, handle: asset),
@@ -83,16 +83,16 @@ struct DashboardRoutes: Sendable {
     Route(.get, path, access: .open, fault: FaultPage.response) { call in
       switch try await admit(call) {
       case .visitor(let visitor): return try await handle(call, visitor)
-      case .stranger: return LoginPage.response(next: call.request.uri.string, byLink: gate.hasLink)
+      case .stranger: return LoginPage.response(next: call.request.uri.string, byLink: access.hasLink)
       case .arrival: return LoginPage.arrival(at: call.request.uri.string)
       }
     }
   }
 
-  /// As the gate does, for a page: one that waits for Postgres loads itself again.
-  private func admit(_ call: Call) async throws(HTTPFault) -> Gate.Answer {
+  /// As `DashboardAccess` does, for a page: one that waits for Postgres loads itself again.
+  private func admit(_ call: Call) async throws(HTTPFault) -> DashboardAccess.Decision {
     do {
-      return try await gate.admit(call)
+      return try await access.admit(call)
     } catch {
       var fault = error
       if fault.status == .serviceUnavailable { fault.headers[.refresh] = "\(HTTPFault.retryAfterSeconds)" }
@@ -132,11 +132,11 @@ struct DashboardRoutes: Sendable {
   func press(_ call: Call, knowing names: [String] = [], lists: Set<String> = []) async throws -> (
     Visitor, form: [String: String]
   ) {
-    guard case .visitor(let visitor) = try await gate.admit(call) else {
+    guard case .visitor(let visitor) = try await access.admit(call) else {
       throw HTTPFault(.unauthorized, "your session has ended: sign in again")
     }
     let form = try await form(call, knowing: ["csrf", "back", "subject"] + names, lists: lists)
-    try gate.confirm(call, visitor, csrf: form["csrf"])
+    try access.confirm(call, visitor, csrf: form["csrf"])
     return (visitor, form)
   }
 
@@ -148,11 +148,11 @@ struct DashboardRoutes: Sendable {
   }
 
   @Sendable private func signIn(_ call: Call) async throws -> Response {
-    try Gate.confirmOrigin(call)
+    try DashboardAccess.confirmOrigin(call)
     let form = try await form(call, knowing: ["token", "next"])
     let next = LoginPage.local(form["next"] ?? "/")
-    guard let session = try await gate.signIn(form["token"] ?? "", call.request.headers) else {
-      return LoginPage.response(next: next, byLink: gate.hasLink, isWrong: true)
+    guard let session = try await access.signIn(form["token"] ?? "", call.request.headers) else {
+      return LoginPage.response(next: next, byLink: access.hasLink, isWrong: true)
     }
     log("signed in to the dashboard", call, ["right": session.right == .act ? "act" : "read"])
     return .found(next, headers: [.setCookie: session.cookie])
@@ -165,9 +165,9 @@ struct DashboardRoutes: Sendable {
     let isEveryone = form["subject"] == "everyone"
     if isEveryone {
       guard visitor.right == .act else { throw HTTPFault.readOnly }
-      try await gate.signOutEveryone()
+      try await access.signOutEveryone()
     } else if let session = visitor.session {
-      try await gate.signOut(session)
+      try await access.signOut(session)
     }
     log("signed out of the dashboard", call, ["actor": "\(visitor.actor)", "sessions": isEveryone ? "all" : "one"])
     await feed.refresh()
@@ -204,23 +204,23 @@ struct DashboardRoutes: Sendable {
     let query = try ListQuery(call.query(knowing: ListQuery.filterNames + ["cursor"]))
     let page = try await reader.list(query)
     // Older pages stand still, so that they can be read.
-    let live = query.cursor == nil ? "/live?list=yes&\(ListPage.parameters(query))" : ""
+    let live = query.cursor == nil ? "/live?list=yes&\(ReviewListPage.parameters(query))" : ""
     return Page(
-      title: "Reviews · Baton", place: .reviews, live: live, path: ListPage.path(query), now: page.now,
+      title: "Reviews · Baton", place: .reviews, live: live, path: ReviewListPage.path(query), now: page.now,
       body: page.body, visitor: visitor
     ).response()
   }
 
   @Sendable private func deliveries(_ call: Call, _ visitor: Visitor) async throws -> Response {
     // A form sends its empty fields too.
-    let values = try call.query(knowing: DeliveryQuery.names).filter { !$0.value.isEmpty }
-    let query = try DeliveryQuery(values)
+    let values = try call.query(knowing: WebhookQuery.names).filter { !$0.value.isEmpty }
+    let query = try WebhookQuery(values)
     async let count = store.deliveryCount(query.filter)
     let (deliveries, next) = try await store.deliveries(
-      query.filter, limit: DeliveryPageView.limit, after: query.cursor)
-    let page = DeliveryPageView(query: query, deliveries: deliveries, next: next, count: try await count)
+      query.filter, limit: WebhookListPage.limit, after: query.cursor)
+    let page = WebhookListPage(query: query, deliveries: deliveries, next: next, count: try await count)
     return Page(
-      title: "Deliveries · Baton", place: .deliveries, path: DeliveryPageView.path(query), now: try await store.now(),
+      title: "Deliveries · Baton", place: .deliveries, path: WebhookListPage.path(query), now: try await store.now(),
       body: page.body, visitor: visitor
     ).response()
   }
@@ -247,11 +247,11 @@ struct DashboardRoutes: Sendable {
   // MARK: The stream
 
   @Sendable private func live(_ call: Call) async throws -> Response {
-    guard case .visitor(let visitor) = try await gate.admit(call) else {
+    guard case .visitor(let visitor) = try await access.admit(call) else {
       throw HTTPFault.unauthorized("sign in on the dashboard")
     }
     return EventStream(feed: feed, topic: try topic(call), isReadOnly: visitor.right == .read) {
-      try await gate.stillAdmits(visitor)
+      try await access.stillAdmits(visitor)
     }.response()
   }
 

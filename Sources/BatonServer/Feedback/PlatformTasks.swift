@@ -84,8 +84,7 @@ package struct PlatformTasks: Service {
   private func settle(_ task: PlatformTask, _ result: Result) async throws {
     switch result {
     case .done(let outcome):
-      try await store.noteOutcome(outcome, of: task)
-      try await store.endTask(task.id, version: task.version)
+      try await store.endTask(task, outcome: outcome)
       logger.debug("a task at the platform is done", metadata: ["task": "\(task.id)", "outcome": "\(outcome)"])
     case .later(let message, let delay): try await failed(task, message, patience: Self.patience, delay)
     case .blocked(let message):
@@ -99,7 +98,6 @@ package struct PlatformTasks: Service {
   ) async throws {
     let isGivenUp = task.age >= patience
     let delay = retryAfter ?? Self.backoff.ceiling(attempt: task.tries - 1) / 2
-    if isGivenUp { try await store.noteOutcome(message, of: task) }
     try await store.failTask(task, error: message, retryAfter: isGivenUp ? nil : delay)
     guard isGivenUp || task.tries == 1 else { return }
     logger.warning(

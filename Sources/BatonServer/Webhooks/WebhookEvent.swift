@@ -39,7 +39,7 @@ enum WebhookEvent: Sendable, Equatable {
   }
 
   /// What is to be done about it, as its owner is configured now.
-  func verdict(for stored: StoredDelivery) -> DeliveryVerdict {
+  func verdict(for stored: StoredWebhook) -> WebhookVerdict {
     if stored.isRevoked { return .ignored("the integration was revoked") }
     switch self {
     case .ignored(let reason): return .ignored(reason)
@@ -53,9 +53,9 @@ enum WebhookEvent: Sendable, Equatable {
   }
 }
 
-extension StoredDelivery {
+extension StoredWebhook {
   /// What a stored delivery means.
-  func verdict(_ policy: WebhookPolicy) throws(HTTPFault) -> DeliveryVerdict {
+  func verdict(_ policy: WebhookPolicy) throws(HTTPFault) -> WebhookVerdict {
     let context = WebhookContext(
       owner: owner, platform: platform, integrationID: integrationID, receivedAt: receivedAt, policy: policy)
     let event = try WebhookEvent(event, payload: Data(payload.utf8), in: context)

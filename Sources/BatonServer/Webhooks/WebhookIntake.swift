@@ -19,7 +19,7 @@ package struct WebhookIntake: Service {
   private let store: ReviewStore
   private let interval: Duration
   let policy: WebhookPolicy
-  private let processing: Batcher<(platform: Platform, id: String), DeliveryOutcome>
+  private let processing: Batcher<(platform: Platform, id: String), WebhookOutcome>
   private let logger: Logger
 
   /// How long a request waits for another event of the same pull request, or for a row of it that another transaction has locked;
@@ -49,7 +49,7 @@ package struct WebhookIntake: Service {
     self.interval = interval
     self.logger = logger
     processing = Batcher(maxBatch: 1, lanes: Self.lanes) { deliveries in
-      var results: [Result<DeliveryOutcome, any Error>] = []
+      var results: [Result<WebhookOutcome, any Error>] = []
       for (platform, id) in deliveries {
         do {
           results.append(
@@ -63,8 +63,8 @@ package struct WebhookIntake: Service {
   }
 
   /// The outcome of a delivery when its request is answered.
-  enum Answer: Sendable {
-    case processed(DeliveryOutcome)
+  enum Receipt: Sendable {
+    case processed(WebhookOutcome)
     /// It is stored, and will be processed.
     case stored
   }
@@ -72,7 +72,7 @@ package struct WebhookIntake: Service {
   /// Stores a delivery and processes it.
   /// - Throws: `PostgresError` if it could not be stored: the platform has to send it again; `HTTPFault` if it cannot be
   ///   understood.
-  func take(_ delivery: WebhookDelivery) async throws -> Answer {
+  func take(_ delivery: WebhookDelivery) async throws -> Receipt {
     _ = try await store.store(delivery)
     if let reason = delivery.ignored { return .processed(.unchanged(reason, nil)) }
     do {
@@ -91,7 +91,7 @@ package struct WebhookIntake: Service {
     }
   }
 
-  private func process(_ platform: Platform, _ id: String) async throws -> DeliveryOutcome {
+  private func process(_ platform: Platform, _ id: String) async throws -> WebhookOutcome {
     let start = SpanStart.now
     let outcome = try await processing.submit((platform, id))
     if case .pending(let review, let attempt, let trace) = outcome {
@@ -136,7 +136,7 @@ package struct WebhookIntake: Service {
   }
 
   private func log(
-    _ outcome: DeliveryOutcome, of platform: Platform, _ id: String, _ level: Logger.Level, _ message: Logger.Message
+    _ outcome: WebhookOutcome, of platform: Platform, _ id: String, _ level: Logger.Level, _ message: Logger.Message
   ) {
     let metadata: Logger.Metadata = [
       "platform": "\(platform.rawValue)", "delivery": "\(id)", "outcome": "\(outcome.text)",

@@ -195,7 +195,7 @@ struct WebhookRoutes: Sendable {
   private func take(
     _ payload: some WebhookPayload, _ name: String, as id: String, of platform: Platform, from source: WebhookSource,
     _ trace: TraceContext
-  ) async throws -> WebhookIntake.Answer {
+  ) async throws -> WebhookIntake.Receipt {
     let event = try payload.event(
       name,
       in: WebhookContext(
@@ -243,7 +243,7 @@ struct WebhookRoutes: Sendable {
 
   // MARK: Answers
 
-  struct Answer: Encodable {
+  struct AnswerBody: Encodable {
     var outcome: String
     var reason: String?
     var reviewId: String?
@@ -253,22 +253,22 @@ struct WebhookRoutes: Sendable {
   /// Nothing is done for an event, and why.
   static func ignored(_ reason: String) -> Response { response(.processed(.unchanged(reason, nil))) }
 
-  private static func response(_ answer: WebhookIntake.Answer) -> Response {
+  private static func response(_ answer: WebhookIntake.Receipt) -> Response {
     let (status, body) = said(of: answer)
     return .json(status, body)
   }
 
-  static func said(of answer: WebhookIntake.Answer) -> (HTTPResponse.Status, Answer) {
+  static func said(of answer: WebhookIntake.Receipt) -> (HTTPResponse.Status, AnswerBody) {
     switch answer {
-    case .stored: (.accepted, Answer(outcome: "stored", reason: "it is processed in a moment"))
+    case .stored: (.accepted, AnswerBody(outcome: "stored", reason: "it is processed in a moment"))
     case .processed(.pending(let id, let attempt, _)):
-      (.accepted, Answer(outcome: "pending", reviewId: id.lowercase, attempt: attempt))
+      (.accepted, AnswerBody(outcome: "pending", reviewId: id.lowercase, attempt: attempt))
     case .processed(.unchanged(let reason, let id)):
-      (.ok, Answer(outcome: "unchanged", reason: reason, reviewId: id?.lowercase))
+      (.ok, AnswerBody(outcome: "unchanged", reason: reason, reviewId: id?.lowercase))
     case .processed(.cancelled(let count)):
-      (.ok, Answer(outcome: "closed", reason: "\(count) reviews were cancelled"))
+      (.ok, AnswerBody(outcome: "closed", reason: "\(count) reviews were cancelled"))
     case .processed(.repeated):
-      (.ok, Answer(outcome: "repeated", reason: "this delivery has come before"))
+      (.ok, AnswerBody(outcome: "repeated", reason: "this delivery has come before"))
     }
   }
 }

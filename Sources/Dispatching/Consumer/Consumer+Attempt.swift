@@ -15,7 +15,7 @@ extension Consumer {
   /// An attempt, from its lease to the settlement of its deliveries.
   func run(_ attempt: Attempt) async {
     var machine = AttemptMachine(attempt, policy: policy)
-    let first = machine.begin(apart: gate.exclusiveGroup)
+    let first = machine.begin(apart: entryLock.exclusiveGroup)
     let outcome = await follow(&machine, first)
     await conclude(outcome, machine.attempt)
   }
@@ -43,7 +43,7 @@ extension Consumer {
         action = machine.called(answer, hasGivenUpCalls: hasGivenUpCalls)
       case .ask:
         let evidence = await ask(machine.attempt.lease)
-        action = machine.asked(evidence, apart: gate.exclusiveGroup, at: environment.now)
+        action = machine.asked(evidence, apart: entryLock.exclusiveGroup, at: environment.now)
       case .askForEnd: action = machine.askedForEnd(await askForEnd(machine.attempt.lease))
       case .conclude(let outcome): return outcome
       }
@@ -55,8 +55,8 @@ extension Consumer {
   /// Next to other reviews, or in a group apart from them.
   private func inPlace(_ group: Int?, _ machine: inout AttemptMachine) async -> AttemptOutcome {
     do {
-      guard let group else { return try await gate.withShared { await entered(&machine) } }
-      return try await gate.withExclusive(sharedBy: group) { await entered(&machine) }
+      guard let group else { return try await entryLock.withShared { await entered(&machine) } }
+      return try await entryLock.withExclusive(sharedBy: group) { await entered(&machine) }
     } catch {
       // Cancelled while it waited for its turn.
       return .handedBackAtShutdown
@@ -73,8 +73,9 @@ extension Consumer {
     guard let review = attempt.review else { return .interruptedByShutdown }
     let start = environment.now
     let preparer = preparer
-    let (result, cancellation) = await operations.run(until: start + policy.preparationMax, orStage: .handingBack) {
-      () -> Result<PreparedPayload, PreparationError> in
+    let (result, cancellation) = await operations.run(
+      until: start + policy.preparationMax, orStage: .handingBack, isComputing: environment.executor != nil
+    ) { () -> Result<PreparedPayload, PreparationError> in
       do throws(PreparationError) {
         return .success(try await preparer.prepare(review))
       } catch {

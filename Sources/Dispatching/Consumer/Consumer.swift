@@ -68,7 +68,7 @@ package final class Consumer: Service {
 
   let inFlight = InFlightAttempts()
   let census: TicketCensus
-  let gate = SharedExclusiveLock()
+  let entryLock = SharedExclusiveLock()
   let outage: DatabaseOutage
   let waitlist: LeaseWaitlist
   let leases: Batcher<Ticket, LeaseVerdict>
@@ -180,11 +180,13 @@ package final class Consumer: Service {
   }
 
   private func consume() async {
-    await withDiscardingTaskGroup { group in
-      while let delivery = await subscription.next() {
-        inFlight.received()
-        census.received(delivery)
-        group.addTask { await self.handle(delivery) }
+    await withTaskExecutorPreference(environment.executor) {
+      await withDiscardingTaskGroup { group in
+        while let delivery = await subscription.next() {
+          inFlight.received()
+          census.received(delivery)
+          group.addTask { await self.handle(delivery) }
+        }
       }
     }
   }

@@ -58,41 +58,45 @@ package struct Producer: Service {
   package func run() async throws {
     publisher.wakeWhenReady(wakeup)
     await cancelWhenGracefulShutdown {
-      var failures = 0
-      var notice = FaultNotice()
-      var queue = QueueRoom()
-      var missed = MissedVisits(nextLook: environment.now)
-      while !Task.isCancelled {
-        do {
-          // What it claims is this holder's; without a session it claims nothing. The next sign-on wakes.
-          guard holderState.isSignedOn else {
-            try await wakeup.wait(until: environment.now + policy.pollInterval)
-            continue
-          }
-          try await lookForMissedVisits(&missed)
-          // Without a connection, and while tickets are owed, nothing is claimed. The reconnect wakes this loop, as does the last owed ticket.
-          if publisher.queue.isConnected, publisher.room > 0 { _ = try await runOnce(&queue) }
-          failures = 0
-          if notice.worked(at: environment.now) { logger.notice("claiming again") }
-          if queue.isInTheWay {
-            try await wakeup.wait(until: environment.now + min(policy.pollInterval, Self.fullQueueInterval))
-          } else {
-            let due = try await ledger.timeUntilNextDue() ?? policy.pollInterval
-            try await wakeup.wait(until: environment.now + min(policy.pollInterval, due + .milliseconds(1)))
-          }
-        } catch is CancellationError {
-          return
-        } catch {
-          if Task.isCancelled { return }
-          if notice.failed("\(error)", at: environment.now) {
-            logger.error("cannot claim; trying again until it works", metadata: ["error": "\(error)"])
-          }
-          try? await environment.sleep(for: Self.retry.delay(attempt: failures, from: environment.random))
-          failures += 1
-        }
-      }
+      await withTaskExecutorPreference(environment.executor) { await claimWhenDue() }
     }
     await publisher.finish()
+  }
+
+  private func claimWhenDue() async {
+    var failures = 0
+    var notice = FaultNotice()
+    var queue = QueueRoom()
+    var missed = MissedVisits(nextLook: environment.now)
+    while !Task.isCancelled {
+      do {
+        // What it claims is this holder's; without a session it claims nothing. The next sign-on wakes.
+        guard holderState.isSignedOn else {
+          try await wakeup.wait(until: environment.now + policy.pollInterval)
+          continue
+        }
+        try await lookForMissedVisits(&missed)
+        // Without a connection, and while tickets are owed, nothing is claimed. The reconnect wakes this loop, as does the last owed ticket.
+        if publisher.queue.isConnected, publisher.room > 0 { _ = try await runOnce(&queue) }
+        failures = 0
+        if notice.worked(at: environment.now) { logger.notice("claiming again") }
+        if queue.isInTheWay {
+          try await wakeup.wait(until: environment.now + min(policy.pollInterval, Self.fullQueueInterval))
+        } else {
+          let due = try await ledger.timeUntilNextDue() ?? policy.pollInterval
+          try await wakeup.wait(until: environment.now + min(policy.pollInterval, due + .milliseconds(1)))
+        }
+      } catch is CancellationError {
+        return
+      } catch {
+        if Task.isCancelled { return }
+        if notice.failed("\(error)", at: environment.now) {
+          logger.error("cannot claim; trying again until it works", metadata: ["error": "\(error)"])
+        }
+        try? await environment.sleep(for: Self.retry.delay(attempt: failures, from: environment.random))
+        failures += 1
+      }
+    }
   }
 
   /// Claims and publishes until nothing more is due, the queue is full, or the caller is cancelled.

@@ -88,7 +88,7 @@ package struct Reaper: Service {
   /// - Parameters:
   ///   - cancels: delivered next to the questions; nil if no worker is set.
   ///   - askingMax: for the worker's answers; what is left then is counted.
-  package func runOnce(cancels: CancelDelivery?, askingMax: Duration) async throws -> ReapCounts {
+  package func runOnce(cancels: CancelRelay?, askingMax: Duration) async throws -> ReapCounts {
     var counts = try await recovery.runOnce()
     let deadline = environment.now + askingMax
     async let delivered = cancels?.deliverDue(until: deadline)

@@ -27,13 +27,15 @@ extension PlatformQuestions {
   /// - Parameters:
   ///   - page: from 1.
   ///   - integration: of a GitHub App.
-  package func repositories(_ page: Int, of integration: Integration) async -> Answer<ListPage<ListedRepository>> {
+  package func repositories(_ page: Int, of integration: Integration) async -> PlatformAnswer<
+    PlatformPage<ListedRepository>
+  > {
     await answer(integration) { () throws(FeedbackFault) in
       try await github.withCaller(of: integration) { caller throws(APIFault) in
         let answer = try await github.client.get(
           "/installation/repositories?per_page=\(APIClient.pageSize)&page=\(page)", as: caller)
         let items = try APIClient.decode(Repositories.self, from: answer.body).repositories
-        return ListPage(
+        return PlatformPage(
           items: items.map { item in
             ListedRepository(
               fullName: item.full_name,
@@ -46,14 +48,14 @@ extension PlatformQuestions {
   /// A page of the open pull requests of a GitHub repository, those that have changed last first.
   package func openPullRequests(
     _ page: Int, of name: String, _ integration: Integration
-  ) async -> Answer<ListPage<JSONValue>> {
+  ) async -> PlatformAnswer<PlatformPage<JSONValue>> {
     await answer(integration) { () throws(FeedbackFault) in
       let path = try repository(name)
       return try await github.withCaller(of: integration) { caller throws(APIFault) in
         let answer = try await github.client.get(
           "\(path)/pulls?state=open&sort=updated&direction=desc&per_page=\(APIClient.pageSize)&page=\(page)",
           as: caller)
-        return ListPage(
+        return PlatformPage(
           items: try APIClient.decode([JSONValue].self, from: answer.body), next: Self.nextPage(page, answer))
       }
     }
@@ -62,13 +64,13 @@ extension PlatformQuestions {
   /// A page of the open merge requests of a GitLab project, those that have changed last first.
   package func openMergeRequests(
     _ page: Int, ofProject id: Int64, _ url: String, _ integration: Integration
-  ) async -> Answer<ListPage<JSONValue>> {
+  ) async -> PlatformAnswer<PlatformPage<JSONValue>> {
     await answer(integration) { () throws(FeedbackFault) in
       try await withProject(id, "", url, integration) { project, caller throws(APIFault) in
         let answer = try await project.client.get(
           "\(project.path)/merge_requests?state=opened&order_by=updated_at&sort=desc&per_page=\(APIClient.pageSize)"
             + "&page=\(page)", as: caller)
-        return ListPage(
+        return PlatformPage(
           items: try APIClient.decode([JSONValue].self, from: answer.body), next: Self.nextPage(page, answer))
       }
     }

@@ -17,22 +17,12 @@ package struct PlatformQuestions: Sendable {
     self.publicURL = publicURL
   }
 
-  /// An answer, or why there is none.
-  package enum Answer<Value: Sendable>: Sendable {
-    case answer(Value)
-    /// It may go better later.
-    case later(String, retryAfter: Duration?)
-    /// This process lacks the key of the stored token: it waits for the operator.
-    case blocked(String)
-    case refused(String)
-  }
-
   /// The most pages of a hundred changed files that are read; GitHub lists no more than 3,000.
   private static let filePageCountMax = 30
 
   func answer<Value: Sendable>(
     _ integration: Integration, _ body: () async throws(FeedbackFault) -> Value
-  ) async -> Answer<Value> {
+  ) async -> PlatformAnswer<Value> {
     if integration.isRevoked { return .refused("the integration was revoked, or is gone") }
     do {
       return .answer(try await body())
@@ -41,7 +31,7 @@ package struct PlatformQuestions: Sendable {
     }
   }
 
-  static func answer<Value: Sendable>(of fault: FeedbackFault) -> Answer<Value> {
+  static func answer<Value: Sendable>(of fault: FeedbackFault) -> PlatformAnswer<Value> {
     switch FeedbackAnswer(fault) {
     case .delivered: .later("no answer", retryAfter: nil)
     case .later(let message, let delay): .later(message, retryAfter: delay)
@@ -98,7 +88,7 @@ package struct PlatformQuestions: Sendable {
   }
 
   /// Whether a person may write to a GitHub repository.
-  package func mayWrite(_ login: String, to name: String, _ integration: Integration) async -> Answer<Bool> {
+  package func mayWrite(_ login: String, to name: String, _ integration: Integration) async -> PlatformAnswer<Bool> {
     await answer(integration) { () throws(FeedbackFault) in
       let path = try repository(name)
       return try await github.withCaller(of: integration) { caller throws(APIFault) in
@@ -115,7 +105,9 @@ package struct PlatformQuestions: Sendable {
   }
 
   /// A pull request of GitHub as its API gives it: a webhook has the same.
-  package func pullRequest(_ number: Int, of name: String, _ integration: Integration) async -> Answer<JSONValue> {
+  package func pullRequest(_ number: Int, of name: String, _ integration: Integration) async -> PlatformAnswer<
+    JSONValue
+  > {
     await answer(integration) { () throws(FeedbackFault) in
       let path = try repository(name)
       return try await github.withCaller(of: integration) { caller throws(APIFault) in
@@ -126,7 +118,9 @@ package struct PlatformQuestions: Sendable {
   }
 
   /// The files that a pull request changes, under their old names too.
-  package func files(ofPullRequest number: Int, of name: String, _ integration: Integration) async -> Answer<[String]> {
+  package func files(ofPullRequest number: Int, of name: String, _ integration: Integration) async -> PlatformAnswer<
+    [String]
+  > {
     await answer(integration) { () throws(FeedbackFault) in
       let path = try repository(name)
       return try await github.withCaller(of: integration) { caller throws(APIFault) in
@@ -161,7 +155,7 @@ package struct PlatformQuestions: Sendable {
   /// Whether a user may write to a GitLab project.
   package func mayWrite(
     _ user: String, toProject id: Int64?, _ path: String, _ url: String, _ integration: Integration
-  ) async -> Answer<Bool> {
+  ) async -> PlatformAnswer<Bool> {
     await answer(integration) { () throws(FeedbackFault) in
       try await withProject(id, path, url, integration) { project, caller throws(APIFault) in
         do throws(APIFault) {
@@ -178,7 +172,7 @@ package struct PlatformQuestions: Sendable {
   /// A merge request of GitLab as its API gives it.
   package func mergeRequest(
     _ number: Int, ofProject id: Int64?, _ path: String, _ url: String, _ integration: Integration
-  ) async -> Answer<JSONValue> {
+  ) async -> PlatformAnswer<JSONValue> {
     await answer(integration) { () throws(FeedbackFault) in
       try await withProject(id, path, url, integration) { project, caller throws(APIFault) in
         let answer = try await project.client.get("\(project.path)/merge_requests/\(number)", as: caller)
@@ -190,11 +184,21 @@ package struct PlatformQuestions: Sendable {
   /// The files that a merge request changes, under their old names too.
   package func files(
     ofMergeRequest number: Int, ofProject id: Int64?, _ path: String, _ url: String, _ integration: Integration
-  ) async -> Answer<[String]> {
+  ) async -> PlatformAnswer<[String]> {
     await answer(integration) { () throws(FeedbackFault) in
       try await withProject(id, path, url, integration) { project, caller throws(APIFault) in
         try await Self.files("\(project.path)/merge_requests/\(number)/diffs", project.client, caller)
       }
     }
   }
+}
+
+/// An answer, or why there is none.
+package enum PlatformAnswer<Value: Sendable>: Sendable {
+  case answer(Value)
+  /// It may go better later.
+  case later(String, retryAfter: Duration?)
+  /// This process lacks the key of the stored token: it waits for the operator.
+  case blocked(String)
+  case refused(String)
 }

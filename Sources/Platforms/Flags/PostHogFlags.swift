@@ -91,7 +91,7 @@ package final class PostHogFlags: FeatureFlags {
     if case .refused = circuit.admit() { return .unknown }
     do throws(APIFault) {
       let answer = try await client.post("/flags?v=2", as: Self.caller, question(about: owner))
-      let verdict = try APIClient.decode(Answer.self, from: answer.body).verdict
+      let verdict = try APIClient.decode(FlagsResponse.self, from: answer.body).verdict
       if circuit.succeeded() { logger.notice("PostHog answers again") }
       remember(verdict, of: owner)
       return verdict
@@ -121,7 +121,7 @@ package final class PostHogFlags: FeatureFlags {
   }
 
   /// What the endpoint answers, as far as it matters.
-  struct Answer: Decodable {
+  struct FlagsResponse: Decodable {
     struct Flag: Decodable {
       var enabled: Bool
       var variant: String?

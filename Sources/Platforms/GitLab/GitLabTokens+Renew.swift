@@ -16,7 +16,7 @@ extension GitLabTokens {
       return standing(candidate, identity, place)
     }
     do {
-      return try await gate.withExclusive { try await self.renew(candidate, place, in: store) }
+      return try await renewalLock.withExclusive { try await self.renew(candidate, place, in: store) }
     } catch let failure as CollectFailure {
       throw failure
     } catch {

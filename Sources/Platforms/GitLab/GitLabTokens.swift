@@ -79,7 +79,7 @@ final class GitLabTokens: Sendable {
   let cipher: TokenCipher
   let logger: Logger
   /// Renewals happen one at a time in a process: each holds a connection to the store while it calls GitLab.
-  let gate = SharedExclusiveLock()
+  let renewalLock = SharedExclusiveLock()
   private let learnt = Mutex(Learnt())
   private let flights = SingleFlight<[UInt8], Standing>()
 

@@ -37,9 +37,9 @@ extension APIFault {
     if (200..<300).contains(status) { return nil }
     let answer = PlatformError(body)
     switch status {
-    case 429: self = .rateLimited(retryAfter: RetryDelay.of(headers, now: now))
+    case 429: self = .rateLimited(retryAfter: RateLimitDelay.of(headers, now: now))
     case 403 where Self.isRateLimit(headers, body):
-      self = .rateLimited(retryAfter: RetryDelay.of(headers, now: now))
+      self = .rateLimited(retryAfter: RateLimitDelay.of(headers, now: now))
     case 408, 500...: self = .failing(message: "it answered \(status)")
     case 400..<500 where answer == nil:
       self = .failing(message: "it answered \(status) without the API's own JSON: is a proxy in front of it?")
@@ -53,7 +53,7 @@ extension APIFault {
   /// GitHub's primary limit shows in a header, the secondary one by `Retry-After` or only in the text; older versions call it their mechanism
   /// against abuse.
   private static func isRateLimit(_ headers: HTTPHeaders, _ body: Data) -> Bool {
-    if RetryDelay.isExhausted(headers) || headers.contains(name: "retry-after") { return true }
+    if RateLimitDelay.isExhausted(headers) || headers.contains(name: "retry-after") { return true }
     let text = String(decoding: body.prefix(4_096), as: UTF8.self).lowercased()
     return limitTexts.contains { text.contains($0) }
   }

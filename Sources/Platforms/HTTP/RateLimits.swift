@@ -24,7 +24,7 @@ final class RateLimits: Sendable {
     let hold = holds.withLock { $0[Key(authority: authority, account: account)] }
     guard let seconds = hold?.end.timeIntervalSince(now), seconds > 0 else { return nil }
     // A clock that was set back must not hold an account longer than the platform could ask.
-    return min(.seconds(seconds), RetryDelay.max)
+    return min(.seconds(seconds), RateLimitDelay.max)
   }
 
   /// Keeps an account from calling; a longer time that is known already stays.
@@ -49,7 +49,7 @@ final class RateLimits: Sendable {
       let end = holds.map(\.value.end).max() ?? now
       return UsedUpLimit(
         authority: authority, accountCount: holds.count, age: .seconds(Swift.max(now.timeIntervalSince(since), 0)),
-        rest: min(.seconds(end.timeIntervalSince(now)), RetryDelay.max))
+        rest: min(.seconds(end.timeIntervalSince(now)), RateLimitDelay.max))
     }
   }
 }

@@ -20,7 +20,7 @@ struct CharacterFilter {
     self.byteCountMax = byteCountMax
   }
 
-  /// Takes a text, up to where there is no room for more.
+  /// Takes a text, until there is no room for more.
   mutating func take(_ text: String) {
     var rest = text[...]
     while true {

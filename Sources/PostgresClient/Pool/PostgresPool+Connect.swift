@@ -10,7 +10,7 @@ extension PostgresPool {
 
   private enum Found {
     case connection(PostgresConnection)
-    case nothing(Reply<PostgresConnection>)
+    case nothing(PostgresReply<PostgresConnection>)
     case refused
   }
 
@@ -23,7 +23,7 @@ extension PostgresPool {
       if let connection = state.machine.acquire(demand) {
         found = .connection(connection)
       } else {
-        let reply = Reply<PostgresConnection>()
+        let reply = PostgresReply<PostgresConnection>()
         state.machine.wait(demand, reply)
         found = .nothing(reply)
       }
@@ -37,7 +37,7 @@ extension PostgresPool {
     }
   }
 
-  private func wait(_ reply: Reply<PostgresConnection>) async throws(PostgresError) -> PostgresConnection {
+  private func wait(_ reply: PostgresReply<PostgresConnection>) async throws(PostgresError) -> PostgresConnection {
     let timer = executor.schedule(after: configuration.acquireTimeout) {
       // First, so that code that runs after the answer no longer sees the waiter.
       self.removeWaiter(reply)
@@ -47,7 +47,7 @@ extension PostgresPool {
     return try await reply.value { self.removeWaiter(reply) }
   }
 
-  private func removeWaiter(_ reply: Reply<PostgresConnection>) {
+  private func removeWaiter(_ reply: PostgresReply<PostgresConnection>) {
     state.withLock { state in
       state.machine.removeWaiters { $0 === reply }
       // Callers behind a borrower may not have to wait any more.
@@ -149,7 +149,7 @@ extension PostgresPool {
 
   /// - Returns: the number of the failed attempt from 0, if another is to follow, and whether its reason is to be logged.
   private func noteFailure(_ error: PostgresError) -> (attempt: Int, isNew: Bool)? {
-    let (attempt, isNew, refused) = state.withLock { state -> (Int?, Bool, [Reply<PostgresConnection>]) in
+    let (attempt, isNew, refused) = state.withLock { state -> (Int?, Bool, [PostgresReply<PostgresConnection>]) in
       state.lastFailure = error
       // Waiting cannot help against a wrong password.
       let isFault = error.sqlState.map(PostgresSQLState.isConfigurationFault) ?? false

@@ -11,7 +11,7 @@ internal import Synchronization
 /// - Important: call `close()` at the end. If every connection is borrowed, single statements wait too: leave
 ///   room in `poolSize` for both.
 public final class PostgresPool: Sendable {
-  typealias Machine = PoolMachine<PostgresConnection, Reply<PostgresConnection>>
+  typealias Machine = PoolMachine<PostgresConnection, PostgresReply<PostgresConnection>>
 
   struct State {
     var machine: Machine
@@ -29,6 +29,9 @@ public final class PostgresPool: Sendable {
 
   /// How it connects.
   public let configuration: PostgresConfiguration
+  /// The thread of the pool's connections, for tasks that mostly wait for them: one that prefers it queries without a change of threads.
+  /// It must never block there, and everything that it computes delays the answers to all others.
+  public let taskExecutor: any TaskExecutor
   let logger: Logger
   let executor: ThreadExecutor
   let state: Mutex<State>
@@ -41,6 +44,7 @@ public final class PostgresPool: Sendable {
     self.configuration = configuration
     self.logger = logger
     executor = ThreadExecutor(name: "postgres-pool") { logger.warning("\($0)") }
+    taskExecutor = ThreadTaskExecutor(executor)
     state = Mutex(State(machine: Machine(sizeMax: configuration.poolSize)))
   }
 
@@ -52,7 +56,7 @@ public final class PostgresPool: Sendable {
   public func query(
     _ statement: PostgresStatement, _ parameters: [any PostgresEncodable] = []
   ) async throws(PostgresError) -> PostgresRows {
-    try await run([try Request.Step(statement, parameters)])[0]
+    try await run([try StatementRequest.Step(statement, parameters)])[0]
   }
 
   /// Runs statements in one round trip and as one transaction: an error rolls all back and is thrown.
@@ -61,14 +65,14 @@ public final class PostgresPool: Sendable {
   public func pipeline(
     _ steps: [(PostgresStatement, [any PostgresEncodable])]
   ) async throws(PostgresError) -> [PostgresRows] {
-    var encoded: [Request.Step] = []
+    var encoded: [StatementRequest.Step] = []
     encoded.reserveCapacity(steps.count)
-    for (statement, parameters) in steps { encoded.append(try Request.Step(statement, parameters)) }
+    for (statement, parameters) in steps { encoded.append(try StatementRequest.Step(statement, parameters)) }
     return try await run(encoded)
   }
 
   /// Runs a request; on another connection if the first was lost before the request was sent.
-  private func run(_ steps: [Request.Step]) async throws(PostgresError) -> [PostgresRows] {
+  private func run(_ steps: [StatementRequest.Step]) async throws(PostgresError) -> [PostgresRows] {
     var attempt = 0
     while true {
       let connection = try await acquire(.shared)

@@ -8,7 +8,7 @@ actor BlockingCalls {
   private nonisolated let executor = ThreadExecutor(name: "postgres-block")
   nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-  func send(_ request: CancelRequest) -> String? { request.send() }
+  func send(_ request: PostgresCancelRequest) -> String? { request.send() }
 
   func complete(_ parameters: [(keyword: String, value: String)]) -> Result<[String: String], LibraryMessage> {
     completeParameters(parameters)

@@ -3,7 +3,7 @@ internal import Synchronization
 /// Where tasks of any thread leave requests for a connection's thread, which takes them all in one turn.
 final class Inbox: Sendable {
   private struct State {
-    var requests: [Request] = []
+    var requests: [StatementRequest] = []
     var hasCancellation = false
     /// Whether the thread has been asked to look and has not looked yet.
     var isAnnounced = false
@@ -13,7 +13,7 @@ final class Inbox: Sendable {
   private let state = Mutex(State())
 
   /// Leaves a request; true if the thread has to be woken. A refused request is answered at once.
-  func add(_ request: Request) -> Bool {
+  func add(_ request: StatementRequest) -> Bool {
     let (mustAnnounce, refusal) = state.withLock { state -> (Bool, PostgresError?) in
       if let refusal = state.refusal { return (false, refusal) }
       state.requests.append(request)
@@ -34,7 +34,7 @@ final class Inbox: Sendable {
   }
 
   /// Takes everything out.
-  func take() -> (requests: [Request], hasCancellation: Bool) {
+  func take() -> (requests: [StatementRequest], hasCancellation: Bool) {
     state.withLock { state in
       defer { (state.requests, state.hasCancellation, state.isAnnounced) = ([], false, false) }
       return (state.requests, state.hasCancellation)
@@ -54,7 +54,7 @@ final class Inbox: Sendable {
 final class Latch: Sendable {
   private struct State {
     var isOpen = false
-    var waiters: [Reply<Void>] = []
+    var waiters: [PostgresReply<Void>] = []
   }
 
   private let state = Mutex(State())
@@ -82,16 +82,16 @@ final class Latch: Sendable {
     _ = await waiter.outcome()
   }
 
-  private func addWaiter() -> Reply<Void>? {
+  private func addWaiter() -> PostgresReply<Void>? {
     state.withLock { state in
       if state.isOpen { return nil }
-      let waiter = Reply<Void>()
+      let waiter = PostgresReply<Void>()
       state.waiters.append(waiter)
       return waiter
     }
   }
 
-  private func remove(_ waiter: Reply<Void>) {
+  private func remove(_ waiter: PostgresReply<Void>) {
     state.withLock { $0.waiters.removeAll { $0 === waiter } }
   }
 }

@@ -5,7 +5,7 @@ internal import DequeModule
 /// libpq, 34.5: each statement sent is answered by one result and an end, each Sync by a sync. After an error the
 /// statements up to the next Sync are skipped. A request is finished by its sync and not before: its transaction commits there,
 /// and a deferred constraint or a serialization failure is reported after the last result.
-struct PipelineLedger<Request, Rows> {
+struct PipelineLedger<StatementRequest, Rows> {
   /// A statement that was sent.
   enum Step: Equatable {
     case prepare(PreparedStatements.Entry)
@@ -14,7 +14,7 @@ struct PipelineLedger<Request, Rows> {
 
   /// What has come for one request.
   struct Finished {
-    let request: Request
+    let request: StatementRequest
     let outcome: Result<[Rows], PostgresError>
     /// Statements that the server does not have, against what was assumed when they were sent.
     let unprepared: [PreparedStatements.Entry]
@@ -23,7 +23,7 @@ struct PipelineLedger<Request, Rows> {
   }
 
   private struct Open {
-    let request: Request
+    let request: StatementRequest
     let steps: [Step]
     var index = 0
     var isAnswered = false
@@ -37,7 +37,7 @@ struct PipelineLedger<Request, Rows> {
 
   var isEmpty: Bool { open.isEmpty }
   var count: Int { open.count }
-  var requests: some Sequence<Request> { open.lazy.map(\.request) }
+  var requests: some Sequence<StatementRequest> { open.lazy.map(\.request) }
 
   /// The statement whose answer comes next.
   var current: Step? {
@@ -46,7 +46,7 @@ struct PipelineLedger<Request, Rows> {
   }
 
   /// Notes a request whose statements and Sync have been sent.
-  mutating func append(_ request: Request, _ steps: [Step]) {
+  mutating func append(_ request: StatementRequest, _ steps: [Step]) {
     var new = Open(request: request, steps: steps)
     new.rows.reserveCapacity(steps.count)
     open.append(new)
@@ -108,7 +108,7 @@ struct PipelineLedger<Request, Rows> {
   }
 
   /// Takes out all requests, of which no answer will come any more.
-  mutating func removeAll() -> [Request] {
+  mutating func removeAll() -> [StatementRequest] {
     defer { open.removeAll() }
     return open.map(\.request)
   }

@@ -118,14 +118,14 @@ extension TicketPublishOutcome {
 
 extension TicketDelivery {
   /// The message as it is published once more.
-  func renewed(id: String) -> AMQPMessage {
+  package func renewed(id: String) -> AMQPMessage {
     AMQPMessage(
       body: message.body, contentType: message.contentType, type: message.type, messageID: id,
       headers: message.headers.filter { $0.key == Self.traceHeader })
   }
 
   /// A ticket as it is published.
-  static func message(_ ticket: Ticket, _ trace: TraceContext, id: String) -> AMQPMessage {
+  package static func message(_ ticket: Ticket, _ trace: TraceContext, id: String) -> AMQPMessage {
     AMQPMessage(
       body: ticket.body, contentType: "application/json", type: "review.dispatch", messageID: id,
       headers: [traceHeader: .string(trace.traceparent)])

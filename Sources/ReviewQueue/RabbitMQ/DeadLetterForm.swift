@@ -1,9 +1,9 @@
-internal import AMQPClient
-internal import Primitives
+package import AMQPClient
+package import Primitives
 internal import Reviews
 
 /// How a message goes to the dead letters: as complete as the broker takes it.
-enum DeadLetterForm: CaseIterable {
+package enum DeadLetterForm: CaseIterable {
   /// With its headers and its body.
   case whole
   /// Without its headers, whose size is noted.
@@ -16,10 +16,14 @@ enum DeadLetterForm: CaseIterable {
   private static let bodyByteMax = 65_536
   private static let nameByteMax = 255
 
+  /// The message as it is published.
   /// - Parameters:
+  ///   - delivery: what cannot be worked on.
+  ///   - reason: shown with it.
+  ///   - queue: from which it was delivered.
   ///   - id: of the new message.
   ///   - time: of this machine: the broker records a time only for messages that it has rejected itself.
-  func publication(
+  package func publication(
     of delivery: AMQPDelivery, reason: String, queue: String, id: String, at time: Timestamp
   ) -> AMQPPublication {
     AMQPPublication(

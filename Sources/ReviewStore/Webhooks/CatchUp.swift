@@ -90,6 +90,22 @@ extension ReviewStore {
     _ = try await pool.query(Self.planCatchUp, [hasApp])
   }
 
+  static let catchUpSubjects = PostgresStatement(
+    "catch_up_subjects",
+    """
+    /* baton:catch_up_subjects */
+    SELECT count(*) FILTER (WHERE platform = 'github' AND installation_id IS NOT NULL)::int AS installations,
+           COALESCE(bool_or(platform = 'gitlab'), false) AS has_gitlab
+      FROM platform_integrations
+     WHERE revoked_at IS NULL
+    """)
+
+  /// What the integrations name to look through: how many installations of GitHub, and whether anything at GitLab.
+  package func catchUpSubjects() async throws -> (installations: Int, hasGitLab: Bool) {
+    let row = try await pool.query(Self.catchUpSubjects, [])[0]
+    return (Int(try row.decode("installations", as: Int32.self)), try row.decode("has_gitlab", as: Bool.self))
+  }
+
   static let takeLook = PostgresStatement(
     "take_look",
     """

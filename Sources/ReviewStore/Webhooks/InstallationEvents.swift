@@ -95,8 +95,8 @@ extension ReviewStore {
     """)
 
   func apply(
-    _ change: InstallationChange, to stored: StoredDelivery, on connection: PostgresConnection
-  ) async throws -> DeliveryOutcome {
+    _ change: InstallationChange, to stored: StoredWebhook, on connection: PostgresConnection
+  ) async throws -> WebhookOutcome {
     let id = stored.integrationID
     switch change {
     case .deleted(let person):
@@ -121,13 +121,13 @@ extension ReviewStore {
     }
   }
 
-  private static func place(of stored: StoredDelivery) -> [any PostgresEncodable] {
+  private static func place(of stored: StoredWebhook) -> [any PostgresEncodable] {
     [stored.owner.id, stored.owner.type.rawValue, stored.platform.rawValue, stored.integrationID]
   }
 
   private func revoke(
-    _ stored: StoredDelivery, _ reason: String, on connection: PostgresConnection
-  ) async throws -> DeliveryOutcome {
+    _ stored: StoredWebhook, _ reason: String, on connection: PostgresConnection
+  ) async throws -> WebhookOutcome {
     _ = try await connection.query(
       Self.changeInstallation, Self.change("revoked", stored.integrationID, reason: reason.storable))
     let count = try await connection.query(Self.failRevoked, Self.place(of: stored) + [reason.storable])[0]

@@ -166,7 +166,8 @@ extension ReviewStore {
       if let task = try? PlatformTask(row) {
         tasks.append(task)
       } else {
-        try await endTask(row.decode("id", as: Int64.self), version: Int(row.decode("version", as: Int32.self)))
+        _ = try await pool.query(
+          Self.endTask, [row.decode("id", as: Int64.self), row.decode("version", as: Int32.self)])
       }
     }
     return tasks
@@ -175,9 +176,13 @@ extension ReviewStore {
   static let endTask = PostgresStatement(
     "end_task", "/* baton:end_task */ DELETE FROM baton_platform_tasks WHERE id = $1 AND version = $2")
 
-  /// Removes a task that is done.
-  package func endTask(_ id: Int64, version: Int) async throws {
-    _ = try await pool.query(Self.endTask, [id, Int32(version)])
+  /// Removes a task that is done, and notes its outcome: both or neither, so that a process that dies does not leave an outcome of a task
+  /// that is done again.
+  package func endTask(_ task: PlatformTask, outcome: String) async throws {
+    try await pool.withTransaction { connection in
+      try await noteOutcome(outcome, of: task, on: connection)
+      _ = try await connection.query(Self.endTask, [task.id, Int32(task.version)])
+    }
   }
 
   static let taskOutcome = PostgresStatement(
@@ -190,15 +195,17 @@ extension ReviewStore {
        AND d.processed_at IS NOT NULL
     """)
 
-  /// Says in the list of deliveries what became of the event that a task decides about: its own outcome was only that it is being asked.
-  package func noteOutcome(_ outcome: String, of task: PlatformTask) async throws {
+  /// Puts the outcome of the event that a task decides about into the list of deliveries: until now it was only that it is being asked.
+  private func noteOutcome(
+    _ outcome: String, of task: PlatformTask, on connection: PostgresConnection
+  ) async throws {
     let (repository, number): (String, Int)
     switch task.kind {
     case .check: return
     case .review(let request): (repository, number) = (request.repository, request.number)
     case .paths(let request): (repository, number) = (request.review.repoFullName, request.review.prNumber)
     }
-    _ = try await pool.query(
+    _ = try await connection.query(
       Self.taskOutcome,
       [repository, Int32(clamping: number), task.trace.traceparent, task.platform.rawValue, outcome.storable])
   }
@@ -216,10 +223,13 @@ extension ReviewStore {
   /// Notes why a task could not be done.
   /// - Parameters:
   ///   - task: as it was taken.
-  ///   - delay: until it is tried again; nil gives it up: the row stays, with the reason.
+  ///   - delay: until it is tried again; nil gives it up: the row stays, with the reason, which becomes the event's outcome.
   package func failTask(_ task: PlatformTask, error: String, retryAfter delay: Duration?) async throws {
-    _ = try await pool.query(
-      Self.failTask, [task.id, Int32(task.version), error.storable, delay.map { max($0, .zero).inSeconds }])
+    try await pool.withTransaction { connection in
+      if delay == nil { try await noteOutcome(error, of: task, on: connection) }
+      _ = try await connection.query(
+        Self.failTask, [task.id, Int32(task.version), error.storable, delay.map { max($0, .zero).inSeconds }])
+    }
   }
 
   static let pruneTasks = PostgresStatement(

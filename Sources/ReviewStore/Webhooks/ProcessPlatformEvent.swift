@@ -6,8 +6,8 @@ internal import Reviews
 extension ReviewStore {
   /// Does what a delivery says that is no push, in the delivery's transaction.
   func apply(
-    _ event: PlatformEvent, of stored: StoredDelivery, on connection: PostgresConnection
-  ) async throws -> DeliveryOutcome {
+    _ event: PlatformEvent, of stored: StoredWebhook, on connection: PostgresConnection
+  ) async throws -> WebhookOutcome {
     switch event {
     case .rerun(let request): return try await rerun(request, on: connection)
     case .requested(let push, let requester):
@@ -35,8 +35,8 @@ extension ReviewStore {
   /// The older reviews of a pull request end, as with any push; its newest commit gets none, and a gate is opened.
   private func exclude(
     _ push: PullRequestPush, _ reason: String, _ check: PlatformTask.Check?, at receivedAt: Timestamp,
-    of stored: StoredDelivery, on connection: PostgresConnection
-  ) async throws -> DeliveryOutcome {
+    of stored: StoredWebhook, on connection: PostgresConnection
+  ) async throws -> WebhookOutcome {
     let outcome = try await withhold(push.place, reason, receivedAt, on: connection)
     if outcome == .unchanged(reason, nil), let check {
       try await addTask(
@@ -52,7 +52,7 @@ extension ReviewStore {
   ///   - task: as it was taken; it is done afterwards.
   package func decide(
     _ request: PlatformTask.PathsRequest, exclusion: String?, of task: PlatformTask
-  ) async throws -> DeliveryOutcome {
+  ) async throws -> WebhookOutcome {
     try await pool.withTransaction { connection in
       _ = try await connection.query(Self.lockTimeout, ["2000ms"])
       guard let exclusion else { return try await apply(request.push, .infinity, trace: task.trace, on: connection) }
@@ -81,8 +81,8 @@ extension ReviewStore {
 
   /// The verdict on a merge group: that of the newest review of its pull request. It is given at once and always: a queue never waits.
   private func judge(
-    _ group: MergeGroup, of stored: StoredDelivery, on connection: PostgresConnection
-  ) async throws -> DeliveryOutcome {
+    _ group: MergeGroup, of stored: StoredWebhook, on connection: PostgresConnection
+  ) async throws -> WebhookOutcome {
     let key = group.pullRequest
     let row = try await connection.query(Self.groupVerdict, Self.parameters(of: key)).first
     let verdict = GroupVerdict(

@@ -3,7 +3,7 @@ package import Primitives
 package import Reviews
 
 /// What a delivery means.
-package enum DeliveryVerdict: Sendable, Equatable {
+package enum WebhookVerdict: Sendable, Equatable {
   /// Nothing is to be done, and why.
   case ignored(String)
   /// The pull request is at this commit, which is to be reviewed.
@@ -137,7 +137,7 @@ package struct PullRequestPush: Sendable, Equatable {
 }
 
 /// The outcome of a delivery.
-package enum DeliveryOutcome: Sendable, Equatable {
+package enum WebhookOutcome: Sendable, Equatable {
   /// A review is pending because of it.
   case pending(UUID, attempt: Int, TraceContext)
   /// Nothing had to be done, and why; the review that is there already, if that is the reason.

@@ -51,7 +51,7 @@ extension ReviewStore {
     """)
 
   /// Begins reviews again that a re-run of checks names.
-  func rerun(_ request: RerunRequest, on connection: PostgresConnection) async throws -> DeliveryOutcome {
+  func rerun(_ request: RerunRequest, on connection: PostgresConnection) async throws -> WebhookOutcome {
     let owner = request.owner
     let ids: [UUID]
     switch request.subject {
@@ -63,7 +63,7 @@ extension ReviewStore {
     }
     let rows = try await connection.query(
       Self.rerunnable, [ids, owner.type.rawValue, owner.id, request.platform.rawValue])
-    var outcome = DeliveryOutcome.unchanged("no review of this owner has this check", nil)
+    var outcome = WebhookOutcome.unchanged("no review of this owner has this check", nil)
     for row in rows {
       let id = try row.decode("id", as: UUID.self)
       let status = try row.choice("status", as: ReviewStatus.self)
@@ -83,7 +83,7 @@ extension ReviewStore {
   /// Begins a locked review that has ended again.
   private func rerun(
     _ id: UUID, by requester: String, on connection: PostgresConnection
-  ) async throws -> DeliveryOutcome {
+  ) async throws -> WebhookOutcome {
     _ = try await connection.query(Self.allowRerunBy, [id.lowercase, requester.storable])
     let rows = try await connection.query(Self.rerun, [id, "requested by \(requester)".storable])
     guard let row = rows.first else { return .unchanged("this commit's review is already on its way", id) }
@@ -94,7 +94,7 @@ extension ReviewStore {
   func review(
     _ push: PullRequestPush, requestedBy requester: String, receivedAt: Timestamp, trace: TraceContext,
     on connection: PostgresConnection
-  ) async throws -> DeliveryOutcome {
+  ) async throws -> WebhookOutcome {
     let related = try await lock(push.place, on: connection)
     let same = related.ofSameCommit
     let soFar = try await eventsSoFar(before: push.place, receivedAt: receivedAt, on: connection)
@@ -113,7 +113,7 @@ extension ReviewStore {
   /// The same, in a transaction of its own: for a wish that the platform had to confirm.
   package func review(
     _ push: PullRequestPush, requestedBy requester: String, trace: TraceContext
-  ) async throws -> DeliveryOutcome {
+  ) async throws -> WebhookOutcome {
     try await pool.withTransaction { connection in
       _ = try await connection.query(Self.lockTimeout, ["2000ms"])
       return try await review(push, requestedBy: requester, receivedAt: .infinity, trace: trace, on: connection)

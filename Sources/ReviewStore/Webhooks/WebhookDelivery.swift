@@ -49,7 +49,7 @@ package struct WebhookSource: Sendable, Equatable {
 }
 
 /// What is judged when a delivery is processed: the delivery, and the owner as it is now.
-package struct StoredDelivery: Sendable, Equatable {
+package struct StoredWebhook: Sendable, Equatable {
   package var platform: Platform
   package var event: String
   package var payload: String

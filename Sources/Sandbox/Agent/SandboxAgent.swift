@@ -26,19 +26,20 @@ package struct SandboxAgent: Sendable {
   ///   - print: is given lines in the form of the reference worker, each a JSON object.
   /// - Throws: ``SandboxAgent/Fault``, or what the HTTP client throws.
   package func review(_ start: StartRequest, print: (String) throws -> Void) async throws {
-    try print(Line(sessionId: "sandbox-\(start.reviewId.lowercase)-\(start.attempt)").json())
-    guard let pullRequest = PullRequestPlace(start) else { throw Fault.noPullRequest }
+    try print(AgentOutputLine(sessionId: "sandbox-\(start.reviewId.lowercase)-\(start.attempt)").json())
+    guard let pullRequest = PullRequestAddress(start) else { throw Fault.noPullRequest }
     let files = try await files(pullRequest, token: start.sessionInput.githubToken ?? start.sessionInput.gitToken)
     let lineCount = files.reduce(0) { $0 + $1.added.count }
     try print(
-      Line(event: "reading", message: "\(pullRequest.label): \(files.count) files, \(lineCount) lines added").json())
+      AgentOutputLine(event: "reading", message: "\(pullRequest.label): \(files.count) files, \(lineCount) lines added")
+        .json())
     let findings = Rule.findings(in: files)
     for finding in findings {
-      try print(Line(event: "finding", message: finding.message, content: .init(finding)).json())
+      try print(AgentOutputLine(event: "finding", message: finding.message, content: .init(finding)).json())
     }
-    try print(Line(event: "summary", message: Self.summary(findings, files)).json())
+    try print(AgentOutputLine(event: "summary", message: Self.summary(findings, files)).json())
     try print(
-      Line(
+      AgentOutputLine(
         usage: Usage(model: "sandbox-rules", totalTokensIn: 0, totalTokensOut: 0, totalCostMicroUSD: 0),
         gateResult: Self.gate(start.sessionInput.gateThreshold, findings)
       ).json())
@@ -65,7 +66,7 @@ package struct SandboxAgent: Sendable {
       + (hidden > 0 ? "; not shown by the platform: \(hidden) files" : "")
   }
 
-  private func files(_ place: PullRequestPlace, token: String?) async throws -> [FileDiff] {
+  private func files(_ place: PullRequestAddress, token: String?) async throws -> [FileDiff] {
     var files: [FileDiff] = []
     for page in 1...Self.pageMax {
       var request = HTTPClientRequest(url: "\(api)\(place.filesPath)?per_page=\(Self.pageSize)&page=\(page)")
@@ -95,7 +96,7 @@ package struct SandboxAgent: Sendable {
 }
 
 /// Where a pull request's difference is to be had.
-struct PullRequestPlace: Sendable, Equatable {
+struct PullRequestAddress: Sendable, Equatable {
   var filesPath: String
   var label: String
 
@@ -132,7 +133,7 @@ private struct ChangedFile: Decodable {
 }
 
 /// A line as the reference worker reads it.
-private struct Line: Encodable {
+private struct AgentOutputLine: Encodable {
   var event: String?
   var message: String?
   var content: Content?

@@ -45,7 +45,7 @@ struct Checker {
   }
 
   /// What a whole run has violated, but for the times of recovery.
-  static func checked(_ scenario: Scenario, _ entries: [Entry]) -> Checker {
+  static func checked(_ scenario: Scenario, _ entries: [HistoryEntry]) -> Checker {
     var checker = Checker(scenario)
     for entry in entries { checker.take(entry) }
     checker.finish(at: entries.last?.time ?? .zero)
@@ -56,7 +56,7 @@ struct Checker {
     violations.append(Violation(invariant: invariant, time: time, text: text))
   }
 
-  private mutating func take(_ entry: Entry) {
+  private mutating func take(_ entry: HistoryEntry) {
     let time = entry.time
     switch entry.event {
     case .submitted(let review):
@@ -113,7 +113,7 @@ struct Checker {
   private mutating func know(_ key: Key, since time: Duration) { knownSince[key] = knownSince[key] ?? time }
 
   /// If Baton can know that the worker has an attempt, it is not sent there again.
-  private mutating func posted(_ key: Key, _ entry: Entry) {
+  private mutating func posted(_ key: Key, _ entry: HistoryEntry) {
     guard let time = knownSince[key], entry.time > time + .seconds(1),
       !mayNotKnow(entry.name, from: time, to: entry.time)
     else { return }

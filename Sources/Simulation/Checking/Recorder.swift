@@ -3,7 +3,7 @@ internal import Synchronization
 /// Keeps what has happened, in order.
 final class Recorder: Sendable {
   private struct State {
-    var entries: [Entry] = []
+    var entries: [HistoryEntry] = []
     var names: [Int: String] = [:]
   }
 
@@ -15,14 +15,14 @@ final class Recorder: Sendable {
   func name(_ process: Int, _ name: String) { state.withLock { $0.names[process] = name } }
 
   /// Notes an event of the process whose job runs now.
-  func note(_ event: Event) { note(event, of: scheduler.current) }
+  func note(_ event: HistoryEvent) { note(event, of: scheduler.current) }
 
-  func note(_ event: Event, of process: Int) {
+  func note(_ event: HistoryEvent, of process: Int) {
     let time = scheduler.elapsed
     state.withLock { state in
-      state.entries.append(Entry(time: time, process: process, name: state.names[process] ?? "", event: event))
+      state.entries.append(HistoryEntry(time: time, process: process, name: state.names[process] ?? "", event: event))
     }
   }
 
-  var entries: [Entry] { state.withLock { $0.entries } }
+  var entries: [HistoryEntry] { state.withLock { $0.entries } }
 }

@@ -1,5 +1,5 @@
 /// A kind of recovery whose time is bounded.
-package enum Recovery: String, Sendable, CaseIterable {
+package enum RecoveryKind: String, Sendable, CaseIterable {
   /// From the end of a process until a review that it had is on its way again.
   case kill
   /// The same, if its whole host is gone.
@@ -26,11 +26,11 @@ package enum Recovery: String, Sendable, CaseIterable {
 /// Checks the times of recovery, where nothing else goes wrong at the same time.
 struct RecoveryChecker {
   private(set) var violations: [Violation] = []
-  private(set) var recoveries: [Recovery: [Duration]] = [:]
+  private(set) var recoveries: [RecoveryKind: [Duration]] = [:]
   private let scenario: Scenario
-  private let entries: [Entry]
+  private let entries: [HistoryEntry]
 
-  init(_ scenario: Scenario, _ entries: [Entry]) {
+  init(_ scenario: Scenario, _ entries: [HistoryEntry]) {
     self.scenario = scenario
     self.entries = entries
     for (index, entry) in entries.enumerated() {
@@ -62,7 +62,7 @@ struct RecoveryChecker {
     guard let process = entries[..<index].last(where: { $0.name == name })?.process,
       let fault = scenario.faults.last(where: { $0.ends(name) && $0.time <= time })
     else { return }
-    let recovery = fault.kind.isKill ? Recovery.kill : .host
+    let recovery = fault.kind.isKill ? RecoveryKind.kill : .host
     guard isQuiet(from: fault.time, to: time + recovery.max, except: fault.time) else { return }
     for key in handled(by: process, before: index) {
       recovered(recovery, key, of: name, at: time, on: timeOnItsWay(key, after: index, process))
@@ -73,7 +73,7 @@ struct RecoveryChecker {
   }
 
   private mutating func recovered(
-    _ recovery: Recovery, _ key: Checker.Key, of name: String, at time: Duration, on moment: Duration?
+    _ recovery: RecoveryKind, _ key: Checker.Key, of name: String, at time: Duration, on moment: Duration?
   ) {
     judge(
       recovery, .boundedRecovery, from: time, to: moment,
@@ -81,7 +81,7 @@ struct RecoveryChecker {
   }
 
   private mutating func judge(
-    _ recovery: Recovery, _ invariant: Violation.Invariant, from time: Duration, to moment: Duration?,
+    _ recovery: RecoveryKind, _ invariant: Violation.Invariant, from time: Duration, to moment: Duration?,
     _ text: @autoclosure () -> String
   ) {
     if let moment { recoveries[recovery, default: []].append(moment - time) }
@@ -150,7 +150,7 @@ struct RecoveryChecker {
 
   // MARK: Tickets
 
-  private mutating func checkDeliveries(_ recovery: Recovery, at index: Int, _ fault: Fault) {
+  private mutating func checkDeliveries(_ recovery: RecoveryKind, at index: Int, _ fault: InjectedFault) {
     let time = entries[index].time
     guard isQuiet(from: time, to: time + recovery.max, except: fault.time) else { return }
     for key in undelivered(before: index) {
@@ -185,9 +185,9 @@ struct RecoveryChecker {
   // MARK: Outages
 
   /// Whether something is done soon after the broker or the ledger is back, if a review has come that the worker does not have.
-  private mutating func checkReturn(at index: Int, _ fault: Fault) {
+  private mutating func checkReturn(at index: Int, _ fault: InjectedFault) {
     let time = entries[index].time
-    guard isQuiet(from: fault.time, to: time + Recovery.outage.max, except: fault.time) else { return }
+    guard isQuiet(from: fault.time, to: time + RecoveryKind.outage.max, except: fault.time) else { return }
     var waiting: Set<Int> = []
     var open: Set<Int> = []
     for entry in entries[..<index] {
@@ -213,11 +213,11 @@ struct RecoveryChecker {
     }
     judge(
       .outage, .boundedRecovery, from: time, to: done?.time,
-      "\(count) reviews wait, and nothing is done \(Recovery.outage.max.text) after: \(fault)")
+      "\(count) reviews wait, and nothing is done \(RecoveryKind.outage.max.text) after: \(fault)")
   }
 }
 
-extension Fault {
+extension InjectedFault {
   /// Whether it ends a process of this name.
   fileprivate func ends(_ name: String) -> Bool {
     switch kind {
@@ -227,7 +227,7 @@ extension Fault {
   }
 }
 
-extension Fault.Kind {
+extension InjectedFault.Kind {
   fileprivate var isKill: Bool {
     if case .kill = self { return true }
     return false

@@ -78,7 +78,7 @@ extension Scenario {
     guard weather == .worker || weather == .storm, generator.chance(0.3) else { return }
     let time = generator.duration(.seconds(1)...span)
     faults.append(
-      Fault(time: time, kind: .callbackAnswersLost, duration: generator.duration(.seconds(1) ... .seconds(20))))
+      InjectedFault(time: time, kind: .callbackAnswersLost, duration: generator.duration(.seconds(1) ... .seconds(20))))
   }
 
   /// Many starts arrive after their callers have given up, and the next ones are refused; each owner has room for one review (I3).
@@ -124,7 +124,7 @@ extension Scenario {
   private mutating func addFaults(_ weather: Weather, _ span: Duration, _ generator: inout SeededGenerator) {
     if let kind = loneFault(weather, &generator) {
       let time = generator.duration(.seconds(2)...span)
-      return faults = [Fault(time: time, kind: kind, duration: duration(ofLone: kind, &generator))]
+      return faults = [InjectedFault(time: time, kind: kind, duration: duration(ofLone: kind, &generator))]
     }
     let count: Int
     switch weather {
@@ -139,8 +139,8 @@ extension Scenario {
   }
 
   /// In some worlds, the only fault, met while tickets wait in the queue: then the strictest times are checked.
-  private mutating func loneFault(_ weather: Weather, _ generator: inout SeededGenerator) -> Fault.Kind? {
-    let kind: Fault.Kind
+  private mutating func loneFault(_ weather: Weather, _ generator: inout SeededGenerator) -> InjectedFault.Kind? {
+    let kind: InjectedFault.Kind
     switch (weather, seed / 9 % 4) {
     case (.kills, 0), (.kills, 2): kind = .kill(generator.below(producers + consumers), afterJobs: generator.below(60))
     case (.broker, 0): kind = .queuePurged
@@ -161,7 +161,7 @@ extension Scenario {
     return kind
   }
 
-  private func duration(ofLone kind: Fault.Kind, _ generator: inout SeededGenerator) -> Duration {
+  private func duration(ofLone kind: InjectedFault.Kind, _ generator: inout SeededGenerator) -> Duration {
     switch kind {
     case .kill, .vanish: .seconds(2)
     case .brokerAway, .ledgerAway: generator.duration(.seconds(1) ... .seconds(30))
@@ -169,9 +169,9 @@ extension Scenario {
     }
   }
 
-  private func fault(_ weather: Weather, at time: Duration, _ generator: inout SeededGenerator) -> Fault {
-    func lasting(_ kind: Fault.Kind, _ range: ClosedRange<Duration>) -> Fault {
-      Fault(time: time, kind: kind, duration: generator.duration(range))
+  private func fault(_ weather: Weather, at time: Duration, _ generator: inout SeededGenerator) -> InjectedFault {
+    func lasting(_ kind: InjectedFault.Kind, _ range: ClosedRange<Duration>) -> InjectedFault {
+      InjectedFault(time: time, kind: kind, duration: generator.duration(range))
     }
     let place = generator.below(producers + consumers + reapers)
     switch weather {
@@ -181,24 +181,24 @@ extension Scenario {
     case .zombies:
       return lasting(.pause(place), generator.chance(0.5) ? .seconds(1) ... .seconds(8) : .seconds(16) ... .seconds(90))
     case .cuts:
-      let link = generator.element(of: Fault.Link.allCases)
-      let direction = generator.element(of: Fault.Direction.allCases)
+      let link = generator.element(of: InjectedFault.Link.allCases)
+      let direction = generator.element(of: InjectedFault.Direction.allCases)
       return lasting(.cut(place, link, direction), .milliseconds(500) ... .seconds(40))
     case .ledger:
       let kind = generator.element(of: [
-        .ledgerAway, .ledgerBusy, .ledgerStalled, Fault.Kind.rowLocked(generator.below(reviews.count)),
+        .ledgerAway, .ledgerBusy, .ledgerStalled, InjectedFault.Kind.rowLocked(generator.below(reviews.count)),
       ])
       return lasting(kind, .milliseconds(500) ... .seconds(30))
     case .broker:
       let kind = generator.element(of: [
-        Fault.Kind.brokerAway, .brokerBlocked, .publishesRefused, .publishesReturned, .confirmsLost,
+        InjectedFault.Kind.brokerAway, .brokerBlocked, .publishesRefused, .publishesReturned, .confirmsLost,
       ])
-      let instant = generator.element(of: [Fault.Kind.queuePurged, .queueDeleted, .deliveriesStalled])
+      let instant = generator.element(of: [InjectedFault.Kind.queuePurged, .queueDeleted, .deliveriesStalled])
       return generator.chance(0.5)
         ? lasting(kind, .milliseconds(500) ... .seconds(20)) : lasting(instant, .zero ... .zero)
     case .worker:
       let kind = generator.element(of: [
-        Fault.Kind.workerAway, .workerSlow, .workerHidden, .workerThrottles, .callbacksLost,
+        InjectedFault.Kind.workerAway, .workerSlow, .workerHidden, .workerThrottles, .callbacksLost,
       ])
       return lasting(kind, .seconds(1) ... .seconds(20))
     case .storm:
@@ -208,7 +208,7 @@ extension Scenario {
   }
 }
 
-extension Fault.Kind {
+extension InjectedFault.Kind {
   fileprivate var endsProcess: Bool {
     switch self {
     case .kill, .vanish: true

@@ -9,7 +9,7 @@ package struct Scenario: Sendable, Equatable {
   package var limits: [Int]
   package var reviews: [PlannedReview]
   package var operations: [Operation]
-  package var faults: [Fault]
+  package var faults: [InjectedFault]
   package var worker: WorkerRates
   /// Whether a start of an attempt that the worker has changes nothing, as the contract demands.
   package var isWorkerIdempotent = true

@@ -1,3 +1,4 @@
+internal import InMemoryReviewQueue
 internal import Primitives
 internal import ReviewQueue
 internal import Reviews

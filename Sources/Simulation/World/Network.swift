@@ -3,9 +3,9 @@ internal import Synchronization
 /// The faults that last, as they are felt now; and how long things take.
 final class Network: Sendable {
   private struct State {
-    var faults: [Fault] = []
+    var faults: [InjectedFault] = []
     /// At which place a process runs.
-    var places: [Scheduler.ProcessID: Fault.Place] = [:]
+    var places: [Scheduler.ProcessID: InjectedFault.Place] = [:]
     var generator: SeededGenerator
   }
 
@@ -14,21 +14,23 @@ final class Network: Sendable {
 
   init(seed: UInt64) { state = Mutex(State(generator: SeededGenerator(seed: seed, stream: 3))) }
 
-  func begin(_ fault: Fault) { state.withLock { $0.faults.append(fault) } }
+  func begin(_ fault: InjectedFault) { state.withLock { $0.faults.append(fault) } }
 
-  func end(_ fault: Fault) {
+  func end(_ fault: InjectedFault) {
     state.withLock { state in
       guard let index = state.faults.firstIndex(of: fault) else { return }
       state.faults.remove(at: index)
     }
   }
 
-  func put(_ process: Scheduler.ProcessID, at place: Fault.Place) { state.withLock { $0.places[process] = place } }
+  func put(_ process: Scheduler.ProcessID, at place: InjectedFault.Place) {
+    state.withLock { $0.places[process] = place }
+  }
 
-  func has(_ kind: Fault.Kind) -> Bool { state.withLock { $0.faults.contains { $0.kind == kind } } }
+  func has(_ kind: InjectedFault.Kind) -> Bool { state.withLock { $0.faults.contains { $0.kind == kind } } }
 
   /// Whether what a process sends, or what it should receive, does not arrive.
-  func isCut(_ process: Scheduler.ProcessID, _ link: Fault.Link, _ direction: Fault.Direction) -> Bool {
+  func isCut(_ process: Scheduler.ProcessID, _ link: InjectedFault.Link, _ direction: InjectedFault.Direction) -> Bool {
     state.withLock { state in
       guard !state.faults.isEmpty, let place = state.places[process] else { return false }
       return state.faults.contains { fault in
@@ -38,7 +40,7 @@ final class Network: Sendable {
   }
 
   /// Whether a process and what it talks to are cut off from each other in any direction.
-  func isCut(_ process: Scheduler.ProcessID, _ link: Fault.Link) -> Bool {
+  func isCut(_ process: Scheduler.ProcessID, _ link: InjectedFault.Link) -> Bool {
     isCut(process, link, .requests) || isCut(process, link, .answers)
   }
 

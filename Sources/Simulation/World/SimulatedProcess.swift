@@ -10,7 +10,7 @@ internal import Telemetry
 /// One process of Baton: the real services of its role, over the world's ports.
 final class SimulatedProcess: Sendable {
   let id: Scheduler.ProcessID
-  let place: Fault.Place
+  let place: InjectedFault.Place
   let name: String
   let holder: Holder
   let subscription: SubscriptionLink?
@@ -22,7 +22,7 @@ final class SimulatedProcess: Sendable {
   private static let metrics = BatonMetrics(factory: NOOPMetricsHandler.instance)
   static let workerURL = "http://worker"
 
-  init(id: Scheduler.ProcessID, place: Fault.Place, world: World) {
+  init(id: Scheduler.ProcessID, place: InjectedFault.Place, world: World) {
     self.id = id
     self.place = place
     let role = world.scenario.role(of: place)
@@ -84,13 +84,13 @@ final class SimulatedProcess: Sendable {
             holder: holder.id, policy: policy, interval: .seconds(2), wakeup: wakeup, logger: Self.silent))
       }
       services.append(
-        CancelDelivery(
+        CancelRelay(
           ledger: ledger, worker: worker, callTimeout: policy.workerTimeout, wakeup: session.outboxWakeup,
           interval: policy.pollInterval, environment: environment, logger: Self.silent))
     }
     group = ServiceGroup(
       configuration: ServiceGroupConfiguration(
-        services: services.map { ServiceGroupConfiguration.ServiceConfiguration(service: Named(service: $0)) },
+        services: services.map { ServiceGroupConfiguration.ServiceConfiguration(service: NamedService($0)) },
         logger: Self.silent))
   }
 
@@ -111,14 +111,4 @@ final class SimulatedProcess: Sendable {
     subscription?.healed()
     for wakeup in wakeups { wakeup.wake() }
   }
-}
-
-/// A service with a short description: the group describes each of its services once, and by default with all that it holds, which takes
-/// half of a run's time.
-private struct Named: Service, CustomStringConvertible {
-  let service: any Service
-
-  var description: String { "\(type(of: service))" }
-
-  func run() async throws { try await service.run() }
 }

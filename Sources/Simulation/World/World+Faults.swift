@@ -1,9 +1,10 @@
+internal import InMemoryReviewQueue
 internal import InMemoryReviewStore
 internal import ReviewQueue
 
 // How faults are inflicted.
 extension World {
-  func inflict(_ fault: Fault) async {
+  func inflict(_ fault: InjectedFault) async {
     recorder.note(.began(fault))
     switch fault.kind {
     case .kill(let place, let afterJobs): return kill(at: place, afterJobs, fault)
@@ -31,7 +32,7 @@ extension World {
     recorder.note(.healed(fault))
   }
 
-  private func heal(_ fault: Fault) {
+  private func heal(_ fault: InjectedFault) {
     guard !network.has(fault.kind) else { return }
     switch fault.kind {
     case .rowLocked: ledger.unlock()
@@ -45,7 +46,7 @@ extension World {
 
   // MARK: Processes
 
-  private func kill(at place: Fault.Place, _ afterJobs: Int, _ fault: Fault) {
+  private func kill(at place: InjectedFault.Place, _ afterJobs: Int, _ fault: InjectedFault) {
     guard let process = process(at: place) else { return }
     scheduler.afterJobs(afterJobs, of: process.id) { [self] in
       guard self.process(at: place) === process else { return }
@@ -54,14 +55,14 @@ extension World {
     }
   }
 
-  private func startLater(at place: Fault.Place, after delay: Duration) {
+  private func startLater(at place: InjectedFault.Place, after delay: Duration) {
     scheduler.spawn(as: 0) { [self] in
       try? await scheduler.sleep(for: delay)
       if process(at: place) == nil { startProcess(at: place) }
     }
   }
 
-  private func stop(at place: Fault.Place, _ fault: Fault) async {
+  private func stop(at place: InjectedFault.Place, _ fault: InjectedFault) async {
     guard let process = process(at: place) else { return }
     await process.stop()
     for _ in 0..<120 {
@@ -73,7 +74,7 @@ extension World {
     if self.process(at: place) == nil { startProcess(at: place) }
   }
 
-  private func pause(at place: Fault.Place, _ fault: Fault) async {
+  private func pause(at place: InjectedFault.Place, _ fault: InjectedFault) async {
     guard let process = process(at: place) else { return }
     scheduler.pause(process.id)
     // Its connections stay open, as those of a stopped process do.
@@ -83,7 +84,7 @@ extension World {
   }
 
   /// The broker notices by its heartbeats that no process answers there; Postgres does not notice.
-  private func vanish(at place: Fault.Place, _ fault: Fault) async {
+  private func vanish(at place: InjectedFault.Place, _ fault: InjectedFault) async {
     guard let process = take(from: place) else { return }
     scheduler.kill(process.id)
     try? await scheduler.sleep(for: fault.duration)
@@ -93,7 +94,7 @@ extension World {
   }
 
   /// The broker notices the loss by its heartbeats, some seconds later.
-  private func cutBroker(at place: Fault.Place, _ fault: Fault) async {
+  private func cutBroker(at place: InjectedFault.Place, _ fault: InjectedFault) async {
     network.begin(fault)
     let noticed = network.duration(.seconds(1) ... .seconds(12))
     let victim = process(at: place)

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import InMemoryReviewQueue
 internal import InMemoryReviewStore
 internal import Primitives
 internal import ReviewQueue

@@ -1,5 +1,6 @@
 internal import Dispatching
 internal import FoundationEssentials
+internal import InMemoryReviewQueue
 internal import InMemoryReviewStore
 internal import Primitives
 internal import Resilience
@@ -11,7 +12,7 @@ internal import Synchronization
 /// One run of a scenario: processes of Baton, with a ledger, a queue and a worker that faults reach.
 final class World: Sendable {
   private struct State {
-    var processes: [Fault.Place: SimulatedProcess] = [:]
+    var processes: [InjectedFault.Place: SimulatedProcess] = [:]
     var lastID = 0
     var numbers: [UUID: Int] = [:]
     var ids: [Int: UUID] = [:]
@@ -88,12 +89,12 @@ final class World: Sendable {
 
   // MARK: Processes
 
-  func process(at place: Fault.Place) -> SimulatedProcess? { state.withLock { $0.processes[place] } }
+  func process(at place: InjectedFault.Place) -> SimulatedProcess? { state.withLock { $0.processes[place] } }
   var processes: [SimulatedProcess] {
     state.withLock { state in state.processes.sorted { $0.key < $1.key }.map(\.value) }
   }
 
-  func startProcess(at place: Fault.Place) {
+  func startProcess(at place: InjectedFault.Place) {
     let id = state.withLock { state in
       state.lastID += 1
       return state.lastID
@@ -108,7 +109,7 @@ final class World: Sendable {
   }
 
   /// Removes the process that runs at a place; nil if none does.
-  func take(from place: Fault.Place) -> SimulatedProcess? {
+  func take(from place: InjectedFault.Place) -> SimulatedProcess? {
     guard let process = state.withLock({ $0.processes.removeValue(forKey: place) }) else { return nil }
     recorder.note(.processEnded(process.name), of: 0)
     return process
@@ -116,7 +117,7 @@ final class World: Sendable {
 
   /// Ends a process at once, with its connections.
   /// - Returns: false if none runs there.
-  func kill(at place: Fault.Place) -> Bool {
+  func kill(at place: InjectedFault.Place) -> Bool {
     guard let process = take(from: place) else { return false }
     scheduler.kill(process.id)
     process.subscription?.inner.disconnect()

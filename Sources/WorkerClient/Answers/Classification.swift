@@ -69,7 +69,7 @@ extension WorkerClient {
   }
 }
 
-extension Answer {
+extension ExchangeAnswer {
   /// How long the worker asks to be left alone; nil if it does not say.
   fileprivate var retryAfter: Duration? {
     headers.first(name: "retry-after").flatMap { RetryAfter.parse($0, now: Date()) }

@@ -2,7 +2,7 @@ internal import NIOCore
 internal import NIOHTTP1
 
 /// One answer, as far as it came.
-struct Answer: Sendable {
+struct ExchangeAnswer: Sendable {
   var status: Int
   var headers: HTTPHeaders
   var body: [UInt8]
@@ -12,7 +12,7 @@ struct Answer: Sendable {
 
 /// The outcome of one exchange.
 enum ExchangeResult: Sendable {
-  case answered(Answer)
+  case answered(ExchangeAnswer)
   /// - Parameter wasSent: whether anything of the request can have reached the worker.
   case failed(any Error, wasSent: Bool)
 }
@@ -41,7 +41,7 @@ final class Exchange {
   /// The most bytes of the answer's body.
   private let byteCountMax: Int
   private var continuation: UnsafeContinuation<ExchangeResult, Never>?
-  private var answer: Answer?
+  private var answer: ExchangeAnswer?
   /// Where the request was written to; nil while it waits for a connection.
   private(set) weak var connection: WorkerConnection?
   private(set) var wasSent = false
@@ -64,7 +64,7 @@ final class Exchange {
   }
 
   func receive(_ head: HTTPResponseHead) {
-    answer = Answer(status: Int(head.status.code), headers: head.headers, body: [], isComplete: false)
+    answer = ExchangeAnswer(status: Int(head.status.code), headers: head.headers, body: [], isComplete: false)
   }
 
   /// - Returns: false if the body is too long.

@@ -2,7 +2,7 @@ internal import NIOHTTP1
 internal import Spans
 internal import Tracing
 
-extension Endpoint {
+extension WorkerEndpoint {
   /// What a span says of a call before it is made.
   func attributes(_ method: HTTPMethod, _ route: String) -> SpanAttributes {
     [

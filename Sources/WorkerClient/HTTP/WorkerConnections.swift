@@ -7,7 +7,7 @@ internal import NIOPosix
 internal import NIOSSL
 
 /// Where a worker's server listens.
-struct Endpoint: Sendable, Equatable {
+struct WorkerEndpoint: Sendable, Equatable {
   var isTLS: Bool
   var host: String
   var port: Int
@@ -59,7 +59,7 @@ final class WorkerConnections: Sendable {
   /// which costs a question and, at worst, a backoff.
   private static let idleMax: TimeAmount = .seconds(4)
 
-  let endpoint: Endpoint
+  let endpoint: WorkerEndpoint
   private let connectionMax: Int
   private let timeout: TimeAmount
   private let trust: HTTPTrust
@@ -70,7 +70,7 @@ final class WorkerConnections: Sendable {
   ///   - connectionMax: how many exchanges may be under way at once.
   ///   - timeout: of one whole exchange, waiting for a connection included.
   ///   - trust: read anew when its files change.
-  init(endpoint: Endpoint, connectionMax: Int, timeout: Duration, trust: HTTPTrust) throws {
+  init(endpoint: WorkerEndpoint, connectionMax: Int, timeout: Duration, trust: HTTPTrust) throws {
     self.endpoint = endpoint
     self.connectionMax = max(connectionMax, 1)
     self.timeout = TimeAmount(timeout)

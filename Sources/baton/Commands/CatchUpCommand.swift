@@ -17,6 +17,8 @@ struct CatchUpCommand: AsyncParsableCommand {
       EXAMPLES:
         */10 * * * *  baton catch-up --config /etc/baton.yaml
 
+      Without BATON_GITHUB_APP_ID it looks at GitLab alone; if there are installations of GitHub, or nothing at GitLab, it ends with 78.
+
       Prints one JSON line: {"redelivered", "unreviewed", "finished", "unfinished", "failed", "requests"}.
       """)
 
@@ -28,11 +30,14 @@ struct CatchUpCommand: AsyncParsableCommand {
   private static let timeMax: Duration = .seconds(300)
 
   func run() async throws {
-    let session = try Session(
+    let session = try CommandSession(
       "baton catch-up", common, [database, platforms], requiring: [.databaseURL, .encryptionKey])
-    let counts = try await session.withStore { store in
-      try await CatchUpPass.run(session.settings, store: store, timeMax: Self.timeMax, logger: session.logger)
+    let (counts, omission) = try await session.withStore { store in
+      let counts = try await CatchUpPass.run(
+        session.settings, store: store, timeMax: Self.timeMax, logger: session.logger)
+      return (counts, try await CatchUpPass.omission(session.settings, store: store))
     }
     try Output.json(counts)
+    if let omission { throw Failure(.settings, omission) }
   }
 }

@@ -81,7 +81,7 @@ struct ConfigSetCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let session = try Session("baton config set", common, [database], requiring: [.databaseURL])
+    let session = try CommandSession("baton config set", common, [database], requiring: [.databaseURL])
     let change = try flags.change(
       replacement: try file.map { path throws(Failure) in try Self.object(of: path) },
       isEnabled: enabling.map { $0 == .enable })
@@ -135,7 +135,7 @@ struct ConfigShowCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var common: CommonOptions
 
   func run() async throws {
-    let session = try Session("baton config show", common, [database], requiring: [.databaseURL])
+    let session = try CommandSession("baton config show", common, [database], requiring: [.databaseURL])
     let name = DisplayText.safe("\(owner)")
     guard let stored = try await session.withStore({ try await $0.configuration(of: owner, platform: platform) }) else {
       throw Failure(

@@ -51,11 +51,11 @@ struct DeadListCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let session = try Session("baton dead list", common, [broker], requiring: [.amqpURL])
+    let session = try CommandSession("baton dead list", common, [broker], requiring: [.amqpURL])
     let letters = try await session.withBroker { connection in
       DeadLetter.letters(try await connection.peek(ReviewTopology.deadQueue, limit: limit))
     }
-    guard !json else { return try Output.json(DeadLetterPage(messages: letters.map { DeadLetterOutput(letter: $0) })) }
+    guard !json else { return try Output.json(DeadLetterList(messages: letters.map { DeadLetterOutput(letter: $0) })) }
     guard !letters.isEmpty else { return Output.note("No dead letter.") }
     let terminal = Terminal.output
     let now = Timestamp.processNow
@@ -64,7 +64,7 @@ struct DeadListCommand: AsyncParsableCommand {
 }
 
 /// What `baton dead list --json` prints.
-struct DeadLetterPage: Encodable {
+struct DeadLetterList: Encodable {
   var messages: [DeadLetterOutput]
 }
 
@@ -149,12 +149,12 @@ struct DeadShowCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var common: CommonOptions
 
   func run() async throws {
-    let session = try Session("baton dead show", common, [broker], requiring: [.amqpURL])
+    let session = try CommandSession("baton dead show", common, [broker], requiring: [.amqpURL])
     let letters = try await session.withBroker { connection in
       DeadLetter.letters(try await connection.peek(ReviewTopology.deadQueue, limit: DeadLetterReference.lookMax))
     }.filter { reference.names($0) }
     guard !letters.isEmpty else { throw reference.unknown }
-    guard !json else { return try Output.json(DeadLetterPage(messages: letters.map { DeadLetterOutput(letter: $0) })) }
+    guard !json else { return try Output.json(DeadLetterList(messages: letters.map { DeadLetterOutput(letter: $0) })) }
     for (index, letter) in letters.enumerated() {
       if index > 0 { try Output.line() }
       for (name, value) in [
@@ -185,7 +185,7 @@ struct DeadDeleteCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var common: CommonOptions
 
   func run() async throws {
-    let session = try Session("baton dead delete", common, [broker], requiring: [.amqpURL])
+    let session = try CommandSession("baton dead delete", common, [broker], requiring: [.amqpURL])
     let reference = reference
     let deleted = try await session.withBroker { connection in
       try await connection.remove(from: ReviewTopology.deadQueue, limit: DeadLetterReference.lookMax) {
@@ -223,7 +223,7 @@ struct DeadPurgeCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let session = try Session("baton dead purge", common, [broker], requiring: [.amqpURL])
+    let session = try CommandSession("baton dead purge", common, [broker], requiring: [.amqpURL])
     let isConfirmed = isConfirmed
     try await session.withBroker { connection in
       if !isConfirmed {

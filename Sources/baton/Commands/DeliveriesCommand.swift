@@ -52,17 +52,17 @@ struct DeliveriesCommand: AsyncParsableCommand {
     guard number.map({ (1...Int(Int32.max)).contains($0) }) ?? true else {
       throw ValidationError("--number has to be above 0.")
     }
-    guard cursor.map({ DeliveryCursor($0) != nil }) ?? true else {
+    guard cursor.map({ WebhookCursor($0) != nil }) ?? true else {
       throw ValidationError("--cursor has to be the cursor of an earlier page.")
     }
   }
 
   func run() async throws {
-    let session = try Session("baton deliveries", common, [database], requiring: [.databaseURL])
+    let session = try CommandSession("baton deliveries", common, [database], requiring: [.databaseURL])
     try await session.withStore { store in
-      let filter = DeliveryFilter(repository: repo, number: number, owner: owner)
+      let filter = WebhookFilter(repository: repo, number: number, owner: owner)
       let (deliveries, next) = try await store.deliveries(
-        filter, limit: limit, after: cursor.flatMap { DeliveryCursor($0) })
+        filter, limit: limit, after: cursor.flatMap { WebhookCursor($0) })
       if json {
         try Output.json(PageBody(deliveries, next: next))
       } else {
@@ -71,7 +71,7 @@ struct DeliveriesCommand: AsyncParsableCommand {
     }
   }
 
-  private func print(_ deliveries: [RecordedDelivery], _ next: DeliveryCursor?, now: Timestamp) throws {
+  private func print(_ deliveries: [WebhookRecord], _ next: WebhookCursor?, now: Timestamp) throws {
     guard !deliveries.isEmpty else {
       return Output.note("No such delivery. If GitHub or GitLab has sent it, their log of the hook shows the answer.")
     }
@@ -81,7 +81,7 @@ struct DeliveriesCommand: AsyncParsableCommand {
   }
 }
 
-extension [RecordedDelivery] {
+extension [WebhookRecord] {
   /// A row for each delivery.
   func table(now: Timestamp) -> Table {
     var table = Table([

@@ -32,7 +32,7 @@ struct EndpointSecretCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var common: CommonOptions
 
   func run() async throws {
-    let session = try Session(
+    let session = try CommandSession(
       "baton endpoint secret", common, [database, options], requiring: [.databaseURL, .encryptionKey])
     let secret = try signing.secret()
     let cipher = TokenCipher(keys: session.settings.revealEncryptionKeys())
@@ -126,8 +126,8 @@ struct EndpointTarget: ParsableArguments {
   @OptionGroup(title: "Settings") var database: DatabaseOptions
   @OptionGroup(title: "Settings") var common: CommonOptions
 
-  func session(_ name: String) throws -> Session {
-    try Session(name, common, [database], requiring: [.databaseURL])
+  func session(_ name: String) throws -> CommandSession {
+    try CommandSession(name, common, [database], requiring: [.databaseURL])
   }
 
   /// - Parameter body: gives false if there is no such endpoint.

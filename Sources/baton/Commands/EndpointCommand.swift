@@ -63,7 +63,7 @@ struct EndpointAddCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var common: CommonOptions
 
   func run() async throws {
-    let session = try Session(
+    let session = try CommandSession(
       "baton endpoint add", common, [database, options], requiring: [.databaseURL, .encryptionKey, "event_hosts"])
     let address = try EndpointInput.address(url, session.settings)
     let secret = try signing.secret()
@@ -139,7 +139,7 @@ struct EndpointListCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var common: CommonOptions
 
   func run() async throws {
-    let session = try Session("baton endpoint list", common, [database], requiring: [.databaseURL])
+    let session = try CommandSession("baton endpoint list", common, [database], requiring: [.databaseURL])
     let (endpoints, now) = try await session.withStore { store in (try await store.endpoints(), try await store.now()) }
     guard !json else { return try Output.json(EndpointList(endpoints)) }
     guard !endpoints.isEmpty else { return Output.note("No endpoint; `baton endpoint add` makes one.") }

@@ -36,7 +36,7 @@ struct HealthCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var common: CommonOptions
 
   func run() async throws {
-    let session = try Session("baton health", common, [database, broker], requiring: [.databaseURL])
+    let session = try CommandSession("baton health", common, [database, broker], requiring: [.databaseURL])
     let start = ContinuousClock.now
     let limit = timeout
     async let postgres = Self.timed(limit) { try await Self.findings(session) }
@@ -53,7 +53,7 @@ struct HealthCommand: AsyncParsableCommand {
     }
   }
 
-  private static func findings(_ session: Session) async throws -> [HealthFinding] {
+  private static func findings(_ session: CommandSession) async throws -> [HealthFinding] {
     // A second connection takes longer than the few statements do one after another.
     try await session.withStore(connections: 1) { store in
       let figures = LoadFigures(
@@ -64,7 +64,7 @@ struct HealthCommand: AsyncParsableCommand {
   }
 
   /// - Returns: false if no broker is set.
-  private static func brokerStatus(_ session: Session) async throws -> Bool {
+  private static func brokerStatus(_ session: CommandSession) async throws -> Bool {
     guard session.settings.given.contains(.amqpURL) else { return false }
     try await session.findQueue()
     return true

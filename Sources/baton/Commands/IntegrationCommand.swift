@@ -100,7 +100,7 @@ struct IntegrationAddCommand: AsyncParsableCommand {
 
   func run() async throws {
     let hasSecrets = tokenFile != nil || webhookSecretFile != nil
-    let session = try Session(
+    let session = try CommandSession(
       "baton integration add", common, [database, credentials],
       requiring: hasSecrets ? [.databaseURL, .encryptionKey] : [.databaseURL])
     let new = NewIntegration(
@@ -188,7 +188,7 @@ struct IntegrationListCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let session = try Session("baton integration list", common, [database], requiring: [.databaseURL])
+    let session = try CommandSession("baton integration list", common, [database], requiring: [.databaseURL])
     let (rows, now) = try await session.withStore { store in
       (try await store.integrations(of: owner, platform: platform, limit: limit), try await store.now())
     }
@@ -238,7 +238,7 @@ struct IntegrationRevokeCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var common: CommonOptions
 
   func run() async throws {
-    let session = try Session("baton integration revoke", common, [database], requiring: [.databaseURL])
+    let session = try CommandSession("baton integration revoke", common, [database], requiring: [.databaseURL])
     try await session.withStore { store in
       // All of them before the first is changed: a mistyped id changes nothing.
       var uuids: [UUID] = []

@@ -39,7 +39,7 @@ struct IntegrationResealCommand: AsyncParsableCommand {
   private static let pageSize = 200
 
   func run() async throws {
-    let session = try Session(
+    let session = try CommandSession(
       "baton integration reseal", common, [database, credentials], requiring: [.databaseURL, .encryptionKey])
     let cipher = TokenCipher(keys: session.settings.revealEncryptionKeys())
     let format = formerFormat ? TokenCipher.Format.former : .keyed

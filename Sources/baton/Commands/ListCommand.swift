@@ -20,8 +20,8 @@ struct ListCommand: AsyncParsableCommand {
         baton list --status failed --sort -ended
         baton list --json | jq -r '.reviews[].id'
 
-      --search finds the number of a pull request and the start of an id at any age; an error code, and words of a title or of a \
-      repository's name, among 20,000 reviews at a time: --cursor goes on.
+      One call looks at 5,000 reviews at most, so that it takes milliseconds over any history: --cursor goes on. --search finds \
+      the start of an id, and a number that at most 2,000 reviews have, at any age.
       With --json: {"reviews": [...], "nextCursor"}, as GET /api/reviews answers; nextCursor is null on the last page.
       """)
 
@@ -84,7 +84,7 @@ struct ListCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let session = try Session("baton list", common, [database], requiring: [.databaseURL])
+    let session = try CommandSession("baton list", common, [database], requiring: [.databaseURL])
     try await session.withStore { store in
       let now = try await store.now()
       let filter = ReviewFilter(
@@ -102,7 +102,7 @@ struct ListCommand: AsyncParsableCommand {
 
   private func print(_ reviews: [Review], _ next: ReviewCursor?, now: Timestamp) throws {
     if reviews.isEmpty {
-      Output.note(next == nil ? "No such review." : "None among the 20,000 that were looked at.")
+      Output.note(next == nil ? "No such review." : "None among the 5,000 that were looked at.")
     } else {
       let terminal = Terminal.output
       let table = reviews.table(now: now)

@@ -21,28 +21,14 @@ struct CancelCommand: AsyncParsableCommand {
       \(OperationOutput.help)
       """)
 
-  @Argument(help: ArgumentHelp("Reviews to cancel, each by its id or the start of it.", valueName: "id"))
-  var ids: [IDReference] = []
-
-  @OptionGroup(title: "Filter") var filter: FilterOptions
+  @OptionGroup var reviews: OperationOptions
 
   @Option(help: ArgumentHelp("Why, for those who look at the review later.", valueName: "text"))
   var reason: String = "cancelled by a user"
 
-  @OptionGroup(title: "Confirming") var confirming: ConfirmingOptions
-  @OptionGroup(title: "Settings") var database: DatabaseOptions
-  @OptionGroup(title: "Settings") var common: CommonOptions
+  func validate() throws { try reviews.validate(for: .cancel) }
 
-  private var operation: OperationRun {
-    OperationRun(operation: .cancel, ids: ids, filter: filter, reason: reason, confirming: confirming)
-  }
-
-  func validate() throws { try operation.validate() }
-
-  func run() async throws {
-    let session = try Session("baton cancel", common, [database], requiring: [.databaseURL])
-    try await session.withStore { try await operation.run($0) }
-  }
+  func run() async throws { try await reviews.run(.cancel, reason: reason) }
 }
 
 /// `baton retry`.
@@ -62,24 +48,11 @@ struct RetryCommand: AsyncParsableCommand {
       \(OperationOutput.help)
       """)
 
-  @Argument(help: ArgumentHelp("Reviews to start again, each by its id or the start of it.", valueName: "id"))
-  var ids: [IDReference] = []
+  @OptionGroup var reviews: OperationOptions
 
-  @OptionGroup(title: "Filter") var filter: FilterOptions
-  @OptionGroup(title: "Confirming") var confirming: ConfirmingOptions
-  @OptionGroup(title: "Settings") var database: DatabaseOptions
-  @OptionGroup(title: "Settings") var common: CommonOptions
+  func validate() throws { try reviews.validate(for: .retry) }
 
-  private var operation: OperationRun {
-    OperationRun(operation: .retry, ids: ids, filter: filter, reason: nil, confirming: confirming)
-  }
-
-  func validate() throws { try operation.validate() }
-
-  func run() async throws {
-    let session = try Session("baton retry", common, [database], requiring: [.databaseURL])
-    try await session.withStore { try await operation.run($0) }
-  }
+  func run() async throws { try await reviews.run(.retry) }
 }
 
 /// `baton release`.
@@ -100,7 +73,16 @@ struct ReleaseCommand: AsyncParsableCommand {
       \(OperationOutput.help)
       """)
 
-  @Argument(help: ArgumentHelp("Reviews to release, each by its id or the start of it.", valueName: "id"))
+  @OptionGroup var reviews: OperationOptions
+
+  func validate() throws { try reviews.validate(for: .release) }
+
+  func run() async throws { try await reviews.run(.release) }
+}
+
+/// What `baton cancel`, `baton retry` and `baton release` have in common.
+struct OperationOptions: ParsableArguments {
+  @Argument(help: ArgumentHelp("The reviews, each by its id or the start of it.", valueName: "id"))
   var ids: [IDReference] = []
 
   @OptionGroup(title: "Filter") var filter: FilterOptions
@@ -108,14 +90,15 @@ struct ReleaseCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var database: DatabaseOptions
   @OptionGroup(title: "Settings") var common: CommonOptions
 
-  private var operation: OperationRun {
-    OperationRun(operation: .release, ids: ids, filter: filter, reason: nil, confirming: confirming)
+  func validate(for operation: ReviewOperation) throws { try run(of: operation, reason: nil).validate() }
+
+  func run(_ operation: ReviewOperation, reason: String? = nil) async throws {
+    let session = try CommandSession(
+      "baton \(operation.rawValue)", common, [database], requiring: [.databaseURL])
+    try await session.withStore { try await run(of: operation, reason: reason).run($0) }
   }
 
-  func validate() throws { try operation.validate() }
-
-  func run() async throws {
-    let session = try Session("baton release", common, [database], requiring: [.databaseURL])
-    try await session.withStore { try await operation.run($0) }
+  private func run(of operation: ReviewOperation, reason: String?) -> OperationRun {
+    OperationRun(operation: operation, ids: ids, filter: filter, reason: reason, confirming: confirming)
   }
 }

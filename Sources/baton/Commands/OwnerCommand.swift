@@ -48,7 +48,7 @@ struct OwnerSetCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let session = try Session("baton owner set", common, [database], requiring: [.databaseURL])
+    let session = try CommandSession("baton owner set", common, [database], requiring: [.databaseURL])
     try await session.withStore { try await $0.setLimit(of: owner, to: limit.limit) }
     let text = limit.limit.map { "\($0)" } ?? "none of its own (BATON_OWNER_LIMIT)"
     try Output.line("\(DisplayText.safe("\(owner)"))  limit \(text)")
@@ -72,7 +72,7 @@ struct OwnerPauseCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var common: CommonOptions
 
   func run() async throws {
-    let session = try Session("baton owner pause", common, [database], requiring: [.databaseURL])
+    let session = try CommandSession("baton owner pause", common, [database], requiring: [.databaseURL])
     try await session.setPaused(true, owner)
   }
 }
@@ -94,12 +94,12 @@ struct OwnerResumeCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var common: CommonOptions
 
   func run() async throws {
-    let session = try Session("baton owner resume", common, [database], requiring: [.databaseURL])
+    let session = try CommandSession("baton owner resume", common, [database], requiring: [.databaseURL])
     try await session.setPaused(false, owner)
   }
 }
 
-extension Session {
+extension CommandSession {
   fileprivate func setPaused(_ isPaused: Bool, _ owner: Owner) async throws {
     let isKnown = try await withStore { try await $0.setPaused(isPaused, owner) }
     let name = DisplayText.safe("\(owner)")
@@ -145,7 +145,7 @@ struct OwnerListCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let session = try Session("baton owner list", common, [database], requiring: [.databaseURL])
+    let session = try CommandSession("baton owner list", common, [database], requiring: [.databaseURL])
     let owners = try await session.withStore { try await $0.owners(limit: limit) }
     guard !json else { return try Output.json(Page(owners: owners.map { OwnerOutput(load: $0) })) }
     guard !owners.isEmpty else { return Output.note("No owner yet: the first review of one makes it.") }

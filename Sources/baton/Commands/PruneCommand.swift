@@ -49,7 +49,7 @@ struct PruneCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let session = try Session("baton prune", common, [database], requiring: [.databaseURL])
+    let session = try CommandSession("baton prune", common, [database], requiring: [.databaseURL])
     var counts = Counts()
     do {
       try await session.withStore { try await prune($0, &counts) }

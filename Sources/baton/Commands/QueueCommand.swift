@@ -40,7 +40,7 @@ struct QueueCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var common: CommonOptions
 
   func run() async throws {
-    let session = try Session("baton queue", common, [database, broker], requiring: [.databaseURL, .amqpURL])
+    let session = try CommandSession("baton queue", common, [database, broker], requiring: [.databaseURL, .amqpURL])
     try await session.withStore { store in
       var reader = StatsReader(session: session, store: store)
       do {
@@ -103,11 +103,11 @@ private struct StatsReader {
     var failure: Failure?
   }
 
-  let session: Session
+  let session: CommandSession
   let store: ReviewStore
   private var connection: AMQPConnection?
 
-  init(session: Session, store: ReviewStore) {
+  init(session: CommandSession, store: ReviewStore) {
     self.session = session
     self.store = store
   }

@@ -38,7 +38,7 @@ struct ShowCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var common: CommonOptions
 
   func run() async throws {
-    let session = try Session(
+    let session = try CommandSession(
       "baton show", common, [database, worker],
       requiring: events ? [.databaseURL, .workerURL, .workerToken] : [.databaseURL])
     let (id, page) = try await session.withStore { store in

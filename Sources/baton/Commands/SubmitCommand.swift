@@ -80,7 +80,7 @@ struct SubmitCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let session = try Session("baton submit", common, [database], requiring: [.databaseURL])
+    let session = try CommandSession("baton submit", common, [database], requiring: [.databaseURL])
     let pullRequests = sandbox == nil ? [] : try await SandboxProgram().pullRequests()
     try await session.withStore { store in
       if let sandbox {
@@ -101,7 +101,7 @@ struct SubmitCommand: AsyncParsableCommand {
     }
     if let file {
       let input = try InputFile(file)
-      var reader = ReviewReader()
+      var reader = SubmissionReader()
       while true {
         let bytes = try input.read()
         try await submitter.submit(bytes.isEmpty ? reader.finish() : reader.take(bytes))

@@ -25,7 +25,7 @@ struct MigrateCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var broker: BrokerOptions
 
   func run() async throws {
-    let session = try Session(
+    let session = try CommandSession(
       "baton migrate", common, [database, broker], requiring: [.databaseURL, .amqpURL])
     let configuration = session.settings.databaseConfiguration("baton migrate")
     let pool = PostgresPool(configuration, logger: session.logger)

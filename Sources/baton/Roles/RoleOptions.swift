@@ -23,7 +23,7 @@ extension CommonOptions {
     prepare(&settings)
     try settings.require(keys)
     bootstrapLogging(
-      format: Telemetry.LogFormat(rawValue: settings.logFormat.rawValue) ?? .text,
+      format: settings.logFormat,
       level: Logger.Level(rawValue: settings.logLevel.rawValue) ?? .info)
     let logger = Logger(label: "baton.\(name)")
     let used = Set(groups.flatMap { $0.given.keys })

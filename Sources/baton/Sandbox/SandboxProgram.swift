@@ -42,7 +42,7 @@ struct SandboxProgram: Sendable {
     guard case .exited(0) = result.terminationStatus else {
       throw Failure(.failed, "\(path) pull-requests has failed: \(result.terminationStatus)")
     }
-    var reader = ReviewReader()
+    var reader = SubmissionReader()
     return try (reader.take(result.standardOutput.utf8) + reader.finish()).map { try $0.result.get() }
   }
 

@@ -23,7 +23,7 @@ struct Submitter {
   }
 
   /// Submits the good ones and names the faults of the others on standard error.
-  mutating func submit(_ entries: [ReviewReader.Entry]) async throws {
+  mutating func submit(_ entries: [SubmissionReader.Entry]) async throws {
     var good: [(place: String, review: NewReview)] = []
     for entry in entries {
       switch entry.result {

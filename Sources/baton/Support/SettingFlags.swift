@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import FoundationEssentials
 internal import Settings
+internal import Telemetry
 
 /// Flags that stand for settings. Their texts are checked where all settings are: in `Settings.load`.
 protocol SettingFlags {}
@@ -50,7 +51,7 @@ struct CommonOptions: ParsableArguments, SettingFlags {
 
   @Option(
     setting: "log_format",
-    completion: .list(Settings.LogFormat.allCases.map(\.rawValue)))
+    completion: .list(LogFormat.allCases.map(\.rawValue)))
   var logFormat: String?
 
   @Option(setting: "ca_file", completion: .file(extensions: ["pem", "crt"]))

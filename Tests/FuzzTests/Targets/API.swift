@@ -27,9 +27,9 @@ func fuzzAPI(_ bytes: [UInt8]) throws {
       }
     }
   case "query":
-    let query = QueryText(input.text, knowing: ListQuery.names + DeliveryQuery.names)
+    let query = QueryText(input.text, knowing: ListQuery.names + WebhookQuery.names)
     if let list = try? ListQuery(query.values) { _ = (list.filter(now: now), list.cursor?.description) }
-    if let list = try? DeliveryQuery(query.values) { _ = list.cursor?.description }
+    if let list = try? WebhookQuery(query.values) { _ = list.cursor?.description }
   case "start": try readStart(body)
   case "json": try readJSON(body)
   default: _ = try? NewReview(json: body)

@@ -30,7 +30,7 @@ private func readWorkersAnswer(_ status: Int, _ headers: HTTPHeaders, _ body: [U
   guard let worker else { return }
   for isComplete in [true, false] {
     let result = ExchangeResult.answered(
-      Answer(status: status, headers: headers, body: body, isComplete: isComplete))
+      ExchangeAnswer(status: status, headers: headers, body: body, isComplete: isComplete))
     let outcome = worker.outcome(of: result, reviewID: reviewID)
     if case .dispatched(let response) = outcome {
       try promise(response.reviewId == reviewID && isComplete, "another review counts as dispatched")
@@ -50,10 +50,11 @@ private let now = Date(timeIntervalSince1970: 1_790_000_000)
 private func readPlatformsAnswer(_ status: Int, _ headers: HTTPHeaders, _ body: Data) throws {
   let fault = APIFault(status: status, headers: headers, body: body, now: now)
   let delays = [
-    RetryDelay.of(headers, now: now), RetryDelay.afterAnswer(status: status, headers: headers, body: body, now: now),
+    RateLimitDelay.of(headers, now: now),
+    RateLimitDelay.afterAnswer(status: status, headers: headers, body: body, now: now),
   ]
   for delay in delays.compactMap({ $0 }) {
-    try promise((.seconds(1)...RetryDelay.max).contains(delay), "an account waits for \(delay)")
+    try promise((.seconds(1)...RateLimitDelay.max).contains(delay), "an account waits for \(delay)")
     let limits = RateLimits()
     limits.hold("a", at: "b", for: delay, now: now)
     _ = (limits.wait(of: "a", at: "b", now: now), limits.usedUp(now: now))
@@ -80,7 +81,7 @@ private func readBodies(_ body: Data) {
   read([GitHubWire.IssueComment].self, body)?.forEach { _ = LenientTime.read($0.updated_at) }
   read(GitLabWire.MergeRequest.self, body)
   read([GitLabWire.Discussion].self, body)
-  read(PostHogFlags.Answer.self, body).map { _ = $0.verdict }
+  read(PostHogFlags.FlagsResponse.self, body).map { _ = $0.verdict }
   if let user = read(GitLabWire.User.self, body) { _ = user.isBot }
   if let token = read(GitLabWire.AccessToken.self, body) {
     _ = (token.expires_at.flatMap(GitLabTokenCalls.date).map(GitLabTokenCalls.day), LenientTime.read(token.created_at))

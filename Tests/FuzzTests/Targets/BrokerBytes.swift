@@ -9,7 +9,7 @@ import Reviews
 
 /// What a broker sends, over a socket: frames, messages put together, tickets, settlements and dead letters.
 func fuzzBrokerBytes(_ bytes: [UInt8]) throws {
-  var handle = try ConnectionHandle()
+  var handle = try AMQPConnectionHandle()
   guard try connect(handle, to: bytes) else { return }
   var reader = BrokerReader()
   for _ in 0..<1_024 {
@@ -26,7 +26,7 @@ func fuzzBrokerBytes(_ bytes: [UInt8]) throws {
 }
 
 /// Gives the connection a socket that has these bytes, and then ends.
-private func connect(_ handle: borrowing ConnectionHandle, to bytes: [UInt8]) throws -> Bool {
+private func connect(_ handle: borrowing AMQPConnectionHandle, to bytes: [UInt8]) throws -> Bool {
   var ends: [Int32] = [-1, -1]
   let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
   guard socketpair(AF_UNIX, type, 0, &ends) == 0 else { return false }
@@ -58,7 +58,7 @@ private struct BrokerReader {
       confirms.settle(tag: tag, multiple: multiple, isAcknowledged: false) { _, _ in }
     case .channelClosed(let code, let text), .connectionClosed(let code, let text):
       let error = AMQPError(operation: "test", code: code, text: text, scope: .channel)
-      _ = ("\(error)", error.isPermanent, Limits.messageByteMax(inRefusal: error))
+      _ = ("\(error)", error.isPermanent, AMQPLimits.messageByteMax(inRefusal: error))
     default: break
     }
   }
@@ -89,7 +89,7 @@ private struct BrokerReader {
     for form in DeadLetterForm.allCases {
       let publication = form.publication(
         of: delivery, reason: "test", queue: "reviews", id: "1", at: Timestamp(microseconds: 0))
-      guard Limits.fault(of: publication, bodyByteMax: 1 << 20) == nil else { continue }
+      guard AMQPLimits.fault(of: publication, bodyByteMax: 1 << 20) == nil else { continue }
       _ = pool.table(publication.message.headers)
     }
   }

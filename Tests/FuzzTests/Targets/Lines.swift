@@ -18,9 +18,9 @@ func fuzzLines(_ bytes: [UInt8]) throws {
 
 private let documentByteCountMax = 8_192
 
-private func read(_ bytes: [UInt8], by byteCount: Int) -> [ReviewReader.Entry] {
-  var reader = ReviewReader(lineByteCountMax: 1_024, documentByteCountMax: documentByteCountMax)
-  var entries: [ReviewReader.Entry] = []
+private func read(_ bytes: [UInt8], by byteCount: Int) -> [SubmissionReader.Entry] {
+  var reader = SubmissionReader(lineByteCountMax: 1_024, documentByteCountMax: documentByteCountMax)
+  var entries: [SubmissionReader.Entry] = []
   var rest = bytes[...]
   while !rest.isEmpty {
     entries += reader.take(rest.prefix(byteCount))

@@ -28,7 +28,7 @@ func fuzzReport(_ bytes: [UInt8]) throws {
 
 private let key = AuthKey(encryptionKey: [UInt8](repeating: 7, count: 32))
 
-private let redactor = Redactor(
+private let redactor = RunRedactor(
   StartRequest(
     reviewId: UUID(uuid: (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)), attempt: 1,
     authToken: "token-of-run",

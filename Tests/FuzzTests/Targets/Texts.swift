@@ -49,7 +49,7 @@ private func readAddress(_ text: String) {
   _ = base?.sameOrigin("../x?y#z", from: text)
   _ = (base?.origin, base?.keepsSecrets)
   _ = APIBase("https://api.example.com")?.sameOrigin(text, from: "https://api.example.com/a/b")
-  _ = Endpoint(url: text)?.authority
+  _ = WorkerEndpoint(url: text)?.authority
   _ = try? EndpointAddress(text, allowed: ["hooks.example.com", "localhost:8080"])
   _ = (Authority(text), AddressRange(text).map { $0.contains("10.0.0.1") })
   _ = try? AMQPEndpoint(url: text).description
@@ -75,7 +75,7 @@ private func readName(_ text: String) throws {
 }
 
 private func readLogLine(_ text: String) throws {
-  let redacted = Telemetry.Redactor().redact(text)
+  let redacted = Redactor().redact(text)
   let record = LogRecord(
     timestamp: "", level: "info", label: "fuzz", message: redacted, metadata: [(key: "text", value: redacted)])
   for format in LogFormat.allCases {

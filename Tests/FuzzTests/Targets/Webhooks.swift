@@ -53,7 +53,7 @@ private func judge(
     try promise(error.status.code == 422 && !error.faults.isEmpty, "an event is refused without a fault: \(error)")
     return
   }
-  let stored = StoredDelivery(
+  let stored = StoredWebhook(
     platform: platform, event: event, payload: String(decoding: try JSONCoding.encode(payload), as: UTF8.self),
     integrationID: integration, owner: owner, isRevoked: false, receivedAt: Timestamp(microseconds: 1),
     configuration: configuration, trace: TraceContext(of: integration))

@@ -313,11 +313,37 @@ struct CatchUpTests {
       }
       let id = try #require(try await test.stack.reviews().first?.id)
       #expect(try await test.stack.store.transitions(of: id).first?.actor == "github:alice")
-      let about = DeliveryFilter(repository: "acme/shop", number: 17)
+      let about = WebhookFilter(repository: "acme/shop", number: 17)
       #expect(
         try await test.stack.store.deliveries(about, limit: 9).deliveries.map(\.result) == [
           "pending: \(id.lowercase), attempt 1", "github:mallory may not write to acme/shop",
         ])
+    }
+  }
+
+  @Test("a task's outcome is noted with its end: neither stays without the other")
+  func oneTransaction() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub(config: #"{"paths":["docs/**"]}"#)
+      await test.github.deliver("pull_request", test.push(1, sha: test.sha(1)))
+      func outcome() async throws -> String? {
+        try await test.stack.store.deliveries(WebhookFilter(), limit: 1).deliveries.first?.outcome
+      }
+      let asked = try await outcome()
+      let task = try #require(try await test.stack.store.takeTasks(limit: 1).first)
+      try await test.stack.run(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$")
+      try await test.stack.run(
+        "CREATE TRIGGER refuse BEFORE UPDATE OR DELETE ON baton_platform_tasks FOR EACH ROW EXECUTE FUNCTION refuse()")
+      await #expect(throws: PostgresError.self) { try await test.stack.store.endTask(task, outcome: "done") }
+      await #expect(throws: PostgresError.self) {
+        try await test.stack.store.failTask(task, error: "given up", retryAfter: nil)
+      }
+      try await test.stack.run("DROP FUNCTION refuse CASCADE")
+      #expect(try await outcome() == asked)
+      try await test.stack.store.endTask(task, outcome: "done")
+      #expect(try await outcome() == "done")
+      #expect(try await test.stack.count("baton_platform_tasks") == 0)
     }
   }
 
@@ -357,7 +383,7 @@ struct CatchUpTests {
       try await tasks.doDue()
       #expect(try await test.stack.count("code_reviews") == 1)
       #expect(test.github.feedback.contains { $0.sha == test.sha(2) && $0.state == "neutral" })
-      let outcome = try await test.stack.store.deliveries(DeliveryFilter(), limit: 1).deliveries.first?.result
+      let outcome = try await test.stack.store.deliveries(WebhookFilter(), limit: 1).deliveries.first?.result
       #expect(outcome == "it changes no file that is reviewed (paths)")
     }
   }

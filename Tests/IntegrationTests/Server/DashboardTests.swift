@@ -139,7 +139,7 @@ struct DashboardTests {
     try await withServerStack { stack in
       let id = try await stack.submit("abcdef1")
       // A row from before the database refused such an address.
-      try await stack.run("ALTER TABLE code_reviews DISABLE TRIGGER code_reviews_pr_url")
+      try await stack.run("ALTER TABLE code_reviews DISABLE TRIGGER code_reviews_named")
       try await stack.pool.query(
         PostgresStatement(
           unprepared: "UPDATE code_reviews SET pr_title = $1, pr_url = 'javascript:alert(3)', pr_author = $1"),

@@ -52,7 +52,7 @@ struct PlatformEventTests {
       let row = try #require(try await stack.store.review(id))
       #expect(row.status == .pending)
       #expect(row.gateResult == nil)
-      let about = DeliveryFilter(repository: row.repoFullName, number: row.prNumber)
+      let about = WebhookFilter(repository: row.repoFullName, number: row.prNumber)
       #expect(try await stack.store.deliveries(about, limit: 1).deliveries.map(\.event) == ["check_run"])
       let last = try #require(try await stack.store.transitions(of: id).last)
       #expect(last.fromStatus == .completed)
@@ -150,7 +150,7 @@ struct PlatformEventTests {
       guard case .check(let check) = task.kind else { return #expect(Bool(false)) }
       #expect(check.conclusion.rawValue == conclusion)
       #expect(check.sha == String(repeating: "c", count: 40))
-      let about = DeliveryFilter(repository: "codertocat/hello-world", number: 2)
+      let about = WebhookFilter(repository: "codertocat/hello-world", number: 2)
       #expect(try await stack.store.deliveries(about, limit: 1).deliveries.map(\.event) == ["merge_group"])
     }
   }

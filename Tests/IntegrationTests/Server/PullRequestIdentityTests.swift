@@ -72,7 +72,7 @@ struct PullRequestIdentityTests {
         try await names(stack) == ["a Codertocat/Hello-World cancelled", "b Codertocat/Hello-World pending"])
       #expect(try await stack.count("code_reviews WHERE platform_repository_id = 186853002") == 2)
       for name in ["codertocat/hello-world", "CODERTOCAT/Hello-World"] {
-        let found = try await stack.store.list(ReviewFilter(repository: name), limit: 10)
+        let found = try await stack.store.page(ReviewFilter(repository: name), limit: 10)
         #expect(found.reviews.count == 2)
       }
     }

@@ -42,7 +42,7 @@ extension ServerStack {
   }
 
   /// All reviews, oldest first.
-  func reviews() async throws -> [Review] { try await store.list(ReviewFilter(), limit: 1_000).reviews.reversed() }
+  func reviews() async throws -> [Review] { try await store.page(ReviewFilter(), limit: 1_000).reviews.reversed() }
 
   /// Shas with their status and attempt, in the order of the shas.
   func states() async throws -> [String] {

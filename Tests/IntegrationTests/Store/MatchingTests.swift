@@ -99,6 +99,21 @@ struct MatchingTests {
     }
   }
 
+  @Test("a number that many reviews have is looked for among the newest, page by page")
+  func commonNumber() async throws {
+    try await withTestStore { test in
+      _ = try await test.insert(ReviewStore.numberSpan + 1)
+      try await test.sql(
+        "UPDATE code_reviews SET pr_number = 7, head_sha = md5(id::text), created_at = now() - interval '1 day'")
+      _ = try await test.insert(ReviewStore.browseSpan + 10)
+      let search = try #require(ReviewSearch("#7"))
+      let first = try await test.store.browse(ReviewFilter(), search: search, limit: 10)
+      #expect(first.reviews.map(\.prNumber).allSatisfy { $0 == 7 } && first.reviews.count <= 1 && first.isCutShort)
+      let second = try await test.store.browse(ReviewFilter(), search: search, limit: 10, after: first.next)
+      #expect(second.reviews.map(\.prNumber) == Array(repeating: 7, count: 10) && second.next != nil)
+    }
+  }
+
   @Test("a review that is available later is not claimed before")
   func availableLater() async throws {
     try await withTestStore { test in

@@ -35,12 +35,12 @@ struct OddRowTests {
   func list() async throws {
     try await withTestStore { test in
       let ids = try await test.insert(5)
-      let newest = try await test.store.list(ReviewFilter(), limit: 5).reviews.map(\.id)
+      let newest = try await test.store.page(ReviewFilter(), limit: 5).reviews.map(\.id)
       try await makeUnreadable(newest[1], test)
-      var (page, cursor) = try await test.store.list(ReviewFilter(), limit: 2)
+      var (page, cursor) = try await test.store.page(ReviewFilter(), limit: 2)
       var seen = page.map(\.id)
       while let next = cursor {
-        (page, cursor) = try await test.store.list(ReviewFilter(), limit: 2, after: next)
+        (page, cursor) = try await test.store.page(ReviewFilter(), limit: 2, after: next)
         seen += page.map(\.id)
       }
       #expect(seen == newest.filter { $0 != newest[1] })

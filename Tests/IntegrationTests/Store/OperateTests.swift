@@ -37,16 +37,16 @@ struct OperateTests {
       var seen: [UUID] = []
       var cursor: ReviewCursor?
       repeat {
-        let page = try await test.store.list(ReviewFilter(), limit: 3, after: cursor)
+        let page = try await test.store.page(ReviewFilter(), limit: 3, after: cursor)
         seen += page.reviews.map(\.id)
         cursor = page.next
         _ = try await test.store.submit(review(100 + seen.count))
       } while cursor != nil
       #expect(Set(seen) == Set(ids))
       #expect(seen.count == 7)
-      #expect(try await test.store.list(ReviewFilter(status: .failed), limit: 3).reviews.isEmpty)
+      #expect(try await test.store.page(ReviewFilter(status: .failed), limit: 3).reviews.isEmpty)
       let other = ReviewFilter(owner: Owner(type: .user, id: "acme"))
-      #expect(try await test.store.list(other, limit: 3).reviews.isEmpty)
+      #expect(try await test.store.page(other, limit: 3).reviews.isEmpty)
     }
   }
 

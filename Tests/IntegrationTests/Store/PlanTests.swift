@@ -34,10 +34,11 @@ struct PlanTests {
         "code_reviews_pending", "code_reviews_active", "code_reviews_due", "baton_visits_now", "baton_visits_later",
       ],
       "live_owners": ["code_reviews_pending", "code_reviews_active"],
+      "list_owners": ["code_reviews_pending", "code_reviews_active"],
       "one_owner": ["code_reviews_pending", "code_reviews_active"],
       "held_up": ["code_reviews_active", "code_reviews_pkey"],
       "why_pending": ["code_reviews_pkey", "code_reviews_active"],
-      "flow": ["code_reviews_active", "code_reviews_pkey"],
+      "flow": ["code_reviews_active", "code_reviews_ended"],
       "recent_failures": ["code_reviews_failed"],
       "worker_versions": ["code_reviews_ended"],
       "sort_oldest": ["code_reviews_created"],
@@ -68,6 +69,7 @@ struct PlanTests {
       indexes[name] = ["code_reviews_pending", "code_reviews_active", "code_reviews_pkey"]
     }
     indexes["search"] = ["code_reviews_pkey", pullRequest]
+    indexes["common_number"] = [pullRequest]
     for name in [
       "identify", "published", "unclaim", "owed_claims", "lease", "look", "record", "postpone", "drop_lease",
       "retry_later", "fail",

@@ -33,7 +33,7 @@ struct RoleRightsTests {
         ]
       case .server:
         Self.process + [
-          "submit", "find", "list", "transitions", "cancel", "retry", "release", "report", "pause_owner",
+          "submit", "find", "transitions", "cancel", "retry", "release", "report", "pause_owner",
           "webhook_installation",
           "webhook_integration", "store_delivery", "due_deliveries", "defer_delivery", "prune_deliveries",
           "take_delivery", "settle_delivery", "related_reviews", "newest_event", "cancel_related", "insert_push",
@@ -46,7 +46,8 @@ struct RoleRightsTests {
           "commit_has_review", "group_verdict", "rerunnable", "checked_reviews", "rerun", "allow_rerun",
           "change_installation", "can_be_restored", "fail_revoked", "cancel_removed", "sweep_soon",
           "present_installation", "store_unknown",
-          "undelivered_feedback", "given_up_feedback", "identify", "search", "matching", "take_outbox", "delete_outbox",
+          "undelivered_feedback", "given_up_feedback", "identify", "search", "common_number", "matching", "take_outbox",
+          "delete_outbox",
           "fail_outbox", "list_endpoints", "take_events", "event_delivered", "endpoint_accepted", "event_failed",
           "endpoint_failed", "endpoint_noted", "endpoint_gone", "prune_events", "worker_versions",
         ]
@@ -69,9 +70,10 @@ struct RoleRightsTests {
       "capacity", "counts", "undelivered_cancels", "live_stats", "migrate_place", "migrate_applied", "migrate_shadowed",
     ]
     private static let commands = [
-      "list_deliveries", "repository_deliveries",
-      "find", "list", "transitions", "list_owners", "find_configuration", "live_stats", "ended_counts", "list_holders",
+      "list_deliveries", "repository_deliveries", "deliveries_end", "browse", "browse_live", "browse_end",
+      "find", "transitions", "list_owners", "find_configuration", "live_stats", "ended_counts", "list_holders",
       "capacity", "migrate_place", "migrate_applied", "migrate_shadowed", "identify", "identify_integration", "search",
+      "common_number",
       "matching",
     ]
 

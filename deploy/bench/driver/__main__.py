@@ -9,11 +9,14 @@ import statistics
 import sys
 import time
 
-import processes
-import servers
-from benchmarks import ALL
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "local"))
+
+import processes  # noqa: E402
+import servers  # noqa: E402
+from benchmarks import ALL  # noqa: E402
 
 RESULTS = pathlib.Path(".local/bench.jsonl")
+RUN = time.strftime("%FT%T%z")
 
 
 def arguments():
@@ -51,7 +54,7 @@ def measure(name, nginx, options):
             print(f"    {name} {round_number}/{options.reps}, {label}: {first[1]} {figures[first[0]]:{first[2]}}", flush=True)
             constant = bool(os.environ.get("BATON_BENCH_CONSTANT"))
             with open(RESULTS, "a") as file:
-                file.write(json.dumps(dict(at=time.strftime("%FT%T%z"), what=name, label=label, constant=constant, **figures)) + "\n")
+                file.write(json.dumps(dict(run=RUN, at=time.strftime("%FT%T%z"), what=name, label=label, constant=constant, **figures)) + "\n")
     with_once = any("once" in figures for rows in results.values() for figures in rows)
     table = []
     for label, rows in results.items():

@@ -7,15 +7,13 @@ import time
 import urllib.parse
 import urllib.request
 
+from harness import database_url
+
 HERE = pathlib.Path(__file__).resolve().parent.parent
 DIRECTORY = pathlib.Path(os.environ["BENCH_DIRECTORY"])
 AMQP_PORT, HTTP_PORT = int(os.environ["AMQP_PORT"]), int(os.environ["HTTP_PORT"])
 URL = f"http://127.0.0.1:{HTTP_PORT}"
 END = "--end--"
-
-
-def database_url(name):
-    return os.environ["PG_URL"].rsplit("/", 1)[0] + "/" + name
 
 
 class Session:

@@ -5,13 +5,13 @@ import itertools
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import time
 
 import amqp
 import processes
 import servers
+from harness import free_port
 
 LOG = pathlib.Path(".local/bench.log")
 OLD_ROWS = 20000
@@ -20,12 +20,6 @@ FIELDS = "owner_type, owner_id, platform, repo_full_name, pr_number, pr_url, pr_
 
 def command(role):
     return os.environ.get(role, "")
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class System:

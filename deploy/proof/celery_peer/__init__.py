@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import broker
-import postgres
 import random_faults
 import report
 from figures import print_table, summary
-from system import DATABASE, QUEUE, RESULTS, System, say
+from harness import database_url, say
+from system import DATABASE, QUEUE, RESULTS, System
 
 PACKAGES = ["celery==5.7.0", "psycopg[binary,pool]==3.3.9", "requests==2.34.2"]
 CLASSES = ["kill", "terminate", "close-broker", "kill-broker", "restart-broker"]
@@ -32,7 +32,7 @@ class CelerySystem(System):
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES], check=True)
         broker.delete(QUEUE)  # Baton's, with other arguments
         self.python = str(python.absolute())
-        subprocess.run(["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", postgres.url(DATABASE), "-f", HERE / "schema.sql"], check=True)
+        subprocess.run(["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", database_url(DATABASE), "-f", HERE / "schema.sql"], check=True)
 
     def command(self, kind, *flags):
         return [self.python, HERE / "app.py", kind, *(flag for flag in flags if flag.isdigit())]

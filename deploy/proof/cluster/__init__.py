@@ -14,7 +14,8 @@ from cluster.network import Network
 from cluster.pair import Pair
 from cluster.rabbitmq import Cluster
 from figures import print_table, summary
-from system import ACCOUNT, DATABASE, QUEUE, RESULTS, System, say, until
+from harness import say, until
+from system import ACCOUNT, DATABASE, QUEUE, RESULTS, System
 
 ROLES = [("produce", 2), ("consume", 3), ("reap", 2), ("serve", 2)]
 QUIET = 15  # seconds between an event's end and the next event

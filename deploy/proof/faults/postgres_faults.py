@@ -24,7 +24,7 @@ def crash_backend(_, where, __):
 
 
 def restart_postgres(_, __, strength):
-    postgres.restart_immediately(2 * strength)
+    postgres.crash_and_start(2 * strength)
 
 
 def stop_postgres(_, __, strength):

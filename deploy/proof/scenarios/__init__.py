@@ -3,8 +3,9 @@ import json
 import time
 
 from figures import print_table
-from system import RESULTS, say
+from system import RESULTS
 
+from harness import say
 from scenarios import hung_worker, locked_row, many_owners, purge, stopped_postgres
 
 ALL = {

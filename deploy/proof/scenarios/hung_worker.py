@@ -3,8 +3,9 @@ Promised: what the producer had claimed is published again within 15 s."""
 import time
 
 import broker
+from harness import until
 from scenarios import waiting
-from system import FIELDS, System, until
+from system import FIELDS, System
 
 SILENT, CLAIMS = 400, 20
 

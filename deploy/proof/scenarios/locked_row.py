@@ -5,7 +5,8 @@ import time
 
 import postgres
 from figures import percentile
-from system import DATABASE, System, until
+from harness import until
+from system import DATABASE, System
 
 RATE = 8  # reviews a second
 

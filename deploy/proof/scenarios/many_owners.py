@@ -4,7 +4,8 @@ import time
 
 import postgres
 from figures import percentile
-from system import DATABASE, FIELDS, System, say, until
+from harness import say, until
+from system import DATABASE, FIELDS, System
 
 INSERTS, IDLE = 30, 30
 

@@ -2,7 +2,8 @@
 import time
 
 import broker
-from system import QUEUE, System, until
+from harness import until
+from system import QUEUE, System
 from scenarios import waiting
 
 TICKETS = 50

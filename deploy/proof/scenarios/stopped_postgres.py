@@ -5,7 +5,8 @@ import signal
 import time
 
 import postgres
-from system import DATABASE, System, until
+from harness import until
+from system import DATABASE, System
 
 LEASES, ROUNDS = 60, 3
 

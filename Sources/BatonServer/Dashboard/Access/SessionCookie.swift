@@ -7,7 +7,7 @@ internal import Reviews
 internal import WorkerAPI
 
 /// A person's session with the dashboard, as its cookie says.
-struct Session: Sendable {
+struct DashboardSession: Sendable {
   /// Random; what Postgres knows the session by.
   let id: String
   let right: Right
@@ -43,14 +43,15 @@ struct SessionCookie: Sendable {
   }
 
   /// A session that begins with a token; nil if the token is not one of ours.
-  func begin(with token: Secret) -> Session? {
+  func begin(with token: Secret) -> DashboardSession? {
     keys.first { $0.token == token }.map { found in
-      Session(id: SymmetricKey(size: .bits256).withUnsafeBytes { $0.hexadecimal }, right: found.right, key: found.key)
+      DashboardSession(
+        id: SymmetricKey(size: .bits256).withUnsafeBytes { $0.hexadecimal }, right: found.right, key: found.key)
     }
   }
 
   /// The session whose cookie was sent, if the cookie is genuine.
-  func session(in headers: HTTPFields) -> Session? {
+  func session(in headers: HTTPFields) -> DashboardSession? {
     let name = Self.isSecure(headers) ? Self.secureName : Self.name
     for line in headers[values: .cookie] {
       for pair in line.split(separator: ";") {
@@ -59,7 +60,7 @@ struct SessionCookie: Sendable {
         let fields = parts[1].split(separator: ".", omittingEmptySubsequences: false).map { String($0) }
         guard fields.count == 2, fields[0].utf8.count == 64 else { continue }
         for (_, right, key) in keys {
-          let session = Session(id: fields[0], right: right, key: key)
+          let session = DashboardSession(id: fields[0], right: right, key: key)
           if ConstantTime.equal(fields[1], session.code("session")) { return session }
         }
       }
@@ -68,7 +69,7 @@ struct SessionCookie: Sendable {
   }
 
   /// The `Set-Cookie` of a session.
-  static func setting(_ session: Session, _ headers: HTTPFields) -> String {
+  static func setting(_ session: DashboardSession, _ headers: HTTPFields) -> String {
     attributes("\(session.id).\(session.code("session"))", maxAge: Int(lifetime.components.seconds), headers)
   }
 

@@ -8,7 +8,7 @@ internal import Reviews
 struct TopicReader: Sendable {
   let store: ReviewStore
   let overview: OverviewReader
-  let reviews: ReviewReader
+  let reviews: ReviewDetailReader
   let letters: DeadLetterReader
   let policy: WatchPolicy
   let logger: Logger
@@ -44,17 +44,17 @@ struct TopicReader: Sendable {
 
   /// A page of the list of reviews.
   /// - Throws: `PostgresError`.
-  func list(_ query: ListQuery) async throws -> ListPage {
+  func list(_ query: ListQuery) async throws -> ReviewListPage {
     let now = try await store.now()
     let filter = query.filter(now: now)
     let page =
       query.sort == .newest
       ? try await store.browse(
-        filter, search: query.search, limit: ListPage.limit, after: query.cursor)
-      : try await store.sorted(filter, by: query.sort, limit: ListPage.limit, after: query.cursor)
+        filter, search: query.search, limit: ReviewListPage.limit, after: query.cursor)
+      : try await store.sorted(filter, by: query.sort, limit: ReviewListPage.limit, after: query.cursor)
     var owner: OwnerLoad?
     if let named = query.filter.owner { owner = try await store.load(of: named, ownerLimit: policy.ownerLimit) }
-    return ListPage(query: query, page: page, count: try await count(query, filter), owner: owner, now: now)
+    return ReviewListPage(query: query, page: page, count: try await count(query, filter), owner: owner, now: now)
   }
 
   /// How many match; nil if the order leaves some of them out, or a number or an id is looked for.

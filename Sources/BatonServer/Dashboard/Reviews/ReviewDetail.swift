@@ -29,7 +29,7 @@ struct ReviewDetail: Sendable {
 
 /// Reads one review's page: from the database, and at the same time from the worker, for which it waits no longer than that client's
 /// timeout.
-struct ReviewReader: Sendable {
+struct ReviewDetailReader: Sendable {
   let store: ReviewStore
   /// nil if no worker is set.
   let worker: WorkerClient?

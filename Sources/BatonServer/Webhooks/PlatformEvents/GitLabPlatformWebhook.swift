@@ -6,7 +6,7 @@ internal import Reviews
 
 extension PlatformWebhook {
   /// GitLab's comments and labels.
-  func gitlabVerdict() throws(HTTPFault) -> DeliveryVerdict? {
+  func gitlabVerdict() throws(HTTPFault) -> WebhookVerdict? {
     switch json["object_kind"]?.string {
     case "note": return note()
     case "merge_request": return try gitlabLabel()
@@ -16,7 +16,7 @@ extension PlatformWebhook {
 
   private var user: String { requester(json["user"]?["username"]?.string) }
 
-  private func note() -> DeliveryVerdict {
+  private func note() -> WebhookVerdict {
     let note = json["object_attributes"]
     let request = json["merge_request"]
     if stored.isRevoked { return .ignored("the integration was revoked") }
@@ -43,7 +43,7 @@ extension PlatformWebhook {
   }
 
   /// An update that adds the label, and nothing else that would begin a review.
-  private func gitlabLabel() throws(HTTPFault) -> DeliveryVerdict? {
+  private func gitlabLabel() throws(HTTPFault) -> WebhookVerdict? {
     guard json["object_attributes"]?["action"]?.string == "update",
       let change = json["changes"]?["labels"], isAdded(change)
     else { return nil }

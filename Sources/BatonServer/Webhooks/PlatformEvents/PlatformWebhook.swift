@@ -6,7 +6,7 @@ internal import Reviews
 
 /// What webhooks say besides pushes, read out of a stored delivery.
 struct PlatformWebhook {
-  let stored: StoredDelivery
+  let stored: StoredWebhook
   let policy: WebhookPolicy
   let json: JSONValue
 
@@ -17,7 +17,7 @@ struct PlatformWebhook {
   ]
 
   /// - Returns: nil if the delivery says nothing that is read here.
-  init?(_ stored: StoredDelivery, _ policy: WebhookPolicy) {
+  init?(_ stored: StoredWebhook, _ policy: WebhookPolicy) {
     guard let json = try? JSONValue(json: stored.payload) else { return nil }
     self.stored = stored
     self.policy = policy
@@ -25,7 +25,7 @@ struct PlatformWebhook {
   }
 
   /// What the delivery means; nil if it says nothing that is read here.
-  func verdict() throws(HTTPFault) -> DeliveryVerdict? {
+  func verdict() throws(HTTPFault) -> WebhookVerdict? {
     guard stored.platform == .github else { return try gitlabVerdict() }
     let action = json["action"]?.string
     switch (stored.event, action) {
@@ -55,12 +55,12 @@ extension PlatformWebhook {
     return [app?["id"]?.idText, app?["client_id"]?.string].contains(appID)
   }
 
-  private func rerun(_ subject: RerunRequest.Subject) -> DeliveryVerdict {
+  private func rerun(_ subject: RerunRequest.Subject) -> WebhookVerdict {
     .platform(
       .rerun(RerunRequest(subject: subject, owner: stored.owner, platform: .github, requester: sender)))
   }
 
-  private func checkRun() -> DeliveryVerdict {
+  private func checkRun() -> WebhookVerdict {
     let run = json["check_run"]
     guard isOurs(run?["app"]) else { return .ignored("the check is another app's") }
     // A check of ours says what it belongs to: a review, a merge group, or a pull request that is not reviewed.
@@ -76,7 +76,7 @@ extension PlatformWebhook {
   }
 
   /// A person wants a review of a pull request that gets none by itself.
-  private func excluded(number: Int?) -> DeliveryVerdict {
+  private func excluded(number: Int?) -> WebhookVerdict {
     guard let number, let repository = json["repository"]?["full_name"]?.string,
       let user = json["sender"]?["login"]?.string
     else { return .ignored("the check names no pull request") }
@@ -87,7 +87,7 @@ extension PlatformWebhook {
         key: "\(stored.integrationID.lowercase)/rerun/\(repository)/\(number)"))
   }
 
-  private func checkSuite() -> DeliveryVerdict {
+  private func checkSuite() -> WebhookVerdict {
     let suite = json["check_suite"]
     guard isOurs(suite?["app"]) else { return .ignored("the checks are another app's") }
     if let branch = suite?["head_branch"]?.string, branch.contains(Self.queueFolder) {
@@ -114,12 +114,12 @@ extension PlatformWebhook {
     return Int(number)
   }
 
-  private func mergeGroup() -> DeliveryVerdict {
+  private func mergeGroup() -> WebhookVerdict {
     mergeGroup(sha: json["merge_group"]?["head_sha"], ref: json["merge_group"]?["head_ref"])
   }
 
   /// - Parameter ref: the group's branch, which names the pull request.
-  private func mergeGroup(sha: JSONValue?, ref: JSONValue?) -> DeliveryVerdict {
+  private func mergeGroup(sha: JSONValue?, ref: JSONValue?) -> WebhookVerdict {
     guard let sha = sha?.string, let ref = ref?.string,
       let repository = json["repository"]?["full_name"]?.string
     else { return .ignored("the event names no merge group") }
@@ -139,7 +139,7 @@ extension PlatformWebhook {
 // MARK: Comments and labels
 
 extension PlatformWebhook {
-  private func comment() -> DeliveryVerdict {
+  private func comment() -> WebhookVerdict {
     let issue = json["issue"]
     guard let pull = issue?["pull_request"], pull != .null else { return .ignored("the comment is on an issue") }
     guard policy.isCommand(json["comment"]?["body"]?.string ?? "") else {
@@ -158,7 +158,7 @@ extension PlatformWebhook {
         key: "\(stored.integrationID.lowercase)/\(json["comment"]?["id"]?.idText ?? "")"))
   }
 
-  private func labeled(_ name: String?) throws(HTTPFault) -> DeliveryVerdict? {
+  private func labeled(_ name: String?) throws(HTTPFault) -> WebhookVerdict? {
     guard policy.isLabel(name) else { return nil }
     if stored.isRevoked { return .ignored("the integration was revoked") }
     if let reason = notEnabled(repositoryID: json["repository"]?["id"]?.idText) { return .ignored(reason) }
@@ -166,7 +166,7 @@ extension PlatformWebhook {
     return try requested(json.replacing("action", with: .string("opened")), event: "pull_request", by: sender)
   }
 
-  func requested(_ json: JSONValue, event: String, by requester: String) throws(HTTPFault) -> DeliveryVerdict {
+  func requested(_ json: JSONValue, event: String, by requester: String) throws(HTTPFault) -> WebhookVerdict {
     guard let body = try? JSONCoding.encode(json) else { return .ignored("the event cannot be read") }
     // Without a policy: the label is no wish within the wish.
     let context = WebhookContext(
@@ -190,7 +190,7 @@ extension PlatformWebhook {
 // MARK: Installations
 
 extension PlatformWebhook {
-  private func installation(_ action: String?) -> DeliveryVerdict? {
+  private func installation(_ action: String?) -> WebhookVerdict? {
     switch (stored.event, action) {
     case ("installation", "deleted"): return .platform(.installation(.deleted(by: sender)))
     case ("installation", "suspend"): return .platform(.installation(.suspended(by: sender)))

@@ -5,12 +5,12 @@ internal import Reviews
 
 /// Whether a pull request is reviewed by itself, as its owner is configured now.
 struct ReviewAdmission {
-  let stored: StoredDelivery
+  let stored: StoredWebhook
   let push: PullRequestPush
   let repositoryID: String?
   let isDraft: Bool
 
-  func verdict() -> DeliveryVerdict {
+  func verdict() -> WebhookVerdict {
     guard let text = stored.configuration else {
       return excluded("reviews are not enabled for \(stored.owner)", isGated: false)
     }
@@ -34,7 +34,7 @@ struct ReviewAdmission {
           check: isGated ? check("") : nil)))
   }
 
-  private func excluded(_ reason: String, isGated: Bool) -> DeliveryVerdict {
+  private func excluded(_ reason: String, isGated: Bool) -> WebhookVerdict {
     .platform(.excluded(push, reason: reason, check: isGated ? check(reason) : nil))
   }
 

@@ -1,0 +1,208 @@
+internal import AMQPClient
+internal import DequeModule
+internal import ReviewQueue
+
+/// What an ``InMemoryTicketQueue`` holds: messages that are ready, dead letters, and the subscriptions with what they have received.
+struct InMemoryQueueState {
+  /// A message in the queue.
+  struct Message {
+    var properties: AMQPDelivery
+    /// How often it was delivered and came back.
+    var returnCount = 0
+    var wasDelivered = false
+  }
+
+  /// A message that was delivered and not settled.
+  struct Unsettled {
+    /// nil if the queue was deleted since.
+    var message: Message?
+  }
+
+  /// What one subscription has.
+  struct Subscription {
+    var prefetch: Int
+    var isRunning = false
+    var isConsuming = true
+    var isEnded = false
+    var generation: UInt64 = 0
+    var isOpen = false
+    /// Whether its channel delivers nothing.
+    var isStalled = false
+    var lastTag: UInt64 = 0
+    var unread: Deque<TicketDelivery> = []
+    /// Delivered and not settled, by their tags.
+    var unsettled: [UInt64: Unsettled] = [:]
+    var reader: (id: UInt64, continuation: CheckedContinuation<TicketDelivery?, Never>)?
+
+    var hasRoom: Bool { isOpen && !isStalled && isConsuming && unsettled.count < prefetch }
+  }
+
+  var isConnected = true
+  var isBlocked = false
+  var fault: (@Sendable ([UInt8]) -> InMemoryTicketQueue.PublishFault?)?
+  var ready: Deque<Message> = []
+  var dead: [Message] = []
+  private(set) var subscriptions: [UInt64: Subscription] = [:]
+  private var nextID: UInt64 = 1
+  /// Whose turn it is to receive.
+  private var turn: UInt64 = 0
+  private var resumptions: [@Sendable () -> Void] = []
+  private var lastMessageID = 0
+
+  /// Why nothing can be published now; nil if it can.
+  var reasonNotToSend: String? {
+    if !isConnected { return "there is no connection" }
+    return isBlocked ? "the queue is blocked" : nil
+  }
+
+  var subscriptionIDs: [UInt64] { subscriptions.keys.sorted() }
+  var consumerCount: Int { subscriptions.values.count { $0.isOpen && $0.isConsuming } }
+
+  // MARK: Messages
+
+  /// Another one each time, and the same in each run.
+  mutating func makeMessageID() -> String {
+    lastMessageID += 1
+    return "message-\(lastMessageID)"
+  }
+
+  mutating func enqueue(_ message: AMQPMessage) { ready.append(Message(properties: AMQPDelivery(message))) }
+
+  mutating func bury(_ message: AMQPMessage) { dead.append(Message(properties: AMQPDelivery(message))) }
+
+  mutating func delete() {
+    ready.removeAll()
+    for id in subscriptionIDs {
+      _ = change(id) { subscription in
+        subscription.unread.removeAll()
+        subscription.unsettled = subscription.unsettled.mapValues { _ in Unsettled() }
+      }
+    }
+  }
+
+  /// The first dead letters; the look counts as a delivery of each.
+  mutating func lookAtDead(limit: Int) -> [AMQPDelivery] {
+    dead.indices.prefix(limit).map { index in
+      defer { dead[index].returnCount += 1 }
+      return delivery(of: dead[index], tag: UInt64(index + 1), generation: 1)
+    }
+  }
+
+  /// Puts messages back at the head of the queue, in their order; those over the delivery limit become dead letters.
+  private mutating func giveBack(_ messages: [Message]) {
+    var back: [Message] = []
+    for var message in messages {
+      message.returnCount += 1
+      if message.returnCount > Int(ReviewTopology.deliveryLimit) {
+        message.returnCount = 0
+        message.properties.headers["x-first-death-reason"] = "delivery_limit"
+        dead.append(message)
+      } else {
+        back.append(message)
+      }
+    }
+    for message in back.reversed() { ready.prepend(message) }
+  }
+
+  private func delivery(of message: Message, tag: UInt64, generation: UInt64) -> AMQPDelivery {
+    var delivery = message.properties
+    delivery.tag = tag
+    delivery.generation = generation
+    delivery.isRedelivered = message.wasDelivered
+    if message.returnCount > 0 { delivery.headers["x-delivery-count"] = .int(Int64(message.returnCount)) }
+    return delivery
+  }
+
+  // MARK: Subscriptions
+
+  mutating func addSubscription(prefetch: Int) -> UInt64 {
+    defer { nextID += 1 }
+    subscriptions[nextID] = Subscription(prefetch: prefetch)
+    return nextID
+  }
+
+  mutating func change<Result>(_ id: UInt64, _ body: (inout Subscription) -> Result) -> Result? {
+    guard var subscription = subscriptions[id] else { return nil }
+    defer { subscriptions[id] = subscription }
+    return body(&subscription)
+  }
+
+  mutating func stall() {
+    for id in subscriptionIDs { _ = change(id) { $0.isStalled = $0.isOpen } }
+  }
+
+  mutating func openChannel(of id: UInt64) {
+    let isConnected = isConnected
+    _ = change(id) { subscription in
+      guard isConnected, subscription.isRunning, !subscription.isOpen else { return }
+      subscription.generation += 1
+      subscription.isOpen = true
+      subscription.isStalled = false
+      subscription.lastTag = 0
+    }
+  }
+
+  mutating func closeChannel(of id: UInt64) {
+    let messages = change(id) { subscription -> [Message] in
+      subscription.isOpen = false
+      subscription.unread.removeAll()
+      defer { subscription.unsettled.removeAll() }
+      return subscription.unsettled.sorted { $0.key < $1.key }.compactMap(\.value.message)
+    }
+    giveBack(messages ?? [])
+  }
+
+  /// Its `next()` ends after what is unread.
+  mutating func end(_ id: UInt64) {
+    subscriptions[id]?.isEnded = true
+    guard subscriptions[id]?.unread.isEmpty ?? false, let reader = subscriptions[id]?.reader.take() else { return }
+    resumptions.append { reader.continuation.resume(returning: nil) }
+  }
+
+  mutating func settle(_ id: UInt64, _ delivery: TicketDelivery, _ settlement: TicketSettlement) -> Bool {
+    guard subscriptions[id]?.isOpen ?? false, subscriptions[id]?.generation == delivery.generation,
+      let unsettled = subscriptions[id]?.unsettled.removeValue(forKey: delivery.tag)
+    else { return false }
+    if settlement == .requeue, let message = unsettled.message { giveBack([message]) }
+    return true
+  }
+
+  // MARK: Delivering
+
+  /// Hands out what is ready, to subscriptions in turn.
+  mutating func deliver() {
+    while let id = nextReceiver(), var subscription = subscriptions[id], var message = ready.popFirst() {
+      turn = id
+      subscription.lastTag += 1
+      let delivery = TicketDelivery(
+        delivery(of: message, tag: subscription.lastTag, generation: subscription.generation))
+      message.wasDelivered = true
+      subscription.unsettled[subscription.lastTag] = Unsettled(message: message)
+      if let continuation = subscription.reader.take()?.continuation {
+        resumptions.append { continuation.resume(returning: delivery) }
+      } else {
+        subscription.unread.append(delivery)
+      }
+      subscriptions[id] = subscription
+    }
+  }
+
+  private func nextReceiver() -> UInt64? {
+    let ids = subscriptionIDs.filter { subscriptions[$0]?.hasRoom ?? false }
+    return ids.first { $0 > turn } ?? ids.first
+  }
+
+  mutating func takeResumptions() -> [@Sendable () -> Void] {
+    defer { resumptions = [] }
+    return resumptions
+  }
+}
+
+extension AMQPDelivery {
+  /// A message as it is delivered; its place in a channel follows.
+  fileprivate init(_ message: AMQPMessage) {
+    self.init(
+      body: message.body, messageID: message.messageID, type: message.type, correlationID: message.correlationID,
+      contentType: message.contentType, timestamp: message.timestamp, headers: message.headers)
+  }
+}

@@ -1,0 +1,121 @@
+"""Makes the table of deploy/bench/README.md and the chart of the README from .local/bench.jsonl. Started by deploy/bench/run report."""
+import collections
+import json
+import pathlib
+import statistics
+import sys
+from xml.sax.saxutils import escape
+
+RESULTS = pathlib.Path(".local/bench.jsonl")
+PAGE = pathlib.Path("deploy/bench/README.md")
+CHART = pathlib.Path("deploy/bench/figures.svg")
+BEGIN, END = "<!-- figures: made by deploy/bench/run report -->", "<!-- end of figures -->"
+
+# Of the table: benchmark, label, whether the preparation is a constant, figure, format, unit, words.
+LINES = [
+    ("twenty", "20 reviews", False, "last_post", ".2f", "s", "20 reviews whose preparation takes 3 to 5 s: the last POST"),
+    ("twenty", "20 reviews", False, "slowest_alone", ".2f", "s", "the slowest of these 20 alone: its POST"),
+    ("idle", "50 inserts", True, "median_ms", ".1f", "ms", "an idle system, preparation a constant: insert to POST"),
+    ("idle", "50 inserts", True, "p95_ms", ".1f", "ms", "an idle system, preparation a constant: 95 of 100 within"),
+    ("idle", "50 inserts", False, "median_ms", ".1f", "ms", "an idle system, with the calls of an instant GitHub: insert to POST"),
+    ("idle", "50 inserts", False, "p95_ms", ".1f", "ms", "an idle system, with the calls of an instant GitHub: 95 of 100 within"),
+    ("throughput", "1 consumer", True, "rate", ",.0f", "", "reviews a second through one consumer, preparation a constant"),
+    ("throughput", "2 consumers", True, "rate", ",.0f", "", "reviews a second through two consumers, preparation a constant"),
+    ("throughput", "1 consumer", False, "rate", ",.0f", "", "reviews a second through one consumer, with an instant GitHub"),
+    ("throughput", "2 consumers", False, "rate", ",.0f", "", "reviews a second through two consumers, with an instant GitHub"),
+    ("throughput", "1 consumer", True, "cpu", ".3f", "s", "processor time of Baton's processes for 1,000 reviews, preparation a constant"),
+    ("throughput", "1 consumer", False, "cpu", ".3f", "s", "processor time of Baton's processes for 1,000 reviews, with an instant GitHub"),
+    ("throughput", "1 consumer", True, "postgres", ".3f", "s", "processor time of Postgres for 1,000 reviews, their insert included"),
+    ("refill", "1 slot", False, "median_ms", ".1f", "ms", "a run's completion to the next review's POST, in an owner with one slot"),
+    ("refill", "8 slots", False, "median_ms", ".1f", "ms", "a run's completion to the next review's POST, in an owner with eight slots"),
+    ("claim", "1 producer", False, "claimed", ",.0f", "", "claims a second, without a consumer"),
+    ("claim", "1 producer", False, "confirmed", ",.0f", "", "claims a second, published and confirmed"),
+    ("prepare", "1 review, cold", False, "requests", ".0f", "", "requests to GitHub for a review, cold token"),
+    ("prepare", "1 review, warm", False, "requests", ".0f", "", "requests to GitHub for a review, warm token"),
+    ("prepare", "20 installations", False, "last_post", ".2f", "s", "20 installations at once, 1 s for each call: the last POST"),
+    ("prepare", "100 of one installation", False, "last_post", ".2f", "s", "100 reviews of one installation at once, 1 s for each call: the last POST"),
+    ("memory", "64 in flight", False, "rss", ".0f", "MiB", "a consumer's resident memory with 64 reviews in preparation"),
+    ("memory", "500 in flight", False, "rss", ".0f", "MiB", "a consumer's resident memory with 500 reviews in preparation"),
+    ("idlecpu", "consume", False, "cpu", ".2f", "% of a core", "a consumer with nothing to do"),
+]
+
+# Of the chart: a title, its unit, and its bars.
+PANELS = [
+    ("Reviews a second, one consumer", "", [
+        ("throughput", "1 consumer", True, "rate", ",.0f", "preparation a constant"),
+        ("throughput", "1 consumer", False, "rate", ",.0f", "with GitHub's calls")]),
+    ("Insert to POST, idle system", " ms", [
+        ("idle", "50 inserts", True, "median_ms", ".1f", "preparation a constant"),
+        ("idle", "50 inserts", False, "median_ms", ".1f", "with GitHub's calls")]),
+    ("20 reviews of 3 to 5 s, last POST", " s", [
+        ("twenty", "20 reviews", False, "last_post", ".2f", "all 20 at once"),
+        ("twenty", "20 reviews", False, "slowest_alone", ".2f", "the slowest alone")]),
+]
+
+
+def newest_rounds():
+    """The rounds of the last run that measured it, by benchmark, label and mode."""
+    rounds = collections.defaultdict(list)
+    for line in RESULTS.read_text().splitlines():
+        row = json.loads(line)
+        key = row["what"], row["label"], row["constant"]
+        if rounds[key] and rounds[key][0].get("run") != row.get("run"):
+            rounds[key] = []
+        rounds[key].append(row)
+    return rounds
+
+
+def command(benchmark, label, is_constant):
+    count = label.split()[0] if benchmark in ("memory", "throughput") else ""
+    more = {"memory": f" --n {count}", "throughput": f" --consumers {count}"}.get(benchmark, "")
+    environment = "BATON_BENCH_CONSTANT=1 " if is_constant else ""
+    if benchmark == "memory" and int(count) > 256:
+        environment += "BATON_PREFETCH=512 "
+    return environment + f"deploy/bench/run {benchmark}{more}"
+
+
+def table(rounds):
+    yield "| what | median | range | rounds | made by |"
+    yield "|---|---|---|---|---|"
+    for benchmark, label, is_constant, figure, form, unit, words in LINES:
+        values = [row[figure] for row in rounds.get((benchmark, label, is_constant), [])]
+        if values:
+            median, low, high = (format(value, form) for value in (statistics.median(values), min(values), max(values)))
+            unit = f" {unit}" if unit else ""
+            yield f"| {words} | {median}{unit} | {low} to {high} | {len(values)} | `{command(benchmark, label, is_constant)}` |"
+
+
+def chart(rounds):
+    width, left, bar, y, parts = 720, 190, 18, 0, []
+    for title, unit, bars in PANELS:
+        found = [(name, form, statistics.median(row[figure] for row in rounds[benchmark, label, is_constant]))
+                 for benchmark, label, is_constant, figure, form, name in bars if (benchmark, label, is_constant) in rounds]
+        if not found:
+            continue
+        y += 34
+        parts.append(f'<text class="title" x="0" y="{y - 10}">{escape(title)}</text>')
+        longest = max(value for *_, value in found)
+        for name, form, value in found:
+            length = max(2, (width - left - 90) * value / longest)
+            parts.append(f'<text x="{left - 10}" y="{y + 13}" text-anchor="end">{escape(name)}</text>'
+                         f'<rect x="{left}" y="{y}" width="{length:.0f}" height="{bar}" rx="3"/>'
+                         f'<text x="{left + length + 8:.0f}" y="{y + 13}">{format(value, form)}{unit}</text>')
+            y += bar + 6
+    style = ("text{font:13px system-ui,sans-serif;fill:#57606a}.title{font-weight:600;fill:#24292f}rect{fill:#2da44e}"
+             "@media(prefers-color-scheme:dark){text{fill:#9da7b1}.title{fill:#e6edf3}rect{fill:#3fb950}}")
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y + 6}" role="img" '
+            f'aria-label="Figures of the benchmarks, as in the table of deploy/bench/README.md"><style>{style}</style>{"".join(parts)}</svg>\n')
+
+
+def main():
+    if not RESULTS.exists():
+        sys.exit(f"{RESULTS} is missing: measure first, for example with deploy/bench/run all")
+    rounds, page = newest_rounds(), PAGE.read_text()
+    before, _, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text("\n".join([before + BEGIN, *table(rounds), END]) + after)
+    CHART.write_text(chart(rounds))
+    print(f"    {PAGE} and {CHART} are written")
+
+
+main()
