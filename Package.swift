@@ -170,7 +170,7 @@ let package = Package(
         "CrashPoints",
         "Spans",
         "Platforms", "Resilience", "Primitives", "Reviews", "ReviewQueue", "ReviewStore", "Telemetry",
-        "WorkerAPI", "WorkerClient", lifecycle, log,
+        "WorkerAPI", "WorkerClient", deque, lifecycle, log,
       ]),
     module(
       "ReferenceWorker",
@@ -208,7 +208,9 @@ let package = Package(
     // Apart from `baton`, which holds no recorded data. Not a dependency of it: then its modules would be linked into `baton`.
     .executableTarget(
       name: "baton-sandbox",
-      dependencies: ["Primitives", "Reviews", "Sandbox", "WorkerAPI", arguments, lifecycle, unixSignals, log],
+      dependencies: [
+        "Primitives", "Reviews", "Sandbox", "Telemetry", "WorkerAPI", arguments, lifecycle, unixSignals, log,
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "baton",

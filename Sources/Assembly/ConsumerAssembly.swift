@@ -50,7 +50,7 @@ package struct ConsumerAssembly: Sendable {
       holder: process.holder.id, policy: process.policy, logger: process.logger)
     let (consumer, metrics) = (consumer, process.metrics)
     process.readiness.register("consumer") { consumer.fault }
-    // Informs only: a server that is out for its callers as well would lose the callbacks of what still runs.
+    // Informs only: a server that is unavailable for its callers as well would lose the callbacks of what still runs.
     process.readiness.register("worker", isRequired: false) { consumer.workerFault }
     process.health.register {
       consumer.faults

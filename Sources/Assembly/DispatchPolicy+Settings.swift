@@ -10,12 +10,12 @@ extension DispatchPolicy {
     ownerLimit = settings.ownerLimit
     pollInterval = settings.pollInterval
     prefetch = settings.prefetch
-    holderTimeout = settings.lease
-    leaseDuration = settings.prepareTimeout
+    heartbeatTimeout = settings.heartbeatTimeout
+    leaseDuration = settings.leaseDuration
     publishGrace = settings.publishGrace
     staleAfter = settings.staleAfter
     runningTimeout = settings.runningTimeout
-    attemptMax = settings.maxAttempts
+    failureMax = settings.maxAttempts
     retry = Backoff(base: settings.retryBase, max: settings.retryMax)
     workerTimeout = settings.workerTimeout
     drainTimeout = settings.drainTimeout

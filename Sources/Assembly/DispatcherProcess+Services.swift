@@ -50,7 +50,8 @@ extension DispatcherProcess {
   func probeServer(measuresLoad: Bool) -> some Service {
     if measuresLoad {
       let figures = LoadFigures(
-        store: store, holderTimeout: settings.lease, ownerLimit: settings.ownerLimit, queueStats: queueFigures)
+        store: store, heartbeatTimeout: settings.heartbeatTimeout, ownerLimit: settings.ownerLimit,
+        queueStats: queueFigures)
       let metrics = metrics
       registry.onCollect { await figures.measure(into: metrics) }
     }

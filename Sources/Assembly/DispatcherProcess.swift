@@ -84,7 +84,7 @@ package struct DispatcherProcess: Sendable {
     tickets = AMQPTicketQueue(publisher: publisher, queue: settings.queue, logger: logger)
     claims = ClaimPublisher(queue: tickets, ledger: store, metrics: metrics, logger: logger)
     holder = Holder(role: roles.holderRole, host: HostName.current, processID: getpid())
-    holderState = HolderState(timeout: settings.lease)
+    holderState = HolderState(timeout: settings.heartbeatTimeout)
     health = HealthBoard(version: version, roles: roles.names)
     metrics.observeProcess(registry, roles: roles.names, version: version)
     registerChecks()
@@ -129,7 +129,7 @@ package struct DispatcherProcess: Sendable {
     health.registerRoundTrip { [holderState] in holderState.roundTrip }
     if roles.contains(.produce) { health.registerAllClaimed { [store] in store.allClaimedAge } }
     LoadFigures(
-      store: store, holderTimeout: settings.lease, ownerLimit: settings.ownerLimit, queueStats: { nil }
+      store: store, heartbeatTimeout: settings.heartbeatTimeout, ownerLimit: settings.ownerLimit, queueStats: { nil }
     ).inform(readiness)
   }
 
@@ -143,8 +143,10 @@ package struct DispatcherProcess: Sendable {
     }
   }
 
-  /// A look at the dead letters.
-  package var deadLetters: PeekDeadLetters {
-    { [tickets] limit in try await tickets.deadLetters(limit: limit) }
+  /// How the dashboard reaches the dead letters.
+  package var deadLetters: DeadLetterAccess {
+    DeadLetterAccess(
+      peek: { [tickets] limit in try await tickets.deadLetters(limit: limit) },
+      delete: { [tickets] id, limit in try await tickets.deleteDeadLetters(id, limit: limit) })
   }
 }

@@ -73,7 +73,7 @@ extension DispatcherProcess {
       callbackSecret: settings.callbackSecret,
       authKeys: settings.revealEncryptionKeys().map { AuthKey(encryptionKey: $0) }, webhooks: webhookSecrets,
       webhookPolicy: webhookPolicy,
-      holderTimeout: settings.lease,
+      heartbeatTimeout: settings.heartbeatTimeout,
       watch: WatchPolicy(times: policy.reapTimes, ownerLimit: policy.ownerLimit, queue: policy.queue),
       administration: AdministrationPolicy(
         cipher: cipher, gitlabHosts: settings.gitlabHosts, eventHosts: settings.eventHosts))

@@ -8,16 +8,16 @@ internal import UnixSignals
 /// Runs services until a signal: the first SIGTERM, SIGINT or SIGHUP drains them, a second one ends the process at once.
 package enum ServiceRunner {
   /// What draining may take beyond BATON_DRAIN_TIMEOUT before the process ends anyway.
-  private static let patience: Duration = .seconds(15)
+  private static let overtimeMax: Duration = .seconds(15)
 
-  /// Runs what has to be done first, then the services until a signal or a failure.
+  /// Runs `prepare`, then the services until a signal or a failure.
   /// - Parameters:
   ///   - services: in the order in which they start; they stop in the reverse order.
-  ///   - drainTimeout: BATON_DRAIN_TIMEOUT; the process ends anyway some time after it.
-  ///   - drainDelay: how long the services continue after SIGTERM as before: the time that load balancers need to notice.
+  ///   - drainTimeout: BATON_DRAIN_TIMEOUT; 15 s after it the process ends, whatever still runs.
+  ///   - drainDelay: for how long after SIGTERM the services go on as before: load balancers need this time to notice that the process ends.
   ///   - logger: says what stops, and why.
-  ///   - onStopping: called before that time.
-  ///   - prepare: nothing is in flight yet: a signal ends the process at once, with status 0.
+  ///   - onStopping: called at the first signal, before `drainDelay` begins.
+  ///   - prepare: runs before the services. A signal in that time ends the process at once, with status 0, because nothing is in flight yet.
   package static func run(
     _ services: [any Service], drainTimeout: Duration, drainDelay: Duration = .zero, logger: Logger,
     onStopping: @escaping @Sendable () -> Void = {}, prepare: () async throws -> Void = {}
@@ -40,7 +40,7 @@ package enum ServiceRunner {
           // A person at a terminal does not wait for load balancers.
           if signal == .sigterm { try await Task.sleep(for: drainDelay) }
           await group.triggerGracefulShutdown()
-          try await Task.sleep(for: drainTimeout + patience)
+          try await Task.sleep(for: drainTimeout + overtimeMax)
           logger.error("not drained in time: ending anyway; what is left is recovered by other processes")
           exit(1)
         }
@@ -50,7 +50,7 @@ package enum ServiceRunner {
     try await prepare()
     let group = ServiceGroup(
       configuration: .init(
-        services: services.map { .init(service: NamedService($0)) }, logger: logger.quiet(below: .info)))
+        services: services.map { .init(service: NamedService($0)) }, logger: logger))
     running.withLock { $0 = group }
     try await group.run()
   }
@@ -73,17 +73,5 @@ package struct BackgroundService: Service {
 
   package func run() async throws {
     try await cancelWhenGracefulShutdown { try await body() }
-  }
-}
-
-/// Turns a total that only grows into what was added since it was last asked.
-final class ReconnectCounter: Sendable {
-  private let seen = Mutex(0)
-
-  func new(_ total: Int) -> Int {
-    seen.withLock { seen in
-      defer { seen = max(seen, total) }
-      return max(0, total - seen)
-    }
   }
 }

@@ -39,7 +39,7 @@ package struct BatonServer: Service {
     /// What else the settings say about webhooks.
     package var webhookPolicy: WebhookPolicy
     /// `BATON_LEASE`.
-    package var holderTimeout: Duration
+    package var heartbeatTimeout: Duration
     /// By what the dashboard judges.
     package var watch: WatchPolicy
     /// What an operator may change by pages and API.
@@ -50,7 +50,7 @@ package struct BatonServer: Service {
       proxies: TrustedProxies = TrustedProxies(), loginLink: LoginLink? = nil, callbackSecret: SecretList? = nil,
       authKeys: [AuthKey] = [],
       webhooks: WebhookSecrets = WebhookSecrets(), webhookPolicy: WebhookPolicy = WebhookPolicy(),
-      holderTimeout: Duration = .seconds(15),
+      heartbeatTimeout: Duration = .seconds(15),
       watch: WatchPolicy = WatchPolicy(),
       administration: AdministrationPolicy = AdministrationPolicy()
     ) {
@@ -65,7 +65,7 @@ package struct BatonServer: Service {
       self.authKeys = authKeys
       self.webhooks = webhooks
       self.webhookPolicy = webhookPolicy
-      self.holderTimeout = holderTimeout
+      self.heartbeatTimeout = heartbeatTimeout
       self.watch = watch
       self.administration = administration
     }
@@ -89,12 +89,12 @@ package struct BatonServer: Service {
   ///   - onBound: gets the real port, once, when the server can be reached.
   package init(
     configuration: Configuration, store: ReviewStore, worker: WorkerClient? = nil,
-    queueStats: @escaping @Sendable () async -> QueueFigures?, deadLetters: @escaping PeekDeadLetters,
+    queueStats: @escaping @Sendable () async -> QueueFigures?, deadLetters: DeadLetterAccess,
     metrics: BatonMetrics, registry: PrometheusRegistry, readiness: Readiness, logger: Logger,
     onBound: @escaping @Sendable (Int) async -> Void = { _ in }
   ) {
     let figures = LoadFigures(
-      store: store, holderTimeout: configuration.holderTimeout, ownerLimit: configuration.watch.ownerLimit,
+      store: store, heartbeatTimeout: configuration.heartbeatTimeout, ownerLimit: configuration.watch.ownerLimit,
       queueStats: queueStats)
     registry.onCollect { await figures.measure(into: metrics) }
     let authority = CallbackAuthority(secrets: configuration.callbackSecret, keys: configuration.authKeys)

@@ -62,7 +62,7 @@ package struct CancelRelay: Service {
     }
   }
 
-  /// Delivers everything that is due now, until the worker is out or the deadline has come.
+  /// Delivers everything that is due now, until the worker is unavailable or the deadline has come.
   /// - Returns: how many the worker has accepted.
   package func deliverDue(until deadline: ContinuousClock.Instant? = nil) async throws -> Int {
     let accepted = AcceptedCount()

@@ -8,7 +8,7 @@ internal import Synchronization
 struct ClaimSearch {
   var holder: Holder.ID
   var due: ContinuousClock.Instant
-  /// Looks that are left. The server may still be busy with the statement when the connection is back, so one look is not enough.
+  /// Looks that are left. Postgres may still be busy with the statement when the connection is back, so one look is not enough.
   var looksLeft = 2
   /// Looks in a row that failed.
   var failures = 0

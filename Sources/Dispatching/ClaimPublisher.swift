@@ -61,7 +61,7 @@ package final class ClaimPublisher: Sendable {
   }
 
   /// How many reviews may be claimed at present: none while tickets are owed, few while the broker takes few.
-  package var room: Int {
+  package var claimAllowance: Int {
     state.withLock { $0.owed.isEmpty && !$0.isRepeating ? $0.pace.limit : 0 }
   }
 

@@ -14,7 +14,7 @@ package struct DispatchPolicy: Sendable {
   /// BATON_PREFETCH: reviews that one consumer holds at once.
   package var prefetch = 256
   /// BATON_LEASE: a holder without a heartbeat for this time is dead.
-  package var holderTimeout: Duration = .seconds(15)
+  package var heartbeatTimeout: Duration = .seconds(15)
   /// BATON_PREPARE_TIMEOUT: the longest that a lease lasts.
   package var leaseDuration: Duration = .seconds(60)
   /// BATON_PUBLISH_GRACE: a claim whose publish was never confirmed is abandoned after this.
@@ -24,7 +24,7 @@ package struct DispatchPolicy: Sendable {
   /// BATON_RUNNING_TIMEOUT
   package var runningTimeout: Duration = .seconds(1_800)
   /// BATON_MAX_ATTEMPTS
-  package var attemptMax = 8
+  package var failureMax = 8
   /// BATON_RETRY_BASE, BATON_RETRY_MAX
   package var retry = Backoff(base: .seconds(2), max: .seconds(300))
   /// BATON_WORKER_TIMEOUT
@@ -37,7 +37,8 @@ package struct DispatchPolicy: Sendable {
   /// By which the reaper judges what is abandoned or silent.
   package var reapTimes: ReapTimes {
     ReapTimes(
-      holderTimeout: holderTimeout, publishGrace: publishGrace, staleAfter: staleAfter, runningTimeout: runningTimeout)
+      heartbeatTimeout: heartbeatTimeout, publishGrace: publishGrace, staleAfter: staleAfter,
+      runningTimeout: runningTimeout)
   }
 
   /// How often the reaper looks for silent reviews: a look reads every active row, and what it looks for is minutes old.
@@ -45,9 +46,9 @@ package struct DispatchPolicy: Sendable {
 
   /// How often a holder says that it lives. Several times in the two seconds for which a look has to have missed a holder before it
   /// counts as dead.
-  package var heartbeatInterval: Duration { min(.milliseconds(500), holderTimeout / 4) }
+  package var heartbeatInterval: Duration { min(.milliseconds(500), heartbeatTimeout / 4) }
 
-  /// How long a preparation may take, so that the call of the worker, a question about it and the record still fit into the lease.
+  /// How long a preparation may take, so that the call to the worker, a question about it and the record still fit into the lease.
   package var preparationMax: Duration {
     max(leaseDuration - workerTimeout * 2 - .seconds(2), (leaseDuration - workerTimeout) / 2)
   }

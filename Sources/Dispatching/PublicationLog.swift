@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import Logging
 internal import Resilience
 internal import ReviewStore
@@ -17,7 +18,7 @@ final class PublicationLog: Sendable {
 
   private struct State {
     /// In the order of their times.
-    var waiting: [Publication] = []
+    var waiting: Deque<Publication> = []
     /// Those that a statement records now.
     var inFlight: [Publication] = []
     var recording: Task<Void, Never>?
@@ -27,8 +28,7 @@ final class PublicationLog: Sendable {
 
     /// What is due, at most `max`; all counts as due while the end of all recording is awaited.
     mutating func takeDue(at now: ContinuousClock.Instant, max: Int) -> [Publication] {
-      let count = finishing > 0 ? waiting.count : waiting.prefix { $0.due <= now }.count
-      inFlight = Array(waiting.prefix(min(count, max)))
+      inFlight = Array(waiting.prefix(max).prefix { finishing > 0 || $0.due <= now })
       waiting.removeFirst(inFlight.count)
       return inFlight
     }
@@ -68,7 +68,7 @@ final class PublicationLog: Sendable {
   }
 
   /// The publications that are not recorded yet.
-  var noted: Set<Claim> { state.withLock { Set(($0.waiting + $0.inFlight).map(\.claim)) } }
+  var noted: Set<Claim> { state.withLock { Set($0.waiting.map(\.claim)).union($0.inFlight.map(\.claim)) } }
 
   /// Records everything noted so far without its delay; returns when it is recorded, or could not be.
   func finish() async {
@@ -115,7 +115,7 @@ final class PublicationLog: Sendable {
       if state.finishing > 0 {
         state.waiting = []
       } else if state.waiting.count < Self.keptMax {
-        state.waiting = publications + state.waiting
+        state.waiting.prepend(contentsOf: publications)
       }
       return state.notice.failed("\(error)", at: environment.now)
     }

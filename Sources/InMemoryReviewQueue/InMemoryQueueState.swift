@@ -10,6 +10,15 @@ struct InMemoryQueueState {
     /// How often it was delivered and came back.
     var returnCount = 0
     var wasDelivered = false
+
+    func delivery(tag: UInt64, generation: UInt64) -> AMQPDelivery {
+      var delivery = properties
+      delivery.tag = tag
+      delivery.generation = generation
+      delivery.isRedelivered = wasDelivered
+      if returnCount > 0 { delivery.headers["x-delivery-count"] = .int(Int64(returnCount)) }
+      return delivery
+    }
   }
 
   /// A message that was delivered and not settled.
@@ -35,6 +44,21 @@ struct InMemoryQueueState {
     var reader: (id: UInt64, continuation: CheckedContinuation<TicketDelivery?, Never>)?
 
     var hasRoom: Bool { isOpen && !isStalled && isConsuming && unsettled.count < prefetch }
+
+    /// Receives a message.
+    /// - Returns: the reader that has waited for it; nil if none has.
+    mutating func take(
+      _ message: Message
+    ) -> (reader: CheckedContinuation<TicketDelivery?, Never>, delivery: TicketDelivery)? {
+      lastTag += 1
+      let delivery = TicketDelivery(message.delivery(tag: lastTag, generation: generation))
+      var delivered = message
+      delivered.wasDelivered = true
+      unsettled[lastTag] = Unsettled(message: delivered)
+      if let reader = reader.take() { return (reader.continuation, delivery) }
+      unread.append(delivery)
+      return nil
+    }
   }
 
   var isConnected = true
@@ -84,7 +108,7 @@ struct InMemoryQueueState {
   mutating func lookAtDead(limit: Int) -> [AMQPDelivery] {
     dead.indices.prefix(limit).map { index in
       defer { dead[index].returnCount += 1 }
-      return delivery(of: dead[index], tag: UInt64(index + 1), generation: 1)
+      return dead[index].delivery(tag: UInt64(index + 1), generation: 1)
     }
   }
 
@@ -104,15 +128,6 @@ struct InMemoryQueueState {
     for message in back.reversed() { ready.prepend(message) }
   }
 
-  private func delivery(of message: Message, tag: UInt64, generation: UInt64) -> AMQPDelivery {
-    var delivery = message.properties
-    delivery.tag = tag
-    delivery.generation = generation
-    delivery.isRedelivered = message.wasDelivered
-    if message.returnCount > 0 { delivery.headers["x-delivery-count"] = .int(Int64(message.returnCount)) }
-    return delivery
-  }
-
   // MARK: Subscriptions
 
   mutating func addSubscription(prefetch: Int) -> UInt64 {
@@ -122,9 +137,8 @@ struct InMemoryQueueState {
   }
 
   mutating func change<Result>(_ id: UInt64, _ body: (inout Subscription) -> Result) -> Result? {
-    guard var subscription = subscriptions[id] else { return nil }
-    defer { subscriptions[id] = subscription }
-    return body(&subscription)
+    guard let index = subscriptions.index(forKey: id) else { return nil }
+    return body(&subscriptions.values[index])
   }
 
   mutating func stall() {
@@ -171,19 +185,10 @@ struct InMemoryQueueState {
 
   /// Hands out what is ready, to subscriptions in turn.
   mutating func deliver() {
-    while let id = nextReceiver(), var subscription = subscriptions[id], var message = ready.popFirst() {
+    while !ready.isEmpty, let id = nextReceiver(), let message = ready.popFirst() {
       turn = id
-      subscription.lastTag += 1
-      let delivery = TicketDelivery(
-        delivery(of: message, tag: subscription.lastTag, generation: subscription.generation))
-      message.wasDelivered = true
-      subscription.unsettled[subscription.lastTag] = Unsettled(message: message)
-      if let continuation = subscription.reader.take()?.continuation {
-        resumptions.append { continuation.resume(returning: delivery) }
-      } else {
-        subscription.unread.append(delivery)
-      }
-      subscriptions[id] = subscription
+      let reading = change(id) { $0.take(message) } ?? nil
+      if let reading { resumptions.append { reading.reader.resume(returning: reading.delivery) } }
     }
   }
 

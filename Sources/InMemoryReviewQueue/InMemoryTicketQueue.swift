@@ -51,7 +51,7 @@ package final class InMemoryTicketQueue: TicketQueue {
     return outcomes
   }
 
-  package func renew(_ delivery: TicketDelivery) async -> TicketPublishOutcome {
+  package func republish(_ delivery: TicketDelivery) async -> TicketPublishOutcome {
     await publish { delivery.renewed(id: $0) }
   }
 

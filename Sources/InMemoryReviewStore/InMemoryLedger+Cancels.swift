@@ -22,7 +22,7 @@ extension InMemoryLedger {
         tables.outbox[id]?.dueAt = tables.now.adding(lease)
         return OutboxEntry(
           id: id, reviewID: row.reviewID, attempt: row.attempt, tries: row.tries + 1,
-          trace: tables.reviews[row.reviewID]?.trace ?? TraceContext(of: row.reviewID))
+          trace: tables.reviews[row.reviewID]?.row.trace ?? TraceContext(of: row.reviewID))
       }
     }
   }

@@ -16,7 +16,7 @@ extension InMemoryLedger {
           row.claimedBy = holder
           row.traceparent = row.traceparent ?? TraceContext(of: id).traceparent
         }
-        return tables.reviews[id]?.claim
+        return tables.reviews[id]?.row.claim
       }
     }
   }
@@ -36,7 +36,7 @@ extension InMemoryLedger {
   package func unclaim(_ claims: [Claim], reason: String) async throws {
     try await run("unclaim") { tables in
       let mine = claims.filter { claim in
-        tables.has(claim) && tables.reviews[claim.reviewID]?.mayGoBack == true
+        tables.has(claim) && tables.reviews[claim.reviewID]?.row.mayGoBack == true
       }
       for claim in mine { try tables.waitForLock(claim.reviewID, "unclaim") }
       for claim in mine {
@@ -50,15 +50,15 @@ extension InMemoryLedger {
 
   package func owed(_ claims: [Claim]) async throws -> [Claim] {
     try await run("owed_claims") { tables in
-      claims.filter { tables.has($0) && tables.reviews[$0.reviewID]?.isOwed == true }
+      claims.filter { tables.has($0) && tables.reviews[$0.reviewID]?.row.isOwed == true }
     }
   }
 
   package func ownClaims(of holder: Holder.ID, limit: Int) async throws -> [Claim] {
     try await run("own_claims") { tables in
-      let claims = tables.reviews.values.filter { $0.claimedBy == holder && $0.isOwed }.compactMap(\.claim)
+      let claims = tables.reviews.values.filter { $0.row.claimedBy == holder && $0.row.isOwed }.compactMap(\.row.claim)
       return Array(
-        claims.sorted { ($0.claimedAt, $0.reviewID.bytes) < ($1.claimedAt, $1.reviewID.bytes) }.prefix(limit))
+        claims.sorted { ($0.claimedAt, $0.reviewID) < ($1.claimedAt, $1.reviewID) }.prefix(limit))
     }
   }
 
@@ -66,9 +66,10 @@ extension InMemoryLedger {
     try await run("next_due") { tables in
       tables.reviews.values
         .filter {
-          $0.review.status == .pending && $0.review.availableAt > tables.now && $0.review.availableAt < .infinity
+          $0.row.review.status == .pending && $0.row.review.availableAt > tables.now
+            && $0.row.review.availableAt < .infinity
         }
-        .map { $0.review.availableAt.since(tables.now) }.min()
+        .map { $0.row.review.availableAt.since(tables.now) }.min()
     }
   }
 
@@ -84,7 +85,7 @@ extension InMemoryLedger {
 
 extension LedgerTables {
   /// Whether the row is still this claim.
-  fileprivate func has(_ claim: Claim) -> Bool { reviews[claim.reviewID]?.review.claimedAt == claim.claimedAt }
+  fileprivate func has(_ claim: Claim) -> Bool { reviews[claim.reviewID]?.row.review.claimedAt == claim.claimedAt }
 
   /// For writes that wait for a locked row, and give up after some seconds.
   func waitForLock(_ id: UUID, _ statement: String) throws {
@@ -95,36 +96,36 @@ extension LedgerTables {
   ///
   /// An owner's n-th active review competes with the other owners' n-th ones.
   fileprivate func claimable(limit: Int, ownerLimit: Int) -> [UUID] {
-    let due = Dictionary(grouping: reviews.values.filter { $0.isDue(at: now) }, by: \.owner)
+    let due = Dictionary(grouping: reviews.values.filter { $0.row.isDue(at: now) }, by: \.row.owner)
+    guard !due.isEmpty else { return [] }
     let slots = due.keys.compactMap { owner -> (owner: Owner, active: Int, free: Int)? in
       guard let row = owners[owner], !row.isPaused else { return nil }
-      let active = reviews.values.count { $0.owner == owner && $0.review.status.isActive }
+      let active = reviews.values.count { $0.row.review.status.isActive && $0.row.owner == owner }
       let free = (row.limit ?? ownerLimit) - active
       return free > 0 ? (owner, active, free) : nil
     }
     let candidates = slots.flatMap { owner, active, free in
       let size = min(free, 2 * limit / slots.count + 1, limit)
-      let rows = due[owner, default: []].filter { !locked.contains($0.review.id) }.sorted { $0.goesBefore($1) }
+      let rows = due[owner, default: []].filter { !locked.contains($0.row.review.id) }.sorted {
+        $0.row.goesBefore($1.row)
+      }
       return rows.prefix(size).enumerated().map { (turn: active + $0.offset + 1, row: $0.element) }
     }
-    let chosen = candidates.sorted { $0.turn != $1.turn ? $0.turn < $1.turn : $0.row.goesBefore($1.row) }
-    return chosen.prefix(limit).map { $0.row.review.id }
+    let chosen = candidates.sorted { $0.turn != $1.turn ? $0.turn < $1.turn : $0.row.row.goesBefore($1.row.row) }
+    return chosen.prefix(limit).map { $0.row.row.review.id }
   }
 }
 
 extension ReviewRow {
   /// The order of pending reviews: by priority, then by age.
   fileprivate func goesBefore(_ other: ReviewRow) -> Bool {
-    (-review.priority, review.availableAt, review.id.bytes) < (
-      -other.review.priority, other.review.availableAt, other.review.id.bytes
+    (-review.priority, review.availableAt, review.id) < (
+      -other.review.priority, other.review.availableAt, other.review.id
     )
   }
 }
 
 extension UUID {
-  /// In the order in which Postgres compares them.
-  var bytes: String { uuidString }
-
   /// Version 4, drawn from a source of chance.
   init(_ random: RandomSource) {
     var uuid: uuid_t = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)

@@ -8,7 +8,7 @@ extension InMemoryLedger {
   /// Gives a pending review another time; `infinity` holds it.
   package func schedule(_ id: UUID, at time: Timestamp) {
     _ = try? change { tables in
-      tables.reviews[id]?.review.availableAt = time
+      tables.amend(id) { $0.review.availableAt = time }
       tables.notify(.reviewsDue)
     }
   }
@@ -27,9 +27,10 @@ extension InMemoryLedger {
   /// Where every review stands, without a statement.
   package var standings: [ReviewStanding] {
     let rows = (try? change { Array($0.reviews.values) }) ?? []
-    return rows.map { row in
+    return rows.map { stored in
       ReviewStanding(
-        id: row.review.id, attempt: row.review.attempt, status: row.review.status, errorCode: row.review.errorCode)
+        id: stored.row.review.id, attempt: stored.row.review.attempt, status: stored.row.review.status,
+        errorCode: stored.row.review.errorCode)
     }
   }
 }

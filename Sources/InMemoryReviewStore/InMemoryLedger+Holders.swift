@@ -39,10 +39,10 @@ extension InMemoryLedger {
     }
   }
 
-  package func timeUntilDeathsAreSure(holderTimeout: Duration) async throws -> Duration? {
+  package func timeUntilDeathsAreSure(heartbeatTimeout: Duration) async throws -> Duration? {
     try await run("undecided_holders") { tables in
       tables.holders.values.compactMap { holder -> Duration? in
-        guard let sure = holder.deathIsSureAt(tables.now, holderTimeout), !tables.isDead(holder.id, holderTimeout)
+        guard let sure = holder.deathIsSureAt(tables.now, heartbeatTimeout), !tables.isDead(holder.id, heartbeatTimeout)
         else { return nil }
         let judged = tables.answeringSince?.adding(HolderRow.grace) ?? .negativeInfinity
         return max(.zero, max(sure, judged).since(tables.now))
@@ -124,9 +124,9 @@ struct HolderRow: Sendable {
   }
 
   /// When its death is certain, unless a heartbeat comes before; nil if no look has missed it.
-  func deathIsSureAt(_ now: Timestamp, _ holderTimeout: Duration) -> Timestamp? {
+  func deathIsSureAt(_ now: Timestamp, _ heartbeatTimeout: Duration) -> Timestamp? {
     if let free = lockFreeSince, free >= heartbeatAt { return free.adding(Self.missedTime) }
-    guard let silent = silentSince, silent >= heartbeatAt, heartbeatAt < now.subtracting(holderTimeout) else {
+    guard let silent = silentSince, silent >= heartbeatAt, heartbeatAt < now.subtracting(heartbeatTimeout) else {
       return nil
     }
     return silent.adding(Self.missedTime)
@@ -134,10 +134,10 @@ struct HolderRow: Sendable {
 }
 
 extension LedgerTables {
-  private var lastHeartbeat: Timestamp? { holders.values.map(\.heartbeatAt).max() }
+  private var lastHeartbeat: Timestamp? { holders.values.lazy.map(\.heartbeatAt).max() }
 
   /// Since when the database has answered without a pause, as the heartbeats have noted; nil: no pause was ever seen.
-  var answeringSince: Timestamp? { holders.values.compactMap(\.answeringSince).max() }
+  var answeringSince: Timestamp? { holders.values.lazy.compactMap(\.answeringSince).max() }
 
   /// The same, as a heartbeat finds it now.
   var answeringSinceAsSeen: Timestamp? {
@@ -152,26 +152,28 @@ extension LedgerTables {
   }
 
   /// Whether a holder is gone, so that what it holds is free.
-  func isDead(_ id: Holder.ID?, _ holderTimeout: Duration) -> Bool {
+  func isDead(_ id: Holder.ID?, _ heartbeatTimeout: Duration) -> Bool {
     guard let id, let holder = holders[id] else { return true }
-    guard let sure = holder.deathIsSureAt(now, holderTimeout) else { return false }
+    guard let sure = holder.deathIsSureAt(now, heartbeatTimeout) else { return false }
     return sure < now && databaseAnswers
   }
 
   /// Whether a lease has ended: its holder is dead, or its time is over. After a pause of the database a living holder has
-  /// `holderTimeout` to write what it has done in the meantime.
-  func leaseHasEnded(_ review: Review, _ holderTimeout: Duration) -> Bool {
-    if isDead(review.leaseOwner.map { Holder.ID(text: $0) }, holderTimeout) { return true }
-    let ends = [review.leaseExpiresAt, answeringSince?.adding(holderTimeout)].compactMap(\.self).max()
+  /// `heartbeatTimeout` to write what it has done in the meantime.
+  func leaseHasEnded(_ review: Review, _ heartbeatTimeout: Duration) -> Bool {
+    if isDead(review.leaseOwner.map { Holder.ID(text: $0) }, heartbeatTimeout) { return true }
+    let ends = [review.leaseExpiresAt, answeringSince?.adding(heartbeatTimeout)].compactMap(\.self).max()
     return ends.map { $0 <= now } ?? false
   }
 
   /// The consumers that live.
-  func livingConsumers(_ holderTimeout: Duration) -> [Holder.ID] {
-    holders.values.filter { $0.role == "consume" && !isDead($0.id, holderTimeout) }.map(\.id)
+  func livingConsumers(_ heartbeatTimeout: Duration) -> [Holder.ID] {
+    holders.values.filter { $0.role == "consume" && !isDead($0.id, heartbeatTimeout) }.map(\.id)
   }
 
   fileprivate func hasActiveReviews(_ id: Holder.ID) -> Bool {
-    reviews.values.contains { $0.review.status.isActive && ($0.review.leaseOwner == id.text || $0.claimedBy == id) }
+    reviews.values.contains { stored in
+      stored.row.review.status.isActive && (stored.row.review.leaseOwner == id.text || stored.row.claimedBy == id)
+    }
   }
 }

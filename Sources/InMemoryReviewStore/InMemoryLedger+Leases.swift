@@ -7,26 +7,26 @@ package import Reviews
 // From a ticket to the record of the dispatch.
 extension InMemoryLedger {
   package func lease(
-    _ tickets: [Ticket], by holder: Holder.ID, for duration: Duration, holderTimeout: Duration, attemptMax: Int
+    _ tickets: [Ticket], by holder: Holder.ID, for duration: Duration, heartbeatTimeout: Duration, failureMax: Int
   ) async throws -> [LeaseVerdict] {
     try await run("lease") { tables in
       let before = tables
       var seen: Set<UUID> = []
       return tickets.map { ticket in
         let isFirst = seen.insert(ticket.reviewID).inserted
-        let verdict = before.verdict(of: ticket, by: holder, holderTimeout, attemptMax)
+        let verdict = before.verdict(of: ticket, by: holder, heartbeatTimeout, failureMax)
         guard verdict == .free else { return verdict.answer(ticket, holder) }
         let until = tables.now.adding(duration)
         guard isFirst else { return .mine(Lease(ticket, holder: holder, until: until)) }
-        return tables.take(ticket.reviewID, by: holder, until: until, holderTimeout).map { .leased($0) } ?? .unknown
+        return tables.take(ticket.reviewID, by: holder, until: until, heartbeatTimeout).map { .leased($0) } ?? .unknown
       }
     }
   }
 
   package func stillLeased(_ leases: [Lease], by holder: Holder.ID) async throws -> [Bool] {
-    try await run("look") { tables in
+    try await run("still_leased") { tables in
       leases.map { lease in
-        guard let review = tables.reviews[lease.reviewID]?.review else { return false }
+        guard let review = tables.reviews[lease.reviewID]?.row.review else { return false }
         return review.attempt == lease.attempt && review.status == .queued && review.leaseOwner == holder.text
           && review.leaseExpiresAt == lease.until
       }
@@ -36,7 +36,7 @@ extension InMemoryLedger {
   package func recordDispatched(_ records: [DispatchRecord], by holder: Holder.ID) async throws -> [RecordAnswer] {
     try await run("record") { [monotonicClock] tables in
       records.map { record in
-        guard let row = tables.reviews[record.reviewID] else { return .overtaken }
+        guard let row = tables.reviews[record.reviewID]?.row else { return .overtaken }
         guard !tables.locked.contains(record.reviewID) else { return .locked }
         // Of this holder; or ended since, which frees the lease; or run out, and no other holder has taken it.
         guard row.review.attempt == record.attempt, row.review.status != .pending,
@@ -74,10 +74,10 @@ extension InMemoryLedger {
   }
 
   package func retryLater(
-    _ lease: Lease, message: String, after delay: Duration, attemptMax: Int
+    _ lease: Lease, message: String, after delay: Duration, failureMax: Int
   ) async throws -> ReviewStatus? {
     try await write("retry_later", lease) { row, now in
-      row.countFailure(1, message.storable, attemptMax: attemptMax, otherwise: .pending)
+      row.countFailure(1, message.storable, failureMax: failureMax, otherwise: .pending)
       row.review.availableAt = now.adding(delay)
     }
   }
@@ -92,11 +92,11 @@ extension InMemoryLedger {
   }
 
   package func leaveQueued(
-    _ lease: Lease, message: String, for delay: Duration, isCounted: Bool, attemptMax: Int
+    _ lease: Lease, message: String, for delay: Duration, isCounted: Bool, failureMax: Int
   ) async throws -> ReviewStatus? {
     try await write("leave_queued", lease, notifiesOfFailure: true) { row, now in
       row.countFailure(
-        isCounted ? 1 : 0, message.storable, attemptMax: isCounted ? attemptMax : .max, otherwise: .queued)
+        isCounted ? 1 : 0, message.storable, failureMax: isCounted ? failureMax : .max, otherwise: .queued)
       row.unclearStarts += 1
       row.review.leaseOwner = nil
       row.review.leaseExpiresAt = now.adding(delay)
@@ -114,7 +114,7 @@ extension InMemoryLedger {
     try await run(statement) { tables in
       guard let row = try tables.unlocked(lease.reviewID), row.has(lease) else { return nil }
       tables.update(lease.reviewID, change)
-      guard let written = tables.reviews[lease.reviewID] else { return nil }
+      guard let written = tables.reviews[lease.reviewID]?.row else { return nil }
       if notifiesOfFailure, written.review.status == .failed, written.unclearStarts > 0 {
         tables.addCancel(of: lease.reviewID, attempt: lease.attempt)
       }
@@ -126,9 +126,9 @@ extension InMemoryLedger {
 extension ReviewRow {
   /// Counts failures; the last one fails the review.
   fileprivate mutating func countFailure(
-    _ count: Int, _ message: String, attemptMax: Int, otherwise status: ReviewStatus
+    _ count: Int, _ message: String, failureMax: Int, otherwise status: ReviewStatus
   ) {
-    let isExhausted = review.dispatchFailures + count >= attemptMax
+    let isExhausted = review.dispatchFailures + count >= failureMax
     review.dispatchFailures += count
     review.status = isExhausted ? .failed : status
     review.statusReason = message
@@ -140,49 +140,51 @@ extension ReviewRow {
 /// What the row says to a ticket, before any lease of the statement is taken.
 private enum TicketVerdict: Equatable {
   case free
-  case locked
+  case lockedByOther
   case unknown
   case dispatched
   case mine(Timestamp)
-  case held
-  case overtaken(String)
+  case leasedElsewhere
+  case notDispatchable(String)
 
   func answer(_ ticket: Ticket, _ holder: Holder.ID) -> LeaseVerdict {
     switch self {
-    case .free, .held: .held
-    case .locked: .locked
+    case .free, .leasedElsewhere: .leasedElsewhere
+    case .lockedByOther: .lockedByOther
     case .unknown: .unknown
     case .dispatched: .dispatched
     case .mine(let until): .mine(Lease(ticket, holder: holder, until: until))
-    case .overtaken(let reason): .overtaken(reason)
+    case .notDispatchable(let reason): .notDispatchable(reason)
     }
   }
 }
 
 extension LedgerTables {
   fileprivate func verdict(
-    of ticket: Ticket, by holder: Holder.ID, _ holderTimeout: Duration, _ attemptMax: Int
+    of ticket: Ticket, by holder: Holder.ID, _ heartbeatTimeout: Duration, _ failureMax: Int
   ) -> TicketVerdict {
-    guard let review = reviews[ticket.reviewID]?.review else { return .unknown }
-    if locked.contains(ticket.reviewID) { return .locked }
-    if review.attempt != ticket.attempt { return .overtaken("outdated") }
+    guard let review = reviews[ticket.reviewID]?.row.review else { return .unknown }
+    if locked.contains(ticket.reviewID) { return .lockedByOther }
+    if review.attempt != ticket.attempt { return .notDispatchable("outdated") }
     if review.dispatchedAt != nil || review.status == .running || review.status == .completed { return .dispatched }
-    if review.status != .queued { return .overtaken(review.status.rawValue) }
+    if review.status != .queued { return .notDispatchable(review.status.rawValue) }
     guard let owner = review.leaseOwner else {
-      return review.leaseExpiresAt.map { $0 > now } ?? false ? .overtaken("waiting") : .free
+      return review.leaseExpiresAt.map { $0 > now } ?? false ? .notDispatchable("waiting") : .free
     }
-    if !leaseHasEnded(review, holderTimeout) {
-      return owner == holder.text ? .mine(review.leaseExpiresAt ?? now) : .held
+    if !leaseHasEnded(review, heartbeatTimeout) {
+      return owner == holder.text ? .mine(review.leaseExpiresAt ?? now) : .leasedElsewhere
     }
     // The reaper ends it.
-    if isDead(Holder.ID(text: owner), holderTimeout), review.leaseLosses + 1 >= attemptMax { return .held }
+    if isDead(Holder.ID(text: owner), heartbeatTimeout), review.leaseLosses + 1 >= failureMax {
+      return .leasedElsewhere
+    }
     return .free
   }
 
   fileprivate mutating func take(
-    _ id: UUID, by holder: Holder.ID, until: Timestamp, _ holderTimeout: Duration
+    _ id: UUID, by holder: Holder.ID, until: Timestamp, _ heartbeatTimeout: Duration
   ) -> LeasedReview? {
-    let isLost = reviews[id]?.review.leaseOwner.map { isDead(Holder.ID(text: $0), holderTimeout) } ?? false
+    let isLost = reviews[id]?.row.review.leaseOwner.map { isDead(Holder.ID(text: $0), heartbeatTimeout) } ?? false
     update(id) { row, now in
       // Its last holder may have called the worker.
       if row.review.leaseOwner != nil { row.unclearStarts = max(row.unclearStarts, 1) }
@@ -192,7 +194,7 @@ extension LedgerTables {
       row.review.publishedAt = row.review.publishedAt ?? now
       row.review.updatedAt = now
     }
-    return reviews[id].map { leased($0, until: until) }
+    return reviews[id].map { leased($0.row, until: until) }
   }
 
   private func leased(_ row: ReviewRow, until: Timestamp) -> LeasedReview {
@@ -211,12 +213,20 @@ extension LedgerTables {
 
   /// The review of this pull request that completed last, at another commit.
   private func previousReview(of review: Review) -> Review? {
-    reviews.values.lazy.map(\.review)
-      .filter {
-        $0.prNumber == review.prNumber && $0.repoFullName == review.repoFullName && $0.owner == review.owner
-          && $0.platform == review.platform && $0.headSha != review.headSha && $0.status == .completed
-          && (review.previousSessionId == nil || $0.sessionId == review.previousSessionId)
-      }
-      .max { ($0.completedAt ?? .negativeInfinity, $0.id.bytes) < ($1.completedAt ?? .negativeInfinity, $1.id.bytes) }
+    reviews.values.filter { $0.row.review.precedes(review) }
+      .max { $0.row.review.completedEarlier(than: $1.row.review) }?.row.review
+  }
+}
+
+extension Review {
+  /// Whether it is a completed review of a pull request at another commit, and has the session that the other one goes on with, if it says which.
+  fileprivate func precedes(_ other: Review) -> Bool {
+    status == .completed && prNumber == other.prNumber && repoFullName == other.repoFullName && owner == other.owner
+      && platform == other.platform && headSha != other.headSha
+      && (other.previousSessionId == nil || sessionId == other.previousSessionId)
+  }
+
+  fileprivate func completedEarlier(than other: Review) -> Bool {
+    (completedAt ?? .negativeInfinity, id) < (other.completedAt ?? .negativeInfinity, other.id)
   }
 }

@@ -8,22 +8,23 @@ package import Reviews
 extension InMemoryLedger {
   package func submit(_ new: NewReview, trace: TraceContext, actor: String?) async throws -> Submission {
     try await run("submit") { [random] tables in
-      let reviews = tables.reviews.values.lazy.map(\.review)
-      if let review = reviews.first(where: { $0.isOf(new, byNumber: true) })
-        ?? reviews.first(where: { $0.isOf(new, byNumber: false) })
+      let reviews = tables.reviews.values
+      if let known = reviews.first(where: { $0.row.review.isOf(new, byNumber: true) })
+        ?? reviews.first(where: { $0.row.review.isOf(new, byNumber: false) })
       {
-        return Submission(id: review.id, status: review.status, isNew: false)
+        return Submission(id: known.row.review.id, status: known.row.review.status, isNew: false)
       }
       var review = Review(new, id: UUID(random), at: tables.now)
       // The name is written as the pull request's other reviews have it.
-      review.repoFullName = reviews.first { $0.isOfPullRequest(new) }?.repoFullName ?? new.repoFullName
+      review.repoFullName =
+        reviews.first { $0.row.review.isOfPullRequest(new) }?.row.review.repoFullName ?? new.repoFullName
       let row = ReviewRow(review: review, traceparent: trace.traceparent)
       tables.insert(row, actor: actor)
       return Submission(id: row.review.id, status: .pending, isNew: true)
     }
   }
 
-  package func review(_ id: UUID) async throws -> Review? { try await run("find") { $0.reviews[id]?.review } }
+  package func review(_ id: UUID) async throws -> Review? { try await run("find") { $0.reviews[id]?.row.review } }
 
   package func transitions(of id: UUID) async throws -> [ReviewTransition] {
     try await run("transitions") { $0.transitions[id] ?? [] }
@@ -101,7 +102,7 @@ extension LedgerTables {
   /// - Throws: ``RowLocked``.
   func unlocked(_ id: UUID) throws -> ReviewRow? {
     if locked.contains(id), reviews[id] != nil { throw RowLocked(reviewID: id) }
-    return reviews[id]
+    return reviews[id]?.row
   }
 }
 

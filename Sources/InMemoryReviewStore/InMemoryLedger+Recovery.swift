@@ -6,15 +6,15 @@ internal import Reviews
 // What the reaper takes over, and the proof that a ticket is lost.
 extension InMemoryLedger {
   package func reapAbandoned(
-    _ times: ReapTimes, queue: String, limit: Int, by holder: Holder.ID, attemptMax: Int
+    _ times: ReapTimes, queue: String, limit: Int, by holder: Holder.ID, failureMax: Int
   ) async throws -> [Reaped] {
     try await run("reap") { tables in
       let abandoned = tables.reviews.values
-        .filter { !tables.locked.contains($0.review.id) }
-        .compactMap { row in tables.abandonment(of: row, times, queue).map { (row: row, reason: $0) } }
+        .filter { !tables.locked.contains($0.row.review.id) }
+        .compactMap { stored in tables.abandonment(of: stored.row, times, queue).map { (row: stored.row, reason: $0) } }
         .sorted { $0.row.claimedEarlier(than: $1.row) }
       return abandoned.prefix(limit).compactMap { row, reason in
-        tables.reap(row, reason, by: holder, times, attemptMax: attemptMax)
+        tables.reap(row, reason, by: holder, times, failureMax: failureMax)
       }
     }
   }
@@ -23,20 +23,20 @@ extension InMemoryLedger {
     try await run("reaper_ran") { tables in tables.reaperRanAt = tables.now }
   }
 
-  package func openRollCall(_ queue: String, holderTimeout: Duration) async throws -> [Int64] {
+  package func openRollCall(_ queue: String, heartbeatTimeout: Duration) async throws -> [Int64] {
     try await run("open_roll_call") { tables in
       let unseen = tables.rollCalls.filter { $0.value.queue == queue && $0.value.seenAt == nil }.keys.sorted()
       guard tables.isTicketMissed, tables.mayOpenRollCall(queue) else { return unseen }
       let id = tables.nextID()
       tables.rollCalls[id] = RollCallRow(
-        queue: queue, startedAt: tables.now, waiting: Set(tables.livingConsumers(holderTimeout)))
+        queue: queue, startedAt: tables.now, waiting: Set(tables.livingConsumers(heartbeatTimeout)))
       return [id] + unseen
     }
   }
 
-  package func seeRollCalls(_ ids: [Int64], isQueueEmpty: Bool, holderTimeout: Duration) async throws {
+  package func seeRollCalls(_ ids: [Int64], isQueueEmpty: Bool, heartbeatTimeout: Duration) async throws {
     try await run("see_roll_calls") { tables in
-      let living = tables.livingConsumers(holderTimeout)
+      let living = tables.livingConsumers(heartbeatTimeout)
       for id in ids {
         guard let call = tables.rollCalls[id], call.seenAt == nil, isQueueEmpty || tables.isOvertaken(call) else {
           continue
@@ -78,8 +78,8 @@ extension InMemoryLedger {
 extension ReviewRow {
   /// The order in which the reaper takes abandoned reviews.
   fileprivate func claimedEarlier(than other: ReviewRow) -> Bool {
-    (review.claimedAt ?? .negativeInfinity, review.id.bytes)
-      < (other.review.claimedAt ?? .negativeInfinity, other.review.id.bytes)
+    (review.claimedAt ?? .negativeInfinity, review.id)
+      < (other.review.claimedAt ?? .negativeInfinity, other.review.id)
   }
 }
 
@@ -98,11 +98,11 @@ extension LedgerTables {
   fileprivate func abandonment(of row: ReviewRow, _ times: ReapTimes, _ queue: String) -> ReapReason? {
     let review = row.review
     guard review.status == .queued, review.dispatchedAt == nil else { return nil }
-    if review.leaseOwner != nil { return leaseHasEnded(review, times.holderTimeout) ? .leaseExpired : nil }
+    if review.leaseOwner != nil { return leaseHasEnded(review, times.heartbeatTimeout) ? .leaseExpired : nil }
     if let until = review.leaseExpiresAt { return until <= now ? .leaseExpired : nil }
     guard let published = review.publishedAt else {
       let isLate = review.claimedAt.map { $0 < now.subtracting(times.publishGrace) } ?? false
-      return isDead(row.claimedBy, times.holderTimeout) || isLate ? .unpublished : nil
+      return isDead(row.claimedBy, times.heartbeatTimeout) || isLate ? .unpublished : nil
     }
     if let call = completedRollCall(queue), published < call.startedAt, !call.undecided.contains(review.id) {
       return .lost
@@ -117,12 +117,12 @@ extension LedgerTables {
   }
 
   fileprivate mutating func reap(
-    _ row: ReviewRow, _ reason: ReapReason, by holder: Holder.ID, _ times: ReapTimes, attemptMax: Int
+    _ row: ReviewRow, _ reason: ReapReason, by holder: Holder.ID, _ times: ReapTimes, failureMax: Int
   ) -> Reaped? {
     let review = row.review
     // Only a death is counted against a review: a living holder may be late without its fault.
-    let isLost = review.leaseOwner.map { isDead(Holder.ID(text: $0), times.holderTimeout) } ?? false
-    let isExhausted = isLost && review.leaseLosses + 1 >= attemptMax
+    let isLost = review.leaseOwner.map { isDead(Holder.ID(text: $0), times.heartbeatTimeout) } ?? false
+    let isExhausted = isLost && review.leaseLosses + 1 >= failureMax
     now = Timestamp(microseconds: now.microseconds + 1)
     update(review.id) { row, now in
       if review.leaseOwner != nil { row.unclearStarts = max(row.unclearStarts, 1) }
@@ -139,16 +139,13 @@ extension LedgerTables {
       return .failed(review.id, attempt: review.attempt, row.trace)
     }
     counts.reaped[reason.rawValue, default: 0] += 1
-    return reviews[review.id]?.claim.map { .republish($0, reason) }
+    return reviews[review.id]?.row.claim.map { .republish($0, reason) }
   }
 
   /// Whether a published ticket was not leased for two seconds.
   fileprivate var isTicketMissed: Bool {
-    reviews.values.contains { row in
-      row.review.status == .queued && row.review.dispatchedAt == nil && row.review.leaseOwner == nil
-        && row.review.leaseExpiresAt == nil
-        && row.review.publishedAt.map { $0 < now.subtracting(.seconds(2)) } ?? false
-    }
+    let time = now.subtracting(.seconds(2))
+    return reviews.values.contains { $0.row.review.isPublishedAndFree(since: time) }
   }
 
   /// What was opened a moment ago, or still waits to be seen, is enough.
@@ -166,5 +163,13 @@ extension LedgerTables {
     let consumers = holders.values.filter { $0.role == "consume" }
     return consumers.contains { $0.leasedUpTo.map { $0 > call.startedAt.adding(.seconds(1)) } ?? false }
       && !consumers.contains { $0.startedAt > call.startedAt }
+  }
+}
+
+extension Review {
+  /// Whether its ticket was published before a time, and no consumer has used it yet.
+  fileprivate func isPublishedAndFree(since time: Timestamp) -> Bool {
+    status == .queued && dispatchedAt == nil && leaseOwner == nil && leaseExpiresAt == nil
+      && publishedAt.map { $0 < time } ?? false
   }
 }

@@ -7,13 +7,13 @@ extension InMemoryLedger {
   package func takeSilent(_ times: ReapTimes, limit: Int, for lease: Duration) async throws -> [SilentReview] {
     try await run("take_silent") { tables in
       let silent = tables.reviews.values
-        .filter { tables.isSilent($0, times) && !tables.locked.contains($0.review.id) }
-        .sorted { $0.askedEarlier(than: $1) }
+        .filter { tables.isSilent($0.row, times) && !tables.locked.contains($0.row.review.id) }
+        .map(\.row).sorted { $0.askedEarlier(than: $1) }
       return silent.prefix(limit).map { row in
         // As if it had been asked so long ago that it comes due again when the call must have ended.
         let whole = row.review.status == .queued ? times.staleAfter : times.runningTimeout
         let token = tables.now.subtracting(max(.zero, whole - lease))
-        tables.reviews[row.review.id]?.reconciledAt = token
+        tables.amend(row.review.id) { $0.reconciledAt = token }
         return SilentReview(
           reviewID: row.review.id, attempt: row.review.attempt, status: row.review.status, trace: row.trace,
           token: token)
@@ -24,7 +24,8 @@ extension InMemoryLedger {
   package func recordAsked(_ review: SilentReview) async throws {
     try await run("record_asked") { tables in
       guard try tables.taken(review, "record_asked") != nil else { return }
-      tables.reviews[review.reviewID]?.reconciledAt = tables.now
+      let now = tables.now
+      tables.amend(review.reviewID) { $0.reconciledAt = now }
     }
   }
 
@@ -32,7 +33,7 @@ extension InMemoryLedger {
     var soon = times
     soon.staleAfter = max(.zero, times.staleAfter - time)
     soon.runningTimeout = max(.zero, times.runningTimeout - time)
-    return try await run("silent_count") { tables in tables.reviews.values.count { tables.isSilent($0, soon) } }
+    return try await run("silent_count") { tables in tables.reviews.values.count { tables.isSilent($0.row, soon) } }
   }
 
   package func forgetDispatch(_ review: SilentReview, by holder: Holder.ID) async throws -> Claim? {
@@ -47,7 +48,7 @@ extension InMemoryLedger {
         row.review.statusReason = "the worker does not know it"
         row.claimAnew(by: holder, at: now)
       }
-      return tables.reviews[review.reviewID]?.claim
+      return tables.reviews[review.reviewID]?.row.claim
     }
   }
 
@@ -97,7 +98,8 @@ extension LedgerTables {
 
   /// The row, if no other reaper has taken it since.
   fileprivate func taken(_ silent: SilentReview, _ statement: String) throws -> ReviewRow? {
-    guard let row = reviews[silent.reviewID], row.review.attempt == silent.attempt, row.reconciledAt == silent.token
+    guard let row = reviews[silent.reviewID]?.row, row.review.attempt == silent.attempt,
+      row.reconciledAt == silent.token
     else { return nil }
     try waitForLock(silent.reviewID, statement)
     return row
@@ -107,8 +109,8 @@ extension LedgerTables {
 extension ReviewRow {
   /// The order in which the worker is asked about silent reviews.
   fileprivate func askedEarlier(than other: ReviewRow) -> Bool {
-    (reconciledAt ?? review.updatedAt, review.id.bytes) < (
-      other.reconciledAt ?? other.review.updatedAt, other.review.id.bytes
+    (reconciledAt ?? review.updatedAt, review.id) < (
+      other.reconciledAt ?? other.review.updatedAt, other.review.id
     )
   }
 }

@@ -14,7 +14,7 @@ internal import Synchronization
 /// It does without what only makes the SQL fast or safe for other writers: visits of owners, a limit for pages of owners, integrations, the
 /// rules for names, feedback.
 package final class InMemoryLedger: ReviewLedger {
-  private let stored = Mutex(StoredTables())
+  private let stored: Mutex<StoredTables>
   private let clock: @Sendable () -> Timestamp
   private let intercept: Intercept
   private let answer: AnswerFilter
@@ -43,13 +43,16 @@ package final class InMemoryLedger: ReviewLedger {
   ///   - clock: the ledger's time. It may stand still: statements are a microsecond apart then.
   ///   - monotonicClock: of the waits between sessions, and of the instants that callers give it.
   ///   - random: of the ids of new reviews.
+  ///   - mayCrash: whether ``crash(losing:)`` may be called: then what was there before the last commits is kept.
   ///   - intercept: asked before each statement.
   ///   - answer: asked after each statement.
   package init(
     clock: @escaping @Sendable () -> Timestamp = InMemoryLedger.systemClock,
     monotonicClock: any MonotonicClock = ContinuousClock(), random: RandomSource = RandomSource(),
-    intercept: @escaping Intercept = { _ in .run }, answer: @escaping AnswerFilter = { _ in true }
+    mayCrash: Bool = true, intercept: @escaping Intercept = { _ in .run },
+    answer: @escaping AnswerFilter = { _ in true }
   ) {
+    stored = Mutex(StoredTables(keepsUnwritten: mayCrash))
     self.clock = clock
     self.monotonicClock = monotonicClock
     self.random = random
@@ -87,7 +90,8 @@ package final class InMemoryLedger: ReviewLedger {
     return result
   }
 
-  /// Loses what a server that ends at once loses: the last commits that did not wait for the disk. All sessions end.
+  /// Loses what a Postgres that ends at once loses: the last commits that did not wait for the disk. All sessions end. Only of a ledger that may
+  /// crash.
   /// - Parameter time: how much of them; commits that are older are on disk.
   package func crash(losing time: Duration) {
     stored.withLock { $0.lose(time) }

@@ -7,7 +7,7 @@ internal import Reviews
 struct LedgerTables: Sendable {
   /// The instant of the present statement.
   var now = Timestamp.negativeInfinity
-  var reviews: [UUID: ReviewRow] = [:]
+  private(set) var reviews: [UUID: StoredRow] = [:]
   var owners: [Owner: OwnerRow] = [:]
   var ownerLimit: Int?
   var configurations: [ConfigurationKey: String] = [:]
@@ -41,11 +41,11 @@ struct LedgerTables: Sendable {
     return lastID
   }
 
-  /// Becomes what it was. Time goes on, no number is given twice, and sessions are no rows.
+  /// Becomes what it was. Time goes on, no number is given twice, and neither sessions nor locks are rows.
   mutating func goBack(to older: LedgerTables) {
-    let (now, sessions, lastID) = (now, sessions, lastID)
+    let (now, sessions, locked, lastID) = (now, sessions, locked, lastID)
     self = older
-    (self.now, self.sessions, self.lastID) = (now, sessions, lastID)
+    (self.now, self.sessions, self.locked, self.lastID) = (now, sessions, locked, lastID)
   }
 
   mutating func notify(_ event: LedgerEvent) { notifications.append((event, sessionsInOrder)) }
@@ -60,19 +60,26 @@ struct LedgerTables: Sendable {
     notify(.reviewsDue)
   }
 
-  func hasDue(_ owner: Owner) -> Bool { reviews.values.contains { $0.owner == owner && $0.isDue(at: now) } }
+  func hasDue(_ owner: Owner) -> Bool { reviews.values.contains { $0.row.isDue(at: now) && $0.row.owner == owner } }
 
   /// Changes a review under its id, and does what the triggers do if its status has changed.
   mutating func update(_ id: UUID, actor: String? = nil, _ change: (inout ReviewRow, Timestamp) -> Void) {
-    guard let old = reviews[id] else { return }
+    guard let old = reviews[id]?.row else { return }
     var new = old
     change(&new, now)
     if new.review.status != old.review.status {
       new.followStatus(old, at: now)
       recordTransition(from: old, to: new, actor: actor)
     }
-    reviews[id] = new
+    reviews[id] = StoredRow(new)
     if new.review.status != old.review.status { wake(old, new) }
+  }
+
+  /// Changes columns of a review that no trigger looks at.
+  mutating func amend(_ id: UUID, _ change: (inout ReviewRow) -> Void) {
+    guard var row = reviews[id]?.row else { return }
+    change(&row)
+    reviews[id] = StoredRow(row)
   }
 
   private mutating func recordTransition(from old: ReviewRow?, to new: ReviewRow, actor: String?) {
@@ -98,7 +105,7 @@ struct LedgerTables: Sendable {
 
   mutating func insert(_ row: ReviewRow, actor: String?) {
     addOwner(row.owner)
-    reviews[row.review.id] = row
+    reviews[row.review.id] = StoredRow(row)
     var submitted = row
     submitted.review.statusReason = "submitted"
     recordTransition(from: nil, to: submitted, actor: actor)

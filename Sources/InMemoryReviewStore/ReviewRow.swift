@@ -3,6 +3,13 @@ internal import Primitives
 internal import ReviewStore
 internal import Reviews
 
+/// A row as it is stored. It is replaced and never changed: so neither a look at one column nor a copy of the tables copies rows.
+final class StoredRow: Sendable {
+  let row: ReviewRow
+
+  init(_ row: ReviewRow) { self.row = row }
+}
+
 /// A row of `code_reviews`, with the columns that a ``Review`` does not show.
 struct ReviewRow: Sendable {
   var review: Review

@@ -64,7 +64,7 @@ extension PullRequestSource {
   }
 
   /// What it means that a pull request could not be served. If the host has answered about the comments, it is this one pull request,
-  /// whose tries are counted. If it has not, the host is out, and no review fails because of that.
+  /// whose tries are counted. If it has not, the host is unavailable, and no review fails because of that.
   static func failing(_ review: LeasedReview, _ message: String, othersAnswered: [Bool]) -> CollectFailure {
     guard othersAnswered.contains(true) else { return .call(.failing(message: message)) }
     return .retry(message: "\(name) could not serve \(review.pullRequestName): \(message).")

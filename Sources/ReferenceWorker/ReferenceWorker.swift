@@ -76,7 +76,7 @@ package struct ReferenceWorker: Service {
       ]
       try await ServiceGroup(
         configuration: .init(
-          services: services.map { .init(service: NamedService($0)) }, logger: logger.quiet(below: .info))
+          services: services.map { .init(service: NamedService($0)) }, logger: logger)
       ).run()
     }
   }

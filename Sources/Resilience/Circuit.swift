@@ -96,7 +96,7 @@ public final class Circuit: Sendable {
     }
   }
 
-  /// The target was out.
+  /// The target was unavailable.
   /// - Parameters:
   ///   - retryAfter: how long it asked to be left alone; opens the circuit at once.
   ///   - reason: what happened, for the callers that are refused until then.

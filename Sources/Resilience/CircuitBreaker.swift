@@ -20,7 +20,7 @@ public struct CircuitBreaker: Sendable {
     case closed
     /// Every call is refused until then; the next one after it is the probe.
     case open(until: Instant)
-    /// The probe is out; when it has not reported by then, another call becomes the probe.
+    /// The probe is under way; when it has not reported by then, another call becomes the probe.
     case halfOpen(until: Instant)
   }
 
@@ -96,7 +96,7 @@ public struct CircuitBreaker: Sendable {
     }
   }
 
-  /// The target was out.
+  /// The target was unavailable.
   /// - Parameters:
   ///   - now: the clock's time.
   ///   - retryAfter: how long it asked to be left alone; opens the circuit at once.
@@ -107,7 +107,7 @@ public struct CircuitBreaker: Sendable {
     return failed(at: now, retryAfter: retryAfter, using: &generator)
   }
 
-  /// The target was out; the open time is drawn from a given source of chance.
+  /// The target was unavailable; the open time is drawn from a given source of chance.
   @discardableResult
   public mutating func failed(
     at now: Instant, retryAfter: Duration? = nil, using generator: inout some RandomNumberGenerator

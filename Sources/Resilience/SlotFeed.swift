@@ -3,13 +3,13 @@ internal import Synchronization
 /// Works through what is due in a store, a bounded number at once, and takes no more than can begin at once: nothing that is taken waits
 /// behind something slow.
 ///
-/// With a circuit, nothing more is taken while the target is out; then a single item probes it.
+/// With a circuit, nothing more is taken while the target is unavailable; then a single item probes it.
 public struct SlotFeed<Item: Sendable>: Sendable {
   /// What the target did with an item.
   public enum Outcome: Sendable {
     /// It answered, whatever it said.
     case answered
-    /// It was out, with the reason.
+    /// It was unavailable, with the reason.
     case failed(String)
     /// Unknown: the work was given up.
     case unknown
@@ -58,7 +58,7 @@ public struct SlotFeed<Item: Sendable>: Sendable {
     }
   }
 
-  /// Works on what is due now, until nothing more is, the target is out, or the deadline has come: what is under way is cancelled then.
+  /// Works on what is due now, until nothing more is, the target is unavailable, or the deadline has come: what is under way is cancelled then.
   /// - Throws: what taking throws, after what is under way has ended.
   public func drain(until deadline: ContinuousClock.Instant? = nil) async throws {
     var failure: (any Error)?

@@ -1,18 +1,18 @@
 public import Synchronization
 
-/// Runs operations that are cancelled at their deadline, or when the stage that each is meant for is over; one timer for all of them.
+/// Runs operations that are cancelled at their deadline, or when the phase that each is meant for is over; one timer for all of them.
 ///
 /// For many tasks that each have a deadline which hardly ever comes: a sleep of its own for each would leave as many timers behind. An
 /// operation runs in one task; racing it against a second one, which sleeps, costs three times as much.
 ///
 /// Inlinable, as is ``Batcher``: each review passes through both, and code that is not specialised for its types looks them up each time.
-public final class TimedOperations<Stage: Comparable & Sendable>: Sendable {
+public final class TimedOperations<Phase: Comparable & Sendable>: Sendable {
   /// Why an operation was cancelled.
   public enum Cancellation: Sendable, Equatable {
     /// Its deadline has come.
     case deadline
-    /// The stage has come that ends it.
-    case stage
+    /// The phase has come that ends it.
+    case phase
     /// The caller's task was cancelled.
     case caller
   }
@@ -20,28 +20,28 @@ public final class TimedOperations<Stage: Comparable & Sendable>: Sendable {
   @usableFromInline
   struct Operation: Sendable {
     @usableFromInline var deadline: ContinuousClock.Instant?
-    @usableFromInline var stage: Stage?
+    @usableFromInline var phase: Phase?
     @usableFromInline var cancel: @Sendable () -> Void
     @usableFromInline var cancellation: Cancellation?
 
     @inlinable
-    init(deadline: ContinuousClock.Instant?, stage: Stage?, cancel: @escaping @Sendable () -> Void) {
+    init(deadline: ContinuousClock.Instant?, phase: Phase?, cancel: @escaping @Sendable () -> Void) {
       self.deadline = deadline
-      self.stage = stage
+      self.phase = phase
       self.cancel = cancel
     }
   }
 
   @usableFromInline
   struct State: Sendable {
-    @usableFromInline var stage: Stage
+    @usableFromInline var phase: Phase
     @usableFromInline var operations: [UInt64: Operation] = [:]
     @usableFromInline var nextID: UInt64 = 0
     /// When the timer looks next; nil while none runs.
     @usableFromInline var timer: ContinuousClock.Instant?
 
     @inlinable
-    init(stage: Stage) { self.stage = stage }
+    init(phase: Phase) { self.phase = phase }
 
     /// Notes that operations are cancelled, unless they are already.
     /// - Returns: what cancels them.
@@ -59,46 +59,46 @@ public final class TimedOperations<Stage: Comparable & Sendable>: Sendable {
   @usableFromInline let state: Mutex<State>
 
   /// - Parameters:
-  ///   - stage: the first one.
+  ///   - phase: the first one.
   ///   - clock: of the deadlines.
   @inlinable
-  public init(_ stage: Stage, clock: any MonotonicClock = ContinuousClock()) {
+  public init(_ phase: Phase, clock: any MonotonicClock = ContinuousClock()) {
     self.clock = clock
-    state = Mutex(State(stage: stage))
+    state = Mutex(State(phase: phase))
   }
 
-  /// The present stage.
+  /// The present phase.
   @inlinable
-  public var stage: Stage { state.withLock { $0.stage } }
+  public var phase: Phase { state.withLock { $0.phase } }
 
   /// How many run.
   var count: Int { state.withLock { $0.operations.count } }
 
-  /// Goes on to a later stage, and cancels the operations that end with it; an earlier one changes nothing.
+  /// Goes on to a later phase, and cancels the operations that end with it; an earlier one changes nothing.
   @inlinable
-  public func enter(_ stage: Stage) {
+  public func enter(_ phase: Phase) {
     let cancels = state.withLock { state in
-      state.stage = max(state.stage, stage)
-      let present = state.stage
-      return state.cancel(.stage) { operation in operation.stage.map { $0 <= present } ?? false }
+      state.phase = max(state.phase, phase)
+      let present = state.phase
+      return state.cancel(.phase) { operation in operation.phase.map { $0 <= present } ?? false }
     }
     for cancel in cancels { cancel() }
   }
 
-  /// Runs an operation, which is cancelled at the deadline, when the stage has come, or with the caller.
+  /// Runs an operation, which is cancelled at the deadline, when the phase has come, or with the caller.
   /// - Parameters:
   ///   - deadline: when it is cancelled; nil for none.
-  ///   - stage: at which it is cancelled; nil for none.
+  ///   - phase: at which it is cancelled; nil for none.
   ///   - isComputing: whether it runs on the cooperative pool, whatever executor the caller's task prefers.
   ///   - operation: ends soon after it is cancelled.
   /// - Returns: its result, also if it was cancelled; and why it was, nil if it was not.
   @inlinable
   public func run<Result: Sendable>(
-    until deadline: ContinuousClock.Instant?, orStage stage: Stage?, isComputing: Bool = false,
+    until deadline: ContinuousClock.Instant?, orPhase phase: Phase?, isComputing: Bool = false,
     _ operation: @escaping @Sendable () async -> Result
   ) async -> (result: Result, cancellation: Cancellation?) {
     let task = isComputing ? Task.onCooperativePool(operation) : Task.onSameExecutor(operation)
-    let id = add(Operation(deadline: deadline, stage: stage, cancel: { task.cancel() }))
+    let id = add(Operation(deadline: deadline, phase: phase, cancel: { task.cancel() }))
     let result = await withTaskCancellationHandler {
       await task.value
     } onCancel: {
@@ -123,14 +123,14 @@ public final class TimedOperations<Stage: Comparable & Sendable>: Sendable {
       let id = state.nextID
       state.nextID += 1
       state.operations[id] = operation
-      let isTooLate = operation.stage.map { $0 <= state.stage } ?? false
+      let isTooLate = operation.phase.map { $0 <= state.phase } ?? false
       guard let deadline = operation.deadline, state.timer.map({ deadline < $0 }) ?? true else {
         return (id, isTooLate, nil)
       }
       state.timer = deadline
       return (id, isTooLate, deadline)
     }
-    if isTooLate { cancel(id, .stage) }
+    if isTooLate { cancel(id, .phase) }
     // The timer belongs to no single caller.
     if let timer { Task.detachedOnSameExecutor { await self.expire(from: timer) } }
     return id

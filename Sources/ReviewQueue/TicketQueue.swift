@@ -9,20 +9,21 @@ package protocol TicketQueue: Sendable {
   var name: String { get }
   /// Whether there is a connection that can publish.
   var isConnected: Bool { get }
-  /// Whether the queue's server takes no messages at present, because of a memory or disk alarm.
+  /// Whether the broker takes no messages at present, because of a memory or disk alarm.
   var isBlocked: Bool { get }
 
   /// Publishes a batch; all confirms are in flight together.
   /// - Returns: an outcome for each ticket, in order.
   func publish(_ tickets: [(ticket: Ticket, trace: TraceContext)]) async -> [TicketPublishOutcome]
 
-  /// Publishes a ticket once more, as it came: the queue counts the deliveries of the copy from zero.
+  /// Publishes a copy of a delivery's ticket, of which the queue counts the deliveries from zero. The caller then rejects the delivery.
   ///
-  /// The row carries the review, not the message: what was requeued because of an outage must not add up to the delivery limit.
-  func renew(_ delivery: TicketDelivery) async -> TicketPublishOutcome
+  /// For a ticket that was requeued because of outages: those deliveries are not to add up to the delivery limit, at which the broker takes it
+  /// for poison. Two tickets do no harm, as the row decides.
+  func republish(_ delivery: TicketDelivery) async -> TicketPublishOutcome
 
   /// Publishes a message that Baton cannot process to the dead-letter queue, with the reason: as it came, or in a smaller form if the
-  /// queue's server cannot take that.
+  /// broker cannot take that.
   func publishDead(_ delivery: TicketDelivery, reason: String) async -> TicketPublishOutcome
 
   /// How many messages and consumers the work queue has; a deleted queue is declared again.
@@ -49,14 +50,14 @@ package protocol TicketSubscription: Sendable {
 
   /// Connects, subscribes, and does that again whenever the connection is lost, until the task is cancelled: what is unsettled then goes
   /// back to the queue.
-  /// - Throws: only what no reconnect can cure.
+  /// - Throws: only if a new connection would fail in the same way.
   func run() async throws
 
   /// The next delivery.
   /// - Returns: nil at the end, and at once if the task is cancelled and nothing is unread.
   func next() async -> TicketDelivery?
 
-  /// Settles a delivery; the queue's server is notified within milliseconds.
+  /// Settles a delivery; the broker is notified within milliseconds.
   /// - Returns: false if that has no effect: its channel is gone, or it was settled before.
   @discardableResult
   func settle(_ delivery: TicketDelivery, _ settlement: TicketSettlement) -> Bool
@@ -71,10 +72,12 @@ package protocol TicketSubscription: Sendable {
   /// Takes deliveries again.
   func resume()
 
-  /// Closes the channel and opens another: everything unsettled goes back to the queue, and a new generation begins.
+  /// Closes the channel and opens another: everything unsettled goes back to the queue. The new channel has the next generation, which its
+  /// deliveries carry: those of an older one can no longer be settled.
   func rebuildChannel()
 
-  /// Closes the connection and makes another: everything unsettled goes back to the queue, and a new generation begins.
+  /// Closes the connection and makes another: everything unsettled goes back to the queue, and the channel's generation grows as in
+  /// ``rebuildChannel()``.
   func rebuildConnection()
 
   /// Messages that are ready for delivery in the work queue.

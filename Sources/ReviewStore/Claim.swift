@@ -30,23 +30,31 @@ package struct Claim: Sendable, Hashable {
 
 extension ReviewStore {
   /// A pending row whose time has come by the clock, not by `now()`, which is when the transaction began. A review that was inserted after that
-  /// is visible but not due by `now()`: its visit would be deleted, and no producer would come back for it.
+  /// is visible but not due by `now()`: its owner's visit would be deleted, and no producer would come back for it.
   private static let isDueByClock = "r.status = 'pending' AND r.available_at <= (SELECT clock_timestamp())"
 
-  /// Claims due rows of the locked owners, owners in turn, up to their limits (I3, I7).
+  /// Claims due rows of the owners that ``lockOwners`` has locked, owners in turn, up to their limits (I3, I7).
+  ///
+  /// A visit is a row of `baton_visits`: it says that an owner may have something to claim, now or from a time on. Triggers add it when a
+  /// review becomes pending, when a slot becomes free, and when the owner's limit is raised or its pause ends.
   ///
   /// A statement of its own, because in one statement with the locks its snapshot would be older than the lock that it
   /// has just got, and it would count too few active rows. An owner's n-th active review competes with the other
   /// owners' n-th ones. No owner gives more than twice its share of a pass, which bounds what a pass reads and locks. A row that
   /// another transaction has locked does not use up a place of its owner: the next one is taken instead.
   ///
-  /// An owner is settled if nothing more of it can be claimed: it is full, or paused, or has no other due row. Its visits are then
-  /// deleted, as far as this statement's snapshot shows them. A locked row is no reason: its owner is visited again.
+  /// An owner is exhausted if nothing more of it can be claimed: it is full, or paused, or has no other due row. Its visits are then
+  /// deleted, as far as this statement's snapshot shows them. A due row that another transaction has locked counts as one more: its owner keeps
+  /// its visits.
+  ///
+  /// `slots` and `full_at` differ only for an owner without a limit of its own while processes run with different values of
+  /// BATON_OWNER_LIMIT, during a rollout. `slots` is this process's value: so many it may claim up to. `full_at` is the larger of this value and
+  /// the noted one: an owner that is full for this process alone keeps its visits, for a process that may claim more.
   static let claimDue = PostgresStatement(
     "claim_due",
     """
     /* baton:claim_due */
-    WITH locked AS MATERIALIZED (
+    WITH locked_owners AS MATERIALIZED (
       SELECT o.owner_type, o.owner_id, count(*) OVER () AS owners,
              CASE WHEN o.paused THEN 0 ELSE COALESCE(o.max_concurrent, $1) END AS slots,
              CASE WHEN o.paused THEN 0
@@ -61,7 +69,7 @@ extension ReviewStore {
     ),
     asked AS MATERIALIZED (
       SELECT owner_type, owner_id, full_at, active, LEAST(GREATEST(slots - active, 0), 2 * $2 / owners + 1, $2) AS size
-        FROM locked
+        FROM locked_owners
     ),
     due AS MATERIALIZED (
       -- An owner without a due row has one line with no id.
@@ -82,7 +90,7 @@ extension ReviewStore {
              count(id) OVER (ORDER BY turn, priority DESC, available_at, id ROWS UNBOUNDED PRECEDING) <= $2 AS is_taken
         FROM due
     ),
-    settled AS (
+    exhausted AS (
       SELECT o.owner_type, o.owner_id
         FROM (SELECT owner_type, owner_id, max(full_at) AS full_at, max(active) AS active, max(size) AS size,
                      count(id) AS due, count(id) FILTER (WHERE is_taken) AS taken
@@ -97,7 +105,7 @@ extension ReviewStore {
                 LIMIT 1) IS NULL
     ),
     visited AS (
-      DELETE FROM baton_visits WHERE ctid = ANY (ARRAY(\(visits(of: "settled"))))
+      DELETE FROM baton_visits WHERE ctid = ANY (ARRAY(\(visits(of: "exhausted"))))
     )
     UPDATE code_reviews r
        SET status = 'queued', status_reason = 'claimed', claimed_at = now(), claimed_by = $3, updated_at = now(),
@@ -109,19 +117,21 @@ extension ReviewStore {
 
   /// Claims up to `limit` due reviews: from pending to queued, never more of an owner than its limit allows.
   ///
-  /// Visits a page of owners; goes on with the next page as long as nothing was claimed, so that many owners with nothing to claim do not
-  /// hold up one behind them.
+  /// Looks at a page of the owners that have a visit, and goes on with the next page as long as nothing was claimed, so that many owners with
+  /// nothing to claim do not hold up one behind them.
   ///
-  /// The commit does not wait for the disk. If the server crashes before it is there, the review is pending again, and nothing outside has
-  /// happened but a ticket: the worker is called only after the lease, whose commit waits, and with it every commit before. The ticket
-  /// finds the pending row, which rejects it, or the row's next claim, of the same attempt, which it may serve.
+  /// The commit does not wait for the disk. If Postgres crashes before it is there, the review is pending again, and nothing outside has
+  /// happened but a ticket: the worker is called only after the lease, whose commit waits, and with it every commit before. The
+  /// ticket of the lost claim is then rejected, because its row is pending. If the row has been claimed again, the ticket serves that claim, which
+  /// is of the same attempt.
   /// - Parameters:
-  ///   - limit: rows of one pass.
-  ///   - ownerLimit: for owners that have none of their own.
+  ///   - limit: the most rows that this call claims.
+  ///   - ownerLimit: the limit of owners that have none of their own.
   ///   - holder: this process, which owes the publishes.
   /// - Throws: `PostgresError`. If the connection was lost, the rows may be claimed: the reaper publishes them.
   package func claim(limit: Int, ownerLimit: Int, by holder: Holder.ID) async throws -> [Claim] {
-    // Once to the end; from a page in the middle, once more from the start.
+    // How often the last page may be reached: once if this call starts with the first page, twice if with a later one, so that it also sees
+    // the pages before its start.
     var endsLeft = visitedUpTo.owner == nil ? 1 : 2
     while true {
       let start = visitedUpTo.owner ?? .first
@@ -148,7 +158,7 @@ extension ReviewStore {
        SET published_at = now(), updated_at = now()
       FROM commit
      WHERE r.id IN (
-       -- Skips rows that a lease holds now: the lease itself records the publication.
+       -- Skips rows that another statement has locked now: mostly one that takes a lease, and that records the publication itself.
        SELECT h.id
          FROM unnest($1::uuid[], $2::timestamptz[]) AS c (id, claimed_at)
          JOIN code_reviews h ON h.id = c.id AND h.claimed_at = c.claimed_at
@@ -160,7 +170,7 @@ extension ReviewStore {
 
   /// Records that the broker has confirmed the tickets of claims.
   ///
-  /// The commit does not wait for the disk. If the server crashes before it is there, the review counts as not published, and is
+  /// The commit does not wait for the disk. If Postgres crashes before it is there, the review counts as not published, and is
   /// published once more: a second ticket, which the row decides as any other.
   package func recordPublished(_ claims: [Claim]) async throws {
     guard !claims.isEmpty else { return }
@@ -194,8 +204,8 @@ extension ReviewStore {
      WHERE r.id = m.id AND \(Fragment.hasStatus("'queued'")) AND \(mayGoBack("r"))
     """)
 
-  /// Gives claims back whose tickets were not confirmed: still this claim, unleased and certainly never started. They keep their place among the
-  /// pending reviews. A ticket that is in the queue after all is rejected there.
+  /// Makes claims pending again whose tickets were not confirmed: still this claim, unleased and certainly never started. They keep their place
+  /// among the pending reviews. A ticket that is in the queue after all is rejected there.
   package func unclaim(_ claims: [Claim], reason: String) async throws {
     guard !claims.isEmpty else { return }
     _ = try await pool.query(Self.unclaim, [claims.map(\.reviewID), claims.map(\.claimedAt.instant), reason])

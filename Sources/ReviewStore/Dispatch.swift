@@ -165,11 +165,11 @@ extension ReviewStore {
   ///   - lease: what the caller holds; without it nothing changes.
   ///   - message: why, for the row.
   ///   - delay: backoff, by the failures so far.
-  ///   - attemptMax: the number of failures that fails it.
+  ///   - failureMax: the number of failures that fails it.
   package func retryLater(
-    _ lease: Lease, message: String, after delay: Duration, attemptMax: Int
+    _ lease: Lease, message: String, after delay: Duration, failureMax: Int
   ) async throws -> ReviewStatus? {
-    try await write(Self.retryLater, lease, [message.storable, delay.inSeconds, Int32(attemptMax)])
+    try await write(Self.retryLater, lease, [message.storable, delay.inSeconds, Int32(failureMax)])
   }
 
   static let fail = holderWrite(
@@ -202,16 +202,16 @@ extension ReviewStore {
   ///   - message: why, for the row.
   ///   - delay: until it is due again.
   ///   - isCounted: whether the worker has said that it does not know the review.
-  ///   - attemptMax: the number of failures that fails it.
+  ///   - failureMax: the number of failures that fails it.
   package func leaveQueued(
-    _ lease: Lease, message: String, for delay: Duration, isCounted: Bool, attemptMax: Int
+    _ lease: Lease, message: String, for delay: Duration, isCounted: Bool, failureMax: Int
   ) async throws -> ReviewStatus? {
     try await write(
       Self.leaveQueued, lease,
       [
         message.storable, delay.inSeconds, Int32(isCounted ? 1 : 0),
         // If nothing is counted, nothing can be exhausted.
-        isCounted ? Int32(attemptMax) : Int32.max,
+        isCounted ? Int32(failureMax) : Int32.max,
       ])
   }
 }

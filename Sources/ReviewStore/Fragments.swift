@@ -51,7 +51,7 @@ enum Fragment {
   /// run before its triggers do; NULL names the program.
   static func actor(_ name: String) -> String { "set_config('baton.actor', COALESCE(\(name), ''), true) AS actor" }
 
-  /// Has this transaction's commit return before it is on disk, as column `commit`; what a crash of the server may lose by it has to be
+  /// Has this transaction's commit return before it is on disk, as column `commit`; what a crash of Postgres may lose by it has to be
   /// argued where it is used. Postgres writes commits in their order: a later one that waits makes this one durable too.
   static let asynchronousCommit = "set_config('synchronous_commit', 'off', true) AS commit"
 

@@ -142,7 +142,7 @@ extension ReviewStore {
     """
     /* baton:list_holders */
     SELECT h.role, h.host, h.pid, h.started_at, h.heartbeat_at, h.unleased_tickets + h.in_flight AS in_flight,
-           \(Fragment.isAbsent("h", lease: "$1")) AS is_dead, h.health::text AS health
+           \(Fragment.isAbsent("h", heartbeatTimeout: "$1")) AS is_dead, h.health::text AS health
       FROM baton_holders h
      ORDER BY is_dead, h.role, h.host, h.pid, h.id
      LIMIT $2
@@ -150,11 +150,11 @@ extension ReviewStore {
 
   /// The processes that have signed on, the living ones first.
   /// - Parameters:
-  ///   - holderTimeout: BATON_LEASE.
+  ///   - heartbeatTimeout: BATON_LEASE.
   ///   - limit: the most that are returned.
-  package func holders(holderTimeout: Duration, limit: Int) async throws -> [HolderStanding] {
+  package func holders(heartbeatTimeout: Duration, limit: Int) async throws -> [HolderStanding] {
     let rows = try await pool.query(
-      Self.listHolders, [holderTimeout.inSeconds, Int32(clamping: limit)])
+      Self.listHolders, [heartbeatTimeout.inSeconds, Int32(clamping: limit)])
     return decodeEach(rows, "process") { row in
       HolderStanding(
         role: try row.decode("role", as: String.self), host: try row.decode("host", as: String.self),

@@ -61,7 +61,7 @@ package struct HolderRowLocked: Error, CustomStringConvertible {
 extension ReviewStore {
   /// Settings of the session that holds a holder's lock, hears the notifications and sends the heartbeats.
   ///
-  /// It has to outlive long silences, and to end soon when its peer is gone: the server's keepalives release the lock of a host
+  /// It has to outlive long silences, and to end soon when its peer is gone: Postgres's keepalives release the lock of a host
   /// that was lost without a word. A heartbeat does not wait for the disk, since a lost one does no harm.
   package static let holderSessionSettings = sessionSettings.merging([
     "lock_timeout": "3s",
@@ -80,7 +80,7 @@ extension ReviewStore {
        SET heartbeat_at = LEAST(h.heartbeat_at, now()), answering_since = LEAST(h.answering_since, now()),
            lock_free_since = NULL, silent_since = NULL
      WHERE h.id IN (
-       -- A failover to a server whose clock is behind: a dead holder would be young until that clock has caught up.
+       -- A failover to a Postgres whose clock is behind: a dead holder would be young until that clock has caught up.
        SELECT b.id
          FROM baton_holders b
         WHERE GREATEST(b.heartbeat_at, b.answering_since, b.lock_free_since, b.silent_since) > now() + interval '1 second'

@@ -48,12 +48,12 @@ extension Fragment {
   }
 
   /// When the holder's death is certain, unless a heartbeat comes before; NULL if no look has missed it.
-  fileprivate static func deathIsSureAt(_ holder: String, lease: String) -> String {
+  fileprivate static func deathIsSureAt(_ holder: String, heartbeatTimeout timeout: String) -> String {
     """
     CASE WHEN \(holder).lock_free_since >= \(holder).heartbeat_at
               THEN \(holder).lock_free_since + CASE WHEN \(holder).is_gone THEN \(goneTime) ELSE \(missedTime) END
               WHEN \(holder).silent_since >= \(holder).heartbeat_at
-                   AND \(holder).heartbeat_at < now() - make_interval(secs => \(lease))
+                   AND \(holder).heartbeat_at < now() - make_interval(secs => \(timeout))
               THEN \(holder).silent_since + \(missedTime) END
     """
   }
@@ -62,11 +62,11 @@ extension Fragment {
   /// longer than BATON_LEASE; and it sent no heartbeat since, although the database answered.
   /// - Parameters:
   ///   - holder: alias of the outer-joined `baton_holders`.
-  ///   - lease: parameter with BATON_LEASE in seconds.
-  static func isDead(_ holder: String, lease: String) -> String {
+  ///   - timeout: parameter with BATON_LEASE in seconds.
+  static func isDead(_ holder: String, heartbeatTimeout timeout: String) -> String {
     """
     (\(holder).id IS NULL
-        OR (\(deathIsSureAt(holder, lease: lease)) < now()) IS TRUE
+        OR (\(deathIsSureAt(holder, heartbeatTimeout: timeout)) < now()) IS TRUE
            AND \(databaseAnswers))
     """
   }
@@ -76,23 +76,23 @@ extension Fragment {
   /// - Parameters:
   ///   - review: alias of `code_reviews`.
   ///   - holder: alias of the outer-joined `baton_holders`.
-  ///   - lease: parameter with BATON_LEASE in seconds.
-  static func leaseHasEnded(_ review: String, holder: String, lease: String) -> String {
+  ///   - timeout: parameter with BATON_LEASE in seconds.
+  static func leaseHasEnded(_ review: String, holder: String, heartbeatTimeout timeout: String) -> String {
     """
-    (\(isDead(holder, lease: lease))
+    (\(isDead(holder, heartbeatTimeout: timeout))
         OR GREATEST(\(review).lease_expires_at,
-                    (SELECT max(b.answering_since) FROM baton_holders b) + make_interval(secs => \(lease))) <= now())
+                    (SELECT max(b.answering_since) FROM baton_holders b) + make_interval(secs => \(timeout))) <= now())
     """
   }
 
   /// A holder of which there is no sign at the moment, for people and figures. Nothing is taken from it for that: see
-  /// ``isDead(_:lease:)``.
+  /// ``isDead(_:heartbeatTimeout:)``.
   /// - Parameters:
   ///   - holder: alias of `baton_holders`.
-  ///   - lease: parameter with BATON_LEASE in seconds.
-  static func isAbsent(_ holder: String, lease: String) -> String {
+  ///   - timeout: parameter with BATON_LEASE in seconds.
+  static func isAbsent(_ holder: String, heartbeatTimeout timeout: String) -> String {
     """
-    (\(holder).heartbeat_at < now() - make_interval(secs => \(lease))
+    (\(holder).heartbeat_at < now() - make_interval(secs => \(timeout))
         OR (\(holder).lock_free_since >= \(holder).heartbeat_at
             AND \(holder).lock_free_since < now() - \(missedTime)) IS TRUE)
     """
@@ -145,14 +145,14 @@ extension ReviewStore {
     SELECT extract(epoch FROM max(GREATEST(s.sure_at, b.answering_since + \(Fragment.grace))) - now())::float8 AS wait
       FROM baton_holders h
      CROSS JOIN (SELECT max(answering_since) AS answering_since FROM baton_holders) b
-     CROSS JOIN LATERAL (SELECT \(Fragment.deathIsSureAt("h", lease: "$1")) AS sure_at) s
-     WHERE s.sure_at IS NOT NULL AND NOT \(Fragment.isDead("h", lease: "$1"))
+     CROSS JOIN LATERAL (SELECT \(Fragment.deathIsSureAt("h", heartbeatTimeout: "$1")) AS sure_at) s
+     WHERE s.sure_at IS NOT NULL AND NOT \(Fragment.isDead("h", heartbeatTimeout: "$1"))
     """)
 
   /// How long it takes until every holder that was missed is known to be dead or alive; nil if none is missed.
-  /// - Parameter holderTimeout: BATON_LEASE.
-  package func timeUntilDeathsAreSure(holderTimeout: Duration) async throws -> Duration? {
-    try await pool.query(Self.undecidedHolders, [holderTimeout.inSeconds])[0]
+  /// - Parameter heartbeatTimeout: BATON_LEASE.
+  package func timeUntilDeathsAreSure(heartbeatTimeout: Duration) async throws -> Duration? {
+    try await pool.query(Self.undecidedHolders, [heartbeatTimeout.inSeconds])[0]
       .optional("wait", as: Double.self).map { .seconds(max(0, $0)) }
   }
 

@@ -3,8 +3,9 @@ internal import PostgresClient
 package import Primitives
 package import Reviews
 
-/// One lease of a review: what every write of its holder repeats. Without its end a second lease of the same process would pass
-/// for the first.
+/// One lease of a review. The writes of its holder repeat it, so that they change nothing once the lease is another one. Only the record of a
+/// dispatch (``DispatchRecord``) repeats the holder and the attempt alone: the worker has the review, whichever lease was its last.
+/// Without its end a second lease of the same process would be taken for the first.
 package struct Lease: Sendable, Hashable {
   package var reviewID: UUID
   package var attempt: Int
@@ -31,14 +32,15 @@ package enum LeaseVerdict: Sendable, Equatable {
   case dispatched
   /// No review has this id: poison.
   case unknown
-  /// The row is pending, has ended, waits for its backoff, or has a newer attempt: reject, the row says what is next.
-  case overtaken(String)
+  /// The row is pending, has ended, waits for its backoff, or has another attempt: reject, the row says what is next.
+  case notDispatchable(String)
   /// This very process has it, by this lease: the attempt in flight adopts the delivery.
   indirect case mine(Lease)
-  /// Another living process has it: hold the delivery and look again.
-  case held
+  /// Another process has it, and is not known to be dead; or its holder is dead, and the reaper is to fail the review, as it has cost too many
+  /// holders. Hold the delivery and look again.
+  case leasedElsewhere
   /// A transaction that is not Baton's has locked the row: hold the delivery and look again.
-  case locked
+  case lockedByOther
 }
 
 extension ReviewStore {
@@ -51,10 +53,10 @@ extension ReviewStore {
     """
     /* baton:lease */
     WITH ticket AS MATERIALIZED (
-      SELECT t.id, t.attempt, t.n, row_number() OVER (PARTITION BY t.id ORDER BY t.n) AS turn
+      SELECT t.id, t.attempt, t.n, row_number() OVER (PARTITION BY t.id ORDER BY t.n) AS occurrence
         FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS t (id, attempt, n)
     ),
-    held AS MATERIALIZED (
+    locked_rows AS MATERIALIZED (
       -- By id alone: any other condition could make the planner choose a partial index that has to be read whole.
       SELECT r.id, r.attempt, r.status, r.dispatched_at, r.lease_owner, r.lease_expires_at, r.lease_losses
         FROM code_reviews r
@@ -63,7 +65,7 @@ extension ReviewStore {
          FOR NO KEY UPDATE OF r SKIP LOCKED
     ),
     verdict AS MATERIALIZED (
-      SELECT t.n, t.id, t.turn,
+      SELECT t.n, t.id, t.occurrence,
              CASE
                WHEN h.id IS NULL THEN
                  CASE WHEN \(Fragment.exists("t.id")) THEN 'locked' ELSE 'unknown' END
@@ -72,14 +74,14 @@ extension ReviewStore {
                WHEN h.status <> 'queued' THEN h.status
                WHEN h.lease_owner IS NULL AND h.lease_expires_at > now() THEN 'waiting'
                WHEN h.lease_owner IS NULL THEN 'free'
-               WHEN NOT \(Fragment.leaseHasEnded("h", holder: "o", lease: "$5")) THEN
-                 CASE WHEN h.lease_owner = $3 THEN 'mine' ELSE 'held' END
-               WHEN \(Fragment.isDead("o", lease: "$5")) AND h.lease_losses + 1 >= $6 THEN 'held'    -- the reaper ends it
+               WHEN NOT \(Fragment.leaseHasEnded("h", holder: "o", heartbeatTimeout: "$5")) THEN
+                 CASE WHEN h.lease_owner = $3 THEN 'mine' ELSE 'leased_elsewhere' END
+               WHEN \(Fragment.isDead("o", heartbeatTimeout: "$5")) AND h.lease_losses + 1 >= $6 THEN 'leased_elsewhere'  -- the reaper ends it
                ELSE 'free'
              END AS verdict,
-             h.lease_expires_at, h.lease_owner IS NOT NULL AND \(Fragment.isDead("o", lease: "$5")) AS is_lost
+             h.lease_expires_at, h.lease_owner IS NOT NULL AND \(Fragment.isDead("o", heartbeatTimeout: "$5")) AS is_lost
         FROM ticket t
-        LEFT JOIN held h ON h.id = t.id
+        LEFT JOIN locked_rows h ON h.id = t.id
         LEFT JOIN baton_holders o ON o.id = h.lease_owner
     ),
     leased AS (
@@ -92,13 +94,13 @@ extension ReviewStore {
              published_at = COALESCE(r.published_at, now()),
              updated_at = now()
         FROM verdict v
-       WHERE r.id = v.id AND v.turn = 1 AND v.verdict = 'free'
+       WHERE r.id = v.id AND v.occurrence = 1 AND v.verdict = 'free'
       RETURNING v.n, r.id, r.attempt, r.lease_expires_at, r.owner_type, r.owner_id, r.user_id, r.platform, r.platform_integration_id,
                 r.platform_project_id, r.repo_full_name, r.pr_number, r.pr_url, r.pr_title, r.pr_author, r.base_ref,
                 r.head_ref, r.head_sha, r.previous_session_id, r.claimed_at, r.dispatch_failures, r.lease_losses,
                 r.unclear_starts
     )
-    SELECT CASE WHEN v.verdict = 'free' AND v.turn > 1 THEN 'mine' ELSE v.verdict END AS verdict, now() AS leased_at,
+    SELECT CASE WHEN v.verdict = 'free' AND v.occurrence > 1 THEN 'mine' ELSE v.verdict END AS verdict, now() AS leased_at,
            CASE WHEN v.verdict = 'free' THEN now() + make_interval(secs => $4) ELSE v.lease_expires_at END AS leased_until,
            l.*, p.head_sha AS previous_head_sha,
            CASE WHEN p.session_id IS NOT NULL OR NOT \(Fragment.isForeignSession("l"))
@@ -113,7 +115,8 @@ extension ReviewStore {
       LEFT JOIN platform_integrations i ON \(Fragment.isIntegration("i", of: "l"))
       LEFT JOIN LATERAL (
         -- The review of this pull request that completed last, at another commit; if the row names a session, that session's.
-        -- By the start of the unique index: it reads the rows of one pull request, and nothing but the index if it has no others.
+        -- Finds them by the first columns of the unique index: it reads the rows of one pull request, and only the index if there are no
+        -- others.
         SELECT p.head_sha, p.session_id
           FROM code_reviews p
          WHERE p.pr_number = l.pr_number AND p.repo_full_name = l.repo_full_name AND p.owner_id = l.owner_id
@@ -132,27 +135,27 @@ extension ReviewStore {
   /// - Parameters:
   ///   - tickets: of one batch of deliveries.
   ///   - holder: who takes the leases.
-  ///   - duration: BATON_PREPARE_TIMEOUT.
-  ///   - holderTimeout: BATON_LEASE.
-  ///   - attemptMax: BATON_MAX_ATTEMPTS; a review that has cost so many holders their life is left to the reaper.
+  ///   - duration: of each lease: BATON_PREPARE_TIMEOUT.
+  ///   - heartbeatTimeout: BATON_LEASE: a holder that is silent for longer is dead.
+  ///   - failureMax: BATON_MAX_ATTEMPTS; a review with so many losses (holders that died while they had it) is left to the reaper.
   /// - Returns: a verdict for each ticket, in order.
   /// - Throws: `PostgresError`; if the connection was lost, the leases may have been taken, and run out.
   package func lease(
-    _ tickets: [Ticket], by holder: Holder.ID, for duration: Duration, holderTimeout: Duration, attemptMax: Int
+    _ tickets: [Ticket], by holder: Holder.ID, for duration: Duration, heartbeatTimeout: Duration, failureMax: Int
   ) async throws -> [LeaseVerdict] {
     let rows = try await pool.query(
       Self.leaseTickets,
       [
         tickets.map(\.reviewID), tickets.map { Int32(clamping: $0.attempt) }, holder.text, duration.inSeconds,
-        holderTimeout.inSeconds, Int32(attemptMax),
+        heartbeatTimeout.inSeconds, Int32(failureMax),
       ])
     return try zip(rows, tickets).map { try LeaseVerdict($0, of: $1, holder) }
   }
 
-  static let look = PostgresStatement(
-    "look",
+  static let stillLeased = PostgresStatement(
+    "still_leased",
     """
-    /* baton:look */
+    /* baton:still_leased */
     SELECT r.attempt = t.attempt AND r.status = 'queued' AND r.lease_owner = $3 AND r.lease_expires_at = t.until
       FROM unnest($1::uuid[], $2::int[], $4::timestamptz[]) WITH ORDINALITY AS t (id, attempt, until, n)
       LEFT JOIN code_reviews r ON r.id = t.id
@@ -162,7 +165,7 @@ extension ReviewStore {
   /// Whether the holder still has each of its leases, and the review is still wanted: asked right before the worker is called.
   package func stillLeased(_ leases: [Lease], by holder: Holder.ID) async throws -> [Bool] {
     try await pool.query(
-      Self.look,
+      Self.stillLeased,
       [
         leases.map(\.reviewID), leases.map { Int32(clamping: $0.attempt) }, holder.text, leases.map(\.until.instant),
       ]
@@ -179,16 +182,16 @@ extension LeaseVerdict {
       do {
         self = .leased(try LeasedReview(row))
       } catch {
-        // If that cannot be read either, it may.
+        // If this number cannot be read either, an earlier start may have reached the worker.
         let starts = try? row.decode("unclear_starts", as: Int32.self)
         self = .unreadable(try lease(), "\(error)", mayBeRunning: starts != 0)
       }
     case "dispatched": self = .dispatched
     case "unknown": self = .unknown
     case "mine": self = .mine(try lease())
-    case "held": self = .held
-    case "locked": self = .locked
-    default: self = .overtaken(verdict)
+    case "leased_elsewhere": self = .leasedElsewhere
+    case "locked": self = .lockedByOther
+    default: self = .notDispatchable(verdict)
     }
   }
 }

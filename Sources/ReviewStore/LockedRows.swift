@@ -19,7 +19,7 @@ package struct RowLocked: Error, CustomStringConvertible, Equatable {
 
 extension ReviewStore {
   /// For how long an API call or a callback waits for a locked review; then its caller has to come again.
-  private static let patience: Duration = .seconds(2)
+  private static let waitMax: Duration = .seconds(2)
   /// Between looks at a locked review. Most locks are those of Baton's own statements, and last for a millisecond or two.
   private static let waits: [Duration] = [.milliseconds(5), .milliseconds(20), .milliseconds(80), .milliseconds(250)]
 
@@ -39,7 +39,7 @@ extension ReviewStore {
 
   /// As ``unlessLocked(_:_:)``, but waits a little for the lock to go: without a connection.
   func onceUnlocked(_ statement: PostgresStatement, _ parameters: [any PostgresEncodable]) async throws -> PostgresRow {
-    let deadline = ContinuousClock.now + Self.patience
+    let deadline = ContinuousClock.now + Self.waitMax
     var attempt = 0
     while true {
       do {

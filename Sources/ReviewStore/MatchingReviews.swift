@@ -67,9 +67,10 @@ extension ReviewStore {
     "matching",
     """
     /* baton:matching */
-    SELECT r.id, r.status, r.owner_type, r.owner_id, r.repo_full_name, r.pr_number, r.error_code, r.created_at,
-           r.available_at > now() AS is_later
-      FROM (SELECT * FROM code_reviews r WHERE r.status = 'pending' AND 'pending' = ANY ($1::text[]) AND \(Fragment.matchesFilter)
+    SELECT r.id, r.status, r.owner_type, r.owner_id, r.repo_full_name, r.pr_number, r.error_code, r.created_at
+      FROM (SELECT * FROM code_reviews r
+             WHERE r.status = 'pending' AND 'pending' = ANY ($1::text[]) AND \(Fragment.matchesFilter)
+               AND (NOT $10::bool OR r.available_at > now())
             UNION ALL
             SELECT * FROM code_reviews r
              WHERE r.status IN ('queued', 'running') AND r.status = ANY ($1) AND \(Fragment.matchesFilter)
@@ -91,11 +92,9 @@ extension ReviewStore {
   package func matching(
     _ filter: ReviewFilter, statuses: [ReviewStatus], for operation: ReviewOperation
   ) async throws -> [MatchingReview] {
-    let parameters: [any PostgresEncodable] = [statuses.map(\.rawValue)] + filter.parameters(after: nil).dropFirst()
-    let rows = try await pool.query(Self.matching, parameters).filter { row in
-      try operation != .release || row.decode("is_later", as: Bool.self)
-    }
-    return decodeEach(rows, "review") { row in
+    let parameters: [any PostgresEncodable] =
+      [statuses.map(\.rawValue)] + filter.parameters(after: nil).dropFirst() + [operation == .release]
+    return decodeEach(try await pool.query(Self.matching, parameters), "review") { row in
       MatchingReview(
         id: try row.decode("id", as: UUID.self), status: try row.choice("status", as: ReviewStatus.self),
         owner: Owner(
@@ -108,7 +107,7 @@ extension ReviewStore {
 
   /// Does it to one review.
   /// - Parameters:
-  ///   - operation: a cancel or a retry.
+  ///   - operation: a retry, a release or a cancel.
   ///   - id: the review's.
   ///   - reason: of a cancel, for those who look at the review later.
   ///   - actor: as the history names who did it; nil for this program.
@@ -124,7 +123,7 @@ extension ReviewStore {
 
   /// Does it to many, one after another.
   /// - Parameters:
-  ///   - operation: a cancel or a retry.
+  ///   - operation: a retry, a release or a cancel.
   ///   - ids: of the reviews.
   ///   - reason: of a cancel.
   ///   - actor: as the history names who did it; nil for this program.

@@ -82,7 +82,7 @@ extension Migrator {
   private func applyNext(
     after version: Int, in schema: String, _ onBlocked: @escaping @Sendable ([Blocker]) -> Void
   ) async throws -> Migration? {
-    let deadline = ContinuousClock.now + patience
+    let deadline = ContinuousClock.now + waitMax
     var attempt = 0
     while true {
       let blockers = Mutex<[Blocker]>([])

@@ -76,11 +76,11 @@ package struct Migrator: Sendable {
 
   let pool: PostgresPool
   /// How long a step tries to get its locks.
-  let patience: Duration
+  let waitMax: Duration
 
-  package init(pool: PostgresPool, patience: Duration = .seconds(60)) {
+  package init(pool: PostgresPool, waitMax: Duration = .seconds(60)) {
     self.pool = pool
-    self.patience = patience
+    self.waitMax = waitMax
   }
 
   static let place = PostgresStatement(

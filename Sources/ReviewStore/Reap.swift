@@ -5,13 +5,13 @@ package import Reviews
 
 /// The times that decide what is abandoned.
 package struct ReapTimes: Sendable {
-  package var holderTimeout: Duration
+  package var heartbeatTimeout: Duration
   package var publishGrace: Duration
   package var staleAfter: Duration
   package var runningTimeout: Duration
 
-  package init(holderTimeout: Duration, publishGrace: Duration, staleAfter: Duration, runningTimeout: Duration) {
-    self.holderTimeout = holderTimeout
+  package init(heartbeatTimeout: Duration, publishGrace: Duration, staleAfter: Duration, runningTimeout: Duration) {
+    self.heartbeatTimeout = heartbeatTimeout
     self.publishGrace = publishGrace
     self.staleAfter = staleAfter
     self.runningTimeout = runningTimeout
@@ -52,19 +52,19 @@ extension ReviewStore {
      CROSS JOIN LATERAL (
        SELECT CASE
          WHEN r.lease_owner IS NOT NULL THEN
-           CASE WHEN \(Fragment.leaseHasEnded("r", holder: "o", lease: "$1")) THEN 'lease_expired' END
+           CASE WHEN \(Fragment.leaseHasEnded("r", holder: "o", heartbeatTimeout: "$1")) THEN 'lease_expired' END
          WHEN r.lease_expires_at IS NOT NULL THEN
            CASE WHEN r.lease_expires_at <= now() THEN 'lease_expired' END
          WHEN r.published_at IS NULL THEN
            -- Does not grow with the row's republishes: its claimer, if it lives, waits as long as the broker makes it wait.
-           CASE WHEN \(Fragment.isDead("p", lease: "$1")) OR r.claimed_at < now() - make_interval(secs => $2)
+           CASE WHEN \(Fragment.isDead("p", heartbeatTimeout: "$1")) OR r.claimed_at < now() - make_interval(secs => $2)
                 THEN 'unpublished' END
          -- Of those that every consumer has accounted for.
          WHEN r.published_at < q.started_at AND r.id <> ALL (q.undecided) THEN 'lost'
          WHEN r.published_at < now() - \(Fragment.doubling("$3")) THEN 'stale'
        END AS reason,
        -- Only a death is counted against a review: a living holder may be late without its fault.
-       r.lease_owner IS NOT NULL AND \(Fragment.isDead("o", lease: "$1")) AS is_lost) a
+       r.lease_owner IS NOT NULL AND \(Fragment.isDead("o", heartbeatTimeout: "$1")) AS is_lost) a
     """
 
   /// The abandoned rows. The first condition is that of the partial index of active reviews, so that the planner uses it.
@@ -132,13 +132,13 @@ extension ReviewStore {
   ///   - queue: the name of the work queue.
   ///   - limit: rows of the page; a full page says that there may be more.
   ///   - holder: who takes them.
-  ///   - attemptMax: if this many holders have died of a review, it is failed instead.
+  ///   - failureMax: if this many holders have died of a review, it is failed instead.
   package func reapAbandoned(
-    _ times: ReapTimes, queue: String, limit: Int, by holder: Holder.ID, attemptMax: Int
+    _ times: ReapTimes, queue: String, limit: Int, by holder: Holder.ID, failureMax: Int
   ) async throws -> [Reaped] {
     let parameters: [any PostgresEncodable] = [
-      times.holderTimeout.inSeconds, times.publishGrace.inSeconds, times.staleAfter.inSeconds, queue, Int32(limit),
-      holder.text, Int32(attemptMax),
+      times.heartbeatTimeout.inSeconds, times.publishGrace.inSeconds, times.staleAfter.inSeconds, queue, Int32(limit),
+      holder.text, Int32(failureMax),
     ]
     return try await pool.withTransaction { connection in
       let rows = try await connection.query(Self.reapAbandoned, parameters)

@@ -21,12 +21,12 @@ package struct ReviewStore: ReviewLedger {
   /// Closes the pool.
   package func close() async { await pool.close() }
 
-  /// Settings of each session that runs these statements, so that defaults of the server, the database or the account do not matter.
+  /// Settings of each session that runs these statements, so that defaults of Postgres, the database or the account do not matter.
   ///
   /// `enable_seqscan` is off because a plan made while the tables were small, or with statistics from when nothing was
   /// queued, would be kept and read the whole history for every batch; every hot statement has an index to use. `jit` is off
   /// because the planner's penalty for the scans that remain, of tables with a handful of rows, would have each of them
-  /// compiled: seconds for what takes a millisecond. The other planner settings are the server's own defaults.
+  /// compiled: seconds for what takes a millisecond. The other planner settings are Postgres's own defaults.
   ///
   /// `lock_timeout` bounds how long one locked row, or a trigger of the application, can hold up the statements that share its
   /// connection. `search_path` stays the account's: it says which schema is Baton's. `synchronous_commit` stays the operator's decision for
@@ -71,7 +71,7 @@ package struct ReviewStore: ReviewLedger {
   /// any statistics, is tested.
   package static let dispatchSessionSettings = sessionSettings.merging(["plan_cache_mode": "force_generic_plan"]) { $1 }
 
-  /// The same for settings that not every server knows, or not every account may change.
+  /// The same for settings that not every version of Postgres knows, or not every account may change.
   package static let optionalSessionSettings = [
     // Of Postgres 14 and 17. An idle session is normal here.
     "idle_session_timeout": "0",

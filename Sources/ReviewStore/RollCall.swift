@@ -17,7 +17,7 @@ internal import Reviews
 extension ReviewStore {
   /// The consumers that live; a scalar array. $2 is BATON_LEASE in seconds.
   private static let livingConsumers = """
-    SELECT h.id FROM baton_holders h WHERE h.role = 'consume' AND NOT \(Fragment.isDead("h", lease: "$2"))
+    SELECT h.id FROM baton_holders h WHERE h.role = 'consume' AND NOT \(Fragment.isDead("h", heartbeatTimeout: "$2"))
     """
 
   static let openRollCall = PostgresStatement(
@@ -45,8 +45,10 @@ extension ReviewStore {
 
   /// Opens a roll call if a published ticket has not been leased for two seconds.
   /// - Returns: those that are open and not seen yet, whichever reaper opened them.
-  package func openRollCall(_ queue: String, holderTimeout: Duration) async throws -> [Int64] {
-    try await pool.query(Self.openRollCall, [queue, holderTimeout.inSeconds]).map { try $0.decode(0, as: Int64.self) }
+  package func openRollCall(_ queue: String, heartbeatTimeout: Duration) async throws -> [Int64] {
+    try await pool.query(Self.openRollCall, [queue, heartbeatTimeout.inSeconds]).map {
+      try $0.decode(0, as: Int64.self)
+    }
   }
 
   static let seeRollCalls = PostgresStatement(
@@ -67,12 +69,12 @@ extension ReviewStore {
 
   /// Notes which roll calls are seen.
   /// - Parameters:
-  ///   - ids: as ``openRollCall(_:holderTimeout:)`` returned them before the broker was asked.
+  ///   - ids: as ``openRollCall(_:heartbeatTimeout:)`` returned them before the broker was asked.
   ///   - isQueueEmpty: whether the broker said that no message is ready.
-  ///   - holderTimeout: BATON_LEASE.
-  package func seeRollCalls(_ ids: [Int64], isQueueEmpty: Bool, holderTimeout: Duration) async throws {
+  ///   - heartbeatTimeout: BATON_LEASE.
+  package func seeRollCalls(_ ids: [Int64], isQueueEmpty: Bool, heartbeatTimeout: Duration) async throws {
     guard !ids.isEmpty else { return }
-    _ = try await pool.query(Self.seeRollCalls, [ids, holderTimeout.inSeconds, isQueueEmpty])
+    _ = try await pool.query(Self.seeRollCalls, [ids, heartbeatTimeout.inSeconds, isQueueEmpty])
   }
 
   static let unansweredRollCalls = PostgresStatement(

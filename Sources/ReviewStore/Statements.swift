@@ -5,7 +5,7 @@ extension ReviewStore {
   package static let statements: [PostgresStatement] = [
     visitsComeDue, lockOwners, claimDue, nextDue, visitMissed, noteOwnerLimit, published, unclaim,
     owedClaims,
-    ownClaims, leaseTickets, look,
+    ownClaims, leaseTickets, stillLeased,
     recordDispatched, postpone, dropLease, retryLater, fail, leaveQueued, reapAbandoned, currentTime, takeSilent,
     recordAsked, silentCount, forgetDispatch, failLost, openRollCall, seeRollCalls, unansweredRollCalls,
     answerRollCalls, pruneRollCalls, workerAnswers, workerHasAnswered, traceOfReview, takeOutbox, deleteOutbox,

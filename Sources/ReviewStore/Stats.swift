@@ -6,7 +6,7 @@ package struct StoreStats: Sendable, Equatable {
   package var counts: [ReviewStatus: Int]
   /// Pending reviews that are available at `infinity`: never due, until that is changed.
   package var held = 0
-  /// Pending reviews that were handed back and are due again later, at most 1,000: a target was out, or an attempt failed.
+  /// Pending reviews that went back to pending and are due again later, at most 1,000: a target was unavailable, or an attempt failed.
   package var handedBack = 0
   /// The age of the oldest review whose time has come; nil if none waits.
   package var oldestPending: Duration?
@@ -45,15 +45,15 @@ extension ReviewStore {
                AND r.dispatched_at IS NULL) AS oldest_queued,
            (SELECT COALESCE(sum(h.unleased_tickets + h.in_flight), 0)::bigint
               FROM baton_holders h
-             WHERE h.role = 'consume' AND NOT \(Fragment.isAbsent("h", lease: "$1"))) AS unacknowledged,
+             WHERE h.role = 'consume' AND NOT \(Fragment.isAbsent("h", heartbeatTimeout: "$1"))) AS unacknowledged,
            (SELECT count(*) FROM baton_holders h
-             WHERE h.role = 'consume' AND NOT \(Fragment.isAbsent("h", lease: "$1"))) AS consumers
+             WHERE h.role = 'consume' AND NOT \(Fragment.isAbsent("h", heartbeatTimeout: "$1"))) AS consumers
     """)
 
   /// The live figures: their cost follows the live rows, so that they can be read with every scrape.
-  /// - Parameter holderTimeout: BATON_LEASE.
-  package func liveStats(holderTimeout: Duration) async throws -> StoreStats {
-    let row = try await pool.query(Self.liveStats, [holderTimeout.inSeconds])[0]
+  /// - Parameter heartbeatTimeout: BATON_LEASE.
+  package func liveStats(heartbeatTimeout: Duration) async throws -> StoreStats {
+    let row = try await pool.query(Self.liveStats, [heartbeatTimeout.inSeconds])[0]
     return StoreStats(
       counts: [
         .pending: Int(try row.decode("pending", as: Int64.self)),
@@ -81,8 +81,8 @@ extension ReviewStore {
   /// The live figures, and how many ended reviews there are, as the database counts them: the cost does not follow the history.
   ///
   /// Known weakness: TRUNCATE of `code_reviews` by hand counts nothing; after it, delete the rows of `baton_counts` whose `what` is 'rows'.
-  package func stats(holderTimeout: Duration) async throws -> StoreStats {
-    var stats = try await liveStats(holderTimeout: holderTimeout)
+  package func stats(heartbeatTimeout: Duration) async throws -> StoreStats {
+    var stats = try await liveStats(heartbeatTimeout: heartbeatTimeout)
     for status in ReviewStatus.allCases where status.isTerminal { stats.counts[status] = 0 }
     for row in try await pool.query(Self.endedCounts, []) {
       stats.counts[try row.choice("status", as: ReviewStatus.self)] = Int(try row.decode("rows", as: Int64.self))

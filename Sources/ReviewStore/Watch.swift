@@ -147,7 +147,7 @@ extension ReviewStore {
                    COALESCE(a.reason,
                      CASE WHEN r.published_at IS NOT NULL AND r.lease_expires_at IS NULL AND NOT EXISTS (
                             SELECT 1 FROM baton_holders h
-                             WHERE h.role = 'consume' AND NOT \(Fragment.isAbsent("h", lease: "$1")))
+                             WHERE h.role = 'consume' AND NOT \(Fragment.isAbsent("h", heartbeatTimeout: "$1")))
                           THEN 'unconsumed' END)
                  WHEN \(Fragment.isSilent(since: "NULL", queued: "$3", running: "$5")) THEN 'silent'
                END AS reason
@@ -168,7 +168,7 @@ extension ReviewStore {
     let rows = try await pool.query(
       Self.blockReason,
       [
-        times.holderTimeout.inSeconds, times.publishGrace.inSeconds, times.staleAfter.inSeconds, queue,
+        times.heartbeatTimeout.inSeconds, times.publishGrace.inSeconds, times.staleAfter.inSeconds, queue,
         times.runningTimeout.inSeconds, id,
       ])
     return decodeEach(rows, "reason") { row in

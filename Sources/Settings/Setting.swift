@@ -4,7 +4,8 @@ internal import Synchronization
 typealias SettingParser<Value> = @Sendable (String) throws(SettingFault) -> Value
 
 /// A setting: its name, its default, what the documentation says about it, how its text is read, and its value. This is the only place that
-/// has these: flags, help, the configuration file and the README's table follow from it.
+/// has these: the names of the variable, the flag and the key in a configuration file, the help, and `Settings/markdownTable`, with which a test
+/// compares the table of the page `Settings.md`, follow from it.
 @propertyWrapper
 package struct Setting<Value: Sendable>: Sendable {
   /// The value, parsed.

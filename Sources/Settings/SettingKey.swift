@@ -13,7 +13,7 @@ extension Settings {
   }
 }
 
-// Those that rules and roles name.
+// The keys that a role requires or a rule names. All others stand only at their `@Setting`.
 extension Settings.Key {
   package static let databaseURL: Self = "database_url"
   package static let amqpURL: Self = "amqp_url"

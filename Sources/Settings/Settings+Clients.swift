@@ -18,7 +18,7 @@ extension Settings {
   }
 
   /// How to reach Postgres.
-  /// - Parameter name: of the session, as the server shows it.
+  /// - Parameter name: of the session, as Postgres shows it.
   package func databaseConfiguration(_ name: String) -> PostgresConfiguration {
     var configuration = PostgresConfiguration(conninfo: databaseURL?.reveal() ?? "", applicationName: name)
     configuration.authorityFile = caFile

@@ -192,23 +192,23 @@ extension Settings {
     }
   }
 
-  /// A lease has to outlast the preparation and the call of the worker. If only one of the two times is given, the other one's default
+  /// A lease has to outlast the preparation and the call to the worker. If only one of the two times is given, the other one's default
   /// follows it.
   /// - Returns: a fault if both are given and cannot be together.
   private mutating func fitLeaseToCall() -> [String] {
-    guard prepareTimeout < workerTimeout * 2 else { return [] }
+    guard leaseDuration < workerTimeout * 2 else { return [] }
     guard given.contains(.prepareTimeout) else {
-      prepareTimeout = workerTimeout + .seconds(50)
+      leaseDuration = workerTimeout + .seconds(50)
       return []
     }
     guard given.contains(.workerTimeout) else {
-      workerTimeout = prepareTimeout / 2
+      workerTimeout = leaseDuration / 2
       return []
     }
-    guard prepareTimeout <= workerTimeout else { return [] }
+    guard leaseDuration <= workerTimeout else { return [] }
     return [
       """
-      BATON_PREPARE_TIMEOUT (\(Self.text(prepareTimeout))) must exceed BATON_WORKER_TIMEOUT (\(Self.text(workerTimeout))), or every \
+      BATON_PREPARE_TIMEOUT (\(Self.text(leaseDuration))) must exceed BATON_WORKER_TIMEOUT (\(Self.text(workerTimeout))), or every \
       lease runs out while the worker is called; twice as long is right
       """
     ]

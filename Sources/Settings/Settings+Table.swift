@@ -16,7 +16,7 @@ extension Settings {
     }
   }
 
-  /// The table of the page `Settings.md`.
+  /// The table of the page `Settings.md`, where it is typed: a test compares the two.
   package static var markdownTable: String {
     let rows = definitions.map {
       "| `\($0.variable)` | \($0.default == "—" ? "—" : "`\($0.default)`") | \($0.meaning) |"

@@ -3,8 +3,8 @@ package import Primitives
 package import Reviews
 package import Telemetry
 
-/// Every setting of Baton as a typed value, parsed once at the start (`load`). What a role cannot do without is optional
-/// here; the role asks for it by `require`.
+/// Every setting of Baton as a typed value, parsed once at the start (`load`). A setting without a default is optional here, although some roles
+/// need it: such a role names it in `require`.
 ///
 /// A setting is declared here and nowhere else. Commands that take it as a flag name it in one of their groups of options, and
 /// `Settings.md` in `baton.docc` has its row; tests fail without either.
@@ -16,8 +16,10 @@ package struct Settings: Sendable {
     "database_url", "url", example: "postgres://baton:password@localhost:5432/baton", isSecret: true,
     "libpq URI or conninfo of Postgres", SettingText.databaseURL)
   package var databaseURL: Secret?
-  /// Connections a process.
-  @Setting("database_pool", "count", default: "4", "connections to Postgres a process", SettingText.integer(1...1000))
+  /// Connections to Postgres in the pool of each process.
+  @Setting(
+    "database_pool", "count", default: "4", "connections to Postgres that the pool of each process may have",
+    SettingText.integer(1...1000))
   package var databasePool: Int
   /// `amqp://` or `amqps://` URLs in the order in which they are tried; empty when not set.
   @Setting(
@@ -40,7 +42,7 @@ package struct Settings: Sendable {
   package var ownerLimit: Int
   /// How often to look when no notification comes.
   @Setting(
-    "poll_interval", "time", default: "5s", "fallback when a notification is missed",
+    "poll_interval", "time", default: "5s", "how often a role looks for work if no notification comes",
     SettingText.duration(min: .milliseconds(1)))
   package var pollInterval: Duration
   /// Reviews one consumer process prepares and dispatches at once.
@@ -53,13 +55,13 @@ package struct Settings: Sendable {
     "lease", "time", default: "15s",
     "heartbeat timeout: a consumer without a heartbeat for this long is dead, and its leases end; how long a lease lasts is `BATON_PREPARE_TIMEOUT`",
     SettingText.duration(min: .milliseconds(1)))
-  package var lease: Duration
+  package var heartbeatTimeout: Duration
   /// The longest that one lease lasts.
   @Setting(
     "prepare_timeout", "time", default: "60s",
     "length of a lease, so of preparation and call together: more than `BATON_WORKER_TIMEOUT`",
     SettingText.duration(min: .milliseconds(1)))
-  package var prepareTimeout: Duration
+  package var leaseDuration: Duration
   /// After this, a claimed row whose publish was never confirmed is abandoned.
   @Setting(
     "publish_grace", "time", default: "15s", "a claimed row whose publish was never confirmed is abandoned after this",
@@ -77,10 +79,11 @@ package struct Settings: Sendable {
     "a running row that has been silent for this long is reconciled with the worker",
     SettingText.duration(min: .milliseconds(1)))
   package var runningTimeout: Duration
-  /// A review fails after this many dispatches that failed for its own sake, or this many consumers that died with it.
+  /// A review fails after this many dispatches that failed because of the review itself, or this many consumers that died with it. Does not limit
+  /// the number of attempts (`attempt`).
   @Setting(
     "max_attempts", "count", default: "8",
-    "a review fails after this many dispatches that failed for its own sake, or consumers that died with it",
+    "a review fails after this many dispatches that failed because of the review itself, or consumers that died with it; does not limit `attempt`",
     SettingText.integer(1...1000))
   package var maxAttempts: Int
   /// Ceiling of the first retry's wait.
@@ -99,9 +102,9 @@ package struct Settings: Sendable {
     "worker_token", "token", example: "the output of `openssl rand -hex 32`", isSecret: true,
     "bearer token of the worker; or `new,old`: the first is sent, each is accepted", SettingText.secrets())
   package var workerToken: SecretList?
-  /// Deadline of one call of the worker.
+  /// Deadline of one call to the worker.
   @Setting(
-    "worker_timeout", "time", default: "10s", "deadline of one call of the worker",
+    "worker_timeout", "time", default: "10s", "deadline of one call to the worker",
     SettingText.duration(min: .milliseconds(1)))
   package var workerTimeout: Duration
   /// The command that the reference worker runs for a review.
@@ -142,15 +145,16 @@ package struct Settings: Sendable {
   /// Port that `serve` and `up` listen on.
   @Setting("http_port", "port", default: "8080", "port that `serve` and `up` listen on", SettingText.port)
   package var httpPort: Int
-  /// Address of the metrics of the other roles.
+  /// Address of ``metricsPort``.
   @Setting(
     "metrics_host", "address", default: "127.0.0.1",
-    "address of `/metrics`, `/livez`, `/readyz` on a port of their own", SettingText.host)
+    "address that `BATON_METRICS_PORT` is opened at", SettingText.host)
   package var metricsHost: String
-  /// Port of the metrics of the other roles; `nil` is off.
+  /// Port of the metrics and probes alone, of every role; nil is off.
   @Setting(
     "metrics_port", "port", default: "off", example: "9464",
-    "port of the same; `serve` and `up` have them on the main port too", SettingText.optionalPort)
+    "port of `/metrics`, `/livez` and `/readyz` alone, of every role; `serve` and `up` also have them on `BATON_HTTP_PORT`",
+    SettingText.optionalPort)
   package var metricsPort: Int?
   /// Bearer tokens of `/api` and the dashboard.
   @Setting(
@@ -161,7 +165,7 @@ package struct Settings: Sendable {
   /// Bearer tokens that may only read.
   @Setting(
     "read_token", "token", example: "the output of `openssl rand -hex 32`", isSecret: true,
-    "the same for those who only read: GET of `/api`, and the dashboard without buttons",
+    "bearer token that may only read, or `new,old`: `GET` of `/api`, and the dashboard without buttons",
     SettingText.secrets(shortest: Settings.tokenByteCountMin))
   package var readToken: SecretList?
   /// The addresses whose headers about a request count.
@@ -205,15 +209,17 @@ package struct Settings: Sendable {
     "github_private_key", "@file", example: "@/etc/baton/github.pem", isSecret: true,
     "the GitHub App's private key as PEM text, or `@/path/to.pem`", SettingText.privateKey)
   package var githubPrivateKey: Secret?
-  /// Keys of GitHub's webhook signatures.
+  /// Secrets that GitHub's webhooks are signed with; each is accepted.
   @Setting(
     "github_webhook_secret", "secret", example: "the output of `openssl rand -hex 32`", isSecret: true,
-    "without it GitHub's webhook answers 503; or `new,old`: each is accepted", SettingText.secrets())
+    "secret that signs GitHub's webhooks, or `new,old`: each is accepted; without it they are answered 503",
+    SettingText.secrets())
   package var githubWebhookSecret: SecretList?
-  /// Tokens of GitLab's webhooks.
+  /// Tokens of GitLab's webhooks; each is accepted.
   @Setting(
     "gitlab_webhook_secret", "secret", example: "the output of `openssl rand -hex 32`", isSecret: true,
-    "without it GitLab's webhook answers 503; or `new,old`: each is accepted", SettingText.secrets())
+    "token of GitLab's webhooks, or `new,old`: each is accepted; without it they are answered 503",
+    SettingText.secrets())
   package var gitlabWebhookSecret: SecretList?
   /// Hosts that an integration may name, lower case, each with a port if one was given.
   @Setting(
@@ -248,7 +254,7 @@ package struct Settings: Sendable {
     "public_url", "url", example: "https://baton.example.com",
     "base URL under which people see the dashboard: checks link to a review's page", SettingText.httpURL)
   package var publicURL: String?
-  /// Between looks for missed webhooks and unreviewed pull requests; zero for none.
+  /// Time between two catch-ups: looks for missed webhooks and unreviewed pull requests; zero for none.
   @Setting(
     "catch_up_interval", "time", default: "5m",
     "`reap --interval` and `up`: between looks for missed webhooks and unreviewed pull requests; `0` for none",
@@ -257,7 +263,7 @@ package struct Settings: Sendable {
   /// How far the first look at open pull requests goes back; zero for no bound.
   @Setting(
     "catch_up_age", "time", default: "0",
-    "how old a change of an open pull request may be at the first look; later looks go back to the one before; `0` for no bound",
+    "the first catch-up looks only at open pull requests that have changed within this time, later ones at what has changed since the last; `0` for no bound",
     SettingText.duration(min: .zero))
   package var catchUpAge: Duration
   /// The agent version of the owners that the rollout has reached.
@@ -282,7 +288,7 @@ package struct Settings: Sendable {
     "posthog_key", "key", example: "phc_… of the project's settings", isSecret: true,
     "project API key of PostHog; needed with `BATON_POSTHOG_URL`", SettingText.secret)
   package var posthogKey: Secret?
-  /// How long a role may take to drain.
+  /// How long a role may take to drain after SIGTERM.
   @Setting(
     "drain_timeout", "time", default: "30s",
     "after SIGTERM, work in flight has this long to end before it is handed back", SettingText.duration(min: .zero))
@@ -312,10 +318,11 @@ package struct Settings: Sendable {
     "amqp_cert_file", "file", example: "/etc/baton/amqp.pem",
     "PEM file of Baton's own certificate for RabbitMQ; needs `amqps://`", SettingText.plain)
   package var amqpCertFile: String?
-  /// Its key, a PEM file.
+  /// The key of ``amqpCertFile``, a PEM file.
   @Setting(
     "amqp_key_file", "file", example: "/etc/baton/amqp.key",
-    "PEM file of its key, without a passphrase, closed to others (`chmod 600`)", SettingText.plain)
+    "PEM file of the key of `BATON_AMQP_CERT_FILE`, without a passphrase, closed to others (`chmod 600`)",
+    SettingText.plain)
   package var amqpKeyFile: String?
   /// Base URL of the collector that spans are sent to, without a slash at its end; nil for none.
   @Setting(

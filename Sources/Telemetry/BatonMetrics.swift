@@ -63,9 +63,9 @@ package struct BatonMetrics: Sendable {
   /// From lease to payload.
   package private(set) var prepareSeconds = MetricTimer(
     "baton_prepare_seconds", buckets: .call, unit: "seconds", help: "Time from the lease to the finished payload.")
-  /// One call of the worker.
+  /// One call to the worker.
   package private(set) var dispatchSeconds = MetricTimer(
-    "baton_dispatch_seconds", buckets: .call, unit: "seconds", help: "Time of one call of the worker.")
+    "baton_dispatch_seconds", buckets: .call, unit: "seconds", help: "Time of one call to the worker.")
   /// From claim to delivery.
   package private(set) var queueWaitSeconds = MetricTimer(
     "baton_queue_wait_seconds", buckets: .wait, unit: "seconds", help: "Time from a review's claim to its delivery.")

@@ -45,7 +45,7 @@ package struct SessionInput: Sendable, Codable, Equatable {
   package var githubRepo: String?
   package var gitUrl: String?
   package var prompt: String
-  /// Always `code` today.
+  /// Always `code` at present.
   package var mode: String
   package var model: String
   package var platform: Platform
@@ -55,7 +55,7 @@ package struct SessionInput: Sendable, Codable, Equatable {
   package var gitToken: String?
   /// How hard the model thinks, in the model's own words.
   package var variant: String?
-  /// From which severity on the agent's gate fails: `all`, `warning` or `critical`.
+  /// From which severity of a finding on the gate fails: `all` (any finding), `warning` or `critical`; nil: the owner has no gate.
   package var gateThreshold: String?
 
   package init(

@@ -4,6 +4,7 @@ internal import Glibc
 internal import Logging
 internal import Sandbox
 internal import ServiceLifecycle
+internal import Telemetry
 internal import UnixSignals
 
 /// `baton-sandbox platforms`
@@ -36,7 +37,7 @@ struct PlatformsCommand: AsyncParsableCommand {
       StandardOutput.line("listening on http://127.0.0.1:\(port)")
     }
     let group = ServiceGroup(
-      services: [fakePlatform], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+      services: [NamedService(fakePlatform)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
     if untilInputEnds { Self.stopAtEndOfInput(group) }
     try await group.run()
   }

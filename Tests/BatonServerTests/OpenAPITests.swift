@@ -116,7 +116,7 @@ struct OpenAPITests {
   func webhookResults() throws {
     let schema = try document().schema("WebhookResult")
     let answers: [WebhookIntake.Receipt] = [
-      .processed(.pending(UUID(), attempt: 2, TraceContext())), .processed(.unchanged("a draft", UUID())),
+      .processed(.reviewMadePending(UUID(), attempt: 2, TraceContext())), .processed(.unchanged("a draft", UUID())),
       .processed(.cancelled(1)), .processed(.repeated), .stored,
     ]
     let bodies = answers.map { WebhookRoutes.said(of: $0) }

@@ -30,7 +30,7 @@ struct RefusalTests {
     let refusals = Refusals(logger: CapturedLog().logger)
     let proxies = ["10.0.0.0/8"]
     // The client has made up the first address; the second proxy has appended the first one's.
-    for number in 0..<Refusals.patience {
+    for number in 0..<Refusals.refusalMax {
       refusals.note(
         .login, from: try source("10.0.0.1", forwarded: "1.1.1.\(number), 198.51.100.1, 10.0.0.2", proxies: proxies),
         now: start)
@@ -66,7 +66,7 @@ struct RefusalTests {
   func patience() throws {
     let refusals = Refusals(logger: CapturedLog().logger)
     let (one, two) = (try source("192.0.2.1"), try source("192.0.2.2"))
-    for number in 0..<Refusals.patience {
+    for number in 0..<Refusals.refusalMax {
       #expect(refusals.wait(of: one, now: start) == nil, "\(number)")
       refusals.note(.login, from: one, now: start)
     }
@@ -81,10 +81,10 @@ struct RefusalTests {
     let refusals = Refusals(logger: CapturedLog().logger)
     let evil = try source("10.0.0.1", forwarded: "1.2.3.4, 198.51.100.1")
     let good = try source("10.0.0.1", forwarded: "198.51.100.2")
-    for _ in 0..<Refusals.patience { refusals.note(.login, from: evil, now: start) }
+    for _ in 0..<Refusals.refusalMax { refusals.note(.login, from: evil, now: start) }
     #expect(refusals.wait(of: evil, now: start) != nil)
     #expect(refusals.wait(of: good, now: start) == nil)
-    for number in 0..<Refusals.peerPatience {
+    for number in 0..<Refusals.peerRefusalMax {
       refusals.note(.login, from: try source("10.0.0.9", forwarded: "198.51.100.\(number)"), now: start)
     }
     #expect(refusals.wait(of: try source("10.0.0.9", forwarded: "another"), now: start) != nil)

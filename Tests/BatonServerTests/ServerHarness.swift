@@ -45,7 +45,8 @@ func withServer(
       callbackSecret: callbackSecret.map { SecretList($0) }, authKeys: authKey.map { [$0] } ?? [],
       webhooks: webhooks),
     store: ReviewStore(pool: pool, logger: ServerHarness.silent), queueStats: { queue },
-    deadLetters: { _ in [] }, metrics: BatonMetrics(factory: registry), registry: registry, readiness: readiness,
+    deadLetters: DeadLetterAccess(peek: { _ in [] }, delete: { _, _ in 0 }), metrics: BatonMetrics(factory: registry),
+    registry: registry, readiness: readiness,
     logger: ServerHarness.silent, onBound: { port in bound.yield(port) })
   try await withThrowingTaskGroup(of: Void.self) { group in
     group.addTask {

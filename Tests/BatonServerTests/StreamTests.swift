@@ -23,7 +23,8 @@ struct StreamTests {
     let server = BatonServer(
       configuration: .init(host: "127.0.0.1", port: 0, apiToken: SecretList(Secret("t0ken"))),
       store: ReviewStore(pool: pool, logger: ServerHarness.silent),
-      queueStats: { nil }, deadLetters: { _ in [] }, metrics: BatonMetrics(factory: registry), registry: registry,
+      queueStats: { nil }, deadLetters: DeadLetterAccess(peek: { _ in [] }, delete: { _, _ in 0 }),
+      metrics: BatonMetrics(factory: registry), registry: registry,
       readiness: Readiness(), logger: ServerHarness.silent, onBound: { port in bound.yield(port) })
     let services = ServiceGroup(services: [server], logger: ServerHarness.silent)
     try await withThrowingTaskGroup(of: Void.self) { group in

@@ -23,7 +23,7 @@ struct SettingFlagTests {
     #expect(flow.given["lease"] == "20s" && flow.given["owner_limit"] == "7")
     #expect(flow.given["poll_interval"] == .some(nil))
     let settings = try CommonOptions.parse([]).load([flow], requiring: [])
-    #expect(settings.lease == .seconds(20) && settings.ownerLimit == 7 && settings.given.contains("lease"))
+    #expect(settings.heartbeatTimeout == .seconds(20) && settings.ownerLimit == 7 && settings.given.contains("lease"))
   }
 
   @Test("its help has the setting's words, its variable and its default")

@@ -26,7 +26,7 @@ struct AttemptMachineTests {
   /// A machine whose payload is ready, and whose worker is about to be called.
   private func calling() throws -> AttemptMachine {
     var machine = machine()
-    #expect(machine.begin(apart: nil) == .enter(group: nil))
+    #expect(machine.begin(isolationGroup: nil) == .enter(group: nil))
     #expect(machine.entered(keyFault: nil, worker: .admitted) == .prepare)
     #expect(machine.prepared(.ready(.sample), at: start) == .admit)
     #expect(machine.admitted(.admitted, at: start) == .call(.sample))
@@ -45,26 +45,26 @@ struct AttemptMachineTests {
   @Test(
     "for its last three chances a review is prepared apart, in groups that get smaller, and for the last one alone",
     arguments: [nil, nil, nil, nil, nil, 4, 2, 1, 1].enumerated().map { ($0, $1) })
-  func apart(losses: Int, group: Int?) {
+  func isolated(losses: Int, group: Int?) {
     var machine = machine(leaseLosses: losses)
-    #expect(machine.begin(apart: nil) == .enter(group: group))
+    #expect(machine.begin(isolationGroup: nil) == .enter(group: group))
   }
 
-  private static let handedBack = AttemptOutcome.handedBack(
+  private static let postponed = AttemptOutcome.postponed(
     "other reviews are prepared apart here", for: .exactly(.seconds(1)))
 
   @Test("while another review is prepared alone, a review is handed back and does not wait", arguments: [0, 3, 6, 7])
   func anotherIsAlone(losses: Int) throws {
     var machine = machine(leaseLosses: losses)
-    #expect(try outcome(machine.begin(apart: .init(max: 1, count: 1))) == Self.handedBack)
+    #expect(try outcome(machine.begin(isolationGroup: .init(max: 1, count: 1))) == Self.postponed)
   }
 
   @Test("a suspect joins others of as many losses while there is room, and no others")
   func joins() throws {
     var machine = machine(leaseLosses: 5)
-    #expect(machine.begin(apart: .init(max: 4, count: 3)) == .enter(group: 4))
+    #expect(machine.begin(isolationGroup: .init(max: 4, count: 3)) == .enter(group: 4))
     for group in [(1, 1), (2, 1), (8, 1), (4, 4), (4, 7)] {
-      #expect(try outcome(machine.begin(apart: .init(max: group.0, count: group.1))) == Self.handedBack)
+      #expect(try outcome(machine.begin(isolationGroup: .init(max: group.0, count: group.1))) == Self.postponed)
     }
   }
 
@@ -72,10 +72,10 @@ struct AttemptMachineTests {
   func notPrepared() throws {
     let machine = machine()
     #expect(
-      try outcome(machine.entered(keyFault: "wrong key", worker: .admitted)) == .handedBack("wrong key", for: .short()))
+      try outcome(machine.entered(keyFault: "wrong key", worker: .admitted)) == .postponed("wrong key", for: .short()))
     #expect(
       try outcome(machine.entered(keyFault: nil, worker: .refused(for: .seconds(7), reason: "out")))
-        == .handedBack("out", for: .short(after: .seconds(7))))
+        == .postponed("out", for: .short(after: .seconds(7))))
   }
 
   // MARK: Preparing
@@ -83,30 +83,30 @@ struct AttemptMachineTests {
   @Test("each way in which preparing fails has its outcome")
   func preparation() throws {
     let expected: [(AttemptMachine.Preparation, AttemptOutcome)] = [
-      (.interruptedByShutdown, .handedBack("handed back at shutdown", for: .exactly(.zero))),
+      (.interruptedByShutdown, .postponed("handed back at shutdown", for: .exactly(.zero))),
       (.tookTooLong, .retry("preparing the payload took longer than \(policy.preparationMax)")),
       (
         .failed(.permanent(.configMissing, message: "none"), isKeyWrong: false), .failed(.configMissing, "none")
       ),
       (
         .failed(.transient(message: "later", retryAfter: .seconds(9)), isKeyWrong: false),
-        .handedBack("later", for: .exactly(.seconds(9)))
+        .postponed("later", for: .exactly(.seconds(9)))
       ),
       (.failed(.transient(message: "odd", retryAfter: nil), isKeyWrong: false), .retry("odd")),
       (
         .failed(.outage(target: "github", message: "down", retryAfter: nil), isKeyWrong: false),
-        .handedBack("down", for: .short())
+        .postponed("down", for: .short())
       ),
       (
         .failed(.outage(target: "github", message: "down", retryAfter: .seconds(3)), isKeyWrong: false),
-        .handedBack("down", for: .exactly(.seconds(3)))
+        .postponed("down", for: .exactly(.seconds(3)))
       ),
-      (.failed(.keyMissing(message: "no key"), isKeyWrong: true), .handedBack("no key", for: .short())),
-      (.failed(.keyMissing(message: "no key"), isKeyWrong: false), .handedBack("no key", for: .exactly(.seconds(60)))),
+      (.failed(.keyMissing(message: "no key"), isKeyWrong: true), .postponed("no key", for: .short())),
+      (.failed(.keyMissing(message: "no key"), isKeyWrong: false), .postponed("no key", for: .exactly(.seconds(60)))),
     ]
     for (preparation, outcome) in expected {
       var machine = machine()
-      _ = machine.begin(apart: nil)
+      _ = machine.begin(isolationGroup: nil)
       #expect(try self.outcome(machine.prepared(preparation, at: start)) == outcome)
     }
   }
@@ -114,10 +114,10 @@ struct AttemptMachineTests {
   @Test("the row is looked at again if preparing took longer than a look")
   func confirm() throws {
     var machine = machine()
-    _ = machine.begin(apart: nil)
+    _ = machine.begin(isolationGroup: nil)
     #expect(machine.prepared(.ready(.sample), at: start + .milliseconds(101)) == .confirm)
     #expect(machine.confirmed(isWanted: true) == .admit)
-    _ = machine.begin(apart: nil)
+    _ = machine.begin(isolationGroup: nil)
     #expect(machine.prepared(.ready(.sample), at: start + .milliseconds(101)) == .confirm)
     #expect(try outcome(machine.confirmed(isWanted: false)) == .supersededByRow)
   }
@@ -127,26 +127,26 @@ struct AttemptMachineTests {
   @Test("a refused call is handed back, for as long as the worker is out and a short wait more")
   func refused() throws {
     var machine = machine()
-    _ = machine.begin(apart: nil)
+    _ = machine.begin(isolationGroup: nil)
     _ = machine.prepared(.ready(.sample), at: start)
     #expect(
       try outcome(machine.admitted(.refused(for: .seconds(5), reason: "out"), at: start))
-        == .handedBack("out", for: .short(after: .seconds(5))))
+        == .postponed("out", for: .short(after: .seconds(5))))
   }
 
   @Test("after a long wait for permission the row is looked at, and a lease that would end is handed back")
   func lateAdmission() throws {
     var machine = machine()
-    _ = machine.begin(apart: nil)
+    _ = machine.begin(isolationGroup: nil)
     _ = machine.prepared(.ready(.sample), at: start)
     #expect(machine.admitted(.admitted, at: start + .milliseconds(501)) == .confirm)
     #expect(machine.confirmed(isWanted: true) == .call(.sample))
     var late = self.machine()
-    _ = late.begin(apart: nil)
+    _ = late.begin(isolationGroup: nil)
     _ = late.prepared(.ready(.sample), at: start)
     #expect(
       try outcome(late.admitted(.admitted, at: start + policy.callableTime))
-        == .handedBack("its lease would end while the worker is called", for: .short()))
+        == .postponed("its lease would end while the worker is called", for: .short()))
   }
 
   // MARK: The worker's answers
@@ -154,14 +154,14 @@ struct AttemptMachineTests {
   @Test("each answer of the worker that is no start has its outcome")
   func answers() throws {
     let expected: [(DispatchOutcome, AttemptOutcome)] = [
-      (.unavailable(message: "m"), .handedBack("the worker cannot be reached: m", for: .short())),
-      (.throttled(retryAfter: nil, message: "m"), .handedBack("the worker throttles: m", for: .short())),
+      (.unavailable(message: "m"), .postponed("the worker cannot be reached: m", for: .short())),
+      (.throttled(retryAfter: nil, message: "m"), .postponed("the worker throttles: m", for: .short())),
       (
         .throttled(retryAfter: .seconds(8), message: "m"),
-        .handedBack("the worker throttles: m", for: .short(after: .seconds(8)))
+        .postponed("the worker throttles: m", for: .short(after: .seconds(8)))
       ),
-      (.outage(message: "m"), .handedBack("not an answer of the worker's own: m", for: .short())),
-      (.again(message: "m"), .handedBack("the worker asks for it again: m", for: .short())),
+      (.outage(message: "m"), .postponed("not an answer of the worker's own: m", for: .short())),
+      (.again(message: "m"), .postponed("the worker asks for it again: m", for: .short())),
       (.refused(message: "m"), .failed(.workerRejected, "m")),
     ]
     for hasGivenUpCalls in [false, true] {
@@ -229,7 +229,7 @@ struct AttemptMachineTests {
         var machine = sample
         #expect(
           machine.called(.ambiguous(message: "m", isAnswer: isAnswer), hasGivenUpCalls: false) == .ask)
-        #expect(try self.outcome(machine.asked(evidence, apart: nil, at: start)) == outcome)
+        #expect(try self.outcome(machine.asked(evidence, isolationGroup: nil, at: start)) == outcome)
       }
       var drained = sample
       #expect(
@@ -245,9 +245,9 @@ struct AttemptMachineTests {
     let sample = machine(ambiguousStarts: 2)
     func asked(_ evidence: WorkerEvidence) -> (AttemptMachine.Action, AttemptMachine) {
       var machine = sample
-      #expect(machine.begin(apart: .init(max: 1, count: 1)) == .admit)
+      #expect(machine.begin(isolationGroup: .init(max: 1, count: 1)) == .admit)
       #expect(machine.admitted(.admitted, at: start) == .ask)
-      let action = machine.asked(evidence, apart: nil, at: start + .seconds(1))
+      let action = machine.asked(evidence, isolationGroup: nil, at: start + .seconds(1))
       return (action, machine)
     }
     #expect(
@@ -271,9 +271,9 @@ struct AttemptMachineTests {
     ])
   func startMayArriveLate(_ answer: DispatchOutcome) throws {
     var machine = machine(ambiguousStarts: 1)
-    #expect(machine.begin(apart: nil) == .admit)
+    #expect(machine.begin(isolationGroup: nil) == .admit)
     #expect(machine.admitted(.admitted, at: start) == .ask)
-    #expect(machine.asked(.unknown(isProven: true), apart: nil, at: start) == .enter(group: nil))
+    #expect(machine.asked(.unknown(isProven: true), isolationGroup: nil, at: start) == .enter(group: nil))
     #expect(machine.prepared(.ready(.sample), at: start) == .admit)
     #expect(machine.admitted(.admitted, at: start) == .call(.sample))
     let outcome = try outcome(machine.called(answer, hasGivenUpCalls: false))
@@ -286,7 +286,7 @@ struct AttemptMachineTests {
   @Test("while the worker is out, a review with an ambiguous start stays queued, uncounted")
   func askFirstRefused() throws {
     var machine = machine(ambiguousStarts: 1)
-    #expect(machine.begin(apart: nil) == .admit)
+    #expect(machine.begin(isolationGroup: nil) == .admit)
     #expect(
       try outcome(machine.admitted(.refused(for: .seconds(1), reason: "out"), at: start))
         == .ambiguous("out", isCounted: false))

@@ -23,7 +23,7 @@ struct WorkerAnswer: Sendable, CustomTestStringConvertible {
     /// Dispatched; the row has this status.
     case dispatched(ReviewStatus)
     /// Back to pending, uncounted.
-    case handedBack
+    case postponed
     /// Queued without a lease.
     case leftQueued(failures: Int)
     case failed
@@ -46,12 +46,12 @@ struct WorkerAnswer: Sendable, CustomTestStringConvertible {
       name: "failed there", answer: { start($0, .failed) }, known: { _ in .failed(message: "no answer") },
       consequence: .dispatched(.failed)),
     WorkerAnswer(
-      name: "unreachable", answer: { _ in .unavailable(message: "no connection") }, consequence: .handedBack),
+      name: "unreachable", answer: { _ in .unavailable(message: "no connection") }, consequence: .postponed),
     WorkerAnswer(
       name: "throttled", answer: { _ in .throttled(retryAfter: .seconds(5), message: "429") },
-      consequence: .handedBack),
-    WorkerAnswer(name: "a proxy's page", answer: { _ in .outage(message: "HTML") }, consequence: .handedBack),
-    WorkerAnswer(name: "again", answer: { _ in .again(message: "421") }, consequence: .handedBack),
+      consequence: .postponed),
+    WorkerAnswer(name: "a proxy's page", answer: { _ in .outage(message: "HTML") }, consequence: .postponed),
+    WorkerAnswer(name: "again", answer: { _ in .again(message: "421") }, consequence: .postponed),
     WorkerAnswer(name: "refused", answer: { _ in .refused(message: "422") }, consequence: .failed),
     WorkerAnswer(
       name: "ambiguous, and it has it", answer: { _ in .ambiguous(message: "timeout") },
@@ -158,7 +158,7 @@ struct ConsumerAnswerTests {
       switch sample.consequence {
       case .dispatched(let status):
         #expect(review.status == status && review.dispatchedAt != nil && review.dispatchFailures == 0)
-      case .handedBack:
+      case .postponed:
         #expect(review.status == .pending && review.dispatchFailures == 0 && review.availableAt > review.updatedAt)
       case .leftQueued(let failures):
         #expect(review.status == .queued && review.leaseOwner == nil && review.dispatchedAt == nil)

@@ -24,7 +24,7 @@ struct ConsumerTests {
 
   // MARK: What the row says before the worker is called
 
-  @Test("each verdict of the row has its settlement, without a call of the worker")
+  @Test("each verdict of the row has its settlement, without a call to the worker")
   func verdicts() async throws {
     let stage = try await Stage(prefetch: 20)
     let ids = try await stage.publish(4)

@@ -105,7 +105,7 @@ struct ProducerTests {
     stage.queue.fault = { _ in .nacked }
     let ids = try await stage.submit(4)
     try await stage.running(stage.producerService()) { _ in
-      try await stage.advance(until: "tickets are owed") { stage.claims.room == 0 }
+      try await stage.advance(until: "tickets are owed") { stage.claims.claimAllowance == 0 }
       let more = try await stage.submit(2)
       try await stage.advance(by: .seconds(5))
       #expect(try await stage.review(more[0]).status == .pending)
@@ -122,7 +122,7 @@ struct ProducerTests {
     stage.queue.fault = { _ in .nacked }
     let ids = try await stage.submit(2)
     try await stage.running(stage.producerService()) { _ in
-      try await stage.advance(until: "tickets are owed") { stage.claims.room == 0 }
+      try await stage.advance(until: "tickets are owed") { stage.claims.claimAllowance == 0 }
     }
     await stage.claims.close()
     for id in ids { #expect(try await stage.review(id).status == .pending) }
@@ -136,9 +136,9 @@ struct ProducerTests {
     stage.queue.fault = { _ in .confirmLost(isQueued: isQueued) }
     _ = try await stage.submit(2)
     try await stage.running(stage.producerService()) { _ in
-      try await stage.advance(until: "tickets are owed") { stage.claims.room == 0 }
+      try await stage.advance(until: "tickets are owed") { stage.claims.claimAllowance == 0 }
       stage.queue.fault = nil
-      try await stage.advance(until: "nothing is owed") { stage.claims.room > 0 }
+      try await stage.advance(until: "nothing is owed") { stage.claims.claimAllowance > 0 }
       #expect(try await stage.queue.status().messagesReady >= 2)
     }
     await stage.claims.close()
@@ -189,7 +189,7 @@ private struct SlowQueue: TicketQueue {
     return await queue.publish(tickets)
   }
 
-  func renew(_ delivery: TicketDelivery) async -> TicketPublishOutcome { await queue.renew(delivery) }
+  func republish(_ delivery: TicketDelivery) async -> TicketPublishOutcome { await queue.republish(delivery) }
 
   func publishDead(_ delivery: TicketDelivery, reason: String) async -> TicketPublishOutcome {
     await queue.publishDead(delivery, reason: reason)

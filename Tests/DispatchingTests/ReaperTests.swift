@@ -73,7 +73,7 @@ struct ReaperTests {
 
   @Test("a review that its consumers die of is failed in the end, and not published again")
   func exhausted() async throws {
-    let stage = try await Stage { $0.attemptMax = 1 }
+    let stage = try await Stage { $0.failureMax = 1 }
     let id = try await stage.publish(1)[0]
     try await stage.lease(id, by: stage.other)
     stage.queue.purge()

@@ -11,7 +11,7 @@ import Testing
 @Suite("Settlements")
 struct SettlementTests {
   static let outcomes: [AttemptOutcome] = [
-    .dispatched(agentVersion: nil, report: nil, prepared: .now), .supersededByRow, .handedBack("r", for: .short()),
+    .dispatched(agentVersion: nil, report: nil, prepared: .now), .supersededByRow, .postponed("r", for: .short()),
     .retry("r"), .ambiguous("r", isCounted: true), .ambiguous("r", isCounted: false), .unreadable("r"),
     .failed(.workerRejected, "r"),
   ]
@@ -53,7 +53,7 @@ struct SettlementTests {
   @Test("what was written is rejected and counted by what was written; one failure too many is counted as failed")
   func written() {
     let counted: [(AttemptOutcome, ReviewStatus, BatonMetrics.TicketOutcome)] = [
-      (.handedBack("r", for: .short()), .pending, .returned), (.retry("r"), .pending, .retry),
+      (.postponed("r", for: .short()), .pending, .returned), (.retry("r"), .pending, .retry),
       (.ambiguous("r", isCounted: true), .queued, .ambiguous), (.ambiguous("r", isCounted: false), .queued, .ambiguous),
       (.unreadable("r"), .pending, .returned), (.unreadable("r"), .queued, .returned),
       (.failed(.configMissing, "r"), .failed, .failed),
@@ -73,7 +73,7 @@ struct SettlementTests {
     for outcome in Self.outcomes {
       let write = RowWrite(outcome, of: .sample(failures: 2, ambiguousStarts: 1))
       switch (outcome, write) {
-      case (.handedBack, .leaveQueued(_, .short(after: .zero), isCounted: false)),
+      case (.postponed, .leaveQueued(_, .short(after: .zero), isCounted: false)),
         (.retry, .leaveQueued(_, .backoff(attempt: 2), isCounted: true)), (.ambiguous, .leaveQueued),
         (.unreadable, .leaveQueued(_, .exactly(.seconds(30)), isCounted: false)), (.dispatched, .record),
         (.supersededByRow, .none), (.failed, .fail):

@@ -121,8 +121,8 @@ struct Stage: Sendable {
   /// Leases a review for a holder.
   func lease(_ id: UUID, by holder: Holder, for duration: Duration = .seconds(600)) async throws {
     let verdicts = try await ledger.lease(
-      [try await ticket(id)], by: holder.id, for: duration, holderTimeout: policy.holderTimeout,
-      attemptMax: policy.attemptMax)
+      [try await ticket(id)], by: holder.id, for: duration, heartbeatTimeout: policy.heartbeatTimeout,
+      failureMax: policy.failureMax)
     guard case .leased = verdicts[0] else { throw NeverHappened(what: "a lease, and not \(verdicts[0])") }
   }
 

@@ -56,6 +56,12 @@ struct MessageTests {
         try await client.send("GET", "/dead-letters").body.contains(marker)
       }
       #expect(try await letters().count == 4)
+      let unwanted = try #require(try await letters().first?.messageId)
+      let pressed = try await client.send(
+        "POST", "/dead-letters/delete", headers: [("Accept", "text/plain")], body: Array("subject=\(unwanted)".utf8))
+      #expect(pressed.status == 200)
+      #expect(try await letters().map(\.messageId).contains(unwanted) == false)
+      #expect(try await letters().count == 3)
       for process in [server, consumer, producer] {
         process.signal(SIGTERM)
         #expect(await process.wait() == 0)

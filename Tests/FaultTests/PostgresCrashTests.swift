@@ -35,7 +35,7 @@ struct PostgresCrashTests {
         try await crash(server, test)
         let isUndone = try await test.row(id).status == .pending
         if isUndone {
-          #expect(try await test.lease([ticket]) == [.overtaken("pending")])
+          #expect(try await test.lease([ticket]) == [.notDispatchable("pending")])
           let again = try await test.claim()[0].ticket
           #expect(again.reviewID == id && again.attempt == ticket.attempt)
         }
@@ -43,7 +43,7 @@ struct PostgresCrashTests {
         let lease = try await test.take(ticket)
         let other = Holder(role: "consume", host: "test", processID: 2)
         try await test.signOn(other)
-        #expect(try await test.lease([ticket], by: other.id) == [.held])
+        #expect(try await test.lease([ticket], by: other.id) == [.leasedElsewhere])
         #expect(try await test.lease([ticket]) == [.mine(lease)])
         if isUndone { return }
       }

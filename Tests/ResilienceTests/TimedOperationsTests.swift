@@ -9,10 +9,10 @@ struct TimedOperationsTests {
 
   /// Runs an operation that only ends when it is cancelled.
   private func endless(
-    _ operations: TimedOperations<Int>, until deadline: ContinuousClock.Instant?, orStage stage: Int? = nil
+    _ operations: TimedOperations<Int>, until deadline: ContinuousClock.Instant?, orPhase phase: Int? = nil
   ) -> Task<TimedOperations<Int>.Cancellation?, Never> {
     Task {
-      await operations.run(until: deadline, orStage: stage) { try? await Task.sleep(for: .seconds(3_600)) }.cancellation
+      await operations.run(until: deadline, orPhase: phase) { try? await Task.sleep(for: .seconds(3_600)) }.cancellation
     }
   }
 
@@ -23,8 +23,8 @@ struct TimedOperationsTests {
     let hasPreference: @Sendable () async -> Bool = { withUnsafeCurrentTask { $0?.unownedTaskExecutor != nil } }
     let (same, computing) = await withTaskExecutorPreference(executor) {
       (
-        await operations.run(until: nil, orStage: nil, hasPreference).result,
-        await operations.run(until: nil, orStage: nil, isComputing: true, hasPreference).result
+        await operations.run(until: nil, orPhase: nil, hasPreference).result,
+        await operations.run(until: nil, orPhase: nil, isComputing: true, hasPreference).result
       )
     }
     #expect(same)
@@ -61,36 +61,36 @@ struct TimedOperationsTests {
     #expect(await late.value == .deadline)
   }
 
-  @Test("a stage cancels what ends with it or before, also what begins later; stages do not go back")
-  func stages() async throws {
+  @Test("a phase cancels what ends with it or before, also what begins later; phases do not go back")
+  func phases() async throws {
     let operations = TimedOperations(0, clock: clock)
-    let second = endless(operations, until: nil, orStage: 2)
-    let third = endless(operations, until: nil, orStage: 3)
+    let second = endless(operations, until: nil, orPhase: 2)
+    let third = endless(operations, until: nil, orPhase: 3)
     try await eventually("both run") { operations.count == 2 }
     operations.enter(2)
-    #expect(await second.value == .stage)
+    #expect(await second.value == .phase)
     operations.enter(1)
-    #expect(operations.stage == 2)
-    #expect(await endless(operations, until: nil, orStage: 1).value == .stage)
+    #expect(operations.phase == 2)
+    #expect(await endless(operations, until: nil, orPhase: 1).value == .phase)
     #expect(operations.count == 1)
     operations.enter(3)
-    #expect(await third.value == .stage)
+    #expect(await third.value == .phase)
   }
 
   @Test("an operation that ends in time has its result, and leaves nothing behind; a cancelled one has its result too")
   func results() async throws {
     let operations = TimedOperations(0, clock: clock)
-    let (quick, none) = await operations.run(until: clock.now + .seconds(1), orStage: 1) { 7 }
+    let (quick, none) = await operations.run(until: clock.now + .seconds(1), orPhase: 1) { 7 }
     #expect(quick == 7 && none == nil && operations.count == 0)
     operations.enter(1)
-    let (late, cancellation) = await operations.run(until: nil, orStage: 1) { 8 }
-    #expect(late == 8 && cancellation == .stage)
+    let (late, cancellation) = await operations.run(until: nil, orPhase: 1) { 8 }
+    #expect(late == 8 && cancellation == .phase)
   }
 
   @Test("a cancelled caller's operation is cancelled, and says so")
   func caller() async throws {
     let operations = TimedOperations(0, clock: clock)
-    let task = endless(operations, until: nil, orStage: 1)
+    let task = endless(operations, until: nil, orPhase: 1)
     try await eventually("it runs") { operations.count == 1 }
     task.cancel()
     #expect(await task.value == .caller)

@@ -37,7 +37,7 @@ struct UnstructuredTaskTests {
       #expect(try await batcher.submit(1))
       #expect(try await SingleFlight<Int, Bool>().run(1) { Self.isPreferred(executor) })
       let operations = TimedOperations(0)
-      #expect(await operations.run(until: .now + .seconds(60), orStage: nil) { Self.isPreferred(executor) }.result)
+      #expect(await operations.run(until: .now + .seconds(60), orPhase: nil) { Self.isPreferred(executor) }.result)
     }
     #expect(executor.count > 0)
   }

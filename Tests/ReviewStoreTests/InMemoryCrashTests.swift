@@ -42,9 +42,20 @@ struct InMemoryCrashTests {
   func kept() async throws {
     let (first, second) = (try await claim(1), try await claim(2))
     _ = try await ledger.lease(
-      [second.ticket], by: holder, for: .seconds(60), holderTimeout: .seconds(15), attemptMax: 8)
+      [second.ticket], by: holder, for: .seconds(60), heartbeatTimeout: .seconds(15), failureMax: 8)
     ledger.crash(losing: .seconds(1))
     #expect(try await row(first).status == .queued)
     #expect(try await row(second).leaseOwner == holder.text)
+  }
+
+  @Test("locks nothing again that was unlocked before it")
+  func locks() async throws {
+    let first = try await claim(1)
+    ledger.lock([first.reviewID])
+    _ = try await claim(2)
+    ledger.unlock()
+    ledger.crash(losing: .seconds(1))
+    let answer = try await ledger.cancel(first.reviewID, code: .cancelledByUser, reason: "test", actor: nil)
+    #expect(answer == .done(.cancelled, attempt: 1))
   }
 }

@@ -86,7 +86,7 @@ private struct RandomSteps {
       try await play.unclaim([claim])
       return try await answer("unclaim", claim.reviewID)
     case 2...4:
-      let verdict = try await play.lease([claim], by: holder, attemptMax: 3)[0]
+      let verdict = try await play.lease([claim], by: holder, failureMax: 3)[0]
       if case .leased(let review) = verdict {
         leases.append(Lease(claim.ticket, holder: holder.id, until: review.leasedUntil.shifted(by: play.world.shift)))
         return try await answer("lease, unclear starts \(review.unclearStarts)", claim.reviewID)
@@ -104,9 +104,9 @@ private struct RandomSteps {
     let status: ReviewStatus?
     switch Int.random(in: 0..<6, using: &generator) {
     case 0: status = try await play.postpone(lease, for: delay)
-    case 1: status = try await play.retryLater(lease, after: delay, attemptMax: 3)
-    case 2: status = try await play.leaveQueued(lease, for: delay, isCounted: true, attemptMax: 3)
-    case 3: status = try await play.leaveQueued(lease, for: delay, isCounted: false, attemptMax: 3)
+    case 1: status = try await play.retryLater(lease, after: delay, failureMax: 3)
+    case 2: status = try await play.leaveQueued(lease, for: delay, isCounted: true, failureMax: 3)
+    case 3: status = try await play.leaveQueued(lease, for: delay, isCounted: false, failureMax: 3)
     case 4: status = try await play.fail(lease)
     default:
       try await play.drop(lease)
@@ -131,7 +131,7 @@ private struct RandomSteps {
   private mutating func reaperStep() async throws -> String {
     switch Int.random(in: 0..<4, using: &generator) {
     case 0...1:
-      let reaped = try await play.reap(attemptMax: 3)
+      let reaped = try await play.reap(failureMax: 3)
       claims += reaped.claims.sorted { index($0.reviewID) < index($1.reviewID) }
       return "reap \(reaped.map { "\(index($0.reviewID)) \($0.result)" }.sorted())"
     case 2:

@@ -90,7 +90,7 @@ struct SettingsFaultTests {
       #expect(settings.workerToken?.current.reveal() == "hunter2" && settings.workerURL == "http://h")
       #expect(
         settings.revealEncryptionKeys().first?.count == 32 && settings.prefetch == 7 && settings.queue == "reviews")
-      #expect(settings.lease == .seconds(9) && settings.apiToken == nil)
+      #expect(settings.heartbeatTimeout == .seconds(9) && settings.apiToken == nil)
     }
   }
 

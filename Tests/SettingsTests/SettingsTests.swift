@@ -34,8 +34,8 @@ struct SettingsTests {
     let settings = try Settings.load(flags: [:], environment: [:], file: nil)
     #expect(settings.databasePool == 4 && settings.prefetch == 256 && settings.maxAttempts == 8)
     #expect(settings.queue == "baton.reviews" && settings.maxQueueDepth == 1000 && settings.ownerLimit == 20)
-    #expect(settings.pollInterval == .seconds(5) && settings.lease == .seconds(15))
-    #expect(settings.prepareTimeout == .seconds(60) && settings.publishGrace == .seconds(15))
+    #expect(settings.pollInterval == .seconds(5) && settings.heartbeatTimeout == .seconds(15))
+    #expect(settings.leaseDuration == .seconds(60) && settings.publishGrace == .seconds(15))
     #expect(settings.staleAfter == .seconds(300) && settings.runningTimeout == .seconds(1800))
     #expect(settings.retryBase == .seconds(2) && settings.retryMax == .seconds(300))
     #expect(settings.workerTimeout == .seconds(10) && settings.drainTimeout == .seconds(30))
@@ -55,7 +55,7 @@ struct SettingsTests {
         flags: ["prefetch": "3"],
         environment: ["BATON_PREFETCH": "2", "BATON_QUEUE": "environment", "BATON_OWNER_LIMIT": ""], file: path)
       #expect(settings.prefetch == 3 && settings.queue == "environment" && settings.ownerLimit == 1)
-      #expect(settings.lease == .seconds(1))
+      #expect(settings.heartbeatTimeout == .seconds(1))
       #expect(settings.given == ["prefetch", "queue", "owner_limit", "lease"])
     }
   }
@@ -182,18 +182,18 @@ struct SettingsTests {
     #expect(settings.warnings.count == 1)
   }
 
-  @Test("a lease outlasts the call of the worker: the time that is not given follows the one that is")
+  @Test("a lease outlasts the call to the worker: the time that is not given follows the one that is")
   func leaseAndCall() throws {
     let patient = try Settings.load(flags: ["worker_timeout": "10m"], environment: [:], file: nil)
-    #expect(patient.workerTimeout == .seconds(600) && patient.prepareTimeout == .seconds(650))
+    #expect(patient.workerTimeout == .seconds(600) && patient.leaseDuration == .seconds(650))
     let hasty = try Settings.load(flags: ["prepare_timeout": "5s"], environment: [:], file: nil)
-    #expect(hasty.workerTimeout == .seconds(2.5) && hasty.prepareTimeout == .seconds(5))
+    #expect(hasty.workerTimeout == .seconds(2.5) && hasty.leaseDuration == .seconds(5))
     let both = try Settings.load(
       flags: ["prepare_timeout": "9s"], environment: ["BATON_WORKER_TIMEOUT": "8s"], file: nil)
-    #expect(both.workerTimeout == .seconds(8) && both.prepareTimeout == .seconds(9))
+    #expect(both.workerTimeout == .seconds(8) && both.leaseDuration == .seconds(9))
   }
 
-  @Test("a lease that would run out under every call of the worker is refused, with both settings named")
+  @Test("a lease that would run out under every call to the worker is refused, with both settings named")
   func leaseWithinCall() {
     for call in ["60s", "2m"] {
       let error = #expect(throws: SettingsError.self) {

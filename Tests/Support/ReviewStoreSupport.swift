@@ -68,12 +68,12 @@ package struct TestStore: Sendable {
   }
 
   /// Takes leases for this store's holder, with ordinary times.
-  package func lease(_ tickets: [Ticket], by holder: Holder.ID? = nil, attemptMax: Int = 8) async throws
+  package func lease(_ tickets: [Ticket], by holder: Holder.ID? = nil, failureMax: Int = 8) async throws
     -> [LeaseVerdict]
   {
     try await store.lease(
-      tickets, by: holder ?? self.holder.id, for: .seconds(86_400), holderTimeout: .seconds(86_400),
-      attemptMax: attemptMax)
+      tickets, by: holder ?? self.holder.id, for: .seconds(86_400), heartbeatTimeout: .seconds(86_400),
+      failureMax: failureMax)
   }
 
   /// Takes the lease of a ticket that can be had.

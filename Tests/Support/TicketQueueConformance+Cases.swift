@@ -125,7 +125,7 @@ extension TicketQueueConformance {
       case .renewedStartsAnew:
         _ = subscription.settle(delivery, .requeue)
         let worn = try await subscription.delivery()
-        try conforming(await harness.queue.renew(worn) == .confirmed, "a copy is taken")
+        try conforming(await harness.queue.republish(worn) == .confirmed, "a copy is taken")
         _ = subscription.settle(worn, .reject)
         let copy = try await subscription.delivery()
         try conforming(copy.body == delivery.body && copy.traceparent == delivery.traceparent, "it is the same ticket")

@@ -33,7 +33,8 @@ struct ContractPageTests {
   @Test("every field of the page is one that the program sends or reads")
   func fields() throws {
     let types: [(Data) throws -> Data] = [
-      Self.rewrite(StartRequest.self), Self.rewrite(StartResponse.self), Self.rewrite(RunStatus.self),
+      Self.rewrite(StartRequest.self), Self.rewrite(StartRequest.self), Self.rewrite(StartResponse.self),
+      Self.rewrite(RunStatus.self),
       Self.rewrite(RunEvents.self), Self.rewrite(CancelRequest.self), Self.rewrite(CancelResponse.self),
       Self.rewrite(StatusCallback.self),
     ]

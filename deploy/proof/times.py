@@ -70,19 +70,22 @@ def recovery_by_fault(session, samples, faults, posts, ends):
 
 
 def in_flight(session, posts, ends):
-    """(first claim, next POST or what made it unnecessary) of each review."""
+    """(claim, next POST or what made it unnecessary) of each review. What goes back to pending is not on its way any more: it waits for a slot of
+    its owner, and its next claim begins anew."""
     sent = collections.defaultdict(list)
     for (review, _), calls in posts.items():
         sent[review] += [at for at, _ in calls]
     for review, times in ends.items():
         sent[review] += times
-    claims, found = collections.defaultdict(list), []
-    for review, at in session.query("SELECT review_id, extract(epoch FROM at) FROM review_transitions WHERE to_status = 'queued' ORDER BY at"):
-        claims[review].append(float(at))
-    for review, times in claims.items():
+    moves, found = collections.defaultdict(list), []
+    for review, status, at in session.query(
+            "SELECT review_id, to_status, extract(epoch FROM at) FROM review_transitions WHERE to_status IN ('queued', 'pending') ORDER BY at"):
+        moves[review].append((float(at), status))
+    for review, times in moves.items():
         reached = 0.0
-        for claimed in times:
-            if claimed > reached and (later := [at for at in sent[review] if at > claimed]):
+        for number, (claimed, status) in enumerate(times):
+            back = next((at for at, later in times[number + 1:] if later == "pending"), math.inf)
+            if status == "queued" and claimed > reached and (later := [at for at in sent[review] if claimed < at < back]):
                 reached = min(later)
                 found.append((claimed, reached))
     return found

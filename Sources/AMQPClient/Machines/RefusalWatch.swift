@@ -5,7 +5,7 @@
 /// new channel from time to time costs little.
 struct RefusalWatch {
   /// How long a channel may refuse everything.
-  static let patience: Duration = .seconds(1)
+  static let refusalTimeMax: Duration = .seconds(1)
 
   private var refusedSince: ContinuousClock.Instant?
 
@@ -20,7 +20,7 @@ struct RefusalWatch {
       refusedSince = now
       return false
     }
-    guard now - since >= Self.patience else { return false }
+    guard now - since >= Self.refusalTimeMax else { return false }
     refusedSince = nil
     return true
   }

@@ -131,6 +131,19 @@ public final class AMQPPublisher: Sendable {
     try await connection("look into queue '\(queue)'").peek(queue, limit: limit, byteMax: byteMax)
   }
 
+  /// Looks at the first messages of a queue, removes some of them, and puts the others back to its head.
+  /// - Parameters:
+  ///   - queue: whose messages.
+  ///   - limit: the most messages to look at.
+  ///   - isUnwanted: which of them are removed.
+  /// - Returns: those that were removed.
+  /// - Throws: also if there is no connection.
+  public func remove(
+    from queue: String, limit: Int, where isUnwanted: @Sendable (AMQPDelivery) -> Bool
+  ) async throws(AMQPError) -> [AMQPDelivery] {
+    try await connection("remove from queue '\(queue)'").remove(from: queue, limit: limit, where: isUnwanted)
+  }
+
   private func connection(_ operation: String) throws(AMQPError) -> AMQPConnection {
     guard let connection = state.withLock({ $0.connection }) else { throw .notConnected(operation) }
     return connection

@@ -29,7 +29,7 @@ extension PageBody<ReviewBody> {
 }
 
 extension PageBody<WebhookBody> {
-  package init(_ deliveries: [WebhookRecord], next: WebhookCursor?) {
-    self.init("deliveries", deliveries.map { WebhookBody($0) }, next)
+  package init(_ webhooks: [WebhookRecord], next: WebhookCursor?) {
+    self.init("deliveries", webhooks.map { WebhookBody($0) }, next)
   }
 }

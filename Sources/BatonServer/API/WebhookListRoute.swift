@@ -13,8 +13,8 @@ struct WebhookListRoute: Sendable {
 
   @Sendable private func list(_ call: Call) async throws -> Response {
     let query = try WebhookQuery(call.query(knowing: WebhookQuery.names))
-    let (deliveries, next) = try await store.deliveries(query.filter, limit: query.limit, after: query.cursor)
-    return .json(.ok, PageBody(deliveries, next: next))
+    let (webhooks, next) = try await store.webhooks(query.filter, limit: query.limit, after: query.cursor)
+    return .json(.ok, PageBody(webhooks, next: next))
   }
 }
 

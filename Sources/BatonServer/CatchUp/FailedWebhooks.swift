@@ -31,15 +31,15 @@ struct FailedWebhooks {
       switch await questions.appWebhooks(after: progress.position) {
       case .answer(let page):
         if progress.position == nil { progress.begunAt = page.items.first?.deliveredAt ?? look.doneUpTo }
-        for delivery in page.items {
-          if let floor = look.doneUpTo, delivery.deliveredAt.microseconds < floor.microseconds - Self.overlap {
+        for webhook in page.items {
+          if let floor = look.doneUpTo, webhook.deliveredAt.microseconds < floor.microseconds - Self.overlap {
             return (finished(progress), found)
           }
-          guard seen.insert(delivery.guid).inserted, Self.isWorthARepetition(delivery) else { continue }
+          guard seen.insert(webhook.guid).inserted, Self.isWorthARepetition(webhook) else { continue }
           // An attempt that this walk has caused, or that came after its beginning, is the next walk's.
-          if let begunAt = progress.begunAt, delivery.deliveredAt > begunAt { continue }
+          if let begunAt = progress.begunAt, webhook.deliveredAt > begunAt { continue }
           budget.count()
-          switch await questions.redeliver(delivery.id) {
+          switch await questions.redeliver(webhook.id) {
           case .answer: found.redelivered += 1
           // GitHub repeats no delivery that is too old, or that it cannot find any more.
           case .refused: continue
@@ -61,9 +61,9 @@ struct FailedWebhooks {
   }
 
   /// What was answered with a fault of the payload is answered so again.
-  private static func isWorthARepetition(_ delivery: AppWebhook) -> Bool {
-    guard !delivery.isDelivered, events.contains(delivery.event) else { return false }
-    return !(delivery.isRedelivery && [400, 404, 410, 413, 422].contains(delivery.status))
+  private static func isWorthARepetition(_ webhook: AppWebhook) -> Bool {
+    guard !webhook.isDelivered, events.contains(webhook.event) else { return false }
+    return !(webhook.isRedelivery && [400, 404, 410, 413, 422].contains(webhook.status))
   }
 
   private func finished(_ progress: CatchUpProgress) -> CatchUpProgress {

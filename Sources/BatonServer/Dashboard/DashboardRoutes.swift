@@ -31,7 +31,7 @@ struct DashboardRoutes: Sendable {
 
   /// - Parameter worker: whose timeout bounds how long a review's page waits for it; nil if none is set.
   init(
-    store: ReviewStore, figures: LoadFigures, deadLetters: @escaping PeekDeadLetters,
+    store: ReviewStore, figures: LoadFigures, deadLetters: DeadLetterAccess,
     worker: WorkerClient?,
     access: AccessRule, link: LoginLink?, administration: Administration, policy: WatchPolicy,
     logger: Logger
@@ -44,7 +44,7 @@ struct DashboardRoutes: Sendable {
     let reader = TopicReader(
       store: store, overview: OverviewReader(store: store, figures: figures, policy: policy),
       reviews: ReviewDetailReader(store: store, worker: worker, policy: policy),
-      letters: DeadLetterReader(store: store, count: { await figures.queue()?.dead }, peek: deadLetters),
+      letters: DeadLetterReader(store: store, count: { await figures.queue()?.dead }, access: deadLetters),
       policy: policy, logger: logger)
     self.reader = reader
     feed = LiveFeed { await Self.snapshot(of: $0, reader) }
@@ -65,7 +65,7 @@ struct DashboardRoutes: Sendable {
       page(.dashboard, front), page(.reviewList, list), page(.reviewPage, show), page(.deadLetters, letters),
       page(.deliveriesPage, deliveries),
       Route(.get, .live, access: .open, handle: live),
-      action(.pauseOwner, pause), action(.resumeOwner, resume),
+      action(.pauseOwner, pause), action(.resumeOwner, resume), action(.deleteDeadLetter, deleteDeadLetter),
       Route(.post, .login, access: .open, fault: FaultPage.response, handle: signIn),
       Route(.get, .login, access: .open, fault: FaultPage.response) { [access] _ in
         LoginPage.response(byLink: access.hasLink)
@@ -216,9 +216,9 @@ struct DashboardRoutes: Sendable {
     let values = try call.query(knowing: WebhookQuery.names).filter { !$0.value.isEmpty }
     let query = try WebhookQuery(values)
     async let count = store.deliveryCount(query.filter)
-    let (deliveries, next) = try await store.deliveries(
+    let (webhooks, next) = try await store.webhooks(
       query.filter, limit: WebhookListPage.limit, after: query.cursor)
-    let page = WebhookListPage(query: query, deliveries: deliveries, next: next, count: try await count)
+    let page = WebhookListPage(query: query, webhooks: webhooks, next: next, count: try await count)
     return Page(
       title: "Deliveries · Baton", place: .deliveries, path: WebhookListPage.path(query), now: try await store.now(),
       body: page.body, visitor: visitor
@@ -288,6 +288,18 @@ struct DashboardRoutes: Sendable {
     guard let owner = Owner(subject) else { throw HTTPFault(.notFound, "there is no such owner") }
     try await administration.setPaused(
       isPaused, owner, by: Administration.Operator(actor: actor, logger: call.logger))
+  }
+
+  @Sendable private func deleteDeadLetter(_ call: Call, _ subject: String, _ actor: String) async throws -> String {
+    let isDeleted: Bool
+    do {
+      isDeleted = try await reader.letters.delete(subject)
+    } catch {
+      throw HTTPFault.unavailable("The broker cannot be reached: the dead letter may still be there")
+    }
+    guard isDeleted else { throw HTTPFault(.notFound, "this dead letter is not there any more") }
+    log("a dead letter was deleted", call, ["actor": "\(actor)", "message": "\(subject)"])
+    return "Deleted; its review stays as it is."
   }
 
   @Sendable private func asset(_ call: Call) async throws -> Response {

@@ -11,7 +11,7 @@ package struct WatchPolicy: Sendable {
 
   package init(
     times: ReapTimes = ReapTimes(
-      holderTimeout: .seconds(15), publishGrace: .seconds(15), staleAfter: .seconds(300),
+      heartbeatTimeout: .seconds(15), publishGrace: .seconds(15), staleAfter: .seconds(300),
       runningTimeout: .seconds(1_800)),
     ownerLimit: Int = 20, queue: String = "baton.reviews"
   ) {

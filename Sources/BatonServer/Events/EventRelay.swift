@@ -27,7 +27,7 @@ package struct EventRelay: Service {
   package static let sendsAtOnce = 16
   private static let backoff = Backoff(base: .seconds(5), max: .seconds(3_600))
   /// An event is tried for so long.
-  private static let patience: Duration = .seconds(3 * 86_400)
+  private static let ageMax: Duration = .seconds(3 * 86_400)
   /// Until what waits for the operator is tried again.
   private static let blockedDelay: Duration = .seconds(60)
 
@@ -104,7 +104,7 @@ package struct EventRelay: Service {
   }
 
   private func failed(_ event: DueEvent, _ message: String, _ pause: Duration?) async throws {
-    let isGivenUp = event.age >= Self.patience
+    let isGivenUp = event.age >= Self.ageMax
     let delay =
       pause ?? Self.backoff.ceiling(attempt: event.tries - 1) / 2 + Self.backoff.delay(attempt: event.tries - 1) / 2
     try await store.eventFailed(

@@ -22,18 +22,18 @@ package struct FeedbackRelay: Service {
   private let send: Send
   private let interval: Duration
   private let logger: Logger
-  /// One for each host: a host that is out holds up no other's feedback.
+  /// One for each host: a host that is unavailable holds up no other's feedback.
   private let circuits = Circuits()
 
   /// Entries that are sent at once.
   private static let sendsAtOnce = 16
   private static let backoff = Backoff(base: .seconds(5), max: .seconds(600))
   /// A refusal is believed after this: rights are given, and installations finish, a moment late.
-  private static let refusalPatience: Duration = .seconds(600)
+  private static let refusalAgeMax: Duration = .seconds(600)
   /// Until what waits for the operator is tried again.
   private static let blockedDelay: Duration = .seconds(60)
   /// What might still go well is tried for so long: a check that never ends holds up a pull request.
-  private static let patience: Duration = .seconds(7 * 86_400)
+  private static let ageMax: Duration = .seconds(7 * 86_400)
 
   /// - Parameters:
   ///   - store: where the reviews are.
@@ -94,22 +94,22 @@ package struct FeedbackRelay: Service {
       logger.debug("feedback sent", metadata: entry.metadata([:]))
     case .later(let message, let retryAfter):
       if retryAfter == nil { circuit.failed(reason: message) } else { circuit.succeeded() }
-      try await failed(entry, message, patience: Self.patience, retryAfter)
+      try await failed(entry, message, ageMax: Self.ageMax, retryAfter)
     case .blocked(let message):
       circuit.succeeded()
-      try await failed(entry, message, patience: .seconds(Int64.max), Self.blockedDelay)
+      try await failed(entry, message, ageMax: .seconds(Int64.max), Self.blockedDelay)
     case .refused(let message):
       circuit.succeeded()
       // A check that was begun has to end, or the pull request could never be merged.
       let isBegun = entry.feedback.subject == .gate && entry.feedback.toldStatus?.isTerminal == false
-      try await failed(entry, message, patience: isBegun ? Self.patience : Self.refusalPatience, nil)
+      try await failed(entry, message, ageMax: isBegun ? Self.ageMax : Self.refusalAgeMax, nil)
     }
   }
 
   private func failed(
-    _ entry: FeedbackEntry, _ message: String, patience: Duration, _ retryAfter: Duration?
+    _ entry: FeedbackEntry, _ message: String, ageMax: Duration, _ retryAfter: Duration?
   ) async throws {
-    let isGivenUp = entry.age >= patience
+    let isGivenUp = entry.age >= ageMax
     let delay =
       retryAfter ?? Self.backoff.ceiling(attempt: entry.feedback.tries - 1) / 2
       + Self.backoff.delay(attempt: entry.feedback.tries - 1) / 2

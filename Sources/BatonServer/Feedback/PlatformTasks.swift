@@ -21,11 +21,11 @@ package struct PlatformTasks: Service {
   private static let tasksAtOnce = 8
   private static let backoff = Backoff(base: .seconds(5), max: .seconds(600))
   /// A refusal is believed after this: rights are given a moment late.
-  private static let refusalPatience: Duration = .seconds(600)
+  private static let refusalAgeMax: Duration = .seconds(600)
   /// Until what waits for the operator is tried again.
   private static let blockedDelay: Duration = .seconds(60)
   /// What might still go well is tried for so long.
-  private static let patience: Duration = .seconds(7 * 86_400)
+  private static let ageMax: Duration = .seconds(7 * 86_400)
 
   /// - Parameters:
   ///   - store: where the reviews are.
@@ -86,17 +86,17 @@ package struct PlatformTasks: Service {
     case .done(let outcome):
       try await store.endTask(task, outcome: outcome)
       logger.debug("a task at the platform is done", metadata: ["task": "\(task.id)", "outcome": "\(outcome)"])
-    case .later(let message, let delay): try await failed(task, message, patience: Self.patience, delay)
+    case .later(let message, let delay): try await failed(task, message, ageMax: Self.ageMax, delay)
     case .blocked(let message):
-      try await failed(task, message, patience: .seconds(Int64.max), Self.blockedDelay)
-    case .refused(let message): try await failed(task, message, patience: Self.refusalPatience, nil)
+      try await failed(task, message, ageMax: .seconds(Int64.max), Self.blockedDelay)
+    case .refused(let message): try await failed(task, message, ageMax: Self.refusalAgeMax, nil)
     }
   }
 
   private func failed(
-    _ task: PlatformTask, _ message: String, patience: Duration, _ retryAfter: Duration?
+    _ task: PlatformTask, _ message: String, ageMax: Duration, _ retryAfter: Duration?
   ) async throws {
-    let isGivenUp = task.age >= patience
+    let isGivenUp = task.age >= ageMax
     let delay = retryAfter ?? Self.backoff.ceiling(attempt: task.tries - 1) / 2
     try await store.failTask(task, error: message, retryAfter: isGivenUp ? nil : delay)
     guard isGivenUp || task.tries == 1 else { return }

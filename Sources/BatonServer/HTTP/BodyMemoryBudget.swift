@@ -26,7 +26,7 @@ final class BodyMemoryBudget: Sendable {
   private let state: Mutex<State>
 
   /// How long to wait for room: less than the ten seconds after which GitHub gives up, and does not try again.
-  private static let patience: Duration = .seconds(6)
+  private static let waitMax: Duration = .seconds(6)
 
   /// - Parameter byteCountMax: of all bodies at once.
   init(byteCountMax: Int) {
@@ -47,7 +47,7 @@ final class BodyMemoryBudget: Sendable {
 
   /// Returns with the room.
   private func waitForRoom(_ byteCount: Int, for peer: PeerAddress?) async throws {
-    let deadline = ContinuousClock.now + Self.patience
+    let deadline = ContinuousClock.now + Self.waitMax
     // Before the next look, so that nothing which is given back from now on is missed.
     let wakeup = Wakeup()
     let id = state.withLock { state in

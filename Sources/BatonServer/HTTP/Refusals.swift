@@ -62,9 +62,9 @@ final class Refusals: Sendable {
 
   private static let window: Duration = .seconds(60)
   /// Refusals within the window.
-  static let patience = 10
+  static let refusalMax = 10
   /// Of all the addresses together that one peer passes on.
-  static let peerPatience = 100
+  static let peerRefusalMax = 100
   /// Addresses that are remembered.
   static let sourceCountMax = 1_024
 
@@ -82,15 +82,15 @@ final class Refusals: Sendable {
     ]
   }
 
-  private static func patience(with key: Key) -> Int {
-    key.forwarded == nil && !key.isDirect ? peerPatience : patience
+  private static func refusalMax(with key: Key) -> Int {
+    key.forwarded == nil && !key.isDirect ? peerRefusalMax : refusalMax
   }
 
   /// After how many seconds a source may try again; nil while it may now.
   func wait(of source: Source, now: ContinuousClock.Instant = .now) -> Int? {
     entries.withLock { entries in
       Self.keys(of: source).compactMap { key -> Int? in
-        guard let entry = entries[key], entry.count >= Self.patience(with: key) else { return nil }
+        guard let entry = entries[key], entry.count >= Self.refusalMax(with: key) else { return nil }
         let rest = entry.start + Self.window - now
         return rest > .zero ? max(1, Int(rest.components.seconds) + 1) : nil
       }.max()

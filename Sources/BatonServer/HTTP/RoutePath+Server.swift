@@ -28,6 +28,7 @@ extension RoutePath {
     RoutePath("/reviews/\(operation.rawValue)", answers: 303)
   }
   static let deadLetters = RoutePath("/dead-letters")
+  static let deleteDeadLetter = RoutePath("/dead-letters/delete", answers: 303)
   static let deliveriesPage = RoutePath("/deliveries")
   static let pauseOwner = RoutePath("/owners/pause", answers: 303)
   static let resumeOwner = RoutePath("/owners/resume", answers: 303)

@@ -7,7 +7,7 @@ package import Telemetry
 /// The source of the figures of `/api/stats` and of the load's gauges: the database, and the broker if it answers.
 package struct LoadFigures: Sendable {
   private let store: ReviewStore
-  private let holderTimeout: Duration
+  private let heartbeatTimeout: Duration
   private let ownerLimit: Int
   private let queueStats: @Sendable () async -> QueueFigures?
 
@@ -16,15 +16,15 @@ package struct LoadFigures: Sendable {
 
   /// - Parameters:
   ///   - store: where the reviews are.
-  ///   - holderTimeout: `BATON_LEASE`.
+  ///   - heartbeatTimeout: `BATON_LEASE`.
   ///   - ownerLimit: `BATON_OWNER_LIMIT`.
   ///   - queueStats: nil if the broker cannot be reached; bounds its own time.
   package init(
-    store: ReviewStore, holderTimeout: Duration, ownerLimit: Int,
+    store: ReviewStore, heartbeatTimeout: Duration, ownerLimit: Int,
     queueStats: @escaping @Sendable () async -> QueueFigures?
   ) {
     self.store = store
-    self.holderTimeout = holderTimeout
+    self.heartbeatTimeout = heartbeatTimeout
     self.ownerLimit = ownerLimit
     self.queueStats = queueStats
   }
@@ -33,7 +33,7 @@ package struct LoadFigures: Sendable {
   /// - Throws: `PostgresError`.
   package func stats() async throws -> StatsBody {
     async let queue = queueStats()
-    let stored = try await store.stats(holderTimeout: holderTimeout)
+    let stored = try await store.stats(heartbeatTimeout: heartbeatTimeout)
     let health = try await health(stored)
     return StatsBody(store: stored, queue: await queue, health: health)
   }
@@ -45,11 +45,11 @@ package struct LoadFigures: Sendable {
   /// - Parameter stats: of now; nil reads them.
   /// - Throws: `PostgresError`.
   package func health(_ stats: StoreStats? = nil) async throws -> SystemHealth {
-    async let holders = store.holders(holderTimeout: holderTimeout, limit: Self.holderCountMax)
+    async let holders = store.holders(heartbeatTimeout: heartbeatTimeout, limit: Self.holderCountMax)
     async let capacity = store.capacityStats(ownerLimit: ownerLimit)
     async let now = store.now()
     let live: StoreStats
-    if let stats { live = stats } else { live = try await store.liveStats(holderTimeout: holderTimeout) }
+    if let stats { live = stats } else { live = try await store.liveStats(heartbeatTimeout: heartbeatTimeout) }
     return SystemHealth(now: try await now, holders: try await holders, stats: live, capacity: try await capacity)
   }
 

@@ -102,7 +102,7 @@ package struct SystemHealth: Sendable {
   /// For how long nothing has been dispatched while reviews are due; nil if all is as it should be.
   package var stalledFor: Duration? {
     var waits = [capacity.oldestClaimable, stats.oldestQueued].compactMap { $0 }
-    // What is handed back and claimed again and again is never old by its own times.
+    // What goes back to pending and is claimed again and again is never old by its own times.
     if stats.handedBack > 0, let since = since(faults(.circuit)) { waits.append(now.since(since)) }
     guard let waited = waits.max(), waited > Self.stallMin else { return nil }
     let idle = consumers.map { idleTime(of: $0) }.min() ?? waited

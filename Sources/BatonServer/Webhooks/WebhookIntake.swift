@@ -10,10 +10,10 @@ internal import Spans
 internal import Telemetry
 internal import Tracing
 
-/// Takes deliveries: stored first, then processed, each exactly once.
+/// Takes webhooks: stored first, then processed, each exactly once.
 ///
 /// The receiver processes what it has stored. If it dies before that, or has to wait for too long, ``run()`` of any
-/// server does so: it looks for stored deliveries that are not processed yet. What a delivery does and that it was done are one
+/// server does so: it looks for stored webhooks that are not processed yet. What a webhook does and that it was done are one
 /// transaction, so it does not matter how many try.
 package struct WebhookIntake: Service {
   private let store: ReviewStore
@@ -24,22 +24,22 @@ package struct WebhookIntake: Service {
 
   /// How long a request waits for another event of the same pull request, or for a row of it that another transaction has locked;
   /// then it leaves its own to ``run()``.
-  private static let patience: Duration = .milliseconds(500)
-  /// Deliveries that are processed at once. Each has a connection for itself; the callbacks need some as well.
-  private static let lanes = 2
-  /// How often a delivery may fail before it is given up; with the backoff, more than an hour.
+  private static let waitMax: Duration = .milliseconds(500)
+  /// Webhooks that are processed at once. Each has a connection for itself; the callbacks need some as well.
+  private static let concurrencyMax = 2
+  /// How often a webhook may fail before it is given up; with the backoff, more than an hour.
   private static let tryMax = 16
-  /// Deliveries that are looked at in one pass.
+  /// Webhooks of one page of ``processDue()``.
   private static let pageMax = 100
-  /// Platforms repeat a delivery for some days; by then an event is old whatever it says.
-  private static let age: Duration = .seconds(14 * 86_400)
-  /// Between looks for deliveries that may be deleted.
+  /// How long a webhook is kept. Platforms repeat one for some days; later than this, a repeated one is too old to be processed, whatever it says.
+  private static let retention: Duration = .seconds(14 * 86_400)
+  /// Between two prunes, which delete webhooks that are older than `retention`.
   private static let pruneInterval: Duration = .seconds(600)
 
   /// - Parameters:
   ///   - store: where the reviews are.
   ///   - policy: what the settings say about webhooks.
-  ///   - interval: between looks for deliveries that were left behind.
+  ///   - interval: between looks for webhooks that were left behind.
   ///   - logger: for what it reports.
   package init(
     store: ReviewStore, policy: WebhookPolicy = WebhookPolicy(), interval: Duration = .seconds(2), logger: Logger
@@ -48,12 +48,12 @@ package struct WebhookIntake: Service {
     self.policy = policy
     self.interval = interval
     self.logger = logger
-    processing = Batcher(maxBatch: 1, lanes: Self.lanes) { deliveries in
+    processing = Batcher(maxBatch: 1, lanes: Self.concurrencyMax) { webhooks in
       var results: [Result<WebhookOutcome, any Error>] = []
-      for (platform, id) in deliveries {
+      for (platform, id) in webhooks {
         do {
           results.append(
-            .success(try await store.process(platform, id, patience: Self.patience) { try $0.verdict(policy) }))
+            .success(try await store.process(platform, id, waitMax: Self.waitMax) { try $0.verdict(policy) }))
         } catch {
           results.append(.failure(error))
         }
@@ -62,31 +62,32 @@ package struct WebhookIntake: Service {
     }
   }
 
-  /// The outcome of a delivery when its request is answered.
+  /// The outcome of a webhook when its request is answered.
   enum Receipt: Sendable {
     case processed(WebhookOutcome)
     /// It is stored, and will be processed.
     case stored
   }
 
-  /// Stores a delivery and processes it.
+  /// Stores a webhook and processes it.
   /// - Throws: `PostgresError` if it could not be stored: the platform has to send it again; `HTTPFault` if it cannot be
   ///   understood.
-  func take(_ delivery: WebhookDelivery) async throws -> Receipt {
-    _ = try await store.store(delivery)
-    if let reason = delivery.ignored { return .processed(.unchanged(reason, nil)) }
+  func take(_ webhook: WebhookDelivery) async throws -> Receipt {
+    _ = try await store.store(webhook)
+    if let reason = webhook.ignored { return .processed(.unchanged(reason, nil)) }
     do {
-      let outcome = try await process(delivery.platform, delivery.id)
-      log(outcome, of: delivery.platform, delivery.id, .debug, "a webhook has been processed")
+      let outcome = try await process(webhook.platform, webhook.id)
+      log(outcome, of: webhook.platform, webhook.id, .debug, "a webhook has been processed")
       return .processed(outcome)
     } catch let fault as HTTPFault {
-      // Postgres reads the JSON in another way (of two equal keys the last counts): as bad as faulty at once.
-      try await postpone(delivery.platform, delivery.id, fault)
+      // Baton could read the JSON when it came, and cannot read what Postgres makes of it (of two equal keys the last counts). The answer is the
+      // same as to a webhook that cannot be read when it comes.
+      try await postpone(webhook.platform, webhook.id, fault)
       throw fault
     } catch {
       logger.warning(
         "a webhook is stored, but could not be processed yet",
-        metadata: ["platform": "\(delivery.platform.rawValue)", "delivery": "\(delivery.id)", "error": "\(error)"])
+        metadata: ["platform": "\(webhook.platform.rawValue)", "delivery": "\(webhook.id)", "error": "\(error)"])
       return .stored
     }
   }
@@ -94,7 +95,7 @@ package struct WebhookIntake: Service {
   private func process(_ platform: Platform, _ id: String) async throws -> WebhookOutcome {
     let start = SpanStart.now
     let outcome = try await processing.submit((platform, id))
-    if case .pending(let review, let attempt, let trace) = outcome {
+    if case .reviewMadePending(let review, let attempt, let trace) = outcome {
       recordSpan(
         .processWebhook, in: trace, since: start,
         .review(review, attempt: attempt).with([SpanKey.platform: .string(platform.rawValue)]))
@@ -105,12 +106,12 @@ package struct WebhookIntake: Service {
   /// Processes what was left behind, until the service is shut down.
   package func run() async throws {
     await cancelWhenGracefulShutdown {
-      var prunes = ContinuousClock.now
+      var nextPrune = ContinuousClock.now
       await PeriodicLoop(interval: interval).run {
         try await processDue()
-        guard prunes <= .now else { return }
+        guard nextPrune <= .now else { return }
         try await prune()
-        prunes = .now + Self.pruneInterval
+        nextPrune = .now + Self.pruneInterval
       } onNewFailure: { error in
         logger.error(
           "cannot look for webhooks that were left behind; trying again later", metadata: ["error": "\(error)"])
@@ -141,7 +142,7 @@ package struct WebhookIntake: Service {
     let metadata: Logger.Metadata = [
       "platform": "\(platform.rawValue)", "delivery": "\(id)", "outcome": "\(outcome.text)",
     ]
-    guard case .pending(let review, let attempt, let trace) = outcome else {
+    guard case .reviewMadePending(let review, let attempt, let trace) = outcome else {
       return logger.log(level: level, message, metadata: metadata)
     }
     logger.log(level: level, message, metadata: .review(review, attempt: attempt, trace, metadata))
@@ -159,7 +160,7 @@ package struct WebhookIntake: Service {
   }
 
   private func prune() async throws {
-    while try await store.pruneDeliveries(olderThan: Self.age, limit: 1_000) == 1_000, !Task.isCancelled {}
+    while try await store.pruneDeliveries(olderThan: Self.retention, limit: 1_000) == 1_000, !Task.isCancelled {}
     try await store.pruneTasks()
     try await store.pruneEvents()
   }

@@ -187,7 +187,7 @@ struct WebhookRoutes: Sendable {
       [SpanKey.platform: .string(platform.rawValue), SpanKey.event: .string(name)]
     ) { call, span in
       let answer = try await take(payload, name, as: id, of: platform, from: source, call.trace)
-      if case .processed(.pending(let review, _, _)) = answer { span.set(.review(review)) }
+      if case .processed(.reviewMadePending(let review, _, _)) = answer { span.set(.review(review)) }
       return Self.response(answer)
     }
   }
@@ -201,12 +201,12 @@ struct WebhookRoutes: Sendable {
       in: WebhookContext(
         owner: source.owner, platform: platform, integrationID: source.integrationID, receivedAt: .negativeInfinity,
         policy: intake.policy))
-    var delivery = WebhookDelivery(
+    var webhook = WebhookDelivery(
       platform: platform, id: id, event: name,
       payload: String(decoding: try JSONCoding.encode(payload), as: UTF8.self), integrationID: source.integrationID,
       trace: trace)
-    if case .ignored(let reason) = event { delivery.ignored = reason }
-    return try await intake.take(delivery)
+    if case .ignored(let reason) = event { webhook.ignored = reason }
+    return try await intake.take(webhook)
   }
 
   // MARK: What is common
@@ -261,7 +261,7 @@ struct WebhookRoutes: Sendable {
   static func said(of answer: WebhookIntake.Receipt) -> (HTTPResponse.Status, AnswerBody) {
     switch answer {
     case .stored: (.accepted, AnswerBody(outcome: "stored", reason: "it is processed in a moment"))
-    case .processed(.pending(let id, let attempt, _)):
+    case .processed(.reviewMadePending(let id, let attempt, _)):
       (.accepted, AnswerBody(outcome: "pending", reviewId: id.lowercase, attempt: attempt))
     case .processed(.unchanged(let reason, let id)):
       (.ok, AnswerBody(outcome: "unchanged", reason: reason, reviewId: id?.lowercase))

@@ -58,8 +58,8 @@ enum AttemptOutcome: Sendable, Equatable {
   indirect case dispatched(agentVersion: String?, report: RunReport?, prepared: ContinuousClock.Instant)
   /// The row has changed in the meantime (a cancel, a newer attempt, another lease): it says what is next.
   case supersededByRow
-  /// Not called, for a reason that is not the review's: back to pending, uncounted.
-  case handedBack(String, for: RetryDelay)
+  /// Not called, for a reason that is not the review's: back to pending, uncounted. After an unclear start it stays queued (``RowWrite``).
+  case postponed(String, for: RetryDelay)
   /// Not called, and a failure counted: back to pending.
   case retry(String)
   /// The worker may have it.
@@ -69,14 +69,14 @@ enum AttemptOutcome: Sendable, Equatable {
   case failed(ErrorCode, String)
 
   /// Shutting down, before the worker was called.
-  static let handedBackAtShutdown = Self.handedBack("handed back at shutdown", for: .exactly(.zero))
+  static let postponedAtShutdown = Self.postponed("handed back at shutdown", for: .exactly(.zero))
 }
 
 /// How long a review stays away before it is dispatched again.
 enum RetryDelay: Sendable, Equatable {
   case exactly(Duration)
   /// After the given time, a short wait more: half of BATON_RETRY_BASE, so that nothing comes back at once, and a part of twice the base by
-  /// chance, so that what was handed back together does not come back together.
+  /// chance, so that what was postponed together does not come back together.
   case short(after: Duration = .zero)
   /// The backoff of an attempt.
   case backoff(attempt: Int)

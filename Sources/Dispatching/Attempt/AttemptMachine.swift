@@ -12,7 +12,7 @@ internal import WorkerClient
 struct AttemptMachine: Sendable {
   /// What to do next; each is answered by the event of the same name.
   enum Action: Sendable, Equatable {
-    /// Take a place among the reviews that are prepared here, or in a group apart from them, of this size at most.
+    /// Take a place among the reviews that are prepared here, or in a group that is isolated from them, of this size at most.
     case enter(group: Int?)
     case prepare
     /// Look at the row: is the lease still this one, and the review still wanted?
@@ -39,7 +39,7 @@ struct AttemptMachine: Sendable {
   /// Whether the worker may be called.
   enum Admission: Sendable, Equatable {
     case admitted
-    /// The worker is out, for so long at least.
+    /// The worker is unavailable, for so long at least.
     case refused(for: Duration, reason: String)
   }
 
@@ -55,12 +55,12 @@ struct AttemptMachine: Sendable {
     case ended(StartResponse, PreparedPayload)
   }
 
-  /// A review that has lost all holders but so many may be what ends them: it is prepared apart from the others, so that these lose no lease
-  /// more. Not sooner: most have only been near the one that ends its holders, or lost them for other reasons, and whatever is prepared apart
-  /// waits for all else.
-  static let chancesApart = 3
-  /// Until a review that has come to a process which prepares others apart is claimed again.
-  static let apartDelay: Duration = .seconds(1)
+  /// How many of a review's last chances are isolated. A review that has only so many holders left to lose may be what ends them: it is prepared
+  /// isolated from the others, so that these lose no further lease. Not sooner: most have only been near the one that ends its holders, or lost
+  /// theirs for other reasons, and an isolated preparation waits until all others have ended.
+  static let isolatedChances = 3
+  /// Until a review is claimed again that came while others were prepared isolated, or waited for that.
+  static let isolationDelay: Duration = .seconds(1)
   /// Until a review whose token needs a key that is not here is tried again.
   static let keyDelay: Duration = .seconds(60)
   /// If the row was read more recently than this, a second look would show nothing new.
@@ -81,17 +81,17 @@ struct AttemptMachine: Sendable {
 
   // MARK: Before it is prepared
 
-  /// - Parameter apart: the reviews that are prepared apart here, or wait for that; nil if none does.
-  mutating func begin(apart: SharedExclusiveLock.Group?) -> Action {
-    attempt.ambiguousStarts > 0 ? .admit : enter(apart)
+  /// - Parameter isolationGroup: the reviews that are prepared isolated here, or wait for that; nil if there are none.
+  mutating func begin(isolationGroup: SharedExclusiveLock.Group?) -> Action {
+    attempt.ambiguousStarts > 0 ? .admit : enter(isolationGroup)
   }
 
-  /// If others are prepared apart, or wait for that, this review is handed back instead of waiting: if one of them ends the process, every
+  /// If others are prepared isolated, or wait for that, this review is postponed instead of waiting: if one of them ends the process, every
   /// lease held here counts as lost. A suspect joins others of as many losses, while there is room for it.
-  private mutating func enter(_ apart: SharedExclusiveLock.Group?) -> Action {
+  private mutating func enter(_ isolationGroup: SharedExclusiveLock.Group?) -> Action {
     stage = .preparing
-    if let apart, apart.max != group || apart.count >= apart.max {
-      return .conclude(.handedBack("other reviews are prepared apart here", for: .exactly(Self.apartDelay)))
+    if let isolationGroup, isolationGroup.max != group || isolationGroup.count >= isolationGroup.max {
+      return .conclude(.postponed("other reviews are prepared apart here", for: .exactly(Self.isolationDelay)))
     }
     return .enter(group: group)
   }
@@ -101,17 +101,17 @@ struct AttemptMachine: Sendable {
   private var group: Int? {
     let losses = attempt.review?.leaseLosses ?? 0
     // Beyond the present one.
-    let chancesLeft = max(policy.attemptMax - 1 - losses, 0)
-    guard losses > 0, chancesLeft < Self.chancesApart else { return nil }
+    let chancesLeft = max(policy.failureMax - 1 - losses, 0)
+    guard losses > 0, chancesLeft < Self.isolatedChances else { return nil }
     return 1 << chancesLeft
   }
 
   /// - Parameters:
   ///   - keyFault: what is wrong with this process's key; nil if it fits.
-  ///   - worker: whether the worker is known to be out: preparing would be useless.
+  ///   - worker: whether the worker is known to be unavailable: preparing would be useless.
   func entered(keyFault: String?, worker: Admission) -> Action {
-    if let keyFault { return .conclude(.handedBack(keyFault, for: .short())) }
-    if case .refused(let wait, let reason) = worker { return .conclude(.handedBack(reason, for: .short(after: wait))) }
+    if let keyFault { return .conclude(.postponed(keyFault, for: .short())) }
+    if case .refused(let wait, let reason) = worker { return .conclude(.postponed(reason, for: .short(after: wait))) }
     return .prepare
   }
 
@@ -124,18 +124,18 @@ struct AttemptMachine: Sendable {
       guard now - attempt.leasedAt > Self.freshness else { return admit(payload) }
       stage = .confirming(payload)
       return .confirm
-    case .interruptedByShutdown: return .conclude(.handedBackAtShutdown)
+    case .interruptedByShutdown: return .conclude(.postponedAtShutdown)
     case .tookTooLong: return .conclude(.retry("preparing the payload took longer than \(policy.preparationMax)"))
     case .failed(.permanent(let code, let message), _): return .conclude(.failed(code, message))
     case .failed(.transient(let message, let wait?), _):
-      return .conclude(.handedBack(message, for: .exactly(wait)))
+      return .conclude(.postponed(message, for: .exactly(wait)))
     case .failed(.transient(let message, nil), _): return .conclude(.retry(message))
     case .failed(.outage(_, let message, let wait), _):
-      return .conclude(.handedBack(message, for: wait.map { .exactly($0) } ?? .short()))
+      return .conclude(.postponed(message, for: wait.map { .exactly($0) } ?? .short()))
     case .failed(.keyMissing(let message), let isKeyWrong):
       // With a wrong key, this process takes nothing more, and another one has the review soon. If only this row's key is missing, the
       // review waits for the operator.
-      return .conclude(.handedBack(message, for: isKeyWrong ? .short() : .exactly(Self.keyDelay)))
+      return .conclude(.postponed(message, for: isKeyWrong ? .short() : .exactly(Self.keyDelay)))
     }
   }
 
@@ -157,10 +157,10 @@ struct AttemptMachine: Sendable {
     switch (stage, admission) {
     case (.clearing, .admitted): return .ask
     case (.clearing, .refused(_, let reason)): return .conclude(.ambiguous(reason, isCounted: false))
-    case (_, .refused(let wait, let reason)): return .conclude(.handedBack(reason, for: .short(after: wait)))
+    case (_, .refused(let wait, let reason)): return .conclude(.postponed(reason, for: .short(after: wait)))
     case (.admitting(let payload), .admitted):
       guard now - attempt.leasedAt < policy.callableTime else {
-        return .conclude(.handedBack("its lease would end while the worker is called", for: .short()))
+        return .conclude(.postponed("its lease would end while the worker is called", for: .short()))
       }
       // Permission to call may have taken long, while another review probed the worker.
       guard now - preparedAt > Self.freshness + Self.lookTime else { return call(payload) }
@@ -177,19 +177,19 @@ struct AttemptMachine: Sendable {
 
   // MARK: What the worker says
 
-  /// - Parameter hasGivenUpCalls: whether this process's drain waits for no call of the worker any more.
+  /// - Parameter hasGivenUpCalls: whether this process's drain waits for no call to the worker any more.
   mutating func called(_ answer: DispatchOutcome, hasGivenUpCalls: Bool) -> Action {
     switch answer {
     case .dispatched(let response):
       guard case .calling(let payload) = stage else { return unexpected }
       return started(response, payload)
     case .unavailable(let message):
-      return .conclude(.handedBack("the worker cannot be reached: \(message)", for: .short()))
+      return .conclude(.postponed("the worker cannot be reached: \(message)", for: .short()))
     case .throttled(let wait, let message):
-      return .conclude(.handedBack("the worker throttles: \(message)", for: .short(after: wait ?? .zero)))
+      return .conclude(.postponed("the worker throttles: \(message)", for: .short(after: wait ?? .zero)))
     case .outage(let message):
-      return .conclude(.handedBack("not an answer of the worker's own: \(message)", for: .short()))
-    case .again(let message): return .conclude(.handedBack("the worker asks for it again: \(message)", for: .short()))
+      return .conclude(.postponed("not an answer of the worker's own: \(message)", for: .short()))
+    case .again(let message): return .conclude(.postponed("the worker asks for it again: \(message)", for: .short()))
     case .refused(let message): return .conclude(.failed(.workerRejected, message))
     case .ambiguous(let message, let isAnswer):
       if hasGivenUpCalls {
@@ -233,8 +233,10 @@ struct AttemptMachine: Sendable {
   ///
   /// If it does not have the attempt, it is started again. Its ambiguous starts stay with it: a start whose caller has given up may still
   /// arrive. So it never goes back to pending, where it would have no place of its owner's limit (I3).
-  /// - Parameter apart: see ``begin(apart:)``.
-  mutating func asked(_ evidence: WorkerEvidence, apart: SharedExclusiveLock.Group?, at now: ContinuousClock.Instant)
+  /// - Parameter isolationGroup: see ``begin(isolationGroup:)``.
+  mutating func asked(
+    _ evidence: WorkerEvidence, isolationGroup: SharedExclusiveLock.Group?, at now: ContinuousClock.Instant
+  )
     -> Action
   {
     switch (stage, evidence) {
@@ -243,7 +245,7 @@ struct AttemptMachine: Sendable {
       return .conclude(
         .dispatched(
           agentVersion: nil, report: run.status.reviewStatus == .queued ? nil : RunReport(run), prepared: preparedAt))
-    case (.clearing, .known), (.clearing, .unknown): return enter(apart)
+    case (.clearing, .known), (.clearing, .unknown): return enter(isolationGroup)
     case (.clearing, .failed(let message)):
       return .conclude(
         .ambiguous(

@@ -30,7 +30,7 @@ enum RowWrite: Sendable, Equatable {
     case .dispatched(let agentVersion, let report, let prepared):
       self = .record(agentVersion: agentVersion, report: report, prepared: prepared)
     case .supersededByRow: self = .none
-    case .handedBack(let reason, let delay):
+    case .postponed(let reason, let delay):
       self =
         mayBeRunning
         ? .leaveQueued(message: reason, for: delay, isCounted: false) : .postpone(reason: reason, for: delay)
@@ -83,7 +83,7 @@ struct Settlement: Sendable, Equatable {
     let said = Self.words(outcome, write)
     switch (write, verdict) {
     case (.record, .notWritten):
-      // The worker has said yes.
+      // The worker has the review.
       self.init(
         .acknowledge, .dispatched, .error,
         "the worker has the review, but it could not be recorded; the reaper reconciles it")

@@ -15,7 +15,7 @@ extension Consumer {
   /// An attempt, from its lease to the settlement of its deliveries.
   func run(_ attempt: Attempt) async {
     var machine = AttemptMachine(attempt, policy: policy)
-    let first = machine.begin(apart: entryLock.exclusiveGroup)
+    let first = machine.begin(isolationGroup: entryLock.exclusiveGroup)
     let outcome = await follow(&machine, first)
     await conclude(outcome, machine.attempt)
   }
@@ -25,7 +25,7 @@ extension Consumer {
     var action = first
     while true {
       switch action {
-      case .enter(let group): return await inPlace(group, &machine)
+      case .enter(let group): return await runInGroup(group, &machine)
       case .prepare:
         let attempt = machine.attempt
         let preparation = await withSpan(.prepare, in: attempt.trace, attempt.spanAttributes) { span in
@@ -43,7 +43,7 @@ extension Consumer {
         action = machine.called(answer, hasGivenUpCalls: hasGivenUpCalls)
       case .ask:
         let evidence = await ask(machine.attempt.lease)
-        action = machine.asked(evidence, apart: entryLock.exclusiveGroup, at: environment.now)
+        action = machine.asked(evidence, isolationGroup: entryLock.exclusiveGroup, at: environment.now)
       case .askForEnd: action = machine.askedForEnd(await askForEnd(machine.attempt.lease))
       case .conclude(let outcome): return outcome
       }
@@ -52,14 +52,14 @@ extension Consumer {
 
   // MARK: Enter
 
-  /// Next to other reviews, or in a group apart from them.
-  private func inPlace(_ group: Int?, _ machine: inout AttemptMachine) async -> AttemptOutcome {
+  /// Prepares among the other reviews, or in a group that is isolated from them.
+  private func runInGroup(_ group: Int?, _ machine: inout AttemptMachine) async -> AttemptOutcome {
     do {
       guard let group else { return try await entryLock.withShared { await entered(&machine) } }
       return try await entryLock.withExclusive(sharedBy: group) { await entered(&machine) }
     } catch {
       // Cancelled while it waited for its turn.
-      return .handedBackAtShutdown
+      return .postponedAtShutdown
     }
   }
 
@@ -74,7 +74,7 @@ extension Consumer {
     let start = environment.now
     let preparer = preparer
     let (result, cancellation) = await operations.run(
-      until: start + policy.preparationMax, orStage: .handingBack, isComputing: environment.executor != nil
+      until: start + policy.preparationMax, orPhase: .postponing, isComputing: true
     ) { () -> Result<PreparedPayload, PreparationError> in
       do throws(PreparationError) {
         return .success(try await preparer.prepare(review))
@@ -88,7 +88,7 @@ extension Consumer {
       CrashPoint.prepared.reached()
       return .ready(payload)
     case (.failure, .deadline): return .tookTooLong
-    case (.failure, .stage), (.failure, .caller): return .interruptedByShutdown
+    case (.failure, .phase), (.failure, .caller): return .interruptedByShutdown
     case (.failure(let error), nil):
       guard case .keyMissing = error else { return .failed(error, isKeyWrong: false) }
       return .failed(error, isKeyWrong: await keys.look() != nil)
@@ -100,7 +100,7 @@ extension Consumer {
   /// Whether the row still wants this dispatch: not cancelled, no newer attempt, the lease still this one. If Postgres does not
   /// answer, the lease is trusted: the worker's start is idempotent, and the record says how the row stands.
   private func isStillWanted(_ lease: Lease) async -> Bool {
-    (try? await looks.submit(lease)) ?? true
+    (try? await leaseChecks.submit(lease)) ?? true
   }
 
   // MARK: Admit
@@ -108,7 +108,7 @@ extension Consumer {
   /// What the circuit says while it is open; nil while it is not.
   private var workerOutage: AttemptMachine.Admission? {
     guard case .open = circuit.state, let openFor = circuit.openFor else { return nil }
-    return .refused(for: openFor, reason: outageReason)
+    return .refused(for: openFor, reason: workerOutageReason)
   }
 
   /// Permission to call: while another review probes the worker, its outcome decides.
@@ -121,22 +121,22 @@ extension Consumer {
       case .refused:
         if let workerOutage { return workerOutage }
         guard environment.now < deadline, !hasGivenUpCalls, !Task.isCancelled else {
-          return .refused(for: .zero, reason: outageReason)
+          return .refused(for: .zero, reason: workerOutageReason)
         }
-        _ = await operations.run(until: deadline, orStage: .givingUpCalls) { try? await circuit.waitWhileProbed() }
+        _ = await operations.run(until: deadline, orPhase: .givingUpCalls) { try? await circuit.waitWhileProbed() }
       }
     }
   }
 
   // MARK: Call
 
-  /// Whether no call of the worker is waited for any more.
-  private var hasGivenUpCalls: Bool { operations.stage >= .givingUpCalls }
+  /// Whether no call to the worker is waited for any more.
+  private var hasGivenUpCalls: Bool { operations.phase >= .givingUpCalls }
 
   private func call(_ payload: PreparedPayload, _ attempt: Attempt) async -> DispatchOutcome {
     let start = environment.now
     let (worker, lease, trace) = (worker, attempt.lease, attempt.trace)
-    let (answer, _) = await operations.run(until: nil, orStage: .givingUpCalls) {
+    let (answer, _) = await operations.run(until: nil, orPhase: .givingUpCalls) {
       await worker.start(payload.body, reviewID: lease.reviewID, attempt: lease.attempt, trace: trace)
     }
     CrashPoint.answered.reached()
@@ -146,7 +146,7 @@ extension Consumer {
     case .dispatched, .refused: circuit.succeeded()
     case .unavailable(let message), .outage(let message), .again(let message): circuit.failed(reason: message)
     case .throttled(let retryAfter, let message): circuit.failed(retryAfter: retryAfter, reason: message)
-    // The question that follows decides.
+    // Says nothing about the worker yet: it is asked about the attempt next, and that answer counts.
     case .ambiguous: break
     }
     return answer
@@ -156,17 +156,17 @@ extension Consumer {
 
   private func status(of lease: Lease) async -> StatusAnswer {
     let worker = worker
-    return await operations.run(until: nil, orStage: .givingUpCalls) { await worker.status(of: lease.reviewID) }.result
+    return await operations.run(until: nil, orPhase: .givingUpCalls) { await worker.status(of: lease.reviewID) }.result
   }
 
-  /// Asks the worker about a review, and the circuit hears of it.
+  /// Asks the worker about a review, and records for the circuit whether it has answered.
   private func ask(_ lease: Lease) async -> WorkerEvidence {
     let answer = await status(of: lease)
     if case .known = answer { await rememberWorkerAnswers() }
-    return await heard(answer)
+    return await recordEvidence(answer)
   }
 
-  private func heard(_ answer: StatusAnswer) async -> WorkerEvidence {
+  private func recordEvidence(_ answer: StatusAnswer) async -> WorkerEvidence {
     let evidence = (try? await ledger.weigh(answer, of: workerURL)) ?? .unknown(isProven: false)
     switch evidence {
     case .known, .unknown: circuit.succeeded()
@@ -175,8 +175,8 @@ extension Consumer {
     return evidence
   }
 
-  /// Asks a worker that was out whether it is back, if no review comes that would find out: about one that does not exist. Until the task
-  /// is cancelled.
+  /// Finds out whether a worker that was unavailable answers again, while no review comes whose call would show it: asks it about a review that
+  /// does not exist, until the task is cancelled.
   func probeWhileIdle() async {
     var idleTime = 0
     while !Task.isCancelled {
@@ -187,7 +187,7 @@ extension Consumer {
       }
       idleTime += 1
       guard idleTime > Self.idleSeconds, circuit.admit() == .probe else { continue }
-      _ = await heard(await worker.status(of: Self.noReview))
+      _ = await recordEvidence(await worker.status(of: Self.noReview))
     }
   }
 

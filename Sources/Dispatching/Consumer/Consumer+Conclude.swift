@@ -32,7 +32,7 @@ extension Consumer {
   }
 
   private func perform(_ write: RowWrite, _ attempt: Attempt) async -> RowVerdict {
-    let (lease, attemptMax) = (attempt.lease, policy.attemptMax)
+    let (lease, failureMax) = (attempt.lease, policy.failureMax)
     switch write {
     case .none: return .overtaken
     case .record(let agentVersion, let report, let prepared):
@@ -45,13 +45,13 @@ extension Consumer {
     case .retryLater(let message, let delay):
       let delay = policy.duration(delay, environment)
       return await untilWritten {
-        try await ledger.retryLater(lease, message: message, after: delay, attemptMax: attemptMax)
+        try await ledger.retryLater(lease, message: message, after: delay, failureMax: failureMax)
       }
     case .leaveQueued(let message, let delay, let isCounted):
       let delay = policy.duration(delay, environment)
       return await untilWritten {
         try await ledger.leaveQueued(
-          lease, message: message, for: delay, isCounted: isCounted, attemptMax: attemptMax)
+          lease, message: message, for: delay, isCounted: isCounted, failureMax: failureMax)
       }
     case .fail(let code, let message):
       return await untilWritten { try await ledger.fail(lease, code: code, message: message) }
@@ -93,6 +93,6 @@ extension Consumer {
       }
       return environment.now < min(drainDeadline ?? deadline, deadline)
     }
-    return await outage.untilItWorks(what, while: goesOn, statement)
+    return await databaseOutage.untilItWorks(what, while: goesOn, statement)
   }
 }

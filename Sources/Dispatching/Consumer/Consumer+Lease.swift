@@ -44,8 +44,8 @@ extension Consumer {
     let span = startSpan(.lease, in: trace, .statement("lease"))
     var verdict = await takeLease(ticket, delivery)
     // A ticket that another process has leased is not counted as missing. One that is only locked may be: it stays undecided here.
-    if verdict == .held { undecided.isLeasedElsewhere() }
-    if let waiting = verdict, waiting == .held || waiting == .locked {
+    if verdict == .leasedElsewhere { undecided.isLeasedElsewhere() }
+    if let waiting = verdict, waiting == .leasedElsewhere || waiting == .lockedByOther {
       verdict = await waitlist.wait(ticket, waiting)
     }
     span?.end(verdict)
@@ -72,12 +72,13 @@ extension Consumer {
     case .dispatched:
       undecided.decided()
       settle([delivery], .acknowledge, .duplicate)
-    case .overtaken:
+    case .notDispatchable:
       undecided.decided()
       settle([delivery], .reject, .duplicate)
-    case .held, .locked:
+    case .leasedElsewhere, .lockedByOther:
       undecided.decided()
-      // Shutting down: another consumer takes over the wait. Otherwise too many wait already, or this one too long: the reaper covers it.
+      // Shutting down: another consumer waits in this one's place. Otherwise too many wait already, or this one for too long: the reaper
+      // publishes the review again when it is due.
       settle([delivery], isDraining ? .requeue : .reject, .returned)
     case .unknown:
       undecided.decided()
@@ -90,7 +91,7 @@ extension Consumer {
   /// The lease is this process's own, but its attempt has ended without settling it: dropped, and taken again.
   private func resume(_ ticket: Ticket, _ lease: Lease, _ delivery: TicketDelivery, _ trace: TraceContext) async {
     let undecided = UndecidedDelivery(again: delivery, inFlight, census)
-    let isDropped = await outage.untilItWorks("dropping a lease", while: { _ in isCurrent(delivery) }) {
+    let isDropped = await databaseOutage.untilItWorks("dropping a lease", while: { _ in isCurrent(delivery) }) {
       try await ledger.drop(lease)
       return true
     }
@@ -103,12 +104,12 @@ extension Consumer {
   /// Between tries of a locked row. Mostly another statement of Baton's holds the lock, for a millisecond or two.
   private static let lockWaits: [Duration] = [.milliseconds(5), .milliseconds(20), .milliseconds(80)]
 
-  /// Takes the lease, through an outage of Postgres if need be.
+  /// Takes the lease; repeats the statement while Postgres does not answer.
   /// - Returns: nil if the delivery is settled, or no longer this process's to settle.
   private func takeLease(_ ticket: Ticket, _ delivery: TicketDelivery) async -> LeaseVerdict? {
     for wait in Self.lockWaits {
       let verdict = await tryLease(ticket, delivery)
-      guard verdict == .locked else { return verdict }
+      guard verdict == .lockedByOther else { return verdict }
       try? await environment.sleep(for: wait)
     }
     return await tryLease(ticket, delivery)
@@ -116,10 +117,10 @@ extension Consumer {
 
   private func tryLease(_ ticket: Ticket, _ delivery: TicketDelivery) async -> LeaseVerdict? {
     let deadline = environment.now + LeaseWaitlist.timeMax
-    var isWorn = delivery.returnCount >= ReviewTopology.renewalLimit
+    var isWorn = delivery.returnCount >= ReviewTopology.republishLimit
     while true {
       var fault: (any Error)?
-      let verdict = await outage.untilItWorks("taking a lease") { error in
+      let verdict = await databaseOutage.untilItWorks("taking a lease") { error in
         fault = error
         return isCurrent(delivery) && !isWorn && environment.now < deadline && LedgerFaultKind(of: error) != .aboutRow
       } _: {
@@ -135,7 +136,7 @@ extension Consumer {
         settle([delivery], .reject, .returned)
         return nil
       }
-      if isWorn, await renew(delivery) { return nil }
+      if isWorn, await republish(delivery) { return nil }
       isWorn = false
       guard environment.now < deadline else {
         settle([delivery], .requeue, .returned)
@@ -146,10 +147,10 @@ extension Consumer {
 
   // MARK: Deliveries that stand for no attempt
 
-  /// Replaces a ticket by a copy before the broker takes it for poison: deliveries given back during an outage were not its fault.
+  /// Replaces a ticket by a copy before the broker takes it for poison: it was requeued because of outages, and not because of itself.
   /// - Returns: whether the delivery is settled with that.
-  private func renew(_ delivery: TicketDelivery) async -> Bool {
-    guard await queue.renew(delivery) == .confirmed else { return false }
+  private func republish(_ delivery: TicketDelivery) async -> Bool {
+    guard await queue.republish(delivery) == .confirmed else { return false }
     logger.notice(
       "a ticket that outages have given back too often is published anew",
       metadata: ["message_id": "\(delivery.messageID ?? "none")", "deliveries": "\(delivery.returnCount)"])

@@ -11,7 +11,13 @@ package import Telemetry
 /// Takes deliveries, prepares their reviews, calls the worker, and settles.
 ///
 /// One child task for each delivery; the prefetch bounds how many there are. A delivery is acknowledged only after its review's
-/// dispatch has succeeded (I4); otherwise it is rejected, after the row durably says what is next.
+/// dispatch has succeeded (I4). Otherwise it is
+/// - rejected, after the row durably says what is next;
+/// - requeued, if the row could not be written, or if Postgres did not say in time who has the review;
+/// - rejected without a write, if Postgres refuses to lease this row; and if the review is leased elsewhere or locked, while too many such
+///   deliveries wait here, or this one has waited for too long. The reaper publishes the review again when it is due. While this process shuts
+///   down, a delivery that waits so is requeued;
+/// - rejected after a copy of it was published: poison to the dead-letter queue, a ticket that outages have sent back too often to the same queue.
 ///
 /// A delivery's path: `Consumer+Lease.swift` decides who has its review, `AttemptMachine` what an attempt does next,
 /// `Consumer+Attempt.swift` does it, `Settlement` decides what becomes of the delivery.
@@ -20,7 +26,7 @@ package final class Consumer: Service {
   package struct Dependencies: Sendable {
     package var ledger: any ReviewLedger
     package var subscription: any TicketSubscription
-    /// Publishes poison.
+    /// Publishes poison to the dead-letter queue, and fresh copies of tickets that outages have sent back too often.
     package var queue: any TicketQueue
     package var preparer: any PayloadPreparer
     package var worker: any Worker
@@ -69,10 +75,10 @@ package final class Consumer: Service {
   let inFlight = InFlightAttempts()
   let census: TicketCensus
   let entryLock = SharedExclusiveLock()
-  let outage: DatabaseOutage
+  let databaseOutage: DatabaseOutage
   let waitlist: LeaseWaitlist
   let leases: Batcher<Ticket, LeaseVerdict>
-  let looks: Batcher<Lease, Bool>
+  let leaseChecks: Batcher<Lease, Bool>
   let records: Batcher<DispatchRecord, RecordAnswer>
   let lease: @Sendable ([Ticket]) async throws -> [LeaseVerdict]
   let consumption: Consumption
@@ -99,24 +105,25 @@ package final class Consumer: Service {
     self.policy = policy
     self.logger = logger
     census = TicketCensus(clock: environment.clock)
-    outage = DatabaseOutage(environment: environment, logger: logger)
+    databaseOutage = DatabaseOutage(environment: environment, logger: logger)
     consumption = Consumption(dependencies.subscription, logger: logger)
     operations = TimedOperations(.running, clock: environment.clock)
     let ledger = ledger
     let lease: @Sendable ([Ticket]) async throws -> [LeaseVerdict] = { tickets in
       try await ledger.lease(
-        tickets, by: holder, for: policy.leaseDuration, holderTimeout: policy.holderTimeout,
-        attemptMax: policy.attemptMax)
+        tickets, by: holder, for: policy.leaseDuration, heartbeatTimeout: policy.heartbeatTimeout,
+        failureMax: policy.failureMax)
     }
     self.lease = lease
     let leaseEach: @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>] = { tickets in
       await results(tickets) { try await lease(Array($0)) }
     }
     waitlist = LeaseWaitlist(
-      countMax: max(1, policy.prefetch / 4), ledger: ledger, holderTimeout: policy.holderTimeout, lease: leaseEach,
+      countMax: max(1, policy.prefetch / 4), ledger: ledger, heartbeatTimeout: policy.heartbeatTimeout,
+      lease: leaseEach,
       environment: environment, logger: logger)
     leases = Batcher(maxBatch: 256, run: leaseEach)
-    looks = Batcher(maxBatch: 256) { await results($0) { try await ledger.stillLeased(Array($0), by: holder) } }
+    leaseChecks = Batcher(maxBatch: 256) { await results($0) { try await ledger.stillLeased(Array($0), by: holder) } }
     let lastDispatch = LastDispatch()
     self.lastDispatch = lastDispatch
     records = Batcher(maxBatch: 256) { records in
@@ -135,10 +142,11 @@ package final class Consumer: Service {
   package var faults: [Holder.Fault] {
     var faults: [Holder.Fault] = []
     let now = environment.now
-    if let outage = circuit.outage() {
-      faults.append(Holder.Fault(.circuit, target: "worker", for: now - outage.since, reason: outage.reason))
+    if let workerOutage = circuit.outage() {
+      faults.append(
+        Holder.Fault(.circuit, target: "worker", for: now - workerOutage.since, reason: workerOutage.reason))
     }
-    if let duration = outage.duration {
+    if let duration = databaseOutage.duration {
       faults.append(Holder.Fault(.databaseAway, for: duration))
     } else if let duration = faultPersistence.duration(of: fault != nil, now: now) {
       faults.append(Holder.Fault(.other, for: duration, reason: fault))
@@ -151,18 +159,20 @@ package final class Consumer: Service {
 
   /// What keeps this consumer from consuming, for `/readyz`; nil if nothing does.
   package var fault: String? {
-    if let outage = outage.duration { return "Postgres has not answered for \(outage.components.seconds) s" }
+    if let duration = databaseOutage.duration {
+      return "Postgres has not answered for \(duration.components.seconds) s"
+    }
     return keys.fault ?? consumption.fault
   }
 
   /// Why the worker cannot be called, for `/readyz`; nil if it can.
-  package var workerFault: String? { circuit.outage() == nil ? nil : outageReason }
+  package var workerFault: String? { circuit.outage() == nil ? nil : workerOutageReason }
 
-  var outageReason: String { "the worker is out" + (circuit.reason.map { ": \($0)" } ?? "") }
+  var workerOutageReason: String { "the worker is unavailable" + (circuit.reason.map { ": \($0)" } ?? "") }
 
   // MARK: Running
 
-  /// Consumes until the service is shut down, then drains: what is in flight is finished, or handed back when
+  /// Consumes until the service is shut down, then drains: what is in flight is finished, or postponed before
   /// BATON_DRAIN_TIMEOUT is over.
   package func run() async throws {
     // Before the first delivery, so that a process with a wrong key takes none.
@@ -201,7 +211,7 @@ package final class Consumer: Service {
   // MARK: Draining
 
   /// Whether this process is shutting down.
-  var isDraining: Bool { operations.stage > .running }
+  var isDraining: Bool { operations.phase > .running }
 
   /// Until when what is in flight has to end; nil while this process is not shutting down.
   var drainDeadline: ContinuousClock.Instant? { drainSchedule.present?.end }

@@ -87,13 +87,13 @@ extension Consumer {
     sight.isKeyWrong = keys.fault != nil
     sight.isCircuitOpen = circuit.openFor != nil
     sight.isHolderAway = holderState.isAway
-    sight.outage = outage.duration
+    sight.outage = databaseOutage.duration
     if consumption.pause == .databaseAway { sight.isDatabaseBack = await isDatabaseBack() }
     await consumption.keepConsuming(sight, reasons: (keys.fault, circuit.reason)) { inFlight.receivedCount }
   }
 
   /// By a lease of nothing: it needs what every lease needs. Postgres may answer, and the table be locked for a migration.
   private func isDatabaseBack() async -> Bool {
-    await outage.untilItWorks("looking for Postgres", while: { _ in false }) { try await lease([]) } != nil
+    await databaseOutage.untilItWorks("looking for Postgres", while: { _ in false }) { try await lease([]) } != nil
   }
 }

@@ -39,7 +39,7 @@ struct ConsumptionMonitor: Sendable {
 
   /// Seconds between looks at the queue. Two silent looks make it ten seconds until the channel is rebuilt.
   static let lookInterval = 5
-  /// For how long Postgres may be away before all deliveries are given back.
+  /// For how long Postgres may be unreachable before all deliveries are sent back to the queue.
   static let outageMax: Duration = .seconds(60)
 
   /// Why deliveries are paused; nil if they are taken.

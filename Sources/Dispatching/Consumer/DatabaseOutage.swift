@@ -64,7 +64,7 @@ final class DatabaseOutage: Sendable {
     }
     if isNew {
       logger.error(
-        "Postgres does not answer; deliveries are held until it does",
+        "Postgres does not answer; deliveries are held for a minute, then handed back to the broker",
         metadata: ["error": "\(error)", "while": "\(what)"])
     }
   }

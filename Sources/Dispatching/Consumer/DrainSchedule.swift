@@ -6,9 +6,9 @@ struct DrainSchedule: Sendable, Equatable {
     case running
     /// It takes nothing new; what is in flight goes on.
     case finishing
-    /// Preparations are interrupted, and their reviews handed back; calls of the worker go on.
-    case handingBack
-    /// No call of the worker is waited for any more: it may have what it was given.
+    /// Preparations are interrupted, and their reviews postponed; calls to the worker go on.
+    case postponing
+    /// No call to the worker is waited for any more: it may have what it was given.
     case givingUpCalls
     /// Nothing more is written.
     case over
@@ -17,8 +17,8 @@ struct DrainSchedule: Sendable, Equatable {
   }
 
   let start: ContinuousClock.Instant
-  /// Leaves time for the worker's answers that are under way, and for settling what is handed back.
-  let handingBackAt: ContinuousClock.Instant
+  /// Leaves time for the worker's answers that are under way, and for settling what is postponed.
+  let postponingAt: ContinuousClock.Instant
   /// Leaves time for writing the outcome of reviews that the worker has not answered by then.
   let givingUpCallsAt: ContinuousClock.Instant
   let end: ContinuousClock.Instant
@@ -26,7 +26,7 @@ struct DrainSchedule: Sendable, Equatable {
   init(start: ContinuousClock.Instant, policy: DispatchPolicy) {
     let timeout = policy.drainTimeout
     self.start = start
-    handingBackAt = start + max(timeout - policy.workerTimeout - .seconds(1), timeout / 2)
+    postponingAt = start + max(timeout - policy.workerTimeout - .seconds(1), timeout / 2)
     givingUpCallsAt = start + (timeout - min(.seconds(1), timeout / 4))
     end = start + timeout
   }
@@ -34,12 +34,12 @@ struct DrainSchedule: Sendable, Equatable {
   func phase(at now: ContinuousClock.Instant) -> Phase {
     if now >= end { return .over }
     if now >= givingUpCallsAt { return .givingUpCalls }
-    if now >= handingBackAt { return .handingBack }
+    if now >= postponingAt { return .postponing }
     return now >= start ? .finishing : .running
   }
 
   /// When the phase begins that follows the one at a moment; nil if none does.
   func nextChange(after now: ContinuousClock.Instant) -> ContinuousClock.Instant? {
-    [handingBackAt, givingUpCallsAt, end].filter { $0 > now }.min()
+    [postponingAt, givingUpCallsAt, end].filter { $0 > now }.min()
   }
 }

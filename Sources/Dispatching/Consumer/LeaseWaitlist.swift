@@ -25,7 +25,7 @@ actor LeaseWaitlist {
 
   private let countMax: Int
   private let ledger: any ReviewLedger
-  private let holderTimeout: Duration
+  private let heartbeatTimeout: Duration
   private let lease: @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>]
   private let environment: DispatchEnvironment
   private let logger: Logger
@@ -38,22 +38,22 @@ actor LeaseWaitlist {
 
   /// - Parameters:
   ///   - countMax: further tickets are refused; the reaper covers them.
-  ///   - holderTimeout: a holder that is silent for longer is dead.
+  ///   - heartbeatTimeout: a holder that is silent for longer is dead.
   ///   - lease: tries the leases of a batch.
   init(
-    countMax: Int, ledger: any ReviewLedger, holderTimeout: Duration,
+    countMax: Int, ledger: any ReviewLedger, heartbeatTimeout: Duration,
     lease: @escaping @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>],
     environment: DispatchEnvironment, logger: Logger
   ) {
     self.countMax = countMax
     self.ledger = ledger
-    self.holderTimeout = holderTimeout
+    self.heartbeatTimeout = heartbeatTimeout
     self.lease = lease
     self.environment = environment
     self.logger = logger
   }
 
-  /// Waits until the ticket's lease is decided otherwise than `.held` or `.locked`.
+  /// Waits until the ticket's lease is decided otherwise than `.leasedElsewhere` or `.lockedByOther`.
   /// - Parameter verdict: the present one of these two.
   /// - Returns: the verdict; one of these two if there is no room, it takes too long, or this process is shutting down.
   func wait(_ ticket: Ticket, _ verdict: LeaseVerdict) async -> LeaseVerdict {
@@ -72,7 +72,7 @@ actor LeaseWaitlist {
   /// Releases all waiting tickets: this process is shutting down.
   func close() {
     isClosed = true
-    for waiter in waiters { resume(waiter, .held) }
+    for waiter in waiters { resume(waiter, .leasedElsewhere) }
     waiters = []
   }
 
@@ -94,7 +94,7 @@ actor LeaseWaitlist {
   private func lookAtHolders() async -> Duration {
     do {
       try await ledger.lookAtHolders()
-      let sure = try await ledger.timeUntilDeathsAreSure(holderTimeout: holderTimeout)
+      let sure = try await ledger.timeUntilDeathsAreSure(heartbeatTimeout: heartbeatTimeout)
       return MissedHolders.nextLook(sure, atMost: Self.interval)
     } catch {
       logger.debug("holders not looked at", metadata: ["error": "\(error)"])
@@ -105,17 +105,17 @@ actor LeaseWaitlist {
   private func settle(_ waiter: Waiter, _ result: Result<LeaseVerdict, any Error>) {
     var waiter = waiter
     var isDecided = isClosed || environment.now - waiter.lock.since >= Self.timeMax
-    var verdict = LeaseVerdict.held
+    var verdict = LeaseVerdict.leasedElsewhere
     switch result {
     case .success(let found):
       verdict = found
-      isDecided = isDecided || found != .held && found != .locked
+      isDecided = isDecided || found != .leasedElsewhere && found != .lockedByOther
     case .failure(let error):
       logger.debug("a held ticket could not be looked at", metadata: ["error": "\(error)"])
       isDecided = isDecided || LedgerFaultKind(of: error) == .aboutRow
     }
     guard !isDecided else { return resume(waiter, verdict) }
-    if verdict == .locked, waiter.lock.isToBeNamed(at: environment.now) { name(waiter) }
+    if verdict == .lockedByOther, waiter.lock.isToBeNamed(at: environment.now) { name(waiter) }
     waiters.append(waiter)
   }
 

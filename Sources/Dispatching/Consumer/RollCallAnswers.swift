@@ -5,7 +5,7 @@ internal import ReviewQueue
 internal import ReviewStore
 internal import Reviews
 
-/// Answers the reapers' roll calls for one consumer; see ``ReviewStore/ReviewStore/openRollCall(_:holderTimeout:)``.
+/// Answers the reapers' roll calls for one consumer; see ``ReviewStore/ReviewStore/openRollCall(_:heartbeatTimeout:)``.
 struct RollCallAnswers {
   let ledger: any ReviewLedger
   let subscription: any TicketSubscription

@@ -62,7 +62,7 @@ final class TicketCensus: Sendable {
     }
   }
 
-  /// A delivery was given back to the queue, undecided.
+  /// A delivery was requeued, undecided.
   func gaveBack() { state.withLock { $0.hasGivenBack = true } }
 
   /// Whether a delivery went back to the queue since this was last asked.

@@ -26,7 +26,7 @@ package struct HolderSession: Service {
 
   /// When the session has not answered for this time, the heartbeats are sent without it as well.
   private static let aloneAfter: Duration = .seconds(1)
-  /// A session that has not answered for this time is replaced: its server may be gone without closing it.
+  /// A session that has not answered for this time is replaced: Postgres may be gone without closing it.
   private static let replaceAfter: Duration = .seconds(5)
 
   /// - Parameters:

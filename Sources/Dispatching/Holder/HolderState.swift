@@ -2,7 +2,8 @@ package import Resilience
 internal import ReviewStore
 internal import Synchronization
 
-/// Whether this process is signed on as a holder: its own session holds its lock and listens, and its heartbeats arrive.
+/// Whether this process is signed on as a holder: registered in `baton_holders`, with a connection to Postgres of its own (its *session*) that
+/// holds its advisory lock and listens for notifications, and with heartbeats that arrive.
 ///
 /// Every role asks before it takes new work. A process that is not signed on keeps what it has: its heartbeats go through the pool,
 /// and a holder with a fresh heartbeat is alive.
@@ -19,7 +20,7 @@ package final class HolderState: Sendable {
   }
 
   /// For how long the session may be disconnected before deliveries are paused: a reconnect usually takes less.
-  package static let patience: Duration = .seconds(3)
+  package static let awayMax: Duration = .seconds(3)
 
   private let state: Mutex<State>
   private let timeout: Duration
@@ -43,7 +44,7 @@ package final class HolderState: Sendable {
   }
 
   /// Whether this process has not been signed on for so long that deliveries should wait until it is.
-  package var isAway: Bool { !isSignedOn && awayFor.map { $0 > Self.patience } ?? true }
+  package var isAway: Bool { !isSignedOn && awayFor.map { $0 > Self.awayMax } ?? true }
 
   /// For how long there has been no session; nil while there is one.
   private var awayFor: Duration? { look { $0.awaySince.map { clock.now - $0 } } }

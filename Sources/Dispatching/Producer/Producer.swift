@@ -7,7 +7,10 @@ internal import ServiceLifecycle
 package import Telemetry
 
 /// Claims due reviews under their owners' limits and publishes a ticket for each.
-package struct Producer: Service {
+///
+/// A claim looks at the owners that have a visit: a row of `baton_visits`, which says that an owner may have something to claim (see
+/// `ReviewStore.claim(limit:ownerLimit:by:)`).
+package final class Producer: Service {
   private let ledger: any ReviewLedger
   private let publisher: ClaimPublisher
   private let holder: Holder.ID
@@ -22,12 +25,13 @@ package struct Producer: Service {
   private static let batchMax = 1_000
   /// Batches whose confirms may be outstanding while the next is claimed.
   private static let batchesInFlight = 4
-  /// How soon a queue that was full is looked at again while more is due: consumers take a thousand tickets in a third of a second.
+  /// How soon the queue's depth is read again if it was full and more is due: consumers take a thousand tickets in a third of a second.
   private static let fullQueueInterval: Duration = .milliseconds(100)
-  /// Rows claimed by an earlier answer of how full the queue is: a single review costs no question, and does not wait for one.
+  /// The most rows that a pass claims by a depth that was read earlier: a single review costs no question to the broker, and does not wait for
+  /// one.
   private static let unaskedMax = 20
-  /// How long such an answer is good for.
-  private static let roomIsKnownFor: Duration = .seconds(1)
+  /// For how long a depth that was read may be used so.
+  private static let depthIsKnownFor: Duration = .seconds(1)
 
   /// The waits while nothing can be claimed.
   private static let retry = Backoff(base: .milliseconds(100), max: .seconds(5))
@@ -54,10 +58,11 @@ package struct Producer: Service {
     package var published = 0
   }
 
-  /// Claims and publishes whenever something is due, until the service is shut down; a pass that has begun is finished.
+  /// Claims and publishes whenever something is due, until the service is shut down. No further batch is claimed then; what was
+  /// claimed is published.
   package func run() async throws {
     publisher.wakeWhenReady(wakeup)
-    await cancelWhenGracefulShutdown {
+    await cancelWhenGracefulShutdown { [self] in
       await withTaskExecutorPreference(environment.executor) { await claimWhenDue() }
     }
     await publisher.finish()
@@ -66,21 +71,23 @@ package struct Producer: Service {
   private func claimWhenDue() async {
     var failures = 0
     var notice = FaultNotice()
-    var queue = QueueRoom()
+    var depth = QueueDepth()
     var missed = MissedVisits(nextLook: environment.now)
     while !Task.isCancelled {
       do {
-        // What it claims is this holder's; without a session it claims nothing. The next sign-on wakes.
+        // What it claims is this holder's. While this process is not signed on as a holder (``HolderState``), it claims nothing; the next
+        // sign-on wakes this loop.
         guard holderState.isSignedOn else {
           try await wakeup.wait(until: environment.now + policy.pollInterval)
           continue
         }
         try await lookForMissedVisits(&missed)
-        // Without a connection, and while tickets are owed, nothing is claimed. The reconnect wakes this loop, as does the last owed ticket.
-        if publisher.queue.isConnected, publisher.room > 0 { _ = try await runOnce(&queue) }
+        // Without a connection to the broker, and while tickets are owed, nothing is claimed. The reconnect wakes this loop, as does the confirm
+        // of the last owed ticket.
+        if publisher.queue.isConnected, publisher.claimAllowance > 0 { _ = try await runOnce(&depth) }
         failures = 0
         if notice.worked(at: environment.now) { logger.notice("claiming again") }
-        if queue.isInTheWay {
+        if depth.limitsClaims {
           try await wakeup.wait(until: environment.now + min(policy.pollInterval, Self.fullQueueInterval))
         } else {
           let due = try await ledger.timeUntilNextDue() ?? policy.pollInterval
@@ -99,25 +106,26 @@ package struct Producer: Service {
     }
   }
 
-  /// Claims and publishes until nothing more is due, the queue is full, or the caller is cancelled.
+  /// Claims and publishes until nothing more is due, the queue is full, or the caller is cancelled: no further batch is claimed then, and what
+  /// was claimed is published.
   package func runOnce() async throws -> Pass {
     try await ledger.noteOwnerLimit(policy.ownerLimit)
-    var queue = QueueRoom()
-    let pass = try await runOnce(&queue)
+    var depth = QueueDepth()
+    let pass = try await runOnce(&depth)
     await publisher.finish()
     return pass
   }
 
-  /// What is known of the queue from pass to pass.
-  private struct QueueRoom {
-    /// How many more messages it should hold (I8); none before it was asked.
-    var count = 0
-    var askedAt: ContinuousClock.Instant?
-    /// Whether more was due than it had room for.
-    var isInTheWay = false
+  /// What is known of the work queue's depth from pass to pass.
+  private struct QueueDepth {
+    /// How many more messages the queue should take (I8); none before its depth was read.
+    var free = 0
+    var readAt: ContinuousClock.Instant?
+    /// Whether more was due than the queue should take.
+    var limitsClaims = false
   }
 
-  /// How far the look for missed visits has come.
+  /// Up to which owner it was checked that each one with something to claim has a visit.
   private struct MissedVisits {
     var isLimitNoted = false
     var nextLook: ContinuousClock.Instant
@@ -136,43 +144,43 @@ package struct Producer: Service {
     missed.nextLook = environment.now + policy.pollInterval
     if page.found > 0 {
       logger.warning(
-        "owners had reviews to claim that no event had announced; were rows written without the triggers? Claiming them now",
+        "owners had reviews to claim and no visit; were rows written without the triggers? Claiming them now",
         metadata: ["owners": "\(page.found)"])
     }
   }
 
-  private func runOnce(_ queue: inout QueueRoom) async throws -> Pass {
+  private func runOnce(_ depth: inout QueueDepth) async throws -> Pass {
     var pass = Pass()
     try await withThrowingTaskGroup(of: Int.self) { group in
       var inFlight = 0
       var mayBeMore = true
-      if let askedAt = queue.askedAt, askedAt + Self.roomIsKnownFor > environment.now, queue.count >= Self.unaskedMax {
+      if let readAt = depth.readAt, readAt + Self.depthIsKnownFor > environment.now, depth.free >= Self.unaskedMax {
         pass.claimed = try await claimAndPublish(limit: Self.unaskedMax, &group)
-        queue.count -= pass.claimed
+        depth.free -= pass.claimed
         inFlight = 1
         mayBeMore = pass.claimed == Self.unaskedMax
       }
       if mayBeMore {
-        pass.published += try await askForRoom(&queue, after: &group)
+        pass.published += try await readFreeDepth(&depth, after: &group)
         inFlight = 0
       }
-      while mayBeMore && queue.count > 0 && !Task.isCancelled {
-        let claimed = try await claimAndPublish(limit: min(queue.count, Self.batchMax), &group)
+      while mayBeMore && depth.free > 0 && !Task.isCancelled {
+        let claimed = try await claimAndPublish(limit: min(depth.free, Self.batchMax), &group)
         pass.claimed += claimed
-        queue.count -= claimed
+        depth.free -= claimed
         inFlight += 1
         mayBeMore = claimed > 0
         if inFlight == Self.batchesInFlight {
           pass.published += try await group.next() ?? 0
           inFlight -= 1
         }
-        // Consumers have taken from it in the meantime.
-        if queue.count <= 0 {
-          pass.published += try await askForRoom(&queue, after: &group)
+        // Consumers have taken tickets in the meantime.
+        if depth.free <= 0 {
+          pass.published += try await readFreeDepth(&depth, after: &group)
           inFlight = 0
         }
       }
-      queue.isInTheWay = mayBeMore && queue.count <= 0
+      depth.limitsClaims = mayBeMore && depth.free <= 0
       for try await confirmed in group { pass.published += confirmed }
     }
     return pass
@@ -182,34 +190,35 @@ package struct Producer: Service {
   /// cancelled.
   /// - Returns: how many were claimed.
   private func claimAndPublish(limit: Int, _ group: inout ThrowingTaskGroup<Int, any Error>) async throws -> Int {
-    let claims = try await uncancelled { try await claim(limit: limit) }
+    let claims = try await uncancelled { [self] in try await claim(limit: limit) }
     if !claims.isEmpty { CrashPoint.claimed.reached() }
-    group.addTask { await uncancelled { await publisher.publish(claims) } }
+    group.addTask { [publisher] in await uncancelled { await publisher.publish(claims) } }
     return claims.count
   }
 
   private func claim(limit: Int) async throws -> [Claim] {
     // While the broker takes nothing, rows stay pending: there they can be put in order, cancelled and counted.
-    let room = min(limit, publisher.room)
-    guard room > 0, !publisher.queue.isBlocked, holderState.isSignedOn else { return [] }
+    let allowed = min(limit, publisher.claimAllowance)
+    guard allowed > 0, !publisher.queue.isBlocked, holderState.isSignedOn else { return [] }
     let spans = ClaimSpans()
     let claims = try await publisher.claiming(as: holder) {
-      try await ledger.claim(limit: room, ownerLimit: policy.ownerLimit, by: holder)
+      try await ledger.claim(limit: allowed, ownerLimit: policy.ownerLimit, by: holder)
     }
     spans.end(claims)
     metrics.claimed.increment(by: claims.count)
     return claims
   }
 
-  /// Asks the broker how many more messages the work queue should hold (I8). First what is on its way is confirmed: the answer would lack it.
+  /// Asks the broker how many messages are ready, and so how many more the work queue should take (I8). Waits first for the confirms of the
+  /// tickets that are being published: the broker would not count these yet.
   /// - Returns: how many tickets were confirmed.
-  private func askForRoom(
-    _ queue: inout QueueRoom, after publishing: inout ThrowingTaskGroup<Int, any Error>
+  private func readFreeDepth(
+    _ depth: inout QueueDepth, after publishing: inout ThrowingTaskGroup<Int, any Error>
   ) async throws -> Int {
     var confirmed = 0
     for try await count in publishing { confirmed += count }
-    queue.count = policy.queueDepthMax - (try await publisher.queue.status().messagesReady)
-    queue.askedAt = environment.now
+    depth.free = policy.queueDepthMax - (try await publisher.queue.status().messagesReady)
+    depth.readAt = environment.now
     return confirmed
   }
 }

@@ -18,7 +18,7 @@ package struct ReapCounts: Sendable, Codable, Equatable, CustomStringConvertible
   package var workerLost = 0
   /// The worker was asked, and gave no answer that is evidence.
   package var unanswered = 0
-  /// Silent reviews that were left for a later pass: the worker was out, or the time over.
+  /// Silent reviews that were left for a later pass: the worker was unavailable, or the time over.
   package var silentLeft = 0
   /// Cancels that the worker has accepted.
   package var cancelsDelivered = 0

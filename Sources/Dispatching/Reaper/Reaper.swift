@@ -4,10 +4,10 @@ package import ReviewStore
 internal import ServiceLifecycle
 package import Telemetry
 
-/// Puts abandoned reviews on their way again, and asks the worker about silent ones. Any number may run: each review is taken by a
+/// Publishes abandoned reviews again, and asks the worker about silent ones. Any number may run: each review is taken by a
 /// conditional update.
 ///
-/// The two are loops next to each other: recovery never waits for a worker.
+/// These two loops run concurrently: recovery never waits for a worker.
 package struct Reaper: Service {
   private let recovery: Recovery
   private let silent: SilentReviews?
@@ -53,7 +53,7 @@ package struct Reaper: Service {
   ///   - dependencies: what it works with.
   ///   - holder: this process: what it takes is claimed for it.
   ///   - policy: its times and limits.
-  ///   - interval: between looks of ``run()``.
+  ///   - interval: between two passes of ``run()``.
   ///   - wakeup: ends the wait between them: the broker can be reached again.
   ///   - logger: for what it reports.
   package init(
@@ -86,8 +86,8 @@ package struct Reaper: Service {
 
   /// One pass: recovery first, then, for a limited time, the worker.
   /// - Parameters:
-  ///   - cancels: delivered next to the questions; nil if no worker is set.
-  ///   - askingMax: for the worker's answers; what is left then is counted.
+  ///   - cancels: delivers the cancels that are due, while the worker is asked; nil if no worker is set.
+  ///   - askingMax: the longest that the worker is asked; the silent reviews that are left then are counted.
   package func runOnce(cancels: CancelRelay?, askingMax: Duration) async throws -> ReapCounts {
     var counts = try await recovery.runOnce()
     let deadline = environment.now + askingMax

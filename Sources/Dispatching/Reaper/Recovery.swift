@@ -9,7 +9,7 @@ internal import Telemetry
 
 /// Recovers what was abandoned: claims without a publish, ended leases, lost and stale tickets. Bounded in its time: it talks to Postgres,
 /// on a connection of its own with a deadline for each statement, and to the broker, and to nothing else.
-struct Recovery: Sendable {
+final class Recovery: Sendable {
   private let ledger: any ReviewLedger
   private let publisher: ClaimPublisher
   private let publishing: ClaimPublishing
@@ -43,9 +43,9 @@ struct Recovery: Sendable {
   func run(every interval: Duration, _ wakeup: Wakeup) async {
     await PeriodicLoop(interval: interval, wakeup: wakeup, random: environment.random).runPaced(
       {
-        // What it takes is this holder's; without a session it takes nothing.
+        // What it takes is this holder's. While this process is not signed on as a holder, it takes nothing.
         guard holderState.isSignedOn else { return min(interval, Self.brokerInterval) }
-        let (counts, untilSure) = try await uncancelled { try await pass() }
+        let (counts, untilSure) = try await uncancelled { [self] in try await pass() }
         if !counts.isQuiet { logger.notice("reaped", metadata: ["counts": "\(counts)"]) }
         if let untilSure { return MissedHolders.nextLook(untilSure, atMost: Self.suspectInterval) }
         return counts.brokerUnavailable ? Self.brokerInterval : interval
@@ -60,10 +60,10 @@ struct Recovery: Sendable {
   /// One pass, which also waits for the few seconds that it takes to distinguish a dead holder from one whose session was cut.
   func runOnce() async throws -> ReapCounts {
     try await ledger.lookAtHolders()
-    if let wait = try await ledger.timeUntilDeathsAreSure(holderTimeout: policy.holderTimeout) {
+    if let wait = try await ledger.timeUntilDeathsAreSure(heartbeatTimeout: policy.heartbeatTimeout) {
       try await environment.sleep(for: wait + .milliseconds(100))
     }
-    return try await uncancelled { try await pass().counts }
+    return try await uncancelled { [self] in try await pass().counts }
   }
 
   /// Returns when everything that was taken is published and recorded, or cannot be.
@@ -84,13 +84,15 @@ struct Recovery: Sendable {
     }
     let untilSure = try await step {
       try await ledger.lookAtHolders()
-      return try await ledger.timeUntilDeathsAreSure(holderTimeout: policy.holderTimeout)
+      return try await ledger.timeUntilDeathsAreSure(heartbeatTimeout: policy.heartbeatTimeout)
     }
     // Before the broker is asked: an empty queue proves something about what was opened by then.
-    let calls = try await step { try await ledger.openRollCall(policy.queue, holderTimeout: policy.holderTimeout) }
+    let calls = try await step {
+      try await ledger.openRollCall(policy.queue, heartbeatTimeout: policy.heartbeatTimeout)
+    }
     if let ready = await messagesReady() {
       _ = try await step {
-        try await ledger.seeRollCalls(calls ?? [], isQueueEmpty: ready == 0, holderTimeout: policy.holderTimeout)
+        try await ledger.seeRollCalls(calls ?? [], isQueueEmpty: ready == 0, heartbeatTimeout: policy.heartbeatTimeout)
       }
       try await republishAbandoned(&counts)
       try await ledger.recordReaperRun()
@@ -114,11 +116,11 @@ struct Recovery: Sendable {
   private func republishAbandoned(_ counts: inout ReapCounts) async throws {
     while true {
       // What is taken must be published: nothing is taken while this process still owes tickets.
-      let limit = min(Self.pageMax, publisher.room)
+      let limit = min(Self.pageMax, publisher.claimAllowance)
       guard limit > 0 else { return }
       let reaped = try await publisher.claiming(as: holder) {
         try await ledger.reapAbandoned(
-          policy.reapTimes, queue: policy.queue, limit: limit, by: holder, attemptMax: policy.attemptMax)
+          policy.reapTimes, queue: policy.queue, limit: limit, by: holder, failureMax: policy.failureMax)
       }
       var claims: [Claim] = []
       for item in reaped {

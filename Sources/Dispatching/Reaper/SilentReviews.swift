@@ -10,7 +10,7 @@ internal import WorkerClient
 
 /// Asks the worker about reviews that it should have reported on: dispatched but still queued, or running for long.
 ///
-/// A few at once, each taken when it can be asked. A worker that is out is probed with one question at a time.
+/// A few at once, each taken when it can be asked. A worker that is unavailable is probed with one question at a time.
 struct SilentReviews: Sendable {
   private let ledger: any ReviewLedger
   private let worker: any Worker
@@ -59,7 +59,7 @@ struct SilentReviews: Sendable {
     }
   }
 
-  /// Asks about what is silent now, until the worker is out, or the deadline has come.
+  /// Asks about what is silent now, until the worker is unavailable, or the deadline has come.
   func askDue(until deadline: ContinuousClock.Instant) async throws -> ReapCounts {
     let counts = CountBox()
     try await feed { result in counts.add(result) }.drain(until: deadline)

@@ -39,7 +39,7 @@ extension ActiveSpan {
     case (_, .notWritten): fail("not_written")
     case (.failed(let code, _), _): fail(code.rawValue)
     case (_, .written(.failed)): fail(ErrorCode.attemptsExhausted.rawValue)
-    case (.handedBack, _): fail("handed_back")
+    case (.postponed, _): fail("handed_back")
     case (.retry, _): fail("retry")
     case (.ambiguous, _): fail("ambiguous")
     case (.unreadable, _): fail("unreadable")
@@ -55,9 +55,9 @@ extension LeaseVerdict {
     case .unreadable: "unreadable"
     case .mine: "mine"
     case .dispatched: "dispatched"
-    case .overtaken: "overtaken"
-    case .held: "held"
-    case .locked: "locked"
+    case .notDispatchable: "overtaken"
+    case .leasedElsewhere: "held"
+    case .lockedByOther: "locked"
     case .unknown: "unknown"
     }
   }

@@ -8,6 +8,14 @@ internal import Resilience
 internal import Reviews
 internal import Spans
 
+/// What is sent, but for a host's certificates.
+struct APIRequest: Sendable {
+  var url: String
+  var method = HTTPMethod.GET
+  var headers: HTTPHeaders
+  var body: ByteBuffer?
+}
+
 /// One successful answer, whole.
 struct APIAnswer: Sendable {
   /// Where it came from in the end, after redirects.
@@ -100,11 +108,8 @@ struct APIClient: Sendable {
     let body = ByteBuffer(bytes: try Self.encode(value))
     var url = base.url(path)
     for _ in 0...Self.redirectCountMax {
-      var request = HTTPClientRequest(url: url)
-      request.method = method
-      request.headers = caller.headers
+      var request = APIRequest(url: url, method: method, headers: caller.headers, body: body)
       request.headers.add(name: "content-type", value: "application/json")
-      request.body = .bytes(body)
       let (status, answer) = try await send(request, as: caller)
       guard Self.isRedirect(status) else {
         try await check(status, answer)
@@ -147,8 +152,7 @@ extension APIClient {
     var url = url
     for _ in 0...Self.redirectCountMax {
       let kept = answers.answer(of: url, for: caller.fingerprint)
-      var request = HTTPClientRequest(url: url)
-      request.headers = caller.headers
+      var request = APIRequest(url: url, headers: caller.headers)
       if let kept { request.headers.replaceOrAdd(name: "if-none-match", value: kept.etag) }
       let (status, answer) = try await send(request, as: caller)
       switch status {
@@ -213,8 +217,7 @@ extension APIClient {
   private func requireEvidence(from answer: APIAnswer) async throws(APIFault) {
     guard let evidence, !evidence.isComplete else { return }
     if !APIEvidence.isAPI(missing: answer.headers, answer.body) {
-      var request = HTTPClientRequest(url: base.url("/meta"))
-      request.headers = GitHubSource.caller(nil).headers
+      let request = APIRequest(url: base.url("/meta"), headers: GitHubSource.caller(nil).headers)
       let (status, meta) = try await exchange(request)
       switch APIFault(status: status, headers: meta.headers, body: meta.body, now: now()) {
       case nil where APIEvidence.isAPI(success: meta.body), .unauthorized?, .refused?, .rateLimited?: break
@@ -233,7 +236,7 @@ extension APIClient {
 extension APIClient {
   /// Sends a request, unless the caller's limit is used up, and notes what the answer says about the limit.
   private func send(
-    _ request: HTTPClientRequest, as caller: APICaller
+    _ request: APIRequest, as caller: APICaller
   ) async throws(APIFault) -> (status: Int, answer: APIAnswer) {
     if let wait = limits.wait(of: caller.account, at: base.authority, now: now()) {
       throw .rateLimited(retryAfter: wait)
@@ -247,9 +250,8 @@ extension APIClient {
     return (status, answer)
   }
 
-  /// One exchange under the deadline. The client's own timeout ends with the head of the answer, so the whole of it
-  /// is cancelled at its deadline, which closes its connection.
-  private func exchange(_ request: HTTPClientRequest) async throws(APIFault) -> (status: Int, answer: APIAnswer) {
+  /// One exchange under the deadline: cancelled then, which closes its connection.
+  private func exchange(_ request: APIRequest) async throws(APIFault) -> (status: Int, answer: APIAnswer) {
     try await withChildSpan(.callPlatform, base.attributes(of: request)) { span throws(APIFault) in
       let exchanged = try await answer(to: request)
       span?.note(status: exchanged.status)
@@ -257,8 +259,8 @@ extension APIClient {
     }
   }
 
-  private func answer(to request: HTTPClientRequest) async throws(APIFault) -> (status: Int, answer: APIAnswer) {
-    let (result, cancellation) = await deadlines.run(until: .now + timeout, orStage: nil) {
+  private func answer(to request: APIRequest) async throws(APIFault) -> (status: Int, answer: APIAnswer) {
+    let (result, cancellation) = await deadlines.run(until: .now + timeout, orPhase: nil) {
       do {
         return Result<(status: Int, answer: APIAnswer), any Error>.success(try await perform(request))
       } catch {
@@ -270,7 +272,7 @@ extension APIClient {
     case .failure(let error):
       switch cancellation {
       case .deadline: throw .failing(message: "it did not answer within \(timeout)")
-      case .caller, .stage: throw .cancelled
+      case .caller, .phase: throw .cancelled
       case nil: if Task.isCancelled { throw .cancelled }
       }
       guard
@@ -280,13 +282,20 @@ extension APIClient {
     }
   }
 
-  private func perform(_ request: HTTPClientRequest) async throws -> (status: Int, answer: APIAnswer) {
-    let seconds = timeout.components.seconds
-    var request = request
-    request.tlsConfiguration = trust.clientConfiguration
-    let response = try await httpClient.execute(request, timeout: .seconds(max(seconds, 1)))
-    let body = try await response.body.collect(upTo: Self.answerByteCountMax)
-    let answer = APIAnswer(url: request.url, headers: response.headers, body: Data(body.readableBytesView))
-    return (Int(response.status.code), answer)
+  /// By the client's interface of futures, which hands a whole answer over at once. The one of `async` wakes the caller for the head and for
+  /// each piece of the body, and has a timer of its own for each call.
+  private func perform(_ request: APIRequest) async throws -> (status: Int, answer: APIAnswer) {
+    let sent = try HTTPClient.Request(
+      url: request.url, method: request.method, headers: request.headers, body: request.body.map { .byteBuffer($0) },
+      tlsConfiguration: trust.clientConfiguration)
+    let call = httpClient.execute(
+      request: sent, delegate: ResponseAccumulator(request: sent, maxBodySize: Self.answerByteCountMax))
+    let response = try await withTaskCancellationHandler {
+      try await call.get()
+    } onCancel: {
+      call.cancel()
+    }
+    let body = response.body.map { Data($0.readableBytesView) } ?? Data()
+    return (Int(response.status.code), APIAnswer(url: request.url, headers: response.headers, body: body))
   }
 }

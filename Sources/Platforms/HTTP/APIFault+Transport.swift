@@ -10,7 +10,7 @@ extension APIFault {
   /// come as many types (of NIO, NIOSSL and the client), interrupted exchanges as these few.
   init(transport error: any Error) {
     switch error {
-    case is NIOTooManyBytesError:
+    case is ResponseAccumulator.ResponseTooBigError:
       self = .malformed(message: "its answer is larger than \(APIClient.answerByteCountMax) bytes")
     case is CancellationError: self = .failing(message: "the exchange was interrupted")
     case is HTTPParserError: self = .failing(message: "its answer is not HTTP")

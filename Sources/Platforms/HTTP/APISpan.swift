@@ -1,11 +1,10 @@
-internal import AsyncHTTPClient
 internal import NIOHTTP1
 internal import Spans
 internal import Tracing
 
 extension APIBase {
   /// What a span says of a call before it is made. The query is left out: it may hold what an owner has written.
-  func attributes(of request: HTTPClientRequest) -> SpanAttributes {
+  func attributes(of request: APIRequest) -> SpanAttributes {
     let start = request.url.firstRange(of: "://")?.upperBound ?? request.url.startIndex
     let path = request.url[start...].drop { $0 != "/" }.prefix { $0 != "?" && $0 != "#" }
     return [

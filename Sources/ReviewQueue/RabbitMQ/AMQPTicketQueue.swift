@@ -44,7 +44,7 @@ package struct AMQPTicketQueue: TicketQueue {
     return outcomes
   }
 
-  package func renew(_ delivery: TicketDelivery) async -> TicketPublishOutcome {
+  package func republish(_ delivery: TicketDelivery) async -> TicketPublishOutcome {
     TicketPublishOutcome(
       await publisher.publish(
         delivery.renewed(id: UUID.random().lowercase), exchange: ReviewTopology.exchange, routingKey: name))
@@ -93,6 +93,19 @@ package struct AMQPTicketQueue: TicketQueue {
     try await declaringIfMissing { () throws(AMQPError) in
       DeadLetter.letters(
         try await publisher.peek(ReviewTopology.deadQueue, limit: limit, byteMax: Self.lookByteMax))
+    }
+  }
+
+  /// Deletes the dead letters with a message id, among the oldest.
+  /// - Parameters:
+  ///   - messageID: as ``DeadLetter`` has it.
+  ///   - limit: how many are looked at.
+  /// - Returns: how many were deleted.
+  package func deleteDeadLetters(_ messageID: String, limit: Int) async throws(AMQPError) -> Int {
+    try await declaringIfMissing { () throws(AMQPError) in
+      try await publisher.remove(from: ReviewTopology.deadQueue, limit: limit) {
+        DeadLetter($0).messageId == messageID
+      }.count
     }
   }
 }

@@ -20,8 +20,8 @@ package enum ReviewTopology {
   /// redeliveries of a rolling deploy; a review's own attempts are counted in Postgres.
   package static let deliveryLimit: Int64 = 20
 
-  /// From this many deliveries on, a consumer that cannot decide a ticket because of an outage publishes it anew.
-  package static let renewalLimit = Int(deliveryLimit) / 2
+  /// From this many deliveries on, a consumer that cannot decide a ticket because of an outage publishes a copy of it, and rejects it.
+  package static let republishLimit = Int(deliveryLimit) / 2
 
   /// All of it, for one work queue. Declared by every process at every connect.
   ///

@@ -9,7 +9,7 @@ package protocol LedgerFault: Error, CustomStringConvertible {
 package enum LedgerFaultKind: Sendable, Hashable, CaseIterable {
   /// The ledger does not answer: nothing else can be asked either. What was asked may have been carried out, or not.
   case unreachable
-  /// The ledger answers, and cannot do it now: a deadlock, no space, a server that stops or can only read. Nothing was changed; a repetition may
+  /// The ledger answers, and cannot do it now: a deadlock, no space, a Postgres that stops or can only read. Nothing was changed; a repetition may
   /// succeed.
   case busy
   /// The ledger refuses this, and every repetition of it. Nothing else is affected.

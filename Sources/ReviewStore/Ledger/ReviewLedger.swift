@@ -99,11 +99,11 @@ package protocol LeaseLedger: Sendable {
   ///   - tickets: of one batch of deliveries.
   ///   - holder: the process that does it.
   ///   - duration: the longest that the lease lasts.
-  ///   - holderTimeout: a holder that is silent for longer is dead.
-  ///   - attemptMax: a review that has cost so many holders their life is left to the reaper.
+  ///   - heartbeatTimeout: a holder that is silent for longer is dead.
+  ///   - failureMax: a review that has cost so many holders their life is left to the reaper.
   /// - Returns: a verdict for each ticket, in order.
   func lease(
-    _ tickets: [Ticket], by holder: Holder.ID, for duration: Duration, holderTimeout: Duration, attemptMax: Int
+    _ tickets: [Ticket], by holder: Holder.ID, for duration: Duration, heartbeatTimeout: Duration, failureMax: Int
   ) async throws -> [LeaseVerdict]
 
   /// Whether the holder still has each of its leases, and the review is still wanted.
@@ -118,7 +118,7 @@ package protocol LeaseLedger: Sendable {
 
   /// Gives the review back to pending and counts a failure against it; the last one fails it.
   func retryLater(
-    _ lease: Lease, message: String, after delay: Duration, attemptMax: Int
+    _ lease: Lease, message: String, after delay: Duration, failureMax: Int
   ) async throws -> ReviewStatus?
 
   /// Leaves the review queued, without a lease, until the delay is over: its dispatch may have succeeded.
@@ -127,9 +127,9 @@ package protocol LeaseLedger: Sendable {
   ///   - message: why, for the row.
   ///   - delay: until it is due again.
   ///   - isCounted: whether a failure is counted against it; the last one fails it.
-  ///   - attemptMax: the number of failures that fails it.
+  ///   - failureMax: the number of failures that fails it.
   func leaveQueued(
-    _ lease: Lease, message: String, for delay: Duration, isCounted: Bool, attemptMax: Int
+    _ lease: Lease, message: String, for delay: Duration, isCounted: Bool, failureMax: Int
   ) async throws -> ReviewStatus?
 
   /// Fails the review.
@@ -147,9 +147,9 @@ package protocol RecoveryLedger: Sendable {
   ///   - queue: the name of the work queue.
   ///   - limit: of the page; a full page says that there may be more.
   ///   - holder: the process that does it.
-  ///   - attemptMax: if this many holders have died of a review, it is failed instead.
+  ///   - failureMax: if this many holders have died of a review, it is failed instead.
   func reapAbandoned(
-    _ times: ReapTimes, queue: String, limit: Int, by holder: Holder.ID, attemptMax: Int
+    _ times: ReapTimes, queue: String, limit: Int, by holder: Holder.ID, failureMax: Int
   ) async throws -> [Reaped]
 
   /// Notes that a reaper has just finished a pass.
@@ -160,14 +160,14 @@ package protocol RecoveryLedger: Sendable {
 package protocol RollCallLedger: Sendable {
   /// Opens a roll call if a published ticket was not leased for two seconds.
   /// - Returns: those that are open and not seen yet, whichever reaper opened them.
-  func openRollCall(_ queue: String, holderTimeout: Duration) async throws -> [Int64]
+  func openRollCall(_ queue: String, heartbeatTimeout: Duration) async throws -> [Int64]
 
   /// Notes which roll calls are seen: no ticket published before them is ready in the queue any more.
   /// - Parameters:
-  ///   - ids: as ``openRollCall(_:holderTimeout:)`` returned them before the broker was asked.
+  ///   - ids: as ``openRollCall(_:heartbeatTimeout:)`` returned them before the broker was asked.
   ///   - isQueueEmpty: whether the broker said that no message is ready.
-  ///   - holderTimeout: a holder that is silent for longer is dead.
-  func seeRollCalls(_ ids: [Int64], isQueueEmpty: Bool, holderTimeout: Duration) async throws
+  ///   - heartbeatTimeout: a holder that is silent for longer is dead.
+  func seeRollCalls(_ ids: [Int64], isQueueEmpty: Bool, heartbeatTimeout: Duration) async throws
 
   /// The roll calls, of any queue, that wait for a consumer's answer.
   /// - Parameters:
@@ -242,7 +242,7 @@ package protocol HolderLedger: Sendable {
   func lookAtHolders() async throws
 
   /// How long until every holder that was missed is known to be dead or alive; nil if none is missed.
-  func timeUntilDeathsAreSure(holderTimeout: Duration) async throws -> Duration?
+  func timeUntilDeathsAreSure(heartbeatTimeout: Duration) async throws -> Duration?
 
   /// Removes holders that have been silent for an hour and have nothing left.
   func pruneHolders() async throws

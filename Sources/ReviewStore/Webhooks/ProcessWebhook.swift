@@ -52,14 +52,14 @@ extension ReviewStore {
   /// - Parameters:
   ///   - platform: that has delivered it.
   ///   - id: the platform's id of the delivery.
-  ///   - patience: how long to wait for another event of the same pull request.
+  ///   - waitMax: how long to wait for another event of the same pull request.
   ///   - judge: what the delivery means.
-  /// - Throws: what `judge` throws; `PostgresError`, transient if the patience has run out.
+  /// - Throws: what `judge` throws; `PostgresError`, transient if that takes too long.
   package func process(
-    _ platform: Platform, _ id: String, patience: Duration, judge: (StoredWebhook) throws -> WebhookVerdict
+    _ platform: Platform, _ id: String, waitMax: Duration, judge: (StoredWebhook) throws -> WebhookVerdict
   ) async throws -> WebhookOutcome {
     try await pool.withTransaction { connection in
-      _ = try await connection.query(Self.lockTimeout, ["\(Int64(patience / .milliseconds(1)))ms"])
+      _ = try await connection.query(Self.lockTimeout, ["\(Int64(waitMax / .milliseconds(1)))ms"])
       guard let row = try await connection.query(Self.takeDelivery, [platform.rawValue, id]).first else {
         return .repeated
       }
@@ -79,20 +79,20 @@ extension ReviewStore {
   }
 
   private func apply(
-    _ verdict: WebhookVerdict, of delivery: StoredWebhook?, on connection: PostgresConnection
+    _ verdict: WebhookVerdict, of webhook: StoredWebhook?, on connection: PostgresConnection
   ) async throws -> WebhookOutcome {
-    let receivedAt = delivery?.receivedAt ?? .infinity
+    let receivedAt = webhook?.receivedAt ?? .infinity
     switch verdict {
     case .ignored(let reason): return .unchanged(reason, nil)
     case .named(let name):
       return .unchanged("\(try await self.name(name, on: connection)) reviews got the name \(name.fullName)", nil)
     case .pushed(let push):
-      return try await apply(push, receivedAt, trace: delivery?.trace ?? TraceContext(), on: connection)
+      return try await apply(push, receivedAt, trace: webhook?.trace ?? TraceContext(), on: connection)
     case .withheld(let place, let reason): return try await withhold(place, reason, receivedAt, on: connection)
     case .closed(let place): return try await close(place, receivedAt, on: connection)
     case .platform(let event):
-      guard let delivery else { return .unchanged("its integration is gone", nil) }
-      return try await apply(event, of: delivery, on: connection)
+      guard let webhook else { return .unchanged("its integration is gone", nil) }
+      return try await apply(event, of: webhook, on: connection)
     }
   }
 
@@ -137,7 +137,7 @@ extension ReviewStore {
         // An application has inserted the same commit right now, without the lock.
         throw PostgresError(.server(PostgresSQLState.serializationFailure), "the same review is being inserted")
       }
-      return .pending(try row.decode("id", as: UUID.self), attempt: 1, trace)
+      return .reviewMadePending(try row.decode("id", as: UUID.self), attempt: 1, trace)
     case .restart(let id):
       return try await restart(id, push, reason: "the same commit came again", on: connection)
     case .retarget(let id):
@@ -150,7 +150,8 @@ extension ReviewStore {
       let review = push.review
       let rows = try await connection.query(
         Self.rebasePush, [id, place.updatedAt.instant, review.prTitle, review.baseRef, review.headRef])
-      return .pending(id, attempt: Int(try rows[0].decode("attempt", as: Int32.self)), try rows[0].trace(of: id))
+      return .reviewMadePending(
+        id, attempt: Int(try rows[0].decode("attempt", as: Int32.self)), try rows[0].trace(of: id))
     case .keep(let id, let reason):
       _ = try await connection.query(Self.touchPush, [id, place.updatedAt.instant])
       return .unchanged(reason, id)
@@ -177,7 +178,8 @@ extension ReviewStore {
         id, push.place.updatedAt.instant, review.prTitle, review.baseRef, review.headRef, review.platformIntegrationId,
         review.platformProjectId, reason, push.place.pullRequest.repositoryID, review.prUrl,
       ])
-    return .pending(id, attempt: Int(try rows[0].decode("attempt", as: Int32.self)), try rows[0].trace(of: id))
+    return .reviewMadePending(
+      id, attempt: Int(try rows[0].decode("attempt", as: Int32.self)), try rows[0].trace(of: id))
   }
 
   /// The commit is not to be reviewed; the older ones neither. A review of this commit, from before it was a draft, goes on.

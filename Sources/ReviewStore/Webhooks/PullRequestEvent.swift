@@ -139,7 +139,7 @@ package struct PullRequestPush: Sendable, Equatable {
 /// The outcome of a delivery.
 package enum WebhookOutcome: Sendable, Equatable {
   /// A review is pending because of it.
-  case pending(UUID, attempt: Int, TraceContext)
+  case reviewMadePending(UUID, attempt: Int, TraceContext)
   /// Nothing had to be done, and why; the review that is there already, if that is the reason.
   case unchanged(String, UUID?)
   /// Reviews were cancelled because the pull request was closed.
@@ -150,7 +150,7 @@ package enum WebhookOutcome: Sendable, Equatable {
   /// The review that it is about; nil if it is about none, or about several.
   var reviewID: UUID? {
     switch self {
-    case .pending(let id, _, _): id
+    case .reviewMadePending(let id, _, _): id
     case .unchanged(_, let id): id
     case .cancelled, .repeated: nil
     }
@@ -159,7 +159,7 @@ package enum WebhookOutcome: Sendable, Equatable {
   /// For `webhook_deliveries.outcome`.
   package var text: String {
     switch self {
-    case .pending(let id, let attempt, _): "pending: \(id.lowercase), attempt \(attempt)"
+    case .reviewMadePending(let id, let attempt, _): "pending: \(id.lowercase), attempt \(attempt)"
     case .unchanged(let reason, _): reason
     case .cancelled(let count): "closed: \(count) cancelled"
     case .repeated: "repeated"

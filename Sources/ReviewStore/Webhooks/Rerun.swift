@@ -68,10 +68,10 @@ extension ReviewStore {
       let id = try row.decode("id", as: UUID.self)
       let status = try row.choice("status", as: ReviewStatus.self)
       if try row.decode("is_old", as: Bool.self) {
-        if case .pending = outcome { continue }
+        if case .reviewMadePending = outcome { continue }
         outcome = .unchanged("a newer commit of this pull request has come since", id)
       } else if !status.isTerminal {
-        if case .pending = outcome { continue }
+        if case .reviewMadePending = outcome { continue }
         outcome = .unchanged("this commit's review is \(status.rawValue)", id)
       } else {
         outcome = try await rerun(id, by: request.requester, on: connection)
@@ -87,7 +87,7 @@ extension ReviewStore {
     _ = try await connection.query(Self.allowRerunBy, [id.lowercase, requester.storable])
     let rows = try await connection.query(Self.rerun, [id, "requested by \(requester)".storable])
     guard let row = rows.first else { return .unchanged("this commit's review is already on its way", id) }
-    return .pending(id, attempt: Int(try row.decode("attempt", as: Int32.self)), try row.trace(of: id))
+    return .reviewMadePending(id, attempt: Int(try row.decode("attempt", as: Int32.self)), try row.trace(of: id))
   }
 
   /// Reviews a pull request's commit, once more if it has been reviewed.

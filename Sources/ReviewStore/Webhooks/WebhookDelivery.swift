@@ -126,12 +126,12 @@ extension ReviewStore {
 
   /// Stores a delivery before anything else is done with it.
   /// - Returns: false if it is stored already.
-  package func store(_ delivery: WebhookDelivery) async throws -> Bool {
+  package func store(_ webhook: WebhookDelivery) async throws -> Bool {
     try await pool.query(
       Self.storeDelivery,
       [
-        delivery.platform.rawValue, delivery.id, delivery.event, delivery.payload, delivery.integrationID,
-        delivery.trace.traceparent, delivery.ignored,
+        webhook.platform.rawValue, webhook.id, webhook.event, webhook.payload, webhook.integrationID,
+        webhook.trace.traceparent, webhook.ignored,
       ]
     ).affectedRows == 1
   }

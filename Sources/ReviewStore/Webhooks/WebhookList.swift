@@ -62,9 +62,9 @@ package struct WebhookCursor: Sendable, Hashable, LosslessStringConvertible {
     id = String(text[text.index(after: mark)...])
   }
 
-  init(_ delivery: WebhookRecord) {
-    receivedAt = delivery.receivedAt
-    id = delivery.id
+  init(_ webhook: WebhookRecord) {
+    receivedAt = webhook.receivedAt
+    id = webhook.id
   }
 
   init(_ row: PostgresRow) throws {
@@ -140,9 +140,9 @@ extension ReviewStore {
 
   /// A page of the webhooks that were received, newest first, by keyset, at a bounded cost: see ``browseSpan``. They are kept for 14 days.
   /// - Returns: the deliveries, and where the next page begins; nil at the end.
-  package func deliveries(
+  package func webhooks(
     _ filter: WebhookFilter, limit: Int, after cursor: WebhookCursor? = nil
-  ) async throws -> (deliveries: [WebhookRecord], next: WebhookCursor?) {
+  ) async throws -> (webhooks: [WebhookRecord], next: WebhookCursor?) {
     let rows = try await query(
       filter, page: [cursor?.receivedAt.instant, cursor?.id, Int32(clamping: limit + 1)], all: Self.listDeliveries,
       ofRepository: Self.repositoryDeliveries)

@@ -28,6 +28,11 @@ struct Checker {
 
   /// Since when Baton can know that the worker has an attempt.
   private var knownSince: [Key: Duration] = [:]
+  /// Whether the worker has ever answered a question about a review with what it has.
+  private var hasWorkerAnswered = false
+  /// Reviews about which the worker seemed to be one that cannot be asked, before it had ever answered: Baton may start them again, and relies
+  /// on an idempotent start, as the worker contract says.
+  private var unaskable: Set<Int> = []
   private var retried: Set<Key> = []
   /// Failures that have to be counted.
   private var counted: [Key: Int] = [:]
@@ -79,7 +84,11 @@ struct Checker {
       started(key, time)
     // It takes no place: Baton has no part in it that ``posted(_:_:)`` does not judge.
     case .startedAgain: secondStarts += 1
-    case .asked(let review, let attempt?, _): know(Key(review: review, attempt: attempt), since: time)
+    case .asked(let review, let attempt?, _):
+      hasWorkerAnswered = true
+      know(Key(review: review, attempt: attempt), since: time)
+    case .asked(let review, nil, "unsupported"):
+      if !hasWorkerAnswered { unaskable.insert(review) }
     case .calledBack(let review, let attempt, _, isApplied: true):
       know(Key(review: review, attempt: attempt), since: time)
     case .ended(let review, let attempt, let state):
@@ -114,7 +123,7 @@ struct Checker {
 
   /// If Baton can know that the worker has an attempt, it is not sent there again.
   private mutating func posted(_ key: Key, _ entry: HistoryEntry) {
-    guard let time = knownSince[key], entry.time > time + .seconds(1),
+    guard let time = knownSince[key], entry.time > time + .seconds(1), !unaskable.contains(key.review),
       !mayNotKnow(entry.name, from: time, to: entry.time)
     else { return }
     violated(
@@ -171,7 +180,7 @@ struct Checker {
   /// A failure of preparing counts against the attempt, and so many of them end it.
   private mutating func notPrepared(_ key: Key, _ time: Duration) {
     counted[key, default: 0] += 1
-    guard counted[key, default: 0] > World.attemptMax else { return }
+    guard counted[key, default: 0] > World.failureMax else { return }
     violated(.boundedAttempts, time, "r\(key.review)/\(key.attempt) has failed \(counted[key, default: 0]) times")
   }
 

@@ -20,7 +20,9 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
   private struct Timer: Comparable {
     enum Target {
       case job(Job)
-      /// A task that sleeps, by the number of its sleep.
+      /// A task that nothing else wakes.
+      case delay(UnsafeContinuation<Bool, Never>)
+      /// A task that sleeps until then or until it is cancelled, by the number of its sleep.
       case sleep(UInt64)
     }
 
@@ -34,30 +36,41 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
     static func == (one: Timer, other: Timer) -> Bool { one.sequence == other.sequence }
   }
 
+  private struct Process {
+    /// How wrong its wall clock is.
+    var skew: Int64 = 0
+    var isDead = false
+    /// Its jobs while it is stopped.
+    var parked: [Job]?
+    /// What happens before the job after so many of it.
+    var countdown: (left: Int, action: @Sendable () -> Void)?
+  }
+
   private struct State {
-    var now: Int64 = Scheduler.start
     var generator = SeededGenerator(seed: 0)
     var ready: [Job] = []
     var timers = Heap<Timer>()
     var sequence: UInt64 = 0
-    /// Tasks that sleep, by the numbers of their sleeps.
+    /// Tasks that sleep and may be cancelled, by the numbers of their sleeps.
     var sleepers: [UInt64: UnsafeContinuation<Bool, Never>] = [:]
-    var current: ProcessID = 0
-    /// Whose tasks are whose.
-    var owners: [UInt64: ProcessID] = [:]
-    var dead: Set<ProcessID> = []
-    /// The jobs of stopped processes.
-    var parked: [ProcessID: [Job]] = [:]
-    var skews: [ProcessID: Int64] = [:]
-    /// What happens before the job after so many of a process.
-    var countdowns: [ProcessID: (left: Int, action: @Sendable () -> Void)] = [:]
+    var owners = TaskOwners()
+    /// By their numbers.
+    private var processes: [Process] = []
     var count = 0
+
+    subscript(process: ProcessID) -> Process {
+      get { processes.indices.contains(process) ? processes[process] : Process() }
+      _modify {
+        while processes.count <= process { processes.append(Process()) }
+        yield &processes[process]
+      }
+    }
   }
 
   private enum Step {
     case run(UnownedJob, now: Int64, skew: Int64)
     case act(@Sendable () -> Void)
-    case wake([UnsafeContinuation<Bool, Never>])
+    case wake(UnsafeContinuation<Bool, Never>, others: [UnsafeContinuation<Bool, Never>])
     case idle
   }
 
@@ -67,6 +80,10 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
   static let start: Int64 = 1_800_000_000_000_000_000
 
   private let state = Mutex(State())
+  /// Nanoseconds since 1970.
+  private let now = Atomic(Scheduler.start)
+  /// The process whose job runs now.
+  private let running: Atomic<ProcessID> = Atomic(0)
 
   private init() {}
 
@@ -79,6 +96,8 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
       state = State()
       state.generator = SeededGenerator(seed: seed, stream: 1)
     }
+    now.store(Self.start, ordering: .relaxed)
+    running.store(0, ordering: .relaxed)
     simulation_begin(seed)
     simulation_set_time(Self.start, 0)
   }
@@ -86,10 +105,10 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
   // MARK: Time
 
   /// Since the first instant.
-  var elapsed: Duration { .nanoseconds(state.withLock { $0.now } - Self.start) }
+  var elapsed: Duration { .nanoseconds(now.load(ordering: .relaxed) - Self.start) }
 
   /// Microseconds since 1970.
-  var microseconds: Int64 { state.withLock { $0.now } / 1_000 }
+  var microseconds: Int64 { now.load(ordering: .relaxed) / 1_000 }
 
   /// How many jobs have run.
   var jobCount: Int { state.withLock { $0.count } }
@@ -97,123 +116,135 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
   // MARK: Processes
 
   /// Whose job runs now.
-  var current: ProcessID { state.withLock { $0.current } }
+  var current: ProcessID { running.load(ordering: .relaxed) }
 
   /// Makes a task of a process.
   func spawn(as process: ProcessID, _ body: @escaping @Sendable () async -> Void) {
-    let caller = state.withLock { state in
-      defer { state.current = process }
-      return state.current
-    }
+    let caller = running.exchange(process, ordering: .relaxed)
     Task.detached(operation: body)
-    state.withLock { $0.current = caller }
+    running.store(caller, ordering: .relaxed)
   }
 
   /// Its jobs are never run again.
   func kill(_ process: ProcessID) {
     state.withLock { state in
-      state.dead.insert(process)
-      state.parked[process] = nil
-      state.countdowns[process] = nil
+      state[process].isDead = true
+      state[process].parked = nil
+      state[process].countdown = nil
     }
   }
 
-  func isDead(_ process: ProcessID) -> Bool { state.withLock { $0.dead.contains(process) } }
+  func isDead(_ process: ProcessID) -> Bool { state.withLock { $0[process].isDead } }
 
   /// Its jobs wait until ``resume(_:)``.
   func pause(_ process: ProcessID) {
     state.withLock { state in
-      guard !state.dead.contains(process), state.parked[process] == nil else { return }
-      state.parked[process] = []
+      guard !state[process].isDead, state[process].parked == nil else { return }
+      state[process].parked = []
     }
   }
 
   func resume(_ process: ProcessID) {
-    state.withLock { state in state.ready += state.parked.removeValue(forKey: process) ?? [] }
+    state.withLock { state in state.ready += state[process].parked.take() ?? [] }
   }
 
   /// Makes the wall clock of a process wrong.
   func setSkew(of process: ProcessID, to skew: Duration) {
-    state.withLock { $0.skews[process] = Int64(skew / .nanoseconds(1)) }
+    state.withLock { $0[process].skew = Int64(skew / .nanoseconds(1)) }
   }
 
   /// Does something before the job of a process that follows so many others of it.
   func afterJobs(_ count: Int, of process: ProcessID, _ action: @escaping @Sendable () -> Void) {
-    state.withLock { $0.countdowns[process] = (count, action) }
+    state.withLock { $0[process].countdown = (count, action) }
   }
 
   // MARK: Running
 
   /// Runs jobs until the condition is true, nothing is left to run, or so many have run.
   func run(jobMax: Int, until isDone: () -> Bool) {
-    while jobCount < jobMax, !isDone() {
-      switch state.withLock({ Self.next(&$0) }) {
+    while !isDone() {
+      running.store(0, ordering: .relaxed)
+      switch state.withLock({ $0.count < jobMax ? next(&$0) : .idle }) {
       case .run(let job, let now, let skew):
         simulation_set_time(now, skew)
         simulation_run_job(unsafeBitCast(job, to: UnsafeRawPointer.self))
-        state.withLock { $0.current = 0 }
       case .act(let action): action()
-      case .wake(let sleepers): for sleeper in sleepers { sleeper.resume(returning: true) }
+      case .wake(let sleeper, let others):
+        sleeper.resume(returning: true)
+        for other in others { other.resume(returning: true) }
       case .idle: return
       }
     }
   }
 
-  private static func next(_ state: inout State) -> Step {
+  private func next(_ state: inout State) -> Step {
     while true {
       guard !state.ready.isEmpty else {
         guard let first = state.timers.min else { return .idle }
-        state.now = max(state.now, first.time)
-        let sleepers = takeDue(&state)
-        if !sleepers.isEmpty { return .wake(sleepers) }
+        if first.time > now.load(ordering: .relaxed) { now.store(first.time, ordering: .relaxed) }
+        if let step = takeDue(&state) { return step }
         continue
       }
       let index = state.ready.count == 1 ? 0 : state.generator.below(state.ready.count)
       let job = state.ready[index]
-      if state.dead.contains(job.process) {
+      if state[job.process].isDead {
         state.ready.swapAt(index, state.ready.count - 1)
         state.ready.removeLast()
         continue
       }
-      if let countdown = state.countdowns[job.process] {
+      if let countdown = state[job.process].countdown {
         guard countdown.left > 0 else {
-          state.countdowns[job.process] = nil
+          state[job.process].countdown = nil
           return .act(countdown.action)
         }
-        state.countdowns[job.process]?.left -= 1
+        state[job.process].countdown?.left -= 1
       }
       state.ready.swapAt(index, state.ready.count - 1)
       state.ready.removeLast()
-      if state.parked[job.process] != nil {
-        state.parked[job.process]?.append(job)
+      if state[job.process].parked != nil {
+        state[job.process].parked?.append(job)
         continue
       }
-      state.current = job.process
+      running.store(job.process, ordering: .relaxed)
       state.count += 1
-      return .run(job.job, now: state.now, skew: state.skews[job.process] ?? 0)
+      return .run(job.job, now: now.load(ordering: .relaxed), skew: state[job.process].skew)
     }
   }
 
   /// Makes the jobs that are due ready.
-  /// - Returns: the tasks whose sleep is over.
-  private static func takeDue(_ state: inout State) -> [UnsafeContinuation<Bool, Never>] {
-    var sleepers: [UnsafeContinuation<Bool, Never>] = []
-    while let timer = state.timers.min, timer.time <= state.now {
+  /// - Returns: the tasks whose sleep is over; nil if there is none.
+  private func takeDue(_ state: inout State) -> Step? {
+    let now = now.load(ordering: .relaxed)
+    var first: UnsafeContinuation<Bool, Never>?
+    var others: [UnsafeContinuation<Bool, Never>] = []
+    while let timer = state.timers.min, timer.time <= now {
       state.timers.removeMin()
+      let sleeper: UnsafeContinuation<Bool, Never>?
       switch timer.target {
-      case .job(let job): state.ready.append(job)
-      case .sleep(let number): if let sleeper = state.sleepers.removeValue(forKey: number) { sleepers.append(sleeper) }
+      case .job(let job):
+        state.ready.append(job)
+        continue
+      case .delay(let continuation): sleeper = continuation
+      case .sleep(let number): sleeper = state.sleepers.removeValue(forKey: number)
       }
+      guard let sleeper else { continue }
+      if first == nil { first = sleeper } else { others.append(sleeper) }
     }
-    return sleepers
+    return first.map { .wake($0, others: others) }
   }
 
   // MARK: Sleeping
 
   /// Sleeps, also if the task is cancelled: for what takes a moment.
   func delay(_ duration: Duration) async {
-    let number = nextNumber()
-    _ = await withUnsafeContinuation { continuation in add(continuation, number, after: duration) }
+    let wait = Int64(duration / .nanoseconds(1))
+    _ = await withUnsafeContinuation { continuation in
+      state.withLock { state in
+        state.sequence += 1
+        let time = now.load(ordering: .relaxed) + max(0, wait)
+        state.timers.insert(Timer(time: time, sequence: state.sequence, target: .delay(continuation)))
+      }
+    }
   }
 
   /// Sleeps until the time is over, or the task is cancelled. Costs less than a sleep of the runtime, which makes a task for it.
@@ -241,7 +272,8 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
     let wait = Int64(duration / .nanoseconds(1))
     state.withLock { state in
       state.sleepers[number] = continuation
-      state.timers.insert(Timer(time: state.now + max(0, wait), sequence: number, target: .sleep(number)))
+      let time = now.load(ordering: .relaxed) + max(0, wait)
+      state.timers.insert(Timer(time: time, sequence: number, target: .sleep(number)))
     }
   }
 
@@ -249,7 +281,7 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
 
   func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
-    state.withLock { state in state.ready.append(Self.owned(job, &state)) }
+    state.withLock { state in state.ready.append(owned(job, &state)) }
   }
 
   func enqueue<C: Clock>(
@@ -259,8 +291,8 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
     let wait = (delay as? Duration).map { Int64($0 / .nanoseconds(1)) } ?? 0
     state.withLock { state in
       state.sequence += 1
-      state.timers.insert(
-        Timer(time: state.now + max(0, wait), sequence: state.sequence, target: .job(Self.owned(job, &state))))
+      let time = now.load(ordering: .relaxed) + max(0, wait)
+      state.timers.insert(Timer(time: time, sequence: state.sequence, target: .job(owned(job, &state))))
     }
   }
 
@@ -270,12 +302,33 @@ final class Scheduler: TaskExecutor, SchedulingExecutor, Sendable {
     enqueue(job, after: clock.now.duration(to: instant), tolerance: tolerance, clock: clock)
   }
 
-  private static func owned(_ job: UnownedJob, _ state: inout State) -> Job {
+  private func owned(_ job: UnownedJob, _ state: inout State) -> Job {
+    let process = current
     let id = simulation_task_id(unsafeBitCast(job, to: UnsafeRawPointer.self))
-    guard id != 0 else { return Job(job: job, process: state.current) }
-    if let owner = state.owners[id] { return Job(job: job, process: owner) }
-    state.owners[id] = state.current
-    return Job(job: job, process: state.current)
+    return Job(job: job, process: id == 0 ? process : state.owners.owner(of: id, orElse: process))
+  }
+}
+
+/// Whose tasks are whose. The runtime numbers tasks one after another: a list is enough for those of one run.
+private struct TaskOwners {
+  private var first: UInt64 = 0
+  /// From the first task on; none for those that have not been enqueued yet.
+  private var owners: [Scheduler.ProcessID?] = []
+  /// Of tasks that were left over from the run before.
+  private var older: [UInt64: Scheduler.ProcessID] = [:]
+
+  /// - Parameter process: becomes the task's owner if it has none.
+  mutating func owner(of task: UInt64, orElse process: Scheduler.ProcessID) -> Scheduler.ProcessID {
+    if owners.isEmpty { first = task }
+    guard task >= first else {
+      older[task] = older[task] ?? process
+      return older[task] ?? process
+    }
+    let index = Int(task - first)
+    while owners.count <= index { owners.append(nil) }
+    if let owner = owners[index] { return owner }
+    owners[index] = process
+    return process
   }
 }
 

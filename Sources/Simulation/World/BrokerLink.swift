@@ -27,8 +27,8 @@ struct BrokerLink: TicketQueue {
     return outcomes
   }
 
-  func renew(_ delivery: TicketDelivery) async -> TicketPublishOutcome {
-    await send(count: 1) { [await queue.renew(delivery)] }[0]
+  func republish(_ delivery: TicketDelivery) async -> TicketPublishOutcome {
+    await send(count: 1) { [await queue.republish(delivery)] }[0]
   }
 
   func publishDead(_ delivery: TicketDelivery, reason: String) async -> TicketPublishOutcome {

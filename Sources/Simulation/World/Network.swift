@@ -10,16 +10,22 @@ final class Network: Sendable {
   }
 
   private let state: Mutex<State>
+  /// Whether any fault is felt: every message asks, and mostly none is.
+  private let isDisturbed = Atomic(false)
   private let scheduler = Scheduler.shared
 
   init(seed: UInt64) { state = Mutex(State(generator: SeededGenerator(seed: seed, stream: 3))) }
 
-  func begin(_ fault: InjectedFault) { state.withLock { $0.faults.append(fault) } }
+  func begin(_ fault: InjectedFault) {
+    state.withLock { $0.faults.append(fault) }
+    isDisturbed.store(true, ordering: .relaxed)
+  }
 
   func end(_ fault: InjectedFault) {
     state.withLock { state in
       guard let index = state.faults.firstIndex(of: fault) else { return }
       state.faults.remove(at: index)
+      isDisturbed.store(!state.faults.isEmpty, ordering: .relaxed)
     }
   }
 
@@ -27,12 +33,15 @@ final class Network: Sendable {
     state.withLock { $0.places[process] = place }
   }
 
-  func has(_ kind: InjectedFault.Kind) -> Bool { state.withLock { $0.faults.contains { $0.kind == kind } } }
+  func has(_ kind: InjectedFault.Kind) -> Bool {
+    isDisturbed.load(ordering: .relaxed) && state.withLock { $0.faults.contains { $0.kind == kind } }
+  }
 
   /// Whether what a process sends, or what it should receive, does not arrive.
   func isCut(_ process: Scheduler.ProcessID, _ link: InjectedFault.Link, _ direction: InjectedFault.Direction) -> Bool {
-    state.withLock { state in
-      guard !state.faults.isEmpty, let place = state.places[process] else { return false }
+    guard isDisturbed.load(ordering: .relaxed) else { return false }
+    return state.withLock { state in
+      guard let place = state.places[process] else { return false }
       return state.faults.contains { fault in
         fault.kind == .cut(place, link, direction) || fault.kind == .cut(place, link, .both)
       }

@@ -33,7 +33,7 @@ final class SimulatedProcess: Sendable {
     let ledger = world.ledger
     let environment = world.environment
     let clock = environment.clock
-    let holderState = HolderState(timeout: policy.holderTimeout, clock: clock)
+    let holderState = HolderState(timeout: policy.heartbeatTimeout, clock: clock)
     let broker = BrokerLink(process: id, world: world)
     let worker = WorkerLink(process: id, world: world)
     let publisher = ClaimPublisher(

@@ -16,7 +16,6 @@ final class World: Sendable {
     var lastID = 0
     var numbers: [UUID: Int] = [:]
     var ids: [Int: UUID] = [:]
-    var isDone = false
     /// Attempts that an operator has cancelled, or Baton has failed.
     var ended: Set<Checker.Key> = []
     var started: Set<Checker.Key> = []
@@ -38,9 +37,10 @@ final class World: Sendable {
   let policy: DispatchPolicy
   let environment: DispatchEnvironment
   private let state = Mutex(State())
+  private let hasEnded = Atomic(false)
 
   static let queueDepthMax = 8
-  static let attemptMax = 8
+  static let failureMax = 8
 
   init(_ scenario: Scenario) {
     self.scenario = scenario
@@ -53,13 +53,14 @@ final class World: Sendable {
     environment = DispatchEnvironment(clock: clock)
     ledger = InMemoryLedger(
       clock: { Timestamp(microseconds: scheduler.microseconds) }, monotonicClock: clock,
+      mayCrash: scenario.faults.contains { $0.kind == .ledgerAway },
       intercept: { await link.request($0) },
       answer: { await link.answer($0) })
     queue = InMemoryTicketQueue(clock: clock)
     var policy = DispatchPolicy()
     policy.prefetch = scenario.prefetch
     policy.queueDepthMax = Self.queueDepthMax
-    policy.attemptMax = Self.attemptMax
+    policy.failureMax = Self.failureMax
     // Silence is noticed sooner than by default, so that a run is short.
     policy.staleAfter = .seconds(15)
     policy.runningTimeout = .seconds(20)
@@ -142,18 +143,19 @@ final class World: Sendable {
 
   /// Notes what has changed.
   func look() {
-    // One that was inserted a moment ago may have no number yet.
-    let standings = ledger.standings.map { (number: number(of: $0.id), standing: $0) }.filter { $0.number >= 0 }
-    for (number, standing) in standings.sorted(by: { $0.number < $1.number }) {
-      let isNews = state.withLock { state in
-        guard state.seen[number] != standing else { return false }
+    let standings = ledger.standings
+    let news = state.withLock { state in
+      standings.compactMap { standing -> (number: Int, standing: ReviewStanding)? in
+        // One that was inserted a moment ago may have no number yet.
+        guard let number = state.numbers[standing.id], state.seen[number] != standing else { return nil }
         state.seen[number] = standing
         if standing.status == .failed, standing.errorCode != ErrorCode.agentFailed.rawValue {
           state.ended.insert(Checker.Key(review: number, attempt: standing.attempt))
         }
-        return true
+        return (number, standing)
       }
-      guard isNews else { continue }
+    }
+    for (number, standing) in news.sorted(by: { $0.number < $1.number }) {
       recorder.note(
         .seen(
           review: number, attempt: standing.attempt, status: standing.status.rawValue, code: standing.errorCode))
@@ -180,8 +182,8 @@ final class World: Sendable {
   /// How many reviews have ended.
   var endedCount: Int { state.withLock { $0.seen.values.count { $0.status.isTerminal } } }
 
-  var isDone: Bool { state.withLock { $0.isDone } }
-  func end() { state.withLock { $0.isDone = true } }
+  var isDone: Bool { hasEnded.load(ordering: .relaxed) }
+  func end() { hasEnded.store(true, ordering: .relaxed) }
 
   // MARK: Cancels
 

@@ -61,22 +61,22 @@ struct DeliveriesCommand: AsyncParsableCommand {
     let session = try CommandSession("baton deliveries", common, [database], requiring: [.databaseURL])
     try await session.withStore { store in
       let filter = WebhookFilter(repository: repo, number: number, owner: owner)
-      let (deliveries, next) = try await store.deliveries(
+      let (webhooks, next) = try await store.webhooks(
         filter, limit: limit, after: cursor.flatMap { WebhookCursor($0) })
       if json {
-        try Output.json(PageBody(deliveries, next: next))
+        try Output.json(PageBody(webhooks, next: next))
       } else {
-        try print(deliveries, next, now: try await store.now())
+        try print(webhooks, next, now: try await store.now())
       }
     }
   }
 
-  private func print(_ deliveries: [WebhookRecord], _ next: WebhookCursor?, now: Timestamp) throws {
-    guard !deliveries.isEmpty else {
+  private func print(_ webhooks: [WebhookRecord], _ next: WebhookCursor?, now: Timestamp) throws {
+    guard !webhooks.isEmpty else {
       return Output.note("No such delivery. If GitHub or GitLab has sent it, their log of the hook shows the answer.")
     }
     let terminal = Terminal.output
-    try Output.lines(deliveries.table(now: now).lines(width: terminal.width, usesColor: terminal.usesColor))
+    try Output.lines(webhooks.table(now: now).lines(width: terminal.width, usesColor: terminal.usesColor))
     if let next { Output.note("More: add --cursor \(next)") }
   }
 }
@@ -89,13 +89,13 @@ extension [WebhookRecord] {
       .optional("REVIEW NOW"),
       .prose("OUTCOME"),
     ])
-    for delivery in self {
-      let about = delivery.repository.map { name in delivery.number.map { "\(name)#\($0)" } ?? name }
+    for webhook in self {
+      let about = webhook.repository.map { name in webhook.number.map { "\(name)#\($0)" } ?? name }
       table.append([
-        .init(Times.relative(delivery.receivedAt, to: now), .dim),
-        .init([delivery.event, delivery.action].compactMap { $0 }.joined(separator: " ")), .init(about ?? "—"),
-        .init(delivery.sha.map { String($0.prefix(12)) } ?? "—", .dim), .init(delivery.owner.map { "\($0)" } ?? "—"),
-        .init(delivery.review?.status.rawValue ?? "—", delivery.review?.status.style), .init(delivery.result),
+        .init(Times.relative(webhook.receivedAt, to: now), .dim),
+        .init([webhook.event, webhook.action].compactMap { $0 }.joined(separator: " ")), .init(about ?? "—"),
+        .init(webhook.sha.map { String($0.prefix(12)) } ?? "—", .dim), .init(webhook.owner.map { "\($0)" } ?? "—"),
+        .init(webhook.review?.status.rawValue ?? "—", webhook.review?.status.style), .init(webhook.result),
       ])
     }
     return table

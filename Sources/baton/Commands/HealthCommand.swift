@@ -57,7 +57,7 @@ struct HealthCommand: AsyncParsableCommand {
     // A second connection takes longer than the few statements do one after another.
     try await session.withStore(connections: 1) { store in
       let figures = LoadFigures(
-        store: store, holderTimeout: session.settings.lease, ownerLimit: session.settings.ownerLimit,
+        store: store, heartbeatTimeout: session.settings.heartbeatTimeout, ownerLimit: session.settings.ownerLimit,
         queueStats: { nil })
       return try await figures.health().findings
     }

@@ -115,8 +115,9 @@ private struct StatsReader {
   /// The load as it is now; if the broker cannot be reached, what Postgres knows.
   mutating func read() async throws -> Reading {
     let loads = LoadFigures(
-      store: store, holderTimeout: session.settings.lease, ownerLimit: session.settings.ownerLimit, queueStats: { nil })
-    let rows = try await store.stats(holderTimeout: session.settings.lease)
+      store: store, heartbeatTimeout: session.settings.heartbeatTimeout, ownerLimit: session.settings.ownerLimit,
+      queueStats: { nil })
+    let rows = try await store.stats(heartbeatTimeout: session.settings.heartbeatTimeout)
     let health = try await loads.health(rows)
     do {
       return Reading(stats: StatsBody(store: rows, queue: try await figures(), health: health), failure: nil)

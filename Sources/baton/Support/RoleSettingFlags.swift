@@ -22,7 +22,7 @@ struct FlowOptions: ParsableArguments, SettingFlags {
   var runningTimeout: String?
 
   @Option(setting: "lease")
-  var lease: String?
+  var heartbeatTimeout: String?
 
   @Option(setting: "max_attempts")
   var maxAttempts: String?
@@ -37,7 +37,7 @@ struct DispatchOptions: ParsableArguments, SettingFlags {
   var prefetch: String?
 
   @Option(setting: "prepare_timeout")
-  var prepareTimeout: String?
+  var leaseDuration: String?
 
   @Option(setting: "retry_base")
   var retryBase: String?

@@ -87,7 +87,7 @@ struct ClaimPublisherTests {
       _ = try await claimer.test.insert(30, owner: "acme")
       #expect(await claimer.claims.publish(try await claimer.test.claim(ownerLimit: 100)) == 0)
       let transitions = try await claimer.transitionCount()
-      #expect(claimer.claims.room == 0)
+      #expect(claimer.claims.claimAllowance == 0)
       try await eventually("several tries") { claimer.published("nacked") >= 34 }
       // One at a time, not all thirty each time.
       #expect(claimer.published("nacked") < 60)
@@ -103,7 +103,7 @@ struct ClaimPublisherTests {
         taking.cancel()
       }
       #expect(try await claimer.transitionCount() == transitions)
-      try await eventually("room for more") { claimer.claims.room > 0 }
+      try await eventually("room for more") { claimer.claims.claimAllowance > 0 }
       #expect(claimer.log.lines(from: .notice).filter { $0.hasPrefix("the broker takes tickets again") }.count == 1)
       try await broker.control("clear_policy", "full")
     }
@@ -136,7 +136,7 @@ struct ClaimPublisherTests {
       try await claimer.test.sql("UPDATE code_reviews SET status = 'cancelled' WHERE id = '\(ids[1])'")
       #expect(await publishing == 0)
       try await eventually("the others published") { try await claimer.count("published_at IS NOT NULL") == 2 }
-      try await eventually("nothing owed") { claimer.claims.room > 0 }
+      try await eventually("nothing owed") { claimer.claims.claimAllowance > 0 }
       #expect(claimer.published("confirmed") == 2)
     }
   }

@@ -315,7 +315,7 @@ struct CatchUpTests {
       #expect(try await test.stack.store.transitions(of: id).first?.actor == "github:alice")
       let about = WebhookFilter(repository: "acme/shop", number: 17)
       #expect(
-        try await test.stack.store.deliveries(about, limit: 9).deliveries.map(\.result) == [
+        try await test.stack.store.webhooks(about, limit: 9).webhooks.map(\.result) == [
           "pending: \(id.lowercase), attempt 1", "github:mallory may not write to acme/shop",
         ])
     }
@@ -327,7 +327,7 @@ struct CatchUpTests {
       try await test.stack.addGitHub(config: #"{"paths":["docs/**"]}"#)
       await test.github.deliver("pull_request", test.push(1, sha: test.sha(1)))
       func outcome() async throws -> String? {
-        try await test.stack.store.deliveries(WebhookFilter(), limit: 1).deliveries.first?.outcome
+        try await test.stack.store.webhooks(WebhookFilter(), limit: 1).webhooks.first?.outcome
       }
       let asked = try await outcome()
       let task = try #require(try await test.stack.store.takeTasks(limit: 1).first)
@@ -383,7 +383,7 @@ struct CatchUpTests {
       try await tasks.doDue()
       #expect(try await test.stack.count("code_reviews") == 1)
       #expect(test.github.feedback.contains { $0.sha == test.sha(2) && $0.state == "neutral" })
-      let outcome = try await test.stack.store.deliveries(WebhookFilter(), limit: 1).deliveries.first?.result
+      let outcome = try await test.stack.store.webhooks(WebhookFilter(), limit: 1).webhooks.first?.result
       #expect(outcome == "it changes no file that is reviewed (paths)")
     }
   }

@@ -104,6 +104,27 @@ struct DashboardTests {
     }
   }
 
+  @Test("a button of the page deletes one dead letter, and leaves the others and the reviews as they are")
+  func deleteDeadLetter() async throws {
+    let letters = ["m-1", "m-2"].map { (id: String) in
+      DeadLetter(AMQPDelivery(body: Array("no ticket \(id)".utf8), messageID: id))
+    }
+    try await withServerStack(
+      queue: QueueFigures(name: "q", ready: 0, consumers: 1, dead: 2), deadLetters: letters,
+      readToken: Secret("the-token-of-those-who-read")
+    ) { stack in
+      let visit = try await DashboardVisit(stack)
+      #expect(try await stack.client.send("GET", "/dead-letters").body.contains("value=\"m-1\""))
+      let deleted = try await visit.press("/dead-letters/delete", subject: "m-1")
+      #expect(deleted.body == "Deleted; its review stays as it is.")
+      let page = try await stack.client.send("GET", "/dead-letters").body
+      #expect(!page.contains("no ticket m-1") && page.contains("no ticket m-2"))
+      #expect(try await visit.press("/dead-letters/delete", subject: "m-1").status == 404)
+      let reader = try await DashboardVisit(stack, token: "the-token-of-those-who-read")
+      #expect(try await reader.press("/dead-letters/delete", subject: "m-2").status == 403)
+    }
+  }
+
   @Test("the broker's absence is the worst there is, and the rest goes on")
   func brokerAway() async throws {
     try await withServerStack { stack in

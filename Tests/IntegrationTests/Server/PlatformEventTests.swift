@@ -53,7 +53,7 @@ struct PlatformEventTests {
       #expect(row.status == .pending)
       #expect(row.gateResult == nil)
       let about = WebhookFilter(repository: row.repoFullName, number: row.prNumber)
-      #expect(try await stack.store.deliveries(about, limit: 1).deliveries.map(\.event) == ["check_run"])
+      #expect(try await stack.store.webhooks(about, limit: 1).webhooks.map(\.event) == ["check_run"])
       let last = try #require(try await stack.store.transitions(of: id).last)
       #expect(last.fromStatus == .completed)
       #expect(last.actor == "github:alice")
@@ -151,7 +151,7 @@ struct PlatformEventTests {
       #expect(check.conclusion.rawValue == conclusion)
       #expect(check.sha == String(repeating: "c", count: 40))
       let about = WebhookFilter(repository: "codertocat/hello-world", number: 2)
-      #expect(try await stack.store.deliveries(about, limit: 1).deliveries.map(\.event) == ["merge_group"])
+      #expect(try await stack.store.webhooks(about, limit: 1).webhooks.map(\.event) == ["merge_group"])
     }
   }
 

@@ -8,6 +8,7 @@ import ReviewQueue
 import ReviewStore
 import Reviews
 import Support
+import Synchronization
 import Telemetry
 import WorkerAPI
 import WorkerClient
@@ -89,6 +90,25 @@ func withServerStack(
   }
 }
 
+/// A dead-letter queue without a broker.
+private final class DeadLetters: Sendable {
+  private let left: Mutex<[DeadLetter]>
+
+  init(_ letters: [DeadLetter]) { left = Mutex(letters) }
+
+  var access: DeadLetterAccess {
+    DeadLetterAccess(
+      peek: { limit in self.left.withLock { Array($0.prefix(limit)) } },
+      delete: { id, _ in
+        self.left.withLock { letters in
+          let count = letters.count
+          letters.removeAll { $0.messageId == id }
+          return count - letters.count
+        }
+      })
+  }
+}
+
 /// Runs the body with a server, perhaps one of several, of a database that is there, and stops it afterwards.
 func withServer(
   of conninfo: String, _ store: ReviewStore, _ pool: PostgresPool, queue: QueueFigures? = nil,
@@ -111,8 +131,8 @@ func withServer(
       webhookPolicy: webhookPolicy,
       administration: AdministrationPolicy(
         cipher: ServerStack.cipher, eventHosts: ["127.0.0.1", "hooks.example.com"])),
-    store: store, worker: worker, queueStats: { queue },
-    deadLetters: { limit in Array(deadLetters.prefix(limit)) }, metrics: BatonMetrics(factory: registry),
+    store: store, worker: worker, queueStats: { queue }, deadLetters: DeadLetters(deadLetters).access,
+    metrics: BatonMetrics(factory: registry),
     registry: registry, readiness: Readiness(), logger: ServerStack.silent, onBound: { port in bound.yield(port) })
   try await withThrowingTaskGroup(of: Void.self) { group in
     group.addTask {

@@ -20,7 +20,7 @@ struct BoundsTests {
       #expect(try await test.row(ids[0]).availableAt == .infinity)
       #expect(try await test.store.holdUp(of: ids[0], Self.times, queue: "q", ownerLimit: 20) == .held)
       #expect(try await test.store.holdUp(of: ids[1], Self.times, queue: "q", ownerLimit: 20) == .dueLater)
-      #expect(try await test.store.liveStats(holderTimeout: .seconds(15)).held == 1)
+      #expect(try await test.store.liveStats(heartbeatTimeout: .seconds(15)).held == 1)
       try await test.sql("UPDATE code_reviews SET available_at = now() WHERE id = '\(ids[0])'")
       #expect(try await test.claim().map(\.reviewID) == [ids[0]])
     }
@@ -120,7 +120,7 @@ struct BoundsTests {
       )
       try await test.sql("UPDATE code_reviews SET started_at = '-infinity' WHERE id = '\(ids[3])'")
       try await test.sql("UPDATE review_transitions SET at = 'infinity' WHERE review_id = '\(ids[2])'")
-      let stats = try await test.store.stats(holderTimeout: .seconds(15))
+      let stats = try await test.store.stats(heartbeatTimeout: .seconds(15))
       #expect(try #require(stats.oldestPending) > .seconds(1_000_000_000))
       #expect(try #require(stats.oldestQueued) > .seconds(1_000_000_000))
       let capacity = try await test.store.capacityStats(ownerLimit: 20)
@@ -136,5 +136,6 @@ struct BoundsTests {
   }
 
   private static let times = ReapTimes(
-    holderTimeout: .seconds(15), publishGrace: .seconds(15), staleAfter: .seconds(300), runningTimeout: .seconds(1_800))
+    heartbeatTimeout: .seconds(15), publishGrace: .seconds(15), staleAfter: .seconds(300),
+    runningTimeout: .seconds(1_800))
 }

@@ -8,6 +8,8 @@ import Testing
 
 @Suite("Claim")
 struct ClaimTests {
+  /// The tasks share a pool of four connections, so two claims run at once in Postgres with two producers, and up to four with eight; which
+  /// statements meet is left to chance. Real processes claim at once in `RandomFaultTests`.
   @Test("interleaved producers never exceed an owner's limit", arguments: [2, 8])
   func capacity(producers: Int) async throws {
     try await withTestStore { test in

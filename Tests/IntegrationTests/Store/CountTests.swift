@@ -34,13 +34,13 @@ struct CountTests {
       _ = try await test.insert(50)
       try await test.claim(ownerLimit: 50)
       let times = ReapTimes(
-        holderTimeout: .zero, publishGrace: .zero, staleAfter: .seconds(3_000), runningTimeout: .seconds(3_000))
+        heartbeatTimeout: .zero, publishGrace: .zero, staleAfter: .seconds(3_000), runningTimeout: .seconds(3_000))
       try await withThrowingTaskGroup(of: Void.self) { group in
         for number in 1...4 {
           let holder = Holder(role: "reap", host: "test", processID: Int32(number))
           group.addTask {
             for _ in 0..<10 {
-              _ = try await test.store.reapAbandoned(times, queue: "q", limit: 5, by: holder.id, attemptMax: 8)
+              _ = try await test.store.reapAbandoned(times, queue: "q", limit: 5, by: holder.id, failureMax: 8)
             }
           }
         }

@@ -22,7 +22,7 @@ struct HealthReportTests {
       report.health.allClaimedSeconds = 7.25
       report.health.roundTripSeconds = 0.002
       #expect(try await test.store.heartbeat(test.holder.id, report))
-      let read = try await test.store.holders(holderTimeout: .seconds(15), limit: 10)
+      let read = try await test.store.holders(heartbeatTimeout: .seconds(15), limit: 10)
       #expect(read.count == 1)
       var expected = report.health
       expected.faults[0].reason = read[0].health.faults.first?.reason
@@ -30,7 +30,7 @@ struct HealthReportTests {
       #expect(read[0].health.faults.first?.reason?.hasPrefix("refused ") == true)
       #expect(read[0].health.faults.first?.reason?.hasSuffix("\u{1F4A5}") == true)
       #expect(try await test.store.heartbeat(test.holder.id, Holder.Report()))
-      #expect(try await test.store.holders(holderTimeout: .seconds(15), limit: 10)[0].health == Holder.Health())
+      #expect(try await test.store.holders(heartbeatTimeout: .seconds(15), limit: 10)[0].health == Holder.Health())
     }
   }
 
@@ -48,7 +48,7 @@ struct HealthReportTests {
           {"cause": "circuit", "target": "worker", "seconds": 5, "reason": "r"}]}'), ('odd', 'reap', 'h', 3, '[7]')
         """)
       let read = Dictionary(
-        uniqueKeysWithValues: try await test.store.holders(holderTimeout: .seconds(15), limit: 10).map {
+        uniqueKeysWithValues: try await test.store.holders(heartbeatTimeout: .seconds(15), limit: 10).map {
           ($0.processID, $0.health)
         })
       #expect(read[1] == Holder.Health())
@@ -65,7 +65,7 @@ struct HealthReportTests {
       try await test.sql(
         "UPDATE code_reviews SET available_at = now() + interval '1 hour', status_reason = 'out' WHERE id = '\(ids[1])'"
       )
-      #expect(try await test.store.liveStats(holderTimeout: .seconds(15)).handedBack == 1)
+      #expect(try await test.store.liveStats(heartbeatTimeout: .seconds(15)).handedBack == 1)
     }
   }
 }

@@ -15,7 +15,7 @@ struct HolderTests {
     let ticket = Ticket(reviewID: review.id, attempt: review.attempt, claimedAt: try #require(review.claimedAt))
     let other = Holder(role: "consume", host: "test", processID: 9)
     let verdict = try await test.store.lease(
-      [ticket], by: other.id, for: .seconds(3_600), holderTimeout: .seconds(seconds), attemptMax: 8)[0]
+      [ticket], by: other.id, for: .seconds(3_600), heartbeatTimeout: .seconds(seconds), failureMax: 8)[0]
     if case .leased = verdict { return true }
     return false
   }
@@ -152,17 +152,17 @@ struct HolderTests {
   func undecided() async throws {
     try await withHolder { test in
       let timeout = Duration.seconds(15)
-      #expect(try await test.store.timeUntilDeathsAreSure(holderTimeout: timeout) == nil)
+      #expect(try await test.store.timeUntilDeathsAreSure(heartbeatTimeout: timeout) == nil)
       try await test.store.lookAtHolders()
-      let wait = try #require(try await test.store.timeUntilDeathsAreSure(holderTimeout: timeout))
+      let wait = try #require(try await test.store.timeUntilDeathsAreSure(heartbeatTimeout: timeout))
       #expect(wait > .seconds(0.5) && wait <= .seconds(2))
       // The database has just begun to answer: the holders get time to connect.
       try await test.sql("UPDATE baton_holders SET answering_since = now() WHERE id = 'witness'")
-      let longer = try #require(try await test.store.timeUntilDeathsAreSure(holderTimeout: timeout))
+      let longer = try #require(try await test.store.timeUntilDeathsAreSure(heartbeatTimeout: timeout))
       #expect(longer > .seconds(2) && longer <= .seconds(3))
       try await test.sql("UPDATE baton_holders SET answering_since = NULL")
       try await set(test, "lock_free_since = now() - interval '3 seconds', heartbeat_at = now() - interval '4 seconds'")
-      #expect(try await test.store.timeUntilDeathsAreSure(holderTimeout: timeout) == nil, "it is dead")
+      #expect(try await test.store.timeUntilDeathsAreSure(heartbeatTimeout: timeout) == nil, "it is dead")
     }
   }
 

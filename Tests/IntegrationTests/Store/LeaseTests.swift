@@ -24,7 +24,7 @@ struct LeaseTests {
       #expect(verdicts.filter { if case .leased = $0 { true } else { false } }.count == 1)
       #expect(verdicts.filter { if case .mine = $0 { true } else { false } }.count == 1)
       // Locked: while the one that gets it takes it.
-      #expect(verdicts.filter { $0 == .held || $0 == .locked }.count == 14)
+      #expect(verdicts.filter { $0 == .leasedElsewhere || $0 == .lockedByOther }.count == 14)
     }
   }
 
@@ -67,7 +67,7 @@ struct LeaseTests {
       _ = try await test.store.retry(ids[2])
       let unknown = Ticket(reviewID: UUID(), attempt: 1, claimedAt: claims[0].claimedAt)
       let verdicts = try await test.lease([ticket(0), ticket(1), ticket(2), unknown])
-      #expect(verdicts == [.overtaken("cancelled"), .dispatched, .overtaken("outdated"), .unknown])
+      #expect(verdicts == [.notDispatchable("cancelled"), .dispatched, .notDispatchable("outdated"), .unknown])
     }
   }
 
@@ -81,11 +81,11 @@ struct LeaseTests {
       let ticket = try await test.claim()[0].ticket
       _ = try await test.lease([ticket], by: dead.id)
       try await test.signOn(test.holder)
-      #expect(try await test.lease([ticket]) == [.held])
+      #expect(try await test.lease([ticket]) == [.leasedElsewhere])
       try await test.addWitness()
       // A lock seen free once proves nothing; free for two seconds without a heartbeat does.
       try await test.store.lookAtHolders()
-      #expect(try await test.lease([ticket]) == [.held])
+      #expect(try await test.lease([ticket]) == [.leasedElsewhere])
       try await test.sql(
         """
         UPDATE baton_holders SET lock_free_since = lock_free_since - interval '3 seconds',
@@ -93,7 +93,7 @@ struct LeaseTests {
          WHERE id <> 'witness'
         """)
       try await test.signOn(test.holder)
-      #expect(try await test.lease([ticket], attemptMax: 1) == [.held])
+      #expect(try await test.lease([ticket], failureMax: 1) == [.leasedElsewhere])
       guard case .leased(let review) = try await test.lease([ticket])[0] else {
         Issue.record("not leased")
         return
@@ -171,7 +171,7 @@ struct LeaseTests {
         var lease = try await test.take(try await test.claim()[0].ticket)
         #expect(try await test.store.postpone(lease, reason: "outage", for: .zero) == .pending)
         lease = try await test.take(try await test.claim()[0].ticket)
-        let status = try await test.store.retryLater(lease, message: "no", after: .zero, attemptMax: 3)
+        let status = try await test.store.retryLater(lease, message: "no", after: .zero, failureMax: 3)
         #expect(status == (round < 3 ? .pending : .failed))
       }
       let row = try await test.row(id)

@@ -31,7 +31,7 @@ struct LockedRowTests {
           if case .leased = verdict {
             #expect(ticket.reviewID != ids[1])
           } else {
-            #expect(verdict == .locked && ticket.reviewID == ids[1])
+            #expect(verdict == .lockedByOther && ticket.reviewID == ids[1])
           }
         }
         #expect(verdicts.last == .unknown)
@@ -64,9 +64,9 @@ struct LockedRowTests {
       let store = test.store
       let writes: [@Sendable () async throws -> Void] = [
         { _ = try await store.postpone(lease, reason: "outage", for: .zero) },
-        { _ = try await store.retryLater(lease, message: "no", after: .zero, attemptMax: 3) },
+        { _ = try await store.retryLater(lease, message: "no", after: .zero, failureMax: 3) },
         { _ = try await store.fail(lease, code: .configMissing, message: "no") },
-        { _ = try await store.leaveQueued(lease, message: "no", for: .zero, isCounted: true, attemptMax: 3) },
+        { _ = try await store.leaveQueued(lease, message: "no", for: .zero, isCounted: true, failureMax: 3) },
         { try await store.drop(lease) },
       ]
       try await whileLocked(id, test) {

@@ -64,7 +64,7 @@ struct MigrationLockTests {
       let holder = try await open(conninfo, as: "long report")
       try await holder.execute(script: "BEGIN; SELECT count(*) FROM code_reviews")
       do {
-        _ = try await Migrator(pool: pool, patience: .zero).migrate()
+        _ = try await Migrator(pool: pool, waitMax: .zero).migrate()
         Issue.record("it did not need the table")
       } catch let fault as Migrator.SchemaFault {
         let pid = await holder.backendPID

@@ -101,9 +101,9 @@ struct OddRowTests {
       let store = test.store
       #expect(try await store.stillLeased([first, second], by: test.holder.id) == [false, true])
       #expect(try await store.postpone(first, reason: "late", for: .zero) == nil)
-      #expect(try await store.retryLater(first, message: "late", after: .zero, attemptMax: 1) == nil)
+      #expect(try await store.retryLater(first, message: "late", after: .zero, failureMax: 1) == nil)
       #expect(try await store.fail(first, code: .configMissing, message: "late") == nil)
-      #expect(try await store.leaveQueued(first, message: "", for: .zero, isCounted: true, attemptMax: 1) == nil)
+      #expect(try await store.leaveQueued(first, message: "", for: .zero, isCounted: true, failureMax: 1) == nil)
       try await store.drop(first)
       #expect(try await test.lease([ticket]) == [.mine(second)])
       // The worker has it: the second attempt must not make it start again.

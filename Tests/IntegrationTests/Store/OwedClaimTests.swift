@@ -35,7 +35,7 @@ struct OwedClaimTests {
       _ = try await test.insert(1)
       let claims = try await test.claim()
       _ = try await test.store.leaveQueued(
-        test.take(claims[0].ticket), message: "no answer", for: .seconds(60), isCounted: true, attemptMax: 8)
+        test.take(claims[0].ticket), message: "no answer", for: .seconds(60), isCounted: true, failureMax: 8)
       #expect(try await test.store.owed(claims).isEmpty)
       #expect(try await test.store.ownClaims(of: test.holder.id, limit: 10).isEmpty)
     }

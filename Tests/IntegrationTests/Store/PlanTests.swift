@@ -71,7 +71,7 @@ struct PlanTests {
     indexes["search"] = ["code_reviews_pkey", pullRequest]
     indexes["common_number"] = [pullRequest]
     for name in [
-      "identify", "published", "unclaim", "owed_claims", "lease", "look", "record", "postpone", "drop_lease",
+      "identify", "published", "unclaim", "owed_claims", "lease", "still_leased", "record", "postpone", "drop_lease",
       "retry_later", "fail",
       "leave_queued",
       "record_asked", "forget_dispatch", "fail_lost", "report", "find", "cancel_related", "restart_push", "rebase_push",

@@ -9,12 +9,12 @@ import Testing
 @Suite("Reap")
 struct ReapTests {
   private let times = ReapTimes(
-    holderTimeout: .seconds(86_400), publishGrace: .seconds(1_000), staleAfter: .seconds(3_000),
+    heartbeatTimeout: .seconds(86_400), publishGrace: .seconds(1_000), staleAfter: .seconds(3_000),
     runningTimeout: .seconds(1_800))
 
-  private func reap(_ test: TestStore, attemptMax: Int = 8) async throws -> [Reaped] {
+  private func reap(_ test: TestStore, failureMax: Int = 8) async throws -> [Reaped] {
     try await test.store.reapAbandoned(
-      times, queue: "q", limit: 100, by: test.holder.id, attemptMax: attemptMax)
+      times, queue: "q", limit: 100, by: test.holder.id, failureMax: failureMax)
   }
 
   private func reasons(_ reaped: [Reaped]) -> [ReapReason] {
@@ -58,7 +58,7 @@ struct ReapTests {
       try await test.store.leave(other.id)
       let dead = Holder(role: "reap", host: "test", processID: 4)
       try await test.signOn(dead)
-      let first = try await test.store.reapAbandoned(times, queue: "q", limit: 100, by: dead.id, attemptMax: 8)
+      let first = try await test.store.reapAbandoned(times, queue: "q", limit: 100, by: dead.id, failureMax: 8)
       #expect(reasons(first) == [.unpublished])
       try await test.store.leave(dead.id)
       #expect(try await reasons(reap(test)) == [.unpublished])
@@ -79,7 +79,7 @@ struct ReapTests {
         #expect(try await test.lease([ticket]).count == 1)
         #expect(try await reap(test).isEmpty)
         try await test.store.leave(test.holder.id)
-        let reaped = try await reap(test, attemptMax: 3)
+        let reaped = try await reap(test, failureMax: 3)
         if loss < 3 {
           #expect(reasons(reaped) == [.leaseExpired])
         } else if case .failed(let failed, _, _)? = reaped.first {
@@ -115,9 +115,9 @@ struct ReapTests {
       let ticket = try await test.claim()[0].ticket
       let lease = try await test.take(ticket)
       let status = try await test.store.leaveQueued(
-        lease, message: "no answer", for: .seconds(60), isCounted: true, attemptMax: 8)
+        lease, message: "no answer", for: .seconds(60), isCounted: true, failureMax: 8)
       #expect(status == .queued)
-      #expect(try await test.lease([ticket]) == [.overtaken("waiting")])
+      #expect(try await test.lease([ticket]) == [.notDispatchable("waiting")])
       #expect(try await reap(test).isEmpty)
       try await test.sql("UPDATE code_reviews SET lease_expires_at = now()")
       #expect(try await reasons(reap(test)) == [.leaseExpired])
@@ -139,7 +139,7 @@ struct ReapTests {
       try await test.sql("UPDATE code_reviews SET lease_expires_at = now() - interval '1 second'")
       #expect(try await reasons(reap(test)) == [.leaseExpired])
       let lease = try await test.take(ticket)
-      _ = try await test.store.leaveQueued(lease, message: "no answer", for: .zero, isCounted: false, attemptMax: 8)
+      _ = try await test.store.leaveQueued(lease, message: "no answer", for: .zero, isCounted: false, failureMax: 8)
       #expect(try await leased(ticket) == 2)
       let until = try #require(try await test.row(id).leaseExpiresAt)
       #expect(
@@ -177,7 +177,7 @@ struct ReapTests {
             var all: [Reaped] = []
             while true {
               let page = try await test.store.reapAbandoned(
-                times, queue: "q", limit: 30, by: holder.id, attemptMax: 8)
+                times, queue: "q", limit: 30, by: holder.id, failureMax: 8)
               if page.isEmpty { return all }
               all += page
             }
@@ -203,7 +203,7 @@ struct ReapTests {
           PostgresStatement(
             unprepared: "SELECT FROM code_reviews WHERE id IN ('\(ids[0])', '\(ids[1])', '\(ids[2])') FOR UPDATE"))
         let reaped = try await test.store.reapAbandoned(
-          times, queue: "q", limit: 2, by: test.holder.id, attemptMax: 8)
+          times, queue: "q", limit: 2, by: test.holder.id, failureMax: 8)
         #expect(reasons(reaped) == [.unpublished])
         #expect(try await test.row(ids[3]).republishCount == 1)
       }

@@ -11,12 +11,13 @@ import Testing
 struct RollCallTests {
   private static let lease: Duration = .seconds(86_400)
   private static let times = ReapTimes(
-    holderTimeout: lease, publishGrace: .seconds(86_400), staleAfter: .seconds(86_400), runningTimeout: .seconds(86_400)
+    heartbeatTimeout: lease, publishGrace: .seconds(86_400), staleAfter: .seconds(86_400),
+    runningTimeout: .seconds(86_400)
   )
 
   /// How many reviews a reaper takes as lost.
   private func lost(_ test: TestStore, by reaper: Holder.ID) async throws -> Int {
-    let reaped = try await test.store.reapAbandoned(Self.times, queue: "q", limit: 100, by: reaper, attemptMax: 8)
+    let reaped = try await test.store.reapAbandoned(Self.times, queue: "q", limit: 100, by: reaper, failureMax: 8)
     return reaped.count { if case .republish(_, .lost) = $0 { true } else { false } }
   }
 
@@ -40,11 +41,11 @@ struct RollCallTests {
   }
 
   private func open(_ test: TestStore) async throws -> [Int64] {
-    try await test.store.openRollCall("q", holderTimeout: Self.lease)
+    try await test.store.openRollCall("q", heartbeatTimeout: Self.lease)
   }
 
   private func see(_ ids: [Int64], isQueueEmpty: Bool = true, _ test: TestStore) async throws {
-    try await test.store.seeRollCalls(ids, isQueueEmpty: isQueueEmpty, holderTimeout: Self.lease)
+    try await test.store.seeRollCalls(ids, isQueueEmpty: isQueueEmpty, heartbeatTimeout: Self.lease)
   }
 
   /// Answers what is asked, as a consumer does.

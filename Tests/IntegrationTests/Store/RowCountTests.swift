@@ -9,7 +9,7 @@ import Testing
 struct RowCountTests {
   /// How many rows of each end there are, as the database counts them, and as they are.
   private func expectExact(_ test: TestStore, _ place: SourceLocation = #_sourceLocation) async throws {
-    let counted = try await test.store.stats(holderTimeout: .seconds(15)).counts
+    let counted = try await test.store.stats(heartbeatTimeout: .seconds(15)).counts
     for status in [ReviewStatus.completed, .failed, .cancelled] {
       let rows = try await test.sql("SELECT count(*) FROM code_reviews WHERE status = '\(status.rawValue)'")
       #expect(counted[status] == Int(try rows[0].decode(0, as: Int64.self)), "\(status)", sourceLocation: place)

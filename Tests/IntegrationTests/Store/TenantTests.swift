@@ -240,7 +240,7 @@ struct TenantTests {
       let delivery = WebhookDelivery(
         platform: .github, id: "1", event: "pull_request", payload: "{}", integrationID: victim.gitlab)
       #expect(try await test.store.store(delivery))
-      let outcome = try await test.store.process(.github, "1", patience: .seconds(5)) { stored in
+      let outcome = try await test.store.process(.github, "1", waitMax: .seconds(5)) { stored in
         Issue.record("judged as \(stored.owner)")
         return .ignored("")
       }

@@ -83,7 +83,7 @@ struct VisitTests {
       #expect(try await test.store.postpone(test.take(ticket), reason: "throttled", for: .zero) == .pending)
       let second = try #require(try await test.claim().first?.ticket)
       _ = try await test.store.retryLater(
-        test.take(second), message: "again", after: .milliseconds(30), attemptMax: 8)
+        test.take(second), message: "again", after: .milliseconds(30), failureMax: 8)
       #expect(try await test.store.timeUntilNextDue() != nil)
       try await test.sql("SELECT pg_sleep(0.05)")
       #expect(try await test.store.visitMissed(after: nil, ownerLimit: 20).found == 0, "it has a visit, which is due")

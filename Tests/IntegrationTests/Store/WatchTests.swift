@@ -8,7 +8,7 @@ import Testing
 @Suite("What the dashboard asks the store")
 struct WatchTests {
   private let times = ReapTimes(
-    holderTimeout: .seconds(3_600), publishGrace: .seconds(3_600), staleAfter: .seconds(3_600),
+    heartbeatTimeout: .seconds(3_600), publishGrace: .seconds(3_600), staleAfter: .seconds(3_600),
     runningTimeout: .seconds(3_600))
 
   private func holdUp(_ test: TestStore, _ id: UUID, ownerLimit: Int = 20) async throws -> BlockReason? {

@@ -20,13 +20,13 @@ struct WebhookTransactionTests {
         platform: .github, id: "1", event: "pull_request", payload: "{}", integrationID: integration)
       #expect(try await test.store.store(delivery))
       await #expect(throws: PostgresError.self) {
-        _ = try await test.store.process(.github, "1", patience: .seconds(1)) { _ in
+        _ = try await test.store.process(.github, "1", waitMax: .seconds(1)) { _ in
           // As a process that was stopped, or whose machine is suspended: nothing of it runs.
           Thread.sleep(forTimeInterval: 6)
           return .ignored("too late")
         }
       }
-      let outcome = try await test.store.process(.github, "1", patience: .seconds(1)) { _ in .ignored("done") }
+      let outcome = try await test.store.process(.github, "1", waitMax: .seconds(1)) { _ in .ignored("done") }
       #expect(outcome == .unchanged("done", nil))
     }
   }

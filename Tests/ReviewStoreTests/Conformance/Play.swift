@@ -23,7 +23,7 @@ struct Play: Sendable {
 
   static let acme = Owner(type: .org, id: "acme")
   static let times = ReapTimes(
-    holderTimeout: .seconds(100), publishGrace: .seconds(1_000), staleAfter: .seconds(1_500),
+    heartbeatTimeout: .seconds(100), publishGrace: .seconds(1_000), staleAfter: .seconds(1_500),
     runningTimeout: .seconds(1_800))
   static let leaseTime: Duration = .seconds(600)
   static let queue = "q"
@@ -119,11 +119,11 @@ struct Play: Sendable {
   // MARK: Leases
 
   func lease(
-    _ claims: [Claim], by holder: Holder? = nil, for duration: Duration = Play.leaseTime, attemptMax: Int = 8
+    _ claims: [Claim], by holder: Holder? = nil, for duration: Duration = Play.leaseTime, failureMax: Int = 8
   ) async throws -> [LeaseVerdict] {
     try await ledger.lease(
       claims.map { back($0).ticket }, by: (holder ?? consumer).id, for: duration,
-      holderTimeout: Self.times.holderTimeout, attemptMax: attemptMax)
+      heartbeatTimeout: Self.times.heartbeatTimeout, failureMax: failureMax)
   }
 
   /// Takes the lease of a claim's ticket.
@@ -168,15 +168,15 @@ struct Play: Sendable {
     try await ledger.postpone(back(lease), reason: "outage", for: delay)
   }
 
-  func retryLater(_ lease: Lease, after delay: Duration = .zero, attemptMax: Int = 8) async throws -> ReviewStatus? {
-    try await ledger.retryLater(back(lease), message: "no", after: delay, attemptMax: attemptMax)
+  func retryLater(_ lease: Lease, after delay: Duration = .zero, failureMax: Int = 8) async throws -> ReviewStatus? {
+    try await ledger.retryLater(back(lease), message: "no", after: delay, failureMax: failureMax)
   }
 
   func leaveQueued(
-    _ lease: Lease, for delay: Duration = .seconds(60), isCounted: Bool = true, attemptMax: Int = 8
+    _ lease: Lease, for delay: Duration = .seconds(60), isCounted: Bool = true, failureMax: Int = 8
   ) async throws -> ReviewStatus? {
     try await ledger.leaveQueued(
-      back(lease), message: "unclear", for: delay, isCounted: isCounted, attemptMax: attemptMax)
+      back(lease), message: "unclear", for: delay, isCounted: isCounted, failureMax: failureMax)
   }
 
   func fail(_ lease: Lease) async throws -> ReviewStatus? {
@@ -187,9 +187,9 @@ struct Play: Sendable {
 
   // MARK: Recovery
 
-  func reap(by holder: Holder? = nil, limit: Int = 100, attemptMax: Int = 8) async throws -> [Reaped] {
+  func reap(by holder: Holder? = nil, limit: Int = 100, failureMax: Int = 8) async throws -> [Reaped] {
     try await ledger.reapAbandoned(
-      Self.times, queue: Self.queue, limit: limit, by: (holder ?? reaper).id, attemptMax: attemptMax
+      Self.times, queue: Self.queue, limit: limit, by: (holder ?? reaper).id, failureMax: failureMax
     ).map { reaped in
       if case .republish(let claim, let reason) = reaped { return .republish(out(claim), reason) }
       return reaped
@@ -199,8 +199,8 @@ struct Play: Sendable {
   /// Proves to the reapers that every published ticket is lost.
   func emptyQueue() async throws {
     try await pass(.seconds(6))
-    let calls = try await ledger.openRollCall(Self.queue, holderTimeout: Self.times.holderTimeout)
-    try await ledger.seeRollCalls(calls, isQueueEmpty: true, holderTimeout: Self.times.holderTimeout)
+    let calls = try await ledger.openRollCall(Self.queue, heartbeatTimeout: Self.times.heartbeatTimeout)
+    try await ledger.seeRollCalls(calls, isQueueEmpty: true, heartbeatTimeout: Self.times.heartbeatTimeout)
     for holder in [consumer, other] {
       let ids = try await ledger.unansweredRollCalls(of: holder.id, after: nil).ids
       try await ledger.answerRollCalls(ids, by: holder.id, undecided: [])

@@ -102,7 +102,7 @@ extension Rule {
         "outdated": [.retried],
       ], otherwise: "leased"
     ) { play, scene in
-      try await play.lease([scene.claim], attemptMax: 1)[0].word
+      try await play.lease([scene.claim], failureMax: 1)[0].word
     },
     Rule("ask whether the lease is still there", ["true": mine], otherwise: "false") { play, scene in
       try await "\(play.isLeased(scene.lease))"
@@ -122,14 +122,14 @@ extension Rule {
     Rule("postpone", ["pending": mine]) { play, scene in word(try await play.postpone(scene.lease)) },
     Rule("retry later", ["pending": mine]) { play, scene in word(try await play.retryLater(scene.lease)) },
     Rule("retry later, at the last failure", ["failed": mine]) { play, scene in
-      word(try await play.retryLater(scene.lease, attemptMax: 1))
+      word(try await play.retryLater(scene.lease, failureMax: 1))
     },
     Rule("leave queued", ["queued": mine]) { play, scene in word(try await play.leaveQueued(scene.lease)) },
     Rule("leave queued, at the last failure", ["failed": mine]) { play, scene in
-      word(try await play.leaveQueued(scene.lease, attemptMax: 1))
+      word(try await play.leaveQueued(scene.lease, failureMax: 1))
     },
     Rule("leave queued, uncounted", ["queued": mine]) { play, scene in
-      word(try await play.leaveQueued(scene.lease, isCounted: false, attemptMax: 1))
+      word(try await play.leaveQueued(scene.lease, isCounted: false, failureMax: 1))
     },
     Rule("fail", ["failed": mine]) { play, scene in word(try await play.fail(scene.lease)) },
     Rule("drop the lease", ["dropped": mine]) { play, scene in
@@ -155,7 +155,7 @@ extension Rule {
         "lease_expired": [.leaseOver, .waitOver], "failed": [.holderDead], "lost": [.lost],
       ]
     ) { play, _ in
-      try await play.reap(attemptMax: 1).word
+      try await play.reap(failureMax: 1).word
     },
     Rule(
       "reap after a long time",
@@ -264,10 +264,10 @@ extension LeaseVerdict {
     case .unreadable: "unreadable"
     case .dispatched: "dispatched"
     case .unknown: "unknown"
-    case .overtaken(let reason): reason
+    case .notDispatchable(let reason): reason
     case .mine: "mine"
-    case .held: "held"
-    case .locked: "locked"
+    case .leasedElsewhere: "held"
+    case .lockedByOther: "locked"
     }
   }
 }

@@ -10,7 +10,7 @@ extension Story {
       _ = try await play.submit()
       let claim = try await play.claim()[0]
       #expect(try await play.lease([claim])[0].word == "leased")
-      #expect(try await play.lease([claim], by: play.other)[0] == .held)
+      #expect(try await play.lease([claim], by: play.other)[0] == .leasedElsewhere)
       #expect(try await play.lease([claim])[0].word == "mine")
     },
     Story("a lease records the publication, and the record of it that comes later changes nothing") { play in
@@ -143,7 +143,7 @@ extension Story {
       try await play.pass(.seconds(61))
       for failure in 1...2 {
         let lease = try await play.take(try await play.claim()[0])
-        let status = try await play.retryLater(lease, after: .seconds(10), attemptMax: 2)
+        let status = try await play.retryLater(lease, after: .seconds(10), failureMax: 2)
         #expect(status == (failure == 1 ? .pending : .failed))
         #expect(try await play.row(claim.reviewID).dispatchFailures == failure)
         try await play.pass(.seconds(11))
@@ -162,7 +162,7 @@ extension Story {
     Story("a review left queued is leased by no one until its time, and its next holder asks first") { play in
       let (claim, lease) = try await play.leased()
       #expect(try await play.leaveQueued(lease, for: .seconds(60)) == .queued)
-      #expect(try await play.lease([claim], by: play.other) == [.overtaken("waiting")])
+      #expect(try await play.lease([claim], by: play.other) == [.notDispatchable("waiting")])
       #expect(try await play.reap().isEmpty)
       try await play.pass(.seconds(61))
       let reaped = try await play.reap().claims
@@ -175,13 +175,13 @@ extension Story {
       var (claim, lease) = try await play.leased()
       for _ in 0..<3 {
         #expect(
-          try await play.leaveQueued(lease, for: .seconds(60), isCounted: false, attemptMax: 2) == .queued)
+          try await play.leaveQueued(lease, for: .seconds(60), isCounted: false, failureMax: 2) == .queued)
         try await play.pass(.seconds(61))
         claim = try #require(try await play.reap().claims.first)
         lease = try await play.take(claim)
       }
       #expect(try await play.row(claim.reviewID).dispatchFailures == 0)
-      #expect(try await play.leaveQueued(lease, isCounted: true, attemptMax: 1) == .failed)
+      #expect(try await play.leaveQueued(lease, isCounted: true, failureMax: 1) == .failed)
     },
     Story("a dropped lease is free at once, and its next holder asks first") { play in
       let (claim, lease) = try await play.leased()

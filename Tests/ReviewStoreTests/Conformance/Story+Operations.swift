@@ -223,14 +223,14 @@ extension Story {
     },
     Story("a review whose last unclear start fails it is cancelled at the worker") { play in
       let (claim, lease) = try await play.leased()
-      #expect(try await play.leaveQueued(lease, isCounted: true, attemptMax: 1) == .failed)
+      #expect(try await play.leaveQueued(lease, isCounted: true, failureMax: 1) == .failed)
       #expect(try await play.ledger.takeOutbox(limit: 10, for: .seconds(15)).map(\.reviewID) == [claim.reviewID])
     },
     Story("a review whose holders have all died is cancelled at the worker, which one of them may have called") {
       play in
       let (claim, _) = try await play.leased()
       try await play.kill(play.consumer)
-      #expect(try await play.reap(attemptMax: 1).claims.isEmpty)
+      #expect(try await play.reap(failureMax: 1).claims.isEmpty)
       #expect(try await play.row(claim.reviewID).status == .failed)
       #expect(try await play.ledger.takeOutbox(limit: 10, for: .seconds(15)).map(\.reviewID) == [claim.reviewID])
     },

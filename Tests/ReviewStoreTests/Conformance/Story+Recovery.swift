@@ -49,9 +49,9 @@ extension Story {
       var claim = try await play.claim()[0]
       for (loss, holder) in [play.consumer, play.other].enumerated() {
         _ = try await play.take(claim, by: holder)
-        #expect(try await play.reap(attemptMax: 2).isEmpty)
+        #expect(try await play.reap(failureMax: 2).isEmpty)
         try await play.kill(holder)
-        let reaped = try await play.reap(attemptMax: 2)
+        let reaped = try await play.reap(failureMax: 2)
         #expect(try await play.row(id).leaseLosses == loss + 1)
         if let next = reaped.claims.first { claim = next }
         #expect(reaped.reasons == (loss == 0 ? [.leaseExpired] : []))
@@ -63,7 +63,7 @@ extension Story {
     Story("a lease of a living holder that has run out is published again, and not counted") { play in
       let (claim, _) = try await play.leased()
       try await play.pass(Play.leaseTime + .seconds(1))
-      #expect(try await play.reap(attemptMax: 1).reasons == [.leaseExpired])
+      #expect(try await play.reap(failureMax: 1).reasons == [.leaseExpired])
       #expect(try await play.row(claim.reviewID).leaseLosses == 0)
     },
     Story("a dead holder's lease is had by the next consumer, and the loss is counted") { play in
@@ -78,7 +78,7 @@ extension Story {
       let (claim, _) = try await play.leased()
       try await play.ledger.lookAtHolders()
       try await play.pass(.seconds(50))
-      #expect(try await play.lease([claim], by: play.other) == [.held])
+      #expect(try await play.lease([claim], by: play.other) == [.leasedElsewhere])
       #expect(try await play.reap().isEmpty)
     },
     Story("after a pause of the ledger each holder has three seconds to come back before it is judged") { play in
@@ -87,7 +87,7 @@ extension Story {
       _ = try await play.ledger.heartbeat(play.reaper.id, Holder.Report())
       try await play.ledger.lookAtHolders()
       try await play.passSilently(.milliseconds(2_500), but: [play.reaper])
-      #expect(try await play.lease([claim], by: play.other) == [.held])
+      #expect(try await play.lease([claim], by: play.other) == [.leasedElsewhere])
       #expect(try await play.reap().isEmpty)
       try await play.passSilently(.seconds(1), but: [play.reaper])
       #expect(try await play.lease([claim], by: play.other)[0].word == "leased")
@@ -95,8 +95,8 @@ extension Story {
     Story("a missed holder is not dead before two seconds have passed") { play in
       let (claim, _) = try await play.leased()
       try await play.ledger.lookAtHolders()
-      #expect(try await play.ledger.timeUntilDeathsAreSure(holderTimeout: .seconds(100)) != nil)
-      #expect(try await play.lease([claim], by: play.other) == [.held])
+      #expect(try await play.ledger.timeUntilDeathsAreSure(heartbeatTimeout: .seconds(100)) != nil)
+      #expect(try await play.lease([claim], by: play.other) == [.leasedElsewhere])
       try await play.kill(play.consumer)
       #expect(try await play.lease([claim], by: play.other)[0].word == "leased")
     },
@@ -152,7 +152,7 @@ extension Story {
 
   static let rollCalls: [Story] = [
     Story("nothing is opened before a published ticket was missed for two seconds") { play in
-      let open = { try await play.ledger.openRollCall(Play.queue, holderTimeout: .seconds(100)).count }
+      let open = { try await play.ledger.openRollCall(Play.queue, heartbeatTimeout: .seconds(100)).count }
       _ = try await play.submit()
       let claims = try await play.claim()
       try await play.pass(.seconds(10))
@@ -169,7 +169,7 @@ extension Story {
       _ = try await play.submit()
       try await play.publish(try await play.claim())
       try await play.pass(.seconds(3))
-      let calls = try await play.ledger.openRollCall(Play.queue, holderTimeout: .seconds(100))
+      let calls = try await play.ledger.openRollCall(Play.queue, heartbeatTimeout: .seconds(100))
       try await play.see(calls)
       #expect(try await play.answer(play.consumer) == 1)
       #expect(try await play.reap().isEmpty)
@@ -184,7 +184,7 @@ extension Story {
       let ids = try await play.submit(count: 2)
       try await play.publish(try await play.claim())
       try await play.pass(.seconds(3))
-      try await play.see(try await play.ledger.openRollCall(Play.queue, holderTimeout: .seconds(100)))
+      try await play.see(try await play.ledger.openRollCall(Play.queue, heartbeatTimeout: .seconds(100)))
       _ = try await play.answer(play.consumer, undecided: [ids[0]])
       _ = try await play.answer(play.other)
       #expect(try await play.reap().claims.ids == [ids[1]])
@@ -193,7 +193,7 @@ extension Story {
       _ = try await play.submit()
       try await play.publish(try await play.claim())
       try await play.pass(.seconds(3))
-      let calls = try await play.ledger.openRollCall(Play.queue, holderTimeout: .seconds(100))
+      let calls = try await play.ledger.openRollCall(Play.queue, heartbeatTimeout: .seconds(100))
       try await play.see(calls, isQueueEmpty: false)
       #expect(try await play.answer(play.consumer) == 0)
       // A review that was claimed later has been leased: the older tickets have left the queue.
@@ -206,7 +206,7 @@ extension Story {
       _ = try await play.submit()
       try await play.publish(try await play.claim())
       try await play.pass(.seconds(3))
-      let calls = try await play.ledger.openRollCall(Play.queue, holderTimeout: .seconds(100))
+      let calls = try await play.ledger.openRollCall(Play.queue, heartbeatTimeout: .seconds(100))
       let newcomer = Holder(role: "consume", host: "test", processID: 9)
       try await play.join(newcomer)
       let later = try await play.ledger.now().shifted(by: .seconds(2))
@@ -220,7 +220,7 @@ extension Story {
       _ = try await play.submit()
       try await play.publish(try await play.claim())
       try await play.pass(.seconds(3))
-      try await play.see(try await play.ledger.openRollCall(Play.queue, holderTimeout: .seconds(100)))
+      try await play.see(try await play.ledger.openRollCall(Play.queue, heartbeatTimeout: .seconds(100)))
       let now = try await play.ledger.unansweredRollCalls(of: play.consumer.id, after: nil).now
       #expect(try await play.ledger.unansweredRollCalls(of: play.consumer.id, after: now).ids.isEmpty)
       #expect(try await play.answer(play.consumer) == 1)
@@ -229,11 +229,11 @@ extension Story {
       _ = try await play.submit()
       try await play.publish(try await play.claim())
       try await play.pass(.seconds(3))
-      try await play.see(try await play.ledger.openRollCall(Play.queue, holderTimeout: .seconds(100)))
+      try await play.see(try await play.ledger.openRollCall(Play.queue, heartbeatTimeout: .seconds(100)))
       _ = try await play.answer(play.consumer)
       try await play.kill(play.other)
       #expect(try await play.reap().isEmpty, "its ticket may be in the queue again")
-      try await play.see(try await play.ledger.openRollCall(Play.queue, holderTimeout: .seconds(100)))
+      try await play.see(try await play.ledger.openRollCall(Play.queue, heartbeatTimeout: .seconds(100)))
       _ = try await play.answer(play.consumer)
       #expect(try await play.reap().reasons == [.lost])
     },
@@ -242,7 +242,7 @@ extension Story {
       let claim = try await play.claim()[0]
       try await play.publish([claim])
       try await play.pass(.seconds(3))
-      let calls = try await play.ledger.openRollCall(Play.queue, holderTimeout: .seconds(100))
+      let calls = try await play.ledger.openRollCall(Play.queue, heartbeatTimeout: .seconds(100))
       let lease = try await play.take(claim)
       try await play.see(calls)
       for holder in [play.consumer, play.other] { _ = try await play.answer(holder) }
@@ -253,7 +253,7 @@ extension Story {
       _ = try await play.submit()
       try await play.publish(try await play.claim())
       try await play.pass(.seconds(3))
-      try await play.see(try await play.ledger.openRollCall("another", holderTimeout: .seconds(100)))
+      try await play.see(try await play.ledger.openRollCall("another", heartbeatTimeout: .seconds(100)))
       for holder in [play.consumer, play.other] { #expect(try await play.answer(holder) == 1) }
       #expect(try await play.reap().isEmpty)
     },
@@ -270,7 +270,7 @@ extension Story {
 
 extension Play {
   func see(_ calls: [Int64], isQueueEmpty: Bool = true) async throws {
-    try await ledger.seeRollCalls(calls, isQueueEmpty: isQueueEmpty, holderTimeout: Self.times.holderTimeout)
+    try await ledger.seeRollCalls(calls, isQueueEmpty: isQueueEmpty, heartbeatTimeout: Self.times.heartbeatTimeout)
   }
 
   /// Answers what is asked, as a consumer does.

@@ -15,7 +15,7 @@ extension Story {
       try await play.ledger.lookAtHolders()
       try await play.pass(.seconds(3))
       try await play.ledger.lookAtHolders()
-      #expect(try await play.lease([claim], by: play.other) == [.held])
+      #expect(try await play.lease([claim], by: play.other) == [.leasedElsewhere])
       await session.end()
       try await eventually("it is dead") {
         try await play.ledger.lookAtHolders()

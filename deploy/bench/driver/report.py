@@ -39,18 +39,19 @@ LINES = [
     ("idlecpu", "consume", False, "cpu", ".2f", "% of a core", "a consumer with nothing to do"),
 ]
 
-# Of the chart: a title, its unit, and its bars.
+# Of the chart: a title, and its bars: a name, and the benchmark, label, mode and figure of a line of the table.
 PANELS = [
-    ("Reviews a second, one consumer", "", [
-        ("throughput", "1 consumer", True, "rate", ",.0f", "preparation a constant"),
-        ("throughput", "1 consumer", False, "rate", ",.0f", "with GitHub's calls")]),
-    ("Insert to POST, idle system", " ms", [
-        ("idle", "50 inserts", True, "median_ms", ".1f", "preparation a constant"),
-        ("idle", "50 inserts", False, "median_ms", ".1f", "with GitHub's calls")]),
-    ("20 reviews of 3 to 5 s, last POST", " s", [
-        ("twenty", "20 reviews", False, "last_post", ".2f", "all 20 at once"),
-        ("twenty", "20 reviews", False, "slowest_alone", ".2f", "the slowest alone")]),
+    ("Reviews a second, one consumer", [
+        ("preparation a constant", ("throughput", "1 consumer", True, "rate")),
+        ("with GitHub's calls", ("throughput", "1 consumer", False, "rate"))]),
+    ("Insert to POST, idle system", [
+        ("preparation a constant", ("idle", "50 inserts", True, "median_ms")),
+        ("with GitHub's calls", ("idle", "50 inserts", False, "median_ms"))]),
+    ("20 reviews of 3 to 5 s, last POST", [
+        ("all 20 at once", ("twenty", "20 reviews", False, "last_post")),
+        ("the slowest alone", ("twenty", "20 reviews", False, "slowest_alone"))]),
 ]
+FORMS = {tuple(line): (form, f" {unit}" if unit else "") for *line, form, unit, _ in LINES}
 
 
 def newest_rounds():
@@ -87,15 +88,15 @@ def table(rounds):
 
 def chart(rounds):
     width, left, bar, y, parts = 720, 190, 18, 0, []
-    for title, unit, bars in PANELS:
-        found = [(name, form, statistics.median(row[figure] for row in rounds[benchmark, label, is_constant]))
-                 for benchmark, label, is_constant, figure, form, name in bars if (benchmark, label, is_constant) in rounds]
+    for title, bars in PANELS:
+        found = [(name, *FORMS[line], statistics.median(row[line[-1]] for row in rounds[line[:-1]]))
+                 for name, line in bars if line[:-1] in rounds]
         if not found:
             continue
         y += 34
         parts.append(f'<text class="title" x="0" y="{y - 10}">{escape(title)}</text>')
         longest = max(value for *_, value in found)
-        for name, form, value in found:
+        for name, form, unit, value in found:
             length = max(2, (width - left - 90) * value / longest)
             parts.append(f'<text x="{left - 10}" y="{y + 13}" text-anchor="end">{escape(name)}</text>'
                          f'<rect x="{left}" y="{y}" width="{length:.0f}" height="{bar}" rx="3"/>'

@@ -14,7 +14,7 @@ struct DeadLetterPage: Sendable {
     <h1>Dead letters</h1>
     <p class="under">Messages that are no tickets of Baton's, and tickets that the broker has delivered too often, because consumers\
      died with them or lost their connections: their logs name the review. Nothing has to be put back; where a ticket is missing\
-     the reaper publishes it again. <code>baton dead purge</code> empties the queue.</p>
+     the reaper publishes it again. To delete one changes no review; <code>baton dead purge</code> empties the queue.</p>
     """
 
   var sections: [Section] { [Section("letters", letters)] }
@@ -63,8 +63,15 @@ struct DeadLetterPage: Sendable {
       <td class="wide">\(why(letter))</td>\
       <td data-label="Died">\(HTML.time(letter.diedAt))</td>\
       <td class="wide">\(review.map { standing($0, letter) } ?? HTML.none)</td>\
-      <td class="action">\(review.map(ReviewPage.retry) ?? HTML.none)</td></tr>
+      <td class="action">\(review.map(ReviewPage.retry) ?? HTML.none) \(delete(letter))</td></tr>
       """
+  }
+
+  private func delete(_ letter: DeadLetter) -> HTML {
+    guard let id = letter.messageId else { return .none }
+    return HTML.button(
+      "Delete", path: "/dead-letters/delete", subject: id, kind: "danger",
+      confirm: "Press again to delete")
   }
 
   private func subject(_ letter: DeadLetter, _ review: Review?) -> HTML {

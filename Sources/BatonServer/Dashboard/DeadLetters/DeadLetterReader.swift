@@ -5,8 +5,21 @@ package import ReviewQueue
 internal import ReviewStore
 internal import Reviews
 
-/// Looks at up to `limit` of the oldest dead letters, and leaves them where they are; throws if the broker cannot be reached.
-package typealias PeekDeadLetters = @Sendable (_ limit: Int) async throws -> [DeadLetter]
+/// How the page reaches the dead letters; each throws if the broker cannot be reached.
+package struct DeadLetterAccess: Sendable {
+  /// Looks at up to `limit` of the oldest, and leaves them where they are.
+  var peek: @Sendable (_ limit: Int) async throws -> [DeadLetter]
+  /// Deletes those with a message id among the oldest `limit`; gives how many.
+  var delete: @Sendable (_ messageID: String, _ limit: Int) async throws -> Int
+
+  package init(
+    peek: @escaping @Sendable (_ limit: Int) async throws -> [DeadLetter],
+    delete: @escaping @Sendable (_ messageID: String, _ limit: Int) async throws -> Int
+  ) {
+    self.peek = peek
+    self.delete = delete
+  }
+}
 
 /// What one look at the dead-letter queue has found.
 struct DeadLetterLook: Sendable, Equatable {
@@ -62,15 +75,21 @@ struct DeadLetterView: Sendable {
 actor DeadLetterReader {
   private let store: ReviewStore
   private let count: @Sendable () async -> Int?
-  private let peek: PeekDeadLetters
+  private let access: DeadLetterAccess
   private let flight = SingleFlight<String, DeadLetterLook>()
   private var kept: (look: DeadLetterLook, since: ContinuousClock.Instant)?
 
-  /// - Parameter count: how many dead letters there are; nil if the broker cannot be reached.
-  init(store: ReviewStore, count: @escaping @Sendable () async -> Int?, peek: @escaping PeekDeadLetters) {
+  /// One that is to be deleted is looked for among the oldest so many: a page may show it while more of them come.
+  private static let deletionLookMax = 1_000
+
+  /// - Parameters:
+  ///   - store: of the reviews that the letters are about.
+  ///   - count: how many dead letters there are; nil if the broker cannot be reached.
+  ///   - access: how they are reached.
+  init(store: ReviewStore, count: @escaping @Sendable () async -> Int?, access: DeadLetterAccess) {
     self.store = store
     self.count = count
-    self.peek = peek
+    self.access = access
   }
 
   /// The dead letters as they were when they were last looked at, and their reviews as they are now.
@@ -90,10 +109,19 @@ actor DeadLetterReader {
     return view
   }
 
+  /// Deletes a dead letter, and no longer shows it.
+  /// - Returns: whether it was there.
+  func delete(_ messageID: String) async throws -> Bool {
+    let isDeleted = try await access.delete(messageID, Self.deletionLookMax) > 0
+    kept?.look.letters.removeAll { $0.messageId == messageID }
+    if isDeleted { kept?.look.count -= 1 }
+    return isDeleted
+  }
+
   private func look(_ count: Int, at now: Timestamp) async throws -> DeadLetterLook {
     guard count > 0 else { return DeadLetterLook(letters: [], at: now, count: 0) }
-    return try await flight.run("look") { [peek] in
-      DeadLetterLook(letters: try await peek(DeadLetterLook.countMax), at: now, count: count)
+    return try await flight.run("look") { [access] in
+      DeadLetterLook(letters: try await access.peek(DeadLetterLook.countMax), at: now, count: count)
     }
   }
 }

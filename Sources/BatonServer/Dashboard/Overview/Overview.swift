@@ -61,7 +61,7 @@ actor OverviewReader {
     async let health = figures.health()
     async let queue = figures.queue()
     async let blocked = store.blockReason(policy.times, queue: policy.queue)
-    async let holders = store.holders(holderTimeout: policy.times.holderTimeout, limit: Self.holderCountMax)
+    async let holders = store.holders(heartbeatTimeout: policy.times.heartbeatTimeout, limit: Self.holderCountMax)
     async let owners = store.liveOwners(ownerLimit: policy.ownerLimit, limit: Overview.ownerCountMax)
     let known = try await health
     let now = known.now

@@ -6,7 +6,7 @@ internal import Reviews
 /// The webhooks that were received, newest first, with the outcome of each: why a pull request was or was not reviewed.
 struct WebhookListPage: Sendable {
   let query: WebhookQuery
-  let deliveries: [WebhookRecord]
+  let webhooks: [WebhookRecord]
   let next: WebhookCursor?
   let count: MatchCount
 
@@ -44,7 +44,7 @@ struct WebhookListPage: Sendable {
   }
 
   private var list: HTML {
-    guard !deliveries.isEmpty else { return "<p class=\"empty\">No delivery matches.</p>" }
+    guard !webhooks.isEmpty else { return "<p class=\"empty\">No delivery matches.</p>" }
     let more: HTML =
       next.map { next in
         "<p class=\"more\"><a rel=\"next\" href=\"\(Self.path(query, cursor: next))\">Older</a></p>"
@@ -53,21 +53,21 @@ struct WebhookListPage: Sendable {
       \(HTML.count(count, "delivery", "deliveries", window: ReviewStore.browseSpan))
       <table class="reviews"><thead><tr><th scope="col">Received</th><th scope="col">About</th>\
       <th scope="col">Owner</th><th scope="col">Outcome</th><th scope="col">The review now</th></tr></thead>
-      <tbody>\(deliveries.map(row))</tbody></table>
+      <tbody>\(webhooks.map(row))</tbody></table>
       \(more)
       """
   }
 
-  private func row(_ delivery: WebhookRecord) -> HTML {
-    let event = [delivery.event, delivery.action].compactMap { $0 }.joined(separator: " ")
-    let about = delivery.repository.map { name in delivery.number.map { "\(name) #\($0)" } ?? name }
-    let commit = delivery.sha.map { " \($0.prefix(12))" } ?? ""
+  private func row(_ webhook: WebhookRecord) -> HTML {
+    let event = [webhook.event, webhook.action].compactMap { $0 }.joined(separator: " ")
+    let about = webhook.repository.map { name in webhook.number.map { "\(name) #\($0)" } ?? name }
+    let commit = webhook.sha.map { " \($0.prefix(12))" } ?? ""
     return """
-      <tr><td>\(HTML.time(delivery.receivedAt))</td>\
-      <th scope="row">\(HTML.foreign(about ?? delivery.platform.rawValue))<small>\(HTML.foreign(event + commit))</small></th>\
-      <td>\(delivery.owner.map { HTML.link(to: $0) } ?? HTML.none)</td>\
-      <td>\(HTML.foreign(delivery.result))</td>\
-      <td>\(delivery.review.map(review) ?? HTML.none)</td></tr>
+      <tr><td>\(HTML.time(webhook.receivedAt))</td>\
+      <th scope="row">\(HTML.foreign(about ?? webhook.platform.rawValue))<small>\(HTML.foreign(event + commit))</small></th>\
+      <td>\(webhook.owner.map { HTML.link(to: $0) } ?? HTML.none)</td>\
+      <td>\(HTML.foreign(webhook.result))</td>\
+      <td>\(webhook.review.map(review) ?? HTML.none)</td></tr>
       """
   }
 
