@@ -69,7 +69,7 @@ struct SystemHealthTests {
     ]
     let health = Self.health(Self.others + consumers, claimable: 1, handedBack: 38)
     let first = health.findings.first
-    #expect(first?.grade == .bad && first?.title == "The worker cannot be called for all 2 of them")
+    #expect(first?.grade == .bad && first?.title == "The worker cannot be called (all 2 processes)")
     #expect(first?.since == Self.ago(240) && first?.reason == "connection refused")
     #expect(health.stalledFor == .seconds(240))
     #expect(health.findings.last?.title == "Nothing is dispatched while reviews are due")
@@ -130,7 +130,7 @@ struct SystemHealthTests {
     let one = Self.health(Self.others + [Self.holder("consume", faults: [away])]).findings
     #expect(one.map(\.grade) == [.warning])
     let all = Self.health([Self.holder("produce", faults: [away]), Self.holder("consume", faults: [away])]).findings
-    #expect(all.first?.grade == .bad && all.first?.title == "The broker cannot be reached for all 2 of them")
+    #expect(all.first?.grade == .bad && all.first?.title == "The broker cannot be reached (all 2 processes)")
   }
 
   @Test("a role that does not run is a warning in an empty system, and bad when reviews wait for it")

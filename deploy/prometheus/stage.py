@@ -30,11 +30,11 @@ def get(url):
         return answer.read().decode()
 
 
-def server(command, *arguments, **only):
-    """The script that runs the private servers: `server("stop", PG_ONLY="1")`."""
+def server(command, *arguments, is_quiet=False, **only):
+    """The script that runs the private servers: `server("stop", PG_ONLY="1")`. `is_quiet` where a failure is expected."""
     subprocess.run(
         ["deploy/local/servers", command, os.environ["TRY_SERVERS"], os.environ["AMQP_PORT"], os.environ["PG_PORT"], *arguments],
-        check=True, env={**os.environ, **only}, stdout=subprocess.DEVNULL)
+        check=True, env={**os.environ, **only}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL if is_quiet else None)
 
 
 class Processes:
@@ -114,7 +114,7 @@ def broker_user():
     """The user of deploy/kubernetes, with its rights."""
     permission = next(d for d in yaml.safe_load_all(PERMISSIONS.read_text()) if d["kind"] == "Permission")["spec"]["permissions"]
     try:
-        server("ctl", "add_user", "baton", "secret")
+        server("ctl", "add_user", "baton", "secret", is_quiet=True)
     except subprocess.CalledProcessError:
         pass  # It is there already.
     server("ctl", "set_permissions", "-p", "/", "baton", *[permission[key] for key in ("configure", "write", "read")])
@@ -171,10 +171,11 @@ class Proxy:
         while True:
             try:
                 near, _ = listener.accept()
+            except OSError:
+                return  # `refuse` has closed it.
+            try:
                 far = socket.create_connection(("127.0.0.1", self.target))
             except OSError:
-                if listener.fileno() == -1:
-                    return
                 near.close()
                 continue
             self.open |= {near, far}

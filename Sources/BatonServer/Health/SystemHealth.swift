@@ -146,7 +146,7 @@ package struct SystemHealth: Sendable {
 
   private func whose(_ faults: [Reported], _ total: Int) -> String {
     let count = Set(faults.map { "\($0.holder.host) \($0.holder.processID)" }).count
-    return total == 1 ? "" : count == total ? " for all \(total) of them" : " for \(count) of \(total) processes"
+    return total == 1 ? "" : count == total ? " (all \(total) processes)" : " (\(count) of \(total) processes)"
   }
 
   private var circuits: [HealthFinding?] {
