@@ -42,6 +42,7 @@ extension Consumer {
   private func decide(_ ticket: Ticket, _ undecided: consuming UndecidedDelivery, _ trace: TraceContext) async {
     let delivery = undecided.delivery
     let span = startSpan(.lease, in: trace, .statement("lease"))
+    inFlight.asks(ticket)
     var verdict = await takeLease(ticket, delivery)
     // A ticket that another process has leased is not counted as missing. One that is only locked may be: it stays undecided here.
     if verdict == .leasedElsewhere { undecided.isLeasedElsewhere() }
@@ -49,24 +50,34 @@ extension Consumer {
       verdict = await waitlist.wait(ticket, waiting)
     }
     span?.end(verdict)
+    switch verdict {
+    case .leased(let review):
+      inFlight.begin(
+        ticket, delivery, by: Lease(ticket, holder: holder, until: review.leasedUntil), claimedAt: review.claimedAt)
+    case .unreadable(let lease, _, _): inFlight.begin(ticket, delivery, by: lease)
+    default: break
+    }
+    inFlight.answered(ticket)
     // Without a verdict the delivery was settled, or is not this process's to settle any more.
     guard let verdict else { return }
     switch verdict {
     case .leased(let review):
       CrashPoint.leased.reached()
       let lease = Lease(ticket, holder: holder, until: review.leasedUntil)
-      inFlight.begin(ticket, delivery, by: lease, claimedAt: review.claimedAt)
       undecided.decided()
       metrics.queueWaitSeconds.record(seconds: review.leasedAt.since(review.claimedAt))
       await run(Attempt(lease: lease, review: review, trace: trace, leasedAt: environment.now))
     case .unreadable(let lease, let reason, let mayBeRunning):
-      inFlight.begin(ticket, delivery, by: lease)
       undecided.decided()
       await conclude(
         .unreadable(reason),
         Attempt(unreadable: lease, mayBeRunning: mayBeRunning, trace: trace, leasedAt: environment.now))
     case .mine(let lease):
-      let isAdopted = inFlight.adopt(ticket, delivery)
+      var isAdopted = inFlight.adopt(ticket, delivery)
+      if !isAdopted {
+        await inFlight.waitForAnswers(of: ticket)
+        isAdopted = inFlight.adopt(ticket, delivery)
+      }
       undecided.decided()
       if !isAdopted { await resume(ticket, lease, delivery, trace) }
     case .dispatched:

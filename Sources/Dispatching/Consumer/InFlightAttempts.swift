@@ -33,6 +33,10 @@ final class InFlightAttempts: Sendable {
 
   private struct State {
     var attempts: [Key: InFlight] = [:]
+    /// How many deliveries of a review ask for its lease.
+    var asking: [Key: Int] = [:]
+    /// What goes on when none asks any more.
+    var waiting: [Key: [CheckedContinuation<Void, Never>]] = [:]
     var received = 0
     var undecided = 0
     var leasedUpTo: Timestamp?
@@ -66,6 +70,38 @@ final class InFlightAttempts: Sendable {
   fileprivate func undecidedAgain() { state.withLock { $0.undecided += 1 } }
 
   fileprivate func undecidedEnded() { state.withLock { $0.undecided -= 1 } }
+
+  // MARK: Asking for a lease
+
+  /// A delivery begins to ask for the lease of its review.
+  func asks(_ ticket: Ticket) { state.withLock { $0.asking[Key(ticket), default: 0] += 1 } }
+
+  /// A delivery has its answer, and if that is a lease, its attempt has begun.
+  func answered(_ ticket: Ticket) {
+    let waiting = state.withLock { state -> [CheckedContinuation<Void, Never>] in
+      let left = (state.asking[Key(ticket)] ?? 1) - 1
+      guard left <= 0 else {
+        state.asking[Key(ticket)] = left
+        return []
+      }
+      state.asking[Key(ticket)] = nil
+      return state.waiting.removeValue(forKey: Key(ticket)) ?? []
+    }
+    for continuation in waiting { continuation.resume() }
+  }
+
+  /// Returns when no other delivery of the review asks for its lease. Two statements may ask at once, and their answers come in any order: that
+  /// the lease is this process's own may be known before the answer that gives it has begun its attempt.
+  func waitForAnswers(of ticket: Ticket) async {
+    await withCheckedContinuation { continuation in
+      let mayGoOn = state.withLock { state in
+        guard state.asking[Key(ticket)] != nil else { return true }
+        state.waiting[Key(ticket), default: []].append(continuation)
+        return false
+      }
+      if mayGoOn { continuation.resume() }
+    }
+  }
 
   // MARK: Attempts
 

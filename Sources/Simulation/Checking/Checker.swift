@@ -28,6 +28,8 @@ struct Checker {
 
   /// Since when Baton can know that the worker has an attempt.
   private var knownSince: [Key: Duration] = [:]
+  /// The processes that wait for the worker's answer to a start.
+  private var callers: [Key: Set<String>] = [:]
   /// Whether the worker has ever answered a question about a review with what it has.
   private var hasWorkerAnswered = false
   /// Reviews about which the worker seemed to be one that cannot be asked, before it had ever answered: Baton may start them again, and relies
@@ -75,6 +77,7 @@ struct Checker {
     case .notified(let review, let attempt): notified.insert(Key(review: review, attempt: attempt))
     case .answered(let review, let attempt, let answer):
       let key = Key(review: review, attempt: attempt)
+      callers[key]?.remove(entry.name)
       if answer == "refused" { refused.insert(key) }
       if answer != "dispatched" { failures[key, default: 0] += 1 }
       if answer == "not prepared" { notPrepared(key, time) }
@@ -123,6 +126,9 @@ struct Checker {
 
   /// If Baton can know that the worker has an attempt, it is not sent there again.
   private mutating func posted(_ key: Key, _ entry: HistoryEntry) {
+    if !callers[key, default: []].insert(entry.name).inserted {
+      violated(.nothingTwice, entry.time, "r\(key.review)/\(key.attempt) is sent twice at once by \(entry.name)")
+    }
     guard let time = knownSince[key], entry.time > time + .seconds(1), !unaskable.contains(key.review),
       !mayNotKnow(entry.name, from: time, to: entry.time)
     else { return }

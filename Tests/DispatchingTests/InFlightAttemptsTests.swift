@@ -1,0 +1,45 @@
+import FoundationEssentials
+import Primitives
+import ReviewQueue
+import ReviewStore
+import Reviews
+import Testing
+
+@testable import Dispatching
+
+@Suite("Attempts in flight", .timeLimit(.minutes(1)))
+struct InFlightAttemptsTests {
+  private let inFlight = InFlightAttempts()
+  private let ticket = Ticket(reviewID: UUID(), attempt: 1, claimedAt: Timestamp(microseconds: 0))
+  private var lease: Lease { Lease(ticket, holder: Holder.ID(), until: Timestamp(microseconds: 1)) }
+
+  private func delivery(_ tag: UInt64) -> TicketDelivery { TicketDelivery(body: ticket.body, tag: tag) }
+
+  @Test("of two deliveries that ask at once, the one without a lease waits for the attempt of the other, and joins it")
+  func answersInAnyOrder() async {
+    inFlight.asks(ticket)
+    inFlight.asks(ticket)
+    // The second one's answer is the first to be here: the lease is this process's own.
+    inFlight.answered(ticket)
+    #expect(!inFlight.adopt(ticket, delivery(2)))
+    let isAdopted = Task {
+      await inFlight.waitForAnswers(of: ticket)
+      return inFlight.adopt(ticket, delivery(2))
+    }
+    await Task.yield()
+    let lease = lease
+    inFlight.begin(ticket, delivery(1), by: lease)
+    inFlight.answered(ticket)
+    #expect(await isAdopted.value)
+    #expect(inFlight.end(lease).count == 2)
+  }
+
+  @Test("a delivery whose review no other delivery asks for waits for nothing")
+  func noneAsks() async {
+    await inFlight.waitForAnswers(of: ticket)
+    inFlight.asks(ticket)
+    inFlight.answered(ticket)
+    await inFlight.waitForAnswers(of: ticket)
+    #expect(!inFlight.adopt(ticket, delivery(1)))
+  }
+}
