@@ -5,6 +5,9 @@ internal import Reviews
 
 /// A message on the dead-letter queue, made readable.
 package struct DeadLetter: Sendable, Codable, Equatable {
+  /// Of the oldest so many letters a single one is looked for: a look takes them from the queue for a moment.
+  package static let lookMax = 1_000
+
   /// Why it is there: Baton's own reason, or `delivery_limit`.
   package var reason: String
   package var messageId: String?

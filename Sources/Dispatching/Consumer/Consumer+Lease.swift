@@ -41,25 +41,8 @@ extension Consumer {
   /// Who has the ticket's review: if it is leased for this delivery, an attempt begins.
   private func decide(_ ticket: Ticket, _ undecided: consuming UndecidedDelivery, _ trace: TraceContext) async {
     let delivery = undecided.delivery
-    let span = startSpan(.lease, in: trace, .statement("lease"))
-    inFlight.asks(ticket)
-    var verdict = await takeLease(ticket, delivery)
-    // A ticket that another process has leased is not counted as missing. One that is only locked may be: it stays undecided here.
-    if verdict == .leasedElsewhere { undecided.isLeasedElsewhere() }
-    if let waiting = verdict, waiting == .leasedElsewhere || waiting == .lockedByOther {
-      verdict = await waitlist.wait(ticket, waiting)
-    }
-    span?.end(verdict)
-    switch verdict {
-    case .leased(let review):
-      inFlight.begin(
-        ticket, delivery, by: Lease(ticket, holder: holder, until: review.leasedUntil), claimedAt: review.claimedAt)
-    case .unreadable(let lease, _, _): inFlight.begin(ticket, delivery, by: lease)
-    default: break
-    }
-    inFlight.answered(ticket)
     // Without a verdict the delivery was settled, or is not this process's to settle any more.
-    guard let verdict else { return }
+    guard let verdict = await askForLease(ticket, undecided, trace) else { return }
     switch verdict {
     case .leased(let review):
       CrashPoint.leased.reached()
@@ -97,6 +80,32 @@ extension Consumer {
         delivery, reason: "no review has the id \(ticket.reviewID.lowercase)",
         .review(ticket.reviewID, attempt: ticket.attempt, trace))
     }
+  }
+
+  /// Asks until it is known who has the review. If that is this process from now on, its attempt is in flight before any other delivery of the
+  /// review goes on.
+  private func askForLease(
+    _ ticket: Ticket, _ undecided: borrowing UndecidedDelivery, _ trace: TraceContext
+  ) async -> LeaseVerdict? {
+    inFlight.asks(ticket)
+    defer { inFlight.answered(ticket) }
+    let delivery = undecided.delivery
+    let span = startSpan(.lease, in: trace, .statement("lease"))
+    var verdict = await takeLease(ticket, delivery)
+    // A ticket that another process has leased is not counted as missing. One that is only locked may be: it stays undecided here.
+    if verdict == .leasedElsewhere { undecided.isLeasedElsewhere() }
+    if let waiting = verdict, waiting == .leasedElsewhere || waiting == .lockedByOther {
+      verdict = await waitlist.wait(ticket, waiting)
+    }
+    span?.end(verdict)
+    switch verdict {
+    case .leased(let review):
+      inFlight.begin(
+        ticket, delivery, by: Lease(ticket, holder: holder, until: review.leasedUntil), claimedAt: review.claimedAt)
+    case .unreadable(let lease, _, _): inFlight.begin(ticket, delivery, by: lease)
+    default: break
+    }
+    return verdict
   }
 
   /// The lease is this process's own, but its attempt has ended without settling it: dropped, and taken again.

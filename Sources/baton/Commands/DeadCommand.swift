@@ -114,15 +114,12 @@ struct DeadLetterReference: ExpressibleByArgument, Sendable {
     letter.messageId?.lowercased().hasPrefix(text) ?? false || letter.reviewId?.lowercase.hasPrefix(text) ?? false
   }
 
-  /// Of the oldest so many letters: a look takes them from the queue for a moment.
-  static let lookMax = 1_000
-
   /// What was meant is not there.
   var unknown: Failure {
     Failure(
       .failed,
       "no dead letter's message or review has an id that begins with \(DisplayText.safe(text)), among the oldest "
-        + "\(Self.lookMax); `baton dead list` shows them")
+        + "\(DeadLetter.lookMax); `baton dead list` shows them")
   }
 }
 
@@ -151,7 +148,7 @@ struct DeadShowCommand: AsyncParsableCommand {
   func run() async throws {
     let session = try CommandSession("baton dead show", common, [broker], requiring: [.amqpURL])
     let letters = try await session.withBroker { connection in
-      DeadLetter.letters(try await connection.peek(ReviewTopology.deadQueue, limit: DeadLetterReference.lookMax))
+      DeadLetter.letters(try await connection.peek(ReviewTopology.deadQueue, limit: DeadLetter.lookMax))
     }.filter { reference.names($0) }
     guard !letters.isEmpty else { throw reference.unknown }
     guard !json else { return try Output.json(DeadLetterList(messages: letters.map { DeadLetterOutput(letter: $0) })) }
@@ -188,7 +185,7 @@ struct DeadDeleteCommand: AsyncParsableCommand {
     let session = try CommandSession("baton dead delete", common, [broker], requiring: [.amqpURL])
     let reference = reference
     let deleted = try await session.withBroker { connection in
-      try await connection.remove(from: ReviewTopology.deadQueue, limit: DeadLetterReference.lookMax) {
+      try await connection.remove(from: ReviewTopology.deadQueue, limit: DeadLetter.lookMax) {
         reference.names(DeadLetter($0))
       }
     }

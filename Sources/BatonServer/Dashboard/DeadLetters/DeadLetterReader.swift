@@ -79,9 +79,6 @@ actor DeadLetterReader {
   private let flight = SingleFlight<String, DeadLetterLook>()
   private var kept: (look: DeadLetterLook, since: ContinuousClock.Instant)?
 
-  /// One that is to be deleted is looked for among the oldest so many: a page may show it while more of them come.
-  private static let deletionLookMax = 1_000
-
   /// - Parameters:
   ///   - store: of the reviews that the letters are about.
   ///   - count: how many dead letters there are; nil if the broker cannot be reached.
@@ -112,7 +109,7 @@ actor DeadLetterReader {
   /// Deletes a dead letter, and no longer shows it.
   /// - Returns: whether it was there.
   func delete(_ messageID: String) async throws -> Bool {
-    let isDeleted = try await access.delete(messageID, Self.deletionLookMax) > 0
+    let isDeleted = try await access.delete(messageID, DeadLetter.lookMax) > 0
     kept?.look.letters.removeAll { $0.messageId == messageID }
     if isDeleted { kept?.look.count -= 1 }
     return isDeleted
