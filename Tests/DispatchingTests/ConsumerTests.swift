@@ -100,6 +100,30 @@ struct ConsumerTests {
     #expect(try await stage.queue.status().messagesReady == 2)
   }
 
+  @Test("two tickets of a review get their answers at once, and the second goes on first: the review is sent once")
+  func answersOutOfOrder() async throws {
+    let stage = try await Stage()
+    let ids = try await stage.publish(2)
+    let ticket = try await stage.ticket(ids[1])
+    let other = try await stage.ticket(ids[0])
+    stage.queue.purge()
+    stage.queue.publish(body: other.body)
+    stage.faults.keepNextAnswer(of: "lease")
+    try await stage.consuming {
+      // While the statement of one review has no answer, both tickets of the other wait for the next statement.
+      try await stage.advance(until: "a lease has no answer yet") { stage.faults.keepsAnswer }
+      stage.queue.publish(body: ticket.body)
+      stage.queue.publish(body: ticket.body)
+      try await stage.advance(until: "both wait") { stage.consumer.report.unleasedTickets == 3 }
+      stage.executor.runsNewestFirst = true
+      stage.faults.releaseAnswer()
+      try await stage.advance(until: "all are settled") { stage.subscription.settlements.count == 3 }
+      stage.executor.runsNewestFirst = false
+    }
+    #expect(stage.worker.starts.sorted() == ids.sorted(), "I2")
+    #expect(stage.subscription.settlements == [.acknowledge, .acknowledge, .acknowledge])
+  }
+
   @Test("a locked row delays only its own review")
   func locked() async throws {
     let stage = try await Stage()

@@ -77,11 +77,13 @@ final class FakePreparer: PayloadPreparer {
   func targets(of review: LeasedReview) -> [String] { [] }
 }
 
-/// Decides how the ledger's statements fail.
+/// Decides how the ledger's statements fail, and when they are answered.
 final class LedgerFaults: Sendable {
   private struct State {
     var faults: [String: InMemoryLedger.Interception] = [:]
     var next: (statements: [String], kind: LedgerFaultKind)?
+    var keepsNextAnswerOf: String?
+    var keptAnswer: CheckedContinuation<Void, Never>?
   }
 
   private let state = Mutex(State())
@@ -103,6 +105,25 @@ final class LedgerFaults: Sendable {
       }
       return state.faults[statement] ?? state.faults["*"] ?? .run
     }
+  }
+
+  /// Keeps the answer of the next such statement, which is carried out, until ``releaseAnswer()``.
+  func keepNextAnswer(of statement: String) { state.withLock { $0.keepsNextAnswerOf = statement } }
+
+  /// Whether an answer is kept now.
+  var keepsAnswer: Bool { state.withLock { $0.keptAnswer != nil } }
+
+  func releaseAnswer() { state.withLock { $0.keptAnswer.take() }?.resume() }
+
+  /// Waits as long as the statement's answer is kept.
+  func beforeAnswer(of statement: String) async {
+    let isKept = state.withLock { state in
+      guard state.keepsNextAnswerOf == statement else { return false }
+      state.keepsNextAnswerOf = nil
+      return true
+    }
+    guard isKept else { return }
+    await withCheckedContinuation { continuation in state.withLock { $0.keptAnswer = continuation } }
   }
 }
 

@@ -56,7 +56,11 @@ struct Stage: Sendable {
     }
     environment = DispatchEnvironment(clock: clock, random: RandomSource(SeededGenerator(seed: 7)))
     ledger = InMemoryLedger(
-      clock: time, monotonicClock: clock, random: environment.random, intercept: { faults.on($0) })
+      clock: time, monotonicClock: clock, random: environment.random, intercept: { faults.on($0) },
+      answer: { statement in
+        await faults.beforeAnswer(of: statement)
+        return true
+      })
     queue = InMemoryTicketQueue(clock: clock, time: time)
     subscription = RecordingSubscription(queue.subscribe(prefetch: prefetch))
     metrics = BatonMetrics(factory: PrometheusRegistry())

@@ -8,11 +8,18 @@ package final class SerialTaskExecutor: TaskExecutor {
     var next = 0
     var isRunning = false
     var waiters: [CheckedContinuation<Void, Never>] = []
+    var runsNewestFirst = false
   }
 
   private let state = Mutex(State())
 
   package init() {}
+
+  /// Whether the job that came last runs first, as jobs may on several threads. Otherwise they run in their order.
+  package var runsNewestFirst: Bool {
+    get { state.withLock { $0.runsNewestFirst } }
+    set { state.withLock { $0.runsNewestFirst = newValue } }
+  }
 
   package func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
@@ -42,10 +49,11 @@ package final class SerialTaskExecutor: TaskExecutor {
   private func nextJob() -> UnownedJob? {
     let (job, waiters) = state.withLock { state -> (UnownedJob?, [CheckedContinuation<Void, Never>]) in
       if state.next < state.jobs.count {
+        if state.runsNewestFirst { return (state.jobs.popLast(), []) }
         defer { state.next += 1 }
         return (state.jobs[state.next], [])
       }
-      defer { state = State() }
+      defer { state = State(runsNewestFirst: state.runsNewestFirst) }
       return (nil, state.waiters)
     }
     for waiter in waiters { waiter.resume() }

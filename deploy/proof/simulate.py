@@ -21,6 +21,7 @@ RECOVERIES = {
 
 def add_arguments(parser):
     parser.add_argument("--seeds", metavar="FIRST..LAST", default="1..1000")
+    parser.add_argument("--short", action="store_true", help="for every change: seeds 1..20000, a debug build, only while a processor is idle")
     parser.add_argument("--seed", type=int, help="one seed alone")
     parser.add_argument("--history", action="store_true", help="print what happened in it, shrunk if it fails")
     parser.add_argument("--whole", action="store_true", help="do not shrink")
@@ -29,6 +30,9 @@ def add_arguments(parser):
 
 
 def main(options):
+    if options.short:
+        options.seeds, options.jobs = "1..20000", 1
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     extra = (["--plant", options.plant] if options.plant else []) + (["--whole"] if options.whole else [])
     if options.seed is not None:
         history = ["--history"] if options.history else []
