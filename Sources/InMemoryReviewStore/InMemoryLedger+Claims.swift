@@ -119,9 +119,7 @@ extension LedgerTables {
 extension ReviewRow {
   /// The order of pending reviews: by priority, then by age.
   fileprivate func goesBefore(_ other: ReviewRow) -> Bool {
-    (-review.priority, review.availableAt, review.id) < (
-      -other.review.priority, other.review.availableAt, other.review.id
-    )
+    (-review.priority, place, review.id) < (-other.review.priority, other.place, other.review.id)
   }
 }
 

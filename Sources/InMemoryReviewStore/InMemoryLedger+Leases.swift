@@ -59,7 +59,7 @@ extension InMemoryLedger {
     try await write("postpone", lease) { row, now in
       row.review.status = .pending
       row.review.statusReason = reason.storable
-      row.review.availableAt = now.adding(delay)
+      row.postpone(to: now.adding(delay))
     }
   }
 
@@ -78,7 +78,7 @@ extension InMemoryLedger {
   ) async throws -> ReviewStatus? {
     try await write("retry_later", lease) { row, now in
       row.countFailure(1, message.storable, failureMax: failureMax, otherwise: .pending)
-      row.review.availableAt = now.adding(delay)
+      row.postpone(to: now.adding(delay))
     }
   }
 

@@ -16,6 +16,8 @@ struct ReviewRow: Sendable {
   var claimedBy: Holder.ID?
   var reconciledAt: Timestamp?
   var unclearStarts = 0
+  /// By which a pending review has its turn, once it was postponed.
+  var placeAt: Timestamp?
   var traceparent: String?
   var pastSessionIDs: [String] = []
 
@@ -29,6 +31,8 @@ struct ReviewRow: Sendable {
   var claim: Claim? {
     review.claimedAt.map { Claim(reviewID: review.id, attempt: review.attempt, claimedAt: $0, trace: trace) }
   }
+
+  var place: Timestamp { placeAt ?? review.availableAt }
 
   func isDue(at now: Timestamp) -> Bool { review.status == .pending && review.availableAt <= now }
 
@@ -48,6 +52,12 @@ struct ReviewRow: Sendable {
   func has(_ lease: Lease) -> Bool {
     review.attempt == lease.attempt && review.leaseOwner == lease.holder.text && review.leaseExpiresAt == lease.until
       && review.status == .queued && review.dispatchedAt == nil
+  }
+
+  /// Due after a delay, with the place that it has.
+  mutating func postpone(to time: Timestamp) {
+    placeAt = place
+    review.availableAt = time
   }
 
   mutating func endLease() {
@@ -90,6 +100,7 @@ struct ReviewRow: Sendable {
   private mutating func beginAttempt(after old: ReviewRow, at now: Timestamp) {
     review.attempt = old.review.attempt + 1
     if review.availableAt == old.review.availableAt { review.availableAt = now }
+    placeAt = nil
     if let session = old.review.sessionId { pastSessionIDs.append(session) }
     reconciledAt = nil
     review.leaseLosses = 0

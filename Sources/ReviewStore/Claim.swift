@@ -73,21 +73,21 @@ extension ReviewStore {
     ),
     due AS MATERIALIZED (
       -- An owner without a due row has one line with no id.
-      SELECT o.owner_type, o.owner_id, o.full_at, o.active, o.size, d.id, d.priority, d.available_at,
+      SELECT o.owner_type, o.owner_id, o.full_at, o.active, o.size, d.id, d.priority, d.place,
              o.active + row_number() OVER (
-               PARTITION BY o.owner_type, o.owner_id ORDER BY d.priority DESC, d.available_at, d.id) AS turn
+               PARTITION BY o.owner_type, o.owner_id ORDER BY d.priority DESC, d.place, d.id) AS turn
         FROM asked o
         LEFT JOIN LATERAL (
-          SELECT r.id, r.priority, r.available_at
+          SELECT r.id, r.priority, \(Fragment.place) AS place
             FROM code_reviews r
            WHERE \(isDueByClock) AND r.owner_type = o.owner_type AND r.owner_id = o.owner_id
-           ORDER BY r.priority DESC, r.available_at, r.id
+           ORDER BY r.priority DESC, \(Fragment.place), r.id
            LIMIT o.size
              FOR UPDATE SKIP LOCKED) d ON true
     ),
     chosen AS MATERIALIZED (
       SELECT owner_type, owner_id, full_at, active, size, id,
-             count(id) OVER (ORDER BY turn, priority DESC, available_at, id ROWS UNBOUNDED PRECEDING) <= $2 AS is_taken
+             count(id) OVER (ORDER BY turn, priority DESC, place, id ROWS UNBOUNDED PRECEDING) <= $2 AS is_taken
         FROM due
     ),
     exhausted AS (
@@ -204,8 +204,8 @@ extension ReviewStore {
      WHERE r.id = m.id AND \(Fragment.hasStatus("'queued'")) AND \(mayGoBack("r"))
     """)
 
-  /// Makes claims pending again whose tickets were not confirmed: still this claim, unleased and certainly never started. They keep their place
-  /// among the pending reviews. A ticket that is in the queue after all is rejected there.
+  /// Makes claims pending again whose tickets were not confirmed: still this claim, unleased and certainly never started. They are due at once,
+  /// and keep their place among the pending reviews. A ticket that is in the queue after all is rejected there.
   package func unclaim(_ claims: [Claim], reason: String) async throws {
     guard !claims.isEmpty else { return }
     _ = try await pool.query(Self.unclaim, [claims.map(\.reviewID), claims.map(\.claimedAt.instant), reason])

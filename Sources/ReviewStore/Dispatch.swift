@@ -128,10 +128,13 @@ extension ReviewStore {
     return try row.optional("status", as: String.self).map { _ in try row.choice("status", as: ReviewStatus.self) }
   }
 
-  static let postpone = holderWrite(
-    "postpone", "status = 'pending', status_reason = $5, available_at = now() + make_interval(secs => $6)")
+  /// Due after a delay, with the place that the row has.
+  private static let dueLater = "place_at = \(Fragment.place), available_at = now() + make_interval(secs => $6)"
 
-  /// Gives a leased review back to pending, uncounted: a target is down, throttles, or this process is shutting down.
+  static let postpone = holderWrite("postpone", "status = 'pending', status_reason = $5, \(dueLater)")
+
+  /// Gives a leased review back to pending, uncounted: a target is down, throttles, or this process is shutting down. It keeps its place among
+  /// its owner's reviews.
   package func postpone(_ lease: Lease, reason: String, for delay: Duration) async throws -> ReviewStatus? {
     try await write(Self.postpone, lease, [reason.storable, delay.inSeconds])
   }
@@ -157,10 +160,10 @@ extension ReviewStore {
                error_code = CASE WHEN r.dispatch_failures + 1 >= $7 THEN 'attempts_exhausted' END,
                error_message = CASE WHEN r.dispatch_failures + 1 >= $7 THEN $5 END,
                dispatch_failures = r.dispatch_failures + 1,
-               available_at = now() + make_interval(secs => $6)
+               \(dueLater)
     """)
 
-  /// Gives a leased review back to pending and counts a failure against it; the last one fails it.
+  /// Gives a leased review back to pending and counts a failure against it; the last one fails it. It keeps its place among its owner's reviews.
   /// - Parameters:
   ///   - lease: what the caller holds; without it nothing changes.
   ///   - message: why, for the row.

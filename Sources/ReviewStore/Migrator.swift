@@ -69,6 +69,7 @@ package struct Migrator: Sendable {
     Migration(
       version: 31, name: "lean triggers",
       sql: String(decoding: PackageResources.v0031_lean_triggers_sql, as: UTF8.self)),
+    Migration(version: 32, name: "places", sql: String(decoding: PackageResources.v0032_places_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

@@ -37,7 +37,8 @@ final class PostgresWorld: LedgerWorld {
 
   private static let times = [
     "code_reviews": [
-      "available_at", "claimed_at", "published_at", "lease_expires_at", "prepared_at", "dispatched_at", "reconciled_at",
+      "available_at", "place_at", "claimed_at", "published_at", "lease_expires_at", "prepared_at", "dispatched_at",
+      "reconciled_at",
       "started_at", "completed_at", "created_at", "updated_at",
     ],
     "baton_holders": [

@@ -100,6 +100,38 @@ extension Story {
       #expect(row.claimedAt == nil && row.availableAt == row.createdAt)
       #expect(try await play.claim(1).ids == [first])
     },
+    Story("a review that was postponed keeps its place among its owner's reviews, and is due when its delay is over") {
+      play in
+      let first = try await play.submit()
+      let lease = try await play.take(try await play.claim()[0])
+      let (second, third) = (try await play.submit(), try await play.submit())
+      #expect(try await play.postpone(lease, for: .seconds(60)) == .pending)
+      #expect(try await play.claim(1).ids == [second])
+      try await play.pass(.seconds(61))
+      #expect(try await play.claim(1).ids == [first], "it is older than the third")
+      #expect(try await play.claim(1).ids == [third])
+    },
+    Story("a failure that is counted leaves a review its place too, and a further one as well") { play in
+      let first = try await play.submit()
+      for _ in 1...2 {
+        let lease = try await play.take(try await play.claim(1)[0])
+        _ = try await play.submit()
+        #expect(try await play.retryLater(lease) == .pending)
+        #expect(try await play.postpone(try await play.take(try await play.claim(1)[0])) == .pending)
+      }
+      #expect(try await play.claim(1).ids == [first])
+      #expect(try await play.row(first).dispatchFailures == 2)
+    },
+    Story("a new attempt has a place of its own: it goes behind what was submitted before") { play in
+      let first = try await play.submit()
+      let lease = try await play.take(try await play.claim()[0])
+      #expect(try await play.postpone(lease) == .pending)
+      _ = try await play.ledger.cancel(first)
+      let second = try await play.submit()
+      _ = try await play.ledger.retry(first)
+      #expect(try await play.claim(1).ids == [second])
+      #expect(try await play.claim(1).ids == [first])
+    },
     Story("a claim whose review may have been started is not given back, so that its callbacks count") { play in
       let (claim, lease) = try await play.leased()
       #expect(try await play.leaveQueued(lease, for: .seconds(60)) == .queued)
