@@ -131,19 +131,19 @@ let package = Package(
       ]),
     module("AMQPClient", ["CRabbitMQ", "Certificates", "PollExecutor", "Resilience", deque, log]),
     module("PostgresClient", ["CPostgres", "Certificates", "PollExecutor", "Resilience", deque, log]),
-    module(
-      "Settings",
-      [
-        "AMQPClient", "Certificates", "PostgresClient", "Primitives", "Reviews", "Telemetry",
-        .product(name: "Yams", package: "Yams"),
-      ]),
 
     module(
       "ReviewStore", ["CrashPoints", "PostgresClient", "Resilience", "Primitives", "Reviews", log],
       resources: [.embedInCode("Migrations")]),
     module("InMemoryReviewStore", ["Primitives", "Resilience", "ReviewStore", "Reviews"]),
     module("ReviewQueue", ["AMQPClient", "Resilience", "Primitives", "Reviews", log]),
-    module("InMemoryReviewQueue", ["AMQPClient", "Primitives", "Resilience", "ReviewQueue", "Reviews", deque]),
+    module("InMemoryReviewQueue", ["Primitives", "Resilience", "ReviewQueue", "Reviews", deque]),
+    module(
+      "Settings",
+      [
+        "Certificates", "Primitives", "ReviewQueue", "ReviewStore", "Reviews", "Telemetry",
+        .product(name: "Yams", package: "Yams"),
+      ]),
     module("WorkerAPI", ["Primitives", "Reviews", crypto]),
     module(
       "WorkerClient",
@@ -183,11 +183,10 @@ let package = Package(
     module(
       "BatonServer",
       [
-        "Certificates", "Spans", "HTTPKit", "HTTPTrust", "Platforms", "PostgresClient", "Resilience", "ReviewQueue",
+        "Certificates", "Spans", "HTTPKit", "HTTPTrust", "Platforms", "Primitives", "Resilience", "ReviewQueue",
         "ReviewStore",
-        "Primitives", "Reviews", "Telemetry", "WorkerAPI", "WorkerClient", crypto, httpClient, httpServer,
-        httpServerCore,
-        httpTypes, nio, nioHTTP, lifecycle, log,
+        "Reviews", "Telemetry", "WorkerAPI", "WorkerClient", crypto, httpClient, httpServer, httpServerCore, httpTypes,
+        nio, nioHTTP, lifecycle, log,
       ], resources: [.embedInCode("API/OpenAPI"), .embedInCode("Dashboard/Assets")]),
     .target(
       name: "Sandbox",
@@ -215,9 +214,9 @@ let package = Package(
     .executableTarget(
       name: "baton",
       dependencies: [
-        "AMQPClient", "Assembly", "BatonServer", "CLinux", "Dispatching", "HTTPTrust", "Platforms", "PostgresClient",
-        "Primitives", "ReferenceWorker", "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry",
-        "WorkerAPI", "WorkerClient", arguments, httpClient, lifecycle, log, subprocess, system,
+        "Assembly", "BatonServer", "CLinux", "Dispatching", "HTTPTrust", "Platforms", "Primitives", "ReferenceWorker",
+        "Resilience", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Telemetry", "WorkerAPI", "WorkerClient",
+        arguments, httpClient, lifecycle, log, subprocess, system,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -256,7 +255,10 @@ let package = Package(
       "TelemetryTests", ["Primitives", "Reviews", "Support", "Telemetry", lifecycle, log, metrics, metricsTestKit]),
     tests(
       "SettingsTests",
-      ["AMQPClient", "PostgresClient", "Primitives", "Reviews", "Settings", "Support", "Telemetry"]),
+      [
+        "AMQPClient", "PostgresClient", "Primitives", "ReviewQueue", "ReviewStore", "Reviews", "Settings", "Support",
+        "Telemetry",
+      ]),
     tests("PrimitivesTests", ["Primitives", "Reviews"]),
     tests(
       "SpanExportTests",

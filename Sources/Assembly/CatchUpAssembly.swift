@@ -35,7 +35,7 @@ package enum CatchUpPass {
   ///   - store: where the reviews are.
   ///   - timeMax: what is left then is for the next pass.
   ///   - logger: for what it reports.
-  /// - Throws: what is wrong with the settings; `PostgresError`.
+  /// - Throws: what is wrong with the settings; `StoreFault`.
   package static func run(
     _ settings: Settings, store: ReviewStore, timeMax: Duration, logger: Logger
   ) async throws -> CatchUpCounts {

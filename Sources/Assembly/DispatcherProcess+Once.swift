@@ -33,12 +33,12 @@ extension DispatcherProcess {
   }
 
   /// Runs a pass of a role as a one-shot command, which does not wait for what is unavailable now.
-  /// - Throws: `PostgresError`, `AMQPError` or `Migrator.SchemaFault`.
+  /// - Throws: `StoreFault`, `QueueFault` or `Migrator.SchemaFault`.
   private func runOnce<Counts: Sendable>(
     _ pass: @escaping @Sendable (DispatcherProcess, HolderSession) async throws -> Counts
   ) async throws -> Counts {
     do {
-      try await Migrator(pool: pool).check()
+      try await Migrator(store).check()
       try await checkBroker()
       let (session, connected) = (holderSession(hearing: []), Wakeup())
       let counts = try await withThrowingTaskGroup(of: Void.self) { group in
@@ -52,12 +52,12 @@ extension DispatcherProcess {
         try await group.waitForAll()
         return counts
       }
-      await pool.close()
+      await store.close()
       await spans?.close()
       return counts
     } catch {
       await claims.close()
-      await pool.close()
+      await store.close()
       await spans?.close()
       throw error
     }
@@ -66,9 +66,10 @@ extension DispatcherProcess {
   /// Fails at once, with the reason, if the broker cannot be reached or has a queue that is not Baton's.
   private func checkBroker() async throws {
     // The publisher's connection is the one to report.
-    let connection = try await AMQPConnection.connect(broker, logger: logger.quiet(below: .notice))
+    let connection = try await QueueConnection(
+      broker, queue: settings.queue, logger: logger.quiet(below: .notice))
     do {
-      try await connection.declare(ReviewTopology.topology(queue: settings.queue))
+      try await connection.declare()
     } catch {
       await connection.close()
       throw error

@@ -1,7 +1,5 @@
-internal import AMQPClient
 internal import Dispatching
 internal import Logging
-internal import PostgresClient
 internal import Resilience
 internal import ReviewStore
 internal import ServiceLifecycle
@@ -25,25 +23,25 @@ extension DispatcherProcess {
       }
     } catch {
       await claims.close()
-      await pool.close()
+      await store.close()
       throw error
     }
     await claims.close()
-    await pool.close()
+    await store.close()
     logger.info("stopped")
   }
 
   /// Waits until Postgres answers; the log names each reason for it once.
-  /// - Throws: `Migrator.SchemaFault`; `PostgresError` where waiting would not help.
+  /// - Throws: `Migrator.SchemaFault`; `StoreFault` where waiting would not help.
   private func waitForSchema() async throws {
     let backoff = Backoff(base: .milliseconds(200), max: .seconds(5))
     var attempt = 0
     var notice = FaultNotice()
     while true {
       do {
-        return try await Migrator(pool: pool).check()
-      } catch let error as PostgresError where error.isTransient {
-        if notice.failed("\(error)") { logger.error("waiting for Postgres", metadata: ["error": "\(error)"]) }
+        return try await Migrator(store).check()
+      } catch let fault as any StoreFault where fault.isTransient {
+        if notice.failed("\(fault)") { logger.error("waiting for Postgres", metadata: ["error": "\(fault)"]) }
         try await Task.sleep(for: backoff.delay(attempt: attempt) + .milliseconds(50))
         attempt += 1
       }

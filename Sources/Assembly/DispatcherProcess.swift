@@ -69,7 +69,7 @@ package struct DispatcherProcess: Sendable {
     trust = HTTPTrust(authorityFile: settings.caFile)
     spans = SpanExporter.start(
       settings, command: name, version: version, trust: trust, metrics: metrics, logger: logger)
-    var database = settings.databaseConfiguration("baton \(name)")
+    var database = settings.databaseAddress.configuration("baton \(name)")
     database.sessionSettings =
       roles.contains(.serve) ? ReviewStore.sessionSettings : ReviewStore.dispatchSessionSettings
     database.optionalSessionSettings = ReviewStore.optionalSessionSettings
@@ -78,7 +78,7 @@ package struct DispatcherProcess: Sendable {
     self.database = database
     pool = PostgresPool(database, logger: logger)
     store = ReviewStore(pool: pool, logger: logger)
-    broker = try settings.amqpConfiguration("baton \(name)")
+    broker = try settings.brokerAddress.configuration("baton \(name)")
     publisher = AMQPPublisher(
       configuration: broker, topology: ReviewTopology.topology(queue: settings.queue), logger: logger)
     tickets = AMQPTicketQueue(publisher: publisher, queue: settings.queue, logger: logger)

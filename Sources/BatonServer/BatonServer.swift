@@ -129,7 +129,7 @@ package struct BatonServer: Service {
       limits: ConnectionLimits(connectionMax: configuration.connectionMax),
       responder: RouteResponder(
         table, admission: access, watch: Refusals(proxies: configuration.proxies, logger: logger),
-        metrics: metrics),
+        metrics: metrics, known: { HTTPFault(ofStore: $0) }),
       logger: logger,
       onBound: onBound)
   }

@@ -53,19 +53,16 @@ package struct HTTPFault: Error, Sendable, Equatable {
   }
 }
 
-/// An error that knows the fault which it stands for.
-package protocol HTTPFaultConvertible: Error {
-  var httpFault: HTTPFault { get }
-}
-
 extension HTTPFault {
   /// The fault that an error of a handler stands for. Words of errors that are not meant for callers stay in the log.
-  package init(_ error: any Error) {
+  /// - Parameters:
+  ///   - error: of any kind.
+  ///   - known: the faults that errors of the server's own modules stand for; nil for all others.
+  package init(_ error: any Error, known: (any Error) -> HTTPFault?) {
     switch error {
     case let fault as HTTPFault: self = fault
-    case let error as any HTTPFaultConvertible: self = error.httpFault
     case is CancellationError: self = .unavailable("this server is shutting down")
-    default: self = .internalError
+    default: self = known(error) ?? .internalError
     }
   }
 
@@ -78,7 +75,7 @@ extension HTTPFault {
   /// Logs the error that this fault stands for, if it is ours and not the caller's: the answer says little of it.
   package func log(_ error: any Error, as message: Logger.Message, _ logger: Logger, _ metadata: Logger.Metadata) {
     guard status.kind == .serverError, !(error is HTTPFault) else { return }
-    // PostgresError's description is safe to log; other errors are our own.
+    // The description of an error of Postgres is safe to log; other errors are our own.
     logger.log(
       level: status == .serviceUnavailable ? .warning : .error, message,
       metadata: metadata.merging(["error": "\(error)"]) { $1 })

@@ -21,6 +21,7 @@ package struct RouteResponder: HTTPResponder {
   private let table: RouteTable
   private let admission: (any Admission)?
   private let watch: (any RequestWatch)?
+  private let known: @Sendable (any Error) -> HTTPFault?
   private let fault: @Sendable (HTTPFault) -> Response
   private let metrics: BatonMetrics?
 
@@ -29,15 +30,18 @@ package struct RouteResponder: HTTPResponder {
   ///   - admission: nil if all routes are open.
   ///   - watch: nil for none.
   ///   - metrics: nil counts nothing.
+  ///   - known: the faults that errors of the server's own modules stand for.
   ///   - fault: how routes that have no way of their own show a fault.
   package init(
     _ table: RouteTable, admission: (any Admission)? = nil, watch: (any RequestWatch)? = nil, metrics: BatonMetrics?,
+    known: @escaping @Sendable (any Error) -> HTTPFault? = { _ in nil },
     fault: @escaping @Sendable (HTTPFault) -> Response = { $0.response }
   ) {
     self.table = table
     self.admission = admission
     self.watch = watch
     self.metrics = metrics
+    self.known = known
     self.fault = fault
     for path in table.paths + [.other] {
       for status in path.expectedStatuses { _ = metrics?.httpRequest(path.template, status: status) }
@@ -60,7 +64,10 @@ package struct RouteResponder: HTTPResponder {
       }
       response = try await route.handle(call)
     } catch {
-      response = render(HTTPFault.logging(error, path, context.logger))
+      let fault = HTTPFault(error, known: known)
+      fault.log(
+        error, as: "request failed", context.logger, ["route": "\(path)", "status": "\(fault.status.code)"])
+      response = render(fault)
     }
     if let fault = watch?.didAnswer(call, on: path, status: response.status) { response = render(fault) }
     metrics?.httpRequest(path.template, status: response.status.code).increment()
@@ -80,13 +87,5 @@ package struct RouteResponder: HTTPResponder {
     case .unknown:
       throw HTTPFault(.notFound, "nothing is here: see the README for the routes")
     }
-  }
-}
-
-extension HTTPFault {
-  fileprivate static func logging(_ error: any Error, _ path: RoutePath, _ logger: Logger) -> HTTPFault {
-    let fault = HTTPFault(error)
-    fault.log(error, as: "request failed", logger, ["route": "\(path)", "status": "\(fault.status.code)"])
-    return fault
   }
 }

@@ -1,4 +1,3 @@
-internal import AMQPClient
 internal import DequeModule
 internal import ReviewQueue
 
@@ -6,18 +5,13 @@ internal import ReviewQueue
 struct InMemoryQueueState {
   /// A message in the queue.
   struct Message {
-    var properties: AMQPDelivery
+    var content: TicketMessage
     /// How often it was delivered and came back.
     var returnCount = 0
     var wasDelivered = false
 
-    func delivery(tag: UInt64, generation: UInt64) -> AMQPDelivery {
-      var delivery = properties
-      delivery.tag = tag
-      delivery.generation = generation
-      delivery.isRedelivered = wasDelivered
-      if returnCount > 0 { delivery.headers["x-delivery-count"] = .int(Int64(returnCount)) }
-      return delivery
+    func delivery(tag: UInt64, generation: UInt64) -> TicketDelivery {
+      content.delivery(tag: tag, generation: generation, isRedelivered: wasDelivered, returnCount: returnCount)
     }
   }
 
@@ -51,7 +45,7 @@ struct InMemoryQueueState {
       _ message: Message
     ) -> (reader: CheckedContinuation<TicketDelivery?, Never>, delivery: TicketDelivery)? {
       lastTag += 1
-      let delivery = TicketDelivery(message.delivery(tag: lastTag, generation: generation))
+      let delivery = message.delivery(tag: lastTag, generation: generation)
       var delivered = message
       delivered.wasDelivered = true
       unsettled[lastTag] = Unsettled(message: delivered)
@@ -90,9 +84,9 @@ struct InMemoryQueueState {
     return "message-\(lastMessageID)"
   }
 
-  mutating func enqueue(_ message: AMQPMessage) { ready.append(Message(properties: AMQPDelivery(message))) }
+  mutating func enqueue(_ message: TicketMessage) { ready.append(Message(content: message)) }
 
-  mutating func bury(_ message: AMQPMessage) { dead.append(Message(properties: AMQPDelivery(message))) }
+  mutating func bury(_ message: TicketMessage) { dead.append(Message(content: message)) }
 
   mutating func delete() {
     ready.removeAll()
@@ -105,7 +99,7 @@ struct InMemoryQueueState {
   }
 
   /// The first dead letters; the look counts as a delivery of each.
-  mutating func lookAtDead(limit: Int) -> [AMQPDelivery] {
+  mutating func lookAtDead(limit: Int) -> [TicketDelivery] {
     dead.indices.prefix(limit).map { index in
       defer { dead[index].returnCount += 1 }
       return dead[index].delivery(tag: UInt64(index + 1), generation: 1)
@@ -119,7 +113,7 @@ struct InMemoryQueueState {
       message.returnCount += 1
       if message.returnCount > Int(ReviewTopology.deliveryLimit) {
         message.returnCount = 0
-        message.properties.headers["x-first-death-reason"] = "delivery_limit"
+        message.content.markOverDeliveryLimit()
         dead.append(message)
       } else {
         back.append(message)
@@ -200,14 +194,5 @@ struct InMemoryQueueState {
   mutating func takeResumptions() -> [@Sendable () -> Void] {
     defer { resumptions = [] }
     return resumptions
-  }
-}
-
-extension AMQPDelivery {
-  /// A message as it is delivered; its place in a channel follows.
-  fileprivate init(_ message: AMQPMessage) {
-    self.init(
-      body: message.body, messageID: message.messageID, type: message.type, correlationID: message.correlationID,
-      contentType: message.contentType, timestamp: message.timestamp, headers: message.headers)
   }
 }

@@ -1,4 +1,3 @@
-internal import AMQPClient
 package import Primitives
 package import Resilience
 package import ReviewQueue
@@ -47,7 +46,7 @@ package final class InMemoryTicketQueue: TicketQueue {
 
   package func publish(_ tickets: [(ticket: Ticket, trace: TraceContext)]) async -> [TicketPublishOutcome] {
     var outcomes: [TicketPublishOutcome] = []
-    for (ticket, trace) in tickets { outcomes.append(await publish { TicketDelivery.message(ticket, trace, id: $0) }) }
+    for (ticket, trace) in tickets { outcomes.append(await publish { TicketMessage(ticket, trace, id: $0) }) }
     return outcomes
   }
 
@@ -56,14 +55,12 @@ package final class InMemoryTicketQueue: TicketQueue {
   }
 
   package func publishDead(_ delivery: TicketDelivery, reason: String) async -> TicketPublishOutcome {
-    await publish(isDead: true) { [name, time] id in
-      DeadLetterForm.whole.publication(of: delivery.message, reason: reason, queue: name, id: id, at: time()).message
-    }
+    await publish(isDead: true) { [time] id in delivery.dead(reason: reason, id: id, at: time()) }
   }
 
   /// - Parameter make: the message, with an id.
   private func publish(
-    isDead: Bool = false, _ make: @Sendable (_ id: String) -> AMQPMessage
+    isDead: Bool = false, _ make: @Sendable (_ id: String) -> TicketMessage
   ) async -> TicketPublishOutcome {
     let deadline = clock.now + Self.publishTimeMax
     while let reason = state.withLock({ $0.reasonNotToSend }) {
@@ -148,7 +145,7 @@ package final class InMemoryTicketQueue: TicketQueue {
 
   /// Publishes a body that may not be a ticket.
   package func publish(body: [UInt8]) {
-    change { $0.enqueue(AMQPMessage(body: body)) }
+    change { $0.enqueue(TicketMessage(body: body)) }
   }
 
   /// Takes no publishes until ``unblock()``.

@@ -24,13 +24,15 @@ package struct DeadLetter: Sendable, Codable, Equatable {
   /// Whether the broker gave up delivering it; otherwise ``reason`` is what Baton found wrong with it.
   package var isOverDeliveryLimit: Bool { reason == Self.deliveryLimit }
 
-  /// As the broker says it in `x-first-death-reason`.
-  private static let deliveryLimit = "delivery_limit"
+  /// The header in which the broker says why a message died.
+  static let brokersReasonHeader = "x-first-death-reason"
+  /// As the broker says it there.
+  static let deliveryLimit = "delivery_limit"
 
   package init(_ delivery: AMQPDelivery) {
     reason =
       delivery.headers[ReviewTopology.deadReasonHeader]?.stringValue
-      ?? delivery.headers["x-first-death-reason"]?.stringValue ?? "unknown"
+      ?? delivery.headers[Self.brokersReasonHeader]?.stringValue ?? "unknown"
     messageId = delivery.correlationID ?? delivery.messageID
     let ticket = try? Ticket(body: delivery.body)
     reviewId = ticket?.reviewID
@@ -49,6 +51,9 @@ package struct DeadLetter: Sendable, Codable, Equatable {
       ($0.element.diedAt?.microseconds ?? 0, $0.offset) < ($1.element.diedAt?.microseconds ?? 0, $1.offset)
     }.map(\.element)
   }
+
+  /// The same of messages that a queue without a server holds.
+  package static func letters(_ deliveries: [TicketDelivery]) -> [DeadLetter] { letters(deliveries.map(\.message)) }
 
   private static func deathTime(_ header: AMQPValue?) -> Timestamp? {
     guard case .array(let deaths)? = header, case .table(let death)? = deaths.first,

@@ -3,16 +3,13 @@ package import AMQPClient
 /// A message of the work queue as one subscription has received it, and what is needed to settle it.
 package struct TicketDelivery: Sendable, Hashable {
   /// With all properties and headers: a dead letter keeps them.
-  package let message: AMQPDelivery
+  let message: AMQPDelivery
 
   package init(_ message: AMQPDelivery) { self.message = message }
 
   /// For tests; otherwise subscriptions make them.
-  package init(
-    body: [UInt8], tag: UInt64 = 1, generation: UInt64 = 1, isRedelivered: Bool = false, headers: AMQPTable = [:]
-  ) {
-    message = AMQPDelivery(
-      body: body, tag: tag, generation: generation, isRedelivered: isRedelivered, headers: headers)
+  package init(body: [UInt8], tag: UInt64 = 1, generation: UInt64 = 1, isRedelivered: Bool = false) {
+    message = AMQPDelivery(body: body, tag: tag, generation: generation, isRedelivered: isRedelivered)
   }
 
   /// The body; see `Ticket`.

@@ -84,6 +84,15 @@ package struct Migrator: Sendable {
     self.waitMax = waitMax
   }
 
+  /// Over the store's connections.
+  package init(_ store: ReviewStore) { self.init(pool: store.pool) }
+
+  /// Closes the pool.
+  package func close() async { await pool.close() }
+
+  /// The server with the account and the database, without the password.
+  package var server: String { pool.configuration.description }
+
   static let place = PostgresStatement(
     "migrate_place",
     """

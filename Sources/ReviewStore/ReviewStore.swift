@@ -21,6 +21,9 @@ package struct ReviewStore: ReviewLedger {
   /// Closes the pool.
   package func close() async { await pool.close() }
 
+  /// The server with the account and the database, without the password.
+  package var server: String { pool.configuration.description }
+
   /// Settings of each session that runs these statements, so that defaults of Postgres, the database or the account do not matter.
   ///
   /// `enable_seqscan` is off because a plan made while the tables were small, or with statistics from when nothing was

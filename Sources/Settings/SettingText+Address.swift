@@ -1,7 +1,7 @@
-internal import AMQPClient
 internal import Certificates
-internal import PostgresClient
 internal import Primitives
+internal import ReviewQueue
+internal import ReviewStore
 internal import Reviews
 
 /// URLs and hosts, checked by hand: the checks are few, and Foundation's URL accepts nearly everything.
@@ -58,18 +58,15 @@ extension SettingText {
     let urls = text.split(separator: ",").map(\.trimmed)
     guard !urls.isEmpty else { throw SettingFault("is empty") }
     for (index, url) in urls.enumerated() {
-      do throws(AMQPError) {
-        _ = try AMQPEndpoint(url: url)
-      } catch {
-        throw SettingFault((urls.count > 1 ? "URL \(index + 1) of \(urls.count): " : "") + error.text)
-      }
+      guard let fault = BrokerAddress.fault(in: url) else { continue }
+      throw SettingFault((urls.count > 1 ? "URL \(index + 1) of \(urls.count): " : "") + fault)
     }
     return urls.map { Secret($0) }
   }
 
   /// A libpq URI, or pairs of `keyword=value`.
   static func databaseURL(_ text: String) throws(SettingFault) -> Secret {
-    if let fault = PostgresConfiguration.fault(in: text) { throw SettingFault(fault) }
+    if let fault = DatabaseAddress.fault(in: text) { throw SettingFault(fault) }
     return Secret(text)
   }
 

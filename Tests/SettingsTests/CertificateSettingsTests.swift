@@ -1,6 +1,8 @@
 import AMQPClient
 import Foundation
 import PostgresClient
+import ReviewQueue
+import ReviewStore
 import Settings
 import Support
 import Testing
@@ -28,10 +30,10 @@ struct CertificateSettingsTests {
       let settings = try load([
         "ca_file": files.path("ca.pem"), "amqp_url": "amqps://a,amqps://b?cacertfile=\(files.path("other-ca.pem"))",
       ])
-      let broker = try settings.amqpConfiguration("test")
+      let broker = try settings.brokerAddress.configuration("test")
       #expect(broker.tls.authorityFile == files.path("ca.pem"))
       #expect(broker.endpoints[1].parameters.authorityFile == files.path("other-ca.pem"))
-      #expect(settings.databaseConfiguration("test").authorityFile == files.path("ca.pem"))
+      #expect(settings.databaseAddress.configuration("test").authorityFile == files.path("ca.pem"))
       #expect(settings.warnings == [])
     }
   }

@@ -1,6 +1,5 @@
-package import HTTPKit
+internal import HTTPKit
 internal import HTTPTypes
-internal import PostgresClient
 internal import Primitives
 internal import ReviewStore
 internal import Reviews
@@ -13,7 +12,7 @@ extension HTTPFault {
   static func namingRights<Value>(_ change: () async throws -> Value) async throws -> Value {
     do {
       return try await change()
-    } catch let error as PostgresError where error.sqlState == PostgresSQLState.insufficientPrivilege {
+    } catch let fault as any StoreFault where fault.lacksRight {
       throw HTTPFault(
         .forbidden,
         "this server's database account may not change this: grant it the role baton_operator too, or use the command line (deploy/roles.md)"
@@ -35,35 +34,31 @@ extension HTTPFault {
   }
 }
 
-extension RowLocked: HTTPFaultConvertible {
-  package var httpFault: HTTPFault { .unavailable("another transaction has locked this review: try again") }
-}
+extension HTTPFault {
+  /// The fault that an error of a handler stands for; see `HTTPFault.init(_:known:)`.
+  init(_ error: any Error) { self.init(error, known: { HTTPFault(ofStore: $0) }) }
 
-extension UnknownValue: HTTPFaultConvertible {
-  package var httpFault: HTTPFault { HTTPFault(.internalServerError, description) }
-}
-
-/// Postgres's own words stay in the log: they may quote rows.
-extension PostgresError: HTTPFaultConvertible {
-  package var httpFault: HTTPFault {
-    switch kind {
-    case .connectionFailed, .connectionLost, .cancelled, .closed: .unavailable("Postgres cannot be reached: try again")
-    case .encoding: .malformed("a value cannot be stored")
-    case .decoding: .internalError
-    case .server(let state): serverFault(state)
+  /// The fault that an error of the store stands for; nil for all others. Postgres's own words stay in the log: they may quote rows.
+  init?(ofStore error: any Error) {
+    switch error {
+    case is RowLocked: self = .unavailable("another transaction has locked this review: try again")
+    case let value as UnknownValue: self.init(.internalServerError, value.description)
+    case let fault as any StoreFault: self.init(ofPostgres: fault)
+    default: return nil
     }
   }
 
-  private func serverFault(_ state: String) -> HTTPFault {
-    if isTransient || state == PostgresSQLState.queryCanceled { return .unavailable("Postgres is busy: try again") }
-    // Undefined table or column: the schema is not there, or older than this program.
-    if state == "42P01" || state == "42703" {
-      return .unavailable("the database has no or an older Baton schema: run `baton migrate`")
+  private init(ofPostgres fault: any StoreFault) {
+    switch fault.cause {
+    case .address, .noConnection, .cancelled: self = .unavailable("Postgres cannot be reached: try again")
+    case .parameter: self = .malformed("a value cannot be stored")
+    case .answer: self = .internalError
+    case .timeout: self = .unavailable("Postgres is busy: try again")
+    case _ where fault.isTransient: self = .unavailable("Postgres is busy: try again")
+    case .schema: self = .unavailable("the database has no or an older Baton schema: run `baton migrate`")
+    case .value: self = .malformed("a value is not one that Postgres can store")
+    case .constraint(let name): self.init(.unprocessableContent, "the database refuses this: \(name)")
+    case .noSession, .lostRace, .other: self = .internalError
     }
-    if state.hasPrefix("22") { return .malformed("a value is not one that Postgres can store") }
-    if state.hasPrefix("23") {
-      return HTTPFault(.unprocessableContent, "the database refuses this: \(conditionName ?? state)")
-    }
-    return .internalError
   }
 }

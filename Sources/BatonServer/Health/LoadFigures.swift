@@ -1,4 +1,3 @@
-internal import PostgresClient
 internal import Resilience
 package import ReviewStore
 internal import Reviews
@@ -30,7 +29,7 @@ package struct LoadFigures: Sendable {
   }
 
   /// All figures of now, and what holds reviews back.
-  /// - Throws: `PostgresError`.
+  /// - Throws: `StoreFault`.
   package func stats() async throws -> StatsBody {
     async let queue = queueStats()
     let stored = try await store.stats(heartbeatTimeout: heartbeatTimeout)
@@ -43,7 +42,7 @@ package struct LoadFigures: Sendable {
 
   /// How the system is.
   /// - Parameter stats: of now; nil reads them.
-  /// - Throws: `PostgresError`.
+  /// - Throws: `StoreFault`.
   package func health(_ stats: StoreStats? = nil) async throws -> SystemHealth {
     async let holders = store.holders(heartbeatTimeout: heartbeatTimeout, limit: Self.holderCountMax)
     async let capacity = store.capacityStats(ownerLimit: ownerLimit)

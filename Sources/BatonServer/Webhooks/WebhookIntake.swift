@@ -70,7 +70,7 @@ package struct WebhookIntake: Service {
   }
 
   /// Stores a webhook and processes it.
-  /// - Throws: `PostgresError` if it could not be stored: the platform has to send it again; `HTTPFault` if it cannot be
+  /// - Throws: `StoreFault` if it could not be stored: the platform has to send it again; `HTTPFault` if it cannot be
   ///   understood.
   func take(_ webhook: WebhookDelivery) async throws -> Receipt {
     _ = try await store.store(webhook)

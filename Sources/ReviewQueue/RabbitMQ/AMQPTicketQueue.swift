@@ -25,7 +25,7 @@ package struct AMQPTicketQueue: TicketQueue {
     await publish(
       tickets.map { ticket, trace in
         AMQPPublication(
-          TicketDelivery.message(ticket, trace, id: UUID.random().lowercase), exchange: ReviewTopology.exchange,
+          TicketMessage(ticket, trace, id: UUID.random().lowercase).content, exchange: ReviewTopology.exchange,
           routingKey: name)
       }
     ).map { TicketPublishOutcome($0) }
@@ -47,7 +47,7 @@ package struct AMQPTicketQueue: TicketQueue {
   package func republish(_ delivery: TicketDelivery) async -> TicketPublishOutcome {
     TicketPublishOutcome(
       await publisher.publish(
-        delivery.renewed(id: UUID.random().lowercase), exchange: ReviewTopology.exchange, routingKey: name))
+        delivery.renewed(id: UUID.random().lowercase).content, exchange: ReviewTopology.exchange, routingKey: name))
   }
 
   package func publishDead(_ delivery: TicketDelivery, reason: String) async -> TicketPublishOutcome {
@@ -126,21 +126,5 @@ extension TicketPublishOutcome {
       case .unknown(let reason): .unknown(reason)
       case .notSent(let reason): .notSent(reason)
       }
-  }
-}
-
-extension TicketDelivery {
-  /// The message as it is published once more.
-  package func renewed(id: String) -> AMQPMessage {
-    AMQPMessage(
-      body: message.body, contentType: message.contentType, type: message.type, messageID: id,
-      headers: message.headers.filter { $0.key == Self.traceHeader })
-  }
-
-  /// A ticket as it is published.
-  package static func message(_ ticket: Ticket, _ trace: TraceContext, id: String) -> AMQPMessage {
-    AMQPMessage(
-      body: ticket.body, contentType: "application/json", type: "review.dispatch", messageID: id,
-      headers: [traceHeader: .string(trace.traceparent)])
   }
 }

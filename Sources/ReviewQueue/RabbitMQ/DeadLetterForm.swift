@@ -27,14 +27,17 @@ package enum DeadLetterForm: CaseIterable {
     of delivery: AMQPDelivery, reason: String, queue: String, id: String, at time: Timestamp
   ) -> AMQPPublication {
     AMQPPublication(
-      AMQPMessage(
-        body: self == .shortened ? Array(delivery.body.prefix(Self.bodyByteMax)) : delivery.body,
-        contentType: delivery.contentType?.prefix(utf8: Self.nameByteMax),
-        type: delivery.type?.prefix(utf8: Self.nameByteMax), messageID: id,
-        // Bytes that are not UTF-8 were repaired, which has made it longer.
-        correlationID: delivery.messageID?.prefix(utf8: Self.nameByteMax),
-        timestamp: time.microseconds / 1_000_000, headers: headers(of: delivery, reason: reason)),
-      exchange: ReviewTopology.deadExchange, routingKey: queue)
+      message(of: delivery, reason: reason, id: id, at: time), exchange: ReviewTopology.deadExchange, routingKey: queue)
+  }
+
+  func message(of delivery: AMQPDelivery, reason: String, id: String, at time: Timestamp) -> AMQPMessage {
+    AMQPMessage(
+      body: self == .shortened ? Array(delivery.body.prefix(Self.bodyByteMax)) : delivery.body,
+      contentType: delivery.contentType?.prefix(utf8: Self.nameByteMax),
+      type: delivery.type?.prefix(utf8: Self.nameByteMax), messageID: id,
+      // Bytes that are not UTF-8 were repaired, which has made it longer.
+      correlationID: delivery.messageID?.prefix(utf8: Self.nameByteMax),
+      timestamp: time.microseconds / 1_000_000, headers: headers(of: delivery, reason: reason))
   }
 
   private func headers(of delivery: AMQPDelivery, reason: String) -> AMQPTable {

@@ -38,7 +38,7 @@ package enum ReviewTopology {
       bindings: [
         AMQPBinding(
           queue: deadQueue, exchange: deadExchange,
-          arguments: ["x-match": "all-with-x", "x-first-death-reason": "delivery_limit"]),
+          arguments: ["x-match": "all-with-x", DeadLetter.brokersReasonHeader: .string(DeadLetter.deliveryLimit)]),
         AMQPBinding(queue: deadQueue, exchange: deadExchange, arguments: ["x-match": "all", deadHeader: "yes"]),
         AMQPBinding(queue: queue, exchange: exchange, routingKey: queue),
       ])

@@ -1,4 +1,3 @@
-internal import AMQPClient
 internal import ArgumentParser
 internal import Primitives
 internal import ReviewQueue
@@ -52,9 +51,7 @@ struct DeadListCommand: AsyncParsableCommand {
 
   func run() async throws {
     let session = try CommandSession("baton dead list", common, [broker], requiring: [.amqpURL])
-    let letters = try await session.withBroker { connection in
-      DeadLetter.letters(try await connection.peek(ReviewTopology.deadQueue, limit: limit))
-    }
+    let letters = try await session.withBroker { try await $0.deadLetters(limit: limit) }
     guard !json else { return try Output.json(DeadLetterList(messages: letters.map { DeadLetterOutput(letter: $0) })) }
     guard !letters.isEmpty else { return Output.note("No dead letter.") }
     let terminal = Terminal.output
@@ -147,9 +144,8 @@ struct DeadShowCommand: AsyncParsableCommand {
 
   func run() async throws {
     let session = try CommandSession("baton dead show", common, [broker], requiring: [.amqpURL])
-    let letters = try await session.withBroker { connection in
-      DeadLetter.letters(try await connection.peek(ReviewTopology.deadQueue, limit: DeadLetter.lookMax))
-    }.filter { reference.names($0) }
+    let letters = try await session.withBroker { try await $0.deadLetters(limit: DeadLetter.lookMax) }
+      .filter { reference.names($0) }
     guard !letters.isEmpty else { throw reference.unknown }
     guard !json else { return try Output.json(DeadLetterList(messages: letters.map { DeadLetterOutput(letter: $0) })) }
     for (index, letter) in letters.enumerated() {
@@ -185,12 +181,10 @@ struct DeadDeleteCommand: AsyncParsableCommand {
     let session = try CommandSession("baton dead delete", common, [broker], requiring: [.amqpURL])
     let reference = reference
     let deleted = try await session.withBroker { connection in
-      try await connection.remove(from: ReviewTopology.deadQueue, limit: DeadLetter.lookMax) {
-        reference.names(DeadLetter($0))
-      }
+      try await connection.deleteDeadLetters(limit: DeadLetter.lookMax) { reference.names($0) }
     }
     guard !deleted.isEmpty else { throw reference.unknown }
-    for letter in deleted.map({ DeadLetter($0) }) {
+    for letter in deleted {
       try Output.line("\(DisplayText.safe(letter.reviewId?.lowercase ?? letter.messageId ?? "—"))  deleted")
     }
   }
@@ -224,14 +218,14 @@ struct DeadPurgeCommand: AsyncParsableCommand {
     let isConfirmed = isConfirmed
     try await session.withBroker { connection in
       if !isConfirmed {
-        let count = try await connection.queueStatus(ReviewTopology.deadQueue).messagesReady
+        let count = try await connection.deadCount()
         guard count > 0 else { return try Output.line("0 dead letters deleted") }
         try Output.write("Delete \(count) dead letters? They cannot be restored. [y/N] ", to: Output.standardError)
         guard let answer = readLine(), ["y", "yes"].contains(answer.lowercased()) else {
           throw Failure(.failed, "nothing was deleted")
         }
       }
-      try Output.line("\(try await connection.purge(ReviewTopology.deadQueue)) dead letters deleted")
+      try Output.line("\(try await connection.purgeDeadLetters()) dead letters deleted")
     }
   }
 }

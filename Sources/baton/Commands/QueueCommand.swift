@@ -1,4 +1,3 @@
-internal import AMQPClient
 internal import ArgumentParser
 internal import BatonServer
 internal import Primitives
@@ -105,7 +104,7 @@ private struct StatsReader {
 
   let session: CommandSession
   let store: ReviewStore
-  private var connection: AMQPConnection?
+  private var connection: QueueConnection?
 
   init(session: CommandSession, store: ReviewStore) {
     self.session = session
@@ -121,9 +120,9 @@ private struct StatsReader {
     let health = try await loads.health(rows)
     do {
       return Reading(stats: StatsBody(store: rows, queue: try await figures(), health: health), failure: nil)
-    } catch let error as AMQPError where error.isConnectionLost {
+    } catch let fault as any QueueFault where fault.isConnectionLost {
       await close()
-      return Reading(stats: StatsBody(store: rows, queue: nil, health: health), failure: Failure(error))
+      return Reading(stats: StatsBody(store: rows, queue: nil, health: health), failure: Failure(fault))
     }
   }
 
@@ -133,17 +132,17 @@ private struct StatsReader {
   }
 
   private mutating func figures() async throws -> QueueFigures {
-    let broker: AMQPConnection
+    let broker: QueueConnection
     if let connection {
       broker = connection
     } else {
       broker = try await session.connectToBroker()
       connection = broker
     }
-    let queue = session.settings.queue
-    let work = try await broker.queueStatus(queue)
-    let dead = try await broker.queueStatus(ReviewTopology.deadQueue).messagesReady
-    return QueueFigures(name: queue, ready: work.messagesReady, consumers: work.consumers, dead: dead)
+    let work = try await broker.status()
+    let dead = try await broker.deadCount()
+    return QueueFigures(
+      name: session.settings.queue, ready: work.messagesReady, consumers: work.consumers, dead: dead)
   }
 }
 

@@ -1,7 +1,6 @@
-internal import AMQPClient
 internal import ArgumentParser
+internal import Assembly
 internal import Logging
-internal import PostgresClient
 internal import ReviewQueue
 internal import ReviewStore
 internal import Reviews
@@ -27,15 +26,13 @@ struct MigrateCommand: AsyncParsableCommand {
   func run() async throws {
     let session = try CommandSession(
       "baton migrate", common, [database, broker], requiring: [.databaseURL, .amqpURL])
-    let configuration = session.settings.databaseConfiguration("baton migrate")
-    let pool = PostgresPool(configuration, logger: session.logger)
+    let migrator = Migrator(forCommand: "baton migrate", session.settings, logger: session.logger)
     do {
-      let migrator = Migrator(pool: pool)
       let applied = try await migrator.migrate { blockers in
         Output.note("waiting for \(Migrator.Blocker.list(blockers))")
       }
       let open = try await migrator.schemaOpenToAll()
-      await pool.close()
+      await migrator.close()
       if let open {
         Output.note(
           "warning: every account of this database may create objects in the schema \(open), and so change what Baton's "
@@ -44,11 +41,10 @@ struct MigrateCommand: AsyncParsableCommand {
       for migration in applied { Output.note("applied version \(migration.version): \(migration.name)") }
       if applied.isEmpty { Output.note("the schema is up to date (version \(Migrator.version))") }
     } catch {
-      await pool.close()
-      throw (error as? PostgresError).map { Failure($0, at: configuration.description) } ?? error
+      await migrator.close()
+      throw (error as? any StoreFault).map { Failure($0, at: migrator.server) } ?? error
     }
-    let queue = session.settings.queue
-    try await session.withBroker { try await $0.declare(ReviewTopology.topology(queue: queue)) }
-    Output.note("the queue \(queue) and its dead letters are declared")
+    try await session.withBroker { try await $0.declare() }
+    Output.note("the queue \(session.settings.queue) and its dead letters are declared")
   }
 }

@@ -1,5 +1,4 @@
 internal import FoundationEssentials
-internal import PostgresClient
 internal import ReviewStore
 internal import Reviews
 
@@ -33,10 +32,10 @@ struct ReviewWatch {
       do {
         try await poll(&progress)
         outageStart = nil
-      } catch let error as PostgresError where error.isTransient {
+      } catch let fault as any StoreFault where fault.isTransient {
         let since = outageStart ?? clock.now
         outageStart = since
-        guard since.duration(to: clock.now) < Self.outageMax else { throw error }
+        guard since.duration(to: clock.now) < Self.outageMax else { throw fault }
       }
       draw(progress, &display, isOutage: outageStart != nil)
       let isOver = timeout.map { start.duration(to: clock.now) >= $0 } ?? false

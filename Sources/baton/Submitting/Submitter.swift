@@ -1,5 +1,4 @@
 internal import FoundationEssentials
-internal import PostgresClient
 internal import ReviewStore
 internal import Reviews
 
@@ -40,15 +39,15 @@ struct Submitter {
     do {
       let submissions = try await store.submit(batch.map(\.review))
       try report(zip(batch, submissions).map { Submitted(review: $0.review, submission: $1) })
-    } catch let error as PostgresError where error.isAboutOneReview {
+    } catch let fault as any StoreFault where fault.cause.isAboutOneRow {
       // One of them has failed the transaction of all: one by one the fault finds its line.
       for (place, review) in batch {
         do {
           try report([Submitted(review: review, submission: try await store.submit(review))])
         } catch let faults as NewReviewFaults {
           note(place, faults.description)
-        } catch let error as PostgresError where error.isAboutOneReview {
-          note(place, "\(error)")
+        } catch let fault as any StoreFault where fault.cause.isAboutOneRow {
+          note(place, "\(fault)")
         }
       }
     }
@@ -57,18 +56,5 @@ struct Submitter {
   private mutating func note(_ place: String, _ faults: String) {
     faultCount += 1
     Output.note("Error: \(place): \(DisplayText.safe(faults))")
-  }
-}
-
-extension PostgresError {
-  /// Whether Postgres, or the encoding, has refused the values, or a concurrent transaction got in the way.
-  fileprivate var isAboutOneReview: Bool {
-    switch kind {
-    case .encoding: true
-    case .server(let state):
-      state.hasPrefix("22") || state.hasPrefix("23") || state == PostgresSQLState.deadlockDetected
-        || state == PostgresSQLState.serializationFailure
-    case .connectionFailed, .connectionLost, .decoding, .cancelled, .closed: false
-    }
   }
 }

@@ -1,6 +1,6 @@
-internal import AMQPClient
+internal import Assembly
 internal import Logging
-internal import PostgresClient
+internal import ReviewQueue
 internal import ReviewStore
 internal import Reviews
 internal import Settings
@@ -40,37 +40,34 @@ struct CommandSession: Sendable {
   func withStore<Result>(
     connections: Int = 2, _ body: (ReviewStore) async throws -> Result
   ) async throws -> Result {
-    var configuration = settings.databaseConfiguration(SystemAccount.name.map { "\(name) (\($0))" } ?? name)
-    configuration.sessionSettings = ReviewStore.sessionSettings
-    configuration.optionalSessionSettings = ReviewStore.optionalSessionSettings
-    configuration.poolSize = min(settings.databasePool, connections)
-    configuration.isPatient = false
-    let pool = PostgresPool(configuration, logger: logger)
+    let store = ReviewStore(
+      forCommand: SystemAccount.name.map { "\(name) (\($0))" } ?? name, settings, connections: connections,
+      logger: logger)
     do {
-      try await Migrator(pool: pool).check()
-      let result = try await body(ReviewStore(pool: pool, logger: logger))
-      await pool.close()
+      try await Migrator(store).check()
+      let result = try await body(store)
+      await store.close()
       return result
     } catch {
-      await pool.close()
-      guard let error = error as? PostgresError else { throw error }
-      throw Failure(error, at: configuration.description)
+      await store.close()
+      guard let fault = error as? any StoreFault else { throw error }
+      throw Failure(fault, at: store.server)
     }
   }
 
   /// A connection to the broker, for the caller to close. Nothing is declared.
-  func connectToBroker() async throws(AMQPError) -> AMQPConnection {
-    try await AMQPConnection.connect(settings.amqpConfiguration(name), logger: logger)
+  func connectToBroker() async throws -> QueueConnection {
+    try await QueueConnection(forCommand: name, settings, logger: logger)
   }
 
   /// Asks the broker for the work queue.
-  /// - Throws: `AMQPError` if it cannot be reached, or has no such queue.
+  /// - Throws: `QueueFault` if it cannot be reached, or has no such queue.
   func findQueue() async throws {
-    _ = try await withBroker { try await $0.queueStatus(settings.queue) }
+    _ = try await withBroker { try await $0.status() }
   }
 
   /// Runs the body with a connection to the broker. Nothing is declared.
-  func withBroker<Result>(_ body: (AMQPConnection) async throws -> Result) async throws -> Result {
+  func withBroker<Result>(_ body: (QueueConnection) async throws -> Result) async throws -> Result {
     let connection = try await connectToBroker()
     do {
       let result = try await body(connection)

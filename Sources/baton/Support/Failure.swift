@@ -1,8 +1,7 @@
-internal import AMQPClient
 internal import Glibc
 internal import Platforms
-internal import PostgresClient
 internal import ReferenceWorker
+internal import ReviewQueue
 internal import ReviewStore
 internal import Settings
 
@@ -49,8 +48,8 @@ extension Failure {
     case let fault as IsolationFault: self.init(.settings, fault.description)
     case let error as Migrator.SchemaFault: self.init(.failed, error.description)
     case let error as SessionFault: self.init(.settings, error.description)
-    case let error as PostgresError: self.init(error, at: nil)
-    case let error as AMQPError: self.init(error)
+    case let fault as any StoreFault: self.init(fault, at: nil)
+    case let fault as any QueueFault: self.init(fault)
     case OutputFault.closed: self = .outputClosed
     case OutputFault.failed(let code):
       self.init(.failed, "cannot write the results: \(String(cString: strerror(code)))")
@@ -60,79 +59,66 @@ extension Failure {
   }
 
   /// - Parameter target: the server, without its password.
-  init(_ error: PostgresError, at target: String?) {
-    let text = "\(error)"
+  init(_ fault: any StoreFault, at target: String?) {
+    let text = "\(fault)"
     let place = target.map { text.contains($0) ? "" : " (\($0))" } ?? ""
-    if error.isConnectionStringFault {
+    switch fault.cause {
+    case .address:
       self.init(
         .settings, "\(text)\nCorrect BATON_DATABASE_URL, or the service file and the variables that libpq reads.")
-    } else if error.isUnreachable {
+    case .noConnection, .noSession:
       self.init(
         .unavailable,
         "\(text)\(place)\nCheck that Postgres runs and that BATON_DATABASE_URL is right, then try again.")
-    } else if error.sqlState == "42501" {
+    case _ where fault.lacksRight:
       self.init(
         .failed,
         "\(text)\(place)\nThis account lacks a right. `baton migrate` needs the account that owns the schema; for all else grant it a role of "
           + "deploy/postgres/roles.sql, and run that file again after each `baton migrate` (deploy/roles.md).")
-    } else {
-      let advice = error.isTransient ? "\nThis passes by itself: try again." : ""
+    default:
+      let advice = fault.isTransient ? "\nThis passes by itself: try again." : ""
       self.init(.failed, "\(text)\(place)\(advice)")
     }
   }
 
-  init(_ error: AMQPError) {
-    guard error.scope != .configuration else {
-      self.init(.settings, "\(error)\nCorrect BATON_AMQP_URL.")
-      return
-    }
-    switch error.cause {
+  init(_ fault: any QueueFault) {
+    switch fault.faultKind {
+    case .settings:
+      self.init(.settings, "\(fault)\nCorrect BATON_AMQP_URL.")
     case .differentDeclaration:
       self.init(
         .settings,
-        "\(error)\nIt exists already, declared otherwise than Baton declares it. Remove it at the broker once it is empty, "
+        "\(fault)\nIt exists already, declared otherwise than Baton declares it. Remove it at the broker once it is empty, "
           + "or set BATON_QUEUE to another name, then run `baton migrate`.")
     case .credentials:
-      self.init(.unavailable, "\(error)\nCheck user, password and virtual host in BATON_AMQP_URL.")
+      self.init(.unavailable, "\(fault)\nCheck user, password and virtual host in BATON_AMQP_URL.")
     case .permission:
       self.init(
         .settings,
-        "\(error)\nGive this account the permission at the broker (`rabbitmqctl set_permissions`), or run `baton migrate` once with an "
+        "\(fault)\nGive this account the permission at the broker (`rabbitmqctl set_permissions`), or run `baton migrate` once with an "
           + "account that may declare: the others then only need 'write' on the exchanges and 'read' on the queues.")
     case .virtualHost:
       self.init(
         .settings,
-        "\(error)\nCheck the virtual host at the end of BATON_AMQP_URL: it has to exist at the broker (`rabbitmqctl add_vhost`), and the "
+        "\(fault)\nCheck the virtual host at the end of BATON_AMQP_URL: it has to exist at the broker (`rabbitmqctl add_vhost`), and the "
           + "account needs permissions in it (`rabbitmqctl set_permissions`).")
     case .limit:
       self.init(
         .unavailable,
-        "\(error)\nA limit at the broker is reached. Close what is not needed, or raise the limit (`rabbitmqctl set_vhost_limits`, "
+        "\(fault)\nA limit at the broker is reached. Close what is not needed, or raise the limit (`rabbitmqctl set_vhost_limits`, "
           + "`rabbitmqctl set_user_limits`, or `channel_max` in rabbitmq.conf), then try again.")
     case .resources:
       self.init(
-        .unavailable, "the broker is in trouble: \(error)\nThe broker's log says more. Try again once it is well.")
+        .unavailable, "the broker is in trouble: \(fault)\nThe broker's log says more. Try again once it is well.")
     case .notFound:
-      self.init(.failed, "\(error)\nRun `baton migrate`, which declares what is missing.")
-    case .other where error.isConnectionLost:
+      self.init(.failed, "\(fault)\nRun `baton migrate`, which declares what is missing.")
+    case .unreachable:
       self.init(
         .unavailable,
-        "the broker cannot be reached: \(error)\nCheck that RabbitMQ runs and that BATON_AMQP_URL is right, then try again."
+        "the broker cannot be reached: \(fault)\nCheck that RabbitMQ runs and that BATON_AMQP_URL is right, then try again."
       )
-    case .messageSize, .other:
-      self.init(.failed, "the broker refused: \(error)")
-    }
-  }
-}
-
-extension PostgresError {
-  /// Whether there was no server to answer, rather than one that refused the statement.
-  fileprivate var isUnreachable: Bool {
-    switch kind {
-    case .connectionFailed, .connectionLost, .closed: true
-    // Shutting down, crashed, starting up, too many connections.
-    case .server(let state): state.hasPrefix("57P0") || state == "53300"
-    case .decoding, .encoding, .cancelled: false
+    case .refused:
+      self.init(.failed, "the broker refused: \(fault)")
     }
   }
 }

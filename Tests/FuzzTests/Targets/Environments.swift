@@ -1,7 +1,7 @@
-import AMQPClient
 import FoundationEssentials
-import PostgresClient
 import Primitives
+import ReviewQueue
+import ReviewStore
 import Reviews
 
 @testable import Settings
@@ -43,7 +43,7 @@ private func load(_ environment: [String: String]) throws {
   case .success(let settings):
     let texts = settings.warnings + settings.plaintextWarnings(of: Set(Settings.definitions.map(\.key)))
     try promise(!isMarkSecret || !texts.joined().contains(mark), "a warning shows a secret: \(texts)")
-    _ = (try? settings.amqpConfiguration("fuzz"), settings.databaseConfiguration("fuzz"))
+    _ = (try? settings.brokerAddress.configuration("fuzz"), settings.databaseAddress.configuration("fuzz"))
     _ = try? settings.require([.databaseURL, .workerURL, .workerToken, .encryptionKey])
   case .failure(let error):
     try promise(!isMarkSecret || !"\(error)".contains(mark), "an error shows a secret: \(error)")

@@ -87,7 +87,7 @@ struct DashboardAccess: Sendable {
 
   /// The cookie of a new session for who knows a token, or the code of the log-in link; nil for who does not. The session that the
   /// browser had before ends.
-  /// - Throws: `PostgresError`.
+  /// - Throws: `StoreFault`.
   func signIn(_ sent: String, _ headers: HTTPFields) async throws -> (cookie: String, right: Right)? {
     let token = access.credential(sent)?.token ?? (link?.redeem(sent) == true ? access.tokens.current : nil)
     guard let token, let session = cookies.begin(with: token) else { return nil }

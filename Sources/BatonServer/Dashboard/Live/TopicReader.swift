@@ -43,7 +43,7 @@ struct TopicReader: Sendable {
   }
 
   /// A page of the list of reviews.
-  /// - Throws: `PostgresError`.
+  /// - Throws: `StoreFault`.
   func list(_ query: ListQuery) async throws -> ReviewListPage {
     let now = try await store.now()
     let filter = query.filter(now: now)

@@ -55,7 +55,7 @@ actor OverviewReader {
     self.policy = policy
   }
 
-  /// - Throws: `PostgresError`.
+  /// - Throws: `StoreFault`.
   func read() async throws -> Overview {
     // Side by side: one after another, each would add the way to Postgres and back.
     async let health = figures.health()

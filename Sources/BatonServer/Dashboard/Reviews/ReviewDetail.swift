@@ -36,7 +36,7 @@ struct ReviewDetailReader: Sendable {
   let policy: WatchPolicy
 
   /// - Returns: nil if there is no such review.
-  /// - Throws: `PostgresError`.
+  /// - Throws: `StoreFault`.
   func read(_ id: UUID) async throws -> ReviewDetail? {
     guard let review = try await store.review(id) else { return nil }
     async let events = events(of: review)
