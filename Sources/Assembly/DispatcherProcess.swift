@@ -114,12 +114,15 @@ package struct DispatcherProcess: Sendable {
   /// What every process may be held back by.
   private func registerFaults() {
     let (away, blocked, unsigned) = (Persistence(), Persistence(), Persistence())
-    health.register { [publisher, holderState] in
+    health.register { [publisher, claims, holderState] in
       let (isConnected, now) = (publisher.isConnected, ContinuousClock.now)
       return [
         away.duration(of: !isConnected, now: now).map { Holder.Fault(.brokerAway, for: $0) },
         blocked.duration(of: isConnected && publisher.isBlocked, now: now).map {
           Holder.Fault(.brokerBlocked, for: $0)
+        },
+        claims.refusal.flatMap {
+          isConnected && !publisher.isBlocked ? Holder.Fault(.ticketsRefused, for: $0.age, reason: $0.reason) : nil
         },
         unsigned.duration(of: holderState.fault != nil, now: now).map {
           Holder.Fault(.notSignedOn, for: $0, reason: holderState.fault)

@@ -17,6 +17,8 @@ package final class ClaimPublisher: Sendable {
   struct State {
     var pace = SlowStart(ClaimPublisher.waits)
     var notice = FaultNotice()
+    /// Since when and until when the broker took no tickets that reached it, and its last reason; nil if it takes them.
+    var refusal: (since: ContinuousClock.Instant, last: ContinuousClock.Instant, reason: String)?
     /// Claims whose tickets were not confirmed.
     var owed: [Claim] = []
     /// Claims whose outcome is awaited.
@@ -35,6 +37,10 @@ package final class ClaimPublisher: Sendable {
 
   /// The waits while the broker takes nothing.
   private static let waits = Backoff(base: .milliseconds(200), max: .seconds(5))
+  /// A lost connection leaves tickets owed until the next try: so long a refusal is not worth a report.
+  private static let refusalMin: Duration = .seconds(5)
+  /// A claim whose ticket is refused goes from process to process: one that has published nothing for so long does not know.
+  private static let refusalMemory: Duration = .seconds(30)
 
   package let queue: any TicketQueue
   let ledger: any ReviewLedger
@@ -63,6 +69,17 @@ package final class ClaimPublisher: Sendable {
   /// How many reviews may be claimed at present: none while tickets are owed, few while the broker takes few.
   package var claimAllowance: Int {
     state.withLock { $0.owed.isEmpty && !$0.isRepeating ? $0.pace.limit : 0 }
+  }
+
+  /// For how long the broker has confirmed no ticket that reached it, and its last reason; nil if it takes them, or has just begun to refuse.
+  package var refusal: (age: Duration, reason: String)? {
+    let now = environment.now
+    return state.withLock { state in
+      guard let refusal = state.refusal, now - refusal.since >= Self.refusalMin,
+        now - refusal.last <= Self.refusalMemory
+      else { return nil }
+      return (now - refusal.since, refusal.reason)
+    }
   }
 
   /// Wakes the producer whenever no ticket is owed any more.
@@ -130,7 +147,14 @@ package final class ClaimPublisher: Sendable {
 
   private func tell(_ fault: TicketPublishOutcome?, missed: Int, of count: Int) {
     let (isNews, isOver) = state.withLock { state in
-      (
+      if missed < count {
+        state.refusal = nil
+      } else if let fault, !fault.isUnsent {
+        let now = environment.now
+        let known = state.refusal.flatMap { now - $0.last <= Self.refusalMemory ? $0.since : nil }
+        state.refusal = (known ?? now, now, fault.reason)
+      }
+      return (
         fault.map { state.notice.failed($0.reason, at: environment.now) } ?? false,
         state.owed.isEmpty && state.notice.worked(at: environment.now)
       )
@@ -153,6 +177,9 @@ extension TicketPublishOutcome {
     case .unknown, .notSent: .failed
     }
   }
+
+  /// Without a connection there is nobody who refuses.
+  fileprivate var isUnsent: Bool { if case .notSent = self { true } else { false } }
 
   /// For the log.
   fileprivate var reason: String {

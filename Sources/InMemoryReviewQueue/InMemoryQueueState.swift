@@ -24,6 +24,8 @@ struct InMemoryQueueState {
   /// What one subscription has.
   struct Subscription {
     var prefetch: Int
+    /// What is allowed of the prefetch until the next pause; nil for all of it.
+    var limit: Int?
     var isRunning = false
     var isConsuming = true
     var isEnded = false
@@ -37,7 +39,7 @@ struct InMemoryQueueState {
     var unsettled: [UInt64: Unsettled] = [:]
     var reader: (id: UInt64, continuation: CheckedContinuation<TicketDelivery?, Never>)?
 
-    var hasRoom: Bool { isOpen && !isStalled && isConsuming && unsettled.count < prefetch }
+    var hasRoom: Bool { isOpen && !isStalled && isConsuming && unsettled.count < min(prefetch, limit ?? prefetch) }
 
     /// Receives a message.
     /// - Returns: the reader that has waited for it; nil if none has.

@@ -81,9 +81,10 @@ package struct InMemoryTicketSubscription: TicketSubscription {
     }
   }
 
-  package func resume() {
+  package func resume(limit: Int?) {
     queue.change { state in
       _ = state.change(id) { subscription in
+        subscription.limit = limit
         subscription.isConsuming = true
         subscription.isEnded = false
       }

@@ -62,7 +62,7 @@ package protocol TicketSubscription: Sendable {
   @discardableResult
   func settle(_ delivery: TicketDelivery, _ settlement: TicketSettlement) -> Bool
 
-  /// Takes no more deliveries, and keeps the channel, so that unsettled deliveries can be settled; until ``resume()``, also across
+  /// Takes no more deliveries, and keeps the channel, so that unsettled deliveries can be settled; until ``resume(limit:)``, also across
   /// reconnects. No further delivery comes when this returns.
   func pause() async
 
@@ -70,7 +70,8 @@ package protocol TicketSubscription: Sendable {
   func end() async
 
   /// Takes deliveries again.
-  func resume()
+  /// - Parameter limit: the most of them unsettled at once, until the next ``pause()``; nil for the prefetch.
+  func resume(limit: Int?)
 
   /// Closes the channel and opens another: everything unsettled goes back to the queue. The new channel has the next generation, which its
   /// deliveries carry: those of an older one can no longer be settled.

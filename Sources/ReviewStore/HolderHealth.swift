@@ -14,6 +14,8 @@ extension Holder {
       case brokerBlocked = "broker_blocked"
       /// There is no connection to the broker.
       case brokerAway = "broker_away"
+      /// The broker is there and confirms no ticket: it refuses them, or has no route for them.
+      case ticketsRefused = "tickets_refused"
       /// Postgres does not answer what the process asks.
       case databaseAway = "database_away"
       /// Its own session, which holds its lock, is lost.

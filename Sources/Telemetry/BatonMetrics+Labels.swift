@@ -81,6 +81,7 @@ extension BatonMetrics {
     case circuit, other
     case brokerBlocked = "broker_blocked"
     case brokerAway = "broker_away"
+    case ticketsRefused = "tickets_refused"
     case databaseAway = "database_away"
     case notSignedOn = "not_signed_on"
     case rateLimited = "rate_limited"

@@ -103,6 +103,24 @@ struct SystemHealthTests {
     #expect(findings.contains { $0.title == "Nothing is dispatched while reviews are due" })
   }
 
+  @Test("a broker that takes no tickets is the cause of a stall, and worth a look if one producer of two can publish")
+  func ticketsRefused() throws {
+    let fault = Holder.Fault(.ticketsRefused, for: .seconds(90), reason: "403 ACCESS_REFUSED")
+    let consumer = Self.holder("consume", dispatched: 300)
+    let (refused, well) = (Self.holder("produce", faults: [fault]), Self.holder("produce"))
+    let reaper = Self.holder("reap", faults: [fault])
+    let all = Self.health([refused, reaper, consumer], queued: 90).findings
+    #expect(
+      all.map(\.title) == [
+        "The broker takes no tickets (all 2 processes)", "Nothing is dispatched while reviews are due",
+      ], "\(all)")
+    #expect(all[0].grade == .bad && all[0].since == Self.ago(90) && all[0].reason == "403 ACCESS_REFUSED")
+    let one = Self.health([refused, well, Self.holder("reap"), Self.holder("consume", dispatched: 1)]).findings
+    #expect(one.map(\.title) == ["The broker takes no tickets (1 of 3 processes)"] && one[0].grade == .warning)
+    let taken = Self.health([well, reaper, consumer], queued: 90).findings
+    #expect(taken.first?.title == "The broker takes no tickets (1 of 2 processes)" && taken[0].grade == .bad)
+  }
+
   @Test("a process that died is named until another of its role has started, and until none of the role is left")
   func deaths() {
     let dead = Self.holder("consume", startedAgo: 7_200, isDead: true)

@@ -249,6 +249,26 @@ struct ConsumerTests {
     for id in ids { #expect(try await stage.review(id).dispatchFailures == 0) }
   }
 
+  @Test("while the worker is out, a probe takes a single review, however many wait; then as many as there is room for")
+  func probe() async throws {
+    let stage = try await Stage(prefetch: 8)
+    stage.worker.onStart { _, _ in .throttled(retryAfter: .seconds(5), message: "503") }
+    _ = try await stage.publish(40)
+    try await stage.consuming {
+      try await stage.advance(until: "nothing is taken") {
+        try await stage.queue.status().consumers == 0 && stage.consumer.report.inFlight == 0
+      }
+      let (starts, ready) = (stage.worker.starts.count, try await stage.queue.status().messagesReady)
+      try await stage.advance(until: "it was probed twice, and is out again") {
+        try await stage.queue.status().consumers == 0 && stage.worker.starts.count == starts + 2
+      }
+      #expect(try await stage.queue.status().messagesReady == ready - 2)
+      stage.worker.onStart { id, attempt in Self.accepted(id, attempt) }
+      try await stage.advance(until: "all are taken") { try await stage.queue.status().messagesReady == 0 }
+      #expect(stage.consumer.workerFault == nil)
+    }
+  }
+
   @Test("a consumer that gets no review finds out by itself that the worker is back")
   func idleProbe() async throws {
     let stage = try await Stage()

@@ -82,6 +82,24 @@ struct ConsumptionMonitorTests {
     #expect(next(&monitor, Sight()) == .look)
   }
 
+  @Test("after the worker's circuit one delivery is taken at a time, until a call has succeeded")
+  func probing() {
+    var monitor = ConsumptionMonitor()
+    var sight = Sight(isCircuitOpen: true, isWorkerUnproven: true)
+    for _ in 0..<2 {
+      sight.isCircuitOpen = true
+      #expect(monitor.tick(sight) == .pause(.circuitOpen))
+      #expect(!monitor.isProbing)
+      sight.isCircuitOpen = false
+      #expect(monitor.tick(sight) == .probe)
+      #expect(monitor.isProbing && monitor.pause == nil)
+    }
+    #expect(next(&monitor, sight) == .look, "what is not delivered is looked for here too")
+    sight.isWorkerUnproven = false
+    #expect(monitor.tick(sight) == .widen)
+    #expect(monitor.tick(sight) == nil && !monitor.isProbing)
+  }
+
   @Test("the key comes before the worker, and the worker before the holder")
   func order() {
     var monitor = ConsumptionMonitor()

@@ -155,7 +155,7 @@ struct RecordingSubscription: TicketSubscription {
   func next() async -> TicketDelivery? { await inner.next() }
   func pause() async { await inner.pause() }
   func end() async { await inner.end() }
-  func resume() { inner.resume() }
+  func resume(limit: Int?) { inner.resume(limit: limit) }
   func rebuildChannel() { inner.rebuildChannel() }
   func rebuildConnection() { inner.rebuildConnection() }
   func readyCount() async throws -> Int { try await inner.readyCount() }

@@ -173,7 +173,7 @@ extension TicketQueueConformance {
           return
         }
         try conforming(subscription.settle(first, .acknowledge), "what is unsettled can be settled")
-        subscription.resume()
+        subscription.resume(limit: nil)
         _ = try await subscription.delivery()
       case .endAfterUnread, .endIsTheEnd, .resumeAfterEnd:
         _ = try await subscription.catchUp()
@@ -183,9 +183,23 @@ extension TicketQueueConformance {
         try conforming(await subscription.next() == nil, "and stays so")
         try conforming(subscription.settle(first, .acknowledge), "what is unsettled can be settled")
         guard self == .resumeAfterEnd else { return }
-        subscription.resume()
+        subscription.resume(limit: nil)
         _ = try await harness.publishTickets(1)
         _ = try await subscription.delivery()
+      case .limitBounds:
+        let second = try await subscription.delivery()
+        await subscription.pause()
+        for delivery in [first, second] { _ = subscription.settle(delivery, .acknowledge) }
+        _ = try await harness.publishTickets(4)
+        subscription.resume(limit: 1)
+        let third = try await subscription.delivery()
+        try conforming(try await subscription.hasNothing(), "a limit bounds what is unsettled")
+        _ = subscription.settle(third, .acknowledge)
+        _ = try await subscription.delivery()
+        try conforming(try await subscription.hasNothing(), "one settled makes room for one")
+        await subscription.pause()
+        subscription.resume(limit: nil)
+        _ = try await subscription.deliveries(2)
       default: return
       }
     }

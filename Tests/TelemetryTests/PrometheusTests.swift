@@ -163,7 +163,10 @@ struct BatonMetricsTests {
     "baton_http_requests_total": ["route": [], "status": []],
     "baton_dispatch_stalled_seconds": [:], "baton_broker_blocked": [:], "baton_postgres_round_trip_seconds": [:],
     "baton_process_faults": [
-      "cause": ["circuit", "other", "broker_blocked", "broker_away", "database_away", "not_signed_on", "rate_limited"]
+      "cause": [
+        "circuit", "other", "broker_blocked", "broker_away", "tickets_refused", "database_away", "not_signed_on",
+        "rate_limited",
+      ]
     ],
     "baton_cancels_undelivered": [:], "baton_webhooks_unprocessed": [:], "baton_feedback_undelivered": [:],
     "baton_events_undelivered": [:], "baton_oldest_event_seconds": [:], "baton_events_given_up": [:],

@@ -9,8 +9,9 @@ extension AMQPConnection {
   ) async throws(AMQPError) -> UInt64? {
     if channels[Self.mainChannel] == nil {
       try await openMainChannel()
-      _ = try await call(.setPrefetch(prefetch), on: Self.mainChannel)
     }
+    // Holds for the consumer that begins next.
+    if consumption?.isActive != true { _ = try await call(.setPrefetch(prefetch), on: Self.mainChannel) }
     guard isWanted() else { return nil }
     let generation = beginConsumption(buffer, consumerTag)
     guard consumption?.isActive == false else { return generation }

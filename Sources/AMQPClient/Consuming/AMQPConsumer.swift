@@ -51,6 +51,8 @@ public final class AMQPConsumer: Sendable {
 
   private struct Wish {
     var isConsuming = true
+    /// The most deliveries unsettled at once, if fewer than the prefetch are wanted.
+    var limit: Int?
     var connection: AMQPConnection?
     var connects = 0
     var hasConsumed = false
@@ -131,7 +133,7 @@ public final class AMQPConsumer: Sendable {
   /// Takes no more deliveries, and keeps the channel so that unsettled deliveries can be settled.
   ///
   /// Returns when the broker has confirmed: no further delivery comes then. Stays in force across reconnects until
-  /// `resumeConsuming()`.
+  /// `resumeConsuming(limit:)`.
   /// - Parameter endsDeliveries: whether `deliveries` ends, after what was received by then; otherwise its reader
   ///   waits.
   public func stopConsuming(endsDeliveries: Bool = true) async {
@@ -150,10 +152,12 @@ public final class AMQPConsumer: Sendable {
   }
 
   /// Takes deliveries again. If `deliveries` has ended, iterate it anew.
-  public func resumeConsuming() {
+  /// - Parameter limit: the most of them unsettled at once, until the next ``stopConsuming(endsDeliveries:)``; nil for the prefetch.
+  public func resumeConsuming(limit: Int? = nil) {
     buffer.reopen()
     let connection = wish.withLock { wish in
       wish.isConsuming = true
+      wish.limit = limit.map { min(max(1, $0), prefetch) }
       return wish.connection
     }
     connection?.eventSink.yield(.resume)
@@ -241,7 +245,8 @@ public final class AMQPConsumer: Sendable {
         try await connection.declare(topology)
         let isWanted: @Sendable () -> Bool = { [self] in wish.withLock { $0.isConsuming } }
         let generation = try await connection.startConsuming(
-          queue, prefetch: prefetch, consumerTag: consumerTag, buffer: buffer, isWanted: isWanted)
+          queue, prefetch: wish.withLock { $0.limit } ?? prefetch, consumerTag: consumerTag, buffer: buffer,
+          isWanted: isWanted)
         retries.succeeded(at: .now)
         let isNews = wish.withLock { wish in
           defer { wish.hasConsumed = true }

@@ -176,7 +176,11 @@ package struct SystemHealth: Sendable {
   }
 
   private var brokers: [HealthFinding?] {
-    let (blocked, away) = (faults(.brokerBlocked), faults(.brokerAway))
+    let (blocked, away, refused) = (faults(.brokerBlocked), faults(.brokerAway), faults(.ticketsRefused))
+    let producers = holders.filter { $0.does("produce") }
+    let publishers = holders.filter { $0.does("produce") || $0.does("reap") }
+    // A reaper alone may have the claims that no producer could publish.
+    let isAll = refused.count { $0.holder.does("produce") } == producers.count || stalledFor != nil
     return [
       blocked.isEmpty
         ? nil
@@ -192,6 +196,14 @@ package struct SystemHealth: Sendable {
           title: "The broker cannot be reached\(whose(away, holders.count))", since: since(away),
           advice:
             "Reviews wait in Postgres, and nothing is lost. Check that RabbitMQ runs and that BATON_AMQP_URL is right."),
+      refused.isEmpty
+        ? nil
+        : HealthFinding(
+          grade: isAll ? .bad : .warning, title: "The broker takes no tickets\(whose(refused, publishers.count))",
+          since: since(refused), reason: reason(refused),
+          advice:
+            "They are published again until it does, and nothing is lost. Look at the account's permissions, and at the policies and the state of Baton's queues: `rabbitmqctl list_permissions`, `rabbitmqctl list_policies`."
+        ),
     ]
   }
 

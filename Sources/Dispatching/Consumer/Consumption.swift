@@ -7,6 +7,8 @@ internal import Telemetry
 /// Carries out for one subscription what a ``ConsumptionMonitor`` decides.
 final class Consumption: Sendable {
   private let monitor = Mutex(ConsumptionMonitor())
+  /// Why the worker is unavailable, as the log has it; nil while it is not. Each probe that fails would say the same again.
+  private let told = Mutex<String?>(nil)
   private let subscription: any TicketSubscription
   private let logger: Logger
 
@@ -19,6 +21,12 @@ final class Consumption: Sendable {
   var fault: String? { monitor.withLock { $0 }.fault(isConnected: subscription.isConnected) }
 
   var pause: ConsumptionMonitor.Pause? { monitor.withLock { $0.pause } }
+
+  /// Whether one delivery at a time is taken, until the worker is back.
+  var isProbing: Bool { monitor.withLock { $0.isProbing } }
+
+  /// The most deliveries unsettled at once, as things are.
+  var limit: Int { isProbing ? 1 : subscription.prefetch }
 
   /// Called every second.
   /// - Parameters:
@@ -34,8 +42,15 @@ final class Consumption: Sendable {
       // Everything goes back to the queue.
       if pause == .databaseAway { subscription.rebuildChannel() }
     case .resume:
+      told.withLock { $0 = nil }
       logger.notice("taking deliveries again")
-      subscription.resume()
+      subscription.resume(limit: nil)
+    case .probe: subscription.resume(limit: 1)
+    case .widen:
+      told.withLock { $0 = nil }
+      logger.notice("the worker is available: taking deliveries again")
+      await subscription.pause()
+      subscription.resume(limit: nil)
     case .look: await look(receivedCount)
     case nil: break
     }
@@ -57,8 +72,15 @@ final class Consumption: Sendable {
     switch pause {
     case .keyMissing: logger.error("taking no deliveries until the key fits: \(reasons.key ?? "")")
     case .circuitOpen:
-      logger.warning(
-        "the worker is out: taking no deliveries until it answers", metadata: ["reason": "\(reasons.worker ?? "")"])
+      let reason = reasons.worker ?? ""
+      let isNews = told.withLock { told in
+        defer { told = reason }
+        return told != reason
+      }
+      logger.log(
+        level: isNews ? .warning : .debug,
+        "the worker is unavailable: taking no deliveries but one now and then, until it answers",
+        metadata: ["reason": "\(reason)"])
     case .holderAway:
       logger.warning("this process is not signed on as a holder: taking no deliveries until it is")
     case .databaseAway: logger.error("Postgres has not answered for a minute: all deliveries go back to the broker")
@@ -83,9 +105,10 @@ extension Consumer {
     guard !isDraining else { return }
     var sight = ConsumptionMonitor.Sight()
     sight.receivedCount = inFlight.receivedCount
-    sight.hasRoom = inFlight.count + inFlight.undecidedCount < policy.prefetch
+    sight.hasRoom = inFlight.count + inFlight.undecidedCount < consumption.limit
     sight.isKeyWrong = keys.fault != nil
     sight.isCircuitOpen = circuit.openFor != nil
+    sight.isWorkerUnproven = circuit.outage() != nil
     sight.isHolderAway = holderState.isAway
     sight.outage = databaseOutage.duration
     if consumption.pause == .databaseAway { sight.isDatabaseBack = await isDatabaseBack() }

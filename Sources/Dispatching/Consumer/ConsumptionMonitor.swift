@@ -17,6 +17,8 @@ struct ConsumptionMonitor: Sendable {
     var hasRoom = true
     var isKeyWrong = false
     var isCircuitOpen = false
+    /// Whether the worker was unavailable, and no call has succeeded since.
+    var isWorkerUnproven = false
     var isHolderAway = false
     /// For how long Postgres has not answered; nil if it does.
     var outage: Duration?
@@ -27,6 +29,10 @@ struct ConsumptionMonitor: Sendable {
   enum Action: Sendable, Equatable {
     case pause(Pause)
     case resume
+    /// Take one delivery at a time: its call shows whether the worker is back.
+    case probe
+    /// The worker is back: take as many deliveries as there is room for.
+    case widen
     /// Ask how many messages are ready in the queue, and call ``looked(ready:receivedCount:)``.
     case look
   }
@@ -44,6 +50,8 @@ struct ConsumptionMonitor: Sendable {
 
   /// Why deliveries are paused; nil if they are taken.
   private(set) var pause: Pause?
+  /// Whether one delivery at a time is taken, until the worker is back.
+  private(set) var isProbing = false
   /// Looks in a row that found messages ready, room for them, and none delivered.
   private(set) var silentLooks = 0
   private var secondsToLook = Self.lookInterval
@@ -67,6 +75,10 @@ struct ConsumptionMonitor: Sendable {
       if sight.isKeyWrong { return change(to: .keyMissing, sight) }
       if sight.isCircuitOpen { return change(to: .circuitOpen, sight) }
       if sight.isHolderAway { return change(to: .holderAway, sight) }
+      if isProbing, !sight.isWorkerUnproven {
+        isProbing = false
+        return .widen
+      }
       return isLookDue(sight) ? .look : nil
     case .keyMissing: return sight.isKeyWrong ? nil : change(to: nil, sight)
     case .circuitOpen: return sight.isCircuitOpen ? nil : change(to: nil, sight)
@@ -79,7 +91,8 @@ struct ConsumptionMonitor: Sendable {
     self.pause = pause
     silentLooks = 0
     receivedByLook = sight.receivedCount
-    return pause.map { .pause($0) } ?? .resume
+    isProbing = pause == nil && sight.isWorkerUnproven
+    return pause.map { .pause($0) } ?? (isProbing ? .probe : .resume)
   }
 
   private mutating func isLookDue(_ sight: Sight) -> Bool {

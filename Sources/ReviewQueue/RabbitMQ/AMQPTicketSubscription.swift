@@ -29,7 +29,7 @@ package struct AMQPTicketSubscription: TicketSubscription {
 
   package func pause() async { await consumer.stopConsuming(endsDeliveries: false) }
   package func end() async { await consumer.stopConsuming() }
-  package func resume() { consumer.resumeConsuming() }
+  package func resume(limit: Int?) { consumer.resumeConsuming(limit: limit) }
   package func rebuildChannel() { consumer.rebuildChannel() }
   package func rebuildConnection() { consumer.rebuildConnection() }
 

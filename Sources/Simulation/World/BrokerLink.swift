@@ -120,7 +120,7 @@ struct SubscriptionLink: TicketSubscription {
 
   func pause() async { await inner.pause() }
   func end() async { await inner.end() }
-  func resume() { inner.resume() }
+  func resume(limit: Int?) { inner.resume(limit: limit) }
 
   func rebuildChannel() {
     if world.scenario.plant != .staySilent, !isCut { inner.rebuildChannel() }
