@@ -85,7 +85,8 @@ package struct RouteResponder: HTTPResponder {
       let list = allowed.map(\.rawValue).joined(separator: ", ")
       throw HTTPFault(.methodNotAllowed, "expected \(list) here", headers: [.allow: list])
     case .unknown:
-      throw HTTPFault(.notFound, "nothing is here: see the README for the routes")
+      throw HTTPFault(
+        .notFound, "nothing is here: a server's routes are in /api/openapi.json, a worker's in WorkerContract.md")
     }
   }
 }

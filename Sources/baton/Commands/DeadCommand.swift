@@ -133,7 +133,7 @@ struct DeadShowCommand: AsyncParsableCommand {
       With --json, what `baton dead list --json` prints.
       """)
 
-  @Argument(help: ArgumentHelp("The start of the message's id, or of its review's.", valueName: "id"))
+  @Argument(help: ArgumentHelp("The message's id or its review's, or its first digits, four or more.", valueName: "id"))
   var reference: DeadLetterReference
 
   @Flag(help: "Print JSON.")
@@ -171,7 +171,7 @@ struct DeadDeleteCommand: AsyncParsableCommand {
         baton dead delete 0b6e6c1e
       """)
 
-  @Argument(help: ArgumentHelp("The start of the message's id, or of its review's.", valueName: "id"))
+  @Argument(help: ArgumentHelp("The message's id or its review's, or its first digits, four or more.", valueName: "id"))
   var reference: DeadLetterReference
 
   @OptionGroup(title: "Settings") var broker: BrokerOptions

@@ -22,7 +22,7 @@ struct EndpointSecretCommand: AsyncParsableCommand {
         baton endpoint secret 0b6e6c1e --secret-file new.txt
       """)
 
-  @Argument(help: ArgumentHelp("The endpoint, by its id or the start of it.", valueName: "id"))
+  @Argument(help: ArgumentHelp("The endpoint, by its id or its first digits, four or more.", valueName: "id"))
   var id: IDReference
 
   @OptionGroup var signing: SigningOptions
@@ -120,7 +120,7 @@ struct EndpointRetryCommand: AsyncParsableCommand {
 
 /// The endpoint that a command is for.
 struct EndpointTarget: ParsableArguments {
-  @Argument(help: ArgumentHelp("The endpoint, by its id or the start of it.", valueName: "id"))
+  @Argument(help: ArgumentHelp("The endpoint, by its id or its first digits, four or more.", valueName: "id"))
   var id: IDReference
 
   @OptionGroup(title: "Settings") var database: DatabaseOptions

@@ -231,7 +231,8 @@ struct IntegrationRevokeCommand: AsyncParsableCommand {
         baton integration revoke 0b6e6c1e
       """)
 
-  @Argument(help: ArgumentHelp("Integrations to revoke, each by its id or the start of it.", valueName: "id"))
+  @Argument(
+    help: ArgumentHelp("Integrations to revoke, each by its id or its first digits, four or more.", valueName: "id"))
   var ids: [IDReference]
 
   @OptionGroup(title: "Settings") var database: DatabaseOptions

@@ -82,7 +82,7 @@ struct ReleaseCommand: AsyncParsableCommand {
 
 /// What `baton cancel`, `baton retry` and `baton release` have in common.
 struct OperationOptions: ParsableArguments {
-  @Argument(help: ArgumentHelp("The reviews, each by its id or the start of it.", valueName: "id"))
+  @Argument(help: ArgumentHelp("The reviews, each by its id or its first digits, four or more.", valueName: "id"))
   var ids: [IDReference] = []
 
   @OptionGroup(title: "Filter") var filter: FilterOptions

@@ -24,7 +24,7 @@ struct ShowCommand: AsyncParsableCommand {
       --events asks the worker, so it needs BATON_WORKER_URL and BATON_WORKER_TOKEN.
       """)
 
-  @Argument(help: ArgumentHelp("The review: its id, or the start of it.", valueName: "id"))
+  @Argument(help: ArgumentHelp("The review, by its id or its first digits, four or more.", valueName: "id"))
   var reference: IDReference
 
   @Flag(help: "Also show what the worker says about the run.")

@@ -1,7 +1,9 @@
+import AMQPClient
 import BatonServer
 import Foundation
 import PostgresClient
 import Primitives
+import ReviewQueue
 import ReviewStore
 import Reviews
 import Support
@@ -306,6 +308,56 @@ struct DashboardBrowserTests {
             """
           #expect(try await page.evaluate(covered) == .string(""), "\(path)")
         }
+      }
+    }
+  }
+
+  @Test("no button of a dead letter covers its text, and no figure breaks in two", arguments: [375, 390, 800, 1280])
+  func letters(width: Int) async throws {
+    let id = UUID()
+    let ticket = Ticket(reviewID: id, attempt: 1, claimedAt: Timestamp(microseconds: 0))
+    let letters = [
+      DeadLetter(
+        AMQPDelivery(body: ticket.body, messageID: "m-1", headers: ["x-first-death-reason": "delivery_limit"])),
+      DeadLetter(AMQPDelivery(body: Array("no ticket".utf8), messageID: "m-2")),
+    ]
+    try await withServerStack(
+      queue: QueueFigures(name: "q", ready: 0, consumers: 1, dead: 2), deadLetters: letters
+    ) { stack in
+      let submitted = try await stack.submit("abcdef1")
+      try await stack.run(
+        """
+        UPDATE code_reviews SET id = '\(id)', pr_title = 'Rewrite the whole of the billing subsystem, and document it'
+         WHERE id = '\(submitted)'
+        """)
+      try await stack.run("UPDATE code_reviews SET status = 'failed', error_code = 'attempts_exhausted'")
+      try await Browser.run { page in
+        try await signIn(page, stack)
+        try await page.show(width: width, height: 800, isDark: false)
+        let broken = """
+          [...document.querySelectorAll('.tiles:not(.broker) dd')].filter((one) => {
+            one.firstChild.data = '300,703';
+            const range = document.createRange();
+            range.selectNode(one.firstChild);
+            const [box, tile] = [range.getBoundingClientRect(), one.parentElement.getBoundingClientRect()];
+            return range.getClientRects().length > 1 || box.right > tile.right;
+          }).length
+          """
+        #expect(try await page.evaluate(broken) == .integer(0))
+        try await page.open(url(stack, "/dead-letters"))
+        try await page.see("Retry", in: ".letters")
+        let covered = """
+          [...document.querySelectorAll('.letters tr')].flatMap((row) => {
+            const buttons = [...row.querySelectorAll('button')].map((one) => one.getBoundingClientRect());
+            const range = document.createRange();
+            return [...row.querySelectorAll('th, td:not(.action)')].filter((cell) => {
+              range.selectNodeContents(cell);
+              return [...range.getClientRects()].some((text) => buttons.some((box) =>
+                text.left < box.right && box.left < text.right && text.top < box.bottom && box.top < text.bottom));
+            }).map((cell) => cell.textContent);
+          }).join()
+          """
+        #expect(try await page.evaluate(covered) == .string(""))
       }
     }
   }
