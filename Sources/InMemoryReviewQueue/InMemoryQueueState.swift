@@ -24,8 +24,10 @@ struct InMemoryQueueState {
   /// What one subscription has.
   struct Subscription {
     var prefetch: Int
-    /// What is allowed of the prefetch until the next pause; nil for all of it.
+    /// What is allowed of the prefetch; nil for all of it.
     var limit: Int?
+    /// How many more are delivered now, as a quorum queue counts: see ``resume(limit:)``.
+    var credit: Int
     var isRunning = false
     var isConsuming = true
     var isEnded = false
@@ -39,7 +41,22 @@ struct InMemoryQueueState {
     var unsettled: [UInt64: Unsettled] = [:]
     var reader: (id: UInt64, continuation: CheckedContinuation<TicketDelivery?, Never>)?
 
-    var hasRoom: Bool { isOpen && !isStalled && isConsuming && unsettled.count < min(prefetch, limit ?? prefetch) }
+    var hasRoom: Bool { isOpen && !isStalled && isConsuming && credit > 0 }
+
+    init(prefetch: Int) {
+      self.prefetch = prefetch
+      credit = prefetch
+    }
+
+    /// Consumes. The queue begins with the limit less what is unsettled; each that is settled makes room for one more, up to the limit.
+    mutating func resume(limit: Int?) {
+      if isConsuming && limit == self.limit { return }
+      self.limit = limit
+      isConsuming = true
+      credit = max(0, (limit ?? prefetch) - unsettled.count)
+    }
+
+    mutating func hasSettled() { credit = min(limit ?? prefetch, credit + 1) }
 
     /// Receives a message.
     /// - Returns: the reader that has waited for it; nil if none has.
@@ -47,6 +64,7 @@ struct InMemoryQueueState {
       _ message: Message
     ) -> (reader: CheckedContinuation<TicketDelivery?, Never>, delivery: TicketDelivery)? {
       lastTag += 1
+      credit -= 1
       let delivery = message.delivery(tag: lastTag, generation: generation)
       var delivered = message
       delivered.wasDelivered = true
@@ -149,6 +167,7 @@ struct InMemoryQueueState {
       subscription.isOpen = true
       subscription.isStalled = false
       subscription.lastTag = 0
+      subscription.credit = subscription.limit ?? subscription.prefetch
     }
   }
 
@@ -173,6 +192,7 @@ struct InMemoryQueueState {
     guard subscriptions[id]?.isOpen ?? false, subscriptions[id]?.generation == delivery.generation,
       let unsettled = subscriptions[id]?.unsettled.removeValue(forKey: delivery.tag)
     else { return false }
+    subscriptions[id]?.hasSettled()
     if settlement == .requeue, let message = unsettled.message { giveBack([message]) }
     return true
   }

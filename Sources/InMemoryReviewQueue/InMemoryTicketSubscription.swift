@@ -84,8 +84,7 @@ package struct InMemoryTicketSubscription: TicketSubscription {
   package func resume(limit: Int?) {
     queue.change { state in
       _ = state.change(id) { subscription in
-        subscription.limit = limit
-        subscription.isConsuming = true
+        subscription.resume(limit: limit)
         subscription.isEnded = false
       }
     }

@@ -55,11 +55,13 @@ extension InMemoryLedger {
     }
   }
 
-  package func postpone(_ lease: Lease, reason: String, for delay: Duration) async throws -> ReviewStatus? {
+  package func postpone(
+    _ lease: Lease, reason: String, for delay: Duration, keepingPlace: Bool = true
+  ) async throws -> ReviewStatus? {
     try await write("postpone", lease) { row, now in
       row.review.status = .pending
       row.review.statusReason = reason.storable
-      row.postpone(to: now.adding(delay))
+      row.becomeDue(at: now.adding(delay), keepingPlace: keepingPlace)
     }
   }
 
@@ -78,7 +80,7 @@ extension InMemoryLedger {
   ) async throws -> ReviewStatus? {
     try await write("retry_later", lease) { row, now in
       row.countFailure(1, message.storable, failureMax: failureMax, otherwise: .pending)
-      row.postpone(to: now.adding(delay))
+      row.becomeDue(at: now.adding(delay), keepingPlace: false)
     }
   }
 

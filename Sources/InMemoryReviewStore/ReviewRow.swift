@@ -54,9 +54,8 @@ struct ReviewRow: Sendable {
       && review.status == .queued && review.dispatchedAt == nil
   }
 
-  /// Due after a delay, with the place that it has.
-  mutating func postpone(to time: Timestamp) {
-    placeAt = place
+  mutating func becomeDue(at time: Timestamp, keepingPlace: Bool) {
+    placeAt = keepingPlace ? place : nil
     review.availableAt = time
   }
 

@@ -20,7 +20,8 @@ struct TargetCircuit: Sendable {
     var wait = max(ContinuousClock.now.duration(to: until), .zero)
     if case .halfOpen = circuit.state { wait = min(wait, Self.probeWait) }
     throw .outage(
-      target: circuit.name, message: "\(platform) (\(circuit.name)) is out; it is tried again soon.", retryAfter: wait)
+      target: circuit.name, message: "\(platform) (\(circuit.name)) is unavailable; it is tried again soon.",
+      retryAfter: wait)
   }
 
   /// The host answered.
@@ -86,7 +87,7 @@ struct TargetCircuit: Sendable {
     case .cancelled: break
     case .failing, .unreachable:
       if circuit.failed() {
-        logger.warning("\(platform) is out; its reviews wait", metadata: ["target": "\(circuit.name)"])
+        logger.warning("\(platform) is unavailable; its reviews wait", metadata: ["target": "\(circuit.name)"])
       }
     }
   }

@@ -69,8 +69,9 @@ package protocol TicketSubscription: Sendable {
   /// As ``pause()``, and ``next()`` ends after what was received by then.
   func end() async
 
-  /// Takes deliveries again.
-  /// - Parameter limit: the most of them unsettled at once, until the next ``pause()``; nil for the prefetch.
+  /// Takes deliveries again, or goes on with another limit. The queue begins with the limit less what is unsettled; each that is settled makes
+  /// room for one more, up to the limit.
+  /// - Parameter limit: the most unsettled at once; nil for the prefetch.
   func resume(limit: Int?)
 
   /// Closes the channel and opens another: everything unsettled goes back to the queue. The new channel has the next generation, which its

@@ -41,7 +41,7 @@ extension ReviewStore {
   /// A statement of its own, because in one statement with the locks its snapshot would be older than the lock that it
   /// has just got, and it would count too few active rows. An owner's n-th active review competes with the other
   /// owners' n-th ones. No owner gives more than twice its share of a pass, which bounds what a pass reads and locks. A row that
-  /// another transaction has locked does not use up a place of its owner: the next one is taken instead.
+  /// another transaction has locked does not use up a slot of its owner: the next one is taken instead.
   ///
   /// An owner is exhausted if nothing more of it can be claimed: it is full, or paused, or has no other due row. Its visits are then
   /// deleted, as far as this statement's snapshot shows them. A due row that another transaction has locked counts as one more: its owner keeps

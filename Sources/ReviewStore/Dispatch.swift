@@ -128,15 +128,23 @@ extension ReviewStore {
     return try row.optional("status", as: String.self).map { _ in try row.choice("status", as: ReviewStatus.self) }
   }
 
-  /// Due after a delay, with the place that the row has.
-  private static let dueLater = "place_at = \(Fragment.place), available_at = now() + make_interval(secs => $6)"
+  static let postpone = holderWrite(
+    "postpone",
+    """
+    status = 'pending', status_reason = $5, place_at = CASE WHEN $7::bool THEN \(Fragment.place) END,
+               available_at = now() + make_interval(secs => $6)
+    """)
 
-  static let postpone = holderWrite("postpone", "status = 'pending', status_reason = $5, \(dueLater)")
-
-  /// Gives a leased review back to pending, uncounted: a target is down, throttles, or this process is shutting down. It keeps its place among
-  /// its owner's reviews.
-  package func postpone(_ lease: Lease, reason: String, for delay: Duration) async throws -> ReviewStatus? {
-    try await write(Self.postpone, lease, [reason.storable, delay.inSeconds])
+  /// Gives a leased review back to pending, uncounted: a target is unavailable or throttles, or this process is shutting down.
+  /// - Parameters:
+  ///   - lease: what the caller holds; without it nothing changes.
+  ///   - reason: why, for the row.
+  ///   - delay: until it is due again.
+  ///   - keepingPlace: whether it then goes before what its owner has submitted since.
+  package func postpone(
+    _ lease: Lease, reason: String, for delay: Duration, keepingPlace: Bool = true
+  ) async throws -> ReviewStatus? {
+    try await write(Self.postpone, lease, [reason.storable, delay.inSeconds, keepingPlace])
   }
 
   static let dropLease = holderWrite(
@@ -160,10 +168,11 @@ extension ReviewStore {
                error_code = CASE WHEN r.dispatch_failures + 1 >= $7 THEN 'attempts_exhausted' END,
                error_message = CASE WHEN r.dispatch_failures + 1 >= $7 THEN $5 END,
                dispatch_failures = r.dispatch_failures + 1,
-               \(dueLater)
+               place_at = NULL,
+               available_at = now() + make_interval(secs => $6)
     """)
 
-  /// Gives a leased review back to pending and counts a failure against it; the last one fails it. It keeps its place among its owner's reviews.
+  /// Gives a leased review back to pending and counts a failure against it; the last one fails it.
   /// - Parameters:
   ///   - lease: what the caller holds; without it nothing changes.
   ///   - message: why, for the row.

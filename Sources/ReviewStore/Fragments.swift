@@ -3,9 +3,10 @@ internal import Reviews
 
 /// Conditions that more than one statement needs, written once.
 enum Fragment {
-  /// A pending row whose time has come; `r` is `code_reviews`.
-  /// The time by which a pending row has its turn; as the index has it.
+  /// The time by which a pending row has its turn, as the index `code_reviews_turns` has it; `r` is `code_reviews`.
   static let place = "COALESCE(r.place_at, r.available_at)"
+
+  /// A pending row whose time has come.
   static let isDue = "r.status = 'pending' AND r.available_at <= now()"
 
   /// A pending row, asked for by its time alone: the condition of the index `code_reviews_due`.

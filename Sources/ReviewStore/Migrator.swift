@@ -70,6 +70,9 @@ package struct Migrator: Sendable {
       version: 31, name: "lean triggers",
       sql: String(decoding: PackageResources.v0031_lean_triggers_sql, as: UTF8.self)),
     Migration(version: 32, name: "places", sql: String(decoding: PackageResources.v0032_places_sql, as: UTF8.self)),
+    Migration(
+      version: 33, name: "pending by place",
+      sql: String(decoding: PackageResources.v0033_pending_by_place_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

@@ -72,7 +72,8 @@ struct AttemptMachineTests {
   func notPrepared() throws {
     let machine = machine()
     #expect(
-      try outcome(machine.entered(keyFault: "wrong key", worker: .admitted)) == .postponed("wrong key", for: .short()))
+      try outcome(machine.entered(keyFault: "wrong key", worker: .admitted))
+        == .postponed("wrong key", for: .short(), keepsPlace: false))
     #expect(
       try outcome(machine.entered(keyFault: nil, worker: .refused(for: .seconds(7), reason: "out")))
         == .postponed("out", for: .short(after: .seconds(7))))
@@ -90,19 +91,25 @@ struct AttemptMachineTests {
       ),
       (
         .failed(.transient(message: "later", retryAfter: .seconds(9)), isKeyWrong: false),
-        .postponed("later", for: .exactly(.seconds(9)))
+        .postponed("later", for: .exactly(.seconds(9)), keepsPlace: false)
       ),
       (.failed(.transient(message: "odd", retryAfter: nil), isKeyWrong: false), .retry("odd")),
       (
         .failed(.outage(target: "github", message: "down", retryAfter: nil), isKeyWrong: false),
-        .postponed("down", for: .short())
+        .postponed("down", for: .short(), keepsPlace: false)
       ),
       (
         .failed(.outage(target: "github", message: "down", retryAfter: .seconds(3)), isKeyWrong: false),
-        .postponed("down", for: .exactly(.seconds(3)))
+        .postponed("down", for: .exactly(.seconds(3)), keepsPlace: false)
       ),
-      (.failed(.keyMissing(message: "no key"), isKeyWrong: true), .postponed("no key", for: .short())),
-      (.failed(.keyMissing(message: "no key"), isKeyWrong: false), .postponed("no key", for: .exactly(.seconds(60)))),
+      (
+        .failed(.keyMissing(message: "no key"), isKeyWrong: true),
+        .postponed("no key", for: .short(), keepsPlace: false)
+      ),
+      (
+        .failed(.keyMissing(message: "no key"), isKeyWrong: false),
+        .postponed("no key", for: .exactly(.seconds(60)), keepsPlace: false)
+      ),
     ]
     for (preparation, outcome) in expected {
       var machine = machine()
@@ -264,7 +271,7 @@ struct AttemptMachineTests {
   }
 
   @Test(
-    "a start that has no answer may arrive after the worker was asked about it: its review keeps its owner's place",
+    "a start that has no answer may arrive after the worker was asked about it: its review keeps its owner's slot",
     arguments: [
       DispatchOutcome.throttled(retryAfter: nil, message: "m"), .unavailable(message: "m"), .outage(message: "m"),
       .again(message: "m"),

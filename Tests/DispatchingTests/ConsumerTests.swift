@@ -263,9 +263,45 @@ struct ConsumerTests {
         try await stage.queue.status().consumers == 0 && stage.worker.starts.count == starts + 2
       }
       #expect(try await stage.queue.status().messagesReady == ready - 2)
-      stage.worker.onStart { id, attempt in Self.accepted(id, attempt) }
-      try await stage.advance(until: "all are taken") { try await stage.queue.status().messagesReady == 0 }
+      let (clock, isOver) = (stage.clock, Mutexed(false))
+      stage.worker.onStart { id, attempt in
+        while stage.worker.starts.count > starts + 3, !isOver.value { try? await clock.sleep(for: .seconds(1)) }
+        return Self.accepted(id, attempt)
+      }
+      try await stage.advance(until: "as many are taken as there is room for") {
+        stage.consumer.report.inFlight == 8
+      }
       #expect(stage.consumer.workerFault == nil)
+      isOver.change { $0 = true }
+      try await stage.advance(until: "all are taken") { try await stage.queue.status().messagesReady == 0 }
+    }
+  }
+
+  @Test(
+    "while it probes the worker with one review whose preparation does not end, it finds out by itself that the worker is back"
+  )
+  func probeInPreparation() async throws {
+    let stage = try await Stage(prefetch: 8)
+    stage.worker.onStart { _, _ in .throttled(retryAfter: .seconds(5), message: "503") }
+    stage.worker.onStatus { _ in .failed(message: "503") }
+    _ = try await stage.publish(40)
+    let (clock, isStuck) = (stage.clock, Mutexed(false))
+    stage.preparer.onPrepare { _ in
+      while isStuck.value { try? await clock.sleep(for: .seconds(1)) }
+      return .success(.sample)
+    }
+    try await stage.consuming {
+      try await stage.advance(until: "nothing is taken") {
+        try await stage.queue.status().consumers == 0 && stage.consumer.report.inFlight == 0
+      }
+      isStuck.change { $0 = true }
+      stage.worker.onStart { id, attempt in Self.accepted(id, attempt) }
+      stage.worker.onStatus { _ in .unknown }
+      try await stage.advance(until: "as many are taken as there is room for") {
+        stage.consumer.report.inFlight == 8
+      }
+      isStuck.change { $0 = false }
+      try await stage.advance(until: "all are taken") { try await stage.queue.status().messagesReady == 0 }
     }
   }
 

@@ -197,9 +197,19 @@ extension TicketQueueConformance {
         _ = subscription.settle(third, .acknowledge)
         _ = try await subscription.delivery()
         try conforming(try await subscription.hasNothing(), "one settled makes room for one")
-        await subscription.pause()
         subscription.resume(limit: nil)
         _ = try await subscription.deliveries(2)
+      case .limitCountsWhatIsUnsettled:
+        _ = try await subscription.delivery()
+        await subscription.pause()
+        _ = try await harness.publishTickets(4)
+        subscription.resume(limit: 1)
+        try conforming(try await subscription.hasNothing(), "two are unsettled already")
+        _ = subscription.settle(first, .acknowledge)
+        _ = try await subscription.delivery()
+        try conforming(try await subscription.hasNothing(), "one settled makes room for one")
+        subscription.resume(limit: nil)
+        _ = try await subscription.deliveries(3)
       default: return
       }
     }

@@ -9,7 +9,8 @@ package enum TicketQueueConformance: String, CaseIterable, Sendable {
   case rejectedIsNoDeadLetter, requeuedComesBackFirst, requeuedIsCounted, prefetchBounds, settlingMakesRoom
   case settlingTwiceHasNoEffect, deliveryLimit, deadLetterHasItsReason, deadLetterOfNoTicket, deadLettersStay
   case renewedStartsAnew, pauseDeliversNothing, pausedCanBeSettled, resumeDelivers, endIsTheEnd, endAfterUnread
-  case resumeAfterEnd, limitBounds, rebuiltChannelGivesBack, rebuiltConnectionGivesBack, oldDeliveriesAreStale
+  case resumeAfterEnd, limitBounds, limitCountsWhatIsUnsettled, rebuiltChannelGivesBack, rebuiltConnectionGivesBack,
+    oldDeliveriesAreStale
   case unreadIsDroppedWithItsChannel, catchUpHasThePosition, catchUpAfterSettling, noChannelNoPosition, statusCounts
   case pausedIsNoConsumer, purgeLeavesDelivered, deletedQueueComesBack, twoSubscriptionsShare, stoppedGivesBack
   case cancelledReaderReturns, tagsCountUp, readyCount
@@ -55,7 +56,7 @@ package enum TicketQueueConformance: String, CaseIterable, Sendable {
     case .deadLetterHasItsReason, .deadLetterOfNoTicket, .deadLettersStay, .renewedStartsAnew:
       try await deadLetters(harness)
     case .pauseDeliversNothing, .pausedCanBeSettled, .resumeDelivers, .endIsTheEnd, .endAfterUnread, .resumeAfterEnd,
-      .pausedIsNoConsumer, .limitBounds:
+      .pausedIsNoConsumer, .limitBounds, .limitCountsWhatIsUnsettled:
       try await pausing(harness)
     case .rebuiltChannelGivesBack, .rebuiltConnectionGivesBack, .oldDeliveriesAreStale,
       .unreadIsDroppedWithItsChannel, .catchUpHasThePosition, .catchUpAfterSettling, .noChannelNoPosition:

@@ -1,23 +1,30 @@
 // Consuming: deliveries into a buffer, decisions about them out of it.
 extension AMQPConnection {
-  /// Opens the main channel if it is not open, and consumes. A new channel begins a new generation.
-  /// - Parameter isWanted: asked right before the method is sent: the owner may have changed its mind.
+  /// Opens the main channel if it is not open, and consumes. A new channel begins a new generation. A consumer with another prefetch is
+  /// cancelled first.
+  /// - Parameter wish: the most deliveries unsettled at once; nil if consuming is not wanted. Asked again whenever the broker has answered: the
+  ///   owner may have changed its mind.
   /// - Returns: the channel's epoch, or nil if consuming is not wanted.
   func startConsuming(
-    _ queue: String, prefetch: Int, consumerTag: String, buffer: DeliveryBuffer,
-    isWanted: @Sendable () -> Bool
+    _ queue: String, consumerTag: String, buffer: DeliveryBuffer, wish: @Sendable () -> Int?
   ) async throws(AMQPError) -> UInt64? {
-    if channels[Self.mainChannel] == nil {
-      try await openMainChannel()
+    if channels[Self.mainChannel] == nil { try await openMainChannel() }
+    while let prefetch = wish() {
+      if let consumption, let active = consumption.activePrefetch {
+        if active == prefetch { return consumption.generation }
+        try await stopConsuming { wish() != active }
+        continue
+      }
+      // Holds for the consumer that begins next.
+      _ = try await call(.setPrefetch(prefetch), on: Self.mainChannel)
+      guard wish() == prefetch, consumption?.isActive != true else { continue }
+      let generation = beginConsumption(buffer, consumerTag)
+      consumption?.activePrefetch = prefetch
+      _ = try await call(.consume(queue: queue, consumerTag: consumerTag), on: Self.mainChannel)
+      // The wish may have changed since the prefetch was set.
+      if wish() == prefetch { return generation }
     }
-    // Holds for the consumer that begins next.
-    if consumption?.isActive != true { _ = try await call(.setPrefetch(prefetch), on: Self.mainChannel) }
-    guard isWanted() else { return nil }
-    let generation = beginConsumption(buffer, consumerTag)
-    guard consumption?.isActive == false else { return generation }
-    consumption?.isActive = true
-    _ = try await call(.consume(queue: queue, consumerTag: consumerTag), on: Self.mainChannel)
-    return generation
+    return nil
   }
 
   private func beginConsumption(_ buffer: DeliveryBuffer, _ consumerTag: String) -> UInt64 {
@@ -46,7 +53,7 @@ extension AMQPConnection {
     try? await Task.sleep(for: Self.arrival)
     guard handle != nil, let consumption, consumption.isActive, isWanted() else { return }
     // At once: the broker takes methods in order, so consuming again may be sent before this is answered.
-    self.consumption?.isActive = false
+    self.consumption?.activePrefetch = nil
     _ = try await call(.cancel(consumerTag: consumption.consumerTag), on: Self.mainChannel)
   }
 

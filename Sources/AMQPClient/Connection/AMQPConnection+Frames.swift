@@ -107,7 +107,7 @@ extension AMQPConnection {
     case .refused(let tag, let multiple): settlePublishes(tag, multiple: multiple, isAcknowledged: false)
     case .consumerCancelled:
       guard number == Self.mainChannel else { return }
-      consumption?.isActive = false
+      consumption?.activePrefetch = nil
       eventSink.yield(.consumerCancelled(epoch: epoch))
     case .channelClosed(let code, let text): takeChannelClose(code, text, number, channel)
     case .unexpected(let id):

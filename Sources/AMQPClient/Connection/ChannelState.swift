@@ -63,8 +63,9 @@ struct ChannelConsumption {
   let buffer: DeliveryBuffer
   let generation: UInt64
   let consumerTag: String
-  /// Whether a basic.consume was sent that no cancel has ended.
-  var isActive = false
+  /// The prefetch of the basic.consume that was sent and that no cancel has ended; nil if there is none.
+  var activePrefetch: Int?
+  var isActive: Bool { activePrefetch != nil }
   /// Whether decisions wait: a consumer is about to be cancelled.
   var holdsDecisions = false
 }

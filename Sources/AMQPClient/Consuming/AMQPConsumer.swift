@@ -151,8 +151,11 @@ public final class AMQPConsumer: Sendable {
     stateSink.yield(.stopped(generation: generation))
   }
 
-  /// Takes deliveries again. If `deliveries` has ended, iterate it anew.
-  /// - Parameter limit: the most of them unsettled at once, until the next ``stopConsuming(endsDeliveries:)``; nil for the prefetch.
+  /// Takes deliveries again, or goes on with another limit. If `deliveries` has ended, iterate it anew.
+  ///
+  /// What was delivered before a stop or a change of the limit and is not settled counts in part: the broker begins with the limit less their
+  /// number, and each that is settled makes room for one more, up to the limit.
+  /// - Parameter limit: the most of them unsettled at once; nil for the prefetch.
   public func resumeConsuming(limit: Int? = nil) {
     buffer.reopen()
     let connection = wish.withLock { wish in
@@ -243,10 +246,11 @@ public final class AMQPConsumer: Sendable {
     while !Task.isCancelled {
       do throws(AMQPError) {
         try await connection.declare(topology)
-        let isWanted: @Sendable () -> Bool = { [self] in wish.withLock { $0.isConsuming } }
+        let wished: @Sendable () -> Int? = { [self] in
+          wish.withLock { $0.isConsuming ? $0.limit ?? prefetch : nil }
+        }
         let generation = try await connection.startConsuming(
-          queue, prefetch: wish.withLock { $0.limit } ?? prefetch, consumerTag: consumerTag, buffer: buffer,
-          isWanted: isWanted)
+          queue, consumerTag: consumerTag, buffer: buffer, wish: wished)
         retries.succeeded(at: .now)
         let isNews = wish.withLock { wish in
           defer { wish.hasConsumed = true }

@@ -79,7 +79,7 @@ package struct FeedbackRelay: Service {
     if case .refused(let until) = circuit.admit() {
       let delay = max(.zero, until - .now) + Self.backoff.delay(attempt: 0)
       return try await store.feedbackFailed(
-        entry, error: "\(circuit.name) is out: \(circuit.reason ?? "no answer")", retryAfter: delay)
+        entry, error: "\(circuit.name) is unavailable: \(circuit.reason ?? "no answer")", retryAfter: delay)
     }
     let answer = await withSpan(.feedback, in: entry.trace, entry.attributes) { span in
       let answer = await TraceContext.$current.withValue(span.context, operation: { await send(entry.feedback) })

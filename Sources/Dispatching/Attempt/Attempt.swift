@@ -59,7 +59,9 @@ enum AttemptOutcome: Sendable, Equatable {
   /// The row has changed in the meantime (a cancel, a newer attempt, another lease): it says what is next.
   case supersededByRow
   /// Not called, for a reason that is not the review's: back to pending, uncounted. After an unclear start it stays queued (``RowWrite``).
-  case postponed(String, for: RetryDelay)
+  /// - Parameter keepsPlace: whether it goes before what its owner has submitted since. Only if all reviews wait for the same: what one platform or
+  ///   key holds up would otherwise take each slot of its owner before the others.
+  case postponed(String, for: RetryDelay, keepsPlace: Bool = true)
   /// Not called, and a failure counted: back to pending.
   case retry(String)
   /// The worker may have it.

@@ -110,7 +110,7 @@ struct AttemptMachine: Sendable {
   ///   - keyFault: what is wrong with this process's key; nil if it fits.
   ///   - worker: whether the worker is known to be unavailable: preparing would be useless.
   func entered(keyFault: String?, worker: Admission) -> Action {
-    if let keyFault { return .conclude(.postponed(keyFault, for: .short())) }
+    if let keyFault { return .conclude(.postponed(keyFault, for: .short(), keepsPlace: false)) }
     if case .refused(let wait, let reason) = worker { return .conclude(.postponed(reason, for: .short(after: wait))) }
     return .prepare
   }
@@ -128,14 +128,14 @@ struct AttemptMachine: Sendable {
     case .tookTooLong: return .conclude(.retry("preparing the payload took longer than \(policy.preparationMax)"))
     case .failed(.permanent(let code, let message), _): return .conclude(.failed(code, message))
     case .failed(.transient(let message, let wait?), _):
-      return .conclude(.postponed(message, for: .exactly(wait)))
+      return .conclude(.postponed(message, for: .exactly(wait), keepsPlace: false))
     case .failed(.transient(let message, nil), _): return .conclude(.retry(message))
     case .failed(.outage(_, let message, let wait), _):
-      return .conclude(.postponed(message, for: wait.map { .exactly($0) } ?? .short()))
+      return .conclude(.postponed(message, for: wait.map { .exactly($0) } ?? .short(), keepsPlace: false))
     case .failed(.keyMissing(let message), let isKeyWrong):
       // With a wrong key, this process takes nothing more, and another one has the review soon. If only this row's key is missing, the
       // review waits for the operator.
-      return .conclude(.postponed(message, for: isKeyWrong ? .short() : .exactly(Self.keyDelay)))
+      return .conclude(.postponed(message, for: isKeyWrong ? .short() : .exactly(Self.keyDelay), keepsPlace: false))
     }
   }
 
@@ -232,7 +232,7 @@ struct AttemptMachine: Sendable {
   /// The worker was asked, instead of starting an attempt that it may have (I2).
   ///
   /// If it does not have the attempt, it is started again. Its ambiguous starts stay with it: a start whose caller has given up may still
-  /// arrive. So it never goes back to pending, where it would have no place of its owner's limit (I3).
+  /// arrive. So it never goes back to pending, where it would have no slot of its owner's (I3).
   /// - Parameter isolationGroup: see ``begin(isolationGroup:)``.
   mutating func asked(
     _ evidence: WorkerEvidence, isolationGroup: SharedExclusiveLock.Group?, at now: ContinuousClock.Instant

@@ -11,7 +11,7 @@ enum RowWrite: Sendable, Equatable {
   /// Nothing: the row says what is next.
   case none
   /// Back to pending, uncounted.
-  case postpone(reason: String, for: RetryDelay)
+  case postpone(reason: String, for: RetryDelay, keepsPlace: Bool)
   /// Back to pending, with one failure more.
   case retryLater(message: String, after: RetryDelay)
   /// Stays queued, for the reaper to publish again: the worker may be running it, and its callbacks must find the review queued.
@@ -30,10 +30,11 @@ enum RowWrite: Sendable, Equatable {
     case .dispatched(let agentVersion, let report, let prepared):
       self = .record(agentVersion: agentVersion, report: report, prepared: prepared)
     case .supersededByRow: self = .none
-    case .postponed(let reason, let delay):
+    case .postponed(let reason, let delay, let keepsPlace):
       self =
         mayBeRunning
-        ? .leaveQueued(message: reason, for: delay, isCounted: false) : .postpone(reason: reason, for: delay)
+        ? .leaveQueued(message: reason, for: delay, isCounted: false)
+        : .postpone(reason: reason, for: delay, keepsPlace: keepsPlace)
     case .retry(let message):
       let delay = RetryDelay.backoff(attempt: attempt.failures)
       self =
@@ -47,7 +48,8 @@ enum RowWrite: Sendable, Equatable {
       let delay = RetryDelay.exactly(Self.unreadableDelay)
       self =
         mayBeRunning
-        ? .leaveQueued(message: reason, for: delay, isCounted: false) : .postpone(reason: reason, for: delay)
+        ? .leaveQueued(message: reason, for: delay, isCounted: false)
+        : .postpone(reason: reason, for: delay, keepsPlace: false)
     case .failed(let code, let message): self = .fail(code, message: message)
     }
   }
@@ -108,7 +110,7 @@ struct Settlement: Sendable, Equatable {
     switch write {
     case .record: (.debug, "dispatched", "", .dispatched)
     case .none: (.debug, "overtaken", "", .duplicate)
-    case .postpone(let reason, _), .leaveQueued(let reason, _, _):
+    case .postpone(let reason, _, _), .leaveQueued(let reason, _, _):
       if case .unreadable = outcome {
         (.error, "left to a version that can read it", reason, .returned)
       } else if case .postpone = write {

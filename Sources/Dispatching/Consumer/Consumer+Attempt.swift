@@ -175,18 +175,19 @@ extension Consumer {
     return evidence
   }
 
-  /// Finds out whether a worker that was unavailable answers again, while no review comes whose call would show it: asks it about a review that
-  /// does not exist, until the task is cancelled.
+  /// Finds out whether a worker that was unavailable answers again, while no review's call shows it: asks it about a review that does not exist,
+  /// until the task is cancelled.
   func probeWhileIdle() async {
     var idleTime = 0
     while !Task.isCancelled {
       try? await environment.sleep(for: .seconds(1))
-      guard !isDraining, inFlight.count == 0, circuit.outage() != nil, circuit.openFor == nil else {
+      guard !isDraining, circuit.outage() != nil, circuit.openFor == nil else {
         idleTime = 0
         continue
       }
       idleTime += 1
-      guard idleTime > Self.idleSeconds, circuit.admit() == .probe else { continue }
+      let patience = inFlight.count == 0 ? Self.idleSeconds : Self.preparationSeconds
+      guard idleTime > patience, circuit.admit() == .probe else { continue }
       _ = await recordEvidence(await worker.status(of: Self.noReview))
     }
   }
@@ -196,6 +197,8 @@ extension Consumer {
 
   /// For so long a review that waits in the queue has time to come and be the probe itself.
   private static let idleSeconds = 2
+  /// For so long the reviews in flight have time to be prepared, of which one is the probe.
+  private static let preparationSeconds = 20
 
   private func askForEnd(_ lease: Lease) async -> RunStatus? {
     guard case .known(let run) = await status(of: lease) else { return nil }

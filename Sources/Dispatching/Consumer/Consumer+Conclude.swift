@@ -41,9 +41,11 @@ extension Consumer {
       let record = DispatchRecord(
         reviewID: lease.reviewID, attempt: lease.attempt, agentVersion: agentVersion, prepared: prepared)
       return await self.record(record, report)
-    case .postpone(let reason, let delay):
+    case .postpone(let reason, let delay, let keepsPlace):
       let delay = policy.duration(delay, environment)
-      return await untilWritten { try await ledger.postpone(lease, reason: reason, for: delay) }
+      return await untilWritten {
+        try await ledger.postpone(lease, reason: reason, for: delay, keepingPlace: keepsPlace)
+      }
     case .retryLater(let message, let delay):
       let delay = policy.duration(delay, environment)
       return await untilWritten {

@@ -222,7 +222,7 @@ package final class Consumer: Service {
     logger.notice("draining", metadata: ["in_flight": "\(inFlight.count)"])
     drainSchedule.begin(schedule)
     operations.enter(.finishing)
-    await subscription.end()
+    await consumption.end()
     await waitlist.close()
     while let next = schedule.nextChange(after: environment.now) {
       operations.enter(schedule.phase(at: environment.now))

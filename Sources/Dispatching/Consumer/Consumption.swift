@@ -11,6 +11,8 @@ final class Consumption: Sendable {
   private let told = Mutex<String?>(nil)
   private let subscription: any TicketSubscription
   private let logger: Logger
+  /// One decision is carried out at a time.
+  private let turn = SharedExclusiveLock()
 
   init(_ subscription: any TicketSubscription, logger: Logger) {
     self.subscription = subscription
@@ -25,17 +27,33 @@ final class Consumption: Sendable {
   /// Whether one delivery at a time is taken, until the worker is back.
   var isProbing: Bool { monitor.withLock { $0.isProbing } }
 
-  /// The most deliveries unsettled at once, as things are.
-  var limit: Int { isProbing ? 1 : subscription.prefetch }
+  /// Takes no more deliveries, and ends after what was received: this process shuts down.
+  func end() async {
+    let subscription = subscription
+    let ended: Void? = try? await turn.withExclusive { await subscription.end() }
+    // Cancelled while it waited for its turn.
+    if ended == nil { await subscription.end() }
+  }
 
-  /// Called every second.
+  /// Called every second, and when a call has shown that the worker is unavailable.
   /// - Parameters:
+  ///   - sight: what is seen now; nil if this process shuts down.
   ///   - reasons: why deliveries may have to be paused, for the log.
   ///   - receivedCount: deliveries received since the start, by now.
   func keepConsuming(
-    _ sight: ConsumptionMonitor.Sight, reasons: (key: String?, worker: String?), receivedCount: () -> Int
+    _ sight: @Sendable () async -> ConsumptionMonitor.Sight?, reasons: (key: String?, worker: String?),
+    receivedCount: @Sendable () -> Int
   ) async {
-    switch monitor.withLock({ $0.tick(sight) }) {
+    _ = try? await turn.withExclusive {
+      if let sight = await sight() { await carryOut(monitor.withLock { $0.tick(sight) }, reasons, receivedCount) }
+    }
+  }
+
+  private func carryOut(
+    _ action: ConsumptionMonitor.Action?, _ reasons: (key: String?, worker: String?),
+    _ receivedCount: @Sendable () -> Int
+  ) async {
+    switch action {
     case .pause(let pause):
       note(pause, reasons)
       await subscription.pause()
@@ -45,12 +63,11 @@ final class Consumption: Sendable {
       told.withLock { $0 = nil }
       logger.notice("taking deliveries again")
       subscription.resume(limit: nil)
-    case .probe: subscription.resume(limit: 1)
-    case .widen:
-      told.withLock { $0 = nil }
-      logger.notice("the worker is available: taking deliveries again")
-      await subscription.pause()
-      subscription.resume(limit: nil)
+    case .probe:
+      if told.withLock({ $0 == nil }) {
+        logger.notice("taking one delivery at a time, until the worker has answered")
+      }
+      subscription.resume(limit: 1)
     case .look: await look(receivedCount)
     case nil: break
     }
@@ -79,7 +96,7 @@ final class Consumption: Sendable {
       }
       logger.log(
         level: isNews ? .warning : .debug,
-        "the worker is unavailable: taking no deliveries but one now and then, until it answers",
+        "the worker is unavailable: taking one delivery from time to time, to see whether it answers",
         metadata: ["reason": "\(reason)"])
     case .holderAway:
       logger.warning("this process is not signed on as a holder: taking no deliveries until it is")
@@ -102,17 +119,23 @@ extension Consumer {
 
   /// Stops or goes on taking deliveries, as things are now.
   func watchOnce() async {
-    guard !isDraining else { return }
+    await consumption.keepConsuming(
+      { await self.sight() }, reasons: (keys.fault, circuit.reason), receivedCount: { inFlight.receivedCount })
+  }
+
+  /// What decides whether deliveries are taken; nil while this process shuts down.
+  private func sight() async -> ConsumptionMonitor.Sight? {
+    guard !isDraining else { return nil }
     var sight = ConsumptionMonitor.Sight()
     sight.receivedCount = inFlight.receivedCount
-    sight.hasRoom = inFlight.count + inFlight.undecidedCount < consumption.limit
+    sight.hasRoom = inFlight.count + inFlight.undecidedCount < policy.prefetch
     sight.isKeyWrong = keys.fault != nil
     sight.isCircuitOpen = circuit.openFor != nil
     sight.isWorkerUnproven = circuit.outage() != nil
     sight.isHolderAway = holderState.isAway
     sight.outage = databaseOutage.duration
     if consumption.pause == .databaseAway { sight.isDatabaseBack = await isDatabaseBack() }
-    await consumption.keepConsuming(sight, reasons: (keys.fault, circuit.reason)) { inFlight.receivedCount }
+    return sight
   }
 
   /// By a lease of nothing: it needs what every lease needs. Postgres may answer, and the table be locked for a migration.

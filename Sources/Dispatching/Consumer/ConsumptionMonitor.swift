@@ -31,8 +31,6 @@ struct ConsumptionMonitor: Sendable {
     case resume
     /// Take one delivery at a time: its call shows whether the worker is back.
     case probe
-    /// The worker is back: take as many deliveries as there is room for.
-    case widen
     /// Ask how many messages are ready in the queue, and call ``looked(ready:receivedCount:)``.
     case look
   }
@@ -77,9 +75,10 @@ struct ConsumptionMonitor: Sendable {
       if sight.isHolderAway { return change(to: .holderAway, sight) }
       if isProbing, !sight.isWorkerUnproven {
         isProbing = false
-        return .widen
+        return .resume
       }
-      return isLookDue(sight) ? .look : nil
+      // What a probe's delivery waits for is not seen here, and it is all that is taken.
+      return !isProbing && isLookDue(sight) ? .look : nil
     case .keyMissing: return sight.isKeyWrong ? nil : change(to: nil, sight)
     case .circuitOpen: return sight.isCircuitOpen ? nil : change(to: nil, sight)
     case .holderAway: return sight.isHolderAway ? nil : change(to: nil, sight)

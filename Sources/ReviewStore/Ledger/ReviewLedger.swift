@@ -114,7 +114,9 @@ package protocol LeaseLedger: Sendable {
   func recordDispatched(_ records: [DispatchRecord], by holder: Holder.ID) async throws -> [RecordAnswer]
 
   /// Gives the review back to pending, uncounted.
-  func postpone(_ lease: Lease, reason: String, for delay: Duration) async throws -> ReviewStatus?
+  func postpone(
+    _ lease: Lease, reason: String, for delay: Duration, keepingPlace: Bool
+  ) async throws -> ReviewStatus?
 
   /// Gives the review back to pending and counts a failure against it; the last one fails it.
   func retryLater(

@@ -2,15 +2,10 @@
 --
 -- `available_at` said both when a pending review is due and when its turn comes. So a review that a target's outage had sent back was due in some
 -- seconds, but behind all that its owner had submitted since, and an owner with a limit of one could let it wait for minutes.
--- `place_at` is the time by which it has its turn: NULL as long as that is `available_at`, which it is until the review is postponed. A new
--- attempt gets a new place.
+-- `place_at` is the time by which it has its turn. It is NULL as long as that is `available_at`: before a review is postponed, and after it had to wait for
+-- a target of its own. A new attempt gets a new place.
 
 ALTER TABLE code_reviews ADD COLUMN place_at timestamptz;
-
-DROP INDEX code_reviews_pending;
-CREATE INDEX code_reviews_pending
-  ON code_reviews (owner_id, owner_type, priority DESC, COALESCE(place_at, available_at), id, available_at)
-  WHERE status = 'pending';
 
 CREATE OR REPLACE FUNCTION baton_review_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

@@ -15,10 +15,10 @@ struct PlanTests {
     var indexes: [String: Set<String>] = [
       "visits_come_due": ["baton_visits_later"],
       "lock_owners": ["baton_visits_now"],
-      "claim_due": ["code_reviews_pending", "code_reviews_active", "code_reviews_pkey", "baton_visits_now"],
+      "claim_due": ["code_reviews_turns", "code_reviews_active", "code_reviews_pkey", "baton_visits_now"],
       "next_due": ["baton_visits_later", "baton_visits_now"],
-      "visit_missed": ["code_reviews_pending", "code_reviews_active", "baton_visits_now", "baton_visits_later"],
-      "note_owner_limit": ["code_reviews_pending"],
+      "visit_missed": ["code_reviews_turns", "code_reviews_active", "baton_visits_now", "baton_visits_later"],
+      "note_owner_limit": ["code_reviews_turns"],
       "reap": ["code_reviews_active", "code_reviews_pkey"],
       "take_silent": ["code_reviews_active", "code_reviews_pkey"],
       "open_roll_call": ["code_reviews_active"],
@@ -31,11 +31,11 @@ struct PlanTests {
       "submit": identity,
       "prune_holders": ["code_reviews_active"],
       "capacity": [
-        "code_reviews_pending", "code_reviews_active", "code_reviews_due", "baton_visits_now", "baton_visits_later",
+        "code_reviews_turns", "code_reviews_active", "code_reviews_due", "baton_visits_now", "baton_visits_later",
       ],
-      "live_owners": ["code_reviews_pending", "code_reviews_active"],
-      "list_owners": ["code_reviews_pending", "code_reviews_active"],
-      "one_owner": ["code_reviews_pending", "code_reviews_active"],
+      "live_owners": ["code_reviews_turns", "code_reviews_active"],
+      "list_owners": ["code_reviews_turns", "code_reviews_active"],
+      "one_owner": ["code_reviews_turns", "code_reviews_active"],
       "held_up": ["code_reviews_active", "code_reviews_pkey"],
       "why_pending": ["code_reviews_pkey", "code_reviews_active"],
       "flow": ["code_reviews_active", "code_reviews_ended"],
@@ -47,13 +47,13 @@ struct PlanTests {
       "sort_last_ended_end": ["code_reviews_ended"],
       "sort_first_ended": ["code_reviews_ended"],
       "sort_first_ended_end": ["code_reviews_ended"],
-      "sort_due": ["code_reviews_pending"],
-      "sort_due_end": ["code_reviews_pending"],
-      "sort_priority": ["code_reviews_pending"],
-      "sort_priority_end": ["code_reviews_pending"],
-      "browse_live": ["code_reviews_pending", "code_reviews_active"],
+      "sort_due": ["code_reviews_turns"],
+      "sort_due_end": ["code_reviews_turns"],
+      "sort_priority": ["code_reviews_turns"],
+      "sort_priority_end": ["code_reviews_turns"],
+      "browse_live": ["code_reviews_turns", "code_reviews_active"],
       "browse": ["code_reviews_created"],
-      "count_live": ["code_reviews_pending", "code_reviews_active"],
+      "count_live": ["code_reviews_turns", "code_reviews_active"],
       "count_window": ["code_reviews_created"],
       "browse_end": ["code_reviews_created"],
     ]
@@ -66,7 +66,7 @@ struct PlanTests {
     indexes["rerun"] = byID
     indexes["take_look"] = ["code_reviews_repository"]
     for name in ["fail_revoked", "cancel_removed"] {
-      indexes[name] = ["code_reviews_pending", "code_reviews_active", "code_reviews_pkey"]
+      indexes[name] = ["code_reviews_turns", "code_reviews_active", "code_reviews_pkey"]
     }
     indexes["search"] = ["code_reviews_pkey", pullRequest]
     indexes["common_number"] = [pullRequest]

@@ -177,7 +177,7 @@ struct VisitTests {
     }
   }
 
-  @Test("a row that another transaction has locked does not use up its owner's place, and is claimed once it is free")
+  @Test("a row that another transaction has locked does not use up its owner's slot, and is claimed once it is free")
   func lockedRow() async throws {
     try await withTestStore { test in
       let ids = try await test.insert(3)

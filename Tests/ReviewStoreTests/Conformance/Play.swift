@@ -164,8 +164,10 @@ struct Play: Sendable {
     return try await ledger.recordDispatched([record], by: (holder ?? consumer).id)[0]
   }
 
-  func postpone(_ lease: Lease, for delay: Duration = .zero) async throws -> ReviewStatus? {
-    try await ledger.postpone(back(lease), reason: "outage", for: delay)
+  func postpone(
+    _ lease: Lease, for delay: Duration = .zero, keepingPlace: Bool = true
+  ) async throws -> ReviewStatus? {
+    try await ledger.postpone(back(lease), reason: "outage", for: delay, keepingPlace: keepingPlace)
   }
 
   func retryLater(_ lease: Lease, after delay: Duration = .zero, failureMax: Int = 8) async throws -> ReviewStatus? {

@@ -111,16 +111,18 @@ extension Story {
       #expect(try await play.claim(1).ids == [first], "it is older than the third")
       #expect(try await play.claim(1).ids == [third])
     },
-    Story("a failure that is counted leaves a review its place too, and a further one as well") { play in
-      let first = try await play.submit()
-      for _ in 1...2 {
-        let lease = try await play.take(try await play.claim(1)[0])
-        _ = try await play.submit()
-        #expect(try await play.retryLater(lease) == .pending)
-        #expect(try await play.postpone(try await play.take(try await play.claim(1)[0])) == .pending)
-      }
+    Story("what waits for its own target, or has failed, does not keep its place: its owner's other reviews have turns")
+    { play in
+      let (first, second) = (try await play.submit(), try await play.submit())
+      #expect(try await play.postpone(try await play.take(try await play.claim(1)[0])) == .pending)
+      let lease = try await play.take(try await play.claim(1)[0])
+      #expect(lease.reviewID == first)
+      #expect(try await play.postpone(lease, keepingPlace: false) == .pending)
+      let other = try await play.take(try await play.claim(1)[0])
+      #expect(other.reviewID == second)
+      #expect(try await play.retryLater(other) == .pending)
       #expect(try await play.claim(1).ids == [first])
-      #expect(try await play.row(first).dispatchFailures == 2)
+      #expect(try await play.claim(1).ids == [second])
     },
     Story("a new attempt has a place of its own: it goes behind what was submitted before") { play in
       let first = try await play.submit()

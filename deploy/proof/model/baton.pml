@@ -12,7 +12,7 @@
 #define REAPER PRODUCERS
 #define CALLERS CONSUMERS
 
-/* I3: what begins to run has its owner's place. A review that is pending has none. */
+/* I3: what begins to run has a slot of its owner. A review that is pending has none. */
 #define hasPlace(ticket) \
     (row[review_of(ticket)].attempt != attempt_of(ticket) || row[review_of(ticket)].status != pending)
 
