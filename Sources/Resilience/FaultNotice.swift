@@ -16,7 +16,7 @@ public struct FaultNotice: Sendable {
   private var texts: Set<String> = []
   private var worksSince: Instant?
   /// Whether a failure was logged and its end was not.
-  private var isOpen = false
+  public private(set) var isOpen = false
 
   /// - Parameter settling: how long it has to work before a reason is logged once more.
   public init(settling: Duration = .seconds(60)) { self.settling = settling }

@@ -17,7 +17,7 @@ extension AMQPConnection {
       }
       // Holds for the consumer that begins next.
       _ = try await call(.setPrefetch(prefetch), on: Self.mainChannel)
-      guard wish() == prefetch, consumption?.isActive != true else { continue }
+      guard wish() == prefetch else { continue }
       let generation = beginConsumption(buffer, consumerTag)
       consumption?.activePrefetch = prefetch
       _ = try await call(.consume(queue: queue, consumerTag: consumerTag), on: Self.mainChannel)

@@ -106,7 +106,7 @@ package final class Consumer: Service {
     self.logger = logger
     census = TicketCensus(clock: environment.clock)
     databaseOutage = DatabaseOutage(environment: environment, logger: logger)
-    consumption = Consumption(dependencies.subscription, logger: logger)
+    consumption = Consumption(dependencies.subscription, environment: dependencies.environment, logger: logger)
     operations = TimedOperations(.running, clock: environment.clock)
     let ledger = ledger
     let lease: @Sendable ([Ticket]) async throws -> [LeaseVerdict] = { tickets in

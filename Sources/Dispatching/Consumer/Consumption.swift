@@ -7,15 +7,17 @@ internal import Telemetry
 /// Carries out for one subscription what a ``ConsumptionMonitor`` decides.
 final class Consumption: Sendable {
   private let monitor = Mutex(ConsumptionMonitor())
-  /// Why the worker is unavailable, as the log has it; nil while it is not. Each probe that fails would say the same again.
-  private let told = Mutex<String?>(nil)
+  /// Of an unavailable worker: each probe that fails would say the same again.
+  private let notice = Mutex(FaultNotice(settling: .zero))
   private let subscription: any TicketSubscription
+  private let environment: DispatchEnvironment
   private let logger: Logger
   /// One decision is carried out at a time.
   private let turn = SharedExclusiveLock()
 
-  init(_ subscription: any TicketSubscription, logger: Logger) {
+  init(_ subscription: any TicketSubscription, environment: DispatchEnvironment, logger: Logger) {
     self.subscription = subscription
+    self.environment = environment
     self.logger = logger
   }
 
@@ -24,15 +26,9 @@ final class Consumption: Sendable {
 
   var pause: ConsumptionMonitor.Pause? { monitor.withLock { $0.pause } }
 
-  /// Whether one delivery at a time is taken, until the worker is back.
-  var isProbing: Bool { monitor.withLock { $0.isProbing } }
-
-  /// Takes no more deliveries, and ends after what was received: this process shuts down.
+  /// Takes no more deliveries, and ends after what was received: this process shuts down. If the task is cancelled, so is the subscription's.
   func end() async {
-    let subscription = subscription
-    let ended: Void? = try? await turn.withExclusive { await subscription.end() }
-    // Cancelled while it waited for its turn.
-    if ended == nil { await subscription.end() }
+    _ = try? await turn.withExclusive { await subscription.end() }
   }
 
   /// Called every second, and when a call has shown that the worker is unavailable.
@@ -60,11 +56,11 @@ final class Consumption: Sendable {
       // Everything goes back to the queue.
       if pause == .databaseAway { subscription.rebuildChannel() }
     case .resume:
-      told.withLock { $0 = nil }
+      _ = notice.withLock { $0.worked(at: environment.now) }
       logger.notice("taking deliveries again")
       subscription.resume(limit: nil)
     case .probe:
-      if told.withLock({ $0 == nil }) {
+      if !notice.withLock({ $0.isOpen }) {
         logger.notice("taking one delivery at a time, until the worker has answered")
       }
       subscription.resume(limit: 1)
@@ -90,12 +86,8 @@ final class Consumption: Sendable {
     case .keyMissing: logger.error("taking no deliveries until the key fits: \(reasons.key ?? "")")
     case .circuitOpen:
       let reason = reasons.worker ?? ""
-      let isNews = told.withLock { told in
-        defer { told = reason }
-        return told != reason
-      }
       logger.log(
-        level: isNews ? .warning : .debug,
+        level: notice.withLock({ $0.failed(reason, at: environment.now) }) ? .warning : .debug,
         "the worker is unavailable: taking one delivery from time to time, to see whether it answers",
         metadata: ["reason": "\(reason)"])
     case .holderAway:

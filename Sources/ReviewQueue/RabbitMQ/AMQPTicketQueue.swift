@@ -65,8 +65,8 @@ package struct AMQPTicketQueue: TicketQueue {
 
   package func status() async throws(AMQPError) -> TicketQueueStatus {
     await repair.declareNowAndThen()
-    let status = try await declaringIfMissing { () throws(AMQPError) in try await publisher.queueStatus(name) }
-    return TicketQueueStatus(messagesReady: status.messagesReady, consumers: status.consumers)
+    return TicketQueueStatus(
+      try await declaringIfMissing { () throws(AMQPError) in try await publisher.queueStatus(name) })
   }
 
   /// A deleted queue of dead letters is declared again.
@@ -113,6 +113,12 @@ package struct AMQPTicketQueue: TicketQueue {
 extension AMQPPublishOutcome {
   fileprivate var isReturned: Bool {
     if case .returned = self { true } else { false }
+  }
+}
+
+extension TicketQueueStatus {
+  init(_ status: AMQPQueueStatus) {
+    self.init(messagesReady: status.messagesReady, consumers: status.consumers)
   }
 }
 

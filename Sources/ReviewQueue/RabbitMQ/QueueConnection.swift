@@ -26,8 +26,7 @@ package struct QueueConnection: Sendable {
 
   /// How many messages and consumers the work queue has.
   package func status() async throws -> TicketQueueStatus {
-    let status = try await connection.queueStatus(queue)
-    return TicketQueueStatus(messagesReady: status.messagesReady, consumers: status.consumers)
+    TicketQueueStatus(try await connection.queueStatus(queue))
   }
 
   /// How many dead letters there are.
