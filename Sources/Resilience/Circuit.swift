@@ -117,6 +117,11 @@ public final class Circuit: Sendable {
     change { $0.breaker.trip(for: duration, at: clock.now) }
   }
 
+  /// The target may be back: the next call is the probe, although the circuit would be open for longer.
+  public func mayAnswer() {
+    change { $0.breaker.mayAnswer(at: clock.now) }
+  }
+
   /// Waits until `admit()` would not refuse. Takes nothing: another task may still take the probe first, so ask `admit()`
   /// next, and wait again when it refuses.
   /// - Throws: `CancellationError`.

@@ -127,6 +127,11 @@ public struct CircuitBreaker: Sendable {
     return true
   }
 
+  /// The target may be back: the time of an open circuit is over.
+  public mutating func mayAnswer(at now: Instant) {
+    if case .open(let until) = state, until > now { state = .open(until: now) }
+  }
+
   /// Opens the circuit for a given time, at most `tripMax`; one that is open already stays so until the later end.
   /// - Returns: whether this opened the circuit.
   @discardableResult

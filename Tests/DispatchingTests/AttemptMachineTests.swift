@@ -75,8 +75,8 @@ struct AttemptMachineTests {
       try outcome(machine.entered(keyFault: "wrong key", worker: .admitted))
         == .postponed("wrong key", for: .short(), keepsPlace: false))
     #expect(
-      try outcome(machine.entered(keyFault: nil, worker: .refused(for: .seconds(7), reason: "out")))
-        == .postponed("out", for: .short(after: .seconds(7))))
+      try outcome(machine.entered(keyFault: nil, worker: .refused(reason: "out")))
+        == .postponed("out", for: .short()))
   }
 
   // MARK: Preparing
@@ -131,14 +131,14 @@ struct AttemptMachineTests {
 
   // MARK: Permission to call
 
-  @Test("a refused call is handed back, for as long as the worker is out and a short wait more")
+  @Test("a refused call is handed back for a short wait, however long the worker stays out")
   func refused() throws {
     var machine = machine()
     _ = machine.begin(isolationGroup: nil)
     _ = machine.prepared(.ready(.sample), at: start)
     #expect(
-      try outcome(machine.admitted(.refused(for: .seconds(5), reason: "out"), at: start))
-        == .postponed("out", for: .short(after: .seconds(5))))
+      try outcome(machine.admitted(.refused(reason: "out"), at: start))
+        == .postponed("out", for: .short()))
   }
 
   @Test("after a long wait for permission the row is looked at, and a lease that would end is handed back")
@@ -295,7 +295,7 @@ struct AttemptMachineTests {
     var machine = machine(ambiguousStarts: 1)
     #expect(machine.begin(isolationGroup: nil) == .admit)
     #expect(
-      try outcome(machine.admitted(.refused(for: .seconds(1), reason: "out"), at: start))
+      try outcome(machine.admitted(.refused(reason: "out"), at: start))
         == .ambiguous("out", isCounted: false))
   }
 }

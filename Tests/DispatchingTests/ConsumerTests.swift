@@ -305,6 +305,36 @@ struct ConsumerTests {
     }
   }
 
+  @Test("a worker that answers questions again is probed at once, however long its circuit would stay open")
+  func earlyProbe() async throws {
+    let stage = try await Stage(prefetch: 1)
+    stage.worker.onStart { _, _ in .throttled(retryAfter: .seconds(300), message: "503") }
+    stage.worker.onStatus { _ in .failed(message: "503") }
+    let ids = try await stage.publish(3)
+    try await stage.consuming {
+      try await stage.advance(until: "it was asked") { stage.worker.questions > 0 }
+      #expect(stage.worker.starts == [ids[0]])
+      stage.worker.onStart { id, attempt in Self.accepted(id, attempt) }
+      stage.worker.onStatus { _ in .unknown }
+      try await stage.advance(upTo: .seconds(10), until: "the others are dispatched") { stage.worker.starts == ids }
+      #expect(stage.consumer.workerFault == nil)
+    }
+  }
+
+  @Test("a worker that answers questions all along, but no start, is left alone for as long as its circuit is open")
+  func noEarlyProbe() async throws {
+    let stage = try await Stage(prefetch: 1)
+    stage.worker.onStart { _, _ in .throttled(retryAfter: .seconds(300), message: "503") }
+    _ = try await stage.publish(3)
+    try await stage.consuming {
+      let start = stage.clock.now
+      try await stage.advance(until: "it was asked often") { stage.worker.questions > 20 }
+      #expect(stage.worker.starts.count == 1)
+      try await stage.advance(until: "it is probed") { stage.worker.starts.count == 2 }
+      #expect(stage.clock.now - start >= .seconds(300))
+    }
+  }
+
   @Test("a consumer that gets no review finds out by itself that the worker is back")
   func idleProbe() async throws {
     let stage = try await Stage()

@@ -14,6 +14,7 @@ final class Breaker {
   @discardableResult
   func succeeded(at now: ContinuousClock.Instant) -> Bool { machine.succeeded(at: now) }
   func trip(for duration: Duration, at now: ContinuousClock.Instant) -> Bool { machine.trip(for: duration, at: now) }
+  func mayAnswer(at now: ContinuousClock.Instant) { machine.mayAnswer(at: now) }
   @discardableResult
   func failed(at now: ContinuousClock.Instant, retryAfter: Duration? = nil) -> Bool {
     machine.failed(at: now, retryAfter: retryAfter)
@@ -50,6 +51,19 @@ struct CircuitBreakerTests {
     #expect([1, 2, 3, 4].map { _ in breaker.failed(at: start) } == [false, false, true, false])
     guard case .refused(let until) = breaker.admit(at: start) else { return #expect(Bool(false), "admitted") }
     #expect((.seconds(2) ... .seconds(4)).contains(start.duration(to: until)))
+  }
+
+  @Test("a sign that the target may be back ends an open time, closes nothing, and keeps the doubling")
+  func mayAnswer() {
+    let breaker = opened()
+    breaker.mayAnswer(at: start)
+    #expect(breaker.admit(at: start) == .probe)
+    breaker.mayAnswer(at: start)
+    #expect(breaker.state == .halfOpen(until: start + .seconds(60)), "the probe that is under way decides")
+    #expect(breaker.failedLuckily(at: start))
+    #expect(breaker.state == .open(until: start + .seconds(4)))
+    breaker.mayAnswer(at: start + .seconds(5))
+    #expect(breaker.state == .open(until: start + .seconds(4)), "its time is over already")
   }
 
   @Test("a success between outages starts the count again")

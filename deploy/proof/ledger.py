@@ -2,7 +2,7 @@
 import collections
 import math
 
-from faults import HIDE_ANSWERS
+from faults import HIDE_ANSWERS, KILLS
 
 UNDISTURBED = 1.0  # seconds after a 202 in which a process that was left alone records it
 
@@ -73,6 +73,8 @@ def second_starts(entries, faults):
     known      the first POST was answered with 202, and its sender lived undisturbed for a second after that
     not asked  Baton could not know, but sent no GET in between, although the worker would have answered
     unknown    neither
+
+    A POST can arrive after its sender was killed. Then the other sender had to ask after that kill, before its own POST.
     """
     posts, answers, gets, found = collections.defaultdict(list), {}, collections.defaultdict(list), []
     for entry in entries:
@@ -86,11 +88,19 @@ def second_starts(entries, faults):
         for before, after in zip(runs, runs[1:]):
             answered = answers.get(before["post"])
             could_know = answered is not None and not is_disturbed(before, answered + UNDISTURBED, faults)
-            asked = any(before["at"] < at < after["at"] for at in gets[review])
+            killed = killed_before(after, faults)
+            begin, end = (before["at"], after["at"]) if killed is None else (killed, before["at"])
+            asked = any(begin < at < end for at in gets[review])
             found.append(dict(
                 review=review, attempt=attempt, first=before["at"], second=after["at"], senders=[before["sender"], after["sender"]],
                 answered=answered, knowledge="known" if could_know else "unknown" if asked else "not asked"))
     return found
+
+
+def killed_before(post, faults):
+    """When the sender of a POST was killed, if that was before the worker had read it: it was on its way by then."""
+    return next((fault["killed"] for fault in faults if fault.get("target") == post["sender"] and fault["fault"] in KILLS
+                 and fault["killed"] < post["at"]), None)
 
 
 def is_disturbed(post, until, faults):

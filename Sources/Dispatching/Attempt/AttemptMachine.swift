@@ -39,8 +39,8 @@ struct AttemptMachine: Sendable {
   /// Whether the worker may be called.
   enum Admission: Sendable, Equatable {
     case admitted
-    /// The worker is unavailable, for so long at least.
-    case refused(for: Duration, reason: String)
+    /// The worker is unavailable.
+    case refused(reason: String)
   }
 
   private enum Stage {
@@ -108,10 +108,11 @@ struct AttemptMachine: Sendable {
 
   /// - Parameters:
   ///   - keyFault: what is wrong with this process's key; nil if it fits.
-  ///   - worker: whether the worker is known to be unavailable: preparing would be useless.
+  ///   - worker: whether the worker is known to be unavailable: preparing would be useless. The review then comes back soon, and waits in the
+  ///     queue: it is dispatched as soon as the worker is back, or by another process that reaches it.
   func entered(keyFault: String?, worker: Admission) -> Action {
     if let keyFault { return .conclude(.postponed(keyFault, for: .short(), keepsPlace: false)) }
-    if case .refused(let wait, let reason) = worker { return .conclude(.postponed(reason, for: .short(after: wait))) }
+    if case .refused(let reason) = worker { return .conclude(.postponed(reason, for: .short())) }
     return .prepare
   }
 
@@ -156,8 +157,8 @@ struct AttemptMachine: Sendable {
   mutating func admitted(_ admission: Admission, at now: ContinuousClock.Instant) -> Action {
     switch (stage, admission) {
     case (.clearing, .admitted): return .ask
-    case (.clearing, .refused(_, let reason)): return .conclude(.ambiguous(reason, isCounted: false))
-    case (_, .refused(let wait, let reason)): return .conclude(.postponed(reason, for: .short(after: wait)))
+    case (.clearing, .refused(let reason)): return .conclude(.ambiguous(reason, isCounted: false))
+    case (_, .refused(let reason)): return .conclude(.postponed(reason, for: .short()))
     case (.admitting(let payload), .admitted):
       guard now - attempt.leasedAt < policy.callableTime else {
         return .conclude(.postponed("its lease would end while the worker is called", for: .short()))

@@ -107,8 +107,8 @@ extension Consumer {
 
   /// What the circuit says while it is open; nil while it is not.
   private var workerOutage: AttemptMachine.Admission? {
-    guard case .open = circuit.state, let openFor = circuit.openFor else { return nil }
-    return .refused(for: openFor, reason: workerOutageReason)
+    guard case .open = circuit.state, circuit.openFor != nil else { return nil }
+    return .refused(reason: workerOutageReason)
   }
 
   /// Permission to call: while another review probes the worker, its outcome decides.
@@ -121,7 +121,7 @@ extension Consumer {
       case .refused:
         if let workerOutage { return workerOutage }
         guard environment.now < deadline, !hasGivenUpCalls, !Task.isCancelled else {
-          return .refused(for: .zero, reason: workerOutageReason)
+          return .refused(reason: workerOutageReason)
         }
         _ = await operations.run(until: deadline, orPhase: .givingUpCalls) { try? await circuit.waitWhileProbed() }
       }
@@ -175,20 +175,39 @@ extension Consumer {
     return evidence
   }
 
-  /// Finds out whether a worker that was unavailable answers again, while no review's call shows it: asks it about a review that does not exist,
-  /// until the task is cancelled.
-  func probeWhileIdle() async {
+  /// Finds out whether a worker that was unavailable answers again: asks it about a review that does not exist, until the task is cancelled. While
+  /// the circuit is open, an answer after a failure lets a review probe the worker at once. When one may probe it and none comes, an answer
+  /// closes the circuit.
+  func askUnavailableWorker() async {
     var idleTime = 0
+    var hasFailed = false
     while !Task.isCancelled {
       try? await environment.sleep(for: .seconds(1))
-      guard !isDraining, circuit.outage() != nil, circuit.openFor == nil else {
+      guard !isDraining, circuit.outage() != nil else {
+        (idleTime, hasFailed) = (0, false)
+        continue
+      }
+      guard circuit.openFor == nil else {
         idleTime = 0
+        if case .open = circuit.state { await lookForReturn(&hasFailed) }
         continue
       }
       idleTime += 1
       let patience = inFlight.count == 0 ? Self.idleSeconds : Self.preparationSeconds
       guard idleTime > patience, circuit.admit() == .probe else { continue }
       _ = await recordEvidence(await worker.status(of: Self.noReview))
+    }
+  }
+
+  /// - Parameter hasFailed: whether the worker has answered no question since the circuit opened. One that answers questions all along, but no start,
+  ///   has not returned.
+  private func lookForReturn(_ hasFailed: inout Bool) async {
+    switch try? await ledger.weigh(await worker.status(of: Self.noReview), of: workerURL) {
+    case .failed: hasFailed = true
+    case .known, .unknown:
+      if hasFailed { circuit.mayAnswer() }
+      hasFailed = false
+    case nil: break
     }
   }
 

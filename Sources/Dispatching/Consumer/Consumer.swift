@@ -180,7 +180,7 @@ package final class Consumer: Service {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await self.subscription.run() }
       group.addTask { await self.watch() }
-      group.addTask { await self.probeWhileIdle() }
+      group.addTask { await self.askUnavailableWorker() }
       group.addTask { await self.answerRollCalls() }
       group.addTask { if (try? await gracefulShutdown()) != nil { await self.drain() } }
       await consume()
