@@ -231,6 +231,37 @@ struct ConsumerTests {
     }
   }
 
+  @Test(
+    "a consumer that cannot ask Postgres sends what it has as long as it counts as alive; after that others may have it, and it waits",
+    arguments: [true, false])
+  func trustedLease(isAlive: Bool) async throws {
+    let stage = try await Stage(aliveFor: .seconds(15))
+    let (clock, isStuck) = (stage.clock, Mutexed(true))
+    stage.preparer.onPrepare { _ in
+      while isStuck.value { try? await clock.sleep(for: .seconds(1)) }
+      return .success(.sample)
+    }
+    let id = try await stage.publish(1)[0]
+    try await stage.consuming {
+      try await stage.advance(until: "it is prepared") { stage.consumer.report.inFlight == 1 }
+      stage.faults["*"] = .fail(.unreachable)
+      if !isAlive {
+        let silence = stage.clock.now
+        try await stage.advance(until: "it counts as dead") { stage.clock.now - silence > .seconds(16) }
+      }
+      isStuck.change { $0 = false }
+      let start = stage.clock.now
+      try await stage.advance(until: "it is sent, or waits") {
+        stage.worker.starts == [id] || stage.clock.now - start > .seconds(5)
+      }
+      #expect(stage.worker.starts == (isAlive ? [id] : []))
+      stage.faults["*"] = nil
+      stage.holderState.heard()
+      try await stage.advance(until: "it is recorded") { stage.subscription.settlements == [.acknowledge] }
+      #expect(stage.worker.starts == [id])
+    }
+  }
+
   // MARK: Outages of the worker
 
   @Test("while the worker is out nothing is taken and no attempt is lost; then deliveries are taken again")

@@ -36,6 +36,7 @@ struct Stage: Sendable {
   let producer = Holder(role: "produce", host: "here", processID: 2)
   /// Of a consumer on another machine.
   let other = Holder(role: "consume", host: "there", processID: 3)
+  let holderState: HolderState
   let metrics: BatonMetrics
   let policy: DispatchPolicy
   let environment: DispatchEnvironment
@@ -45,7 +46,10 @@ struct Stage: Sendable {
   /// The sessions of the holders that live.
   private let sessions: Mutexed<[Holder.ID: Task<Void, Never>]>
 
-  init(prefetch: Int = 8, policy change: (inout DispatchPolicy) -> Void = { _ in }) async throws {
+  /// - Parameter aliveFor: how long the consumer counts as alive without a heartbeat.
+  init(
+    prefetch: Int = 8, aliveFor: Duration = .seconds(86_400), policy change: (inout DispatchPolicy) -> Void = { _ in }
+  ) async throws {
     var policy = DispatchPolicy()
     policy.prefetch = prefetch
     change(&policy)
@@ -66,12 +70,13 @@ struct Stage: Sendable {
     metrics = BatonMetrics(factory: PrometheusRegistry())
     claims = ClaimPublisher(
       queue: queue, ledger: ledger, environment: environment, metrics: metrics, logger: log.logger)
+    holderState = .signedOn(clock, timeout: aliveFor)
     consumer = Consumer(
       Consumer.Dependencies(
         ledger: ledger, subscription: subscription, queue: queue, preparer: preparer, worker: worker,
         workerURL: "http://worker",
         workerCircuit: Circuit(name: "worker", clock: clock, random: environment.random),
-        keys: KeyWatch(clock: clock) { nil }, holderState: .signedOn(clock), metrics: metrics, environment: environment),
+        keys: KeyWatch(clock: clock) { nil }, holderState: holderState, metrics: metrics, environment: environment),
       holder: holder.id, policy: policy, logger: log.logger)
     var sessions: [Holder.ID: Task<Void, Never>] = [:]
     for holder in [holder, producer, other] {
@@ -212,8 +217,8 @@ final class Mutexed<Value: Sendable>: Sendable {
 
 extension HolderState {
   /// Of a holder that stays signed on.
-  static func signedOn(_ clock: TestClock) -> HolderState {
-    let state = HolderState(timeout: .seconds(86_400), clock: clock)
+  static func signedOn(_ clock: TestClock, timeout: Duration = .seconds(86_400)) -> HolderState {
+    let state = HolderState(timeout: timeout, clock: clock)
     state.follow(OpenSession())
     state.signedOn()
     return state

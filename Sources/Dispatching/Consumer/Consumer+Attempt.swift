@@ -98,9 +98,16 @@ extension Consumer {
   // MARK: Confirm
 
   /// Whether the row still wants this dispatch: not cancelled, no newer attempt, the lease still this one. If Postgres does not
-  /// answer, the lease is trusted: the worker's start is idempotent, and the record says how the row stands.
+  /// answer, the lease is trusted as long as this process counts as alive. After that another may have taken it and started the review: the call
+  /// waits for the answer.
   private func isStillWanted(_ lease: Lease) async -> Bool {
-    (try? await leaseChecks.submit(lease)) ?? true
+    let end = environment.now + LeaseWaitlist.timeMax
+    let answer = await databaseOutage.untilItWorks("looking at a lease") { _ in
+      !holderState.countsAsAlive && environment.now < min(drainDeadline ?? end, end)
+    } _: {
+      try await leaseChecks.submit(lease)
+    }
+    return answer ?? holderState.countsAsAlive
   }
 
   // MARK: Admit

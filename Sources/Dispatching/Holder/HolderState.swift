@@ -43,6 +43,9 @@ package final class HolderState: Sendable {
     }
   }
 
+  /// Whether the others certainly count this process as alive: none of them has taken a lease from it.
+  var countsAsAlive: Bool { look { state in state.heardAt.map { clock.now - $0 < timeout * 3 / 4 } ?? false } }
+
   /// Whether this process has not been signed on for so long that deliveries should wait until it is.
   package var isAway: Bool { !isSignedOn && awayFor.map { $0 > Self.awayMax } ?? true }
 

@@ -14,6 +14,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "local"))
 import processes  # noqa: E402
 import servers  # noqa: E402
 from benchmarks import ALL  # noqa: E402
+from peers import PEERS, standing_in  # noqa: E402
 
 RESULTS = pathlib.Path(".local/bench.jsonl")
 RUN = time.strftime("%FT%T%z")
@@ -25,6 +26,7 @@ def arguments():
     parser.add_argument("--reps", type=int, default=3, help="rounds; the tables show medians")
     parser.add_argument("--n", type=int, help="reviews a run")
     parser.add_argument("--consumers", type=lambda s: list(map(int, s.split(","))), default=[1], help="throughput: 1,2 measures both")
+    parser.add_argument("--peer", choices=PEERS, help="throughput with GitHub: measures it in the same rounds, after Baton")
     parser.add_argument("--rows", type=int, default=500_000, help="growth: ended reviews")
     parser.add_argument("--owners", type=int, default=100_000, help="owners: how many")
     parser.add_argument("--seconds", type=float, default=30, help="idlecpu: how long")
@@ -43,18 +45,31 @@ def print_table(heading, rows):
         print("  ".join([row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:]))]).rstrip())
 
 
+def is_constant():
+    return bool(os.environ.get("BATON_BENCH_CONSTANT"))
+
+
+def rounds_of(name, nginx, options):
+    """One round of a benchmark, and of the peer's, which asks GitHub for the pull request."""
+    function, _ = ALL[name]
+    yield from function(nginx, options)
+    if options.peer and name == "throughput" and not is_constant():
+        with standing_in(options.peer):
+            for label, figures in function(nginx, argparse.Namespace(**{**vars(options), "consumers": [1]})):
+                yield f"{options.peer}, {label}", figures
+
+
 def measure(name, nginx, options):
     """Runs one benchmark as often as asked, and prints its table. True if every review went out exactly once."""
     function, columns = ALL[name]
     results = collections.defaultdict(list)
     for round_number in range(1, options.reps + 1):
-        for label, figures in function(nginx, options):
+        for label, figures in rounds_of(name, nginx, options):
             results[label].append(figures)
             first = columns[0]
             print(f"    {name} {round_number}/{options.reps}, {label}: {first[1]} {figures[first[0]]:{first[2]}}", flush=True)
-            constant = bool(os.environ.get("BATON_BENCH_CONSTANT"))
             with open(RESULTS, "a") as file:
-                file.write(json.dumps(dict(run=RUN, at=time.strftime("%FT%T%z"), what=name, label=label, constant=constant, **figures)) + "\n")
+                file.write(json.dumps(dict(run=RUN, at=time.strftime("%FT%T%z"), what=name, label=label, constant=is_constant(), **figures)) + "\n")
     with_once = any("once" in figures for rows in results.values() for figures in rows)
     table = []
     for label, rows in results.items():

@@ -23,8 +23,10 @@ LINES = [
     ("throughput", "2 consumers", True, "rate", ",.0f", "", "reviews a second through two consumers, preparation a constant"),
     ("throughput", "1 consumer", False, "rate", ",.0f", "", "reviews a second through one consumer, with an instant GitHub"),
     ("throughput", "2 consumers", False, "rate", ",.0f", "", "reviews a second through two consumers, with an instant GitHub"),
+    ("throughput", "Celery, 1 consumer", False, "rate", ",.0f", "", "the same by Celery, in the same rounds"),
     ("throughput", "1 consumer", True, "cpu", ".3f", "s", "processor time of Baton's processes for 1,000 reviews, preparation a constant"),
     ("throughput", "1 consumer", False, "cpu", ".3f", "s", "processor time of Baton's processes for 1,000 reviews, with an instant GitHub"),
+    ("throughput", "Celery, 1 consumer", False, "cpu", ".3f", "s", "the same of Celery's"),
     ("throughput", "1 consumer", True, "postgres", ".3f", "s", "processor time of Postgres for 1,000 reviews, their insert included"),
     ("refill", "1 slot", False, "median_ms", ".1f", "ms", "a run's completion to the next review's POST, in an owner with one slot"),
     ("refill", "8 slots", False, "median_ms", ".1f", "ms", "a run's completion to the next review's POST, in an owner with eight slots"),
@@ -43,7 +45,8 @@ LINES = [
 PANELS = [
     ("Reviews a second, one consumer", [
         ("preparation a constant", ("throughput", "1 consumer", True, "rate")),
-        ("with GitHub's calls", ("throughput", "1 consumer", False, "rate"))]),
+        ("with GitHub's calls", ("throughput", "1 consumer", False, "rate")),
+        ("Celery, with one of them", ("throughput", "Celery, 1 consumer", False, "rate"))]),
     ("Insert to POST, idle system", [
         ("preparation a constant", ("idle", "50 inserts", True, "median_ms")),
         ("with GitHub's calls", ("idle", "50 inserts", False, "median_ms"))]),
@@ -67,8 +70,10 @@ def newest_rounds():
 
 
 def command(benchmark, label, is_constant):
+    peer, _, label = label.rpartition(", ")
     count = label.split()[0] if benchmark in ("memory", "throughput") else ""
     more = {"memory": f" --n {count}", "throughput": f" --consumers {count}"}.get(benchmark, "")
+    more += f" --peer {peer}" if peer else ""
     environment = "BATON_BENCH_CONSTANT=1 " if is_constant else ""
     if benchmark == "memory" and int(count) > 256:
         environment += "BATON_PREFETCH=512 "

@@ -61,7 +61,7 @@ class System:
           SELECT 'org', 'o' || g % 100, 'github', 'acme/old', g, 'u', 't', 'ann', 'main', 'f', md5(g::text), 'completed'
           FROM generate_series(1, {OLD_ROWS}) g;
           RESET session_replication_role""")
-        if query("SELECT to_regclass('agent_configs')") != [""]:
+        if query("SELECT to_regclass('platform_integrations')") != [""]:
             query((servers.HERE / "owners.sql").read_text())
         query("VACUUM ANALYZE")
         query("CHECKPOINT")

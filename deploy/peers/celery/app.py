@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import sys
+import threading
 import time
 
 import psycopg
@@ -32,7 +33,7 @@ pool = ConnectionPool(DATABASE, min_size=1, max_size=8, kwargs={"autocommit": Tr
 
 def sign_on():
     with psycopg.connect(DATABASE, autocommit=True) as connection:
-        connection.execute("INSERT INTO baton_holders VALUES (%s, %s)", (LABEL, os.getpid()))
+        connection.execute("INSERT INTO baton_holders VALUES (%s, %s) ON CONFLICT DO NOTHING", (LABEL, os.getpid()))
 
 
 @worker_ready.connect
@@ -40,6 +41,16 @@ def ready(**_):
     sign_on()
     pool.open()
     print("started", flush=True)
+
+
+local = threading.local()
+
+
+def http_session():
+    """The thread's own, which keeps its connections."""
+    if not hasattr(local, "session"):
+        local.session = requests.Session()
+    return local.session
 
 
 # What fails by an outage is tried again, as Celery's pages recommend it.
@@ -51,8 +62,9 @@ def review(id):
                                     RETURNING repo_full_name, pr_number""", (LABEL, id)).fetchone()
     if row is None:
         return
-    requests.get(f"{GITHUB}/repos/{row[0]}/pulls/{row[1]}", timeout=10).raise_for_status()
-    answer = requests.post(f"{WORKER}/review", json={"reviewId": id, "attempt": 1}, headers={"Authorization": f"Bearer {LABEL}"}, timeout=10)
+    http_session().get(f"{GITHUB}/repos/{row[0]}/pulls/{row[1]}", timeout=10).raise_for_status()
+    answer = http_session().post(f"{WORKER}/review", json={"reviewId": id, "attempt": 1}, timeout=10,
+                                 headers={"Authorization": f"Bearer {LABEL}", "Idempotency-Key": f"{id}/1"})
     answer.raise_for_status()
     with pool.connection() as connection:
         connection.execute("UPDATE code_reviews SET dispatched_at = now() WHERE id = %s", (id,))
@@ -110,6 +122,6 @@ def serve():
 if __name__ == "__main__":
     role, *rest = sys.argv[1:]
     if role == "consume":
-        app.worker_main(["worker", "-P", "threads", "-c", *rest, "--without-gossip", "--without-mingle", "-l", "warning", "-n", f"{LABEL}@prove"])
+        app.worker_main(["worker", "-P", "threads", "-c", *rest, "--without-gossip", "--without-mingle", "-l", "warning", "-n", f"{LABEL}@peer"])
     else:
         {"produce": produce, "serve": serve}[role]()

@@ -1,19 +1,21 @@
 """`deploy/prove compare`: the same kills and the same faults of the broker for Baton and for a dispatcher on Celery, one after the other."""
 import json
+import os
 import pathlib
 import subprocess
-import sys
 
 import broker
+import postgres
 import random_faults
 import report
 from figures import print_table, summary
 from harness import database_url, say
-from system import DATABASE, QUEUE, RESULTS, System
+from system import ACCOUNT, DATABASE, QUEUE, RESULTS, System
 
-PACKAGES = ["celery==5.7.0", "psycopg[binary,pool]==3.3.9", "requests==2.34.2"]
 CLASSES = ["kill", "terminate", "close-broker", "kill-broker", "restart-broker"]
-HERE = pathlib.Path(__file__).parent
+RUN = pathlib.Path("deploy/peers/celery/run")
+# The driver's account owns no tables.
+GRANTS = f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {ACCOUNT}; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {ACCOUNT}"
 
 
 def add_arguments(parser):
@@ -25,17 +27,13 @@ class CelerySystem(System):
     suffix = "-celery"
 
     def prepare(self):
-        python = RESULTS / "celery/bin/python"
-        if not python.exists():
-            say("installing Celery from PyPI")
-            subprocess.run([sys.executable, "-m", "venv", python.parent.parent], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES], check=True)
         broker.delete(QUEUE)  # Baton's, with other arguments
-        self.python = str(python.absolute())
-        subprocess.run(["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", database_url(DATABASE), "-f", HERE / "schema.sql"], check=True)
+        say("installing Celery from PyPI, if it is not there")
+        subprocess.run([RUN, "setup"], check=True, env={**os.environ, "BATON_DATABASE_URL": database_url(DATABASE)})
+        postgres.query(GRANTS, DATABASE)
 
     def command(self, kind, *flags):
-        return [self.python, HERE / "app.py", kind, *(flag for flag in flags if flag.isdigit())]
+        return [RUN, kind, *(flag for flag in flags if flag.isdigit())]
 
 
 def main(options):
