@@ -123,6 +123,7 @@ extension DispatcherProcess {
     database.poolSize = 1
     database.reconnect = Backoff(base: .milliseconds(100), max: .seconds(1))
     database.sessionSettings["statement_timeout"] = "10s"
+    database.answerTimeout = .seconds(15)
     return database
   }
 

@@ -74,6 +74,8 @@ package struct DispatcherProcess: Sendable {
       roles.contains(.serve) ? ReviewStore.sessionSettings : ReviewStore.dispatchSessionSettings
     database.optionalSessionSettings = ReviewStore.optionalSessionSettings
     database.poolSize = settings.databasePool
+    // A statement of dispatching takes milliseconds; a search may take as long as it may.
+    database.answerTimeout = .seconds(roles.contains(.serve) ? 35 : 25)
     database.isPatient = !runsOnce
     self.database = database
     pool = PostgresPool(database, logger: logger)

@@ -42,6 +42,9 @@ final class PublicationLog: Sendable {
   /// With more publications unrecorded, further ones are left to the leases and the reaper.
   private static let keptMax = 50_000
 
+  /// How long the end of all recording waits for a statement.
+  private static let finishTimeMax: Duration = .seconds(5)
+
   private let ledger: any ReviewLedger
   private let logger: Logger
   private let environment: DispatchEnvironment
@@ -74,6 +77,11 @@ final class PublicationLog: Sendable {
   func finish() async {
     state.withLock { $0.finishing += 1 }
     wakeup.wake()
+    let timer = Task.onSameExecutor { [self] in
+      guard (try? await environment.sleep(for: Self.finishTimeMax)) != nil else { return }
+      state.withLock { $0.recording }?.cancel()
+    }
+    defer { timer.cancel() }
     while let recording = state.withLock({ $0.recording }) { await recording.value }
     state.withLock { $0.finishing -= 1 }
   }

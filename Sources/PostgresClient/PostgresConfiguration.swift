@@ -38,6 +38,10 @@ public struct PostgresConfiguration: Sendable {
   /// Whether a pool goes on trying to connect for those who wait, until `acquireTimeout`; off, they get the first failure:
   /// for a command that runs once. Default: on.
   public var isPatient = true
+  /// How long a session may owe an answer before it is given up as lost; nil: as long as its socket lives. Postgres keeps to `statement_timeout`
+  /// itself, but not while it waits for a synchronous standby, and not while its process is stopped. Scripts may
+  /// take longer. Default: nil.
+  public var answerTimeout: Duration?
   /// The longest pause before the first further attempt to connect; it doubles with each one. Pauses are drawn evenly from zero to that.
   /// Default: 100 ms.
   public var reconnectDelay: Duration = .milliseconds(100)

@@ -32,6 +32,7 @@ extension PostgresConnection {
       waiting.removeFirst()
       // Cancelled before it was sent.
       if request.reply.isAnswered { continue }
+      if ledger.isEmpty { expectAnswers() }
       guard send(request) else { return lose() }
       flush()
     }
@@ -91,6 +92,7 @@ extension PostgresConnection {
     guard connecting == nil else { return continueConnecting() }
     guard handle != nil else { return }
     let isOpen = handle?.consumeInput() == true
+    if answerWatch.timer != nil { answerWatch.heardAt = .now }
     // Even of a lost connection: what came before the loss is still an answer.
     readAnswers()
     readNotifications()

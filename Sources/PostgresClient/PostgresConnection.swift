@@ -38,6 +38,7 @@ public actor PostgresConnection {
   /// Whether the socket takes no more at the moment: nothing is sent until it does.
   var isBlocked = false
   var cancellation = CancellationProgress.none
+  var answerWatch = AnswerWatch()
   var isClosing = false
   let blocking: BlockingCalls
 
@@ -85,6 +86,12 @@ public actor PostgresConnection {
 
   isolated deinit {
     if watchedSocket >= 0 { executor.unwatch(watchedSocket) }
+  }
+
+  /// When the session's last sign of life was, while answers are owed.
+  struct AnswerWatch {
+    var heardAt = ContinuousClock.now
+    var timer: ThreadExecutor.Token?
   }
 
   // MARK: Queries
@@ -187,6 +194,7 @@ public actor PostgresConnection {
   func end(_ error: PostgresError) {
     guard !closed.isOpen else { return }
     unwatch()
+    answerWatch.timer.map { executor.cancel($0) }
     handle = nil
     answerAll(error)
     connecting.map { connecting in

@@ -117,7 +117,16 @@ public final class Circuit: Sendable {
     change { $0.breaker.trip(for: duration, at: clock.now) }
   }
 
-  /// The target may be back: the next call is the probe, although the circuit would be open for longer.
+  /// Whether the circuit is open because of failures, and not because the target has asked to be left alone.
+  public var isOpenByFailures: Bool {
+    shared.withLock { shared in
+      guard case .open(let until) = shared.breaker.state else { return false }
+      return until > clock.now && !shared.breaker.isLeftAlone
+    }
+  }
+
+  /// The target may be back: the next call is the probe, although the circuit would be open for longer. Nothing changes if the target has asked
+  /// to be left alone for that time.
   public func mayAnswer() {
     change { $0.breaker.mayAnswer(at: clock.now) }
   }

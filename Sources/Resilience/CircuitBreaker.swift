@@ -45,6 +45,9 @@ public struct CircuitBreaker: Sendable {
   /// The longest that a target may ask us to stay away.
   public let tripMax: Duration
 
+  /// Whether the target itself has asked to be left alone until the end of the present open time.
+  public private(set) var isLeftAlone = false
+
   private var outages = 0
   private var openings = 0
 
@@ -124,12 +127,13 @@ public struct CircuitBreaker: Sendable {
     let chance = Backoff(base: half, max: half).delay(attempt: 0, using: &generator)
     openings += 1
     state = .open(until: now + half + chance)
+    isLeftAlone = false
     return true
   }
 
-  /// The target may be back: the time of an open circuit is over.
+  /// The target may be back: the time of an open circuit is over, unless the target has asked for it.
   public mutating func mayAnswer(at now: Instant) {
-    if case .open(let until) = state, until > now { state = .open(until: now) }
+    if case .open(let until) = state, until > now, !isLeftAlone { state = .open(until: now) }
   }
 
   /// Opens the circuit for a given time, at most `tripMax`; one that is open already stays so until the later end.
@@ -137,6 +141,7 @@ public struct CircuitBreaker: Sendable {
   @discardableResult
   public mutating func trip(for duration: Duration, at now: Instant) -> Bool {
     let until = now + min(max(duration, .zero), tripMax)
+    isLeftAlone = true
     if case .open(let present) = state {
       state = .open(until: max(present, until))
       return false

@@ -1,4 +1,5 @@
 package import FoundationEssentials
+internal import Logging
 internal import PostgresClient
 package import Primitives
 package import Reviews
@@ -33,27 +34,10 @@ extension ReviewStore {
   /// is visible but not due by `now()`: its owner's visit would be deleted, and no producer would come back for it.
   private static let isDueByClock = "r.status = 'pending' AND r.available_at <= (SELECT clock_timestamp())"
 
-  /// Claims due rows of the owners that ``lockOwners`` has locked, owners in turn, up to their limits (I3, I7).
+  /// Which rows a claim takes.
   ///
-  /// A visit is a row of `baton_visits`: it says that an owner may have something to claim, now or from a time on. Triggers add it when a
-  /// review becomes pending, when a slot becomes free, and when the owner's limit is raised or its pause ends.
-  ///
-  /// A statement of its own, because in one statement with the locks its snapshot would be older than the lock that it
-  /// has just got, and it would count too few active rows. An owner's n-th active review competes with the other
-  /// owners' n-th ones. No owner gives more than twice its share of a pass, which bounds what a pass reads and locks. A row that
-  /// another transaction has locked does not use up a slot of its owner: the next one is taken instead.
-  ///
-  /// An owner is exhausted if nothing more of it can be claimed: it is full, or paused, or has no other due row. Its visits are then
-  /// deleted, as far as this statement's snapshot shows them. A due row that another transaction has locked counts as one more: its owner keeps
-  /// its visits.
-  ///
-  /// `slots` and `full_at` differ only for an owner without a limit of its own while processes run with different values of
-  /// BATON_OWNER_LIMIT, during a rollout. `slots` is this process's value: so many it may claim up to. `full_at` is the larger of this value and
-  /// the noted one: an owner that is full for this process alone keeps its visits, for a process that may claim more.
-  static let claimDue = PostgresStatement(
-    "claim_due",
-    """
-    /* baton:claim_due */
+  /// `$1`: the limit of owners without one; `$2`: the most rows; `$3`: rows to leave out; `$4`: the only row to take, or NULL.
+  private static let chosen = """
     WITH locked_owners AS MATERIALIZED (
       SELECT o.owner_type, o.owner_id, count(*) OVER () AS owners,
              CASE WHEN o.paused THEN 0 ELSE COALESCE(o.max_concurrent, $1) END AS slots,
@@ -81,6 +65,7 @@ extension ReviewStore {
           SELECT r.id, r.priority, \(Fragment.place) AS place
             FROM code_reviews r
            WHERE \(isDueByClock) AND r.owner_type = o.owner_type AND r.owner_id = o.owner_id
+             AND r.id <> ALL ($3::uuid[]) AND ($4::uuid IS NULL OR r.id = $4)
            ORDER BY r.priority DESC, \(Fragment.place), r.id
            LIMIT o.size
              FOR UPDATE SKIP LOCKED) d ON true
@@ -89,7 +74,31 @@ extension ReviewStore {
       SELECT owner_type, owner_id, full_at, active, size, id,
              count(id) OVER (ORDER BY turn, priority DESC, place, id ROWS UNBOUNDED PRECEDING) <= $2 AS is_taken
         FROM due
-    ),
+    )
+    """
+
+  /// Claims due rows of the owners that ``lockOwners`` has locked, owners in turn, up to their limits (I3, I7).
+  ///
+  /// A visit is a row of `baton_visits`: it says that an owner may have something to claim, now or from a time on. Triggers add it when a
+  /// review becomes pending, when a slot becomes free, and when the owner's limit is raised or its pause ends.
+  ///
+  /// A statement of its own, because in one statement with the locks its snapshot would be older than the lock that it
+  /// has just got, and it would count too few active rows. An owner's n-th active review competes with the other
+  /// owners' n-th ones. No owner gives more than twice its share of a pass, which bounds what a pass reads and locks. A row that
+  /// another transaction has locked does not use up a slot of its owner: the next one is taken instead.
+  ///
+  /// An owner is exhausted if nothing more of it can be claimed: it is full, or paused, or has no other due row. Its visits are then
+  /// deleted, as far as this statement's snapshot shows them. A due row that another transaction has locked counts as one more: its owner keeps
+  /// its visits.
+  ///
+  /// `slots` and `full_at` differ only for an owner without a limit of its own while processes run with different values of
+  /// BATON_OWNER_LIMIT, during a rollout. `slots` is this process's value: so many it may claim up to. `full_at` is the larger of this value and
+  /// the noted one: an owner that is full for this process alone keeps its visits, for a process that may claim more.
+  static let claimDue = PostgresStatement(
+    "claim_due",
+    """
+    /* baton:claim_due */
+    \(chosen),
     exhausted AS (
       SELECT o.owner_type, o.owner_id
         FROM (SELECT owner_type, owner_id, max(full_at) AS full_at, max(active) AS active, max(size) AS size,
@@ -108,12 +117,16 @@ extension ReviewStore {
       DELETE FROM baton_visits WHERE ctid = ANY (ARRAY(\(visits(of: "exhausted"))))
     )
     UPDATE code_reviews r
-       SET status = 'queued', status_reason = 'claimed', claimed_at = now(), claimed_by = $3, updated_at = now(),
+       SET status = 'queued', status_reason = 'claimed', claimed_at = now(), claimed_by = $5, updated_at = now(),
            traceparent = \(Fragment.traceparent)
       FROM chosen c
      WHERE r.id = c.id AND c.is_taken AND \(Fragment.hasStatus("'pending'"))
     RETURNING r.id, r.attempt, r.claimed_at, r.traceparent
     """)
+
+  /// The rows that ``claimDue`` would take.
+  static let claimable = PostgresStatement(
+    "claimable", "/* baton:claimable */ \(chosen) SELECT id FROM chosen WHERE is_taken")
 
   /// Claims up to `limit` due reviews: from pending to queued, never more of an owner than its limit allows.
   ///
@@ -130,6 +143,14 @@ extension ReviewStore {
   ///   - holder: this process, which owes the publishes.
   /// - Throws: `PostgresError`. If the connection was lost, the rows may be claimed: the reaper publishes them.
   package func claim(limit: Int, ownerLimit: Int, by holder: Holder.ID) async throws -> [Claim] {
+    do {
+      return try await claimPages(limit, ownerLimit, holder)
+    } catch let error as PostgresError where error.mayBeAboutOneRow {
+      return try await claimEach(limit, ownerLimit, holder)
+    }
+  }
+
+  private func claimPages(_ limit: Int, _ ownerLimit: Int, _ holder: Holder.ID) async throws -> [Claim] {
     // How often the last page may be reached: once if this call starts with the first page, twice if with a later one, so that it also sees
     // the pages before its start.
     var endsLeft = visitedUpTo.owner == nil ? 1 : 2
@@ -139,7 +160,7 @@ extension ReviewStore {
       let results = try await pool.pipeline([
         (Self.visitsComeDue, [Self.visitPage]),
         (Self.lockOwners, [start.type, start.id, Self.visitPage]),
-        (Self.claimDue, [Int32(ownerLimit), Int32(limit), holder.text]),
+        (Self.claimDue, [Int32(ownerLimit), Int32(limit), unclaimable.rows, nil as UUID?, holder.text]),
       ])
       let claims = decodeEach(results[2], "claim") { try Claim($0) }
       visitedUpTo.owner = try Self.pageEnd(results[1])
@@ -148,6 +169,42 @@ extension ReviewStore {
       if !claims.isEmpty || endsLeft == 0 { return claims }
     }
   }
+
+  /// Claims row by row what a claim would take as a whole: the database refuses one of them, or a trigger of the application waits there for a
+  /// lock. Rows that fail are left out for some time, so that they hold up no others.
+  private func claimEach(_ limit: Int, _ ownerLimit: Int, _ holder: Holder.ID) async throws -> [Claim] {
+    let start = visitedUpTo.owner ?? .first
+    let owners: (PostgresStatement, [any PostgresEncodable]) = (
+      Self.lockOwners, [start.type, start.id, Self.visitPage]
+    )
+    let rows = try await pool.pipeline([
+      owners, (Self.claimable, [Int32(ownerLimit), Int32(limit), unclaimable.rows, nil as UUID?]),
+    ])[1]
+    var claims: [Claim] = []
+    var failures = 0
+    for row in rows where failures < Self.failuresMax {
+      let id = try row.decode("id", as: UUID.self)
+      do {
+        let claimed = try await pool.pipeline([
+          owners, (Self.claimDue, [Int32(ownerLimit), Int32(1), [UUID](), id as UUID?, holder.text]),
+        ])[1]
+        claims += decodeEach(claimed, "claim") { try Claim($0) }
+      } catch  where error.mayBeAboutOneRow {
+        failures += 1
+        unclaimable.leaveOut(id)
+        logger.warning(
+          "the review cannot be claimed for now; the others are",
+          metadata: ["review": "\(id.lowercase)", "error": "\(error)"])
+      } catch {
+        if claims.isEmpty { throw error }
+        return claims
+      }
+    }
+    return claims
+  }
+
+  /// Rows that may fail in one call: each may wait for as long as `lock_timeout`.
+  private static let failuresMax = 3
 
   static let published = PostgresStatement(
     "published",

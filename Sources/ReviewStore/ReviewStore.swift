@@ -12,6 +12,7 @@ package struct ReviewStore: ReviewLedger {
   let logger: Logger
   let visitedUpTo = VisitedUpTo()
   let allClaimed = AllClaimed()
+  let unclaimable = UnclaimableRows()
 
   package init(pool: PostgresPool, logger: Logger) {
     self.pool = pool

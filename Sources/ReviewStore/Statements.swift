@@ -3,7 +3,7 @@ package import PostgresClient
 extension ReviewStore {
   /// Every prepared statement, so that a test can prepare them all and look at their plans.
   package static let statements: [PostgresStatement] = [
-    visitsComeDue, lockOwners, claimDue, nextDue, visitMissed, noteOwnerLimit, published, unclaim,
+    visitsComeDue, lockOwners, claimDue, claimable, nextDue, visitMissed, noteOwnerLimit, published, unclaim,
     owedClaims,
     ownClaims, leaseTickets, stillLeased,
     recordDispatched, postpone, dropLease, retryLater, fail, leaveQueued, reapAbandoned, currentTime, takeSilent,

@@ -336,33 +336,56 @@ struct ConsumerTests {
     }
   }
 
+  /// A consumer whose circuit has opened so often that it stays open for 15 s at least: that long after the latest start.
+  private func consumingLongOutage(
+    status: StatusAnswer, _ body: (Stage, _ starts: Int) async throws -> Void
+  ) async throws {
+    let stage = try await Stage(prefetch: 1)
+    stage.worker.onStart { _, _ in .unavailable(message: "no connection") }
+    stage.worker.onStatus { _ in status }
+    _ = try await stage.publish(20)
+    try await stage.consuming {
+      try await stage.advance(until: "its circuit has opened often") { stage.worker.starts.count == 12 }
+      try await body(stage, 12)
+    }
+  }
+
   @Test("a worker that answers questions again is probed at once, however long its circuit would stay open")
   func earlyProbe() async throws {
-    let stage = try await Stage(prefetch: 1)
-    stage.worker.onStart { _, _ in .throttled(retryAfter: .seconds(300), message: "503") }
-    stage.worker.onStatus { _ in .failed(message: "503") }
-    let ids = try await stage.publish(3)
-    try await stage.consuming {
-      try await stage.advance(until: "it was asked") { stage.worker.questions > 0 }
-      #expect(stage.worker.starts == [ids[0]])
+    try await consumingLongOutage(status: .failed(message: "no connection")) { stage, starts in
+      try await stage.advance(by: .seconds(1), until: "it was asked in vain") { stage.worker.questions > 5 }
       stage.worker.onStart { id, attempt in Self.accepted(id, attempt) }
       stage.worker.onStatus { _ in .unknown }
-      try await stage.advance(upTo: .seconds(10), until: "the others are dispatched") { stage.worker.starts == ids }
+      try await stage.advance(upTo: .seconds(8), until: "the others are taken") {
+        try await stage.queue.status().messagesReady == 0
+      }
+      #expect(stage.worker.starts.count > starts)
       #expect(stage.consumer.workerFault == nil)
     }
   }
 
   @Test("a worker that answers questions all along, but no start, is left alone for as long as its circuit is open")
   func noEarlyProbe() async throws {
+    try await consumingLongOutage(status: .unknown) { stage, starts in
+      let (start, questions) = (stage.clock.now, stage.worker.questions)
+      try await stage.advance(until: "it is probed") { stage.worker.starts.count > starts }
+      #expect(stage.clock.now - start >= .seconds(15))
+      #expect(stage.worker.questions > questions + 5)
+    }
+  }
+
+  @Test("a worker that asks to be left alone is neither sent a review nor asked until then, whatever it answers")
+  func leftAlone() async throws {
     let stage = try await Stage(prefetch: 1)
     stage.worker.onStart { _, _ in .throttled(retryAfter: .seconds(300), message: "503") }
+    stage.worker.onStatus { _ in .failed(message: "503") }
     _ = try await stage.publish(3)
     try await stage.consuming {
+      try await stage.advance(until: "it has asked for that") { stage.worker.starts.count == 1 }
       let start = stage.clock.now
-      try await stage.advance(until: "it was asked often") { stage.worker.questions > 20 }
-      #expect(stage.worker.starts.count == 1)
-      try await stage.advance(until: "it is probed") { stage.worker.starts.count == 2 }
-      #expect(stage.clock.now - start >= .seconds(300))
+      try await stage.advance(by: .seconds(1), until: "it is probed") { stage.worker.starts.count == 2 }
+      #expect(stage.clock.now - start >= .seconds(299))
+      #expect(stage.worker.questions == 0)
     }
   }
 

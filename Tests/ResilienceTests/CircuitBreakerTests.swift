@@ -64,6 +64,9 @@ struct CircuitBreakerTests {
     #expect(breaker.state == .open(until: start + .seconds(4)))
     breaker.mayAnswer(at: start + .seconds(5))
     #expect(breaker.state == .open(until: start + .seconds(4)), "its time is over already")
+    _ = breaker.trip(for: .seconds(60), at: start)
+    breaker.mayAnswer(at: start + .seconds(5))
+    #expect(breaker.state == .open(until: start + .seconds(60)), "it has asked to be left alone")
   }
 
   @Test("a success between outages starts the count again")

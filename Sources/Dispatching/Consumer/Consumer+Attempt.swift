@@ -183,20 +183,21 @@ extension Consumer {
   }
 
   /// Finds out whether a worker that was unavailable answers again: asks it about a review that does not exist, until the task is cancelled. While
-  /// the circuit is open, an answer after a failure lets a review probe the worker at once. When one may probe it and none comes, an answer
-  /// closes the circuit.
+  /// the circuit is open because of failures, an answer after none lets a review probe the worker at once. When one may probe it and none comes,
+  /// an answer closes the circuit.
   func askUnavailableWorker() async {
     var idleTime = 0
     var hasFailed = false
     while !Task.isCancelled {
       try? await environment.sleep(for: .seconds(1))
-      guard !isDraining, circuit.outage() != nil else {
-        (idleTime, hasFailed) = (0, false)
+      guard !isDraining, !circuit.isOpenByFailures else {
+        idleTime = 0
+        if !isDraining { await lookForReturn(&hasFailed) }
         continue
       }
-      guard circuit.openFor == nil else {
+      hasFailed = false
+      guard circuit.outage() != nil, circuit.openFor == nil else {
         idleTime = 0
-        if case .open = circuit.state { await lookForReturn(&hasFailed) }
         continue
       }
       idleTime += 1
@@ -206,7 +207,7 @@ extension Consumer {
     }
   }
 
-  /// - Parameter hasFailed: whether the worker has answered no question since the circuit opened. One that answers questions all along, but no start,
+  /// - Parameter hasFailed: whether a question since the circuit opened was not answered. One that answers questions all along, but no start,
   ///   has not returned.
   private func lookForReturn(_ hasFailed: inout Bool) async {
     switch try? await ledger.weigh(await worker.status(of: Self.noReview), of: workerURL) {

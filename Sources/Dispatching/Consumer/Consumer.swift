@@ -250,8 +250,8 @@ private final class LastDispatch: Sendable {
   func age(at now: ContinuousClock.Instant) -> Duration? { instant.withLock { $0 }.map { now - $0 } }
 }
 
-/// Gives each of a batch its own result. A batch that Postgres refuses because of a row is run again in halves: all but that row have
-/// their results.
+/// Gives each of a batch its own result. A batch that fails because of a row is run again in halves: all but that row have their results. If an
+/// empty batch fails as well, the cause is no row.
 private func results<Input: Sendable, Output: Sendable>(
   _ inputs: some BidirectionalCollection<Input> & Sendable,
   _ run: @Sendable (ArraySlice<Input>) async throws -> [Output]
@@ -260,7 +260,7 @@ private func results<Input: Sendable, Output: Sendable>(
   do {
     return try await run(inputs).map { .success($0) }
   } catch {
-    guard inputs.count > 1, LedgerFaultKind(of: error) == .aboutRow else {
+    guard inputs.count > 1, (error as? any LedgerFault)?.mayBeAboutOneRow == true, (try? await run([])) != nil else {
       return Array(repeating: .failure(error), count: inputs.count)
     }
     let middle = inputs.startIndex + inputs.count / 2

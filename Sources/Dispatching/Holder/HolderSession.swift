@@ -68,8 +68,11 @@ package struct HolderSession: Service {
         await group.waitForAll()
       }
     }
-    await uncancelled { await leave() }
+    await uncancelled { [self] in _ = await within(Self.leaveTimeMax, clock: environment.clock) { await leave() } }
   }
+
+  /// The end of a process does not wait for a silent database any longer.
+  private static let leaveTimeMax: Duration = .seconds(5)
 
   /// What this process still had is free at once.
   private func leave() async {

@@ -3,6 +3,12 @@ package import PostgresClient
 /// An error of a ledger: every implementation says what its caller can do about it.
 package protocol LedgerFault: Error, CustomStringConvertible {
   var faultKind: LedgerFaultKind { get }
+  /// Whether a batch may have failed because of one of its reviews.
+  var mayBeAboutOneRow: Bool { get }
+}
+
+extension LedgerFault {
+  package var mayBeAboutOneRow: Bool { faultKind == .aboutRow }
 }
 
 /// What the caller of a ledger can do about an error.
@@ -37,6 +43,9 @@ extension PostgresError: LedgerFault {
     case .server: .refused
     }
   }
+
+  /// A trigger of the application may wait for a lock of its own; so does every statement of a locked table.
+  package var mayBeAboutOneRow: Bool { faultKind == .aboutRow || sqlState == PostgresSQLState.lockNotAvailable }
 
   /// Data exceptions, checks, a damaged page.
   private static func isAboutRow(_ state: String) -> Bool {

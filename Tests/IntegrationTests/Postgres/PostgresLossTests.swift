@@ -42,6 +42,44 @@ struct PostgresLossTests {
     }
   }
 
+  @Test("a session that owes an answer for too long is lost, and its statement is cancelled at the server")
+  func silent() async throws {
+    try await withTestDatabase { conninfo in
+      let witness = try await PostgresConnection.connect(testConfiguration(conninfo), logger: .postgresTests)
+      var configuration = testConfiguration(conninfo)
+      configuration.answerTimeout = .seconds(1)
+      let connection = try await PostgresConnection.connect(configuration, logger: .postgresTests)
+      let error = await #expect(throws: PostgresError.self) { try await connection.query(sleep, [3600.0]) }
+      #expect(error?.isConnectionLost == true && error?.isTransient == true)
+      #expect(error?.message.contains("no answer for 1.0 seconds") == true)
+      await connection.waitUntilClosed()
+      try await eventually("the server's process has ended") {
+        try await witness.query(
+          PostgresStatement(
+            unprepared: """
+              SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+              """)
+        ).isEmpty
+      }
+      await witness.close()
+    }
+  }
+
+  @Test("a session is silent only while it owes answers, and each answer counts")
+  func notSilent() async throws {
+    try await withTestDatabase { conninfo in
+      var configuration = testConfiguration(conninfo)
+      configuration.answerTimeout = .seconds(2)
+      let connection = try await PostgresConnection.connect(configuration, logger: .postgresTests)
+      try await connection.query(one)
+      try await Task.sleep(for: .seconds(3))
+      let tasks = (0..<4).map { _ in Task { try await connection.query(sleep, [0.8]) } }
+      for task in tasks { _ = try await task.value }
+      #expect(!connection.isClosed)
+      await connection.close()
+    }
+  }
+
   @Test("an idle connection notices by itself that its backend was terminated")
   func idle() async throws {
     try await withTestDatabase { conninfo in

@@ -101,20 +101,45 @@ struct LockedRowTests {
     }
   }
 
+  /// A table of the application, which follows Baton's by a trigger.
+  private func mirror(_ test: TestStore) async throws {
+    for sql in [
+      "CREATE TABLE reviews AS SELECT id, status FROM code_reviews",
+      """
+      CREATE FUNCTION from_baton() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN UPDATE reviews SET status = NEW.status WHERE id = NEW.id; RETURN NULL; END $$
+      """,
+      "CREATE TRIGGER from_baton AFTER UPDATE ON code_reviews FOR EACH ROW EXECUTE FUNCTION from_baton()",
+    ] { try await test.sql(sql) }
+  }
+
+  @Test("a lock in a table of the application, which a trigger writes, holds up no claim of other reviews")
+  func applicationTriggerAtClaim() async throws {
+    try await withTestStore { test in
+      let ids = try await test.insert(5)
+      try await mirror(test)
+      let person = try await PostgresConnection.connect(testConfiguration(test.conninfo), logger: .postgresTests)
+      try await person.withTransaction { person in
+        try await person.query(PostgresStatement(unprepared: "SELECT FROM reviews WHERE id = $1 FOR UPDATE"), [ids[1]])
+        #expect(Set(try await test.claim().map(\.reviewID)) == Set(ids).subtracting([ids[1]]))
+        #expect(try await test.claim().isEmpty)
+        let later = try await test.insert(1)
+        try await test.sql(
+          "INSERT INTO reviews SELECT id, status FROM code_reviews WHERE id NOT IN (SELECT id FROM reviews)")
+        #expect(try await test.claim().map(\.reviewID) == later)
+      }
+      await person.close()
+      #expect(try await test.sql("SELECT id FROM code_reviews WHERE status = 'pending'").count == 1)
+    }
+  }
+
   @Test("a lock in a table of the application, which a trigger writes, counts as a lock of the row")
   func applicationTrigger() async throws {
     try await withTestStore { test in
       let id = try await test.insert(1)[0]
       try await test.signOn(test.holder)
       let lease = try await test.take(try await test.claim()[0].ticket)
-      for sql in [
-        "CREATE TABLE reviews AS SELECT id, status FROM code_reviews",
-        """
-        CREATE FUNCTION from_baton() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN UPDATE reviews SET status = NEW.status WHERE id = NEW.id; RETURN NULL; END $$
-        """,
-        "CREATE TRIGGER from_baton AFTER UPDATE ON code_reviews FOR EACH ROW EXECUTE FUNCTION from_baton()",
-      ] { try await test.sql(sql) }
+      try await mirror(test)
       let person = try await PostgresConnection.connect(testConfiguration(test.conninfo), logger: .postgresTests)
       try await person.withTransaction { person in
         try await person.query(PostgresStatement(unprepared: "SELECT FROM reviews FOR UPDATE"))

@@ -16,6 +16,7 @@ struct PlanTests {
       "visits_come_due": ["baton_visits_later"],
       "lock_owners": ["baton_visits_now"],
       "claim_due": ["code_reviews_turns", "code_reviews_active", "code_reviews_pkey", "baton_visits_now"],
+      "claimable": ["code_reviews_turns", "code_reviews_active"],
       "next_due": ["baton_visits_later", "baton_visits_now"],
       "visit_missed": ["code_reviews_turns", "code_reviews_active", "baton_visits_now", "baton_visits_later"],
       "note_owner_limit": ["code_reviews_turns"],
@@ -195,7 +196,7 @@ struct PlanTests {
       let lines = try await test.pool.withTransaction { connection in
         var lines: [[String]] = []
         for (name, arguments) in [
-          ("visits_come_due", "1000"), ("lock_owners", "'', '', 1000"), ("claim_due", "1, 1000, 'a'"),
+          ("visits_come_due", "1000"), ("lock_owners", "'', '', 1000"), ("claim_due", "1, 1000, '{}', NULL, 'a'"),
         ] {
           let statement = try #require(ReviewStore.statements.first { $0.name == name })
           _ = try await connection.query(PostgresStatement(unprepared: "PREPARE looked_at AS \(statement.sql)"))

@@ -93,6 +93,18 @@ struct ReapTests {
     }
   }
 
+  @Test("a review whose counters are at their bound is published again, and holds up no others")
+  func countersAtTheirBound() async throws {
+    try await withTestStore { test in
+      try await test.signOn(test.holder)
+      let ids = try await test.insert(2)
+      _ = try await test.lease(try await test.claim().map(\.ticket))
+      try await test.sql("UPDATE code_reviews SET lease_expires_at = now() - interval '1 second'")
+      try await test.sql("UPDATE code_reviews SET republish_count = 1000000 WHERE id = '\(ids[0].lowercase)'")
+      #expect(try await reasons(reap(test)) == [.leaseExpired, .leaseExpired])
+    }
+  }
+
   @Test("a lease that has run out is published again, and not counted while its holder lives")
   func leaseExpired() async throws {
     try await withTestStore { test in

@@ -14,7 +14,8 @@ struct RoleRightsTests {
       switch self {
       case .producer:
         Self.process + [
-          "visits_come_due", "lock_owners", "claim_due", "next_due", "visit_missed", "note_owner_limit", "published",
+          "visits_come_due", "lock_owners", "claim_due", "claimable", "next_due", "visit_missed", "note_owner_limit",
+          "published",
           "unclaim", "owed_claims", "own_claims",
         ]
       case .consumer:

@@ -249,7 +249,8 @@ struct VisitTests {
           if !waits { try await change?.value }
         }
         claimed = try await claim.query(
-          try #require(statements["claim_due"]), [Int32(1), Int32(10), "test"] as [any PostgresEncodable]
+          try #require(statements["claim_due"]),
+          [Int32(1), Int32(10), [UUID](), nil as UUID?, "test"] as [any PostgresEncodable]
         ).count
         if !isBetween {
           change = Task { _ = try await test.sql(event.rawValue) }
