@@ -32,8 +32,8 @@ extension JSONValue {
   /// - Parameters:
   ///   - json: UTF-8.
   ///   - valueCountMax: the most values that are read; more are a fault.
-  ///   - repairingText: whether NUL and half of a surrogate pair, which no database stores, are read as U+FFFD: in texts that Baton
-  ///     cannot ask its sender to correct. Otherwise NUL is read as it is, and half of a pair is refused.
+  ///   - repairingText: whether NUL and half of a surrogate pair, which no database stores, and bytes that are no UTF-8 are read as U+FFFD: in
+  ///     texts that Baton cannot ask its sender to correct. Otherwise NUL is read as it is, and the others are refused.
   package init(
     json: some ContiguousBytes, valueCountMax: Int = valueCountMax, repairingText: Bool = false
   ) throws(JSONFault) {
@@ -182,7 +182,7 @@ private struct JSONReader {
     let start = position
     while let byte = next, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 0x20 { position += 1 }
     if next == UInt8(ascii: "\"") {
-      guard let text = String(validating: bytes[start..<position], as: UTF8.self) else { throw .malformed(at: start) }
+      let text = try decoded(bytes[start..<position], at: start)
       position += 1
       return text
     }
@@ -190,14 +190,18 @@ private struct JSONReader {
     while let byte = next, byte >= 0x20 {
       position += 1
       switch byte {
-      case UInt8(ascii: "\""):
-        guard let text = String(validating: text, as: UTF8.self) else { throw .malformed(at: start) }
-        return text
+      case UInt8(ascii: "\""): return try decoded(text, at: start)
       case UInt8(ascii: "\\"): try escape(into: &text)
       default: text.append(byte)
       }
     }
     throw malformed
+  }
+
+  private func decoded(_ text: some Collection<UInt8>, at start: Int) throws(JSONFault) -> String {
+    if repairsText { return String(decoding: text, as: UTF8.self) }
+    guard let text = String(validating: text, as: UTF8.self) else { throw .malformed(at: start) }
+    return text
   }
 
   /// Behind a backslash.

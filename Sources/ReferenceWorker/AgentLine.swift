@@ -22,7 +22,7 @@ struct AgentLine: Sendable, Equatable {
   init(_ text: String) {
     byteCount = text.utf8.count
     guard text.utf8.first == UInt8(ascii: "{"),
-      let value = try? JSONValue(json: text), case .object(let fields) = value
+      let value = try? JSONValue(json: Array(text.utf8), repairingText: true), case .object(let fields) = value
     else {
       event = ("output", text, nil)
       return

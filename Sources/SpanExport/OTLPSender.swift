@@ -64,7 +64,7 @@ package struct OTLPSender: SpanSender {
   static func outcome(_ status: Int, _ headers: HTTPHeaders, _ body: Data) -> SendOutcome {
     switch status {
     case 200..<300:
-      let partial = (try? JSONCoding.decode(ExportResponse.self, from: body))?.partialSuccess
+      let partial = (try? JSONCoding.decode(ExportResponse.self, from: body, repairingText: true))?.partialSuccess
       return .accepted(rejected: partial?.rejected ?? 0, reason: partial?.errorMessage)
     case 429, 502, 503, 504:
       let wait = headers.first(name: "retry-after").flatMap { RetryAfter.parse($0, now: Date()) }

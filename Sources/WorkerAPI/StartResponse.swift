@@ -19,7 +19,9 @@ package struct StartResponse: Sendable, Codable, Equatable {
   package init?(json: [UInt8]) {
     if let response = StartResponse(ownForm: json) {
       self = response
-    } else if let response = try? JSONCoding.decode(StartResponse.self, from: json) {
+    } else if String(validating: json, as: UTF8.self) != nil,
+      let response = try? JSONCoding.decode(StartResponse.self, from: json, repairingText: true)
+    {
       self = response
     } else {
       return nil

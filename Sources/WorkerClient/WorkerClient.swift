@@ -112,7 +112,7 @@ package struct WorkerClient: Sendable {
     let result = await exchange(
       .GET, "/reviews/\(reviewID.lowercase)/events", answerByteCountMax: Self.eventsByteCountMax)
     guard case .answered(let answer) = result, answer.status == 200, answer.isComplete,
-      let events = try? JSONCoding.decode(RunEvents.self, from: answer.body)
+      let events = try? JSONCoding.decode(RunEvents.self, from: answer.body, repairingText: true)
     else { throw WorkerClientError(description: message(for: result)) }
     return events.events
   }

@@ -65,6 +65,17 @@ struct CallbackBodyTests {
     #expect(report.errorMessage?.unicodeScalars.count == CallbackBody.messageCharacterCountMax)
     #expect(report.errorMessage?.hasPrefix("\u{FFFD}é") == true)
   }
+
+  @Test("a text that was cut within a character loses no run's end: a worker does not repeat what is refused")
+  func cutMessage() throws {
+    let escaped = try report(#"{"status":"failed","attempt":1,"errorMessage":"cut \ud83d","sessionId":"s\udc00"}"#)
+    #expect(
+      escaped == RunReport(status: .failed, attempt: 1, sessionId: "s\u{FFFD}", errorMessage: "cut \u{FFFD}"))
+    var bytes = Data(#"{"status":"failed","attempt":1,"errorMessage":"cut "#.utf8)
+    bytes += [0xF0, 0x9F] + Data(#""}"#.utf8)
+    #expect(
+      try CallbackBody.report(from: bytes) == RunReport(status: .failed, attempt: 1, errorMessage: "cut \u{FFFD}"))
+  }
 }
 
 @Suite("Bodies of answers")

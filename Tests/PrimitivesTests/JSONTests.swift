@@ -145,4 +145,13 @@ struct SourceTests {
   func repaired(_ json: String, _ text: String) throws {
     #expect(try JSONValue(json: Array(json.utf8), repairingText: true) == .string(text))
   }
+
+  @Test("bytes that are no UTF-8, such as a text that was cut within a character, are repaired only there")
+  func repairedBytes() throws {
+    for text in [#""cut \u00e9 "#, "\"cut é "] {
+      let json = Array(text.utf8) + [0xF0, 0x9F, 0x98] + Array("\"".utf8)
+      #expect(try JSONValue(json: json, repairingText: true) == .string("cut é \u{FFFD}"))
+      #expect(throws: JSONFault.self) { try JSONValue(json: json) }
+    }
+  }
 }

@@ -44,6 +44,12 @@ struct AgentLineTests {
     #expect(line.usage == Usage(model: "m", totalTokensIn: 1, totalTokensOut: 2, totalCostMicroUSD: 3))
   }
 
+  @Test("a text that was cut within a character costs no detail of the line")
+  func cutText() {
+    let line = AgentLine(#"{"gateResult":"pass","message":"cut \ud83d"}"#)
+    #expect(line.gateResult == .pass && line.event?.message == "cut \u{FFFD}")
+  }
+
   @Test("details alone are no event, and malformed ones are ignored")
   func details() {
     #expect(AgentLine(#"{"sessionId":"s"}"#).event == nil)

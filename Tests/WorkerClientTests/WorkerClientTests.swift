@@ -72,6 +72,37 @@ struct WorkerClientTests {
     }
   }
 
+  @Test("a text of the worker that was cut within a character hides no answer")
+  func cutTexts() async throws {
+    let worker = try await ScriptedWorker()
+    let client = try client(worker.url)
+    let id = UUID()
+    func answers(_ status: Int, _ body: String) { worker.front = ScriptedFront(status, body) }
+    answers(
+      200, #"{"reviewId":"\#(id.lowercase)","attempt":1,"status":"failed","errorMessage":"cut \ud83d","x":"\udc00"}"#)
+    #expect(
+      await client.status(of: id)
+        == .known(RunStatus(reviewId: id, attempt: 1, status: .failed, errorMessage: "cut \u{FFFD}")))
+    answers(
+      200,
+      #"{"reviewId":"\#(id.lowercase)","events":[{"timestamp":"2026-01-01T00:00:00Z","eventType":"x","message":"\ud83d"}]}"#
+    )
+    #expect(try await client.events(of: id).map(\.message) == ["\u{FFFD}"])
+    answers(404, #"{"error":"unknown \ud83d"}"#)
+    #expect(await client.status(of: id) == .unknown)
+    #expect(await client.cancel(id, reason: nil, attempt: 1) == .unknown)
+    answers(200, #"{"success":true,"reviewId":"\#(id.lowercase)","note":"\ud83d"}"#)
+    #expect(await client.cancel(id, reason: nil, attempt: 1) == .done(success: true))
+    answers(422, #"{"error":"refused \ud83d"}"#)
+    let refused = await client.start(startRequest(id))
+    #expect(refused.kind == .refused && refused.message.contains("refused \u{FFFD}"), "\(refused)")
+    answers(202, #"{"reviewId":"\#(id.lowercase)","status":"queued","agentVersion":"v\ud83d"}"#)
+    #expect(
+      await client.start(startRequest(id))
+        == .dispatched(StartResponse(reviewId: id, status: .queued, agentVersion: "v\u{FFFD}")))
+    await worker.stop()
+  }
+
   @Test("a cancel carries reason and attempt")
   func cancel() async throws {
     let worker = try await ScriptedWorker()

@@ -16,7 +16,7 @@ enum CallbackBody {
 
   /// - Throws: `HTTPFault`: 400 for what is no JSON object, 422 for one with faulty fields.
   static func report(from body: Data) throws(HTTPFault) -> RunReport {
-    guard case .object(let fields)? = try? JSONValue(json: body) else {
+    guard case .object(let fields)? = json(body) else {
       throw .malformed("expected a JSON object", faults: ["not a JSON object"])
     }
     var reader = Reader(fields: fields)
@@ -33,6 +33,12 @@ enum CallbackBody {
         .unprocessableContent, "not a status callback: \(reader.faults.joined(separator: "; "))", faults: reader.faults)
     }
     return report
+  }
+
+  /// A worker does not repeat what is refused: text that was cut within a character must not lose the run's end. What needs no repair is read as it
+  /// is, so that a name with NUL is named as a fault.
+  private static func json(_ body: Data) -> JSONValue? {
+    (try? JSONValue(json: body)) ?? (try? JSONValue(json: body, repairingText: true))
   }
 
   private struct Reader {

@@ -190,7 +190,8 @@ extension APIClient {
       var url: String
     }
     let location =
-      answer.headers.first(name: "location") ?? (try? JSONCoding.decode(Moved.self, from: answer.body))?.url
+      answer.headers.first(name: "location")
+      ?? (try? JSONCoding.decode(Moved.self, from: answer.body, repairingText: true))?.url
     guard let location else { throw .malformed(message: "it redirected without saying where") }
     guard let target = base.sameOrigin(location, from: answer.url) else {
       // A login page, or a proxy that has moved: not what the API says about this resource.

@@ -26,7 +26,7 @@ final class APIEvidence: Sendable {
   /// Whether a 404 shows by itself that GitHub knows the route and not the resource: it names the route's own page, where an unknown route
   /// has the front page of all. Older versions name none; they are known by their headers.
   static func isAPI(missing headers: HTTPHeaders, _ body: Data) -> Bool {
-    guard let page = (try? JSONCoding.decode(Refusal.self, from: body))?.documentation_url else {
+    guard let page = (try? JSONCoding.decode(Refusal.self, from: body, repairingText: true))?.documentation_url else {
       return headers.contains(name: "x-github-request-id") || headers.contains(name: "x-ratelimit-remaining")
     }
     guard page.contains("github") else { return false }

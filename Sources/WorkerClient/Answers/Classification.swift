@@ -43,7 +43,8 @@ extension WorkerClient {
     guard case .answered(let answer) = result else { return .failed(message: message(for: result)) }
     switch answer.status {
     case 200:
-      guard answer.isComplete, let status = try? JSONCoding.decode(RunStatus.self, from: answer.body),
+      guard answer.isComplete,
+        let status = try? JSONCoding.decode(RunStatus.self, from: answer.body, repairingText: true),
         status.reviewId == reviewID
       else { return .failed(message: "\(target) answered 200 with a body that is not this review's status") }
       return .known(status)
@@ -58,7 +59,8 @@ extension WorkerClient {
     guard case .answered(let answer) = result else { return .failed(message: message(for: result)) }
     switch answer.status {
     case 200..<300:
-      guard answer.isComplete, let response = try? JSONCoding.decode(CancelResponse.self, from: answer.body)
+      guard answer.isComplete,
+        let response = try? JSONCoding.decode(CancelResponse.self, from: answer.body, repairingText: true)
       else {
         return .failed(message: "\(target) answered \(answer.status) with a body that is not the contract's JSON")
       }
@@ -78,6 +80,6 @@ extension ExchangeAnswer {
   /// Whether this is an error as the contract has it: `{"error": "…"}`. Only the worker itself answers so; what stands in front of it
   /// has pages and texts of its own.
   fileprivate var isError: Bool {
-    isComplete && (try? JSONCoding.decode(ErrorBody.self, from: body)) != nil
+    isComplete && (try? JSONCoding.decode(ErrorBody.self, from: body, repairingText: true)) != nil
   }
 }

@@ -21,7 +21,7 @@ extension WorkerClient {
 
   private func workerText(_ body: [UInt8]) -> String {
     let text =
-      (try? JSONCoding.decode(ErrorBody.self, from: body))?.error
+      (try? JSONCoding.decode(ErrorBody.self, from: body, repairingText: true))?.error
       ?? String(decoding: body.prefix(4 * Self.textCountMax), as: UTF8.self)
     return bounded(text)
   }
