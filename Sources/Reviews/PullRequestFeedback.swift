@@ -68,7 +68,8 @@ package enum FeedbackAnswer: Sendable, Equatable {
   case delivered(checkRunID: Int64?)
   /// It may go better later.
   case later(String, retryAfter: Duration?)
-  /// This process lacks the key of the stored token, or may not call the host. That is for the operator, and never given up.
+  /// The settings of this process are in the way: the key of the stored token, the GitHub App, the hosts that it may call. That is for the
+  /// operator, and never given up.
   case blocked(String)
   /// The platform will not have it: 401, 403, 404, or nothing to write with.
   case refused(String)

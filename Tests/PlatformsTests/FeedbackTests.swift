@@ -1,3 +1,4 @@
+import CryptoExtras
 import Foundation
 import Primitives
 import Reviews
@@ -138,6 +139,87 @@ struct FeedbackTests {
       }
       // That is for the operator: another process may have the host.
       guard case .blocked = await sender.send(elsewhere) else { return #expect(Bool(false)) }
+      #expect(harness.fakePlatform.callCounts.isEmpty)
+    }
+  }
+
+  private static let appKey = try! _RSA.Signing.PrivateKey(keySize: .bits2048)
+
+  /// What feedback, a task's check and a question come to for an installation.
+  private func answers(_ access: PlatformAccess) async throws -> [FeedbackAnswer] {
+    let integration = Integration(id: Samples.integrationID, installationId: "42")
+    var gate = try feedback(.gate)
+    gate.integration = integration
+    let questions = PlatformQuestions(access: access)
+    let question: FeedbackAnswer =
+      switch await questions.pullRequest(17, of: "acme/shop", integration) {
+      case .answer: .delivered(checkRunID: nil)
+      case .later(let message, let delay): .later(message, retryAfter: delay)
+      case .blocked(let message): .blocked(message)
+      case .refused(let message): .refused(message)
+      }
+    let check = PlatformCheck(
+      platform: .github, repository: "acme/shop", projectId: nil, url: "", sha: Self.sha, conclusion: .neutral,
+      title: "t", summary: "s", externalId: "x")
+    return [await FeedbackSender(access: access).send(gate), await questions.show(check, for: integration), question]
+  }
+
+  @Test("without the app of an installation, all that is to be done at GitHub waits for the operator")
+  func appMissing() async throws {
+    try await FakePlatformHarness.run { harness in
+      for answer in try await answers(try harness.access()) {
+        guard case .blocked(let message) = answer else {
+          Issue.record("\(answer)")
+          continue
+        }
+        #expect(message.contains("BATON_GITHUB_APP_ID"), "\(message)")
+      }
+      #expect(harness.fakePlatform.callCounts.isEmpty)
+    }
+  }
+
+  @Test("an app whose signature GitHub does not accept waits for the operator")
+  func appRefused() async throws {
+    try await FakePlatformHarness.run { harness in
+      harness.fakePlatform.add(FakeFault(route: .githubInstallationToken, status: 401))
+      harness.fakePlatform.add(FakeFault(route: .githubHookDeliveries, status: 401))
+      let access = try harness.access(app: (id: "12345", key: Secret(Self.appKey.pemRepresentation)))
+      for answer in try await answers(access) {
+        guard case .blocked(let message) = answer else {
+          Issue.record("\(answer)")
+          continue
+        }
+        #expect(message.contains("BATON_GITHUB_PRIVATE_KEY"), "\(message)")
+      }
+      guard case .blocked = await PlatformQuestions(access: access).appWebhooks(after: nil) else {
+        Issue.record("the app's own calls do not wait")
+        return
+      }
+    }
+  }
+
+  @Test("an installation that is gone is refused: that is the owner's decision")
+  func installationGone() async throws {
+    try await FakePlatformHarness.run { harness in
+      harness.fakePlatform.add(FakeFault(route: .githubInstallationToken, status: 404))
+      let access = try harness.access(app: (id: "12345", key: Secret(Self.appKey.pemRepresentation)))
+      for answer in try await answers(access) {
+        guard case .refused = answer else { Issue.record("\(answer)"); continue }
+      }
+    }
+  }
+
+  @Test("a question to a GitLab host that is not allowed waits for the operator")
+  func hostNotAllowed() async throws {
+    try await FakePlatformHarness.run { harness in
+      let integration = try Samples.integration(token: "t", instance: "https://evil.example")
+      let questions = PlatformQuestions(access: try harness.access())
+      let answer = await questions.mergeRequest(17, ofProject: 7, "acme/shop", "", integration)
+      guard case .blocked(let message) = answer else {
+        Issue.record("\(answer)")
+        return
+      }
+      #expect(message.contains("BATON_GITLAB_HOSTS"), "\(message)")
       #expect(harness.fakePlatform.callCounts.isEmpty)
     }
   }

@@ -83,7 +83,7 @@ extension PlatformQuestions {
     do {
       return try await body(try tokens.appCaller())
     } catch {
-      throw .call(error)
+      throw FeedbackFault(ofApp: error)
     }
   }
 

@@ -24,9 +24,10 @@ struct GitHubAccess: Sendable {
       }
       return try await Self.call(GitHubSource.caller(token), body)
     }
-    guard let installation = integration.installationId, let tokens else {
-      throw .impossible("there is no token, and no GitHub App with an installation, to call GitHub with")
+    guard let installation = integration.installationId else {
+      throw .impossible("there is no token, and no installation of a GitHub App, to call GitHub with")
     }
+    guard let tokens else { throw .blocked(InstallationFault.withoutApp(installation)) }
     let account = InstallationTokens.account(of: installation)
     let token = try await Self.token(of: installation, tokens)
     do {
@@ -53,7 +54,7 @@ struct GitHubAccess: Sendable {
     do {
       return try await tokens.token(of: installation, for: lifetime)
     } catch {
-      throw .call(error)
+      throw FeedbackFault(ofApp: error)
     }
   }
 }

@@ -55,7 +55,7 @@ package struct PlatformQuestions: Sendable {
     do {
       project = try gitlab.project(id, path: path, mergeRequest: url, integration: integration)
     } catch {
-      throw .impossible("\(error)")
+      throw FeedbackFault(error)
     }
     guard let project else { throw .impossible("\"\(path)\" is not a GitLab project's path") }
     do throws(CollectFailure) {
@@ -198,7 +198,7 @@ package enum PlatformAnswer<Value: Sendable>: Sendable {
   case answer(Value)
   /// It may go better later.
   case later(String, retryAfter: Duration?)
-  /// This process lacks the key of the stored token: it waits for the operator.
+  /// The settings of this process are in the way: it waits for the operator.
   case blocked(String)
   case refused(String)
 }

@@ -40,7 +40,8 @@ enum FeedbackFault: Error, Sendable {
   case call(APIFault)
   /// It may go better later.
   case wait(String, Duration?)
-  /// The settings of this process are in the way: it lacks the key of the stored token, or may not call the host.
+  /// The settings of this process are in the way: it lacks the key of the stored token, or the app of the installation, or GitHub does not
+  /// accept the app's signature, or it may not call the host.
   case blocked(String)
   /// There is nothing to write with, or nowhere to write to.
   case impossible(String)
@@ -51,6 +52,22 @@ extension FeedbackFault {
     switch fault {
     case .keyMissing(let message): self = .blocked(message)
     case .damaged(let message): self = .impossible(message)
+    }
+  }
+
+  /// What a failed call of the app itself means: its key or clock is at fault, for all installations alike.
+  init(ofApp fault: APIFault) {
+    switch fault {
+    case .unauthorized(let message): self = .blocked(InstallationFault.signatureRefused(message))
+    default: self = .call(fault)
+    }
+  }
+
+  /// Why an instance of GitLab is not called.
+  init(_ fault: GitLabHosts.Fault) {
+    switch fault {
+    case .notAllowed: self = .blocked("\(fault)")
+    case .noAddress, .withoutTLS: self = .impossible("\(fault)")
     }
   }
 }

@@ -55,10 +55,8 @@ struct GitLabFeedback: Sendable {
       project = try api.project(
         feedback.platformProjectId, path: feedback.repoFullName, mergeRequest: feedback.prUrl,
         integration: feedback.integration)
-    } catch .notAllowed(let authority, let allowed) {
-      throw .blocked("\(GitLabHosts.Fault.notAllowed(authority: authority, allowed: allowed))")
     } catch {
-      throw .impossible("\(error)")
+      throw FeedbackFault(error)
     }
     guard let project else { throw .impossible("\"\(feedback.repoFullName)\" is not a GitLab project's path") }
     return project

@@ -99,8 +99,7 @@ extension GitHubSource {
       return try await read(review, access, token: nil)
     } catch .call(.missing, _) {
       throw .wait(
-        message: "GitHub does not show \(review.pullRequestName) to everybody, and this consumer can get no token of "
-          + "installation \(id): set BATON_GITHUB_APP_ID and BATON_GITHUB_PRIVATE_KEY.",
+        message: "GitHub does not show \(review.pullRequestName) to everybody, and \(InstallationFault.withoutApp(id))",
         for: .seconds(60))
     }
   }
@@ -140,10 +139,7 @@ enum InstallationFault {
       )
     // The app's own key or clock is at fault, for all its installations alike: none of their reviews may be lost for that.
     case .unauthorized(let message):
-      .wait(
-        message: "GitHub does not accept the app's signature, \(message). "
-          + "Check BATON_GITHUB_APP_ID, BATON_GITHUB_PRIVATE_KEY and the clock.",
-        for: .seconds(60))
+      .wait(message: signatureRefused(message), for: .seconds(60))
     case .refused(let message) where message.contains("suspended"):
       .permanent(
         .integrationRevoked,
@@ -154,5 +150,16 @@ enum InstallationFault {
         message: "GitHub gives no token for installation \(installation), \(message). Check the app's permissions.")
     default: .call(fault, hint: "It concerned a token of installation \(installation).")
     }
+  }
+
+  /// GitHub's 401 to the app itself, and what to do.
+  static func signatureRefused(_ message: String) -> String {
+    "GitHub does not accept the app's signature, \(message). "
+      + "Check BATON_GITHUB_APP_ID, BATON_GITHUB_PRIVATE_KEY and the clock."
+  }
+
+  /// No app is set, and what to do.
+  static func withoutApp(_ installation: String) -> String {
+    "this process can get no token of installation \(installation): set BATON_GITHUB_APP_ID and BATON_GITHUB_PRIVATE_KEY."
   }
 }
