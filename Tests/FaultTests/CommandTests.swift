@@ -143,6 +143,36 @@ struct CommandTests {
     }
   }
 
+  /// The status of a command, and what it has printed to standard output, which has to be one line of JSON.
+  private func json(_ cluster: TestCluster, _ arguments: String...) async throws -> (status: Int32, JSONValue) {
+    let process = try BatonProcess(
+      arguments + ["--json"], settings: cluster.settings, through: ["bash", "-c", "exec \"$0\" \"$@\" 2>/dev/null"])
+    let status = await process.wait()
+    #expect(process.output.hasSuffix("\n") && process.output.filter(\.isNewline).count == 1, "\(process.output)")
+    return (status, (try? JSONValue(json: process.output)) ?? .string(process.output))
+  }
+
+  @Test("an operation on named reviews prints one line with --json, also in a dry run and if some are refused")
+  func namedAsJSON() async throws {
+    try await withTestCluster { cluster in
+      let ids = try await cluster.test.insert(2).map(\.lowercase)
+      func expect(
+        _ result: (status: Int32, JSONValue), _ status: Int32, matched: Int64, skipped: Int64, _ changed: [String]
+      ) {
+        #expect(result.status == status, "\(result)")
+        #expect(result.1["matched"] == .integer(matched) && result.1["skipped"] == .integer(skipped), "\(result)")
+        #expect(result.1["changed"] == .integer(Int64(changed.count)), "\(result)")
+        #expect(result.1["ids"] == .array(changed.map { .string($0) }), "\(result)")
+      }
+      expect(try await json(cluster, "cancel", ids[0], ids[1], "--dry-run"), 0, matched: 2, skipped: 0, [])
+      expect(try await json(cluster, "cancel", ids[0]), 0, matched: 1, skipped: 0, [ids[0]])
+      expect(try await json(cluster, "cancel", ids[0], ids[1]), 1, matched: 2, skipped: 1, [ids[1]])
+      expect(try await json(cluster, "retry", ids[0]), 0, matched: 1, skipped: 0, [ids[0]])
+      expect(try await json(cluster, "release", ids[0], ids[1], "--dry-run"), 0, matched: 2, skipped: 2, [])
+      expect(try await json(cluster, "release", ids[0]), 1, matched: 1, skipped: 1, [])
+    }
+  }
+
   @Test("produce --once publishes what is due, and reap prints one line of counts")
   func once() async throws {
     try await withTestCluster { cluster in

@@ -30,6 +30,7 @@ def commands(review):
         ("queue", ["queue", "--json"]), ("health", ["health", "--json"]), ("list", ["list", "--limit", "5", "--json"]),
         ("show", ["show", review, "--json"]), ("deliveries", ["deliveries", "--json"]),
         ("operation", ["retry", "--status", "failed", "--dry-run", "--json"]),
+        ("operation", ["cancel", review, "--dry-run", "--json"]),
         ("operation", ["release", "--since", "1h", "--yes", "--json"]),
         ("operation", ["cancel", "--status", "pending", "--yes", "--json"]),
         ("submit", ["submit", "--owner", "org:schema", "--platform", "github", "--repo", "acme/shop", "--number", "7", "--url",

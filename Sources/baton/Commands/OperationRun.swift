@@ -63,22 +63,27 @@ struct OperationRun {
       let rows = try await store.reviews(uuids)
       let now = try await store.now()
       let possible = rows.filter { operation.isPossible(for: $0, now: now) }
+      guard !confirming.json else {
+        return try finish(matched: uuids.count, changed: [], skipped: uuids.count - possible.count)
+      }
       for row in possible {
         try Output.line("\(row.id.lowercase)  \(row.status.rawValue)  \(DisplayText.safe(row.pullRequest))")
       }
       return Output.note("\(possible.count) of \(uuids.count) would be \(operation.participle); nothing was changed")
     }
-    var isRefused = false
+    var changed: [UUID] = []
     for id in uuids {
       let answer = try await store.operate(operation, id, reason: reason)
       if let refusal = operation.refusal(answer) {
-        isRefused = true
         Output.note("Error: \(id.lowercase): \(refusal)")
       } else {
-        try Output.line("\(id.lowercase)  \(operation.text(answer))")
+        changed.append(id)
+        if !confirming.json { try Output.line("\(id.lowercase)  \(operation.text(answer))") }
       }
     }
-    if isRefused { throw Failure.reported }
+    let skipped = uuids.count - changed.count
+    if confirming.json { try finish(matched: uuids.count, changed: changed, skipped: skipped) }
+    if skipped > 0 { throw Failure.reported }
   }
 
   // MARK: Matching reviews
@@ -137,7 +142,7 @@ struct OperationRun {
   }
 }
 
-/// What an operation on matching reviews prints with `--json`, and what the API answers.
+/// What an operation prints with `--json`, and what the API answers for many reviews.
 struct OperationOutput: Encodable {
   var matched: Int
   var changed: Int
@@ -146,7 +151,8 @@ struct OperationOutput: Encodable {
 
   static let help = """
     A filter's reviews are shown and have to be confirmed with their number, --count or --yes. With --json, one line: {"matched", \
-    "changed", "skipped", "ids"}; skipped are those that have changed since they were looked for.
+    "changed", "skipped", "ids"}; skipped are those that have changed since they were looked for, or were named and have a status that \
+    does not allow it.
     """
 }
 
