@@ -19,7 +19,11 @@ package struct RowLocked: Error, CustomStringConvertible, Equatable {
 
 extension ReviewStore {
   /// For how long an API call or a callback waits for a locked review; then its caller has to come again.
-  private static let waitMax: Duration = .seconds(2)
+  static let waitMax: Duration = .seconds(2)
+  /// For how long an operation on many reviews waits for those that are locked, in all. Later ones are tried once.
+  static let waitMaxOfMany: Duration = .seconds(4)
+  /// A single try takes no time unless a table is locked as a whole. After so much more waiting, no further one is tried.
+  static let tryMaxOfMany: Duration = .seconds(16)
   /// Between looks at a locked review. Most locks are those of Baton's own statements, and last for a millisecond or two.
   private static let waits: [Duration] = [.milliseconds(5), .milliseconds(20), .milliseconds(80), .milliseconds(250)]
 
@@ -38,8 +42,10 @@ extension ReviewStore {
   }
 
   /// As ``unlessLocked(_:_:)``, but waits a little for the lock to go: without a connection.
-  func onceUnlocked(_ statement: PostgresStatement, _ parameters: [any PostgresEncodable]) async throws -> PostgresRow {
-    let deadline = ContinuousClock.now + Self.waitMax
+  func onceUnlocked(
+    _ statement: PostgresStatement, _ parameters: [any PostgresEncodable], waitMax: Duration = waitMax
+  ) async throws -> PostgresRow {
+    let deadline = ContinuousClock.now + waitMax
     var attempt = 0
     while true {
       do {

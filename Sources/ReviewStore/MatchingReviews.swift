@@ -111,35 +111,63 @@ extension ReviewStore {
   ///   - id: the review's.
   ///   - reason: of a cancel, for those who look at the review later.
   ///   - actor: as the history names who did it; nil for this program.
+  /// - Throws: ``RowLocked``; `PostgresError`.
   package func operate(
     _ operation: ReviewOperation, _ id: UUID, reason: String? = nil, actor: String? = nil
   ) async throws -> OperationAnswer {
+    try await operate(operation, id, reason: reason, actor: actor, waitMax: Self.waitMax)
+  }
+
+  private func operate(
+    _ operation: ReviewOperation, _ id: UUID, reason: String?, actor: String?, waitMax: Duration
+  ) async throws -> OperationAnswer {
     switch operation {
-    case .retry: try await retry(id, actor: actor)
-    case .release: try await release(id, actor: actor)
-    case .cancel: try await cancel(id, reason: reason ?? "cancelled by a user", actor: actor)
+    case .retry: try await retry(id, actor: actor, waitMax: waitMax)
+    case .release: try await release(id, actor: actor, waitMax: waitMax)
+    case .cancel: try await cancel(id, reason: reason ?? "cancelled by a user", actor: actor, waitMax: waitMax)
     }
   }
 
-  /// Does it to many, one after another.
+  /// Does it to many, one after another. One that another transaction has locked costs only itself.
   /// - Parameters:
   ///   - operation: a retry, a release or a cancel.
   ///   - ids: of the reviews.
   ///   - reason: of a cancel.
   ///   - actor: as the history names who did it; nil for this program.
-  /// - Returns: those that it was done to, and how many of the others have a status that does not allow it, or are gone.
+  ///   - result: gets each outcome as soon as it is known, so that it is right also if an error ends the operation.
+  ///   - onEach: gets each answer at once.
   package func operate(
-    _ operation: ReviewOperation, each ids: some Sequence<UUID>, reason: String? = nil, actor: String? = nil
-  ) async throws -> (changed: [UUID], skipped: Int) {
-    var changed: [UUID] = []
-    var skipped = 0
+    _ operation: ReviewOperation, each ids: some Sequence<UUID>, reason: String? = nil, actor: String? = nil,
+    into result: inout OperationResult, onEach: (UUID, OperationAnswer) throws -> Void = { _, _ in }
+  ) async throws {
+    var patience = Self.waitMaxOfMany
     for id in ids {
-      if case .done = try await operate(operation, id, reason: reason, actor: actor) {
-        changed.append(id)
-      } else {
-        skipped += 1
+      guard patience > .zero - Self.tryMaxOfMany else {
+        result.locked.append(id)
+        continue
+      }
+      let begun = ContinuousClock.now
+      do {
+        let answer = try await operate(
+          operation, id, reason: reason, actor: actor, waitMax: min(Self.waitMax, max(patience, .zero)))
+        if case .done = answer { result.changed.append(id) } else { result.skipped += 1 }
+        try onEach(id, answer)
+      } catch is RowLocked {
+        result.locked.append(id)
+        patience -= .now - begun
       }
     }
-    return (changed, skipped)
   }
+}
+
+/// What an operation on many reviews has come to so far.
+package struct OperationResult: Sendable, Equatable {
+  /// Those that it was done to.
+  package var changed: [UUID] = []
+  /// How many have a status that does not allow it, or are gone.
+  package var skipped = 0
+  /// Those that another transaction has locked: nothing was done to them.
+  package var locked: [UUID] = []
+
+  package init() {}
 }

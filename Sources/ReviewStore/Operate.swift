@@ -115,7 +115,15 @@ extension ReviewStore {
   package func cancel(
     _ id: UUID, code: ErrorCode = .cancelledByUser, reason: String = "cancelled by a user", actor: String? = nil
   ) async throws -> OperationAnswer {
-    try await OperationAnswer(onceUnlocked(Self.cancel, [id, code.rawValue, reason.storable, actor]), done: .cancelled)
+    try await cancel(id, code: code, reason: reason, actor: actor, waitMax: Self.waitMax)
+  }
+
+  /// - Parameter waitMax: for how long a lock is waited for.
+  func cancel(
+    _ id: UUID, code: ErrorCode = .cancelledByUser, reason: String, actor: String?, waitMax: Duration
+  ) async throws -> OperationAnswer {
+    let parameters: [any PostgresEncodable] = [id, code.rawValue, reason.storable, actor]
+    return try await OperationAnswer(onceUnlocked(Self.cancel, parameters, waitMax: waitMax), done: .cancelled)
   }
 
   static let retry = PostgresStatement(
@@ -146,7 +154,14 @@ extension ReviewStore {
   package func retry(
     _ id: UUID, reason: String = "retried by a user", actor: String? = nil
   ) async throws -> OperationAnswer {
-    try await OperationAnswer(onceUnlocked(Self.retry, [id, reason.storable, actor]), done: .pending)
+    try await retry(id, reason: reason, actor: actor, waitMax: Self.waitMax)
+  }
+
+  /// - Parameter waitMax: for how long a lock is waited for.
+  func retry(
+    _ id: UUID, reason: String = "retried by a user", actor: String?, waitMax: Duration
+  ) async throws -> OperationAnswer {
+    try await OperationAnswer(onceUnlocked(Self.retry, [id, reason.storable, actor], waitMax: waitMax), done: .pending)
   }
 
   static let release = PostgresStatement(
@@ -176,6 +191,14 @@ extension ReviewStore {
   package func release(
     _ id: UUID, reason: String = "released by a user", actor: String? = nil
   ) async throws -> OperationAnswer {
-    try await OperationAnswer(onceUnlocked(Self.release, [id, reason.storable, actor]), done: .pending)
+    try await release(id, reason: reason, actor: actor, waitMax: Self.waitMax)
+  }
+
+  /// - Parameter waitMax: for how long a lock is waited for.
+  func release(
+    _ id: UUID, reason: String = "released by a user", actor: String?, waitMax: Duration
+  ) async throws -> OperationAnswer {
+    try await OperationAnswer(
+      onceUnlocked(Self.release, [id, reason.storable, actor], waitMax: waitMax), done: .pending)
   }
 }

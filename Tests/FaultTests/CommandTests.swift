@@ -173,6 +173,28 @@ struct CommandTests {
     }
   }
 
+  @Test("a locked review costs only itself: the others are cancelled, the result is printed, and the command fails")
+  func locked() async throws {
+    try await withTestCluster { cluster in
+      let ids = try await cluster.test.insert(4).map(\.lowercase)
+      let person = try await PostgresConnection.connect(
+        testConfiguration(cluster.test.conninfo), logger: .postgresTests)
+      try await person.withTransaction { person in
+        try await person.query(
+          PostgresStatement(unprepared: "SELECT FROM code_reviews WHERE id = '\(ids[1])' FOR UPDATE"))
+        let matching = try await json(cluster, "cancel", "--owner", "org:acme", "--yes")
+        #expect(matching.status == 1)
+        #expect(matching.1["matched"] == .integer(4) && matching.1["changed"] == .integer(3), "\(matching)")
+        #expect(matching.1["locked"] == .integer(1) && matching.1["skipped"] == .integer(0), "\(matching)")
+        let named = try await cluster.run("retry", ids[1], ids[0])
+        #expect(named.status == 1 && named.output.contains("\(ids[1]): another transaction has locked it"), "\(named)")
+        #expect(named.output.contains("\(ids[0])  pending, attempt 2"), "\(named)")
+      }
+      await person.close()
+      #expect(try await cluster.run("cancel", ids[1]).status == 0)
+    }
+  }
+
   @Test("produce --once publishes what is due, and reap prints one line of counts")
   func once() async throws {
     try await withTestCluster { cluster in

@@ -25,6 +25,7 @@ struct OperationRoutes: Sendable {
     var matched: Int
     var changed: Int
     var skipped: Int
+    var locked: Int
     var remaining: Int
     var ids: [String]
   }
@@ -36,20 +37,20 @@ struct OperationRoutes: Sendable {
       throw HTTPFault(.conflict, "\(ids.count) reviews match, not \(expected): nothing was changed")
     }
     guard !body.isDryRun else {
-      return answer(
-        matched: ids.count, changed: [], skipped: 0, shown: Array(ids.prefix(Self.countMax)), left: ids.count)
+      return answer(OperationResult(), of: ids.count, shown: Array(ids.prefix(Self.countMax)), left: ids.count)
     }
-    let (changed, skipped) = try await store.operate(
-      operation, each: ids.prefix(Self.countMax), reason: body.reason, actor: call.caller?.actor)
-    return answer(
-      matched: ids.count, changed: changed, skipped: skipped, shown: changed, left: max(0, ids.count - Self.countMax))
+    var result = OperationResult()
+    try await store.operate(
+      operation, each: ids.prefix(Self.countMax), reason: body.reason, actor: call.caller?.actor, into: &result)
+    return answer(result, of: ids.count, shown: result.changed, left: max(0, ids.count - Self.countMax))
   }
 
-  private func answer(matched: Int, changed: [UUID], skipped: Int, shown: [UUID], left: Int) -> Response {
+  private func answer(_ result: OperationResult, of matched: Int, shown: [UUID], left: Int) -> Response {
     .json(
       .ok,
       OperationCountsBody(
-        matched: matched, changed: changed.count, skipped: skipped, remaining: left, ids: shown.map(\.lowercase)))
+        matched: matched, changed: result.changed.count, skipped: result.skipped, locked: result.locked.count,
+        remaining: left, ids: shown.map(\.lowercase)))
   }
 
   /// The reviews that the body is about.

@@ -14,6 +14,8 @@ struct OperationRun {
 
   /// Rows of the table that is shown before a question, and in a dry run on a terminal.
   private static let shownMax = 10
+  /// Locked reviews that are named.
+  private static let namedMax = 100
 
   func validate() throws {
     let verb = operation.rawValue
@@ -47,7 +49,7 @@ struct OperationRun {
     }
     if confirming.dryRun {
       try await show(matching, store, isWhole: !Terminal.output.isInteractive)
-      return try finish(matched: matching.count, changed: [], skipped: 0)
+      return try finish(OperationResult(), of: matching.count)
     }
     try await confirm(matching, store)
     try await apply(matching, store)
@@ -64,26 +66,50 @@ struct OperationRun {
       let now = try await store.now()
       let possible = rows.filter { operation.isPossible(for: $0, now: now) }
       guard !confirming.json else {
-        return try finish(matched: uuids.count, changed: [], skipped: uuids.count - possible.count)
+        var result = OperationResult()
+        result.skipped = uuids.count - possible.count
+        return try finish(result, of: uuids.count)
       }
       for row in possible {
         try Output.line("\(row.id.lowercase)  \(row.status.rawValue)  \(DisplayText.safe(row.pullRequest))")
       }
       return Output.note("\(possible.count) of \(uuids.count) would be \(operation.participle); nothing was changed")
     }
-    var changed: [UUID] = []
-    for id in uuids {
-      let answer = try await store.operate(operation, id, reason: reason)
+    let result = try await apply(to: uuids, store) { id, answer in
       if let refusal = operation.refusal(answer) {
         Output.note("Error: \(id.lowercase): \(refusal)")
-      } else {
-        changed.append(id)
-        if !confirming.json { try Output.line("\(id.lowercase)  \(operation.text(answer))") }
+      } else if !confirming.json {
+        try Output.line("\(id.lowercase)  \(operation.text(answer))")
       }
     }
-    let skipped = uuids.count - changed.count
-    if confirming.json { try finish(matched: uuids.count, changed: changed, skipped: skipped) }
-    if skipped > 0 { throw Failure.reported }
+    if result.skipped > 0 || !result.locked.isEmpty { throw Failure.reported }
+  }
+
+  /// Does it to the reviews, and says what was done: also if it cannot go on.
+  private func apply(
+    to ids: [UUID], _ store: ReviewStore, onEach: (UUID, OperationAnswer) throws -> Void
+  ) async throws -> OperationResult {
+    var result = OperationResult()
+    do {
+      try await store.operate(operation, each: ids, reason: reason, into: &result, onEach: onEach)
+    } catch {
+      if !(error is OutputFault) { try summarize(result, of: ids.count) }
+      throw error
+    }
+    try summarize(result, of: ids.count)
+    for id in result.locked.prefix(Self.namedMax) {
+      Output.note(
+        "Error: \(id.lowercase): another transaction has locked it (pg_stat_activity and pg_locks show which)")
+    }
+    if !result.locked.isEmpty {
+      Output.note("\(result.locked.count) locked, so not \(operation.participle); try again")
+    }
+    return result
+  }
+
+  /// Of named reviews each has its own line.
+  private func summarize(_ result: OperationResult, of matched: Int) throws {
+    if confirming.json || ids.isEmpty { try finish(result, of: matched) }
   }
 
   // MARK: Matching reviews
@@ -104,31 +130,25 @@ struct OperationRun {
   }
 
   private func apply(_ matching: [MatchingReview], _ store: ReviewStore) async throws {
-    var changed: [UUID] = []
-    var skipped = 0
-    for review in matching {
-      let answer = try await store.operate(operation, review.id, reason: reason)
-      if case .done = answer {
-        changed.append(review.id)
-        if !confirming.json { try Output.line("\(review.id.lowercase)  \(operation.text(answer))") }
-      } else {
-        // It has moved on since it was looked for.
-        skipped += 1
-      }
+    let result = try await apply(to: matching.map(\.id), store) { id, answer in
+      // One that has moved on since it was looked for is only counted.
+      if case .done = answer, !confirming.json { try Output.line("\(id.lowercase)  \(operation.text(answer))") }
     }
-    try finish(matched: matching.count, changed: changed, skipped: skipped)
+    if !result.locked.isEmpty { throw Failure.reported }
   }
 
-  private func finish(matched: Int, changed: [UUID], skipped: Int) throws {
+  private func finish(_ result: OperationResult, of matched: Int) throws {
     guard !confirming.json else {
       return try Output.json(
-        OperationOutput(matched: matched, changed: changed.count, skipped: skipped, ids: changed.map(\.lowercase)))
+        OperationOutput(
+          matched: matched, changed: result.changed.count, skipped: result.skipped, locked: result.locked.count,
+          ids: result.changed.map(\.lowercase)))
     }
     if confirming.dryRun {
       Output.note("\(matched) reviews would be \(operation.participle); nothing was changed")
     } else {
-      let note = skipped > 0 ? "; \(skipped) have changed since they were looked for" : ""
-      Output.note("\(changed.count) reviews \(operation.participle)\(note)")
+      let note = result.skipped > 0 ? "; \(result.skipped) have changed since they were looked for" : ""
+      Output.note("\(result.changed.count) reviews \(operation.participle)\(note)")
     }
   }
 
@@ -147,12 +167,13 @@ struct OperationOutput: Encodable {
   var matched: Int
   var changed: Int
   var skipped: Int
+  var locked: Int
   var ids: [String]
 
   static let help = """
     A filter's reviews are shown and have to be confirmed with their number, --count or --yes. With --json, one line: {"matched", \
-    "changed", "skipped", "ids"}; skipped are those that have changed since they were looked for, or were named and have a status that \
-    does not allow it.
+    "changed", "skipped", "locked", "ids"}; skipped are those that have changed since they were looked for, or were named and have a \
+    status that does not allow it; locked are those that another transaction has locked (exit status 1).
     """
 }
 

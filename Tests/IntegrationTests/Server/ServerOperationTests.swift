@@ -1,5 +1,6 @@
 import BatonServer
 import Foundation
+import PostgresClient
 import Primitives
 import ReviewStore
 import Reviews
@@ -60,6 +61,24 @@ struct ServerOperationTests {
       #expect(try await stack.client.send("GET", "/api/reviews?status=pending").reviews.count == 2)
       let done = try await post(stack, "cancel", #"{"ids":["\#(known[0])","00ff"]}"#)
       #expect(done.object["changed"] as? Int == 1 && done.object["skipped"] as? Int == 1)
+    }
+  }
+
+  @Test("a review that another transaction has locked is counted, and the others are changed")
+  func locked() async throws {
+    try await withServerStack { stack in
+      var ids: [UUID] = []
+      for sha in ["abcdef1", "abcdef2", "abcdef3"] { ids.append(try await stack.submit(sha)) }
+      let person = try await PostgresConnection.connect(testConfiguration(stack.conninfo), logger: .postgresTests)
+      try await person.withTransaction { person in
+        try await person.query(
+          PostgresStatement(unprepared: "SELECT FROM code_reviews WHERE id <> '\(ids[1])' FOR UPDATE"))
+        let reply = try await post(stack, "cancel", #"{"repo":"acme/shop"}"#)
+        #expect(reply.status == 200, "\(reply.body)")
+        #expect(reply.object["ids"] as? [String] == [ids[1].lowercase] && reply.object["locked"] as? Int == 2)
+        #expect(reply.object["matched"] as? Int == 3 && reply.object["skipped"] as? Int == 0)
+      }
+      await person.close()
     }
   }
 

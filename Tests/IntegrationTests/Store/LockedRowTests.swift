@@ -133,6 +133,25 @@ struct LockedRowTests {
     }
   }
 
+  @Test("an operation on many waits for the locked ones a little in all, and is done to the others")
+  func many() async throws {
+    try await withTestStore { test in
+      let ids = try await test.insert(20)
+      let person = try await PostgresConnection.connect(testConfiguration(test.conninfo), logger: .postgresTests)
+      var result = OperationResult()
+      try await person.withTransaction { person in
+        try await person.query(
+          PostgresStatement(unprepared: "SELECT FROM code_reviews WHERE id <> '\(ids[19])' FOR UPDATE"))
+        let took = try await ContinuousClock().measure {
+          try await test.store.operate(.cancel, each: ids, into: &result)
+        }
+        #expect(result.changed == [ids[19]] && result.locked == Array(ids.dropLast()) && result.skipped == 0)
+        #expect(took < .seconds(12), "\(took)")
+      }
+      await person.close()
+    }
+  }
+
   @Test("a lock in a table of the application, which a trigger writes, counts as a lock of the row")
   func applicationTrigger() async throws {
     try await withTestStore { test in

@@ -43,15 +43,17 @@ extension DashboardRoutes {
         body: question.body, visitor: visitor
       ).response(headers: [.cacheControl: "no-store"])
     }
-    let (changed, skipped) = try await store.operate(operation, each: page, actor: visitor.actor)
-    let done = Self.summary(operation, changed: changed.count, skipped: skipped, left: ids.count - page.count)
+    var result = OperationResult()
+    try await store.operate(operation, each: page, actor: visitor.actor, into: &result)
+    let done = Self.summary(operation, result, left: ids.count - page.count)
     return await answer(done, call, form)
   }
 
-  static func summary(_ operation: ReviewOperation, changed: Int, skipped: Int, left: Int) -> String {
+  static func summary(_ operation: ReviewOperation, _ result: OperationResult, left: Int) -> String {
     let parts = [
-      "\(Reading.count(changed, "review")) \(operation.participle)",
-      skipped > 0 ? "\(Reading.grouped(skipped)) of another status by now" : nil,
+      "\(Reading.count(result.changed.count, "review")) \(operation.participle)",
+      result.skipped > 0 ? "\(Reading.grouped(result.skipped)) of another status by now" : nil,
+      result.locked.isEmpty ? nil : "\(Reading.grouped(result.locked.count)) locked by another transaction: try again",
       left > 0 ? "\(Reading.grouped(left)) are left: press the button again" : nil,
     ]
     return parts.compactMap { $0 }.joined(separator: ", ") + "."
