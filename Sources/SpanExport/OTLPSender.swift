@@ -67,8 +67,7 @@ package struct OTLPSender: SpanSender {
       let partial = (try? JSONCoding.decode(ExportResponse.self, from: body, repairingText: true))?.partialSuccess
       return .accepted(rejected: partial?.rejected ?? 0, reason: partial?.errorMessage)
     case 429, 502, 503, 504:
-      let wait = headers.first(name: "retry-after").flatMap { RetryAfter.parse($0, now: Date()) }
-      return .failed("it answered \(status)", retryAfter: wait)
+      return .failed("it answered \(status)", retryAfter: RetryAfter.wait { headers.first(name: $0) })
     default: return .refused("it answered \(status)")
     }
   }

@@ -21,6 +21,20 @@ struct RetryAfterTests {
     #expect(RetryAfter.parse(text, now: now) == expected)
   }
 
+  @Test("a date is a time of the answering clock, not of this machine's")
+  func dates() {
+    func wait(_ headers: [String: String]) -> Duration? { RetryAfter.wait(now: now) { headers[$0] } }
+    let date = "Sun, 06 Nov 1994 08:49:37 GMT"
+    #expect(wait(["retry-after": date]) == .seconds(37))
+    #expect(wait(["retry-after": date, "date": "Sun, 06 Nov 1994 08:49:07 GMT"]) == .seconds(30))
+    #expect(wait(["retry-after": date, "date": "Sun, 06 Nov 1994 09:49:37 GMT"]) == .zero)
+    #expect(wait(["retry-after": date, "date": "yesterday"]) == .seconds(37))
+    // What a cache has kept was sent earlier.
+    #expect(wait(["retry-after": date, "date": "Sun, 06 Nov 1994 07:49:37 GMT", "age": "3600"]) == .seconds(37))
+    #expect(wait(["retry-after": "15", "date": "Sun, 06 Nov 1994 07:49:37 GMT"]) == .seconds(15))
+    #expect(wait(["date": date]) == nil)
+  }
+
   @Test(
     "no number in it stops the program",
     arguments: ["9223372036854775807", "-9223372036854775808", "99999999999999999999", "0", "-1", "", "é"])

@@ -52,7 +52,7 @@ final class ScriptedWorkerHandler: ChannelInboundHandler {
   private func answer(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
     let path = head.uri.split(separator: "/").map(String.init)
     if let front = worker.front {
-      respond(front.status, front.body, context: context)
+      respond(front.status, front.body, more: front.headers, context: context)
     } else if path.last == "health" {
       respond(200, #"{"status":"ok"}"#, context: context)
     } else if !worker.isAuthorized(head.headers) {
@@ -122,9 +122,13 @@ final class ScriptedWorkerHandler: ChannelInboundHandler {
     (try? JSONEncoder().encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
   }
 
-  private func respond(_ status: Int, _ text: String, retryAfter: String? = nil, context: ChannelHandlerContext) {
+  private func respond(
+    _ status: Int, _ text: String, retryAfter: String? = nil, more: [String: String] = [:],
+    context: ChannelHandlerContext
+  ) {
     var headers: HTTPHeaders = ["content-type": "application/json", "content-length": "\(text.utf8.count)"]
     if let retryAfter { headers.add(name: "retry-after", value: retryAfter) }
+    for (name, value) in more { headers.add(name: name, value: value) }
     let head = HTTPResponseHead(version: .http1_1, status: HTTPResponseStatus(statusCode: status), headers: headers)
     context.write(wrapOutboundOut(.head(head)), promise: nil)
     context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: text)))), promise: nil)

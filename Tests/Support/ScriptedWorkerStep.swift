@@ -54,10 +54,10 @@ package enum ScriptedStep: Sendable {
 package struct ScriptedFront: Sendable {
   package var status: Int
   package var body: String
+  package var headers: [String: String]
 
-  package init(_ status: Int, _ body: String) {
-    self.status = status
-    self.body = body
+  package init(_ status: Int, _ body: String, headers: [String: String] = [:]) {
+    (self.status, self.body, self.headers) = (status, body, headers)
   }
 }
 

@@ -58,6 +58,17 @@ struct ClassificationTests {
     await worker.stop()
   }
 
+  @Test("a worker whose clock is wrong is left alone for as long as it asks")
+  func wrongClock() async throws {
+    let worker = try await ScriptedWorker()
+    let client = try client(worker.url)
+    worker.front = ScriptedFront(
+      503, #"{"error":"full"}"#,
+      headers: ["retry-after": "Sun, 06 Nov 1994 08:49:37 GMT", "date": "Sun, 06 Nov 1994 08:49:07 GMT"])
+    #expect(await client.start(startRequest(UUID())).kind == .throttled(.seconds(30)))
+    await worker.stop()
+  }
+
   @Test("a refused connection was never sent")
   func refusedConnection() async throws {
     let outcome = try await client("http://127.0.0.1:\(unusedPort())").start(startRequest(UUID()))

@@ -67,7 +67,7 @@ package struct EventSender: Sendable {
     case 410: return .gone
     case 300..<400: return .failed("it answered \(response.status.code): a redirect is not followed", pause: nil)
     default:
-      let pause = response.headers.first(name: "retry-after").flatMap { RetryAfter.parse($0, now: Date()) }
+      let pause = RetryAfter.wait { response.headers.first(name: $0) }
       return .failed("it answered \(response.status.code)", pause: pause.map { min($0, Self.pauseMax) })
     }
   }

@@ -13,9 +13,7 @@ enum RateLimitDelay {
 
   /// `Retry-After` in seconds or as an HTTP date, else the time of the limit's reset, else ``unstated``; 1 s to ``max``.
   static func of(_ headers: HTTPHeaders, now: Date) -> Duration {
-    if let text = headers.first(name: "retry-after"), let delay = RetryAfter.parse(text, now: now) {
-      return bounded(delay)
-    }
+    if let delay = RetryAfter.wait(now: now, header: { headers.first(name: $0) }) { return bounded(delay) }
     if isExhausted(headers), let reset = reset(headers) {
       return bounded(.seconds(reset.subtractingReportingOverflow(Int64(now.timeIntervalSince1970)).partialValue))
     }

@@ -73,9 +73,7 @@ extension WorkerClient {
 
 extension ExchangeAnswer {
   /// How long the worker asks to be left alone; nil if it does not say.
-  fileprivate var retryAfter: Duration? {
-    headers.first(name: "retry-after").flatMap { RetryAfter.parse($0, now: Date()) }
-  }
+  fileprivate var retryAfter: Duration? { RetryAfter.wait { headers.first(name: $0) } }
 
   /// Whether this is an error as the contract has it: `{"error": "…"}`. Only the worker itself answers so; what stands in front of it
   /// has pages and texts of its own.

@@ -149,6 +149,15 @@ struct EventRelayTests {
         try await stack.run("UPDATE baton_events SET due_at = now()")
         try await relay.deliverDue()
         #expect(try await stack.count("baton_endpoints WHERE blocked_until > now() + interval '60 s'") == 1)
+        // A time of the endpoint's own clock.
+        answer.withLock {
+          $0 = .init(
+            503, ["retry-after": "Sun, 06 Nov 1994 08:51:37 GMT", "date": "Sun, 06 Nov 1994 08:49:37 GMT"])
+        }
+        try await stack.run("UPDATE baton_endpoints SET blocked_until = NULL")
+        try await stack.run("UPDATE baton_events SET due_at = now()")
+        try await relay.deliverDue()
+        #expect(try await stack.count("baton_endpoints WHERE blocked_until > now() + interval '60 s'") == 1)
         // Three days later.
         try await stack.run("UPDATE baton_endpoints SET blocked_until = NULL")
         try await stack.run("UPDATE baton_events SET due_at = now(), created_at = now() - interval '4 days'")
@@ -160,7 +169,7 @@ struct EventRelayTests {
         #expect(try await stack.store.retryEvents(of: id) == 1)
         try await relay.deliverDue()
         #expect(try await stack.count("baton_endpoints WHERE NOT is_enabled") == 1)
-        #expect(Set(receiver.received.map(\.id)).count == 1 && receiver.received.count == 4)
+        #expect(Set(receiver.received.map(\.id)).count == 1 && receiver.received.count == 5)
         #expect(try await stack.store.removeEndpoint(id))
         #expect(try await stack.count("baton_events") == 0)
       }
