@@ -195,6 +195,38 @@ struct CommandTests {
     }
   }
 
+  @Test("a missing queue hides nothing that Postgres knows, and neither it nor a locked table ends a watch")
+  func watched() async throws {
+    try await withTestCluster { cluster in
+      _ = try await cluster.test.insert(3)
+      var other = cluster
+      other.settings["BATON_QUEUE"] = "fault-\(UUID().uuidString)"
+      let shown = try await json(other, "queue")
+      #expect(shown.status == 1 && shown.1["queue"] == .null, "\(shown)")
+      #expect(shown.1["reviews"]?["pending"] == .integer(3), "\(shown)")
+      let plain = try await other.run("queue")
+      #expect(plain.status == 1 && plain.output.contains("queue is missing") && plain.output.contains("pending"))
+      #expect(plain.output.contains("baton migrate"), "\(plain)")
+
+      let watch = try BatonProcess(["queue", "--watch", "100ms", "--json"], settings: other.settings)
+      func lines(_ text: String) -> Int { watch.output.split(separator: "\n").filter { $0.contains(text) }.count }
+      try await eventually("the watch goes on without a queue") { lines(#""queue":null"#) >= 3 }
+      #expect(try await other.run("migrate").status == 0)
+      try await eventually("the queue is there") { lines(#""ready":0"#) >= 1 }
+      let person = try await PostgresConnection.connect(
+        testConfiguration(cluster.test.conninfo), logger: .postgresTests)
+      let errors = lines("Error: ")
+      try await person.withTransaction { person in
+        try await person.query(PostgresStatement(unprepared: "LOCK TABLE code_reviews"))
+        try await eventually("the lock is reported") { lines("Error: ") > errors }
+      }
+      await person.close()
+      let before = lines(#""ready":0"#)
+      try await eventually("the watch goes on behind the lock") { lines(#""ready":0"#) > before }
+      await watch.die()
+    }
+  }
+
   @Test("produce --once publishes what is due, and reap prints one line of counts")
   func once() async throws {
     try await withTestCluster { cluster in

@@ -23,7 +23,7 @@ struct QueueCommand: AsyncParsableCommand {
       "reviews": {"pending", "queued", "running", "completed", "failed", "cancelled"}, "held", "oldestPendingSeconds", \
       "oldestQueuedSeconds", "stalledSeconds", "problems": [{"grade", "title", "since", "reason", "advice"}]}; held are the \
       pending reviews that are available at infinity, so never due; ages are null if nothing waits, queue if the broker cannot be \
-      reached (exit status 69).
+      reached (exit status 69) or has no such queue (1).
       """)
 
   @Option(
@@ -60,11 +60,20 @@ struct QueueCommand: AsyncParsableCommand {
         let reading = try await reader.read()
         if isLive { try draw(reading, &display, every: interval) } else { try show(reading) }
       } catch {
-        // Wrong settings end a watch; a server that is unreachable does not.
-        guard let failure = Failure(error), failure.status == .unavailable else { throw error }
+        guard Self.mayPass(error), let failure = Failure(error) else { throw error }
         if isLive { try Output.write(display.frame(Self.lines(of: failure))) } else { Output.note("Error: \(failure)") }
       }
       try await ContinuousClock().sleep(for: interval.duration)
+    }
+  }
+
+  /// Whether a watch goes on: what it is watched for is often that. Wrong settings end it.
+  private static func mayPass(_ error: any Error) -> Bool {
+    switch error {
+    case let fault as any QueueFault: fault.faultKind == .notFound || Failure(fault).status == .unavailable
+    case let fault as any StoreFault:
+      fault.isTransient || fault.cause == .timeout || Failure(fault, at: nil).status == .unavailable
+    default: Failure(error)?.status == .unavailable
     }
   }
 
@@ -73,16 +82,17 @@ struct QueueCommand: AsyncParsableCommand {
       try Output.json(reading.stats)
     } else {
       let terminal = Terminal.output
-      try Output.lines(reading.stats.lines(width: terminal.width, usesColor: terminal.usesColor))
+      try Output.lines(
+        reading.stats.lines(width: terminal.width, usesColor: terminal.usesColor, queueFault: reading.fault))
     }
-    if let failure = reading.failure { throw failure }
+    if let fault = reading.fault { throw fault }
   }
 
   private func draw(_ reading: StatsReader.Reading, _ display: inout LiveDisplay, every interval: TimeSpan) throws {
     let terminal = Terminal.output
     let (columns, rows) = terminal.size
-    var lines = reading.stats.lines(width: columns - 1, usesColor: terminal.usesColor)
-    lines += reading.failure.map(Self.lines) ?? []
+    var lines = reading.stats.lines(width: columns - 1, usesColor: terminal.usesColor, queueFault: reading.fault)
+    lines += reading.fault.map { Self.lines(of: Failure($0)) } ?? []
     let footer = "\(Times.clock(.processNow)) UTC, every \(Times.span(interval.duration)); Ctrl-C ends"
     lines.append(Style.dim.applied(to: DisplayText.fitted(footer, to: columns - 1), terminal.usesColor))
     try Output.write(display.frame(Array(lines.prefix(rows - 1))))
@@ -99,7 +109,7 @@ private struct StatsReader {
   /// The load, and why the broker's half of it is missing.
   struct Reading {
     var stats: StatsBody
-    var failure: Failure?
+    var fault: (any QueueFault)?
   }
 
   let session: CommandSession
@@ -111,7 +121,7 @@ private struct StatsReader {
     self.store = store
   }
 
-  /// The load as it is now; if the broker cannot be reached, what Postgres knows.
+  /// The load as it is now; if the broker cannot be reached, or has no such queue, what Postgres knows.
   mutating func read() async throws -> Reading {
     let loads = LoadFigures(
       store: store, heartbeatTimeout: session.settings.heartbeatTimeout, ownerLimit: session.settings.ownerLimit,
@@ -119,10 +129,10 @@ private struct StatsReader {
     let rows = try await store.stats(heartbeatTimeout: session.settings.heartbeatTimeout)
     let health = try await loads.health(rows)
     do {
-      return Reading(stats: StatsBody(store: rows, queue: try await figures(), health: health), failure: nil)
-    } catch let fault as any QueueFault where fault.isConnectionLost {
+      return Reading(stats: StatsBody(store: rows, queue: try await figures(), health: health), fault: nil)
+    } catch let fault as any QueueFault where fault.isConnectionLost || fault.faultKind == .notFound {
       await close()
-      return Reading(stats: StatsBody(store: rows, queue: nil, health: health), failure: Failure(fault))
+      return Reading(stats: StatsBody(store: rows, queue: nil, health: health), fault: fault)
     }
   }
 
@@ -148,7 +158,14 @@ private struct StatsReader {
 
 extension StatsBody {
   /// What holds reviews back, then two tables: the broker's side and the database's.
-  func lines(width: Int?, usesColor: Bool, now: Timestamp = .processNow) -> [String] {
+  /// - Parameters:
+  ///   - width: of the terminal; nil for none.
+  ///   - usesColor: whether it has colours.
+  ///   - queueFault: why the broker's side is missing.
+  ///   - now: for the ages of problems.
+  func lines(
+    width: Int?, usesColor: Bool, queueFault: (any QueueFault)? = nil, now: Timestamp = .processNow
+  ) -> [String] {
     var broker = Table([
       .left("QUEUE"), .right("READY"), .right("UNACKNOWLEDGED"), .right("CONSUMERS"), .right("DEAD"),
     ])
@@ -159,7 +176,8 @@ extension StatsBody {
         .init("\(queue.dead)", queue.dead > 0 ? .red : nil),
       ])
     } else {
-      broker.append([.init("broker not reached", .red), .init(nil), .init(nil), .init(nil), .init(nil)])
+      let reason = queueFault?.faultKind == .notFound ? "queue is missing" : "broker not reached"
+      broker.append([.init(reason, .red), .init(nil), .init(nil), .init(nil), .init(nil)])
     }
     var rows = Table([.left("REVIEWS"), .right("COUNT"), .right("OLDEST WAITS FOR")])
     let ages = [ReviewStatus.pending: oldestPendingSeconds, .queued: oldestQueuedSeconds]
