@@ -1,3 +1,4 @@
+internal import Resilience
 internal import Synchronization
 
 /// The checks behind `/readyz`: each says what is missing, or nothing.
@@ -63,16 +64,7 @@ package final class Readiness: Sendable {
   private func answer(of name: String) async -> String? {
     let run = run(of: name)
     let timeout = timeout
-    let answer = FirstAnswer()
-    let timer = Task {
-      try? await Task.sleep(for: timeout)
-      answer.give("no answer within \(timeout)")
-    }
-    defer { timer.cancel() }
-    return await withCheckedContinuation { continuation in
-      answer.wait(continuation)
-      Task { answer.give(await run.value) }
-    }
+    return await firstAnswer(within: timeout, otherwise: "no answer within \(timeout)") { await run.value }
   }
 
   /// The run under way, or a new one.
@@ -88,43 +80,5 @@ package final class Readiness: Sendable {
       state.runs[name] = run
       return run
     }
-  }
-}
-
-/// Resumes one continuation with the first answer that comes, before or after the continuation itself.
-private final class FirstAnswer: Sendable {
-  private enum State {
-    case empty
-    case waiting(CheckedContinuation<String?, Never>)
-    case early(String?)
-    case done
-  }
-
-  private let state = Mutex(State.empty)
-
-  func wait(_ continuation: CheckedContinuation<String?, Never>) {
-    let early: String?? = state.withLock { state in
-      if case .early(let answer) = state {
-        state = .done
-        return .some(answer)
-      }
-      state = .waiting(continuation)
-      return nil
-    }
-    if let early { continuation.resume(returning: early) }
-  }
-
-  func give(_ answer: String?) {
-    let continuation: CheckedContinuation<String?, Never>? = state.withLock { state in
-      switch state {
-      case .empty: state = .early(answer)
-      case .waiting(let continuation):
-        state = .done
-        return continuation
-      case .early, .done: break
-      }
-      return nil
-    }
-    continuation?.resume(returning: answer)
   }
 }

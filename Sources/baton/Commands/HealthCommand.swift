@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import BatonServer
 internal import Primitives
+internal import Resilience
 internal import ReviewStore
 internal import Settings
 
@@ -70,23 +71,19 @@ struct HealthCommand: AsyncParsableCommand {
     return true
   }
 
-  /// The body's value, or a failure if it has none in time.
+  /// The body's value, or a failure if it has none in time. A server that hangs does not hold up the answer: the program ends, and with it
+  /// what still waits for that server.
   private static func timed<Value: Sendable>(
     _ timeout: TimeSpan, _ body: @escaping @Sendable () async throws -> Value
   ) async -> Result<Value, Failure> {
-    await withTaskGroup(of: Result<Value, Failure>?.self) { group in
-      group.addTask {
-        do { return .success(try await body()) } catch {
-          return .failure(Failure(error) ?? Failure(.failed, "\(error)"))
-        }
+    await firstAnswer(
+      within: timeout.duration, otherwise: .failure(Failure(.unavailable, "no answer within \(timeout)"))
+    ) {
+      do {
+        return .success(try await body())
+      } catch {
+        return .failure(Failure(error) ?? Failure(.failed, "\(error)"))
       }
-      group.addTask {
-        try? await Task.sleep(for: timeout.duration)
-        return nil
-      }
-      let first = await group.next() ?? nil
-      group.cancelAll()
-      return first ?? .failure(Failure(.unavailable, "no answer within \(timeout)"))
     }
   }
 }
