@@ -17,6 +17,23 @@ extension Settings {
     return texts.sorted { $0.utf8.count > $1.utf8.count }.map { Secret($0) }
   }
 
+  /// The secrets that others may try to guess and that are shorter than ``tokenByteCountMin``, one sentence for each setting. They are no faults:
+  /// earlier releases took them without a word.
+  /// - Parameter keys: the settings that a role uses.
+  package func shortSecretWarnings(of keys: Set<Key>) -> [String] {
+    let compared: [(key: Key, list: SecretList?)] = [
+      (.workerToken, workerToken), ("callback_secret", callbackSecret), ("github_webhook_secret", githubWebhookSecret),
+      ("gitlab_webhook_secret", gitlabWebhookSecret),
+    ]
+    return compared.compactMap { key, list in
+      guard keys.contains(key), list?.all.contains(where: { $0.reveal().utf8.count < Self.tokenByteCountMin }) == true
+      else { return nil }
+      return
+        "\(key.variable) is, or holds, a secret shorter than \(Self.tokenByteCountMin) bytes, which can be guessed: "
+        + "use the output of `openssl rand -hex 32`, as \"new,old\" until both sides have it"
+    }
+  }
+
   private static func secrets(in value: Any) -> [Secret] {
     if let secret = value as? Secret { return [secret] }
     if let setting = value as? any AnySetting { return secrets(in: setting.anyValue) }

@@ -244,6 +244,18 @@ struct CommandTests {
     }
   }
 
+  @Test("a secret that can be guessed is a warning at the start, and no more")
+  func shortSecret() async throws {
+    try await withTestCluster { cluster in
+      let consumer = try await cluster.start("consume")
+      let warnings = consumer.output.split(separator: "\n").filter { $0.contains("BATON_WORKER_TOKEN") }
+      #expect(warnings.count == 1 && warnings[0].contains("16 bytes"), "\(consumer.output)")
+      #expect(!consumer.output.contains("worker-token"))
+      consumer.signal(SIGTERM)
+      #expect(await consumer.wait() == 0, "\(consumer.output)")
+    }
+  }
+
   @Test("produce --once publishes what is due, and reap prints one line of counts")
   func once() async throws {
     try await withTestCluster { cluster in

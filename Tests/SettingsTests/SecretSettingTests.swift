@@ -104,6 +104,28 @@ struct SecretSettingTests {
     #expect(quiet.warnings == [])
   }
 
+  @Test(
+    "a secret that can be guessed is a warning of the roles that use it, once for each setting, and shows nothing of it"
+  )
+  func short() throws {
+    let names = [
+      "BATON_WORKER_TOKEN", "BATON_CALLBACK_SECRET", "BATON_GITHUB_WEBHOOK_SECRET", "BATON_GITLAB_WEBHOOK_SECRET",
+    ]
+    let long = String(repeating: "x", count: 16)
+    let all = Set(Settings.definitions.map(\.key))
+    for name in names {
+      for text in ["q", "q,z", "\(long),q", String(repeating: "q", count: 15)] {
+        let warnings = try load([name: text]).shortSecretWarnings(of: all)
+        #expect(warnings.count == 1 && warnings[0].contains(name) && warnings[0].contains("16 bytes"), "\(warnings)")
+        #expect(!warnings.joined().contains("q") && !warnings.joined().contains("z"))
+      }
+      let short = try load([name: "q"])
+      #expect(short.shortSecretWarnings(of: []) == [] && short.warnings == [])
+      #expect(try load([name: "\(long),\(long)y"]).shortSecretWarnings(of: all) == [])
+    }
+    #expect(try load([:]).shortSecretWarnings(of: all) == [])
+  }
+
   // MARK: What messages show
 
   /// Pieces that make a password hard to keep together; the word around them must not show.

@@ -27,7 +27,8 @@ extension CommonOptions {
       level: Logger.Level(rawValue: settings.logLevel.rawValue) ?? .info)
     let logger = Logger(label: "baton.\(name)")
     let used = Set(groups.flatMap { $0.given.keys })
-    for warning in settings.warnings + settings.plaintextWarnings(of: used) { logger.warning("\(warning)") }
+    let warnings = settings.warnings + settings.plaintextWarnings(of: used) + settings.shortSecretWarnings(of: used)
+    for warning in warnings { logger.warning("\(warning)") }
     return (settings, logger)
   }
 }

@@ -41,7 +41,8 @@ private func load(_ environment: [String: String]) throws {
   }
   switch result {
   case .success(let settings):
-    let texts = settings.warnings + settings.plaintextWarnings(of: Set(Settings.definitions.map(\.key)))
+    let keys = Set(Settings.definitions.map(\.key))
+    let texts = settings.warnings + settings.plaintextWarnings(of: keys) + settings.shortSecretWarnings(of: keys)
     try promise(!isMarkSecret || !texts.joined().contains(mark), "a warning shows a secret: \(texts)")
     _ = (try? settings.brokerAddress.configuration("fuzz"), settings.databaseAddress.configuration("fuzz"))
     _ = try? settings.require([.databaseURL, .workerURL, .workerToken, .encryptionKey])
