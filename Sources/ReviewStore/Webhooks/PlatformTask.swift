@@ -67,14 +67,29 @@ package struct PlatformTask: Sendable, Equatable {
     package var review: NewReview
     package var updatedAt: Timestamp
     package var previousSha: String?
+    package var cause: PullRequestPush.Cause
+    package var isAuthorKnown: Bool
     /// What a gate shows if it is not reviewed; nil without a gate.
     package var check: Check?
 
-    package init(review: NewReview, updatedAt: Timestamp, previousSha: String?, check: Check?) {
-      self.review = review
-      self.updatedAt = updatedAt
-      self.previousSha = previousSha
+    package init(_ push: PullRequestPush, check: Check?) {
+      review = push.review
+      (updatedAt, previousSha) = (push.place.updatedAt, push.place.previousSha)
+      (cause, isAuthorKnown) = (push.cause, push.isAuthorKnown)
       self.check = check
+    }
+
+    private enum CodingKeys: String, CodingKey { case review, updatedAt, previousSha, cause, isAuthorKnown, check }
+
+    /// A request of an earlier release has neither cause nor whether the author is known.
+    package init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      review = try container.decode(NewReview.self, forKey: .review)
+      updatedAt = try container.decode(Timestamp.self, forKey: .updatedAt)
+      previousSha = try container.decodeIfPresent(String.self, forKey: .previousSha)
+      cause = try container.decodeIfPresent(PullRequestPush.Cause.self, forKey: .cause) ?? .commit
+      isAuthorKnown = try container.decodeIfPresent(Bool.self, forKey: .isAuthorKnown) ?? true
+      check = try container.decodeIfPresent(Check.self, forKey: .check)
     }
 
     package var push: PullRequestPush {
@@ -84,7 +99,8 @@ package struct PlatformTask: Sendable, Equatable {
       return PullRequestPush(
         review: review,
         place: PullRequestPlace(
-          pullRequest: key, updatedAt: updatedAt, headSha: review.headSha, previousSha: previousSha))
+          pullRequest: key, updatedAt: updatedAt, headSha: review.headSha, previousSha: previousSha),
+        cause: cause, isAuthorKnown: isAuthorKnown)
     }
   }
 

@@ -113,7 +113,7 @@ package struct PullRequestPlace: Sendable, Equatable {
 /// A pull request at a commit that is to be reviewed.
 package struct PullRequestPush: Sendable, Equatable {
   /// Why a review is asked for.
-  package enum Cause: Sendable, Equatable {
+  package enum Cause: String, Sendable, Codable {
     /// A commit has come, or is wanted again.
     case commit
     /// The pull request is to be merged into another branch.

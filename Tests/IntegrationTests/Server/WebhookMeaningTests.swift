@@ -247,6 +247,58 @@ struct WebhookMeaningTests {
     }
   }
 
+  @Test("an event means the same if the files of its pull request are looked at first")
+  func withPaths() async throws {
+    try await withServerStack { stack in
+      let id = try await stack.addGitLab(config: #"{"paths":["src/**"]}"#)
+      let bob = [
+        "user": #"{"id":8,"username":"bob"}"#, "object_attributes.author_id": "7", "assignees": "[]", "reviewers": "[]",
+      ]
+      let ann = ["user": #"{"id":7,"username":"ann"}"#, "object_attributes.author_id": "7"]
+      func decided(_ sha: Character, _ second: Int, _ more: [String: String]) async throws -> WebhookOutcome {
+        let reply = try await gitlab(
+          stack, id, "update", sha: sha, at: "\"2026-01-01 10:00:0\(second) UTC\"", more)
+        #expect(reply.status == 200 && reply.body.contains("which files"), "\(reply.body)")
+        let task = try #require(try await stack.store.takeTasks(limit: 1).first)
+        guard case .paths(let request) = task.kind else { throw CocoaError(.featureUnsupported) }
+        let outcome = try await stack.store.decide(request, exclusion: nil, of: task)
+        try await stack.store.endTask(task, outcome: outcome.text)
+        return outcome
+      }
+      _ = try await decided("a", 1, ann)
+      _ = try await decided("b", 2, bob)
+      #expect(try await stack.reviews().map(\.prAuthor) == ["ann", "ann"])
+      try await stack.run(
+        "UPDATE code_reviews SET status = 'failed', error_code = 'worker_lost' WHERE head_sha LIKE 'b%'")
+      // A title, say.
+      let outcome = try await decided("b", 3, bob)
+      #expect(outcome.text.contains("this commit's review has failed"), "\(outcome)")
+      #expect(try await stack.reviews().map(\.attempt) == [1, 1])
+    }
+  }
+
+  @Test("a stored request of an earlier release is one of a commit whose author is known")
+  func formerRequest() throws {
+    let review = try NewReview(
+      json: JSONValue(
+        json: #"{"owner":{"type":"org","id":"acme"},"platform":"github","repoFullName":"acme/shop","prNumber":1,"#
+          + #""prUrl":"https://github.com/acme/shop/pull/1","prTitle":"T","prAuthor":"ada","baseRef":"main","#
+          + #""headRef":"f","headSha":"0123abcd"}"#))
+    let key = PullRequestKey(owner: review.owner, platform: .github, repoFullName: "acme/shop", prNumber: 1)
+    var push = PullRequestPush(
+      review: review,
+      place: PullRequestPlace(
+        pullRequest: key, updatedAt: Timestamp(microseconds: 1), headSha: review.headSha, previousSha: "0123abce"),
+      cause: .base, isAuthorKnown: false)
+    let json = try JSONEncoder().encode(PlatformTask.PathsRequest(push, check: nil))
+    #expect(try JSONCoding.decode(PlatformTask.PathsRequest.self, from: json).push == push)
+    guard case .object(var fields) = try JSONValue(json: json) else { throw CocoaError(.coderInvalidValue) }
+    (fields["cause"], fields["isAuthorKnown"]) = (nil, nil)
+    (push.cause, push.isAuthorKnown) = (.commit, true)
+    let former = try JSONEncoder().encode(JSONValue.object(fields))
+    #expect(try JSONCoding.decode(PlatformTask.PathsRequest.self, from: former).push == push)
+  }
+
   @Test("of an event, only what is read is stored, and little more than the reason where nothing is done")
   func stored() async throws {
     try await withServerStack { stack in

@@ -26,12 +26,7 @@ struct ReviewAdmission {
     }
     if let reason = configuration.filter.exclusion(of: subject) { return excluded(reason, isGated: isGated) }
     guard configuration.filter.needsPaths else { return .pushed(push) }
-    return .platform(
-      .pathsNeeded(
-        push,
-        PlatformTask.PathsRequest(
-          review: push.review, updatedAt: push.place.updatedAt, previousSha: push.place.previousSha,
-          check: isGated ? check("") : nil)))
+    return .platform(.pathsNeeded(push, PlatformTask.PathsRequest(push, check: isGated ? check("") : nil)))
   }
 
   private func excluded(_ reason: String, isGated: Bool) -> WebhookVerdict {
