@@ -73,6 +73,9 @@ package struct Migrator: Sendable {
     Migration(
       version: 33, name: "pending by place",
       sql: String(decoding: PackageResources.v0033_pending_by_place_sql, as: UTF8.self)),
+    Migration(
+      version: 34, name: "installation order",
+      sql: String(decoding: PackageResources.v0034_installation_order_sql, as: UTF8.self)),
   ]
 
   /// The version that this program needs.

@@ -45,8 +45,13 @@ struct FakeEvents: Sendable {
       let branch = "gh-readonly-queue/\(pull.baseRef)/pr-\(number)-\(pull.headSha)"
       subject =
         #""merge_group":{"head_sha":"\#(sha)","head_ref":"refs/heads/\#(branch)","base_ref":"\#(pull.baseRef)"}"#
-    case "installation", "repository":
-      action = wanted.action ?? (wanted.event == "repository" ? "renamed" : "suspend")
+    case "installation":
+      return """
+        {"action":"\(wanted.action ?? "suspend")","installation":{"id":\(wanted.installation ?? 1),"updated_at":"\(now)",\
+        "account":{"login":"octocat","type":"User"}},"sender":{"login":"octocat","type":"User"}}
+        """
+    case "repository":
+      action = wanted.action ?? "renamed"
       subject = #""sender":{"login":"octocat","type":"User"}"#
     default: return nil
     }

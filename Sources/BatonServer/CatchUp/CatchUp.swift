@@ -65,13 +65,13 @@ package struct CatchUp: Service {
 
   private func pass(until deadline: ContinuousClock.Instant?) async throws -> CatchUpCounts {
     var counts = CatchUpCounts()
-    var seen: Set<String> = []
+    var walk = FailedWebhooks.Walk()
     try await store.planCatchUp(hasApp: questions.hasApp)
     while !Task.isCancelled, deadline.map({ .now < $0 }) ?? true, counts.requests < Self.requestsOfPass,
       let look = try await store.takeLook(hasApp: questions.hasApp)
     {
       var budget = RequestBudget(left: min(Self.requestsOfLook, Self.requestsOfPass - counts.requests))
-      let (progress, found) = try await perform(look, &budget, &seen)
+      let (progress, found) = try await perform(look, &budget, &walk)
       counts.add(found, requests: budget.used, progress)
       try await store.settle(look, progress)
       try await store.countCatchUp(found.labels)
@@ -81,11 +81,11 @@ package struct CatchUp: Service {
   }
 
   private func perform(
-    _ look: CatchUpLook, _ budget: inout RequestBudget, _ seen: inout Set<String>
+    _ look: CatchUpLook, _ budget: inout RequestBudget, _ walk: inout FailedWebhooks.Walk
   ) async throws -> (CatchUpProgress, CatchUpFindings) {
     switch look.kind {
     case .deliveries:
-      return await FailedWebhooks(questions: questions, interval: interval).look(look, &budget, seen: &seen)
+      return await FailedWebhooks(questions: questions, interval: interval).look(look, &budget, &walk)
     case .installation, .project:
       return try await OpenPullRequests(store: store, questions: questions, interval: interval, age: age)
         .look(look, &budget)
@@ -109,12 +109,6 @@ struct RequestBudget {
   private(set) var used = 0
 
   init(left: Int) { self.left = left }
-
-  /// Counts a request that is made whether one is left or not.
-  mutating func count() {
-    left = max(0, left - 1)
-    used += 1
-  }
 
   /// - Returns: false if there is none left.
   mutating func take() -> Bool {

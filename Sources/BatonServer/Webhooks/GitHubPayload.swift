@@ -8,11 +8,16 @@ internal import Reviews
 struct GitHubPayload: WebhookPayload {
   struct Installation: Codable, Sendable {
     var id: JSONValue?
+    // Of an event about the installation itself.
+    var updated_at: JSONValue?
+    var suspended_at: JSONValue?
   }
 
   struct Repository: Codable, Sendable {
     var id: JSONValue?
     var full_name: JSONValue?
+    /// Of the event's own repository.
+    var updated_at: JSONValue?
   }
 
   struct User: Codable, Sendable {
@@ -58,6 +63,7 @@ struct GitHubPayload: WebhookPayload {
   var comment: Part<Comment>?
   var label: Part<Label>?
   var sender: Part<User>?
+  var repositories_added: Part<[Repository]>?
   var repositories_removed: Part<[Repository]>?
 
   /// - Throws: `HTTPFault` 400.
@@ -79,7 +85,8 @@ struct GitHubPayload: WebhookPayload {
     if isOther(name, context.policy) { return .other }
     switch (name, action?.string) {
     case ("repository", "renamed"), ("repository", "transferred"):
-      return context.named(repository?.fields?.id, repository?.fields?.full_name)
+      let repository = repository?.fields
+      return context.named(repository?.id, repository?.full_name, at: repository?.updated_at)
     case ("pull_request", "opened"), ("pull_request", "synchronize"), ("pull_request", "reopened"),
       ("pull_request", "ready_for_review"):
       return try fields.push(in: context)

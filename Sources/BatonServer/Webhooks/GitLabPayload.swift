@@ -72,6 +72,7 @@ struct GitLabPayload: WebhookPayload {
   var event_name: JSONValue?
   var project_id: JSONValue?
   var path_with_namespace: JSONValue?
+  var updated_at: JSONValue?
   var user: Part<User>?
   var assignees: Part<[User]>?
   var reviewers: Part<[User]>?
@@ -104,7 +105,7 @@ struct GitLabPayload: WebhookPayload {
 
   func event(_ name: String, in context: WebhookContext) throws(HTTPFault) -> WebhookEvent {
     if ["project_rename", "project_transfer"].contains(event_name?.string) {
-      return context.named(project_id, path_with_namespace)
+      return context.named(project_id, path_with_namespace, at: updated_at)
     }
     if isOther(context.policy) { return .other }
     guard object_kind?.string == "merge_request" else {

@@ -17,11 +17,14 @@ struct WebhookContext: Sendable {
   var policy = WebhookPolicy()
 
   /// A repository has got another name.
-  func named(_ id: JSONValue?, _ name: JSONValue?) -> WebhookEvent {
+  func named(_ id: JSONValue?, _ name: JSONValue?, at time: JSONValue?) -> WebhookEvent {
     guard let id = id?.repositoryNumber, let name = name?.string, OutsideName.repositoryFault(name) == nil else {
       return .ignored("the repository's number or name cannot be read")
     }
-    return .named(RepositoryName(owner: owner, platform: platform, repositoryID: id, fullName: name))
+    return .named(
+      RepositoryName(
+        owner: owner, platform: platform, repositoryID: id, fullName: name,
+        namedAt: LenientTime.read(time) ?? receivedAt))
   }
 }
 

@@ -9,23 +9,39 @@ extension ReviewStore {
     "change_installation",
     """
     /* baton:change_installation */
-    INSERT INTO baton_installation_changes (change, integration_id, reason, owner_type, owner_id, installation_id)
-    VALUES ($1, $2, $3, $4, $5, $6)
+    INSERT INTO baton_installation_changes (
+      change, integration_id, reason, owner_type, owner_id, installation_id, event_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
     """)
 
   private static func change(
-    _ change: String, _ id: UUID, reason: String? = nil, owner: Owner? = nil, installation: Int64? = nil
+    _ change: String, _ id: UUID, reason: String? = nil, owner: Owner? = nil, installation: Int64? = nil,
+    at time: Timestamp? = nil
   ) -> [any PostgresEncodable] {
-    [change, id, reason, owner?.type.rawValue, owner?.id, installation.map { "\($0)" }]
+    [change, id, reason, owner?.type.rawValue, owner?.id, installation.map { "\($0)" }, time?.instant]
   }
 
-  static let canBeRestored = PostgresStatement(
-    "can_be_restored",
+  static let installationState = PostgresStatement(
+    "installation_state",
     """
-    /* baton:can_be_restored */
-    SELECT i.revoked_at IS NOT NULL AND i.revoked_reason IS NOT NULL AS can_be_restored
+    /* baton:installation_state */
+    SELECT i.revoked_at IS NOT NULL AND i.revoked_reason IS NOT NULL AS can_be_restored,
+           (i.installation_event_at > $2) IS TRUE AS is_outdated
       FROM platform_integrations i
      WHERE i.id = $1
+    """)
+
+  /// The numbers of repositories that a newer event than $2 has added again.
+  static let addedSince = PostgresStatement(
+    "added_since",
+    """
+    /* baton:added_since */
+    SELECT DISTINCT a.repository ->> 'id' AS id
+      FROM webhook_deliveries d
+     CROSS JOIN LATERAL jsonb_array_elements(
+       CASE jsonb_typeof(d.payload -> 'repositories_added') WHEN 'array' THEN d.payload -> 'repositories_added' ELSE '[]' END
+     ) AS a (repository)
+     WHERE d.pull_request_id = $1 AND d.pr_updated_at > $2 AND a.repository ->> 'id' IS NOT NULL
     """)
 
   /// The ids of an owner's reviews on a platform that have not ended, in order and locked: as CTE `waiting`. $1 to $3.
@@ -94,31 +110,62 @@ extension ReviewStore {
     ON CONFLICT (kind, integration_id, subject) DO UPDATE SET due_at = now(), position = NULL
     """)
 
+  static let outdatedInstallation = "a newer event of this installation came before"
+
+  /// One event of an installation at a time: each is compared with those before it.
   func apply(
-    _ change: InstallationChange, to stored: StoredWebhook, on connection: PostgresConnection
+    _ event: InstallationEvent, to stored: StoredWebhook, on connection: PostgresConnection
+  ) async throws -> WebhookOutcome {
+    _ = try await connection.query(Self.lockPullRequest, [event.order.subject])
+    switch event.change {
+    case .repositoriesAdded(let count): return .unchanged("\(count) repositories were added", nil)
+    case .repositoriesRemoved(let repositories):
+      return try await remove(repositories, event.order, stored, on: connection)
+    case .deleted, .suspended, .restored: break
+    }
+    let state = try await connection.query(
+      Self.installationState, [stored.integrationID, event.order.time.instant]
+    ).first
+    if try state?.decode("is_outdated", as: Bool.self) == true { return .unchanged(Self.outdatedInstallation, nil) }
+    switch event.change {
+    case .deleted(let person):
+      return try await revoke(
+        stored, "the GitHub App was uninstalled by \(person)", at: event.order.time, on: connection)
+    case .suspended(let person):
+      return try await revoke(stored, "the GitHub App was suspended by \(person)", at: event.order.time, on: connection)
+    case .restored, .repositoriesAdded, .repositoriesRemoved:
+      let canBeRestored = try state?.decode("can_be_restored", as: Bool.self) ?? false
+      return try await restore(stored, if: canBeRestored, at: event.order.time, on: connection)
+    }
+  }
+
+  /// The event has its place also if there is nothing to restore: the suspension that it ended may come later.
+  private func restore(
+    _ stored: StoredWebhook, if canBeRestored: Bool, at time: Timestamp, on connection: PostgresConnection
   ) async throws -> WebhookOutcome {
     let id = stored.integrationID
-    switch change {
-    case .deleted(let person):
-      return try await revoke(stored, "the GitHub App was uninstalled by \(person)", on: connection)
-    case .suspended(let person):
-      return try await revoke(stored, "the GitHub App was suspended by \(person)", on: connection)
-    case .restored, .created:
-      let row = try await connection.query(Self.canBeRestored, [id]).first
-      guard let row, try row.decode("can_be_restored", as: Bool.self) else {
-        return .unchanged("the integration is valid, or was revoked by an operator", nil)
-      }
-      _ = try await connection.query(Self.changeInstallation, Self.change("restored", id))
-      // What was pushed until now has no review.
-      _ = try await connection.query(Self.sweepSoon, [id])
-      return .unchanged("the integration is valid again", nil)
-    case .repositoriesRemoved(let repositories):
-      let reason = "the repository was removed from the GitHub App's installation"
-      let count = try await connection.query(
-        Self.cancelRemoved, Self.place(of: stored) + [repositories.map { $0.fullName.lowercased() }, reason])[0]
-        .decode("count", as: Int64.self)
-      return .unchanged("\(repositories.count) repositories were removed, \(count) reviews cancelled", nil)
-    }
+    _ = try await connection.query(Self.changeInstallation, Self.change("restored", id, at: time))
+    guard canBeRestored else { return .unchanged("the integration is valid, or was revoked by an operator", nil) }
+    // What was pushed until now has no review.
+    _ = try await connection.query(Self.sweepSoon, [id])
+    return .unchanged("the integration is valid again", nil)
+  }
+
+  private func remove(
+    _ repositories: [RemovedRepository], _ order: EventOrder, _ stored: StoredWebhook,
+    on connection: PostgresConnection
+  ) async throws -> WebhookOutcome {
+    let added = Set(
+      try await connection.query(Self.addedSince, [order.subject, order.time.instant]).map { row in
+        try row.decode("id", as: String.self)
+      })
+    let removed = repositories.filter { repository in repository.id.map { !added.contains($0) } ?? true }
+    guard !removed.isEmpty || repositories.isEmpty else { return .unchanged(Self.outdatedInstallation, nil) }
+    let reason = "the repository was removed from the GitHub App's installation"
+    let count = try await connection.query(
+      Self.cancelRemoved, Self.place(of: stored) + [removed.map { $0.fullName.lowercased() }, reason])[0]
+      .decode("count", as: Int64.self)
+    return .unchanged("\(removed.count) repositories were removed, \(count) reviews cancelled", nil)
   }
 
   private static func place(of stored: StoredWebhook) -> [any PostgresEncodable] {
@@ -126,10 +173,10 @@ extension ReviewStore {
   }
 
   private func revoke(
-    _ stored: StoredWebhook, _ reason: String, on connection: PostgresConnection
+    _ stored: StoredWebhook, _ reason: String, at time: Timestamp, on connection: PostgresConnection
   ) async throws -> WebhookOutcome {
     _ = try await connection.query(
-      Self.changeInstallation, Self.change("revoked", stored.integrationID, reason: reason.storable))
+      Self.changeInstallation, Self.change("revoked", stored.integrationID, reason: reason.storable, at: time))
     let count = try await connection.query(Self.failRevoked, Self.place(of: stored) + [reason.storable])[0]
       .decode("count", as: Int64.self)
     return .unchanged("\(reason): the integration is revoked, \(count) waiting reviews failed", nil)

@@ -1,4 +1,5 @@
 package import FoundationEssentials
+package import Primitives
 package import Reviews
 
 /// What a webhook says besides "this pull request is at this commit" and "it was closed".
@@ -11,7 +12,7 @@ package enum PlatformEvent: Sendable, Equatable {
   case asked(PlatformTask.ReviewRequest, key: String)
   /// A group of pull requests is about to be merged.
   case mergeGroup(MergeGroup)
-  case installation(InstallationChange)
+  case installation(InstallationEvent)
   /// A pull request that is not to be reviewed: an older review of it ends, and a gate is opened.
   case excluded(PullRequestPush, reason: String, check: PlatformTask.Check?)
   /// Whether a pull request is to be reviewed depends on the files that it changes, which the platform has to say first.
@@ -24,6 +25,13 @@ package enum PlatformEvent: Sendable, Equatable {
     case .rerun, .asked, .mergeGroup, .installation: nil
     }
   }
+}
+
+/// The place of an event that is about no pull request, among those of its subject.
+package struct EventOrder: Sendable, Equatable {
+  /// The same for all events that are compared with each other.
+  package var subject: String
+  package var time: Timestamp
 }
 
 /// Which reviews are to be done again.
@@ -70,9 +78,36 @@ package enum InstallationChange: Sendable, Equatable {
   case deleted(by: String)
   case suspended(by: String)
   case restored
-  /// An installation that no integration has, or whose integration was revoked because it was deleted.
-  case created(Owner)
+  /// Nothing follows from it, but that an older event which removes them has no effect.
+  case repositoriesAdded(Int)
   case repositoriesRemoved([RemovedRepository])
+}
+
+/// What has happened to a GitHub installation, and when.
+package struct InstallationEvent: Sendable, Equatable {
+  package var change: InstallationChange
+  package var order: EventOrder
+
+  /// - Parameters:
+  ///   - change: what has happened.
+  ///   - integration: that has the installation.
+  ///   - time: of the event, as GitHub says it; nil if it does not.
+  ///   - receivedAt: when the event came.
+  package init(_ change: InstallationChange, of integration: UUID, at time: Timestamp?, receivedAt: Timestamp) {
+    self.change = change
+    let id = integration.lowercase
+    let time = time ?? receivedAt
+    switch change {
+    case .repositoriesAdded, .repositoriesRemoved:
+      order = EventOrder(subject: "github repositories of \(id)", time: time)
+    case .suspended: order = EventOrder(subject: "github installation of \(id)", time: time)
+    // GitHub gives it the time of the suspension that it ends.
+    case .restored:
+      order = EventOrder(subject: "github installation of \(id)", time: time.moved(by: .microseconds(1)))
+    // The last one, whatever comes after it: a new installation has another number. It names the time of the event before it.
+    case .deleted: order = EventOrder(subject: "github installation of \(id)", time: max(time, receivedAt))
+    }
+  }
 }
 
 /// A repository that an installation may no longer read.

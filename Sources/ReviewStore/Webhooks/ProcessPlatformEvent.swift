@@ -18,7 +18,7 @@ extension ReviewStore {
         .review(request), key: key, integration: stored.integrationID, trace: stored.trace, on: connection)
       return .unchanged("\(request.requester) asks for a review: their right to is being checked", nil)
     case .mergeGroup(let group): return try await judge(group, of: stored, on: connection)
-    case .installation(let change): return try await apply(change, to: stored, on: connection)
+    case .installation(let event): return try await apply(event, to: stored, on: connection)
     case .excluded(let push, let reason, let check):
       return try await exclude(push, reason, check, at: stored.receivedAt, of: stored, on: connection)
     case .pathsNeeded(let push, let request):

@@ -66,12 +66,13 @@ extension ReviewStore {
       let stored = try StoredWebhook(row, platform: platform)
       let verdict = try stored.map(judge) ?? .ignored("its integration is gone")
       let outcome = try await apply(verdict, of: stored, on: connection)
-      let place = verdict.place
+      let (place, order) = (verdict.place, verdict.order)
       _ = try await connection.query(
         Self.settleDelivery,
         [
-          platform.rawValue, id, outcome.text, place?.pullRequest.text, place?.pullRequest.idText,
-          place?.updatedAt.instant, place?.previousSha, place?.headSha, verdict.number.map { Int32(clamping: $0) },
+          platform.rawValue, id, outcome.text, place?.pullRequest.text, place?.pullRequest.idText ?? order?.subject,
+          (place?.updatedAt ?? order?.time)?.instant, place?.previousSha, place?.headSha,
+          verdict.number.map { Int32(clamping: $0) },
           outcome.reviewID,
         ])
       return outcome
@@ -84,8 +85,7 @@ extension ReviewStore {
     let receivedAt = webhook?.receivedAt ?? .infinity
     switch verdict {
     case .ignored(let reason): return .unchanged(reason, nil)
-    case .named(let name):
-      return .unchanged("\(try await self.name(name, on: connection)) reviews got the name \(name.fullName)", nil)
+    case .named(let name): return try await self.name(name, on: connection)
     case .pushed(let push):
       return try await apply(push, receivedAt, trace: webhook?.trace ?? TraceContext(), on: connection)
     case .withheld(let place, let reason): return try await withhold(place, reason, receivedAt, on: connection)
@@ -102,7 +102,7 @@ extension ReviewStore {
     for text in [key.idText, key.text].compactMap({ $0 }) {
       _ = try await connection.query(Self.lockPullRequest, [text])
     }
-    try await identify(key, on: connection)
+    try await identify(place, on: connection)
     return try await lockRelated(key, sha: place.headSha ?? "", on: connection)
   }
 

@@ -27,6 +27,15 @@ package enum WebhookVerdict: Sendable, Equatable {
     }
   }
 
+  /// Where it stands among the events of its installation or repository.
+  var order: EventOrder? {
+    switch self {
+    case .named(let name): name.order
+    case .platform(.installation(let event)): event.order
+    default: nil
+    }
+  }
+
   /// The pull request's number, of an event that has its own way to name it.
   var number: Int? {
     guard case .platform(.mergeGroup(let group)) = self else { return nil }
@@ -40,12 +49,24 @@ package struct RepositoryName: Sendable, Hashable {
   package var platform: Platform
   package var repositoryID: Int64
   package var fullName: String
+  /// Since when it has the name: older names never win over newer ones.
+  package var namedAt: Timestamp
 
-  package init(owner: Owner, platform: Platform, repositoryID: Int64, fullName: String) {
+  package init(owner: Owner, platform: Platform, repositoryID: Int64, fullName: String, namedAt: Timestamp) {
     self.owner = owner
     self.platform = platform
     self.repositoryID = repositoryID
     self.fullName = fullName
+    self.namedAt = namedAt
+  }
+
+  /// What the events about a repository's name have in common.
+  static func subject(of repositoryID: Int64, _ owner: Owner, _ platform: Platform) -> String {
+    "\(platform.rawValue) name of \(repositoryID) \(owner)"
+  }
+
+  var order: EventOrder {
+    EventOrder(subject: Self.subject(of: repositoryID, owner, platform), time: namedAt)
   }
 }
 
@@ -85,6 +106,9 @@ package struct PullRequestKey: Sendable, Hashable {
 
   /// One text for one pull request: a repository's name has no space, and the owner's id comes last.
   var text: String { "\(platform.rawValue) \(prNumber) \(repoFullName) \(owner)" }
+
+  /// What the events about its repository's name have in common; nil if the repository's number is not known.
+  var nameSubject: String? { repositoryID.map { RepositoryName.subject(of: $0, owner, platform) } }
 
   /// The same by the repository's number; nil if that is not known.
   var idText: String? { repositoryID.map { "\(platform.rawValue) \(prNumber) \($0)@\(instance) \(owner)" } }

@@ -28,6 +28,9 @@ extension ReviewStore {
        SET platform_repository_id = $6, repo_full_name = $2
      WHERE \(isOfPullRequest)
        AND (r.platform_repository_id IS NULL OR r.repo_full_name <> $2)
+       -- The repository has got another name since.
+       AND (r.platform_repository_id IS NULL OR NOT EXISTS (
+         SELECT 1 FROM webhook_deliveries d WHERE d.pull_request_id = $8 AND d.pr_updated_at > $9))
        -- Of two reviews of the same commit under two names, one keeps its name.
        AND NOT EXISTS (
          SELECT 1 FROM code_reviews x
@@ -38,9 +41,11 @@ extension ReviewStore {
     """)
 
   /// Gives the reviews of a pull request the number of its repository, and the name that it has now.
-  func identify(_ key: PullRequestKey, on connection: PostgresConnection) async throws {
-    guard key.repositoryID != nil else { return }
-    _ = try await connection.query(Self.identifyPullRequest, Self.parameters(of: key))
+  func identify(_ place: PullRequestPlace, on connection: PostgresConnection) async throws {
+    let key = place.pullRequest
+    guard let subject = key.nameSubject else { return }
+    _ = try await connection.query(
+      Self.identifyPullRequest, Self.parameters(of: key) + [subject, place.updatedAt.instant])
   }
 
   static let nameRepository = PostgresStatement(
@@ -58,13 +63,26 @@ extension ReviewStore {
             AND (x.repo_full_name = $5 OR x.platform_repository_id = $4 AND x.id < r.id))
     """)
 
+  static let isOutdatedEvent = PostgresStatement(
+    "is_outdated_event",
+    """
+    /* baton:is_outdated_event */
+    SELECT EXISTS (
+      SELECT 1 FROM webhook_deliveries d WHERE d.pull_request_id = $1 AND d.pr_updated_at > $2) AS is_outdated
+    """)
+
   /// Gives all reviews of a repository the name that it has now.
-  /// - Returns: how many had another one.
-  func name(_ name: RepositoryName, on connection: PostgresConnection) async throws -> Int {
-    try await connection.query(
+  func name(_ name: RepositoryName, on connection: PostgresConnection) async throws -> WebhookOutcome {
+    let order = name.order
+    _ = try await connection.query(Self.lockPullRequest, [order.subject])
+    let isOutdated = try await connection.query(Self.isOutdatedEvent, [order.subject, order.time.instant])[0]
+      .decode("is_outdated", as: Bool.self)
+    if isOutdated { return .unchanged("a newer event of this repository came before", nil) }
+    let count = try await connection.query(
       Self.nameRepository,
       [name.owner.id, name.owner.type.rawValue, name.platform.rawValue, name.repositoryID, name.fullName]
     ).affectedRows
+    return .unchanged("\(count) reviews got the name \(name.fullName)", nil)
   }
 
   static let relatedReviews = PostgresStatement(

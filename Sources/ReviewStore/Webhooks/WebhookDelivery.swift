@@ -122,6 +122,8 @@ extension ReviewStore {
            event = EXCLUDED.event, payload = EXCLUDED.payload
      WHERE webhook_deliveries.processed_at IS NOT NULL AND webhook_deliveries.outcome NOT LIKE 'pending: %'
        AND webhook_deliveries.outcome NOT LIKE 'closed: %'
+       -- Nor one that has its place among the events of an installation or a repository.
+       AND NOT (webhook_deliveries.pull_request IS NULL AND webhook_deliveries.pull_request_id IS NOT NULL)
     """)
 
   /// Stores a delivery before anything else is done with it.

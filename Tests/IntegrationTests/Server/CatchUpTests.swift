@@ -142,6 +142,49 @@ struct CatchUpTests {
     }
   }
 
+  @Test("failed deliveries are repeated in the order in which they happened, over all pages")
+  func oldestFirst() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub()
+      test.isDown.set(true)
+      // More than one page, and none of them says when it happened.
+      for action in ["suspend", "unsuspend"] {
+        await test.github.deliver(
+          "installation",
+          #"{"action":"\#(action)","installation":{"id":1,"account":{"login":"octo"}},"sender":{"login":"alice"}}"#)
+      }
+      for number in 1...250 { await test.github.deliver("pull_request", test.push(number, sha: test.sha(number))) }
+      let failed = test.github.deliveries.map(\.guid)
+      test.isDown.set(false)
+      let counts = try await test.pass()
+      #expect(counts.redelivered == 252)
+      #expect(test.github.deliveries.filter(\.isRedelivery).map(\.guid) == failed)
+      #expect(try await test.stack.count("platform_integrations WHERE revoked_at IS NULL") == 1)
+      #expect(try await test.stack.count("code_reviews WHERE status = 'pending'") == 250)
+      #expect(try await test.pass().redelivered == 0)
+    }
+  }
+
+  @Test("repeating goes on where it ended, in another process too")
+  func goesOn() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub()
+      test.isDown.set(true)
+      for number in 1...5 { await test.github.deliver("pull_request", test.push(number, sha: test.sha(number))) }
+      test.isDown.set(false)
+      // As it is left after the first three of the list's beginning.
+      _ = try await test.stack.store.planCatchUp(hasApp: true)
+      let third = test.github.deliveries[2].deliveredAt
+      try await test.stack.run(
+        """
+        UPDATE baton_catch_up SET position = 'done \(third * 1_000_000 + 1_000_000)', begun_at = now() + interval '1 min'
+         WHERE kind = 'deliveries'
+        """)
+      #expect(try await test.pass().redelivered == 0)
+      #expect(try await test.stack.count("baton_catch_up WHERE position IS NULL AND kind = 'deliveries'") == 1)
+    }
+  }
+
   @Test("open pull requests without a review are found, in each installation, and once")
   func sweep() async throws {
     try await CaughtUp.run { test in
@@ -282,7 +325,8 @@ struct CatchUpTests {
     try await CaughtUp.run { test in
       try await test.stack.addGitHub()
       await test.github.deliver("pull_request", test.push(1, sha: test.sha(1)))
-      let event = #"{"action":"ACTION","installation":{"id":1},"sender":{"login":"alice"}}"#
+      let event =
+        #"{"action":"ACTION","installation":{"id":1,"account":{"login":"octo"}},"sender":{"login":"alice"}}"#
       await test.github.deliver("installation", event.replacing("ACTION", with: "suspend"))
       test.github.setOpenPullRequests([test.pull(1, sha: test.sha(1))], of: "acme/shop")
       #expect(try await test.pass().unreviewed == 0)

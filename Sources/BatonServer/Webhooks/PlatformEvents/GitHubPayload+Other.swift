@@ -54,7 +54,7 @@ extension GitHubPayload {
     switch (name, action?.string) {
     case ("check_run", "rerequested"), ("check_suite", "rerequested"), ("merge_group", "checks_requested"): true
     case ("installation", "deleted"), ("installation", "suspend"), ("installation", "unsuspend"): true
-    case ("installation_repositories", "removed"): true
+    case ("installation_repositories", "removed"), ("installation_repositories", "added"): true
     case ("issue_comment", "created"):
       issue?.fields?.pull_request?.fields != nil && policy.isCommand(comment?.fields?.body?.string ?? "")
     case ("pull_request", "labeled"): policy.isLabel(label?.fields?.name?.string)

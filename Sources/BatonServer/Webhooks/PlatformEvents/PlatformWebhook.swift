@@ -191,16 +191,28 @@ extension PlatformWebhook {
 
 extension PlatformWebhook {
   private func installation(_ action: String?) -> WebhookVerdict? {
+    guard let change = installationChange(action) else { return nil }
+    let installation = json["installation"]
+    let times = [installation?["updated_at"], installation?["suspended_at"]].compactMap { LenientTime.read($0) }
+    return .platform(
+      .installation(
+        InstallationEvent(change, of: stored.integrationID, at: times.max(), receivedAt: stored.receivedAt)))
+  }
+
+  private func installationChange(_ action: String?) -> InstallationChange? {
     switch (stored.event, action) {
-    case ("installation", "deleted"): return .platform(.installation(.deleted(by: sender)))
-    case ("installation", "suspend"): return .platform(.installation(.suspended(by: sender)))
-    case ("installation", "unsuspend"): return .platform(.installation(.restored))
+    case ("installation", "deleted"): return .deleted(by: sender)
+    case ("installation", "suspend"): return .suspended(by: sender)
+    case ("installation", "unsuspend"): return .restored
+    case ("installation_repositories", "added"):
+      guard case .array(let items)? = json["repositories_added"] else { return nil }
+      return .repositoriesAdded(items.count)
     case ("installation_repositories", "removed"):
       guard case .array(let items)? = json["repositories_removed"] else { return nil }
-      let removed = items.compactMap { item in
-        item["full_name"]?.string.map { RemovedRepository(id: item["id"]?.idText, fullName: $0) }
-      }
-      return .platform(.installation(.repositoriesRemoved(removed)))
+      return .repositoriesRemoved(
+        items.compactMap { item in
+          item["full_name"]?.string.map { RemovedRepository(id: item["id"]?.idText, fullName: $0) }
+        })
     default: return nil
     }
   }
