@@ -17,9 +17,6 @@ struct FailedWebhooks {
   private static let overlap: Int64 = 600 * 1_000_000
   /// Until a look that met an error goes on.
   private static let retry: Duration = .seconds(60)
-  /// The events that Baton does something about.
-  private static let events: Set = PlatformWebhook.githubEvents.union(["pull_request", "repository"])
-
   /// What a walk remembers between its looks. Another process reads the section again.
   struct Walk {
     /// The deliveries of which this walk has seen a newer attempt.
@@ -148,7 +145,7 @@ struct FailedWebhooks {
 
   /// What was answered with a fault of the payload is answered so again.
   private static func isWorthARepetition(_ webhook: AppWebhook) -> Bool {
-    guard !webhook.isDelivered, events.contains(webhook.event) else { return false }
+    guard !webhook.isDelivered, GitHubPayload.events.contains(webhook.event) else { return false }
     return !(webhook.isRedelivery && [400, 404, 410, 413, 422].contains(webhook.status))
   }
 

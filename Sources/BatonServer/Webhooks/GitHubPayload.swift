@@ -8,7 +8,8 @@ internal import Reviews
 struct GitHubPayload: WebhookPayload {
   struct Installation: Codable, Sendable {
     var id: JSONValue?
-    // Of an event about the installation itself.
+    // Of an event about the installation itself; others name it by its id alone.
+    var account: Part<User>?
     var updated_at: JSONValue?
     var suspended_at: JSONValue?
   }

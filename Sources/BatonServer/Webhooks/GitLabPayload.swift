@@ -103,6 +103,9 @@ struct GitLabPayload: WebhookPayload {
     project = Part(fields: Project(id: id, path_with_namespace: path))
   }
 
+  /// The body itself says of which event it is.
+  func isOf(_ name: String) -> Bool { true }
+
   func event(_ name: String, in context: WebhookContext) throws(HTTPFault) -> WebhookEvent {
     if ["project_rename", "project_transfer"].contains(event_name?.string) {
       return context.named(project_id, path_with_namespace, at: updated_at)

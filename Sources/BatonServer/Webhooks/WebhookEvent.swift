@@ -9,6 +9,9 @@ protocol WebhookPayload: Codable, Sendable {
   /// - Throws: `HTTPFault` 400.
   init(json: Data) throws(HTTPFault)
 
+  /// Whether it can be a body of the event that the request names.
+  func isOf(_ name: String) -> Bool
+
   /// What it says.
   /// - Parameter name: the platform's name of the event.
   /// - Throws: `HTTPFault` 422 naming every faulty field.

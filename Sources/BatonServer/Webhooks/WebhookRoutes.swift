@@ -135,7 +135,10 @@ struct WebhookRoutes: Sendable {
     guard installation != nil else {
       return Self.response(.processed(.unchanged("nothing is done for the event \(name)", nil)))
     }
-    guard let source else { return try await unknown(installation, name, payload, body) }
+    guard let source else {
+      if let payload, !payload.isOf(name) { return Self.ignored(Self.notOf(name)) }
+      return try await unknown(installation, name, payload, body)
+    }
     let id = Self.id(of: body, source)
     call.logger.debug("a webhook has come", metadata: ["delivery": "\(id)", "sent": "\(sentID)"])
     guard let payload else { throw Self.malformed(faults) }
@@ -196,11 +199,13 @@ struct WebhookRoutes: Sendable {
     _ payload: some WebhookPayload, _ name: String, as id: String, of platform: Platform, from source: WebhookSource,
     _ trace: TraceContext
   ) async throws -> WebhookIntake.Receipt {
-    let event = try payload.event(
-      name,
-      in: WebhookContext(
-        owner: source.owner, platform: platform, integrationID: source.integrationID, receivedAt: .negativeInfinity,
-        policy: intake.policy))
+    let event =
+      payload.isOf(name)
+      ? try payload.event(
+        name,
+        in: WebhookContext(
+          owner: source.owner, platform: platform, integrationID: source.integrationID, receivedAt: .negativeInfinity,
+          policy: intake.policy)) : .ignored(Self.notOf(name))
     var webhook = WebhookDelivery(
       platform: platform, id: id, event: name,
       payload: String(decoding: try JSONCoding.encode(payload), as: UTF8.self), integrationID: source.integrationID,
@@ -249,6 +254,8 @@ struct WebhookRoutes: Sendable {
     var reviewId: String?
     var attempt: Int?
   }
+
+  private static func notOf(_ name: String) -> String { "the body is not that of the event \(name)" }
 
   /// Nothing is done for an event, and why.
   static func ignored(_ reason: String) -> Response { response(.processed(.unchanged(reason, nil))) }

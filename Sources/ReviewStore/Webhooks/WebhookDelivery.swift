@@ -119,7 +119,8 @@ extension ReviewStore {
     ON CONFLICT (platform, delivery_id) DO UPDATE
        -- Sent again by hand, after it was given up, or after it did nothing, as reviews were not enabled, say.
        SET processed_at = EXCLUDED.processed_at, tries = 0, outcome = EXCLUDED.outcome, due_at = EXCLUDED.due_at,
-           event = EXCLUDED.event, payload = EXCLUDED.payload
+           -- Not the event: its name is not signed.
+           payload = EXCLUDED.payload
      WHERE webhook_deliveries.processed_at IS NOT NULL AND webhook_deliveries.outcome NOT LIKE 'pending: %'
        AND webhook_deliveries.outcome NOT LIKE 'closed: %'
        -- Nor one that has its place among the events of an installation or a repository.

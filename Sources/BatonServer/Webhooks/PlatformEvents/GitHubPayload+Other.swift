@@ -49,6 +49,29 @@ extension GitHubPayload {
     var user: Part<User>?
   }
 
+  /// The events that something is done for.
+  static let events: Set = PlatformWebhook.githubEvents.union(["pull_request"])
+
+  /// Whether the body is one of the event, if something is done for the event: the body is signed, the name is a header, which is not. So a
+  /// comment cannot become the end of an installation.
+  func isOf(_ name: String) -> Bool {
+    let parts: [(String, Bool)] = [
+      ("check_run", check_run != nil), ("check_suite", check_suite != nil), ("merge_group", merge_group != nil),
+      ("issue", issue != nil), ("comment", comment != nil), ("pull_request", pull_request != nil),
+      ("label", label != nil),
+    ]
+    let found = Set(parts.filter { $0.1 }.map { $0.0 })
+    switch name {
+    case "installation", "installation_repositories":
+      return found.isEmpty && installation?.fields?.account?.fields != nil
+    case "repository": return found.isEmpty
+    case "check_run", "check_suite", "merge_group": return found == [name]
+    case "issue_comment": return found == ["issue", "comment"]
+    case "pull_request": return found.isSubset(of: ["pull_request", "label"])
+    default: return true
+    }
+  }
+
   /// Whether ``PlatformWebhook`` reads the event.
   func isOther(_ name: String, _ policy: WebhookPolicy) -> Bool {
     switch (name, action?.string) {
