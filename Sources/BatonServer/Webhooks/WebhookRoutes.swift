@@ -84,13 +84,13 @@ struct WebhookRoutes: Sendable {
 
   @Sendable private func github(_ call: Call) async throws -> Response {
     let headers = call.request.headers
-    let code = try secrets.code(ofGitHub: headers[.hubSignature])
     if secrets.github == nil {
       guard try await hasOwnSecret.value() else { throw WebhookSecrets.isOff("BATON_GITHUB_WEBHOOK_SECRET") }
     }
-    // Events of pull requests are never so large, others may be: nothing would be done for them.
+    let code = try secrets.code(ofGitHub: headers[.hubSignature])
+    // Events that something is done for are never so large, or else refused, so that GitHub lists them as failed.
     if let length = headers[.contentLength].flatMap({ Int($0) }), length > Self.bodyByteCountMax,
-      let name = headers[.githubEvent], name != "pull_request"
+      let name = headers[.githubEvent], !GitHubPayload.events.contains(name)
     {
       return Self.response(
         .processed(.unchanged("nothing is done for this event, and it is too large to be read", nil)))
