@@ -3,7 +3,7 @@ package import Primitives
 
 extension NewReview {
   /// The longest text of one field, in bytes; titles may be longer than names.
-  private static let byteCountMax = 512
+  package static let byteCountMax = 512
   private static let titleByteCountMax = 4_096
 
   /// Reads a review from JSON and checks every field, so that one answer names all the faults.
@@ -58,10 +58,10 @@ private struct NewReviewReader {
 
   init(fields: [String: JSONValue]) { self.fields = fields }
 
-  /// A text that has to be a name.
+  /// A text that has to be a name. One that is too long is refused like any other.
   mutating func name(_ name: String, max byteCountMax: Int, _ fault: (String) -> String?) -> String? {
-    guard let text = text(name, max: byteCountMax) else { return nil }
-    guard let fault = fault(text) else { return text }
+    guard let text = text(name, max: .max) else { return nil }
+    guard let fault = Self.lengthFault(text, max: byteCountMax) ?? fault(text) else { return text }
     faults.append("\(name): \(fault)")
     refusedNameCount += 1
     return nil
@@ -77,8 +77,8 @@ private struct NewReviewReader {
     case .string(let text)?:
       if text.isEmpty && !mayBeEmpty {
         faults.append("\(name): empty")
-      } else if text.utf8.count > byteCountMax {
-        faults.append("\(name): \(text.utf8.count) bytes, at most \(byteCountMax) are allowed")
+      } else if let fault = Self.lengthFault(text, max: byteCountMax) {
+        faults.append("\(name): \(fault)")
       } else if text.utf8.contains(0) {
         faults.append("\(name): holds a NUL character")
       } else {
@@ -89,6 +89,11 @@ private struct NewReviewReader {
       faults.append("\(name): expected a string")
       return nil
     }
+  }
+
+  private static func lengthFault(_ text: String, max byteCountMax: Int) -> String? {
+    let count = text.utf8.count
+    return count > byteCountMax ? "\(count) bytes, at most \(byteCountMax) are allowed" : nil
   }
 
   mutating func integer(_ name: String, in range: ClosedRange<Int64>, isOptional: Bool = false) -> Int64? {

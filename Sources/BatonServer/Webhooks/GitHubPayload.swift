@@ -81,6 +81,8 @@ struct GitHubPayload: WebhookPayload {
     if case .integer(let id)? = installation?.fields?.id { id } else { nil }
   }
 
+  var repositoryID: String? { repository?.fields?.id?.idText }
+
   /// - Parameter name: `X-GitHub-Event`.
   func event(_ name: String, in context: WebhookContext) throws(HTTPFault) -> WebhookEvent {
     if isOther(name, context.policy) { return .other }
@@ -97,7 +99,7 @@ struct GitHubPayload: WebhookPayload {
       return try fields.push(in: context)
     case ("pull_request", "converted_to_draft"):
       return fields.withheld("the pull request is a draft since converted_to_draft", in: context)
-    case ("pull_request", "closed"): return .closed(try fields.place(in: context))
+    case ("pull_request", "closed"): return try fields.closed(in: context)
     case ("pull_request", let action):
       return .ignored("nothing is done for pull_request \(action?.prefix(40) ?? "without an action")")
     default: return .ignored("nothing is done for the event \(name)")

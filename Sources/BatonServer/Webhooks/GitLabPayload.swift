@@ -103,6 +103,8 @@ struct GitLabPayload: WebhookPayload {
     project = Part(fields: Project(id: id, path_with_namespace: path))
   }
 
+  var repositoryID: String? { project?.fields?.id?.idText }
+
   /// The body itself says of which event it is.
   func isOf(_ name: String) -> Bool { true }
 
@@ -123,7 +125,7 @@ struct GitLabPayload: WebhookPayload {
       var fields = fields
       if request?.action?.string == "update" { fields.cause = updateCause }
       return try fields.push(in: context)
-    case "close", "merge": return .closed(try fields.place(in: context))
+    case "close", "merge": return try fields.closed(in: context)
     case let other: return .ignored("nothing is done for merge_request \(other?.prefix(40) ?? "without an action")")
     }
   }

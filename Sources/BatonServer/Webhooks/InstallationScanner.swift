@@ -13,6 +13,12 @@ struct InstallationScanner {
     return scanner.inField("installation") { $0.inField("id") { $0.number() } }
   }
 
+  /// A field of the whole text that is a string without escapes: what says of which kind an event is that has too much in it to be decoded.
+  static func text(of field: StaticString, in bytes: UnsafeRawBufferPointer) -> String? {
+    var scanner = InstallationScanner(bytes: bytes)
+    return scanner.inField(field) { $0.text() }
+  }
+
   private init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
   private var next: UInt8? { position < bytes.count ? bytes[position] : nil }
@@ -23,9 +29,9 @@ struct InstallationScanner {
 
   /// Looks for a field of the object that begins here. A name that is written with escapes is another one.
   /// - Parameter read: is called at the field's value.
-  private mutating func inField(
-    _ name: StaticString, _ read: (inout InstallationScanner) -> Int64?
-  ) -> Int64? {
+  private mutating func inField<Value>(
+    _ name: StaticString, _ read: (inout InstallationScanner) -> Value?
+  ) -> Value? {
     skipSpace()
     guard next == UInt8(ascii: "{") else { return nil }
     position += 1
@@ -47,6 +53,15 @@ struct InstallationScanner {
       guard next == UInt8(ascii: ",") else { return nil }
       position += 1
     }
+  }
+
+  private mutating func text() -> String? {
+    guard next == UInt8(ascii: "\"") else { return nil }
+    let start = position + 1
+    skipString()
+    guard position <= bytes.count, position - 1 >= start, bytes[position - 1] == UInt8(ascii: "\"") else { return nil }
+    let text = bytes[start..<position - 1]
+    return text.contains(UInt8(ascii: "\\")) ? nil : String(decoding: text, as: UTF8.self)
   }
 
   private mutating func number() -> Int64? {

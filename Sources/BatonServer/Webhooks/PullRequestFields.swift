@@ -18,7 +18,9 @@ struct WebhookContext: Sendable {
 
   /// A repository has got another name.
   func named(_ id: JSONValue?, _ name: JSONValue?, at time: JSONValue?) -> WebhookEvent {
-    guard let id = id?.repositoryNumber, let name = name?.string, OutsideName.repositoryFault(name) == nil else {
+    guard let id = id?.repositoryNumber, let name = name?.string, name.utf8.count <= NewReview.byteCountMax,
+      OutsideName.repositoryFault(name) == nil
+    else {
       return .ignored("the repository's number or name cannot be read")
     }
     return .named(
@@ -82,9 +84,24 @@ struct PullRequestFields {
     }
   }
 
+  /// Why no pull request is known by this repository's name; nil if one may be.
+  private var longNameFault: String? {
+    guard let count = values["repoFullName"]?.string?.utf8.count, count > NewReview.byteCountMax else { return nil }
+    return renamed("repoFullName: \(count) bytes, at most \(NewReview.byteCountMax) are allowed")
+  }
+
+  /// The event of a pull request that was closed.
+  /// - Throws: `HTTPFault` 422, naming all faults by the payload's own names.
+  func closed(in context: WebhookContext) throws(HTTPFault) -> WebhookEvent {
+    if let fault = longNameFault { return .ignored("a name is refused: \(fault)") }
+    return .closed(try place(in: context))
+  }
+
   /// A commit that is not to be reviewed. If the event does not say which one it is, nothing follows from it.
   func withheld(_ reason: String, in context: WebhookContext) -> WebhookEvent {
-    guard let place = try? place(in: context), place.headSha != nil else { return .ignored(reason) }
+    guard longNameFault == nil, let place = try? place(in: context), place.headSha != nil else {
+      return .ignored(reason)
+    }
     return .withheld(place, reason)
   }
 

@@ -9,6 +9,9 @@ protocol WebhookPayload: Codable, Sendable {
   /// - Throws: `HTTPFault` 400.
   init(json: Data) throws(HTTPFault)
 
+  /// The repository's number, as `selected_repository_ids` names it.
+  var repositoryID: String? { get }
+
   /// Whether it can be a body of the event that the request names.
   func isOf(_ name: String) -> Bool
 

@@ -124,7 +124,12 @@ struct WebhookRoutes: Sendable {
     var faults: [String] = []
     let name = Self.name(headers[.githubEvent], "X-GitHub-Event", &faults)
     let sentID = Self.name(headers[.githubDelivery], "X-GitHub-Delivery", &faults)
-    if payload == nil { faults.append("the body is not a JSON object: use the content type application/json") }
+    if payload == nil {
+      if let name, faults.isEmpty, Self.isObject(body), !GitHubPayload.events.contains(name) {
+        return Self.ignored(Self.nothing(for: name))
+      }
+      faults.append("the body is not a JSON object: use the content type application/json")
+    }
     if let payload, payload.installationID != installation {
       // Whose it is was decided by one of them.
       faults.append("installation.id: stands there more than once, or in a form that GitHub does not use")
@@ -133,7 +138,7 @@ struct WebhookRoutes: Sendable {
     }
     guard faults.isEmpty, let name, let sentID else { throw Self.malformed(faults) }
     guard installation != nil else {
-      return Self.response(.processed(.unchanged("nothing is done for the event \(name)", nil)))
+      return Self.ignored(Self.nothing(for: name))
     }
     guard let source else {
       if let payload, !payload.isOf(name) { return Self.ignored(Self.notOf(name)) }
@@ -173,7 +178,12 @@ struct WebhookRoutes: Sendable {
     var faults: [String] = []
     let name = Self.name(headers[.gitlabEvent], "X-Gitlab-Event", &faults)
     let payload = try? GitLabPayload(json: body)
-    if payload == nil { faults.append("the body is not a JSON object") }
+    if payload == nil {
+      if let name, faults.isEmpty, Self.isObject(body), !GitLabPayload.isRelevant(name, body) {
+        return Self.ignored(Self.nothing(for: name))
+      }
+      faults.append("the body is not a JSON object")
+    }
     guard faults.isEmpty, let name, let payload else { throw Self.malformed(faults) }
     return try await take(
       payload, name, as: Self.gitlabID(headers, body, source), of: .gitlab, from: source, call)
@@ -199,19 +209,33 @@ struct WebhookRoutes: Sendable {
     _ payload: some WebhookPayload, _ name: String, as id: String, of platform: Platform, from source: WebhookSource,
     _ trace: TraceContext
   ) async throws -> WebhookIntake.Receipt {
-    let event =
-      payload.isOf(name)
-      ? try payload.event(
-        name,
-        in: WebhookContext(
-          owner: source.owner, platform: platform, integrationID: source.integrationID, receivedAt: .negativeInfinity,
-          policy: intake.policy)) : .ignored(Self.notOf(name))
+    let event = try await event(payload, name, of: platform, from: source)
     var webhook = WebhookDelivery(
       platform: platform, id: id, event: name,
       payload: String(decoding: try JSONCoding.encode(payload), as: UTF8.self), integrationID: source.integrationID,
       trace: trace)
     if case .ignored(let reason) = event { webhook.ignored = reason }
     return try await intake.take(webhook)
+  }
+
+  /// What a payload says. Faults of one that nothing would be done for are none: a sender that is answered with faults too often switches its
+  /// hook off.
+  private func event(
+    _ payload: some WebhookPayload, _ name: String, of platform: Platform, from source: WebhookSource
+  ) async throws -> WebhookEvent {
+    guard payload.isOf(name) else { return .ignored(Self.notOf(name)) }
+    do throws(HTTPFault) {
+      return try payload.event(
+        name,
+        in: WebhookContext(
+          owner: source.owner, platform: platform, integrationID: source.integrationID, receivedAt: .negativeInfinity,
+          policy: intake.policy))
+    } catch {
+      guard let standing = try await store.standing(of: source) else { throw error }
+      if standing.isRevoked { return .ignored("the integration was revoked") }
+      guard let reason = standing.notEnabled(repositoryID: payload.repositoryID) else { throw error }
+      return .ignored(reason)
+    }
   }
 
   // MARK: What is common
@@ -254,6 +278,13 @@ struct WebhookRoutes: Sendable {
     var reviewId: String?
     var attempt: Int?
   }
+
+  /// Whether a body begins like what platforms send: it may have more in it than is decoded.
+  private static func isObject(_ body: Data) -> Bool {
+    body.first { ![0x20, 0x0A, 0x0D, 0x09].contains($0) } == UInt8(ascii: "{")
+  }
+
+  private static func nothing(for name: String) -> String { "nothing is done for the event \(name)" }
 
   private static func notOf(_ name: String) -> String { "the body is not that of the event \(name)" }
 

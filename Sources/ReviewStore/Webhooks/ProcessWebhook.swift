@@ -206,6 +206,13 @@ extension ReviewStore {
   }
 }
 
+extension PostgresRow {
+  /// What `Fragment.boundedConfig` has selected. One that is too large to be read is as good as one that is faulty.
+  func configuration() throws -> String? {
+    try optional("config", as: String.self) ?? optional("config_bytes", as: Int32.self).map { _ in "" }
+  }
+}
+
 extension StoredWebhook {
   /// nil if the integration is unknown, or has been deleted since.
   init?(_ row: PostgresRow, platform: Platform) throws {
@@ -217,9 +224,7 @@ extension StoredWebhook {
       payload: try row.decode("payload", as: String.self), integrationID: id,
       owner: Owner(type: try row.choice("owner_type", as: Owner.Kind.self), id: owner),
       isRevoked: try row.decode("is_revoked", as: Bool.self), receivedAt: try row.timestamp("received_at"),
-      // One that is too large to be read is as good as one that is faulty.
-      configuration: try row.optional("config", as: String.self)
-        ?? row.optional("config_bytes", as: Int32.self).map { _ in "" },
+      configuration: try row.configuration(),
       // None: stored by an older version.
       trace: try row.optional("traceparent", as: String.self).flatMap { TraceContext(traceparent: $0) }
         ?? TraceContext())

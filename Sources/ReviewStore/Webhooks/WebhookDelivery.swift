@@ -48,6 +48,14 @@ package struct WebhookSource: Sendable, Equatable {
   }
 }
 
+/// What decides whether anything of an integration is reviewed, whatever its events say.
+package struct WebhookStanding: Sendable, Equatable {
+  package var owner: Owner
+  package var isRevoked: Bool
+  /// The text of `agent_configs.config`; nil where the owner has none that is enabled.
+  package var configuration: String?
+}
+
 /// What is judged when a delivery is processed: the delivery, and the owner as it is now.
 package struct StoredWebhook: Sendable, Equatable {
   package var platform: Platform
@@ -60,6 +68,10 @@ package struct StoredWebhook: Sendable, Equatable {
   /// The text of `agent_configs.config`; nil where the owner has none that is enabled.
   package var configuration: String?
   package var trace: TraceContext
+
+  package var standing: WebhookStanding {
+    WebhookStanding(owner: owner, isRevoked: isRevoked, configuration: configuration)
+  }
 }
 
 extension ReviewStore {
@@ -78,6 +90,26 @@ extension ReviewStore {
     return try rows.reduce(into: [:]) { sources, row in
       guard let id = Int64(try row.decode("installation", as: String.self)) else { return }
       sources[id] = try WebhookSource(row)
+    }
+  }
+
+  static let webhookStanding = PostgresStatement(
+    "webhook_standing",
+    """
+    /* baton:webhook_standing */
+    SELECT i.revoked_at IS NOT NULL AS is_revoked, \(Fragment.boundedConfig("c"))
+      FROM platform_integrations i
+      LEFT JOIN agent_configs c
+        ON c.owner_type = i.owner_type AND c.owner_id = i.owner_id AND c.platform = i.platform AND c.is_enabled
+     WHERE i.id = $1
+    """)
+
+  /// What decides whether anything of an integration is reviewed; nil if it is gone.
+  package func standing(of source: WebhookSource) async throws -> WebhookStanding? {
+    try await pool.query(Self.webhookStanding, [source.integrationID]).first.map { row in
+      WebhookStanding(
+        owner: source.owner, isRevoked: try row.decode("is_revoked", as: Bool.self),
+        configuration: try row.configuration())
     }
   }
 

@@ -58,6 +58,79 @@ struct WebhookMeaningTests {
     }
   }
 
+  @Test("nothing is wrong with an event of an owner or repository for which nothing is done")
+  func notEnabled() async throws {
+    try await withServerStack { stack in
+      let id = try await stack.addGitLab()
+      func reply(_ branch: String = "null") async throws -> HTTPReply {
+        try await gitlab(
+          stack, id, "open", at: "\"2026-01-01 00:00:00 UTC\"", ["object_attributes.source_branch": branch])
+      }
+      #expect(try await reply().status == 422)
+      for (sql, reason) in [
+        (#"UPDATE agent_configs SET config = '{"repository_selection_mode":"selected"}'"#, "not selected"),
+        ("UPDATE agent_configs SET is_enabled = false", "not enabled for org:acme"),
+        ("UPDATE platform_integrations SET revoked_at = now()", "revoked"),
+      ] {
+        try await stack.run(sql)
+        let answer = try await reply()
+        #expect(answer.status == 200, "\(answer.body)")
+        #expect((answer.object["reason"] as? String)?.contains(reason) == true, "\(answer.body)")
+      }
+      #expect(try await stack.count("webhook_deliveries WHERE outcome LIKE '%revoked%'") == 1)
+      try await stack.addGitHub(revoked: true, installation: 9)
+      #expect(
+        try await stack.client.send(.github("opened", ["installation.id": "9", "pull_request.base": "null"])).status
+          == 200)
+    }
+  }
+
+  @Test("a name that is too long is refused like any other: no fault of the sender")
+  func longNames() async throws {
+    try await withServerStack { stack in
+      let id = try await stack.addGitLab()
+      let part = String(repeating: "a", count: 200)
+      let long = "\"\(part)/\(part)/\(part)\""
+      #expect(try await gitlab(stack, id, "open", at: "\"2026-01-01 00:00:00 UTC\"").status == 202)
+      let branch = try await gitlab(
+        stack, id, "update", sha: "b", at: "\"2026-01-01 00:00:01 UTC\"", ["object_attributes.source_branch": long])
+      #expect(branch.status == 200)
+      #expect((branch.object["reason"] as? String)?.contains("object_attributes.source_branch: 602 bytes") == true)
+      #expect(try await stack.states() == ["aaaa cancelled 1 superseded"])
+      let huge = "\"x/\(String(repeating: "b", count: 10_000))\""
+      for action in ["open", "update", "close"] {
+        for path in [long, huge] {
+          let reply = try await gitlab(
+            stack, id, action, sha: "c", at: "\"2026-01-01 00:00:02 UTC\"", ["project.path_with_namespace": path])
+          #expect(reply.status == 200, "\(reply.body)")
+          #expect((reply.object["reason"] as? String)?.contains("project.path_with_namespace: ") == true)
+        }
+      }
+      #expect(try await stack.count("webhook_deliveries WHERE processed_at IS NULL") == 0)
+    }
+  }
+
+  @Test("an event that nothing is done for is answered 200, however much is in it")
+  func manyValues() async throws {
+    try await withServerStack { stack in
+      let id = try await stack.addGitLab()
+      let files = Array(repeating: "\"a\"", count: 200_001).joined(separator: ",")
+      for (event, kind) in [("Push Hook", "push"), ("System Hook", "push"), ("Pipeline Hook", "pipeline")] {
+        let body = "{\"object_kind\":\"\(kind)\",\"commits\":[{\"added\":[\(files)]}]}"
+        let reply = try await stack.client.send(.gitlab(integration: id, event: event, body))
+        #expect(reply.status == 200, "\(reply.body)")
+      }
+      for (event, kind) in [("Merge Request Hook", "merge_request"), ("System Hook", "merge_request")] {
+        let body = "{\"object_kind\":\"\(kind)\",\"x\":[\(files)]}"
+        #expect(try await stack.client.send(.gitlab(integration: id, event: event, body)).status == 400)
+      }
+      try await stack.addGitHub()
+      let push = "{\"installation\":{\"id\":1},\"commits\":[{\"added\":[\(files)]}]}"
+      #expect(try await stack.client.send(.github(event: "push", push)).status == 200)
+      #expect(try await stack.client.send(.github(event: "pull_request", push)).status == 400)
+    }
+  }
+
   @Test("NUL and half of a character, in texts that are read and in others, lose no event")
   func brokenText() async throws {
     try await withServerStack { stack in

@@ -46,7 +46,7 @@ struct RoleRightsTests {
           "deliveries_end", "add_task", "take_tasks", "end_task", "task_outcome", "fail_task", "prune_tasks",
           "commit_has_review", "group_verdict", "rerunnable", "checked_reviews", "rerun", "allow_rerun",
           "change_installation", "installation_state", "added_since", "fail_revoked", "cancel_removed",
-          "sweep_soon", "is_outdated_event",
+          "sweep_soon", "is_outdated_event", "webhook_standing",
           "present_installation", "store_unknown",
           "undelivered_feedback", "given_up_feedback", "identify", "search", "common_number", "matching", "take_outbox",
           "delete_outbox",

@@ -177,9 +177,13 @@ extension PlatformWebhook {
     return .platform(.requested(push, by: requester))
   }
 
+  func notEnabled(repositoryID: String?) -> String? { stored.standing.notEnabled(repositoryID: repositoryID) }
+}
+
+extension WebhookStanding {
   /// Why nothing of this owner or repository is reviewed, not even if a person asks for it.
   func notEnabled(repositoryID: String?) -> String? {
-    guard let text = stored.configuration else { return "reviews are not enabled for \(stored.owner)" }
+    guard let text = configuration else { return "reviews are not enabled for \(owner)" }
     guard let configuration = try? ReviewConfiguration(json: text), configuration.repositorySelection == .selected,
       !configuration.selectedRepositoryIDs.contains(repositoryID ?? "")
     else { return nil }
