@@ -36,12 +36,12 @@ extension ReviewStore {
     "added_since",
     """
     /* baton:added_since */
-    SELECT DISTINCT a.repository ->> 'id' AS id
+    SELECT DISTINCT (a.repository ->> 'id')::bigint AS id
       FROM webhook_deliveries d
      CROSS JOIN LATERAL jsonb_array_elements(
        CASE jsonb_typeof(d.payload -> 'repositories_added') WHEN 'array' THEN d.payload -> 'repositories_added' ELSE '[]' END
      ) AS a (repository)
-     WHERE d.pull_request_id = $1 AND d.pr_updated_at > $2 AND a.repository ->> 'id' IS NOT NULL
+     WHERE d.pull_request_id = $1 AND d.pr_updated_at > $2 AND a.repository ->> 'id' ~ '^[0-9]{1,18}$'
     """)
 
   /// The ids of an owner's reviews on a platform that have not ended, in order and locked: as CTE `waiting`. $1 to $3.
@@ -90,7 +90,11 @@ extension ReviewStore {
       UPDATE code_reviews r
          SET status = 'cancelled', status_reason = $6, error_code = 'repository_removed', error_message = $6
         FROM waiting w
-       WHERE r.id = w.id AND r.platform_integration_id = $4 AND lower(r.repo_full_name) = ANY ($5::text[])
+       WHERE r.id = w.id AND r.platform_integration_id = $4
+         AND (r.platform_repository_id = ANY ($7::bigint[])
+           -- Its number is not known: that of the review, or that of the repository.
+           OR lower(r.repo_full_name) = ANY ($5::text[]) AND r.platform_repository_id IS NULL
+           OR lower(r.repo_full_name) = ANY ($8::text[]))
          AND \(Fragment.hasStatus("'pending'", "'queued'", "'running'"))
       RETURNING r.id, r.attempt, r.claimed_at
     ),
@@ -157,13 +161,17 @@ extension ReviewStore {
   ) async throws -> WebhookOutcome {
     let added = Set(
       try await connection.query(Self.addedSince, [order.subject, order.time.instant]).map { row in
-        try row.decode("id", as: String.self)
+        try row.decode("id", as: Int64.self)
       })
     let removed = repositories.filter { repository in repository.id.map { !added.contains($0) } ?? true }
     guard !removed.isEmpty || repositories.isEmpty else { return .unchanged(Self.outdatedInstallation, nil) }
     let reason = "the repository was removed from the GitHub App's installation"
     let count = try await connection.query(
-      Self.cancelRemoved, Self.place(of: stored) + [removed.map { $0.fullName.lowercased() }, reason])[0]
+      Self.cancelRemoved,
+      Self.place(of: stored) + [
+        removed.map { $0.fullName.lowercased() }, reason, removed.compactMap(\.id),
+        removed.filter { $0.id == nil }.map { $0.fullName.lowercased() },
+      ])[0]
       .decode("count", as: Int64.self)
     return .unchanged("\(removed.count) repositories were removed, \(count) reviews cancelled", nil)
   }

@@ -40,7 +40,7 @@ package struct RerunRequest: Sendable, Equatable {
   package enum Subject: Sendable, Equatable {
     case review(UUID)
     /// Every review of a commit that has a check run: GitHub's "Re-run all checks".
-    case commit(String, repository: String)
+    case commit(String, repository: String, repositoryID: Int64?)
   }
 
   package var subject: Subject
@@ -110,12 +110,12 @@ package struct InstallationEvent: Sendable, Equatable {
   }
 }
 
-/// A repository that an installation may no longer read.
+/// A repository that an installation may no longer read. It is known by its number, and by its name where that is not known.
 package struct RemovedRepository: Sendable, Equatable {
-  package var id: String?
+  package var id: Int64?
   package var fullName: String
 
-  package init(id: String?, fullName: String) {
+  package init(id: Int64?, fullName: String) {
     self.id = id
     self.fullName = fullName
   }

@@ -15,6 +15,8 @@ extension ReviewStore {
              SELECT 1 FROM code_reviews n
               WHERE n.pr_number = r.pr_number AND lower(n.repo_full_name) = lower(r.repo_full_name) AND n.owner_id = r.owner_id
                 AND n.owner_type = r.owner_type AND n.platform = r.platform AND n.head_sha <> r.head_sha
+                -- Not another repository's, which has the name now.
+                AND (n.platform_repository_id = r.platform_repository_id) IS NOT FALSE
                 AND COALESCE(n.pr_updated_at, n.created_at) > COALESCE(r.pr_updated_at, r.created_at)) AS is_old
       FROM code_reviews r
      WHERE r.id = ANY ($1::uuid[]) AND r.owner_type = $2 AND r.owner_id = $3 AND r.platform = $4
@@ -28,7 +30,9 @@ extension ReviewStore {
     /* baton:checked_reviews */
     SELECT r.id
       FROM code_reviews r
-     WHERE r.head_sha = $1 AND r.check_run_id IS NOT NULL AND lower(r.repo_full_name) = lower($2)
+     WHERE r.head_sha = $1 AND r.check_run_id IS NOT NULL
+       AND (r.platform_repository_id = $6
+         OR lower(r.repo_full_name) = lower($2) AND (r.platform_repository_id IS NULL OR $6::bigint IS NULL))
        AND r.owner_type = $3 AND r.owner_id = $4 AND r.platform = $5
     """)
 
@@ -56,9 +60,9 @@ extension ReviewStore {
     let ids: [UUID]
     switch request.subject {
     case .review(let id): ids = [id]
-    case .commit(let sha, let repository):
+    case .commit(let sha, let repository, let repositoryID):
       ids = try await connection.query(
-        Self.checkedReviews, [sha, repository, owner.type.rawValue, owner.id, request.platform.rawValue]
+        Self.checkedReviews, [sha, repository, owner.type.rawValue, owner.id, request.platform.rawValue, repositoryID]
       ).map { try $0.decode("id", as: UUID.self) }
     }
     let rows = try await connection.query(

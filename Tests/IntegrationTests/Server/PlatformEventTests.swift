@@ -113,6 +113,30 @@ struct PlatformEventTests {
     }
   }
 
+  @Test("Re-run all checks knows the repository by its number, whatever its name is by then")
+  func suiteOfRenamed() async throws {
+    try await withServerStack { stack in
+      let id = try await review(stack, config: #"{"gate_threshold":"all"}"#)
+      try await end(stack, id, #""status":"failed""#)
+      try await stack.run("UPDATE code_reviews SET check_run_id = 9")
+      let sha = try #require(try await stack.store.review(id)?.headSha)
+      func send(_ repository: String) async throws -> Int {
+        try await stack.client.send(
+          .github(
+            event: "check_suite",
+            """
+            {"action":"rerequested","check_suite":{"head_sha":"\(sha)","app":{"id":5}},"sender":{"login":"bob"},
+             "repository":\(repository),"installation":{"id":1}}
+            """)
+        ).status
+      }
+      // Another repository that has the name now.
+      #expect(try await send(#"{"id":77,"full_name":"Codertocat/Hello-World"}"#) == 200)
+      #expect(try await send(#"{"id":186853002,"full_name":"codertocat2/hello-world"}"#) == 202)
+      #expect(try await stack.store.review(id)?.attempt == 2)
+    }
+  }
+
   @Test("an old commit's check begins nothing after a newer commit has come")
   func oldCommit() async throws {
     try await withServerStack { stack in
@@ -229,6 +253,31 @@ struct PlatformEventTests {
           .github("opened", ["action": "\"reopened\"", "pull_request.updated_at": "\"2030-01-01T00:00:00Z\""])
         ).status
           == 202)
+    }
+  }
+
+  @Test("removed repositories are known by their number, and by their name where a review has no number")
+  func removedByNumber() async throws {
+    try await withServerStack { stack in
+      let id = try await review(stack)
+      func remove(_ repository: String) async throws {
+        let sent = try await stack.client.send(
+          .github(
+            event: "installation_repositories",
+            """
+            {"action":"removed","installation":{"id":1,"account":{"login":"octo"}},"repositories_removed":[\(repository)],
+             "sender":{"login":"alice"}}
+            """))
+        #expect(sent.status == 200)
+      }
+      try await remove(#"{"id":77,"full_name":"Codertocat/Hello-World"}"#)
+      #expect(try await stack.store.review(id)?.status == .pending)
+      try await remove(#"{"id":186853002,"full_name":"codertocat2/hello-world"}"#)
+      #expect(try await stack.store.review(id)?.status == .cancelled)
+      let other = try await stack.submit("abcdef1")
+      try await stack.run("UPDATE code_reviews SET platform_integration_id = (SELECT id FROM platform_integrations)")
+      try await remove(#"{"id":78,"full_name":"Acme/Shop"}"#)
+      #expect(try await stack.store.review(other)?.status == .cancelled)
     }
   }
 }

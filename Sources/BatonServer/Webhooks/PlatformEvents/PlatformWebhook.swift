@@ -96,7 +96,8 @@ extension PlatformWebhook {
     guard let sha = suite?["head_sha"]?.string, let repository = json["repository"]?["full_name"]?.string else {
       return .ignored("the event names no commit")
     }
-    return rerun(.commit(sha, repository: repository))
+    return rerun(
+      .commit(sha, repository: repository, repositoryID: json["repository"]?["id"]?.repositoryNumber))
   }
 }
 
@@ -215,7 +216,7 @@ extension PlatformWebhook {
       guard case .array(let items)? = json["repositories_removed"] else { return nil }
       return .repositoriesRemoved(
         items.compactMap { item in
-          item["full_name"]?.string.map { RemovedRepository(id: item["id"]?.idText, fullName: $0) }
+          item["full_name"]?.string.map { RemovedRepository(id: item["id"]?.repositoryNumber, fullName: $0) }
         })
     default: return nil
     }
