@@ -1,3 +1,6 @@
+import Foundation
+import HTTPKit
+import HTTPTypes
 import Primitives
 import Support
 import Testing
@@ -36,6 +39,28 @@ struct WebhookAnswerTests {
         """
       let reply = try await server.client.exchange(Array(head.utf8))
       #expect(reply?.status == status)
+    }
+  }
+
+  @Test("who has signed a webhook of GitLab is looked at before the time is")
+  func signatureFirst() throws {
+    let id = UUID()
+    let list = SecretList(EventSignature.newSecret())
+    let body = Array("{}".utf8)
+    let signature = try #require(
+      WebhookSignature(EventSignature.headers(id, at: 1, body: body, list).fields))
+    let fault = #expect(throws: HTTPFault.self) {
+      try signature.check(
+        Data(body), with: SecretList(EventSignature.newSecret()), now: Timestamp(microseconds: 1_800_000_000_000_000))
+    }
+    #expect(fault?.message.contains("webhook-signature") == true)
+  }
+}
+
+extension [(name: String, value: String)] {
+  fileprivate var fields: HTTPFields {
+    reduce(into: HTTPFields()) { fields, header in
+      if let name = HTTPField.Name(header.name) { fields[name] = header.value }
     }
   }
 }

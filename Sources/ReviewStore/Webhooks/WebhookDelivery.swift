@@ -132,12 +132,16 @@ extension ReviewStore {
     /* baton:webhook_integration */
     SELECT i.id, i.owner_type, i.owner_id, i.webhook_secret_ciphertext
       FROM platform_integrations i
-     WHERE i.platform = 'gitlab' AND i.id = $1
+     WHERE i.platform = 'gitlab' AND i.id = ANY ($1::uuid[])
     """)
 
-  /// A GitLab integration; nil if it is unknown.
-  package func webhookSource(integration: UUID) async throws -> WebhookSource? {
-    try await pool.query(Self.webhookIntegration, [integration]).first.map { try WebhookSource($0) }
+  /// GitLab integrations; without those that are unknown.
+  package func webhookSources(integrations: [UUID]) async throws -> [UUID: WebhookSource] {
+    let rows = try await pool.query(Self.webhookIntegration, [Array(Set(integrations))])
+    return try rows.reduce(into: [:]) { sources, row in
+      let source = try WebhookSource(row)
+      sources[source.integrationID] = source
+    }
   }
 
   static let storeDelivery = PostgresStatement(
