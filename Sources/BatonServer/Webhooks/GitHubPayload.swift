@@ -83,6 +83,22 @@ struct GitHubPayload: WebhookPayload {
 
   var repositoryID: String? { repository?.fields?.id?.idText }
 
+  var subject: GitHubPayload {
+    var subject = self
+    (subject.before, subject.changes, subject.sender) = (nil, nil, nil)
+    (subject.comment, subject.label) = (nil, nil)
+    (subject.repositories_added, subject.repositories_removed) = (nil, nil)
+    subject.installation?.fields = installation?.fields.map { Installation(id: $0.id) }
+    subject.repository?.fields = repository?.fields.map { Repository(id: $0.id, full_name: $0.full_name) }
+    subject.issue?.fields = issue?.fields.map { Issue(number: $0.number) }
+    subject.pull_request?.fields = pull_request?.fields.map { pull in
+      PullRequest(number: pull.number, head: pull.head.map { Part(fields: Branch(sha: $0.fields?.sha)) })
+    }
+    subject.check_run?.fields = check_run?.fields.map { Check(head_sha: $0.head_sha) }
+    subject.check_suite?.fields = check_suite?.fields.map { Check(head_sha: $0.head_sha) }
+    return subject
+  }
+
   /// - Parameter name: `X-GitHub-Event`.
   func event(_ name: String, in context: WebhookContext) throws(HTTPFault) -> WebhookEvent {
     if isOther(name, context.policy) { return .other }

@@ -105,6 +105,19 @@ struct GitLabPayload: WebhookPayload {
 
   var repositoryID: String? { project?.fields?.id?.idText }
 
+  var subject: GitLabPayload {
+    var subject = self
+    (subject.user, subject.assignees, subject.reviewers) = (nil, nil, nil)
+    (subject.changes, subject.labels) = (nil, nil)
+    subject.object_attributes?.fields = object_attributes?.fields.map { request in
+      MergeRequest(iid: request.iid, action: request.action, last_commit: request.last_commit)
+    }
+    subject.merge_request?.fields = merge_request?.fields.map { request in
+      MergeRequest(iid: request.iid, last_commit: request.last_commit)
+    }
+    return subject
+  }
+
   /// The body itself says of which event it is.
   func isOf(_ name: String) -> Bool { true }
 

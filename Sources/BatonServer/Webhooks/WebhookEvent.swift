@@ -12,6 +12,9 @@ protocol WebhookPayload: Codable, Sendable {
   /// The repository's number, as `selected_repository_ids` names it.
   var repositoryID: String? { get }
 
+  /// What is stored of an event that nothing is done for: which pull request and commit it is about, and no text.
+  var subject: Self { get }
+
   /// Whether it can be a body of the event that the request names.
   func isOf(_ name: String) -> Bool
 

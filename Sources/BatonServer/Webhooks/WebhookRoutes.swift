@@ -199,7 +199,8 @@ struct WebhookRoutes: Sendable {
       payload, name, as: Self.gitlabID(headers, body, source), of: .gitlab, from: source, call)
   }
 
-  /// Judges a payload, then stores what is needed of it: the fields that are read, and the reason alone if nothing is to be done.
+  /// Judges a payload, then stores what is needed of it: the fields that are read, and the reason with what the event is about if nothing is to
+  /// be done.
   /// - Throws: `HTTPFault` 422: faults are reported to the sender, rather than stored.
   private func take(
     _ payload: some WebhookPayload, _ name: String, as id: String, of platform: Platform, from source: WebhookSource,
@@ -220,12 +221,13 @@ struct WebhookRoutes: Sendable {
     _ trace: TraceContext
   ) async throws -> WebhookIntake.Receipt {
     let event = try await event(payload, name, of: platform, from: source)
-    var webhook = WebhookDelivery(
-      platform: platform, id: id, event: name,
-      payload: String(decoding: try JSONCoding.encode(payload), as: UTF8.self), integrationID: source.integrationID,
-      trace: trace)
-    if case .ignored(let reason) = event { webhook.ignored = reason }
-    return try await intake.take(webhook)
+    var ignored: String?
+    if case .ignored(let reason) = event { ignored = reason }
+    let stored = try JSONCoding.encode(ignored == nil ? payload : payload.subject)
+    return try await intake.take(
+      WebhookDelivery(
+        platform: platform, id: id, event: name, payload: String(decoding: stored, as: UTF8.self),
+        integrationID: source.integrationID, trace: trace, ignored: ignored))
   }
 
   /// What a payload says. Faults of one that nothing would be done for are none: a sender that is answered with faults too often switches its
