@@ -7,11 +7,14 @@ internal import Settings
 internal import Telemetry
 
 extension DispatcherProcess {
-  /// Waits for Postgres, checks the schema, and runs the services until a signal or a failure.
+  /// Runs the services until a signal or a failure. Those that need the schema begin when Postgres has answered and the schema has been checked;
+  /// probes and the server answer from the start on.
   ///
   /// - Parameter additions: what the command adds to the services of the roles.
   package func run(_ additions: ProcessAdditions = ProcessAdditions()) async throws {
-    let services = try Composition(self, additions).services.map(\.service)
+    let services = try Composition(self, additions).services.map { part, service in
+      ServiceRunner.Entry(service, waits: part.waitsForSchema)
+    }
     do {
       try await ServiceRunner.run(
         services, drainTimeout: settings.drainTimeout, drainDelay: roles == [.serve] ? settings.drainDelay : .zero,
@@ -19,6 +22,7 @@ extension DispatcherProcess {
         onStopping: { [readiness] in readiness.register("shutdown") { "this process is shutting down" } }
       ) {
         try await waitForSchema()
+        schemaFound.reach()
         logger.info("started", metadata: ["holder": "\(holder.id)", "version": "\(version)"])
       }
     } catch {

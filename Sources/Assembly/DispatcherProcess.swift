@@ -23,6 +23,8 @@ package struct DispatcherProcess: Sendable {
   package let registry = PrometheusRegistry()
   package let metrics: BatonMetrics
   package let readiness = Readiness()
+  /// Until this process has found the schema that it works with, it changes nothing in Postgres, and does nothing at the broker.
+  let schemaFound = Milestone()
   package let policy: DispatchPolicy
   package let database: PostgresConfiguration
   package let pool: PostgresPool
@@ -94,8 +96,14 @@ package struct DispatcherProcess: Sendable {
   }
 
   private func registerChecks() {
-    readiness.register("postgres") { [pool] in await pool.fault() }
-    readiness.register("broker") { [publisher] in
+    readiness.register("postgres") { [pool, schemaFound] in
+      guard schemaFound.isReached else {
+        return "this process waits for Postgres, to check the schema; its log says why"
+      }
+      return await pool.fault()
+    }
+    readiness.register("broker") { [publisher, schemaFound] in
+      guard schemaFound.isReached else { return "not connected yet: this process waits for Postgres first" }
       guard publisher.isConnected else { return "there is no connection to the broker" }
       return publisher.isBlocked ? "the broker takes no messages: it has a memory or disk alarm" : nil
     }

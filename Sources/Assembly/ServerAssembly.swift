@@ -81,7 +81,8 @@ extension DispatcherProcess {
     return BatonServer(
       configuration: configuration, store: store,
       worker: try workerClient(timeout: min(settings.workerTimeout, Self.eventsTimeout)), queueStats: queueFigures,
-      deadLetters: deadLetters, metrics: metrics, registry: registry, readiness: readiness, logger: logger,
+      deadLetters: deadLetters, metrics: metrics, registry: registry, readiness: readiness,
+      isOpen: { [schemaFound] in schemaFound.isReached }, logger: logger,
       onBound: { port in
         logger.notice("listening", metadata: ["url": "http://\(configuration.host):\(port)"])
         for warning in settings.exposureWarnings { logger.warning("\(warning)") }

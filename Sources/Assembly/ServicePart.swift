@@ -37,6 +37,17 @@ package enum ServicePart: String, Sendable, CaseIterable {
   /// Pending reviews.
   case producer
 
+  /// Whether it begins when the schema has been checked: before that nothing is done. The others say from the start on how the process is,
+  /// and answer that it waits for Postgres.
+  package var waitsForSchema: Bool {
+    switch self {
+    case .spans, .platformConnections, .probes, .server: false
+    case .holderSession, .publisher, .called, .webhooksLeftBehind, .feedback, .platformTasks, .events, .cancels,
+      .catchUp, .reaper, .consumer, .producer:
+      true
+    }
+  }
+
   /// The parts of a process.
   package static func parts(of roles: Set<Role>, _ settings: Settings) -> [ServicePart] {
     let givesFeedback = roles.contains(.serve) && settings.encryptionKey != nil

@@ -10,21 +10,38 @@ package enum ServiceRunner {
   /// What draining may take beyond BATON_DRAIN_TIMEOUT before the process ends anyway.
   private static let overtimeMax: Duration = .seconds(15)
 
-  /// Runs `prepare`, then the services until a signal or a failure.
+  /// A service, and whether it begins before `prepare` has ended.
+  package struct Entry: Sendable {
+    package var service: any Service
+    package var waits: Bool
+
+    /// - Parameters:
+    ///   - service: what runs.
+    ///   - waits: until `prepare` has ended; it does not begin at all if that fails.
+    package init(_ service: any Service, waits: Bool = true) {
+      self.service = service
+      self.waits = waits
+    }
+  }
+
+  /// Runs the services until a signal or a failure; those that wait begin when `prepare` has ended.
   /// - Parameters:
   ///   - services: in the order in which they start; they stop in the reverse order.
   ///   - drainTimeout: BATON_DRAIN_TIMEOUT; 15 s after it the process ends, whatever still runs.
   ///   - drainDelay: for how long after SIGTERM the services go on as before: load balancers need this time to notice that the process ends.
   ///   - logger: says what stops, and why.
   ///   - onStopping: called at the first signal, before `drainDelay` begins.
-  ///   - prepare: runs before the services. A signal in that time ends the process at once, with status 0, because nothing is in flight yet.
+  ///   - prepare: runs first, next to the services that do not wait; its failure ends them. A signal in that time ends the process at once, with
+  ///     status 0, because nothing is in flight yet. nil if there is nothing to wait for.
   package static func run(
-    _ services: [any Service], drainTimeout: Duration, drainDelay: Duration = .zero, logger: Logger,
-    onStopping: @escaping @Sendable () -> Void = {}, prepare: () async throws -> Void = {}
+    _ services: [Entry], drainTimeout: Duration, drainDelay: Duration = .zero, logger: Logger,
+    onStopping: @escaping @Sendable () -> Void = {}, prepare: (@Sendable () async throws -> Void)? = nil
   ) async throws {
     let signals = await UnixSignalsSequence(
       trapping: isHangUpIgnored ? [.sigterm, .sigint] : [.sigterm, .sigint, .sighup])
     let running = Mutex<ServiceGroup?>(nil)
+    let prepared = Milestone()
+    if prepare == nil { prepared.reach() }
     let listening = Task {
       var isStopping = false
       for await signal in signals {
@@ -34,7 +51,7 @@ package enum ServiceRunner {
         }
         isStopping = true
         logger.notice("stopping", metadata: ["signal": "\(signal)"])
-        guard let group = running.withLock({ $0.take() }) else { exit(0) }
+        guard prepared.isReached, let group = running.withLock({ $0.take() }) else { exit(0) }
         onStopping()
         Task {
           // A person at a terminal does not wait for load balancers.
@@ -47,10 +64,17 @@ package enum ServiceRunner {
       }
     }
     defer { listening.cancel() }
-    try await prepare()
+    let preparation = Task {
+      try await prepare?()
+      prepared.reach()
+    }
+    defer { preparation.cancel() }
     let group = ServiceGroup(
       configuration: .init(
-        services: services.map { .init(service: NamedService($0)) }, logger: logger))
+        services: services.map { entry in
+          let service = NamedService(entry.service)
+          return .init(service: entry.waits ? WaitingService(service: service, preparation: preparation) : service)
+        }, logger: logger))
     running.withLock { $0 = group }
     try await group.run()
   }
@@ -62,6 +86,24 @@ extension ServiceRunner {
     var action = sigaction()
     guard sigaction(SIGHUP, nil, &action) == 0 else { return false }
     return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+  }
+}
+
+/// A service that begins when the process has been prepared.
+private struct WaitingService: Service, CustomStringConvertible {
+  let service: NamedService
+  /// Its error becomes the service's, and ends the group with it.
+  let preparation: Task<Void, any Error>
+
+  var description: String { service.description }
+
+  func run() async throws {
+    try await withTaskCancellationHandler {
+      try await preparation.value
+    } onCancel: {
+      preparation.cancel()
+    }
+    try await service.run()
   }
 }
 

@@ -63,6 +63,7 @@ package struct WorkerProcess: Sendable {
 
   /// Runs until a signal or a failure.
   package func run() async throws {
-    try await ServiceRunner.run(services, drainTimeout: drainTimeout, logger: logger)
+    try await ServiceRunner.run(
+      services.map { ServiceRunner.Entry($0, waits: false) }, drainTimeout: drainTimeout, logger: logger)
   }
 }

@@ -12,7 +12,7 @@ package import WorkerClient
 /// `Route`s, and this type puts them on one port.
 ///
 /// No request waits for the broker, a platform or the worker, apart from the figures of the queue and a run's events. If Postgres is
-/// unreachable, what needs it answers 503 with `Retry-After`, and the rest goes on.
+/// unreachable, what needs it answers 503 with `Retry-After`, and the rest goes on. So it is before the schema has been checked.
 package struct BatonServer: Service {
   /// What the settings say about this role.
   package struct Configuration: Sendable {
@@ -85,12 +85,14 @@ package struct BatonServer: Service {
   ///   - metrics: what it counts in.
   ///   - registry: what `/metrics` shows.
   ///   - readiness: what `/readyz` shows.
+  ///   - isOpen: whether the database has the schema of this program; until then, what needs it is answered with 503.
   ///   - logger: for what it reports.
   ///   - onBound: gets the real port, once, when the server can be reached.
   package init(
     configuration: Configuration, store: ReviewStore, worker: WorkerClient? = nil,
     queueStats: @escaping @Sendable () async -> QueueFigures?, deadLetters: DeadLetterAccess,
-    metrics: BatonMetrics, registry: PrometheusRegistry, readiness: Readiness, logger: Logger,
+    metrics: BatonMetrics, registry: PrometheusRegistry, readiness: Readiness,
+    isOpen: @escaping @Sendable () -> Bool = { true }, logger: Logger,
     onBound: @escaping @Sendable (Int) async -> Void = { _ in }
   ) {
     let figures = LoadFigures(
@@ -102,7 +104,7 @@ package struct BatonServer: Service {
       tokens: configuration.apiToken, readTokens: configuration.readToken,
       proxies: configuration.proxies)
     let administration = Administration(store: store, policy: configuration.administration)
-    let routes =
+    let stored =
       DashboardRoutes(
         store: store, figures: figures, deadLetters: deadLetters, worker: worker, access: access,
         link: configuration.loginLink, administration: administration, policy: configuration.watch,
@@ -115,13 +117,14 @@ package struct BatonServer: Service {
       + AdministrationRoutes(store: store, administration: administration).routes
       + WorkerVersionRoute(store: store).routes
       + StatsRoute(figures: figures).routes
-      + OpenAPIRoute().routes
       + CallbackRoute(store: store, authority: authority, metrics: metrics).routes
       + WebhookRoutes(
         store: store, secrets: configuration.webhooks,
         intake: WebhookIntake(store: store, policy: configuration.webhookPolicy, logger: logger)
       ).routes
-      + HealthRoutes(registry: registry, readiness: readiness).routes
+    let routes =
+      stored.map { $0.path == .asset ? $0 : $0.closed(until: isOpen) }
+      + OpenAPIRoute().routes + HealthRoutes(registry: registry, readiness: readiness).routes
     let table = RouteTable(routes)
     paths = table.paths
     listener = HTTPListener(
