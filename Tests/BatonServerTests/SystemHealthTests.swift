@@ -133,6 +133,43 @@ struct SystemHealthTests {
     #expect(Self.health(Self.others + [dead]).findings.map(\.title) == ["No `baton consume` runs"])
   }
 
+  @Test("the last server that died is named, and one that was ended in good order is not")
+  func lastServer() {
+    let others = [Self.holder("produce"), Self.holder("reap"), Self.holder("consume", dispatched: 1)]
+    let dead = Self.holder("serve", startedAgo: 7_200, isDead: true)
+    let findings = Self.health(others + [dead]).findings
+    #expect(
+      findings.map(\.title) == ["A `baton serve` has died, and no `baton serve` runs"]
+        && findings.first?.grade == .warning)
+    #expect(findings.first?.reason == "host, process \(dead.processID)")
+    #expect(findings.first?.advice.contains("webhooks") == true)
+    // A server that is ended leaves no row.
+    #expect(Self.health(others).findings.isEmpty)
+    // Where `baton up` serves as well, the role is not missing.
+    let up = Self.holder("consume", roles: ["consume", "produce", "reap", "serve"])
+    #expect(Self.health([up, dead]).findings.map(\.title) == ["A `baton serve` has died"])
+    // What dispatches is missing by name; the server's share of a process that did all is named with its death.
+    var deadUp = up
+    deadUp.isDead = true
+    #expect(
+      Self.health([deadUp]).findings.map(\.title) == [
+        "No `baton produce` runs", "No `baton consume` runs",
+        "A `baton up` has died, and no `baton reap` or `baton serve` runs",
+      ])
+  }
+
+  @Test("the last reaper that died is named until a pass has finished since, as cron's do")
+  func lastReaper() {
+    let others = [Self.holder("produce"), Self.holder("serve"), Self.holder("consume", dispatched: 1)]
+    var dead = Self.holder("reap", startedAgo: 7_200, isDead: true)
+    dead.heartbeatAt = Self.ago(60)
+    let findings = Self.health(others + [dead], reaperAgo: 61).findings
+    #expect(findings.map(\.title) == ["A `baton reap` has died, and no `baton reap` runs"])
+    #expect(Self.health(others + [dead], reaperAgo: 5).findings.isEmpty)
+    // Then the passes themselves are late, which says more.
+    #expect(Self.health(others + [dead], reaperAgo: 400).findings.map(\.title) == ["No reaper has finished a pass"])
+  }
+
   @Test("many reviews behind their owners' limits are named, and a few are as they should be")
   func owners() {
     let holders = Self.others + [Self.holder("consume", dispatched: 1)]

@@ -79,6 +79,8 @@ package struct SystemHealth: Sendable {
   static let stallMin: Duration = .seconds(60)
   /// A pass comes every minute from cron.
   private static let reaperLateAfter: Duration = .seconds(300)
+  /// A pass that ended so long after the last heartbeat of a reaper is another one's.
+  private static let lastPassTime: Duration = .seconds(5)
   /// Owners' limits are meant to make reviews wait: so many are 25 owners' worth of the default limit.
   private static let heldByLimitMax = 500
   /// Of a heartbeat, which is one statement for one row.
@@ -250,15 +252,18 @@ package struct SystemHealth: Sendable {
     }
   }
 
+  private var reaperLastRun: Timestamp? {
+    capacity.reaperLastRun.map { Timestamp(microseconds: Int64($0 * 1_000_000)) }
+  }
+
   private var reaper: HealthFinding? {
-    guard let last = capacity.reaperLastRun else {
+    guard let at = reaperLastRun else {
       return holders.contains { $0.does("reap") }
         ? nil
         : HealthFinding(
           grade: .warning, title: "No reaper has ever finished a pass",
           advice: "What a killed process leaves is not recovered: run `baton reap --interval 2s`.")
     }
-    let at = Timestamp(microseconds: Int64(last * 1_000_000))
     guard now.since(at) > Self.reaperLateAfter else { return nil }
     return HealthFinding(
       grade: .warning, title: "No reaper has finished a pass", since: at,
@@ -267,21 +272,49 @@ package struct SystemHealth: Sendable {
     )
   }
 
-  /// Of processes that nothing has replaced: no other of the role has started since.
+  /// Of processes that nothing has replaced: no other of the role has started since. Where none is left, ``missingRoles`` speaks for what
+  /// dispatches, and the death itself for the others.
   private var deaths: [HealthFinding?] {
     Dictionary(grouping: dead, by: \.title).sorted { $0.key < $1.key }.map { role, dead in
       guard let last = dead.max(by: { $0.heartbeatAt < $1.heartbeatAt }),
         let first = dead.map(\.heartbeatAt).min()
       else { return nil }
       let count = dead.count - holders.filter { $0.title == role && $0.startedAt > first }.count
-      guard count > 0, holders.contains(where: { $0.does(last.role) }) else { return nil }
+      guard count > 0 else { return nil }
+      let missing = last.roles.filter { role in !holders.contains { $0.does(role) } }
+      let lacking = missing.filter { !isReported($0, of: last) }
+      guard missing.isEmpty || !lacking.isEmpty else { return nil }
+      let title = count == 1 ? "A `baton \(role)` has died" : "\(count) of `baton \(role)` have died"
       return HealthFinding(
-        grade: .warning, title: count == 1 ? "A `baton \(role)` has died" : "\(count) of `baton \(role)` have died",
+        grade: .warning, title: lacking.isEmpty ? title : "\(title), and no \(Self.commands(lacking)) runs",
         since: last.heartbeatAt, reason: "\(last.host), process \(last.processID)",
-        advice:
-          "Others have taken its work over. Start it again if nothing else does; its log says why it ended. This is shown for an hour."
+        advice: lacking.isEmpty
+          ? "Others have taken its work over. Start it again if nothing else does; its log says why it ended. This is shown for an hour."
+          : lacking.map { Self.lack(of: $0) + ". " }.joined()
+            + "Start \(Self.commands(lacking)) again; the log says why it ended. This is shown for an hour."
       )
     }
+  }
+
+  private static func commands(_ roles: [String]) -> String {
+    roles.map { "`baton \($0)`" }.joined(separator: " or ")
+  }
+
+  /// Whether another finding says that nothing has a role of a process that died, or somebody does its work: a reaper may come from cron.
+  private func isReported(_ role: String, of last: HolderStanding) -> Bool {
+    switch role {
+    case "produce", "consume": true
+    case "reap":
+      reaper != nil || reaperLastRun.map { $0.since(last.heartbeatAt) > Self.lastPassTime } ?? false
+    default: false
+    }
+  }
+
+  /// What nobody does if nothing has a role.
+  private static func lack(of role: String) -> String {
+    role == "serve"
+      ? "Nobody answers webhooks, callbacks and pages, or sends feedback"
+      : "Nobody recovers what a killed process leaves"
   }
 
   private var fullOwners: HealthFinding? {
@@ -303,7 +336,10 @@ package struct SystemHealth: Sendable {
 
 extension HolderStanding {
   /// Whether the process has a role. One of an older version reports none but its own; `baton up` then counted as a consumer alone.
-  package func does(_ role: String) -> Bool { health.roles.isEmpty ? self.role == role : health.roles.contains(role) }
+  package func does(_ role: String) -> Bool { roles.contains(role) }
+
+  /// What it does; one of an older version names only one of its roles.
+  fileprivate var roles: [String] { health.roles.isEmpty ? [role] : health.roles }
 
   /// What it does, for people.
   package var title: String { health.roles.count > 1 ? "up" : role }
