@@ -7,6 +7,7 @@ package import ReviewStore
 internal import Reviews
 internal import ServiceLifecycle
 internal import Spans
+internal import Synchronization
 internal import Telemetry
 internal import Tracing
 
@@ -17,8 +18,14 @@ package struct PlatformTasks: Service {
   private let questions: PlatformQuestions
   private let interval: Duration
   private let logger: Logger
+  /// One for each host: a host that is unavailable holds up no other's tasks.
+  private let circuits = Circuits()
+  private let shares = HostShares(max: tasksOfHostAtOnce)
+  private let wakeup = Wakeup()
 
-  private static let tasksAtOnce = 8
+  private static let tasksAtOnce = 16
+  /// Of one host: one that does not answer leaves the other half of the slots to the others.
+  private static let tasksOfHostAtOnce = 8
   private static let backoff = Backoff(base: .seconds(5), max: .seconds(600))
   /// A refusal is believed after this: rights are given a moment late.
   private static let refusalAgeMax: Duration = .seconds(600)
@@ -57,13 +64,12 @@ package struct PlatformTasks: Service {
 
   private func feed() -> SlotFeed<PlatformTask> {
     SlotFeed(
-      count: Self.tasksAtOnce, circuit: nil, interval: interval, take: { try await store.takeTasks(limit: $0) },
+      count: Self.tasksAtOnce, circuit: nil, interval: interval, wakeup: wakeup, take: { try await take($0) },
       work: { task in
+        // There may be more of a host that had its share.
+        defer { if shares.ended(task.host) { wakeup.wake() } }
         do {
-          let result = await withSpan(
-            .platformTask, in: task.trace, [SpanKey.platform: .string(task.platform.rawValue)]
-          ) { span in await TraceContext.$current.withValue(span.context) { await perform(task) } }
-          try await settle(task, result)
+          try await work(on: task)
         } catch {
           logger.warning(
             "the outcome of a task could not be recorded; it is done again in a minute",
@@ -73,12 +79,52 @@ package struct PlatformTasks: Service {
       })
   }
 
+  /// Takes up to so many tasks, of each host no more than its share allows.
+  private func take(_ count: Int) async throws -> [PlatformTask] {
+    var tasks: [PlatformTask] = []
+    while tasks.count < count {
+      let (room, full) = shares.room
+      let limit = min(room, count - tasks.count)
+      let taken: [PlatformTask]
+      do {
+        taken = try await store.takeTasks(limit: limit, without: full)
+      } catch  where !tasks.isEmpty {
+        break
+      }
+      for task in taken { shares.began(task.host) }
+      tasks += taken
+      if taken.count < limit { break }
+    }
+    return tasks
+  }
+
+  private func work(on task: PlatformTask) async throws {
+    let circuit = circuits[task.host]
+    if case .refused(let until) = circuit.admit() {
+      let delay = max(.zero, until - .now) + Self.backoff.delay(attempt: 0)
+      return try await store.failTask(
+        task, error: "\(circuit.name) is unavailable: \(circuit.reason ?? "no answer")", retryAfter: delay)
+    }
+    let result = await withSpan(
+      .platformTask, in: task.trace, [SpanKey.platform: .string(task.platform.rawValue)]
+    ) { span in await TraceContext.$current.withValue(span.context) { await perform(task) } }
+    if Task.isCancelled, case .later = result { return }
+    switch result {
+    case .later(let message, retryAfter: nil): circuit.failed(reason: message)
+    case .later, .done, .blocked, .refused: circuit.succeeded()
+    case .unknown: break
+    }
+    try await settle(task, result)
+  }
+
   /// The outcome of a task.
   private enum Result {
     case done(String)
     case later(String, retryAfter: Duration?)
     case blocked(String)
     case refused(String)
+    /// Nothing is known of the platform: the database failed.
+    case unknown(String)
   }
 
   private func settle(_ task: PlatformTask, _ result: Result) async throws {
@@ -87,6 +133,7 @@ package struct PlatformTasks: Service {
       try await store.endTask(task, outcome: outcome)
       logger.debug("a task at the platform is done", metadata: ["task": "\(task.id)", "outcome": "\(outcome)"])
     case .later(let message, let delay): try await failed(task, message, ageMax: Self.ageMax, delay)
+    case .unknown(let message): try await failed(task, message, ageMax: Self.ageMax, nil)
     case .blocked(let message):
       try await failed(task, message, ageMax: .seconds(Int64.max), Self.blockedDelay)
     case .refused(let message): try await failed(task, message, ageMax: Self.refusalAgeMax, nil)
@@ -115,7 +162,7 @@ package struct PlatformTasks: Service {
       case .paths(let request): return try await decide(request, task)
       }
     } catch {
-      return .later("\(error)", retryAfter: nil)
+      return .unknown("\(error)")
     }
   }
 
@@ -213,6 +260,46 @@ package struct PlatformTasks: Service {
     case .blocked(let message): return .blocked(message)
     // Better one review too many: the review itself fails with a reason that its owner sees.
     case .refused: return .done(try await store.decide(request, exclusion: nil, of: task).text)
+    }
+  }
+}
+
+/// How many tasks of each host are under way.
+private final class HostShares: Sendable {
+  private struct State {
+    var counts: [String: Int] = [:]
+    /// Hosts that have had their share, and may have more tasks.
+    var full: Set<String> = []
+  }
+
+  private let max: Int
+  private let state = Mutex(State())
+
+  /// - Parameter max: of one host.
+  init(max: Int) { self.max = max }
+
+  /// How many more may begin, whatever hosts they are of, but for those that have their share.
+  var room: (count: Int, full: [String]) {
+    state.withLock { state in
+      let full = state.counts.filter { $0.value >= max }.map(\.key).sorted()
+      return (max - (state.counts.values.filter { $0 < max }.max() ?? 0), full)
+    }
+  }
+
+  func began(_ host: String) {
+    state.withLock { state in
+      state.counts[host, default: 0] += 1
+      if state.counts[host, default: 0] >= max { state.full.insert(host) }
+    }
+  }
+
+  /// - Returns: whether it is time to look for more of this host.
+  func ended(_ host: String) -> Bool {
+    state.withLock { state in
+      let count = state.counts[host, default: 1] - 1
+      state.counts[host] = count > 0 ? count : nil
+      // Few at a time are not worth a look.
+      return count <= max * 3 / 4 && state.full.remove(host) != nil
     }
   }
 }

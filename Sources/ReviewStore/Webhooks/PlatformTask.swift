@@ -122,6 +122,9 @@ package struct PlatformTask: Sendable, Equatable {
   package var platform: Platform
   package var integration: Integration
   package var trace: TraceContext
+
+  /// Where it is to be done: a GitLab's address, or the platform's name.
+  package var host: String { integration.instanceUrl ?? platform.rawValue }
 }
 
 extension ReviewStore {
@@ -156,7 +159,14 @@ extension ReviewStore {
     """
     /* baton:take_tasks */
     WITH taken AS MATERIALIZED (
-      SELECT t.id FROM baton_platform_tasks t WHERE t.due_at <= now() ORDER BY t.due_at LIMIT $1 FOR UPDATE OF t SKIP LOCKED
+      SELECT t.id
+        FROM baton_platform_tasks t
+       WHERE t.due_at <= now()
+         AND COALESCE((SELECT COALESCE(i.instance_url, i.platform) FROM platform_integrations i WHERE i.id = t.integration_id), '')
+             <> ALL ($2::text[])
+       ORDER BY t.due_at
+       LIMIT $1
+         FOR UPDATE OF t SKIP LOCKED
     ),
     mine AS (
       UPDATE baton_platform_tasks t
@@ -175,8 +185,11 @@ extension ReviewStore {
     """)
 
   /// Takes tasks that are due; one that is not settled in a minute comes due again. Tasks whose integration is gone are deleted.
-  package func takeTasks(limit: Int) async throws -> [PlatformTask] {
-    let rows = try await pool.query(Self.takeTasks, [Int32(limit)])
+  /// - Parameters:
+  ///   - limit: how many at most.
+  ///   - hosts: whose tasks are left, see ``PlatformTask/host``.
+  package func takeTasks(limit: Int, without hosts: [String] = []) async throws -> [PlatformTask] {
+    let rows = try await pool.query(Self.takeTasks, [Int32(limit), hosts])
     var tasks: [PlatformTask] = []
     for row in rows {
       if let task = try? PlatformTask(row) {

@@ -39,7 +39,9 @@ private struct CaughtUp: Sendable {
 
   func pass() async throws -> CatchUpCounts { try await catchUp.runOnce(until: .now + .seconds(120)) }
 
-  static func run(_ body: @escaping @Sendable (CaughtUp) async throws -> Void) async throws {
+  static func run(
+    callTimeout: Duration = .seconds(10), _ body: @escaping @Sendable (CaughtUp) async throws -> Void
+  ) async throws {
     try await withServerStack { stack in
       let (ports, port) = AsyncStream.makeStream(of: Int.self)
       let github = FakePlatform(logger: ServerStack.silent) { port.yield($0) }
@@ -57,7 +59,7 @@ private struct CaughtUp: Sendable {
             settings: PlatformSettings(
               githubAPIURL: "http://127.0.0.1:\(bound)", githubAppID: "5",
               githubPrivateKey: Secret(key.pemRepresentation), gitlabHosts: ["127.0.0.1"],
-              encryptionKeys: [Array(repeating: 7, count: 32)]),
+              encryptionKeys: [Array(repeating: 7, count: 32)], callTimeout: callTimeout),
             httpClient: client, integrationTokens: nil, logger: ServerStack.silent)
           let caughtUp = CaughtUp(stack: stack, github: github, questions: PlatformQuestions(access: access))
           github.setHook { [isDown = caughtUp.isDown] event, body in
@@ -96,6 +98,25 @@ private struct CaughtUp: Sendable {
     {"action":"\(action)","installation":{"id":1},"repository":{"id":9,"full_name":"acme/shop"},
      "pull_request":\(pull)}
     """
+  }
+
+  /// Adds checks that are to be shown at a GitLab.
+  func addChecks(_ count: Int, atPort port: Int) async throws {
+    let id = try await stack.addGitLab()
+    let token = try ServerStack.cipher.seal(Secret("glpat-x"), for: id)
+    _ = try await stack.pool.query(
+      PostgresStatement(
+        unprepared: "UPDATE platform_integrations SET instance_url = $2, token_ciphertext = $3 WHERE id = $1"),
+      [id, "http://127.0.0.1:\(port)", token])
+    let check =
+      #"{"repository":"acme/shop","projectId":5,"url":"http://127.0.0.1:\#(port)/acme/shop/-/merge_requests/1","#
+      + #""sha":"\#(sha(7))","conclusion":"neutral","title":"t","summary":"s","externalId":"x"}"#
+    try await stack.run(
+      """
+      INSERT INTO baton_platform_tasks (kind, key, integration_id, payload, due_at)
+      SELECT 'check', 'check ' || n, '\(id.uuidString)', '\(check)', now() - interval '1 minute'
+        FROM generate_series(1, \(count)) n
+      """)
   }
 
   func sha(_ number: Int) -> String {
@@ -429,6 +450,41 @@ struct CatchUpTests {
       #expect(test.github.feedback.contains { $0.sha == test.sha(2) && $0.state == "neutral" })
       let outcome = try await test.stack.store.webhooks(WebhookFilter(), limit: 1).webhooks.first?.result
       #expect(outcome == "it changes no file that is reviewed (paths)")
+    }
+  }
+
+  @Test("a GitLab that never answers delays no task of another host")
+  func hungHost() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub(config: #"{"paths":["src/**"]}"#)
+      let silent = try ListeningAddress()
+      try await test.addChecks(40, atPort: silent.port)
+      let tasks = PlatformTasks(store: test.stack.store, questions: test.questions, logger: ServerStack.silent)
+      let running = Task { try await tasks.run() }
+      defer { running.cancel() }
+      try await eventually("GitLab is asked") {
+        try await test.stack.count("baton_platform_tasks WHERE tries > 0") >= 8
+      }
+      await test.github.deliver("pull_request", test.push(1, sha: test.sha(1)))
+      let start = ContinuousClock.now
+      try await eventually("GitHub's task is done") { try await test.stack.count("code_reviews") == 1 }
+      #expect(ContinuousClock.now - start < .seconds(5))
+    }
+  }
+
+  @Test("a GitLab that never answers is called by a probe only, until it does")
+  func hungHostIsLeftAlone() async throws {
+    try await CaughtUp.run(callTimeout: .seconds(1)) { test in
+      let silent = try ListeningAddress()
+      try await test.addChecks(40, atPort: silent.port)
+      let tasks = PlatformTasks(store: test.stack.store, questions: test.questions, logger: ServerStack.silent)
+      let running = Task { try await tasks.run() }
+      defer { running.cancel() }
+      try await eventually("all were looked at") {
+        try await test.stack.count("baton_platform_tasks WHERE last_error IS NOT NULL") == 40
+      }
+      #expect(
+        try await test.stack.count("baton_platform_tasks WHERE last_error LIKE '%is unavailable: %'") >= 20)
     }
   }
 }
