@@ -72,6 +72,9 @@ package struct Composition {
     } else if parts.contains(.server) && worker == nil {
       process.logger.notice("BATON_WORKER_URL is not set: this process notifies no worker of cancels")
     }
+    if parts.contains(.consumer), let warning = process.policy.preparationWarning {
+      process.logger.warning("\(warning)")
+    }
     if parts.contains(.server) && !parts.contains(.feedback) {
       process.logger.warning(
         "BATON_ENCRYPTION_KEY is not set: this process gives no feedback on pull requests, and sends no events")

@@ -32,7 +32,7 @@ package struct ConsumerAssembly: Sendable {
       prefetch: settings.prefetch, consumerTag: nil, logger: process.logger)
     let circuits = Circuits()
     let platform = PlatformPreparer(
-      access: platforms.access, circuits: circuits,
+      access: platforms.access, circuits: circuits, timeMax: process.policy.preparationMax,
       flags: Self.flags(process, httpClient: platforms.httpClient), logger: process.logger)
     let worker = try WorkerClient(
       baseURL: settings.workerURL ?? "", token: settings.workerToken?.current ?? Secret(""),

@@ -21,3 +21,16 @@ extension DispatchPolicy {
     drainTimeout = settings.drainTimeout
   }
 }
+
+extension DispatchPolicy {
+  /// A preparation with less time than this is often ended before a platform has answered.
+  private static let preparationMin: Duration = .seconds(5)
+
+  /// Says that the settings leave little time for preparing; nil if they leave enough.
+  var preparationWarning: String? {
+    guard preparationMax < Self.preparationMin else { return nil }
+    return
+      "BATON_PREPARE_TIMEOUT (\(leaseDuration)) and BATON_WORKER_TIMEOUT (\(workerTimeout)) leave \(preparationMax) to prepare a review: "
+      + "more is needed if GitHub or GitLab is slow, and what takes longer uses up an attempt. Set the first to twice the second and 7 s at least."
+  }
+}

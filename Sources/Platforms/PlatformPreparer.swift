@@ -23,6 +23,7 @@ package struct PlatformPreparer: PayloadPreparer {
   private let gitlab: GitLabSource
   private let configurations = ConfigurationCache()
   private let builder: PayloadBuilder
+  private let timeMax: Duration?
   private let flags: any FeatureFlags
   private let logger: Logger
 
@@ -30,11 +31,12 @@ package struct PlatformPreparer: PayloadPreparer {
   ///   - access: how the platforms are reached.
   ///   - payloadByteCountMax: a larger payload is refused; nil for the worker contract's limit.
   ///   - circuits: one for each platform and host.
+  ///   - timeMax: how long a preparation may take: what is optional gets half of what is left when it is asked for. nil for no bound.
   ///   - flags: the agent version of owners that name none.
   ///   - logger: for what it reports.
   package init(
     access: PlatformAccess, payloadByteCountMax: Int? = nil, circuits: Circuits = Circuits(),
-    flags: any FeatureFlags = SettingsFlags(), logger: Logger
+    timeMax: Duration? = nil, flags: any FeatureFlags = SettingsFlags(), logger: Logger
   ) {
     github = GitHubSource(
       client: access.github, cipher: access.cipher, appID: access.appID, tokens: access.installationTokens,
@@ -44,11 +46,13 @@ package struct PlatformPreparer: PayloadPreparer {
       authKey: AuthKey(encryptionKey: access.settings.encryptionKeys[0]),
       byteCountMax: payloadByteCountMax ?? StartRequest.byteCountMax, now: access.now)
     self.circuits = circuits
+    self.timeMax = timeMax
     self.flags = flags
     self.logger = logger
   }
 
   package func prepare(_ review: LeasedReview) async throws(PreparationError) -> PreparedPayload {
+    let deadline = timeMax.map { .now + $0 } as ContinuousClock.Instant?
     if let fault = OutsideName.fault(of: review) { throw .permanent(.nameRefused, message: "Refused name: \(fault).") }
     let configuration = try configurations.configuration(
       review.configuration, byteCount: review.configurationByteCount, of: review.owner)
@@ -57,8 +61,8 @@ package struct PlatformPreparer: PayloadPreparer {
     async let version = agentVersion(configuration, review.owner)
     let collected =
       switch review.platform {
-      case .github: try await collect(review, configuration, from: github)
-      case .gitlab: try await collect(review, configuration, from: gitlab)
+      case .github: try await collect(review, configuration, from: github, until: deadline)
+      case .gitlab: try await collect(review, configuration, from: gitlab, until: deadline)
       }
     return try builder.payload(review, collected, configuration, agentVersion: await version)
   }
@@ -88,14 +92,16 @@ package struct PlatformPreparer: PayloadPreparer {
   }
 
   private func collect<Source: PullRequestSource>(
-    _ review: LeasedReview, _ configuration: ReviewConfiguration, from source: Source
+    _ review: LeasedReview, _ configuration: ReviewConfiguration, from source: Source,
+    until deadline: ContinuousClock.Instant?
   ) async throws(PreparationError) -> CollectedPullRequest {
     let access = try source.access(for: review)
     let target = TargetCircuit(circuit: circuits[source.target(of: access)], platform: Source.name, logger: logger)
     try target.admit()
     do {
       let collected = try await source.collect(
-        review, access, lifetime: .seconds(60 * configuration.maxReviewTimeMinutes) + Self.sendingTime)
+        review, access, lifetime: .seconds(60 * configuration.maxReviewTimeMinutes) + Self.sendingTime,
+        until: deadline)
       target.answered()
       return collected
     } catch {

@@ -1,3 +1,4 @@
+internal import Logging
 internal import Primitives
 internal import Reviews
 
@@ -9,6 +10,8 @@ protocol PullRequestSource: Sendable {
   /// The platform's name, for messages.
   static var name: String { get }
 
+  var logger: Logger { get }
+
   /// Decides where and with which right a review's pull request is read. Makes no call.
   func access(for review: LeasedReview) throws(PreparationError) -> Access
 
@@ -16,9 +19,12 @@ protocol PullRequestSource: Sendable {
   func target(of access: Access) -> String
 
   /// Reads the pull request.
-  /// - Parameter lifetime: how long the token is needed at the least.
-  func collect(_ review: LeasedReview, _ access: Access, lifetime: Duration) async throws(CollectFailure)
-    -> CollectedPullRequest
+  /// - Parameters:
+  ///   - lifetime: how long the token is needed at the least.
+  ///   - deadline: when the preparation ends; nil for never.
+  func collect(
+    _ review: LeasedReview, _ access: Access, lifetime: Duration, until deadline: ContinuousClock.Instant?
+  ) async throws(CollectFailure) -> CollectedPullRequest
 }
 
 /// What was read, and the token it was read with, which the agent uses as well.
@@ -43,6 +49,27 @@ enum CollectFailure: Error, Sendable, Equatable {
 }
 
 extension PullRequestSource {
+  /// Reads what is a help and not a condition, within half of the time that is left: where a platform is slow, the review goes on without it,
+  /// and does not use up its attempts.
+  /// - Parameters:
+  ///   - what: is read, for the log.
+  ///   - review: whose preparation it is.
+  ///   - client: reads.
+  ///   - deadline: when the preparation ends; nil for never.
+  ///   - read: ends soon when it is cancelled.
+  func optional<Value: Sendable>(
+    _ what: String, of review: LeasedReview, by client: APIClient, until deadline: ContinuousClock.Instant?,
+    _ read: @escaping @Sendable () async -> Result<Value, APIFault>
+  ) async -> Result<Value, APIFault> {
+    let result = await client.run(untilHalfOf: deadline, read)
+    if case .failure(let fault) = result, fault != .cancelled {
+      logger.notice(
+        "\(Self.name)'s \(what) could not be read; the review goes on without them",
+        metadata: ["review": "\(review.id.lowercase)", "fault": "\(fault)"])
+    }
+    return result
+  }
+
   /// The comments, or nil if reading them failed; a rate limit is thrown.
   static func unlessRateLimited<Value>(_ result: Result<Value, APIFault>) throws(CollectFailure) -> Value? {
     switch result {

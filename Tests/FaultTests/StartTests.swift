@@ -120,4 +120,23 @@ struct StartTests {
       #expect(!process.output.contains("holder="), "\(process.output)")
     }
   }
+
+  @Test("two settings that leave no time to prepare a review are a warning which names both")
+  func noTime() async throws {
+    var (settings, probes, _) = try Self.settings("postgresql://nobody@127.0.0.1:1/none")
+    settings["BATON_PREPARE_TIMEOUT"] = "20s"
+    for (timeout, isWarned) in [("15s", true), ("5s", false)] {
+      settings["BATON_WORKER_TIMEOUT"] = timeout
+      let process = try BatonProcess(["consume"], settings: settings)
+      try await eventually("it has begun") {
+        (try? await RawHTTPClient(port: probes).send("GET", "/livez").status) == 200
+      }
+      let warning = process.output.split(separator: "\n").first {
+        $0.contains("BATON_PREPARE_TIMEOUT") && $0.contains("BATON_WORKER_TIMEOUT")
+      }
+      #expect((warning != nil) == isWarned, "\(process.output)")
+      process.signal(SIGTERM)
+      #expect(await process.wait() == 0)
+    }
+  }
 }

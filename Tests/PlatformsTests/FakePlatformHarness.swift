@@ -32,12 +32,12 @@ struct FakePlatformHarness {
   /// The preparer of a process of its own.
   func preparer(
     app: (id: String, key: Secret)? = nil, timeout: Duration = .seconds(20), circuits: Circuits = Circuits(),
-    flags: any FeatureFlags = SettingsFlags(), tokens: (any IntegrationTokenStore)? = nil,
+    timeMax: Duration? = nil, flags: any FeatureFlags = SettingsFlags(), tokens: (any IntegrationTokenStore)? = nil,
     now: @escaping @Sendable () -> Date = { Date() }
   ) throws -> PlatformPreparer {
     PlatformPreparer(
-      access: try access(app: app, timeout: timeout, tokens: tokens, now: now), circuits: circuits, flags: flags,
-      logger: Self.logger)
+      access: try access(app: app, timeout: timeout, tokens: tokens, now: now), circuits: circuits,
+      timeMax: timeMax, flags: flags, logger: Self.logger)
   }
 
   static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

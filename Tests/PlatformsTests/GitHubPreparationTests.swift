@@ -157,6 +157,24 @@ struct GitHubPreparationTests {
     }
   }
 
+  @Test(
+    "comments that GitHub is slow to give do not use up the review's time: it goes on without them, and says so",
+    arguments: [FakeRoute.githubIssueComments, .githubReviewComments])
+  func slowComments(_ route: FakeRoute) async throws {
+    try await FakePlatformHarness.run { harness in
+      harness.fakePlatform.add(FakeFault(route: route, hang: true))
+      let preparer = try harness.preparer(timeout: .seconds(8), timeMax: .seconds(4))
+      let start = ContinuousClock.now
+      let prompt = try Self.request(try await preparer.prepare(Samples.review())).sessionInput.prompt
+      let time = ContinuousClock.now - start
+      #expect(time > .seconds(1.9) && time < .seconds(3.5), "\(time)")
+      #expect(
+        prompt.contains("It could not be read whether one exists") == (route == .githubIssueComments)
+          && prompt.contains("could not be read just now") == (route == .githubReviewComments))
+      #expect(preparer.circuits.all.allSatisfy { $0.state == .closed })
+    }
+  }
+
   @Test("a rate limit puts the review off until the reset, also when only the comments meet it")
   func rateLimit() async throws {
     try await FakePlatformHarness.run { harness in

@@ -1,4 +1,3 @@
-internal import Logging
 internal import Primitives
 internal import Reviews
 
@@ -8,14 +7,19 @@ extension GitHubSource {
 
   /// A pull request and its comments, all asked for at once.
   ///
-  /// The comments are a help, not a condition: if they cannot be read, the prompt says so. Only a rate limit also
+  /// The comments are a help, not a condition: if they cannot be read, or not within their part of the time, the prompt says so. Only a rate limit also
   /// stops the review, as the agent would run into it next.
   func read(
-    _ review: LeasedReview, _ access: Access, token: Secret?, account: String? = nil, hint: String = ""
+    _ review: LeasedReview, _ access: Access, token: Secret?, account: String? = nil, hint: String = "",
+    until deadline: ContinuousClock.Instant?
   ) async throws(CollectFailure) -> CollectedPullRequest {
     let caller = Self.caller(token, account: account)
-    async let summaryAnswer = summary(review, access, caller)
-    async let inlineAnswer = inlineComments(review, access, caller)
+    async let summaryAnswer = optional("issue comments", of: review, by: client, until: deadline) {
+      await self.summary(review, access, caller)
+    }
+    async let inlineAnswer = optional("review comments", of: review, by: client, until: deadline) {
+      await self.inlineComments(review, access, caller)
+    }
     let pull: GitHubWire.PullRequest
     do {
       pull = try await pullRequest(review, access, caller, hint: hint)
@@ -69,7 +73,6 @@ extension GitHubSource {
         }
       }
     } catch {
-      note(error, "issue comments", review)
       return .failure(error)
     }
     return .success(newest.map { .comment(id: $0.id, body: $0.body ?? "") } ?? .missing)
@@ -96,17 +99,9 @@ extension GitHubSource {
         }
       }
     } catch {
-      note(error, "review comments", review)
       return .failure(error)
     }
     return .success(comments)
-  }
-
-  private func note(_ fault: APIFault, _ what: String, _ review: LeasedReview) {
-    guard fault != .cancelled else { return }
-    logger.notice(
-      "GitHub's \(what) could not be read; the review goes on without them",
-      metadata: ["review": "\(review.id.lowercase)", "fault": "\(fault)"])
   }
 }
 

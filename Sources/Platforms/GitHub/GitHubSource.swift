@@ -42,13 +42,14 @@ struct GitHubSource: PullRequestSource {
   func target(of access: Access) -> String { client.base.authority }
 
   func collect(
-    _ review: LeasedReview, _ access: Access, lifetime: Duration
+    _ review: LeasedReview, _ access: Access, lifetime: Duration, until deadline: ContinuousClock.Instant?
   ) async throws(CollectFailure) -> CollectedPullRequest {
     switch access.right {
-    case .anonymous(let hint): return try await read(review, access, token: nil, hint: hint)
-    case .token(let token): return try await read(review, access, token: token)
-    case .installation(let id): return try await readAsInstallation(id, review, access, lifetime: lifetime)
-    case .withoutApp(let id): return try await readWithoutApp(id, review, access)
+    case .anonymous(let hint): return try await read(review, access, token: nil, hint: hint, until: deadline)
+    case .token(let token): return try await read(review, access, token: token, until: deadline)
+    case .installation(let id):
+      return try await readAsInstallation(id, review, access, lifetime: lifetime, until: deadline)
+    case .withoutApp(let id): return try await readWithoutApp(id, review, access, until: deadline)
     }
   }
 
@@ -93,10 +94,10 @@ extension GitHubSource {
 
   /// What is not shown to everybody may be there: that is for a consumer that has the app's key to find out.
   private func readWithoutApp(
-    _ id: String, _ review: LeasedReview, _ access: Access
+    _ id: String, _ review: LeasedReview, _ access: Access, until deadline: ContinuousClock.Instant?
   ) async throws(CollectFailure) -> CollectedPullRequest {
     do {
-      return try await read(review, access, token: nil)
+      return try await read(review, access, token: nil, until: deadline)
     } catch .call(.missing, _) {
       throw .wait(
         message: "GitHub does not show \(review.pullRequestName) to everybody, and \(InstallationFault.withoutApp(id))",
@@ -106,15 +107,18 @@ extension GitHubSource {
 
   /// An installation's token may have been withdrawn since it was kept: on the first 401 a new one is tried.
   private func readAsInstallation(
-    _ id: String, _ review: LeasedReview, _ access: Access, lifetime: Duration
+    _ id: String, _ review: LeasedReview, _ access: Access, lifetime: Duration,
+    until deadline: ContinuousClock.Instant?
   ) async throws(CollectFailure) -> CollectedPullRequest {
     let token = try await installationToken(id, lifetime: lifetime)
     do {
-      return try await read(review, access, token: token, account: InstallationTokens.account(of: id))
+      return try await read(
+        review, access, token: token, account: InstallationTokens.account(of: id), until: deadline)
     } catch .call(.unauthorized, _) {
       tokens?.forget(token, of: id)
       let token = try await installationToken(id, lifetime: lifetime)
-      return try await read(review, access, token: token, account: InstallationTokens.account(of: id))
+      return try await read(
+        review, access, token: token, account: InstallationTokens.account(of: id), until: deadline)
     }
   }
 

@@ -1,4 +1,3 @@
-internal import Logging
 internal import Primitives
 internal import Reviews
 
@@ -8,11 +7,16 @@ extension GitLabSource {
 
   /// A merge request and its notes, all asked for at once; as with GitHub, the notes are a help and not a condition.
   func read(
-    _ review: LeasedReview, _ project: GitLabProject, _ grant: GitLabTokens.Grant?
+    _ review: LeasedReview, _ project: GitLabProject, _ grant: GitLabTokens.Grant?,
+    until deadline: ContinuousClock.Instant?
   ) async throws(CollectFailure) -> CollectedPullRequest {
     let target = Target(review, project, grant)
-    async let summaryAnswer = summary(review, target)
-    async let inlineAnswer = inlineComments(review, target)
+    async let summaryAnswer = optional("notes", of: review, by: target.client, until: deadline) {
+      await self.summary(target)
+    }
+    async let inlineAnswer = optional("discussions", of: review, by: target.client, until: deadline) {
+      await self.inlineComments(target)
+    }
     let request: GitLabWire.MergeRequest
     do {
       request = try await mergeRequest(target)
@@ -69,7 +73,7 @@ extension GitLabSource {
 
   /// The newest note with the marker that the token's own user wrote; without a token there can be none, and where GitLab
   /// does not say whose the token is, one that carries the marker is not trusted.
-  private func summary(_ review: LeasedReview, _ target: Target) async -> Result<SummaryComment, APIFault> {
+  private func summary(_ target: Target) async -> Result<SummaryComment, APIFault> {
     guard target.hasToken else { return .success(.missing) }
     var newest: GitLabWire.Note?
     do {
@@ -85,14 +89,13 @@ extension GitLabSource {
         }
       }
     } catch {
-      self.note(error, "notes", review)
       return .failure(error)
     }
     guard let newest else { return .success(.missing) }
     return .success(target.userID == nil ? .unknown : .comment(id: newest.id, body: newest.body ?? ""))
   }
 
-  private func inlineComments(_ review: LeasedReview, _ target: Target) async -> Result<InlineComments, APIFault> {
+  private func inlineComments(_ target: Target) async -> Result<InlineComments, APIFault> {
     var comments = InlineComments()
     do {
       try await target.client.forEachPage(
@@ -107,7 +110,6 @@ extension GitLabSource {
         }
       }
     } catch {
-      note(error, "discussions", review)
       return .failure(error)
     }
     return .success(comments)
@@ -125,13 +127,6 @@ extension GitLabSource {
     guard let refs = request.diff_refs, let base = refs.base_sha, let start = refs.start_sha, let head = refs.head_sha
     else { return nil }
     return .init(base: base, start: start, head: head)
-  }
-
-  private func note(_ fault: APIFault, _ what: String, _ review: LeasedReview) {
-    guard fault != .cancelled else { return }
-    logger.notice(
-      "GitLab's \(what) could not be read; the review goes on without them",
-      metadata: ["review": "\(review.id.lowercase)", "fault": "\(fault)"])
   }
 }
 

@@ -30,10 +30,10 @@ struct GitLabSource: PullRequestSource {
   func target(of project: GitLabProject) -> String { project.instance.base.authority }
 
   func collect(
-    _ review: LeasedReview, _ project: GitLabProject, lifetime: Duration
+    _ review: LeasedReview, _ project: GitLabProject, lifetime: Duration, until deadline: ContinuousClock.Instant?
   ) async throws(CollectFailure) -> CollectedPullRequest {
     try await project.withToken(for: lifetime) { grant throws(CollectFailure) in
-      try await read(review, project, grant)
+      try await read(review, project, grant, until: deadline)
     }
   }
 

@@ -232,6 +232,23 @@ extension APIClient {
   }
 }
 
+// MARK: What is optional
+
+extension APIClient {
+  /// Runs calls until half of the time to a deadline has passed; nil for no bound.
+  /// - Returns: `.failing` if they were not done by then.
+  func run<Value: Sendable>(
+    untilHalfOf deadline: ContinuousClock.Instant?, _ body: @escaping @Sendable () async -> Result<Value, APIFault>
+  ) async -> Result<Value, APIFault> {
+    guard let deadline else { return await body() }
+    let start = ContinuousClock.now
+    let time = (deadline - start) / 2
+    let (result, cancellation) = await deadlines.run(until: start + time, orPhase: nil, body)
+    guard case .failure = result, cancellation == .deadline else { return result }
+    return .failure(.failing(message: "it could not be read within \(time)"))
+  }
+}
+
 // MARK: One exchange
 
 extension APIClient {
