@@ -19,7 +19,8 @@ extension DispatcherProcess {
       try await ServiceRunner.run(
         services, drainTimeout: settings.drainTimeout, drainDelay: roles == [.serve] ? settings.drainDelay : .zero,
         logger: logger,
-        onStopping: { [readiness] in readiness.register("shutdown") { "this process is shutting down" } }
+        onStopping: { [readiness] in readiness.register("shutdown") { "this process is shutting down" } },
+        onOvertime: { [store] in await store.close() }
       ) {
         try await waitForSchema()
         schemaFound.reach()

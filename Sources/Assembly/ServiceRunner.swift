@@ -31,11 +31,13 @@ package enum ServiceRunner {
   ///   - drainDelay: for how long after SIGTERM the services go on as before: load balancers need this time to notice that the process ends.
   ///   - logger: says what stops, and why.
   ///   - onStopping: called at the first signal, before `drainDelay` begins.
+  ///   - onOvertime: called when BATON_DRAIN_TIMEOUT is over and services still run: ends what they wait for.
   ///   - prepare: runs first, next to the services that do not wait; its failure ends them. A signal in that time ends the process at once, with
   ///     status 0, because nothing is in flight yet. nil if there is nothing to wait for.
   package static func run(
     _ services: [Entry], drainTimeout: Duration, drainDelay: Duration = .zero, logger: Logger,
-    onStopping: @escaping @Sendable () -> Void = {}, prepare: (@Sendable () async throws -> Void)? = nil
+    onStopping: @escaping @Sendable () -> Void = {}, onOvertime: @escaping @Sendable () async -> Void = {},
+    prepare: (@Sendable () async throws -> Void)? = nil
   ) async throws {
     let signals = await UnixSignalsSequence(
       trapping: isHangUpIgnored ? [.sigterm, .sigint] : [.sigterm, .sigint, .sighup])
@@ -57,7 +59,9 @@ package enum ServiceRunner {
           // A person at a terminal does not wait for load balancers.
           if signal == .sigterm { try await Task.sleep(for: drainDelay) }
           await group.triggerGracefulShutdown()
-          try await Task.sleep(for: drainTimeout + overtimeMax)
+          try await Task.sleep(for: drainTimeout)
+          Task { await onOvertime() }
+          try await Task.sleep(for: overtimeMax)
           logger.error("not drained in time: ending anyway; what is left is recovered by other processes")
           exit(1)
         }
