@@ -4,8 +4,8 @@ internal import Primitives
 internal import ReviewStore
 internal import Reviews
 
-/// Has GitHub deliver again what it could not deliver, oldest first, down to where the last walk began: what has happened to an installation or a
-/// repository is not always told from the events alone.
+/// Has GitHub deliver again what it could not deliver, down to where the last walk began. Oldest first, as not every event has a time that says
+/// where it belongs.
 ///
 /// GitHub lists the newest first. So the list is read in sections, and what failed is repeated when its section has been read. A walk repeats each
 /// delivery once. What fails once more stands at the top of GitHub's list, for the next walk.
