@@ -83,10 +83,13 @@ extension DispatcherProcess {
       worker: try workerClient(timeout: min(settings.workerTimeout, Self.eventsTimeout)), queueStats: queueFigures,
       deadLetters: deadLetters, metrics: metrics, registry: registry, readiness: readiness,
       isOpen: { [schemaFound] in schemaFound.isReached }, logger: logger,
-      onBound: { port in
-        logger.notice("listening", metadata: ["url": "http://\(configuration.host):\(port)"])
-        for warning in settings.exposureWarnings { logger.warning("\(warning)") }
-        link?.issue()
+      // Who reads this calls the server, which has to be open by then.
+      onBound: { [schemaFound] port in
+        schemaFound.whenReached {
+          logger.notice("listening", metadata: ["url": "http://\(configuration.host):\(port)"])
+          for warning in settings.exposureWarnings { logger.warning("\(warning)") }
+          link?.issue()
+        }
       })
   }
 
