@@ -3,6 +3,7 @@ import Primitives
 import ReviewQueue
 import ReviewStore
 import Reviews
+import Support
 import Testing
 
 @testable import Dispatching
@@ -32,6 +33,24 @@ struct InFlightAttemptsTests {
     inFlight.answered(ticket)
     #expect(await isAdopted.value)
     #expect(inFlight.end(lease).count == 2)
+  }
+
+  @Test("a second attempt of a review waits for the end of the first, and gets its deliveries")
+  func oneAfterAnother() async {
+    let (first, second) = (lease, Lease(ticket, holder: Holder.ID(), until: Timestamp(microseconds: 2)))
+    inFlight.begin(ticket, delivery(1), by: first)
+    await inFlight.waitForEarlier(first)
+    inFlight.begin(ticket, delivery(2), by: second)
+    let ended = Mutexed(false)
+    let waiting = Task {
+      await inFlight.waitForEarlier(second)
+      return ended.value
+    }
+    for _ in 0..<10 { await Task.yield() }
+    ended.change { $0 = true }
+    #expect(inFlight.end(first).isEmpty)
+    #expect(await waiting.value)
+    #expect(inFlight.end(second).count == 2)
   }
 
   @Test("a delivery whose review no other delivery asks for waits for nothing")

@@ -17,7 +17,7 @@ internal import Testing
 
   @Test(
     "worlds in which a promise was broken once keep it now",
-    arguments: ["465", "987", "7395", "8414", "8838", "9546", "558494"])
+    arguments: ["465", "987", "7395", "8414", "8838", "9546", "69632", "558494"])
   func repairedWorld(_ seed: String) async throws {
     let result = try await SimulatorProcess.run("--seeds", "\(seed)..\(seed)")
     #expect(result.status == 0, "\(result.output)")

@@ -49,6 +49,7 @@ extension Consumer {
       let lease = Lease(ticket, holder: holder, until: review.leasedUntil)
       undecided.decided()
       metrics.queueWaitSeconds.record(seconds: review.leasedAt.since(review.claimedAt))
+      await inFlight.waitForEarlier(lease)
       await run(Attempt(lease: lease, review: review, trace: trace, leasedAt: environment.now))
     case .unreadable(let lease, let reason, let mayBeRunning):
       undecided.decided()

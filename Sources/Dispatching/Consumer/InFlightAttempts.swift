@@ -32,11 +32,16 @@ final class InFlightAttempts: Sendable {
   }
 
   private struct State {
+    /// The newest of each review.
     var attempts: [Key: InFlight] = [:]
+    /// Of an attempt that began while another of its review went on, that other one: some process took the lease for lost.
+    var earlier: [Lease: Lease] = [:]
     /// How many deliveries of a review ask for its lease.
     var asking: [Key: Int] = [:]
     /// What goes on when none asks any more.
     var waiting: [Key: [CheckedContinuation<Void, Never>]] = [:]
+    /// Attempts that go on and are not the newest of their review, and what goes on when each has ended.
+    var superseded: [Lease: [CheckedContinuation<Void, Never>]] = [:]
     var received = 0
     var undecided = 0
     var leasedUpTo: Timestamp?
@@ -110,11 +115,25 @@ final class InFlightAttempts: Sendable {
   ///   claim: an older one, which entered the queue earlier, proves nothing about what entered it since.
   func begin(_ ticket: Ticket, _ delivery: TicketDelivery, by lease: Lease, claimedAt: Timestamp? = nil) {
     state.withLock { state in
-      let earlier = state.attempts[Key(ticket)]?.deliveries ?? []
-      state.attempts[Key(ticket)] = InFlight(lease: lease, deliveries: earlier + [delivery])
+      let earlier = state.attempts[Key(ticket)]
+      if let earlier {
+        state.earlier[lease] = earlier.lease
+        state.superseded[earlier.lease] = []
+      }
+      state.attempts[Key(ticket)] = InFlight(lease: lease, deliveries: (earlier?.deliveries ?? []) + [delivery])
       if let claimedAt, !delivery.isRedelivered, ticket.claimedAt == claimedAt {
         state.leasedUpTo = max(state.leasedUpTo ?? claimedAt, claimedAt)
       }
+    }
+  }
+
+  /// Returns when the attempt before this one of the same review has ended: its start may be on its way to the worker, which does not know the
+  /// review yet if it is asked about it now.
+  func waitForEarlier(_ lease: Lease) async {
+    guard let earlier = state.withLock({ $0.earlier.removeValue(forKey: lease) }) else { return }
+    await withCheckedContinuation { continuation in
+      let mayGoOn = state.withLock { $0.superseded[earlier]?.append(continuation) == nil }
+      if mayGoOn { continuation.resume() }
     }
   }
 
@@ -127,10 +146,14 @@ final class InFlightAttempts: Sendable {
   /// Ends the attempt of a lease.
   /// - Returns: its deliveries, to be settled; none if a later lease of the review has taken them over.
   func end(_ lease: Lease) -> [TicketDelivery] {
-    state.withLock { state in
-      guard state.attempts[Key(lease)]?.lease == lease else { return [] }
-      return state.attempts.removeValue(forKey: Key(lease))?.deliveries ?? []
+    let (deliveries, successors) = state.withLock { state -> ([TicketDelivery], [CheckedContinuation<Void, Never>]) in
+      guard state.attempts[Key(lease)]?.lease == lease else {
+        return ([], state.superseded.removeValue(forKey: lease) ?? [])
+      }
+      return (state.attempts.removeValue(forKey: Key(lease))?.deliveries ?? [], [])
     }
+    for successor in successors { successor.resume() }
+    return deliveries
   }
 }
 
