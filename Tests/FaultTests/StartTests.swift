@@ -52,7 +52,7 @@ struct StartTests {
       try await checkServer(server)
     }
     if isRefused { try await eventually("the log says it") { process.output.contains("waiting for Postgres") } }
-    #expect(!process.output.contains("holder=") && !process.output.contains("listening"), "\(process.output)")
+    #expect(!process.output.contains("holder=") && !process.output.contains(" listening url="), "\(process.output)")
     let start = ContinuousClock.now
     process.signal(SIGTERM)
     #expect(await process.wait() == 0, "\(process.output)")
@@ -78,6 +78,7 @@ struct StartTests {
         try await checkServer(client)
         own.proxy.redirect(to: try #require(url.port))
         try await eventually("ready") { (try? await RawHTTPClient(port: probes).send("GET", "/readyz").status) == 200 }
+        try await eventually("it says that it listens") { server.output.contains(" listening url=") }
         let review =
           #"{"owner":{"type":"org","id":"acme"},"platform":"github","repoFullName":"acme/shop","prNumber":1,"#
           + #""prUrl":"https://github.com/acme/shop/pull/1","prTitle":"T","prAuthor":"ada","baseRef":"main","headRef":"f","headSha":"0123abcd"}"#
