@@ -346,8 +346,7 @@ struct CatchUpTests {
     try await CaughtUp.run { test in
       try await test.stack.addGitHub()
       await test.github.deliver("pull_request", test.push(1, sha: test.sha(1)))
-      let event =
-        #"{"action":"ACTION","installation":{"id":1,"account":{"login":"octo"}},"sender":{"login":"alice"}}"#
+      let event = #"{"action":"ACTION","installation":{"id":1},"sender":{"login":"alice"}}"#
       await test.github.deliver("installation", event.replacing("ACTION", with: "suspend"))
       test.github.setOpenPullRequests([test.pull(1, sha: test.sha(1))], of: "acme/shop")
       #expect(try await test.pass().unreviewed == 0)
@@ -466,9 +465,8 @@ struct CatchUpTests {
         try await test.stack.count("baton_platform_tasks WHERE tries > 0") >= 8
       }
       await test.github.deliver("pull_request", test.push(1, sha: test.sha(1)))
-      let start = ContinuousClock.now
       try await eventually("GitHub's task is done") { try await test.stack.count("code_reviews") == 1 }
-      #expect(ContinuousClock.now - start < .seconds(5))
+      #expect(try await test.stack.count("baton_platform_tasks WHERE tries = 0") > 0, "it overtook some of GitLab's")
     }
   }
 

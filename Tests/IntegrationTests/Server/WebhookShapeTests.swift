@@ -16,11 +16,12 @@ struct WebhookShapeTests {
     arguments: [
       ("installation", #"{"action":"deleted",\#(comment),"installation":{"id":1}}"#),
       ("installation", #"{"action":"deleted",\#(comment),\#(account)}"#),
-      ("installation", #"{"action":"suspend","installation":{"id":1}}"#),
+      ("installation", #"{"action":"deleted","repository":{"id":186853002},"installation":{"id":1}}"#),
       ("installation", #"{"action":"deleted","label":{"name":"x"},\#(account)}"#),
       (
         "installation_repositories",
-        #"{"action":"removed","repositories_removed":[{"id":186853002,"full_name":"Codertocat/Hello-World"}],"installation":{"id":1}}"#
+        #"{"action":"removed","repositories_removed":[{"id":186853002,"full_name":"Codertocat/Hello-World"}],"issue":{"number":2},"#
+          + #""installation":{"id":1}}"#
       ),
       (
         "repository",

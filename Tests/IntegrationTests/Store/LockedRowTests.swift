@@ -146,7 +146,7 @@ struct LockedRowTests {
           try await test.store.operate(.cancel, each: ids, into: &result)
         }
         #expect(result.changed == [ids[19]] && result.locked == Array(ids.dropLast()) && result.skipped == 0)
-        #expect(took < .seconds(12), "\(took)")
+        #expect(took < .seconds(30), "\(took)")
       }
       await person.close()
     }

@@ -63,8 +63,8 @@ extension GitHubPayload {
     let found = Set(parts.filter { $0.1 }.map { $0.0 })
     switch name {
     case "installation", "installation_repositories":
-      return found.isEmpty && installation?.fields?.account?.fields != nil
-    case "repository": return found.isEmpty
+      return found.isEmpty && repository == nil
+    case "repository": return found.isSubset(of: ["pull_request"])
     case "check_run", "check_suite", "merge_group": return found == [name]
     case "issue_comment": return found == ["issue", "comment"]
     case "pull_request": return found.isSubset(of: ["pull_request", "label"])
