@@ -190,14 +190,13 @@ extension Consumer {
     var hasFailed = false
     while !Task.isCancelled {
       try? await environment.sleep(for: .seconds(1))
-      guard !isDraining, !circuit.isOpenByFailures else {
-        idleTime = 0
-        if !isDraining { await lookForReturn(&hasFailed) }
+      guard !isDraining, circuit.outage() != nil else {
+        (idleTime, hasFailed) = (0, false)
         continue
       }
-      hasFailed = false
-      guard circuit.outage() != nil, circuit.openFor == nil else {
+      guard circuit.openFor == nil else {
         idleTime = 0
+        if circuit.isOpenByFailures { await lookForReturn(&hasFailed) }
         continue
       }
       idleTime += 1
@@ -207,7 +206,7 @@ extension Consumer {
     }
   }
 
-  /// - Parameter hasFailed: whether a question since the circuit opened was not answered. One that answers questions all along, but no start,
+  /// - Parameter hasFailed: whether a question was not answered since the outage began, or since a review was let probe the worker early. One that answers questions all along, but no start,
   ///   has not returned.
   private func lookForReturn(_ hasFailed: inout Bool) async {
     switch try? await ledger.weigh(await worker.status(of: Self.noReview), of: workerURL) {
