@@ -10,6 +10,9 @@ package enum ServiceRunner {
   /// What draining may take beyond BATON_DRAIN_TIMEOUT before the process ends anyway.
   private static let overtimeMax: Duration = .seconds(15)
 
+  /// A part of that: what was drained at the last moment is written until then.
+  private static let lastWritesMax: Duration = .seconds(3)
+
   /// A service, and whether it begins before `prepare` has ended.
   package struct Entry: Sendable {
     package var service: any Service
@@ -31,7 +34,7 @@ package enum ServiceRunner {
   ///   - drainDelay: for how long after SIGTERM the services go on as before: load balancers need this time to notice that the process ends.
   ///   - logger: says what stops, and why.
   ///   - onStopping: called at the first signal, before `drainDelay` begins.
-  ///   - onOvertime: called when BATON_DRAIN_TIMEOUT is over and services still run: ends what they wait for.
+  ///   - onOvertime: called a moment after BATON_DRAIN_TIMEOUT, if services still run: ends what they wait for.
   ///   - prepare: runs first, next to the services that do not wait; its failure ends them. A signal in that time ends the process at once, with
   ///     status 0, because nothing is in flight yet. nil if there is nothing to wait for.
   package static func run(
@@ -59,9 +62,9 @@ package enum ServiceRunner {
           // A person at a terminal does not wait for load balancers.
           if signal == .sigterm { try await Task.sleep(for: drainDelay) }
           await group.triggerGracefulShutdown()
-          try await Task.sleep(for: drainTimeout)
+          try await Task.sleep(for: drainTimeout + lastWritesMax)
           Task { await onOvertime() }
-          try await Task.sleep(for: overtimeMax)
+          try await Task.sleep(for: overtimeMax - lastWritesMax)
           logger.error("not drained in time: ending anyway; what is left is recovered by other processes")
           exit(1)
         }

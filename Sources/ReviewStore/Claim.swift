@@ -173,6 +173,8 @@ extension ReviewStore {
   /// Claims row by row what a claim would take as a whole: the database refuses one of them, or a trigger of the application waits there for a
   /// lock. Rows that fail are left out for some time, so that they hold up no others.
   private func claimEach(_ limit: Int, _ ownerLimit: Int, _ holder: Holder.ID) async throws -> [Claim] {
+    // The claim that failed has taken this back with it.
+    _ = try await pool.query(Self.visitsComeDue, [Self.visitPage])
     let start = visitedUpTo.owner ?? .first
     let owners: (PostgresStatement, [any PostgresEncodable]) = (
       Self.lockOwners, [start.type, start.id, Self.visitPage]

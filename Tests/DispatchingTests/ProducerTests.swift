@@ -88,12 +88,12 @@ struct ProducerTests {
       try await stage.advance(by: .seconds(10))
       #expect(try await stage.review(ids[0]).status == .pending)
       stage.queue.reconnect()
-      away.heard()
+      away.heard(since: stage.clock.now)
       stage.queue.block()
       try await stage.advance(by: .seconds(10))
       #expect(try await stage.review(ids[0]).status == .pending)
       stage.queue.unblock()
-      away.heard()
+      away.heard(since: stage.clock.now)
       try await stage.advance(until: "they are published") { try await stage.queue.status().messagesReady == 2 }
     }
     await stage.claims.close()

@@ -47,10 +47,11 @@ extension Consumer {
     case .leased(let review):
       CrashPoint.leased.reached()
       let lease = Lease(ticket, holder: holder, until: review.leasedUntil)
+      let leasedAt = environment.now
       undecided.decided()
       metrics.queueWaitSeconds.record(seconds: review.leasedAt.since(review.claimedAt))
       await inFlight.waitForEarlier(lease)
-      await run(Attempt(lease: lease, review: review, trace: trace, leasedAt: environment.now))
+      await run(Attempt(lease: lease, review: review, trace: trace, leasedAt: leasedAt))
     case .unreadable(let lease, let reason, let mayBeRunning):
       undecided.decided()
       await conclude(

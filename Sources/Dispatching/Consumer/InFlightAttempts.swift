@@ -147,6 +147,7 @@ final class InFlightAttempts: Sendable {
   /// - Returns: its deliveries, to be settled; none if a later lease of the review has taken them over.
   func end(_ lease: Lease) -> [TicketDelivery] {
     let (deliveries, successors) = state.withLock { state -> ([TicketDelivery], [CheckedContinuation<Void, Never>]) in
+      state.earlier[lease] = nil
       guard state.attempts[Key(lease)]?.lease == lease else {
         return ([], state.superseded.removeValue(forKey: lease) ?? [])
       }

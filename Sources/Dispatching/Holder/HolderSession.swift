@@ -122,10 +122,11 @@ package struct HolderSession: Service {
         throw error
       }
     }
-    state.heard()
+    state.heard(since: start)
   }
 
   private func beatWithoutSession() async throws {
+    let start = environment.now
     let isAway = !state.hasSession
     guard isAway || state.sessionSilence.map({ $0 > Self.aloneAfter }) ?? false else { return }
     if try await !ledger.heartbeat(holder.id, report()) {
@@ -133,7 +134,7 @@ package struct HolderSession: Service {
       guard isAway else { return }
       try await ledger.register(holder)
     }
-    state.heard()
+    state.heard(since: start)
   }
 
   /// Replaces a session that does not answer, wakes the roles when they may take work again, and reports both ends of an absence.

@@ -43,8 +43,13 @@ package final class HolderState: Sendable {
     }
   }
 
+  /// A process whose lock is free counts as dead a second after its last heartbeat, if all its connections are gone as well.
+  private static let soonestDeath: Duration = .milliseconds(900)
+
   /// Whether the others certainly count this process as alive: none of them has taken a lease from it.
-  var countsAsAlive: Bool { look { state in state.heardAt.map { clock.now - $0 < timeout * 3 / 4 } ?? false } }
+  var countsAsAlive: Bool {
+    look { state in state.heardAt.map { clock.now - $0 < min(Self.soonestDeath, timeout * 3 / 4) } ?? false }
+  }
 
   /// Whether this process has not been signed on for so long that deliveries should wait until it is.
   package var isAway: Bool { !isSignedOn && awayFor.map { $0 > Self.awayMax } ?? true }
@@ -85,7 +90,8 @@ package final class HolderState: Sendable {
   }
 
   /// A heartbeat was written.
-  func heard() { state.withLock { $0.heardAt = clock.now } }
+  /// - Parameter start: when its statement began: its time in the database is not earlier.
+  func heard(since start: ContinuousClock.Instant) { state.withLock { $0.heardAt = start } }
 
   /// The session has answered, whatever it said.
   func sessionAnswered() { state.withLock { $0.answeredAt = clock.now } }

@@ -113,11 +113,20 @@ struct LockedRowTests {
     ] { try await test.sql(sql) }
   }
 
-  @Test("a lock in a table of the application, which a trigger writes, holds up no claim of other reviews")
-  func applicationTriggerAtClaim() async throws {
+  @Test(
+    "a lock in a table of the application, which a trigger writes, holds up no claim of other reviews",
+    arguments: [false, true])
+  func applicationTriggerAtClaim(isPostponed: Bool) async throws {
     try await withTestStore { test in
       let ids = try await test.insert(5)
       try await mirror(test)
+      if isPostponed {
+        // Nothing has been claimed since they came due.
+        try await test.sql("UPDATE code_reviews SET available_at = now() + interval '1 hour'")
+        #expect(try await test.claim().isEmpty)
+        try await test.sql("UPDATE code_reviews SET available_at = now()")
+        try await test.sql("UPDATE baton_visits SET due_at = now() - interval '1 second'")
+      }
       let person = try await PostgresConnection.connect(testConfiguration(test.conninfo), logger: .postgresTests)
       try await person.withTransaction { person in
         try await person.query(PostgresStatement(unprepared: "SELECT FROM reviews WHERE id = $1 FOR UPDATE"), [ids[1]])
