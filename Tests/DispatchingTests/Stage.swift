@@ -46,9 +46,12 @@ struct Stage: Sendable {
   /// The sessions of the holders that live.
   private let sessions: Mutexed<[Holder.ID: Task<Void, Never>]>
 
-  /// - Parameter aliveFor: how long the consumer counts as alive without a heartbeat.
+  /// - Parameters:
+  ///   - aliveFor: how long the consumer counts as alive without a heartbeat.
+  ///   - isSignedOn: whether the consumer's process has signed on.
   init(
-    prefetch: Int = 8, aliveFor: Duration = .seconds(86_400), policy change: (inout DispatchPolicy) -> Void = { _ in }
+    prefetch: Int = 8, aliveFor: Duration = .seconds(86_400), isSignedOn: Bool = true,
+    policy change: (inout DispatchPolicy) -> Void = { _ in }
   ) async throws {
     var policy = DispatchPolicy()
     policy.prefetch = prefetch
@@ -70,7 +73,8 @@ struct Stage: Sendable {
     metrics = BatonMetrics(factory: PrometheusRegistry())
     claims = ClaimPublisher(
       queue: queue, ledger: ledger, environment: environment, metrics: metrics, logger: log.logger)
-    holderState = .signedOn(clock, timeout: aliveFor)
+    holderState = .following(clock, timeout: aliveFor)
+    if isSignedOn { holderState.signedOn() }
     consumer = Consumer(
       Consumer.Dependencies(
         ledger: ledger, subscription: subscription, queue: queue, preparer: preparer, worker: worker,
@@ -218,9 +222,15 @@ final class Mutexed<Value: Sendable>: Sendable {
 extension HolderState {
   /// Of a holder that stays signed on.
   static func signedOn(_ clock: TestClock, timeout: Duration = .seconds(86_400)) -> HolderState {
+    let state = following(clock, timeout: timeout)
+    state.signedOn()
+    return state
+  }
+
+  /// With a session that is open, and has not signed on.
+  static func following(_ clock: TestClock, timeout: Duration) -> HolderState {
     let state = HolderState(timeout: timeout, clock: clock)
     state.follow(OpenSession())
-    state.signedOn()
     return state
   }
 }

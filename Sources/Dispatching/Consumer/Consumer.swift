@@ -172,11 +172,17 @@ package final class Consumer: Service {
 
   // MARK: Running
 
+  /// How often a consumer that has not signed on yet looks whether it has.
+  private static let signOnInterval: Duration = .milliseconds(20)
+
   /// Consumes until the service is shut down, then drains: what is in flight is finished, or postponed before
   /// BATON_DRAIN_TIMEOUT is over.
   package func run() async throws {
     // Before the first delivery, so that a process with a wrong key takes none.
     if await keys.look() != nil { await watchOnce() }
+    while !holderState.hasSignedOn, !Task.isShuttingDownGracefully, !Task.isCancelled {
+      try? await environment.sleep(for: Self.signOnInterval)
+    }
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await self.subscription.run() }
       group.addTask { await self.watch() }

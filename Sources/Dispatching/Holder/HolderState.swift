@@ -51,6 +51,9 @@ package final class HolderState: Sendable {
     look { state in state.heardAt.map { clock.now - $0 < min(Self.soonestDeath, timeout * 3 / 4) } ?? false }
   }
 
+  /// Whether this process has signed on at least once: a holder without a row counts as dead, and a lease of its own as lost.
+  var hasSignedOn: Bool { look(\.wasSignedOn) }
+
   /// Whether this process has not been signed on for so long that deliveries should wait until it is.
   package var isAway: Bool { !isSignedOn && awayFor.map { $0 > Self.awayMax } ?? true }
 
