@@ -94,7 +94,7 @@ struct ReviewTests {
   @Test("an oversized field is named with its size")
   func oversized() {
     let long = good.replacing("\"ada\"", with: "\"\(String(repeating: "a", count: 600))\"")
-    #expect(throws: NewReviewFaults(faults: ["prAuthor: 600 bytes, at most 512 are allowed"])) {
+    #expect(throws: NewReviewFaults(isNameRefused: true, faults: ["prAuthor: 600 bytes, at most 512 are allowed"])) {
       try NewReview(json: Data(long.utf8))
     }
   }
