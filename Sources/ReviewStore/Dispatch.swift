@@ -167,7 +167,7 @@ extension ReviewStore {
                status_reason = $5,
                error_code = CASE WHEN r.dispatch_failures + 1 >= $7 THEN 'attempts_exhausted' END,
                error_message = CASE WHEN r.dispatch_failures + 1 >= $7 THEN $5 END,
-               dispatch_failures = LEAST(r.dispatch_failures + 1, 1000000),
+               dispatch_failures = \(Fragment.counter("r.dispatch_failures + 1")),
                place_at = NULL,
                available_at = now() + make_interval(secs => $6)
     """)

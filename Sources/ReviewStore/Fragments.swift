@@ -118,6 +118,9 @@ enum Fragment {
     """
   }
 
+  /// A counter of a review's row, which stays at the bound that the table has for it: one row at its bound must not fail a statement for many.
+  static func counter(_ value: String) -> String { "LEAST(\(value), 1000000)" }
+
   /// A time that doubles at every republish, up to an hour; `r` is `code_reviews`.
   static func doubling(_ seconds: String) -> String {
     "make_interval(secs => LEAST(3600, \(seconds) * 2 ^ LEAST(r.republish_count, 20)))"

@@ -104,13 +104,13 @@ extension ReviewStore {
              error_code = CASE WHEN t.is_exhausted THEN 'attempts_exhausted' END,
              error_message = CASE WHEN t.is_exhausted THEN
                (r.lease_losses + 1) || ' consumers died while they prepared this review' END,
-             lease_losses = LEAST(r.lease_losses + t.is_lost::int, 1000000),
+             lease_losses = \(Fragment.counter("r.lease_losses + t.is_lost::int")),
              -- Its last holder may have called the worker.
              unclear_starts = GREATEST(r.unclear_starts, (r.lease_owner IS NOT NULL)::int),
              claimed_at = clock_timestamp(),
              claimed_by = $6,
              published_at = NULL,
-             republish_count = LEAST(r.republish_count + 1, 1000000),
+             republish_count = \(Fragment.counter("r.republish_count + 1")),
              lease_owner = NULL,
              lease_expires_at = NULL,
              updated_at = now()

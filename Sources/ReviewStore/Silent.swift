@@ -95,7 +95,7 @@ extension ReviewStore {
     /* baton:forget_dispatch */
     UPDATE code_reviews r
        SET dispatched_at = NULL, lease_owner = NULL, lease_expires_at = NULL, published_at = NULL,
-           claimed_at = clock_timestamp(), claimed_by = $3, republish_count = LEAST(r.republish_count + 1, 1000000),
+           claimed_at = clock_timestamp(), claimed_by = $3, republish_count = \(Fragment.counter("r.republish_count + 1")),
            -- A worker that could not be asked may be running it.
            unclear_starts = GREATEST(r.unclear_starts, 1),
            status_reason = 'the worker does not know it', updated_at = now()

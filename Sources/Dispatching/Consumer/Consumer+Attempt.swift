@@ -206,8 +206,8 @@ extension Consumer {
     }
   }
 
-  /// - Parameter hasFailed: whether a question was not answered since the outage began, or since a review was let probe the worker early. One that answers questions all along, but no start,
-  ///   has not returned.
+  /// - Parameter hasFailed: whether a question was not answered since the outage began, or since a review was let probe the worker early. One that
+  ///   answers questions all along, but no start, has not returned.
   private func lookForReturn(_ hasFailed: inout Bool) async {
     switch try? await ledger.weigh(await worker.status(of: Self.noReview), of: workerURL) {
     case .failed: hasFailed = true
