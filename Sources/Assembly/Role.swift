@@ -1,3 +1,4 @@
+internal import Platforms
 package import Settings
 
 /// A part of the dispatcher that a process runs. A process may run several: `baton up` runs all.
@@ -12,6 +13,17 @@ extension Set<Role> {
   /// Settings that these roles cannot do without.
   package var requiredSettings: [Settings.Key] {
     [.databaseURL, .amqpURL] + (contains(.consume) ? [.workerURL, .workerToken, .encryptionKey] : [])
+  }
+
+  /// What does not fit together in the settings of these roles, a line each; what is missing altogether is not named here.
+  package func faults(of settings: Settings) -> [String] {
+    guard contains(.consume) || settings.encryptionKey != nil else { return [] }
+    do {
+      _ = try PlatformSettings.app(id: settings.githubAppID, privateKey: settings.githubPrivateKey)
+      return []
+    } catch {
+      return error.faults
+    }
   }
 
   /// What other processes call a process of these roles: one that consumes, whatever else it does, counts as a consumer.

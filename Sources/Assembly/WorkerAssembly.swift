@@ -34,7 +34,8 @@ extension WorkerConfiguration {
     onBound = { port in logger.notice("listening", metadata: ["url": "http://\(host):\(port)"]) }
   }
 
-  private static func isolation(_ settings: Settings, concurrency: Int) throws(SettingsError) -> AgentIsolation {
+  /// How agents are kept apart.
+  static func isolation(_ settings: Settings, concurrency: Int) throws(SettingsError) -> AgentIsolation {
     switch settings.agentIsolation {
     case .off: return .off
     case .namespaces: return .namespaces

@@ -61,6 +61,16 @@ package struct WorkerProcess: Sendable {
     self.logger = logger
   }
 
+  /// What does not fit together in a worker's settings, a line each.
+  package static func faults(of settings: Settings, concurrency: Int) -> [String] {
+    do {
+      _ = try WorkerConfiguration.isolation(settings, concurrency: concurrency)
+      return []
+    } catch {
+      return error.faults
+    }
+  }
+
   /// Runs until a signal or a failure.
   package func run() async throws {
     try await ServiceRunner.run(

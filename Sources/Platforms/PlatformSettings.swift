@@ -52,18 +52,25 @@ package struct PlatformSettings: Sendable {
         "BATON_ENCRYPTION_KEY: expected \(TokenCipher.keyByteCount) bytes, or several times that with commas between")
     }
     var app: GitHubApp?
-    switch (githubAppID, githubPrivateKey) {
-    case (nil, nil): break
-    case (let id?, let key?):
-      do {
-        app = try GitHubApp(id: id, privateKey: key)
-      } catch {
-        faults.append("BATON_GITHUB_PRIVATE_KEY: \(error)")
-      }
-    case (nil, _?): faults.append("BATON_GITHUB_APP_ID: missing, as BATON_GITHUB_PRIVATE_KEY is set")
-    case (_?, nil): faults.append("BATON_GITHUB_PRIVATE_KEY: missing, as BATON_GITHUB_APP_ID is set")
-    }
+    do { app = try Self.app(id: githubAppID, privateKey: githubPrivateKey) } catch { faults += error.faults }
     guard let github, faults.isEmpty else { throw Faults(faults: faults) }
     return (github, app)
+  }
+
+  /// The app that the settings name.
+  /// - Returns: nil if they name none.
+  /// - Throws: if only one of the two is given, or the key is none.
+  package static func app(id: String?, privateKey: Secret?) throws(Faults) -> GitHubApp? {
+    switch (id, privateKey) {
+    case (nil, nil): return nil
+    case (let id?, let key?):
+      do throws(GitHubApp.KeyFault) {
+        return try GitHubApp(id: id, privateKey: key)
+      } catch {
+        throw Faults(faults: ["BATON_GITHUB_PRIVATE_KEY: \(error)"])
+      }
+    case (nil, _?): throw Faults(faults: ["BATON_GITHUB_APP_ID is missing, as BATON_GITHUB_PRIVATE_KEY is set"])
+    case (_?, nil): throw Faults(faults: ["BATON_GITHUB_PRIVATE_KEY is missing, as BATON_GITHUB_APP_ID is set"])
+    }
   }
 }

@@ -13,9 +13,12 @@ extension Settings {
   ///   - flags: texts by key (`database_url`).
   ///   - environment: all of it; only `BATON_*` is looked at.
   ///   - file: path of a YAML or JSON file.
-  /// - Throws: every fault found, in one error.
+  ///   - keys: what the caller cannot do without.
+  ///   - complete: may fill in what a demonstration needs no settings for; returns what else does not fit together.
+  /// - Throws: every fault found, what is missing among them, in one error.
   package static func load(
-    flags: [String: String], environment: [String: String], file: String?
+    flags: [String: String], environment: [String: String], file: String?, requiring keys: [Key] = [],
+    complete: (inout Settings) -> [String] = { _ in [] }
   ) throws(SettingsError) -> Settings {
     var faults: [String] = []
     var fileValues: [String: String] = [:]
@@ -42,20 +45,17 @@ extension Settings {
     faults += settings.halfPairs
     faults += settings.sharedTokens
     faults += settings.fitLeaseToCall()
-    guard faults.isEmpty else { throw SettingsError(faults: faults) }
     settings.completeCallbackURL()
+    faults += complete(&settings)
+    faults += settings.missing(keys)
+    guard faults.isEmpty else { throw SettingsError(faults: faults) }
     settings.warnAboutPairs()
     return settings
   }
 
-  /// Makes sure that what a role needs is there.
-  /// - Throws: all that is missing, in one error.
-  package func require(_ keys: Key...) throws(SettingsError) { try require(keys) }
-
-  /// Makes sure that what a role needs is there.
-  /// - Throws: all that is missing, in one error.
-  package func require(_ keys: [Key]) throws(SettingsError) {
-    var faults = Self.definitions.compactMap { definition -> String? in
+  /// What the caller needs and was not given, a line each.
+  private func missing(_ keys: [Key]) -> [String] {
+    let faults = Self.definitions.compactMap { definition -> String? in
       let key = definition.key
       guard keys.contains(key), !given.contains(key), definition.defaultText == nil, definition.defaultNote == nil
       else {
@@ -64,8 +64,7 @@ extension Settings {
       return "\(key.variable) is missing: \(definition.meaning); for example \(definition.example)"
     }
     // Only if they are used: an operator's machine need not have a role's certificates.
-    if keys.contains(.amqpURL) { faults += certificateFaults }
-    guard faults.isEmpty else { throw SettingsError(faults: faults) }
+    return faults + (keys.contains(.amqpURL) ? certificateFaults : [])
   }
 
   /// A value, and where it was found.

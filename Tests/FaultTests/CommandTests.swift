@@ -9,13 +9,25 @@ import Testing
 
 @Suite("Commands, from outside", .timeLimit(.minutes(5)))
 struct CommandTests {
-  @Test("all settings faults come in one message, with status 78")
+  @Test("what is wrong, what is missing and what does not fit together come in one message, with status 78")
   func settings() async throws {
     let process = try BatonProcess(
       ["consume"],
-      settings: ["BATON_PREFETCH": "many", "BATON_LEASE": "soon", "BATON_DATABASE_URL": "postgresql://x/y"])
+      settings: [
+        "BATON_PREFETCH": "many", "BATON_LEASE": "soon", "BATON_DATABASE_URL": "postgresql://x/y",
+        "BATON_GITHUB_APP_ID": "1",
+      ])
     #expect(await process.wait() == 78)
-    for name in ["BATON_PREFETCH", "BATON_LEASE"] { #expect(process.output.contains(name), "\(process.output)") }
+    for name in [
+      "BATON_PREFETCH", "BATON_LEASE", "BATON_AMQP_URL is missing", "BATON_WORKER_URL is missing",
+      "BATON_GITHUB_PRIVATE_KEY is missing",
+    ] { #expect(process.output.contains(name), "\(process.output)") }
+    let worker = try BatonProcess(
+      ["worker", "--demo"], settings: ["BATON_AGENT_ISOLATION": "users", "BATON_METRICS_PORT": "x"])
+    #expect(await worker.wait() == 78)
+    for name in ["BATON_AGENT_USERS", "BATON_METRICS_PORT", "BATON_WORKER_TOKEN is missing"] {
+      #expect(worker.output.contains(name), "\(worker.output)")
+    }
   }
 
   @Test(

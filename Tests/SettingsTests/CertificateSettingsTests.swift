@@ -10,9 +10,8 @@ import Testing
 @Suite("Settings of certificates and of encryption")
 struct CertificateSettingsTests {
   private func load(_ flags: [String: String]) throws -> Settings {
-    let settings = try Settings.load(flags: flags, environment: [:], file: nil)
-    try settings.require(flags["amqp_url"] == nil ? [] : [.amqpURL])
-    return settings
+    try Settings.load(
+      flags: flags, environment: [:], file: nil, requiring: flags["amqp_url"] == nil ? [] : [.amqpURL])
   }
 
   private func fault(_ flags: [String: String]) -> String {

@@ -155,15 +155,27 @@ struct SettingsFaultTests {
 
   @Test("one message names everything that a role lacks")
   func require() throws {
-    let settings = try Settings.load(
-      flags: [:], environment: ["BATON_WORKER_URL": "http://w"], file: nil)
+    let environment = ["BATON_WORKER_URL": "http://w"]
     let keys: [Settings.Key] = [
       .databaseURL, .amqpURL, .workerURL, .workerToken, .encryptionKey, "prefetch", "callback_url",
     ]
-    let error = #expect(throws: SettingsError.self) { try settings.require(keys) }
+    let error = #expect(throws: SettingsError.self) {
+      try Settings.load(flags: [:], environment: environment, file: nil, requiring: keys)
+    }
     let names = error?.faults.map { String($0.prefix { $0 != " " }) }
     #expect(names == ["BATON_DATABASE_URL", "BATON_AMQP_URL", "BATON_WORKER_TOKEN", "BATON_ENCRYPTION_KEY"])
-    try settings.require(.workerURL, "queue")
+    _ = try Settings.load(flags: [:], environment: environment, file: nil, requiring: [.workerURL, "queue"])
+  }
+
+  @Test("what is missing, what is wrong and what does not fit together stand in one message")
+  func allAtOnce() throws {
+    let error = #expect(throws: SettingsError.self) {
+      try Settings.load(
+        flags: [:], environment: ["BATON_PREFETCH": "x"], file: nil, requiring: [.databaseURL, "prefetch"]
+      ) { _ in ["BATON_GITHUB_APP_ID is missing, as BATON_GITHUB_PRIVATE_KEY is set"] }
+    }
+    let names = error?.faults.map { String($0.prefix { $0 != " " && $0 != ":" }) }
+    #expect(names == ["BATON_PREFETCH", "BATON_GITHUB_APP_ID", "BATON_DATABASE_URL"])
   }
 
   @Test("printed settings show no secret")

@@ -6,22 +6,25 @@ internal import Settings
 internal import Telemetry
 
 extension CommonOptions {
-  /// Reads the settings of a process of the dispatcher, see ``loadForRole(_:_:requiring:prepare:)``.
+  /// Reads the settings of a process of the dispatcher, see ``loadForRole(_:_:requiring:complete:)``; `prepare` may
+  /// fill in what a demonstration needs no settings for.
   func loadForRole(
     _ name: String, _ groups: [any SettingFlags], for roles: Set<Role>, prepare: (inout Settings) -> Void = { _ in }
   ) throws(SettingsError) -> (settings: Settings, logger: Logger) {
-    try loadForRole(name, groups, requiring: roles.requiredSettings, prepare: prepare)
+    try loadForRole(name, groups, requiring: roles.requiredSettings) { settings in
+      prepare(&settings)
+      return roles.faults(of: settings)
+    }
   }
 
-  /// Reads a role's settings and sets up its logging; `prepare` may fill in what a demo needs no settings for.
+  /// Reads a role's settings and sets up its logging.
+  /// - Parameter complete: as of ``load(_:requiring:complete:)``.
   /// - Throws: `SettingsError` with every fault, what is missing among them.
   func loadForRole(
     _ name: String, _ groups: [any SettingFlags], requiring keys: [Settings.Key],
-    prepare: (inout Settings) -> Void = { _ in }
+    complete: (inout Settings) -> [String]
   ) throws(SettingsError) -> (settings: Settings, logger: Logger) {
-    var settings = try load(groups, requiring: [])
-    prepare(&settings)
-    try settings.require(keys)
+    let settings = try load(groups, requiring: keys, complete: complete)
     bootstrapLogging(
       format: settings.logFormat,
       level: Logger.Level(rawValue: settings.logLevel.rawValue) ?? .info)

@@ -40,7 +40,8 @@ struct WorkerCommand: AsyncParsableCommand {
 
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
-      "worker", [worker, agent, callbacks, metrics], requiring: demo ? [.workerToken] : [.workerToken, .agentCommand])
+      "worker", [worker, agent, callbacks, metrics], requiring: demo ? [.workerToken] : [.workerToken, .agentCommand]
+    ) { WorkerProcess.faults(of: $0, concurrency: concurrency) }
     warn(settings, logger)
     try await WorkerProcess(
       settings, host: host, port: port, concurrency: concurrency, version: Baton.version,

@@ -58,16 +58,19 @@ struct CommonOptions: ParsableArguments, SettingFlags {
   var caFile: String?
 
   /// Reads the settings: flags win over the environment, which wins over the file.
+  /// - Parameter complete: fills in what a demonstration needs no settings for; returns what does not fit together.
   /// - Throws: `SettingsError` with every fault, what is missing among them.
-  func load(_ groups: [any SettingFlags], requiring keys: [Settings.Key]) throws(SettingsError) -> Settings {
+  func load(
+    _ groups: [any SettingFlags], requiring keys: [Settings.Key],
+    complete: (inout Settings) -> [String] = { _ in [] }
+  ) throws(SettingsError) -> Settings {
     var flags: [String: String] = [:]
     for group in [self] + groups {
       for case (let key, let text?) in group.given { flags[key.name] = text }
     }
-    let environment = ProcessInfo.processInfo.environment
-    let settings = try Settings.load(flags: flags, environment: environment, file: configurationFile)
-    try settings.require(keys)
-    return settings
+    return try Settings.load(
+      flags: flags, environment: ProcessInfo.processInfo.environment, file: configurationFile, requiring: keys,
+      complete: complete)
   }
 }
 
