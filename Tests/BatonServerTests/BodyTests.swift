@@ -11,7 +11,7 @@ import Testing
 @Suite("Body of a status callback")
 struct CallbackBodyTests {
   private func report(_ text: String) throws(HTTPFault) -> RunReport {
-    try CallbackBody.report(from: Data(text.utf8))
+    try CallbackBody.report(from: Data(text.utf8)).report
   }
 
   @Test("every field arrives")
@@ -52,6 +52,25 @@ struct CallbackBodyTests {
       ])
   }
 
+  @Test("a run's end is not refused for its details, unless they say which run it is")
+  func faultyDetails() throws {
+    let usage = #""usage":{"model":1,"totalTokensIn":7,"totalTokensOut":-1}"#
+    let details = #""gateResult":"maybe","errorMessage":{},"cliSessionId":"a\u0000b",\#(usage)"#
+    let session = #""sessionId":"\#(String(repeating: "s", count: 513))""#
+    for status in ["completed", "failed", "cancelled"] {
+      let (report, ignored) = try CallbackBody.report(
+        from: Data(#"{"status":"\#(status)","attempt":2,\#(session),\#(details)}"#.utf8))
+      #expect(report.status.rawValue == status && report.attempt == 2 && report.totalTokensIn == 7)
+      #expect(report.sessionId == nil && report.gateResult == nil && ignored.count == 6, "\(ignored)")
+    }
+    for text in [
+      #"{"status":"completed",\#(session)}"#, #"{"status":"running","attempt":2,\#(details)}"#,
+      #"{"status":"completed","attempt":-2}"#, #"{"status":"done","attempt":2,\#(details)}"#,
+    ] {
+      #expect(throws: HTTPFault.self, "\(text)") { try report(text) }
+    }
+  }
+
   @Test(
     "what is no JSON object is malformed", arguments: ["", "[]", "null", "{", "\"running\"", "\u{0}", "{\"status\":}"])
   func malformed(text: String) {
@@ -74,7 +93,8 @@ struct CallbackBodyTests {
     var bytes = Data(#"{"status":"failed","attempt":1,"errorMessage":"cut "#.utf8)
     bytes += [0xF0, 0x9F] + Data(#""}"#.utf8)
     #expect(
-      try CallbackBody.report(from: bytes) == RunReport(status: .failed, attempt: 1, errorMessage: "cut \u{FFFD}"))
+      try CallbackBody.report(from: bytes).report
+        == RunReport(status: .failed, attempt: 1, errorMessage: "cut \u{FFFD}"))
   }
 }
 

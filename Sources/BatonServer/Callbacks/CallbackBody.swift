@@ -14,8 +14,10 @@ enum CallbackBody {
   /// An error message is cut here, in characters: a callback that is refused for its length would lose the run's end.
   static let messageCharacterCountMax = 4_000
 
+  /// A run's end is not refused for a detail of it, because a worker does not repeat what is refused.
+  /// - Returns: the report, and the faulty details that it lacks.
   /// - Throws: `HTTPFault`: 400 for what is no JSON object, 422 for one with faulty fields.
-  static func report(from body: Data) throws(HTTPFault) -> RunReport {
+  static func report(from body: Data) throws(HTTPFault) -> (report: RunReport, ignored: [String]) {
     guard case .object(let fields)? = json(body) else {
       throw .malformed("expected a JSON object", faults: ["not a JSON object"])
     }
@@ -28,11 +30,14 @@ enum CallbackBody {
     report.errorMessage = reader.message("errorMessage")
     report.gateResult = reader.gateResult()
     reader.usage(into: &report)
-    guard status != nil, reader.faults.isEmpty else {
+    let faults = reader.faults.map { "\($0.field): \($0.problem)" }
+    // Without an attempt, the session alone says which run has ended.
+    let needed: Set = report.attempt == nil ? ["status", "attempt", "sessionId"] : ["status", "attempt"]
+    guard faults.isEmpty || report.status.isTerminal && reader.faults.allSatisfy({ !needed.contains($0.field) }) else {
       throw HTTPFault(
-        .unprocessableContent, "not a status callback: \(reader.faults.joined(separator: "; "))", faults: reader.faults)
+        .unprocessableContent, "not a status callback: \(faults.joined(separator: "; "))", faults: faults)
     }
-    return report
+    return (report, faults)
   }
 
   /// A worker does not repeat what is refused: text that was cut within a character must not lose the run's end. What needs no repair is read as it
@@ -44,17 +49,19 @@ enum CallbackBody {
   private struct Reader {
     let fields: [String: JSONValue]
     var path = ""
-    var faults: [String] = []
+    var faults: [(field: String, problem: String)] = []
 
     init(fields: [String: JSONValue], path: String = "") {
       self.fields = fields
       self.path = path
     }
 
+    private mutating func fault(_ name: String, _ problem: String) { faults.append((path + name, problem)) }
+
     mutating func status() -> ReviewStatus? {
       let status = fields["status"]?.string.flatMap { StatusCallback.Status(rawValue: $0) }
       if status == nil {
-        faults.append("status: expected \(StatusCallback.Status.allCases.map(\.rawValue).joined(separator: ", "))")
+        fault("status", "expected \(StatusCallback.Status.allCases.map(\.rawValue).joined(separator: ", "))")
       }
       return status?.reviewStatus
     }
@@ -64,7 +71,7 @@ enum CallbackBody {
       case nil, .null?: return nil
       case .integer(let number)? where range.contains(number): return number
       case .some:
-        faults.append("\(path)\(name): expected a whole number from \(range.lowerBound) to \(range.upperBound)")
+        fault(name, "expected a whole number from \(range.lowerBound) to \(range.upperBound)")
         return nil
       }
     }
@@ -75,7 +82,7 @@ enum CallbackBody {
       case .string(let text)? where text.utf8.count <= nameByteCountMax && !text.utf8.contains(0):
         return text.isEmpty ? nil : text
       case .some:
-        faults.append("\(path)\(name): expected a string of at most \(nameByteCountMax) bytes without NUL")
+        fault(name, "expected a string of at most \(nameByteCountMax) bytes without NUL")
         return nil
       }
     }
@@ -90,7 +97,7 @@ enum CallbackBody {
         cut.append(contentsOf: scalars)
         return String(cut)
       case .some:
-        faults.append("\(path)\(name): expected a string")
+        fault(name, "expected a string")
         return nil
       }
     }
@@ -100,7 +107,7 @@ enum CallbackBody {
       case nil, .null?: return nil
       case .string(let text)? where GateResult(rawValue: text) != nil: return text
       case .some:
-        faults.append("gateResult: expected pass or fail")
+        fault("gateResult", "expected pass or fail")
         return nil
       }
     }
@@ -115,7 +122,7 @@ enum CallbackBody {
         report.totalTokensOut = reader.integer("totalTokensOut", in: 0...Int64.max)
         report.totalCostMicrousd = reader.integer("totalCostMicroUSD", in: 0...Int64.max)
         faults += reader.faults
-      case .some: faults.append("usage: expected an object")
+      case .some: fault("usage", "expected an object")
       }
     }
   }

@@ -32,7 +32,7 @@ struct CallbackRoute: Sendable {
     if case .run(let granted, _) = grant, granted != id {
       throw HTTPFault.unauthorized("this token is for another review")
     }
-    var report = try CallbackBody.report(from: try await call.body())
+    var (report, faults) = try CallbackBody.report(from: try await call.body())
     if case .run(_, let attempt) = grant {
       // A token speaks for its own attempt and for no other.
       guard report.attempt == nil || report.attempt == attempt else {
@@ -43,6 +43,11 @@ struct CallbackRoute: Sendable {
     }
     let start = SpanStart.now
     let (answer, trace) = try await store.apply(report, to: id)
+    if !faults.isEmpty {
+      call.logger.warning(
+        "a callback says that a run has ended, with details that cannot be read: they are left out",
+        metadata: .review(id, attempt: report.attempt, trace, ["faults": "\(faults.joined(separator: "; "))"]))
+    }
     if answer != .unknownReview { record(report, of: id, in: trace, since: start, call) }
     switch answer {
     case .applied:

@@ -12,7 +12,7 @@ import WorkerAPI
 /// Bodies of status callbacks, and the lines that an agent prints.
 func fuzzReport(_ bytes: [UInt8]) throws {
   let body = Data(bytes)
-  switch Result(catching: { () throws(HTTPFault) in try CallbackBody.report(from: body) }) {
+  switch Result(catching: { () throws(HTTPFault) in try CallbackBody.report(from: body).report }) {
   case .success(let report):
     for text in [report.errorMessage, report.sessionId, report.model].compactMap({ $0 }) {
       try promise(!text.utf8.contains(0), "a report has NUL, which Postgres does not store")
