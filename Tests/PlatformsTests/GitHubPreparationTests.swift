@@ -267,6 +267,19 @@ struct GitHubPreparationTests {
     }
   }
 
+  @Test("what GitHub's answer lacks is taken from the review", arguments: ["null", "{}"])
+  func lackingFields(branch: String) async throws {
+    try await FakePlatformHarness.run { harness in
+      harness.fakePlatform.setFields(
+        ["title": "null", "user": "null", "base": branch, "head": branch], of: "acme/shop", number: 17)
+      let review = Samples.review()
+      let payload = try await harness.preparer().prepare(review)
+      let input = try Self.request(payload).sessionInput
+      #expect(payload.headSha == review.headSha && input.upstreamBranch == review.headRef)
+      #expect(input.prompt.contains(review.prTitle) && !input.prompt.contains("comes from a fork"))
+    }
+  }
+
   @Test("a stored token is sent, and reaches the agent only in its own field")
   func storedToken() async throws {
     try await FakePlatformHarness.run { harness in

@@ -26,10 +26,10 @@ struct GitHubPayload: WebhookPayload {
     var type: JSONValue?
   }
 
-  struct Branch: Codable, Sendable {
+  struct Branch: Encodable, Sendable {
     var ref: JSONValue?
     var sha: JSONValue?
-    /// null if the fork has been deleted.
+    /// Without fields if it is null, because the fork has been deleted; nil if nothing is said of it.
     var repo: Part<Repository>?
   }
 
@@ -146,7 +146,7 @@ struct GitHubPayload: WebhookPayload {
     fields.values["headSha"] = head?.sha
     fields.previousSha = action?.string == "synchronize" ? before?.string : nil
     // A branch of a fork is not in the repository itself; there GitHub shows it under this name.
-    if head?.ref != nil, isFork(head?.repo?.fields), case .integer(let number)? = pull?.number {
+    if head?.ref != nil, let origin = head?.repo, isFork(origin.fields), case .integer(let number)? = pull?.number {
       fields.values["headRef"] = .string("refs/pull/\(number)/head")
     }
     return fields
@@ -156,5 +156,15 @@ struct GitHubPayload: WebhookPayload {
     guard let head, head.full_name == repository?.fields?.full_name else { return true }
     // A fork may have taken the name that its origin had.
     return head.id != nil && repository?.fields?.id != nil && head.id != repository?.fields?.id
+  }
+}
+
+extension GitHubPayload.Branch: Decodable {
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    ref = try container.decodeIfPresent(JSONValue.self, forKey: .ref)
+    sha = try container.decodeIfPresent(JSONValue.self, forKey: .sha)
+    guard container.contains(.repo) else { return }
+    repo = try container.decodeIfPresent(Part.self, forKey: .repo) ?? Part(fields: nil)
   }
 }

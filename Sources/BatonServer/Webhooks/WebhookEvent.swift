@@ -79,7 +79,7 @@ extension StoredWebhook {
 struct Part<Fields: Codable & Sendable>: Codable, Sendable {
   var fields: Fields?
 
-  init(fields: Fields) { self.fields = fields }
+  init(fields: Fields?) { self.fields = fields }
 
   init(from decoder: any Decoder) throws { fields = try? Fields(from: decoder) }
 

@@ -24,8 +24,9 @@ struct WebhookRoutes: Sendable {
   /// connection to Postgres together for each.
   private let sources: Batcher<Int64, WebhookSource?>
   private let gitlabSources: Batcher<UUID, WebhookSource?>
-  /// Whether an integration has a secret of its own, for all requests that ask at the time.
+  /// Whether an integration of GitHub, or of GitLab, has a secret of its own, for all requests that ask at the time.
   private let hasOwnSecret: Remembered<Bool>
+  private let hasOwnGitLabSecret: Remembered<Bool>
 
   init(store: ReviewStore, secrets: WebhookSecrets, intake: WebhookIntake) {
     self.store = store
@@ -35,7 +36,8 @@ struct WebhookRoutes: Sendable {
     gitlabSources = Self.batched { try await store.webhookSources(integrations: $0) }
     let canOpen = secrets.cipher != nil
     // Not kept: a secret that was just stored counts at once.
-    hasOwnSecret = Remembered(for: .zero) { canOpen ? try await store.hasOwnWebhookSecret() : false }
+    hasOwnSecret = Remembered(for: .zero) { canOpen ? try await store.hasOwnWebhookSecret(.github) : false }
+    hasOwnGitLabSecret = Remembered(for: .zero) { canOpen ? try await store.hasOwnWebhookSecret(.gitlab) : false }
   }
 
   private static func batched<Key: Hashable & Sendable>(
@@ -161,9 +163,15 @@ struct WebhookRoutes: Sendable {
   // MARK: GitLab
 
   @Sendable private func gitlab(_ call: Call) async throws -> Response {
-    guard let id = call.pathID.flatMap({ UUID(uuidString: $0) }),
-      let source = try await gitlabSources.submit(id)
-    else { throw HTTPFault(.notFound, "no GitLab integration has this id") }
+    let id = call.pathID.flatMap { UUID(uuidString: $0) }
+    var source: WebhookSource?
+    if let id { source = try await gitlabSources.submit(id) }
+    guard let source else {
+      if secrets.gitlab == nil, try await !hasOwnGitLabSecret.value() {
+        throw WebhookSecrets.isOff("BATON_GITLAB_WEBHOOK_SECRET")
+      }
+      throw HTTPFault(.notFound, "no GitLab integration has this id")
+    }
     let headers = call.request.headers
     let accepted = try secrets.gitlab(of: source)
     if let signature = WebhookSignature(headers), headers[.gitlabToken] == nil {

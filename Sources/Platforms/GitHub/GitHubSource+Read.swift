@@ -32,18 +32,28 @@ extension GitHubSource {
     }
     let summary = try await Self.unlessRateLimited(summaryAnswer)
     let inlineComments = try await Self.unlessRateLimited(inlineAnswer)
-    let repository = Self.repository(pull.base.repo?.full_name, of: review)
-    // By number: a name may be that of a moment ago.
-    let isFork = pull.head.repo.map { head in
-      head.id != nil && head.id == pull.base.repo?.id ? false : head.full_name != repository
-    }
+    let base = pull.base?.repository
+    let repository = Self.repository(base?.full_name, of: review)
+    let isFork = Self.isFork(pull.head, of: base, repository)
     let facts = PullRequestFacts(
-      title: pull.title, author: pull.user?.login ?? review.prAuthor, description: pull.body ?? "",
-      isDraft: pull.draft ?? false, isFork: isFork ?? true, headSha: pull.head.sha,
-      baseRef: Self.ref(pull.base.ref, of: review.baseRef),
-      headRef: isFork ?? true ? review.headRef : Self.ref(pull.head.ref, of: review.headRef), repository: repository,
+      title: pull.title ?? review.prTitle, author: pull.user?.login ?? review.prAuthor, description: pull.body ?? "",
+      isDraft: pull.draft ?? false, isFork: isFork, headSha: pull.head?.sha ?? review.headSha,
+      baseRef: Self.ref(pull.base?.ref, of: review.baseRef),
+      headRef: isFork ? review.headRef : Self.ref(pull.head?.ref, of: review.headRef), repository: repository,
       summary: summary ?? .unknown, inlineComments: inlineComments)
     return CollectedPullRequest(facts: facts, token: token)
+  }
+
+  /// By number: a name may be that of a moment ago.
+  private static func isFork(
+    _ head: GitHubWire.Branch?, of base: GitHubWire.Repository?, _ repository: String
+  ) -> Bool {
+    switch head?.origin {
+    case .deleted: true
+    case .unknown, nil: false
+    case .repository(let head) where head.id != nil && head.id == base?.id: false
+    case .repository(let head): head.full_name != repository
+    }
   }
 
   private func pullRequest(
@@ -102,6 +112,12 @@ extension GitHubSource {
       return .failure(error)
     }
     return .success(comments)
+  }
+}
+
+extension GitHubWire.Branch {
+  fileprivate var repository: GitHubWire.Repository? {
+    if case .repository(let repository) = origin { repository } else { nil }
   }
 }
 

@@ -8,25 +8,33 @@ enum GitHubWire {
 
   struct Repository: Decodable, Sendable {
     var id: JSONValue?
-    var full_name: String
+    var full_name: String?
   }
 
-  struct Branch: Decodable, Sendable {
-    var ref: String
-    var sha: String
-    /// nil if a fork was deleted.
-    var repo: Repository?
+  struct Branch: Sendable {
+    var ref: String?
+    var sha: String?
+    var origin: Origin
+  }
+
+  /// Where a branch is.
+  enum Origin: Sendable {
+    case repository(Repository)
+    /// The fork has been deleted, which GitHub shows as null.
+    case deleted
+    /// The answer does not say.
+    case unknown
   }
 
   /// `GET /repos/{owner}/{repo}/pulls/{number}`.
   struct PullRequest: Decodable, Sendable {
     var state: String
     var draft: Bool?
-    var title: String
+    var title: String?
     var body: String?
     var user: User?
-    var base: Branch
-    var head: Branch
+    var base: Branch?
+    var head: Branch?
   }
 
   struct App: Decodable, Sendable {
@@ -51,5 +59,20 @@ enum GitHubWire {
     var position: Int?
     var line: Int?
     var original_line: Int?
+  }
+}
+
+extension GitHubWire.Branch: Decodable {
+  private enum CodingKeys: CodingKey { case ref, sha, repo }
+
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    ref = try container.decodeIfPresent(String.self, forKey: .ref)
+    sha = try container.decodeIfPresent(String.self, forKey: .sha)
+    if let repository = try container.decodeIfPresent(GitHubWire.Repository.self, forKey: .repo) {
+      origin = .repository(repository)
+    } else {
+      origin = container.contains(.repo) ? .deleted : .unknown
+    }
   }
 }

@@ -118,12 +118,12 @@ extension ReviewStore {
     """
     /* baton:own_webhook_secret */
     SELECT EXISTS (
-      SELECT FROM platform_integrations WHERE platform = 'github' AND webhook_secret_ciphertext IS NOT NULL) AS is_there
+      SELECT FROM platform_integrations WHERE platform = $1 AND webhook_secret_ciphertext IS NOT NULL) AS is_there
     """)
 
-  /// Whether any integration of GitHub has a secret of its own.
-  package func hasOwnWebhookSecret() async throws -> Bool {
-    try await pool.query(Self.ownWebhookSecret)[0].decode("is_there", as: Bool.self)
+  /// Whether any integration of a platform has a secret of its own.
+  package func hasOwnWebhookSecret(_ platform: Platform) async throws -> Bool {
+    try await pool.query(Self.ownWebhookSecret, [platform.rawValue])[0].decode("is_there", as: Bool.self)
   }
 
   static let webhookIntegration = PostgresStatement(

@@ -59,6 +59,9 @@ struct GitLabWebhookTests {
     try await withServerStack(webhookSecret: nil) { stack in
       let id = try await stack.addGitLab()
       #expect(try await stack.client.send(.gitlab(integration: id)).status == 503)
+      #expect(try await stack.client.send(.gitlab(integration: UUID())).status == 503)
+      _ = try await stack.addGitLab(secret: "its own")
+      #expect(try await stack.client.send(.gitlab(integration: UUID())).status == 404)
     }
   }
 

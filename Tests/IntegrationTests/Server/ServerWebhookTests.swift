@@ -248,6 +248,16 @@ struct ServerWebhookTests {
     }
   }
 
+  @Test("an event that says nothing of the branch's repository is not a fork's")
+  func noRepositoryOfHead() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      let head = #"{"ref":"feature","sha":"\#(String(repeating: "a", count: 40))"}"#
+      #expect(try await stack.client.send(.github("opened", ["pull_request.head": head])).status == 202)
+      #expect(try await stack.reviews().map(\.headRef) == ["feature"])
+    }
+  }
+
   @Test("large webhooks, as GitHub sends them at most, are taken although several come at once; small ones pass them")
   func large() async throws {
     try await withServerStack { stack in
