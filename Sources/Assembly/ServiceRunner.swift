@@ -31,7 +31,8 @@ package enum ServiceRunner {
   /// - Parameters:
   ///   - services: in the order in which they start; they stop in the reverse order.
   ///   - drainTimeout: BATON_DRAIN_TIMEOUT; 15 s after it the process ends, whatever still runs.
-  ///   - drainDelay: for how long after SIGTERM the services go on as before: load balancers need this time to notice that the process ends.
+  ///   - drainDelay: for how long after SIGTERM the services go on as before: load balancers need this time to notice that the process ends. It is
+  ///     a part of `drainTimeout`.
   ///   - logger: says what stops, and why.
   ///   - onStopping: called at the first signal, before `drainDelay` begins.
   ///   - onOvertime: called a moment after BATON_DRAIN_TIMEOUT, if services still run: ends what they wait for.
@@ -60,9 +61,10 @@ package enum ServiceRunner {
         onStopping()
         Task {
           // A person at a terminal does not wait for load balancers.
-          if signal == .sigterm { try await Task.sleep(for: drainDelay) }
+          let delay = signal == .sigterm ? min(drainDelay, drainTimeout) : .zero
+          try await Task.sleep(for: delay)
           await group.triggerGracefulShutdown()
-          try await Task.sleep(for: drainTimeout + lastWritesMax)
+          try await Task.sleep(for: drainTimeout - delay + lastWritesMax)
           Task { await onOvertime() }
           try await Task.sleep(for: overtimeMax - lastWritesMax)
           logger.error("not drained in time: ending anyway; what is left is recovered by other processes")

@@ -43,6 +43,20 @@ struct SetUpCommandTests {
     }
   }
 
+  @Test("an owner may be paused before its first review, which then waits")
+  func pausedBefore() async throws {
+    try await withTestCluster { cluster in
+      let paused = try await cluster.run("owner", "pause", "org:acme")
+      #expect(paused.status == 0 && paused.output.contains("org:acme  paused"), "\(paused.output)")
+      #expect(try await cluster.run("owner", "pause", "org:acme").output == "org:acme  paused\n")
+      #expect(try await cluster.run("owner", "resume", "org:unknown").status == 1)
+      let rows = try await cluster.test.sql("SELECT paused, max_concurrent FROM review_owners")
+      #expect(rows.count == 1)
+      #expect(try rows[0].decode(0, as: Bool.self))
+      #expect(try rows[0].decode(1, as: Int32?.self) == nil)
+    }
+  }
+
   @Test("an installation is added once, revoked, and comes back with its id")
   func github() async throws {
     try await withTestCluster { cluster in

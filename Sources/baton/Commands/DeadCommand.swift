@@ -196,6 +196,8 @@ struct DeadPurgeCommand: AsyncParsableCommand {
     commandName: "purge",
     abstract: "Deletes all dead letters; they cannot be restored.",
     discussion: """
+      At a terminal it asks first, with their number.
+
       EXAMPLES:
         baton dead purge
         baton dead purge --yes
@@ -207,15 +209,9 @@ struct DeadPurgeCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var broker: BrokerOptions
   @OptionGroup(title: "Settings") var common: CommonOptions
 
-  func validate() throws {
-    guard isConfirmed || Terminal.canAsk else {
-      throw ValidationError("There is no terminal to ask on: add --yes to delete all dead letters.")
-    }
-  }
-
   func run() async throws {
     let session = try CommandSession("baton dead purge", common, [broker], requiring: [.amqpURL])
-    let isConfirmed = isConfirmed
+    let isConfirmed = isConfirmed || !Terminal.canAsk
     try await session.withBroker { connection in
       if !isConfirmed {
         let count = try await connection.deadCount()

@@ -61,6 +61,8 @@ struct OwnerPauseCommand: AsyncParsableCommand {
     commandName: "pause",
     abstract: "Stops claiming an owner's reviews; what is queued already goes on.",
     discussion: """
+      An owner may be paused before its first review.
+
       EXAMPLE:
         baton owner pause org:acme
       """)
@@ -73,7 +75,14 @@ struct OwnerPauseCommand: AsyncParsableCommand {
 
   func run() async throws {
     let session = try CommandSession("baton owner pause", common, [database], requiring: [.databaseURL])
-    try await session.setPaused(true, owner)
+    let isNew = try await session.withStore { store in
+      guard try await !store.setPaused(true, owner) else { return false }
+      try await store.setLimit(of: owner, to: nil)
+      return try await store.setPaused(true, owner)
+    }
+    let name = DisplayText.safe("\(owner)")
+    try Output.line("\(name)  paused")
+    if isNew { Output.note("No review of \(name) is known: it is paused before its first one.") }
   }
 }
 
@@ -95,13 +104,7 @@ struct OwnerResumeCommand: AsyncParsableCommand {
 
   func run() async throws {
     let session = try CommandSession("baton owner resume", common, [database], requiring: [.databaseURL])
-    try await session.setPaused(false, owner)
-  }
-}
-
-extension CommandSession {
-  fileprivate func setPaused(_ isPaused: Bool, _ owner: Owner) async throws {
-    let isKnown = try await withStore { try await $0.setPaused(isPaused, owner) }
+    let isKnown = try await session.withStore { try await $0.setPaused(false, owner) }
     let name = DisplayText.safe("\(owner)")
     guard isKnown else {
       throw Failure(
@@ -109,7 +112,7 @@ extension CommandSession {
         "no owner \(name): it has neither reviews nor a limit.\nLook at `baton owner list`, or make it with "
           + "`baton owner set \(name) --limit N`.")
     }
-    try Output.line("\(name)  \(isPaused ? "paused" : "resumed")")
+    try Output.line("\(name)  resumed")
   }
 }
 
