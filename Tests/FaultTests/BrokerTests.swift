@@ -90,6 +90,54 @@ struct BrokerTests {
     }
   }
 
+  @Test("under a disk alarm /readyz says so, no abandoned review is taken, and all are published once it is over")
+  func diskAlarm() async throws {
+    try await withBroker { broker, url in
+      try await withTestCluster(latency: .zero, settings: ["BATON_AMQP_URL": url]) { cluster in
+        let port = try BrokerServer.freePort()
+        let reaper = try await cluster.start(
+          "reap", "--interval", "500ms", settings: ["BATON_METRICS_PORT": "\(port)"])
+        let client = RawHTTPClient(port: port)
+        func abandon() async throws {
+          let id = try await cluster.test.insert(1)[0]
+          try await cluster.test.sql(
+            """
+            UPDATE code_reviews SET status = 'queued', claimed_at = now() - interval '1 hour', claimed_by = 'gone'
+             WHERE id = '\(id)'
+            """)
+        }
+        func takenCount() async throws -> Int {
+          try await cluster.test.sql("SELECT count(*)::int FROM code_reviews WHERE republish_count > 0")[0].decode(
+            0, as: Int32.self
+          ).asInt
+        }
+        try await abandon()
+        try await eventually("the first is published") {
+          try await cluster.count("code_reviews WHERE published_at > claimed_at") == 1
+        }
+        try await broker.control("set_disk_free_limit", "1000TB")
+        // RabbitMQ blocks a connection when it publishes, not before.
+        try await abandon()
+        try await eventually("the alarm shows") {
+          let reply = try await client.send("GET", "/readyz")
+          return reply.status == 503 && reply.body.contains("memory or disk alarm")
+        }
+        #expect(try await takenCount() == 2)
+        try await abandon()
+        // Time for several passes.
+        try await Task.sleep(for: .seconds(3))
+        #expect(try await takenCount() == 2)
+        try await broker.control("set_disk_free_limit", "50MB")
+        let consumer = try await cluster.start("consume")
+        try await eventually("all dispatched") { try await cluster.dispatchedCount() == 3 }
+        try await eventually("ready again") { try await client.send("GET", "/readyz").status == 200 }
+        #expect(cluster.doubleRuns.isEmpty)
+        for process in [reaper, consumer] { process.signal(SIGTERM) }
+        for process in [reaper, consumer] { #expect(await process.wait() == 0, "\(process.output)") }
+      }
+    }
+  }
+
   @Test("a consumer that is connected but gets nothing notices by itself, and rebuilds")
   func silent() async throws {
     try await withBroker { broker, url in

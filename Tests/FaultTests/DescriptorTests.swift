@@ -45,6 +45,18 @@ struct DescriptorTests {
     }
   }
 
+  @Test("a soft limit that is too low is raised to the hard one")
+  func softLimit() async throws {
+    try await withTestCluster { cluster in
+      let process = try BatonProcess(
+        ["produce"], settings: cluster.settings, through: ["sh", "-c", "ulimit -S -n 40 && exec \"$0\" \"$@\""])
+      try await eventually("it has started") { process.output.contains("started") }
+      #expect(!process.output.contains("limit of open files"), "\(process.output)")
+      process.signal(SIGTERM)
+      #expect(await process.wait() == 0)
+    }
+  }
+
   @Test("more clients than the limit allows wait to be accepted: the server keeps what it needs for Postgres")
   func crowd() async throws {
     let port = try BrokerServer.freePort()
