@@ -170,8 +170,8 @@ extension ReviewStore {
     }
   }
 
-  /// Claims row by row what a claim would take as a whole: the database refuses one of them, or a trigger of the application waits there for a
-  /// lock. Rows that fail are left out for some time, so that they hold up no others.
+  /// Claims row by row what a claim would take as a whole: the database or a trigger of the application refuses one of them, or waits there for
+  /// a lock. Rows that fail are left out for some time, so that they hold up no others.
   private func claimEach(_ limit: Int, _ ownerLimit: Int, _ holder: Holder.ID) async throws -> [Claim] {
     // The claim that failed has taken this back with it.
     _ = try await pool.query(Self.visitsComeDue, [Self.visitPage])
@@ -183,30 +183,31 @@ extension ReviewStore {
       owners, (Self.claimable, [Int32(ownerLimit), Int32(limit), unclaimable.rows, nil as UUID?]),
     ])[1]
     var claims: [Claim] = []
-    var failures = 0
-    for row in rows where failures < Self.failuresMax {
+    var failures = RowFailures()
+    for row in rows where !failures.areTooMany {
       let id = try row.decode("id", as: UUID.self)
       do {
         let claimed = try await pool.pipeline([
           owners, (Self.claimDue, [Int32(ownerLimit), Int32(1), [UUID](), id as UUID?, holder.text]),
         ])[1]
         claims += decodeEach(claimed, "claim") { try Claim($0) }
-      } catch  where error.mayBeAboutOneRow {
-        failures += 1
-        unclaimable.leaveOut(id)
-        logger.warning(
-          "the review cannot be claimed for now; the others are",
-          metadata: ["review": "\(id.lowercase)", "error": "\(error)"])
       } catch {
-        if claims.isEmpty { throw error }
-        return claims
+        guard error.mayBeAboutOneRow else {
+          // Whether this row was claimed is unknown if the connection was lost: the caller looks for it, and finds the others.
+          if claims.isEmpty || error.faultKind == .unreachable { throw error }
+          return claims
+        }
+        if failures.isEmpty {
+          // What fails without a row as well is no row's fault.
+          _ = try await pool.pipeline([
+            owners, (Self.claimDue, [Int32(ownerLimit), Int32(0), [UUID](), nil as UUID?, holder.text]),
+          ])
+        }
+        failures.note(id, error, in: unclaimable, "the review cannot be claimed for now; the others are", logger)
       }
     }
     return claims
   }
-
-  /// Rows that may fail in one call: each may wait for as long as `lock_timeout`.
-  private static let failuresMax = 3
 
   static let published = PostgresStatement(
     "published",
@@ -231,9 +232,14 @@ extension ReviewStore {
   ///
   /// The commit does not wait for the disk. If Postgres crashes before it is there, the review counts as not published, and is
   /// published once more: a second ticket, which the row decides as any other.
+  ///
+  /// A row that the database or a trigger refuses counts as not published too.
   package func recordPublished(_ claims: [Claim]) async throws {
     guard !claims.isEmpty else { return }
-    _ = try await pool.query(Self.published, [claims.map(\.reviewID), claims.map(\.claimedAt.instant)])
+    try await inHalves(claims, "publications cannot be recorded; the others are") {
+      (claims) async throws(PostgresError) in
+      _ = try await pool.query(Self.published, [claims.map(\.reviewID), claims.map(\.claimedAt.instant)])
+    }
   }
 
   /// A claim that no consumer has, and for which none can have called the worker: a review that may be running stays queued, or its
@@ -267,6 +273,9 @@ extension ReviewStore {
   /// and keep their place among the pending reviews. A ticket that is in the queue after all is rejected there.
   package func unclaim(_ claims: [Claim], reason: String) async throws {
     guard !claims.isEmpty else { return }
-    _ = try await pool.query(Self.unclaim, [claims.map(\.reviewID), claims.map(\.claimedAt.instant), reason])
+    try await inHalves(claims, "claims cannot be given back; the reaper publishes them") {
+      (claims) async throws(PostgresError) in
+      _ = try await pool.query(Self.unclaim, [claims.map(\.reviewID), claims.map(\.claimedAt.instant), reason])
+    }
   }
 }

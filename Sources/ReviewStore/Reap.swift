@@ -40,7 +40,7 @@ extension ReviewStore {
   /// the lease, `p` the claimer, `q` the newest finished roll call.
   ///
   /// $1 BATON_LEASE, $2 BATON_PUBLISH_GRACE, $3 BATON_STALE_AFTER, all in seconds; $4 the queue. ``reapAbandoned`` adds $5 the rows of a
-  /// page, $6 this holder, $7 BATON_MAX_ATTEMPTS.
+  /// page, $6 this holder, $7 BATON_MAX_ATTEMPTS, $8 rows to leave out, $9 the only row to take, or NULL.
   static let abandonment = """
       LEFT JOIN baton_holders o ON o.id = r.lease_owner
       LEFT JOIN baton_holders p ON p.id = r.claimed_by
@@ -82,6 +82,7 @@ extension ReviewStore {
     /* baton:reap */
     WITH candidate AS MATERIALIZED (
       \(abandoned)
+       AND r.id <> ALL ($8::uuid[]) AND ($9::uuid IS NULL OR r.id = $9)
     ),
     taken AS MATERIALIZED (
       -- Unchanged since it was judged: a row that another reaper has just taken is not abandoned any more. Oldest claim first: a row
@@ -126,7 +127,20 @@ extension ReviewStore {
     SELECT * FROM reaped
     """)
 
-  /// Takes a page of abandoned reviews: each is claimed anew for this holder, which publishes it.
+  /// The rows that ``reapAbandoned`` would take.
+  static let reapable = PostgresStatement(
+    "reapable",
+    """
+    /* baton:reapable */
+    \(abandoned)
+       AND r.id <> ALL ($5::uuid[])
+     ORDER BY r.claimed_at
+     LIMIT $6
+       FOR UPDATE OF r SKIP LOCKED
+    """)
+
+  /// Takes a page of abandoned reviews: each is claimed anew for this holder, which publishes it. A review that cannot be changed costs only
+  /// itself.
   /// - Parameters:
   ///   - times: when a review counts as abandoned.
   ///   - queue: the name of the work queue.
@@ -136,11 +150,51 @@ extension ReviewStore {
   package func reapAbandoned(
     _ times: ReapTimes, queue: String, limit: Int, by holder: Holder.ID, failureMax: Int
   ) async throws -> [Reaped] {
-    let parameters: [any PostgresEncodable] = [
-      times.heartbeatTimeout.inSeconds, times.publishGrace.inSeconds, times.staleAfter.inSeconds, queue, Int32(limit),
-      holder.text, Int32(failureMax),
+    let abandonment: [any PostgresEncodable] = [
+      times.heartbeatTimeout.inSeconds, times.publishGrace.inSeconds, times.staleAfter.inSeconds, queue,
     ]
-    return try await pool.withTransaction { connection in
+    let fate: [any PostgresEncodable] = [holder.text, Int32(failureMax)]
+    do {
+      return try await reapPage(abandonment, limit, fate, leavingOut: unreapable.rows)
+    } catch let error as PostgresError where error.mayBeAboutOneRow {
+      return try await reapEach(abandonment, limit, fate)
+    }
+  }
+
+  /// Takes row by row what a page would take as a whole: the database or a trigger of the application refuses one of them, or waits there for a
+  /// lock. Rows that fail are left out for some time, so that they hold up no others.
+  private func reapEach(
+    _ abandonment: [any PostgresEncodable], _ limit: Int, _ fate: [any PostgresEncodable]
+  ) async throws -> [Reaped] {
+    var parameters = abandonment
+    parameters.append(unreapable.rows)
+    parameters.append(Int32(limit))
+    let rows = try await pool.query(Self.reapable, parameters)
+    var reaped: [Reaped] = []
+    var failures = RowFailures()
+    for row in rows where !failures.areTooMany {
+      let id = try row.decode("id", as: UUID.self)
+      do {
+        reaped += try await reapPage(abandonment, 1, fate, only: id)
+      } catch let error as PostgresError where error.mayBeAboutOneRow {
+        // What fails without a row as well is no row's fault.
+        if failures.isEmpty { _ = try await reapPage(abandonment, 0, fate) }
+        failures.note(id, error, in: unreapable, "the abandoned review cannot be taken for now; the others are", logger)
+      }
+    }
+    return reaped
+  }
+
+  private func reapPage(
+    _ abandonment: [any PostgresEncodable], _ limit: Int, _ fate: [any PostgresEncodable], leavingOut: [UUID] = [],
+    only id: UUID? = nil
+  ) async throws -> [Reaped] {
+    var parameters = abandonment
+    parameters.append(Int32(limit))
+    parameters += fate
+    parameters.append(leavingOut)
+    parameters.append(id)
+    return try await pool.withTransaction { [parameters] connection in
       let rows = try await connection.query(Self.reapAbandoned, parameters)
       let reaped = decodeEach(rows, "abandoned review") { try Reaped($0) }
       // In a statement of its own: each insert sends a notification, even without a row.

@@ -12,7 +12,9 @@ package struct ReviewStore: ReviewLedger {
   let logger: Logger
   let visitedUpTo = VisitedUpTo()
   let allClaimed = AllClaimed()
-  let unclaimable = UnclaimableRows()
+  let unclaimable = RowsLeftOut()
+  let unreapable = RowsLeftOut()
+  let unaskable = RowsLeftOut()
 
   package init(pool: PostgresPool, logger: Logger) {
     self.pool = pool

@@ -31,6 +31,7 @@ extension ReviewStore {
         FROM code_reviews r
        WHERE \(Fragment.isActive("r"))
          AND \(Fragment.isSilent(since: "r.reconciled_at", queued: "$1", running: "$2"))
+         AND r.id <> ALL ($5::uuid[]) AND ($6::uuid IS NULL OR r.id = $6)
        ORDER BY COALESCE(r.reconciled_at, r.updated_at)
        LIMIT $3
          FOR UPDATE OF r SKIP LOCKED
@@ -43,13 +44,63 @@ extension ReviewStore {
     RETURNING r.id, r.attempt, r.status, r.traceparent, r.reconciled_at
     """)
 
+  /// The rows that ``takeSilent(_:limit:for:)`` would take.
+  static let askable = PostgresStatement(
+    "askable",
+    """
+    /* baton:askable */
+    SELECT r.id
+      FROM code_reviews r
+     WHERE \(Fragment.isActive("r"))
+       AND \(Fragment.isSilent(since: "r.reconciled_at", queued: "$1", running: "$2"))
+       AND r.id <> ALL ($3::uuid[])
+     ORDER BY COALESCE(r.reconciled_at, r.updated_at)
+     LIMIT $4
+       FOR UPDATE OF r SKIP LOCKED
+    """)
+
   /// Takes reviews whose worker should have said something: dispatched but still queued, or running for long. What is taken comes due
   /// again after `lease`, unless ``recordAsked(_:)`` says that the worker has answered: so a reaper that ends before it could ask, or a
-  /// worker that gave no answer, delays nothing.
+  /// worker that gave no answer, delays nothing. A review that cannot be changed costs only itself.
   package func takeSilent(_ times: ReapTimes, limit: Int, for lease: Duration) async throws -> [SilentReview] {
+    do {
+      return try await takeSilent(times, limit, lease, leavingOut: unaskable.rows)
+    } catch let error as PostgresError where error.mayBeAboutOneRow {
+      return try await takeSilentEach(times, limit, lease)
+    }
+  }
+
+  /// Takes row by row what would be taken as a whole: one of them cannot be changed, and is left out for some time.
+  private func takeSilentEach(
+    _ times: ReapTimes, _ limit: Int, _ lease: Duration
+  ) async throws -> [SilentReview] {
+    let rows = try await pool.query(
+      Self.askable,
+      [times.staleAfter.inSeconds, times.runningTimeout.inSeconds, unaskable.rows, Int32(clamping: limit)])
+    var taken: [SilentReview] = []
+    var failures = RowFailures()
+    for row in rows where !failures.areTooMany {
+      let id = try row.decode("id", as: UUID.self)
+      do {
+        taken += try await takeSilent(times, 1, lease, only: id)
+      } catch let error as PostgresError where error.mayBeAboutOneRow {
+        // What fails without a row as well is no row's fault.
+        if failures.isEmpty { _ = try await takeSilent(times, 0, lease) }
+        failures.note(id, error, in: unaskable, "the silent review cannot be taken for now; the others are", logger)
+      }
+    }
+    return taken
+  }
+
+  private func takeSilent(
+    _ times: ReapTimes, _ limit: Int, _ lease: Duration, leavingOut: [UUID] = [], only id: UUID? = nil
+  ) async throws -> [SilentReview] {
     let rows = try await pool.query(
       Self.takeSilent,
-      [times.staleAfter.inSeconds, times.runningTimeout.inSeconds, Int32(clamping: limit), lease.inSeconds])
+      [
+        times.staleAfter.inSeconds, times.runningTimeout.inSeconds, Int32(clamping: limit), lease.inSeconds, leavingOut,
+        id,
+      ])
     return decodeEach(rows, "silent review") { row in
       let id = try row.decode("id", as: UUID.self)
       return SilentReview(

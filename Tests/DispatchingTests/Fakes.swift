@@ -84,9 +84,13 @@ final class LedgerFaults: Sendable {
     var next: (statements: [String], kind: LedgerFaultKind)?
     var keepsNextAnswerOf: String?
     var keptAnswer: CheckedContinuation<Void, Never>?
+    var counts: [String: Int] = [:]
   }
 
   private let state = Mutex(State())
+
+  /// How often a statement was asked for.
+  func count(of statement: String) -> Int { state.withLock { $0.counts[statement, default: 0] } }
 
   /// The fault of a statement, until it is changed; `*` stands for all others.
   subscript(statement: String) -> InMemoryLedger.Interception? {
@@ -99,6 +103,7 @@ final class LedgerFaults: Sendable {
 
   func on(_ statement: String) -> InMemoryLedger.Interception {
     state.withLock { state in
+      state.counts[statement, default: 0] += 1
       if let next = state.next, next.statements.contains(statement) {
         state.next = nil
         return .fail(next.kind)

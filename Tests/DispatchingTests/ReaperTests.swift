@@ -142,6 +142,18 @@ struct ReaperTests {
     }
   }
 
+  @Test("what the ledger refuses ends one step of a pass: the others follow", arguments: ["reap", "prune_holders"])
+  func refusedStep(statement: String) async throws {
+    let stage = try await Stage()
+    stage.faults[statement] = .fail(.refused)
+    try await stage.running(stage.reaper()) { _ in
+      try await stage.advance(by: .seconds(10))
+      #expect(stage.faults.count(of: statement) > 1)
+      #expect(stage.faults.count(of: "prune_holders") > 1 && stage.faults.count(of: "prune_roll_calls") > 1)
+      #expect((stage.faults.count(of: "reaper_ran") > 0) == (statement != "reap"))
+    }
+  }
+
   @Test("a ticket that no proof finds is published again when it is stale, and later each time")
   func stale() async throws {
     let stage = try await Stage { $0.staleAfter = .seconds(60) }

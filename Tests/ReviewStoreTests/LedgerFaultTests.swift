@@ -25,6 +25,22 @@ struct LedgerFaultTests {
     #expect(LedgerFaultKind(of: error) == kind)
   }
 
+  @Test(
+    "what a trigger of the application may answer may be about one row, and what passes by itself is not, but for a lock",
+    arguments: [
+      ("P0001", true), ("P0004", true), ("42501", true), ("21000", true), ("58030", true), ("58P01", true),
+      ("XX000", true), ("XX001", true), ("22001", true), ("23514", true), ("44000", true), ("AB123", true),
+      ("55P03", true), ("57014", false), ("40001", false), ("40P01", false), ("53100", false), ("57P01", false),
+      ("25006", false),
+    ])
+  func mayBeAboutOneRow(_ state: String, _ expected: Bool) {
+    #expect(PostgresError(.server(state), "no").mayBeAboutOneRow == expected)
+    #expect(!PostgresError(.connectionLost, "gone", sqlState: state).mayBeAboutOneRow)
+    #expect(
+      RowFault(PostgresError(.server(state), "no")).faultKind == (state == "55P03" ? .rowLocked : .aboutRow)
+        || !expected)
+  }
+
   @Test("what is no error of a ledger is not repeated")
   func others() {
     #expect(LedgerFaultKind(of: CancellationError()) == .refused)

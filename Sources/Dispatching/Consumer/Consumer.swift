@@ -255,21 +255,3 @@ private final class LastDispatch: Sendable {
   func note(at now: ContinuousClock.Instant) { instant.withLock { $0 = now } }
   func age(at now: ContinuousClock.Instant) -> Duration? { instant.withLock { $0 }.map { now - $0 } }
 }
-
-/// Gives each of a batch its own result. A batch that fails because of a row is run again in halves: all but that row have their results. If an
-/// empty batch fails as well, the cause is no row.
-private func results<Input: Sendable, Output: Sendable>(
-  _ inputs: some BidirectionalCollection<Input> & Sendable,
-  _ run: @Sendable (ArraySlice<Input>) async throws -> [Output]
-) async -> [Result<Output, any Error>] {
-  let inputs = ArraySlice(inputs)
-  do {
-    return try await run(inputs).map { .success($0) }
-  } catch {
-    guard inputs.count > 1, (error as? any LedgerFault)?.mayBeAboutOneRow == true, (try? await run([])) != nil else {
-      return Array(repeating: .failure(error), count: inputs.count)
-    }
-    let middle = inputs.startIndex + inputs.count / 2
-    return await results(inputs[..<middle], run) + results(inputs[middle...], run)
-  }
-}

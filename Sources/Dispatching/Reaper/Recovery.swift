@@ -94,15 +94,15 @@ final class Recovery: Sendable {
       _ = try await step {
         try await ledger.seeRollCalls(calls ?? [], isQueueEmpty: ready == 0, heartbeatTimeout: policy.heartbeatTimeout)
       }
-      try await republishAbandoned(&counts)
-      try await ledger.recordReaperRun()
+      _ = try await step {
+        try await republishAbandoned(&counts)
+        try await ledger.recordReaperRun()
+      }
     } else {
       counts.brokerUnavailable = true
     }
-    _ = try await step {
-      try await ledger.pruneHolders()
-      try await ledger.pruneRollCalls()
-    }
+    _ = try await step { try await ledger.pruneRollCalls() }
+    _ = try await step { try await ledger.pruneHolders() }
     if let failure { throw failure }
     return (counts, untilSure ?? nil)
   }

@@ -3,7 +3,7 @@ package import PostgresClient
 /// An error of a ledger: every implementation says what its caller can do about it.
 package protocol LedgerFault: Error, CustomStringConvertible {
   var faultKind: LedgerFaultKind { get }
-  /// Whether a batch may have failed because of one of its reviews.
+  /// Whether a batch may have failed because of one of its reviews: the same batch without a review tells it apart from what fails for all.
   var mayBeAboutOneRow: Bool { get }
 }
 
@@ -44,13 +44,29 @@ extension PostgresError: LedgerFault {
     }
   }
 
-  /// A trigger of the application may wait for a lock of its own; so does every statement of a locked table.
-  package var mayBeAboutOneRow: Bool { faultKind == .aboutRow || sqlState == PostgresSQLState.lockNotAvailable }
+  /// A trigger of the application may refuse a row with any code, its table may have rights and policies of its own, and it may wait for a
+  /// lock there; so does every statement of a locked table.
+  package var mayBeAboutOneRow: Bool {
+    guard case .server(let state) = kind else { return false }
+    return state == PostgresSQLState.lockNotAvailable
+      || !PostgresSQLState.isTransient(state) && state != PostgresSQLState.queryCanceled
+  }
 
   /// Data exceptions, checks, a damaged page.
   private static func isAboutRow(_ state: String) -> Bool {
     state.hasPrefix("22") || state.hasPrefix("23") || ["XX001", "XX002", "54000"].contains(state)
   }
+}
+
+/// An error that one review alone has caused: the same statement works without it.
+package struct RowFault: LedgerFault {
+  package let cause: any LedgerFault
+
+  package init(_ cause: any LedgerFault) { self.cause = cause }
+
+  /// What is not refused waits for a lock.
+  package var faultKind: LedgerFaultKind { cause.faultKind.isRefusal ? .aboutRow : .rowLocked }
+  package var description: String { "\(cause)" }
 }
 
 extension UnknownValue: LedgerFault {

@@ -27,7 +27,8 @@ struct RoleRightsTests {
         ]
       case .reaper:
         Self.process + [
-          "reap", "take_silent", "record_asked", "silent_count", "forget_dispatch", "fail_lost", "open_roll_call",
+          "reap", "reapable", "take_silent", "askable", "record_asked", "silent_count", "forget_dispatch", "fail_lost",
+          "open_roll_call",
           "see_roll_calls", "prune_roll_calls", "prune_holders", "report", "worker_answers", "worker_has_answered",
           "count_reconciled", "reaper_ran", "take_outbox", "delete_outbox", "fail_outbox", "outbox_count", "published",
           "unclaim", "owed_claims", "own_claims",
