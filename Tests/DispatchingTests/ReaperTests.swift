@@ -142,6 +142,41 @@ struct ReaperTests {
     }
   }
 
+  @Test("a consumer that has given a delivery back remembers it while the ledger does not answer")
+  func givenBackInAnOutage() async throws {
+    let stage = try await Stage()
+    _ = try await stage.publish(1)
+    try await stage.advance(by: .seconds(3))
+    let calls = try await stage.ledger.openRollCall(
+      stage.policy.queue, heartbeatTimeout: stage.policy.heartbeatTimeout)
+    try await stage.ledger.seeRollCalls(
+      calls, isQueueEmpty: true, heartbeatTimeout: stage.policy.heartbeatTimeout)
+    let census = TicketCensus(clock: stage.clock)
+    let answers = RollCallAnswers(
+      ledger: stage.ledger, subscription: stage.subscription, census: census, holder: stage.holder.id,
+      environment: stage.environment, logger: stage.log.logger)
+    let running = Task(executorPreference: stage.executor) {
+      var answers = answers
+      await answers.run()
+    }
+    await stage.executor.idle()
+    census.gaveBack()
+    stage.faults.failNext(of: ["unanswered_roll_calls"], .unreachable)
+    try await stage.advance(by: .seconds(5))
+    #expect(stage.faults.count(of: "unanswered_roll_calls") > 2)
+    let waiting = { try await stage.ledger.unansweredRollCalls(of: stage.holder.id, after: nil).ids }
+    #expect(calls.count == 1)
+    #expect(try await waiting() == calls, "its ticket may be in the queue again")
+    // One that was opened since is answered.
+    let next = try await stage.ledger.openRollCall(
+      stage.policy.queue, heartbeatTimeout: stage.policy.heartbeatTimeout)
+    try await stage.ledger.seeRollCalls(next, isQueueEmpty: true, heartbeatTimeout: stage.policy.heartbeatTimeout)
+    try await stage.advance(upTo: .seconds(5), until: "the next is answered") { try await waiting() == calls }
+    running.cancel()
+    try await stage.advance(by: .seconds(1))
+    await running.value
+  }
+
   @Test("what the ledger refuses ends one step of a pass: the others follow", arguments: ["reap", "prune_holders"])
   func refusedStep(statement: String) async throws {
     let stage = try await Stage()

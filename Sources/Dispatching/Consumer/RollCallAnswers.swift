@@ -15,6 +15,8 @@ struct RollCallAnswers {
   let logger: Logger
   /// The latest time at which a delivery can have gone back to the queue.
   private var lastGivenBack: Timestamp?
+  /// Whether one has gone back for which that time is not noted yet.
+  private var hasGivenBack = false
 
   private static let interval: Duration = .seconds(1)
   /// How long deliveries that have arrived may take to be read.
@@ -45,11 +47,15 @@ struct RollCallAnswers {
   }
 
   private mutating func answer() async throws {
-    let hasGivenBack = census.takeGivenBack(subscription.channel)
+    if census.takeGivenBack(subscription.channel) { hasGivenBack = true }
     // What was rejected is in the queue again when the broker has answered, which is before the time that is read next.
     if hasGivenBack { _ = try? await subscription.catchUp() }
     let (now, ids) = try await ledger.unansweredRollCalls(of: holder, after: lastGivenBack)
-    guard !hasGivenBack else { return lastGivenBack = now }
+    guard !hasGivenBack else {
+      lastGivenBack = now
+      hasGivenBack = false
+      return
+    }
     guard !ids.isEmpty, let undecided = try await undecidedByNow() else { return }
     try await ledger.answerRollCalls(ids, by: holder, undecided: undecided)
   }
