@@ -161,7 +161,7 @@ extension LedgerTables {
   /// might have taken an older ticket and given it back.
   fileprivate func isOvertaken(_ call: RollCallRow) -> Bool {
     let consumers = holders.values.filter { $0.role == "consume" }
-    return consumers.contains { $0.leasedUpTo.map { $0 > call.startedAt.adding(.seconds(1)) } ?? false }
+    return consumers.contains { $0.leasedUpTo.map { $0 > call.startedAt.adding(.seconds(1)) && $0 <= now } ?? false }
       && !consumers.contains { $0.startedAt > call.startedAt }
   }
 }

@@ -47,6 +47,8 @@ extension ReviewStore {
       LEFT JOIN (SELECT c.started_at, c.undecided
                    FROM baton_roll_calls c
                   WHERE c.queue = $4 AND c.seen_at IS NOT NULL AND c.waiting = '{}'
+                    -- Not of a server whose clock was ahead: it would prove something of what is published now.
+                    AND c.started_at <= now()
                   ORDER BY c.started_at DESC
                   LIMIT 1) q ON true
      CROSS JOIN LATERAL (

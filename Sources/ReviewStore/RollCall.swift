@@ -14,6 +14,9 @@ internal import Reviews
 ///
 /// A ticket that was published before a completed roll call and that is in no answer is neither in the queue nor with any consumer. A consumer that dies, or gives something back, leaves the roll calls of that moment without an answer, and the next ones
 /// complete. None disturbs another.
+///
+/// All this compares times of one clock. After a failover to a server whose clock is behind, what has a time of the future is not used, and is
+/// removed before the clock has caught up: it would prove something of what was published in between.
 extension ReviewStore {
   /// The consumers that live; a scalar array. $2 is BATON_LEASE in seconds.
   private static let livingConsumers = """
@@ -33,14 +36,14 @@ extension ReviewStore {
                         AND r.lease_owner IS NULL AND r.lease_expires_at IS NULL
                         AND r.published_at < now() - interval '2 seconds')
          AND NOT EXISTS (SELECT 1 FROM baton_roll_calls c
-                          WHERE c.queue = $1
+                          WHERE c.queue = $1 AND c.started_at <= now()
                             AND (c.started_at > now() - interval '2 seconds'
                                  OR c.seen_at IS NULL AND c.started_at > now() - interval '5 seconds'))
       RETURNING id
     )
     SELECT id FROM opened
      UNION ALL
-    SELECT c.id FROM baton_roll_calls c WHERE c.queue = $1 AND c.seen_at IS NULL
+    SELECT c.id FROM baton_roll_calls c WHERE c.queue = $1 AND c.seen_at IS NULL AND c.started_at <= now()
     """)
 
   /// Opens a roll call if a published ticket has not been leased for two seconds.
@@ -58,11 +61,12 @@ extension ReviewStore {
     UPDATE baton_roll_calls c
        -- Also those that came since the opening: they may have been given a ticket from before it.
        SET seen_at = now(), waiting = ARRAY(SELECT unnest(c.waiting) UNION \(livingConsumers))
-      FROM (SELECT id FROM baton_roll_calls WHERE id = ANY ($1) AND seen_at IS NULL
+      FROM (SELECT id FROM baton_roll_calls WHERE id = ANY ($1) AND seen_at IS NULL AND started_at <= now()
              FOR UPDATE SKIP LOCKED) open
      WHERE c.id = open.id
        AND ($3 OR EXISTS (SELECT 1 FROM baton_holders h
-                           WHERE h.role = 'consume' AND h.leased_up_to > c.started_at + interval '1 second')
+                           WHERE h.role = 'consume' AND h.leased_up_to > c.started_at + interval '1 second'
+                             AND h.leased_up_to <= now())
                   -- One that came since the opening, and is gone again, might have taken an older ticket and given it back.
                   AND NOT EXISTS (SELECT 1 FROM baton_holders h WHERE h.role = 'consume' AND h.started_at > c.started_at))
     """)
@@ -84,6 +88,7 @@ extension ReviewStore {
     SELECT now() AS now,
            ARRAY(SELECT c.id FROM baton_roll_calls c
                   WHERE c.seen_at IS NOT NULL AND $1 = ANY (c.waiting) AND c.started_at > COALESCE($2::timestamptz, '-infinity')
+                    AND c.started_at <= now()
                   ORDER BY c.id) AS ids
     """)
 
@@ -123,9 +128,11 @@ extension ReviewStore {
     """
     /* baton:prune_roll_calls */
     DELETE FROM baton_roll_calls
-     WHERE id IN (SELECT id FROM baton_roll_calls WHERE started_at < now() - interval '10 minutes' FOR UPDATE SKIP LOCKED)
+     WHERE id IN (SELECT id FROM baton_roll_calls
+                   WHERE started_at < now() - interval '10 minutes' OR started_at > now()
+                     FOR UPDATE SKIP LOCKED)
     """)
 
-  /// Removes roll calls that are no longer needed.
+  /// Removes roll calls that are no longer needed, and those of a server whose clock was ahead.
   package func pruneRollCalls() async throws { _ = try await pool.query(Self.pruneRollCalls, []) }
 }

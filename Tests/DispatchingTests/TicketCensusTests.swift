@@ -77,11 +77,15 @@ struct TicketCensusTests {
   @Test("what was leased is the row's claim, and only if the message is the ticket of that claim")
   func leasedUpTo() throws {
     let inFlight = InFlightAttempts()
-    func lease(claimedAt row: Int64, message: String, isRedelivered: Bool = false) throws -> Timestamp? {
+    func lease(
+      claimedAt row: Int64, message: String, isRedelivered: Bool = false, leasedAt: Int64 = 2_000_000
+    ) throws -> Timestamp? {
       let ticket = Ticket(reviewID: UUID(), attempt: 1, claimedAt: try #require(Timestamp(message)))
       let delivery = TicketDelivery(body: ticket.body, isRedelivered: isRedelivered)
       let lease = Lease(ticket, holder: Holder.ID(), until: Timestamp(microseconds: row))
-      inFlight.begin(ticket, delivery, by: lease, claimedAt: Timestamp(microseconds: row))
+      inFlight.begin(
+        ticket, delivery, by: lease, claimedAt: Timestamp(microseconds: row),
+        leasedAt: Timestamp(microseconds: leasedAt))
       return inFlight.leasedUpTo
     }
     #expect(try lease(claimedAt: 1_000_000, message: "2099-01-01T00:00:00Z") == nil)
@@ -89,6 +93,11 @@ struct TicketCensusTests {
     #expect(try lease(claimedAt: 1_000_000, message: "1970-01-01T00:00:01Z", isRedelivered: true) == nil)
     #expect(try lease(claimedAt: 1_000_000, message: "1970-01-01T00:00:01Z") == Timestamp(microseconds: 1_000_000))
     #expect(try lease(claimedAt: 0, message: "1970-01-01T00:00:00Z") == Timestamp(microseconds: 1_000_000))
+    // A server took over whose clock is behind: what the one before has said proves nothing of what is claimed now.
+    #expect(try lease(claimedAt: 900_000, message: "1970-01-01T00:00:00.9Z", leasedAt: 800_000) == nil)
+    #expect(
+      try lease(claimedAt: 600_000, message: "1970-01-01T00:00:00.6Z", leasedAt: 800_000)
+        == Timestamp(microseconds: 600_000))
   }
 
   @Test(

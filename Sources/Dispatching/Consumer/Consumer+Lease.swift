@@ -103,7 +103,8 @@ extension Consumer {
     switch verdict {
     case .leased(let review):
       inFlight.begin(
-        ticket, delivery, by: Lease(ticket, holder: holder, until: review.leasedUntil), claimedAt: review.claimedAt)
+        ticket, delivery, by: Lease(ticket, holder: holder, until: review.leasedUntil), claimedAt: review.claimedAt,
+        leasedAt: review.leasedAt)
     case .unreadable(let lease, _, _): inFlight.begin(ticket, delivery, by: lease)
     default: break
     }

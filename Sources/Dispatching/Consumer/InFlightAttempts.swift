@@ -111,9 +111,15 @@ final class InFlightAttempts: Sendable {
   // MARK: Attempts
 
   /// Takes a leased review. An earlier attempt of this process, whose lease has run out, leaves its deliveries to this one.
-  /// - Parameter claimedAt: the row's; nil if the row could not be read. The message's own time only says whether it is the ticket of that
-  ///   claim: an older one, which entered the queue earlier, proves nothing about what entered it since.
-  func begin(_ ticket: Ticket, _ delivery: TicketDelivery, by lease: Lease, claimedAt: Timestamp? = nil) {
+  /// - Parameters:
+  ///   - claimedAt: the row's; nil if the row could not be read. The message's own time only says whether it is the ticket of that claim: an
+  ///     older one, which entered the queue earlier, proves nothing about what entered it since.
+  ///   - leasedAt: the database's clock at the lease; nil if the row could not be read. Later times are of a server whose clock was ahead, and
+  ///     prove nothing about what is claimed now.
+  func begin(
+    _ ticket: Ticket, _ delivery: TicketDelivery, by lease: Lease, claimedAt: Timestamp? = nil,
+    leasedAt: Timestamp? = nil
+  ) {
     state.withLock { state in
       let earlier = state.attempts[Key(ticket)]
       if let earlier {
@@ -121,7 +127,9 @@ final class InFlightAttempts: Sendable {
         state.superseded[earlier.lease] = []
       }
       state.attempts[Key(ticket)] = InFlight(lease: lease, deliveries: (earlier?.deliveries ?? []) + [delivery])
-      if let claimedAt, !delivery.isRedelivered, ticket.claimedAt == claimedAt {
+      guard let claimedAt, let leasedAt else { return }
+      if let known = state.leasedUpTo, known > leasedAt { state.leasedUpTo = nil }
+      if !delivery.isRedelivered, ticket.claimedAt == claimedAt, claimedAt <= leasedAt {
         state.leasedUpTo = max(state.leasedUpTo ?? claimedAt, claimedAt)
       }
     }

@@ -177,9 +177,10 @@ struct RollCallTests {
       let calls = try await open(test)
       try await see(calls, isQueueEmpty: false, test)
       #expect(try await answer(consumers[0], test) == 0, "nothing shows that the ticket has left the queue")
-      let now = try await test.store.now()
-      for (seconds, isSeen) in [(0, false), (2, true)] {
-        let leased = Timestamp(microseconds: now.microseconds + Int64(seconds) * 1_000_000)
+      for isSeen in [false, true] {
+        // Some time has passed since the opening.
+        if isSeen { try await test.sql("UPDATE baton_roll_calls SET started_at = started_at - interval '3 seconds'") }
+        let leased = try await test.store.now()
         #expect(try await test.store.heartbeat(consumers[1], Holder.Report(unleasedTickets: 7, leasedUpTo: leased)))
         try await see(calls, isQueueEmpty: false, test)
         #expect(try await answer(consumers[0], test) == (isSeen ? 1 : 0))
@@ -197,8 +198,9 @@ struct RollCallTests {
       try await publish(1, test)
       let consumer = try await consumers(1, test)[0]
       let calls = try await open(test)
+      try await test.sql("UPDATE baton_roll_calls SET started_at = started_at - interval '3 seconds'")
       try await test.signOn(Holder(role: "consume", host: "test", processID: 9))
-      let leased = Timestamp(microseconds: try await test.store.now().microseconds + 2_000_000)
+      let leased = try await test.store.now()
       #expect(try await test.store.heartbeat(consumer, Holder.Report(leasedUpTo: leased)))
       try await see(calls, isQueueEmpty: false, test)
       #expect(try await answer(consumer, test) == 0)
@@ -222,6 +224,58 @@ struct RollCallTests {
       try await answer(test.holder.id, test)
       try await test.store.drop(lease)
       #expect(try await lost(test, by: test.holder.id) == 0)
+    }
+  }
+
+  // MARK: A server whose clock is behind that of the one before
+
+  @Test("a roll call of a clock that was ahead proves nothing, holds up no other, and is removed")
+  func clockBehind() async throws {
+    try await withTestStore { test in
+      try await publish(1, test)
+      let consumer = try await consumers(1, test)[0]
+      try await see(try await open(test), test)
+      try await answer(consumer, test)
+      // Before anything was made of it, another server takes over.
+      try await test.sql("UPDATE baton_roll_calls SET started_at = now() + interval '1 minute'")
+      try await test.sql("UPDATE code_reviews SET published_at = now() - interval '3 seconds'")
+      #expect(try await lost(test, by: test.holder.id) == 0)
+      let calls = try await open(test)
+      #expect(calls.count == 1)
+      try await see(calls, test)
+      #expect(try await answer(consumer, test) == 1)
+      #expect(try await lost(test, by: test.holder.id) == 1)
+      try await test.store.pruneRollCalls()
+      #expect(try await test.sql("SELECT FROM baton_roll_calls WHERE started_at > now()").isEmpty)
+      #expect(try await test.sql("SELECT FROM baton_roll_calls").count == 1)
+    }
+  }
+
+  @Test("a roll call of a clock that was ahead, not seen or not answered, is neither seen nor answered")
+  func unfinishedOfClockAhead() async throws {
+    try await withTestStore { test in
+      try await publish(1, test)
+      let consumer = try await consumers(1, test)[0]
+      let calls = try await open(test)
+      try await test.sql("UPDATE baton_roll_calls SET started_at = now() + interval '1 minute'")
+      let next = try await open(test)
+      #expect(next.count == 1 && next != calls)
+      try await see(calls, test)
+      try await test.sql("UPDATE baton_roll_calls SET seen_at = now() WHERE started_at > now()")
+      #expect(try await answer(consumer, test) == 0)
+    }
+  }
+
+  @Test("a lease of a review that was claimed by a clock that was ahead shows nothing")
+  func leasedByClockAhead() async throws {
+    try await withTestStore { test in
+      try await publish(1, test)
+      let consumer = try await consumers(1, test)[0]
+      let calls = try await open(test)
+      let leased = Timestamp(microseconds: try await test.store.now().microseconds + 60_000_000)
+      #expect(try await test.store.heartbeat(consumer, Holder.Report(leasedUpTo: leased)))
+      try await see(calls, isQueueEmpty: false, test)
+      #expect(try await answer(consumer, test) == 0)
     }
   }
 }
