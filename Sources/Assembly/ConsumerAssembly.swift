@@ -117,12 +117,12 @@ extension DispatcherProcess {
       holder: holder.id, policy: policy, interval: interval, wakeup: wakeup, logger: logger)
   }
 
-  /// How recovery is connected: a single connection, soon made again, with statements that end soon.
+  /// How recovery is connected: a single connection, soon made again, with statements and transactions that end soon.
   private var recoveryDatabase: PostgresConfiguration {
     var database = database
     database.poolSize = 1
     database.reconnect = Backoff(base: .milliseconds(100), max: .seconds(1))
-    database.sessionSettings["statement_timeout"] = "10s"
+    database.sessionSettings.merge(ReviewStore.recoverySessionSettings) { $1 }
     database.answerTimeout = .seconds(15)
     return database
   }

@@ -77,6 +77,13 @@ package struct ReviewStore: ReviewLedger {
   /// any statistics, is tested.
   package static let dispatchSessionSettings = sessionSettings.merging(["plan_cache_mode": "force_generic_plan"]) { $1 }
 
+  /// What is different for recovery, which has a connection of its own: its statements end soon, and the reviews that a reaper has taken are
+  /// free again soon if it stands still, or is cut off, before it has committed.
+  package static let recoverySessionSettings = [
+    "statement_timeout": "10s",
+    "idle_in_transaction_session_timeout": "3s",
+  ]
+
   /// The same for settings that not every version of Postgres knows, or not every account may change.
   package static let optionalSessionSettings = [
     // Of Postgres 14 and 17. An idle session is normal here.

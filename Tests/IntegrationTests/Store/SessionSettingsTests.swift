@@ -44,4 +44,26 @@ struct SessionSettingsTests {
       try await test.sql("DROP ROLE \(role)")
     }
   }
+
+  @Test("reviews that a reaper has taken are free again soon if it stands still before it has committed")
+  func recovery() async throws {
+    try await withTestStore { test in
+      let ids = try await test.insert(1)
+      var configuration = testConfiguration(test.conninfo)
+      configuration.sessionSettings = ReviewStore.sessionSettings.merging(ReviewStore.recoverySessionSettings) { $1 }
+      let reaper = try await PostgresConnection.connect(configuration, logger: .postgresTests)
+      let setting = try await reaper.query(
+        PostgresStatement(
+          unprepared: "SELECT setting FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'")
+      )
+      #expect(try setting[0].decode(0, as: String.self) == "3000")
+      for command in ["BEGIN", "SELECT FROM code_reviews FOR UPDATE"] {
+        _ = try await reaper.query(PostgresStatement(unprepared: command))
+      }
+      try await eventually("the review is free") {
+        try await test.sql("SELECT id FROM code_reviews FOR UPDATE SKIP LOCKED").count == ids.count
+      }
+      await reaper.close()
+    }
+  }
 }
