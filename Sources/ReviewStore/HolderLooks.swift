@@ -160,10 +160,14 @@ extension ReviewStore {
     "prune_holders",
     """
     /* baton:prune_holders */
-    DELETE FROM baton_holders h
-     WHERE h.heartbeat_at < now() - interval '1 hour' AND \(Fragment.databaseAnswers)
-       AND NOT EXISTS (SELECT 1 FROM code_reviews r
-                        WHERE \(Fragment.isActive("r")) AND (r.lease_owner = h.id OR r.claimed_by = h.id))
+    DELETE FROM baton_holders
+     WHERE id IN (
+       SELECT h.id
+         FROM baton_holders h
+        WHERE h.heartbeat_at < now() - interval '1 hour' AND \(Fragment.databaseAnswers)
+          AND NOT EXISTS (SELECT 1 FROM code_reviews r
+                           WHERE \(Fragment.isActive("r")) AND (r.lease_owner = h.id OR r.claimed_by = h.id))
+          FOR UPDATE OF h SKIP LOCKED)
     """)
 
   /// Removes holders that have been silent for an hour and have nothing left.

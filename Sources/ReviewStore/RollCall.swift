@@ -110,11 +110,12 @@ extension ReviewStore {
     /* baton:answer_roll_calls */
     UPDATE baton_roll_calls c
        SET waiting = array_remove(c.waiting, $2), undecided = c.undecided || $3
-      FROM (SELECT id FROM baton_roll_calls WHERE id = ANY ($1) ORDER BY id FOR UPDATE) asked
+      -- One that is locked is answered at the next look: by another consumer's answer for a moment, or for long by a person.
+      FROM (SELECT id FROM baton_roll_calls WHERE id = ANY ($1) FOR UPDATE SKIP LOCKED) asked
      WHERE c.id = asked.id
     """)
 
-  /// Answers roll calls that were seen.
+  /// Answers roll calls that were seen, but for those that another transaction has locked.
   /// - Parameters:
   ///   - ids: of the roll calls.
   ///   - holder: the consumer.

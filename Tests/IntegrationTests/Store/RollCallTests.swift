@@ -278,4 +278,49 @@ struct RollCallTests {
       #expect(try await answer(consumer, test) == 0)
     }
   }
+
+  // MARK: Locked rows
+
+  /// Runs the body while a person in psql has locked a row.
+  private func whileLocked(_ query: String, _ test: TestStore, _ body: () async throws -> Void) async throws {
+    let person = try await PostgresConnection.connect(testConfiguration(test.conninfo), logger: .postgresTests)
+    try await person.withTransaction { person in
+      _ = try await person.query(PostgresStatement(unprepared: "\(query) FOR UPDATE"))
+      try await body()
+    }
+    await person.close()
+  }
+
+  @Test("a roll call that another transaction has locked holds up no answer to the others")
+  func lockedRollCall() async throws {
+    try await withTestStore { test in
+      try await publish(1, test)
+      let consumer = try await consumers(1, test)[0]
+      try await see(try await open(test), test)
+      try await test.sql("UPDATE baton_roll_calls SET started_at = started_at - interval '3 seconds'")
+      try await see(try await open(test), test)
+      try await whileLocked("SELECT FROM baton_roll_calls WHERE id = (SELECT min(id) FROM baton_roll_calls)", test) {
+        let answered = try await answer(consumer, test)
+        #expect(answered == 2)
+        #expect(try await lost(test, by: test.holder.id) == 1)
+      }
+      #expect(try await answer(consumer, test) == 1, "the one that was locked")
+    }
+  }
+
+  @Test("an old holder that another transaction has locked is no error, and the others are removed")
+  func lockedHolder() async throws {
+    try await withTestStore { test in
+      let consumers = try await consumers(2, test)
+      try await test.addWitness()
+      try await test.sql(
+        "UPDATE baton_holders SET heartbeat_at = now() - interval '2 hours' WHERE id <> 'witness'")
+      try await whileLocked("SELECT FROM baton_holders WHERE id = '\(consumers[0])'", test) {
+        try await test.store.pruneHolders()
+        #expect(try await test.sql("SELECT FROM baton_holders WHERE id <> 'witness'").count == 1)
+      }
+      try await test.store.pruneHolders()
+      #expect(try await test.sql("SELECT FROM baton_holders WHERE id <> 'witness'").isEmpty)
+    }
+  }
 }
