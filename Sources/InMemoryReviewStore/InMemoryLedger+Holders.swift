@@ -5,7 +5,8 @@ internal import Reviews
 // Which processes live.
 extension InMemoryLedger {
   package func session(
-    of holder: Holder, hearing events: Set<LedgerEvent>, onSignOn: @escaping @Sendable () -> Void
+    of holder: Holder, hearing events: Set<LedgerEvent>,
+    onSignOn: @escaping @Sendable (_ start: ContinuousClock.Instant) -> Void
   ) -> any LedgerSession {
     InMemorySession(of: holder, hearing: events, ledger: self, onSignOn: onSignOn)
   }

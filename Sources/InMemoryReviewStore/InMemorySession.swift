@@ -9,7 +9,7 @@ final class InMemorySession: LedgerSession {
   private let holder: Holder
   private let heard: Set<LedgerEvent>
   private let ledger: InMemoryLedger
-  private let onSignOn: @Sendable () -> Void
+  private let onSignOn: @Sendable (ContinuousClock.Instant) -> Void
   private let state = Mutex(State())
 
   private struct State {
@@ -23,7 +23,7 @@ final class InMemorySession: LedgerSession {
 
   init(
     of holder: Holder, hearing events: Set<LedgerEvent>, ledger: InMemoryLedger,
-    onSignOn: @escaping @Sendable () -> Void
+    onSignOn: @escaping @Sendable (_ start: ContinuousClock.Instant) -> Void
   ) {
     self.holder = holder
     heard = events
@@ -42,9 +42,10 @@ final class InMemorySession: LedgerSession {
 
   func run() async {
     while !Task.isCancelled {
+      let start = ledger.monotonicClock.now
       if (try? await ledger.signOn(holder, self)) != nil {
         state.withLock { $0.isOpen = true }
-        onSignOn()
+        onSignOn(start)
         continuation.yield(.signedOn)
         await withTaskCancellationHandler {
           await waitForEnd()

@@ -25,7 +25,8 @@ final class PostgresLedgerSession: LedgerSession {
   }
 
   init(
-    of holder: Holder, hearing events: Set<LedgerEvent>, store: ReviewStore, onSignOn: @escaping @Sendable () -> Void
+    of holder: Holder, hearing events: Set<LedgerEvent>, store: ReviewStore,
+    onSignOn: @escaping @Sendable (_ start: ContinuousClock.Instant) -> Void
   ) {
     let connection = Connection()
     var configuration = store.pool.configuration
@@ -36,9 +37,10 @@ final class PostgresLedgerSession: LedgerSession {
       channels: (events.contains(.reviewsDue) ? [Channel.pending] : [])
         + (events.contains(.cancelsDue) ? [Channel.outbox] : []),
       onConnect: { session in
+        let start = ContinuousClock.now
         try await store.signOn(holder, on: session)
         connection.set(session)
-        onSignOn()
+        onSignOn(start)
       }, logger: store.logger)
     self.connection = connection
     self.holder = holder
@@ -80,7 +82,8 @@ final class PostgresLedgerSession: LedgerSession {
 
 extension ReviewStore {
   package func session(
-    of holder: Holder, hearing events: Set<LedgerEvent>, onSignOn: @escaping @Sendable () -> Void
+    of holder: Holder, hearing events: Set<LedgerEvent>,
+    onSignOn: @escaping @Sendable (_ start: ContinuousClock.Instant) -> Void
   ) -> any LedgerSession {
     PostgresLedgerSession(of: holder, hearing: events, store: self, onSignOn: onSignOn)
   }

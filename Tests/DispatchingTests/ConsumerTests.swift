@@ -152,6 +152,27 @@ struct ConsumerTests {
     }
   }
 
+  @Test(
+    "the age of a lease counts from its statement: an answer that comes late is checked before the worker is called")
+  func lateLease() async throws {
+    let stage = try await Stage()
+    let id = try await stage.publish(1)[0]
+    stage.faults.keepNextAnswer(of: "lease")
+    try await stage.consuming {
+      try await stage.advance(until: "the lease has no answer yet") { stage.faults.keepsAnswer }
+      // The process stands still, counts as dead, and another one takes the review.
+      try await stage.advance(by: .seconds(16))
+      try await stage.ledger.leave(stage.holder.id)
+      try await stage.lease(id, by: stage.other)
+      stage.faults.releaseAnswer()
+      // In steps so small that the preparation, which has threads of its own, takes no time.
+      try await stage.advance(by: .nanoseconds(1), until: "it is settled") {
+        stage.subscription.settlements == [.reject]
+      }
+    }
+    #expect(stage.worker.starts == [], "I2")
+  }
+
   // MARK: Outages of Postgres
 
   @Test("without Postgres a delivery is held, and dispatched when Postgres answers again")

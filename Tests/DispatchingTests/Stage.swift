@@ -84,7 +84,7 @@ struct Stage: Sendable {
       holder: holder.id, policy: policy, logger: log.logger)
     var sessions: [Holder.ID: Task<Void, Never>] = [:]
     for holder in [holder, producer, other] {
-      let session = ledger.session(of: holder, hearing: [.reviewsDue, .cancelsDue]) {}
+      let session = ledger.session(of: holder, hearing: [.reviewsDue, .cancelsDue]) { _ in }
       sessions[holder.id] = Task(executorPreference: executor) { await session.run() }
     }
     self.sessions = Mutexed(sessions)

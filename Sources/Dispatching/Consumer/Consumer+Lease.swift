@@ -42,21 +42,20 @@ extension Consumer {
   private func decide(_ ticket: Ticket, _ undecided: consuming UndecidedDelivery, _ trace: TraceContext) async {
     let delivery = undecided.delivery
     // Without a verdict the delivery was settled, or is not this process's to settle any more.
-    guard let verdict = await askForLease(ticket, undecided, trace) else { return }
-    switch verdict {
+    guard let answer = await askForLease(ticket, undecided, trace) else { return }
+    switch answer.verdict {
     case .leased(let review):
       CrashPoint.leased.reached()
       let lease = Lease(ticket, holder: holder, until: review.leasedUntil)
-      let leasedAt = environment.now
       undecided.decided()
       metrics.queueWaitSeconds.record(seconds: review.leasedAt.since(review.claimedAt))
       await inFlight.waitForEarlier(lease)
-      await run(Attempt(lease: lease, review: review, trace: trace, leasedAt: leasedAt))
+      await run(Attempt(lease: lease, review: review, trace: trace, leasedAt: answer.since))
     case .unreadable(let lease, let reason, let mayBeRunning):
       undecided.decided()
       await conclude(
         .unreadable(reason),
-        Attempt(unreadable: lease, mayBeRunning: mayBeRunning, trace: trace, leasedAt: environment.now))
+        Attempt(unreadable: lease, mayBeRunning: mayBeRunning, trace: trace, leasedAt: answer.since))
     case .mine(let lease):
       var isAdopted = inFlight.adopt(ticket, delivery)
       if !isAdopted {
@@ -88,19 +87,19 @@ extension Consumer {
   /// review goes on.
   private func askForLease(
     _ ticket: Ticket, _ undecided: borrowing UndecidedDelivery, _ trace: TraceContext
-  ) async -> LeaseVerdict? {
+  ) async -> LeaseAnswer? {
     inFlight.asks(ticket)
     defer { inFlight.answered(ticket) }
     let delivery = undecided.delivery
     let span = startSpan(.lease, in: trace, .statement("lease"))
-    var verdict = await takeLease(ticket, delivery)
+    var answer = await takeLease(ticket, delivery)
     // A ticket that another process has leased is not counted as missing. One that is only locked may be: it stays undecided here.
-    if verdict == .leasedElsewhere { undecided.isLeasedElsewhere() }
-    if let waiting = verdict, waiting == .leasedElsewhere || waiting == .lockedByOther {
-      verdict = await waitlist.wait(ticket, waiting)
+    if answer?.verdict == .leasedElsewhere { undecided.isLeasedElsewhere() }
+    if let waiting = answer, waiting.verdict == .leasedElsewhere || waiting.verdict == .lockedByOther {
+      answer = await waitlist.wait(ticket, waiting)
     }
-    span?.end(verdict)
-    switch verdict {
+    span?.end(answer?.verdict)
+    switch answer?.verdict {
     case .leased(let review):
       inFlight.begin(
         ticket, delivery, by: Lease(ticket, holder: holder, until: review.leasedUntil), claimedAt: review.claimedAt,
@@ -108,7 +107,7 @@ extension Consumer {
     case .unreadable(let lease, _, _): inFlight.begin(ticket, delivery, by: lease)
     default: break
     }
-    return verdict
+    return answer
   }
 
   /// The lease is this process's own, but its attempt has ended without settling it: dropped, and taken again.
@@ -129,27 +128,27 @@ extension Consumer {
 
   /// Takes the lease; repeats the statement while Postgres does not answer.
   /// - Returns: nil if the delivery is settled, or no longer this process's to settle.
-  private func takeLease(_ ticket: Ticket, _ delivery: TicketDelivery) async -> LeaseVerdict? {
+  private func takeLease(_ ticket: Ticket, _ delivery: TicketDelivery) async -> LeaseAnswer? {
     for wait in Self.lockWaits {
-      let verdict = await tryLease(ticket, delivery)
-      guard verdict == .lockedByOther else { return verdict }
-      try? await environment.sleep(for: wait)
+      let answer = await tryLease(ticket, delivery)
+      guard answer?.verdict == .lockedByOther else { return answer }
+      guard (try? await environment.sleep(for: wait)) != nil else { return nil }
     }
     return await tryLease(ticket, delivery)
   }
 
-  private func tryLease(_ ticket: Ticket, _ delivery: TicketDelivery) async -> LeaseVerdict? {
+  private func tryLease(_ ticket: Ticket, _ delivery: TicketDelivery) async -> LeaseAnswer? {
     let deadline = environment.now + LeaseWaitlist.timeMax
     var isWorn = delivery.returnCount >= ReviewTopology.republishLimit
     while true {
       var fault: (any Error)?
-      let verdict = await databaseOutage.untilItWorks("taking a lease") { error in
+      let answer = await databaseOutage.untilItWorks("taking a lease") { error in
         fault = error
         return isCurrent(delivery) && !isWorn && environment.now < deadline && LedgerFaultKind(of: error) != .aboutRow
       } _: {
         try await leases.submit(ticket)
       }
-      if let verdict { return verdict }
+      if let answer { return answer }
       guard isCurrent(delivery), let fault else { return nil }
       if LedgerFaultKind(of: fault) == .aboutRow {
         logger.error(

@@ -77,10 +77,10 @@ package final class Consumer: Service {
   let entryLock = SharedExclusiveLock()
   let databaseOutage: DatabaseOutage
   let waitlist: LeaseWaitlist
-  let leases: Batcher<Ticket, LeaseVerdict>
+  let leases: Batcher<Ticket, LeaseAnswer>
   let leaseChecks: Batcher<Lease, Bool>
   let records: Batcher<DispatchRecord, RecordAnswer>
-  let lease: @Sendable ([Ticket]) async throws -> [LeaseVerdict]
+  let lease: @Sendable ([Ticket]) async throws -> [LeaseAnswer]
   let consumption: Consumption
   /// The phase of the drain, and the deadlines of preparations.
   let operations: TimedOperations<DrainSchedule.Phase>
@@ -109,13 +109,15 @@ package final class Consumer: Service {
     consumption = Consumption(dependencies.subscription, environment: dependencies.environment, logger: logger)
     operations = TimedOperations(.running, clock: environment.clock)
     let ledger = ledger
-    let lease: @Sendable ([Ticket]) async throws -> [LeaseVerdict] = { tickets in
-      try await ledger.lease(
+    let lease: @Sendable ([Ticket]) async throws -> [LeaseAnswer] = { tickets in
+      let start = environment.now
+      return try await ledger.lease(
         tickets, by: holder, for: policy.leaseDuration, heartbeatTimeout: policy.heartbeatTimeout,
-        failureMax: policy.failureMax)
+        failureMax: policy.failureMax
+      ).map { LeaseAnswer(verdict: $0, since: start) }
     }
     self.lease = lease
-    let leaseEach: @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>] = { tickets in
+    let leaseEach: @Sendable ([Ticket]) async -> [Result<LeaseAnswer, any Error>] = { tickets in
       await results(tickets) { try await lease(Array($0)) }
     }
     waitlist = LeaseWaitlist(

@@ -5,6 +5,14 @@ internal import ReviewStore
 internal import Reviews
 internal import Telemetry
 
+/// Who has a ticket's review, as a statement has found it.
+struct LeaseAnswer: Sendable {
+  var verdict: LeaseVerdict
+  /// When the statement began, by this process's clock: a lease that it gave is not older. Its answer may be read much later, by a process that
+  /// stood still.
+  var since: ContinuousClock.Instant
+}
+
 /// Tickets whose reviews another process has leased, or another transaction has locked, looked at again all together until each is
 /// decided. They wait for each other only; they never hold up batches that can be decided at once.
 ///
@@ -15,7 +23,7 @@ actor LeaseWaitlist {
   private struct Waiter {
     var ticket: Ticket
     var lock: LockWatch
-    var continuation: CheckedContinuation<LeaseVerdict, Never>
+    var continuation: CheckedContinuation<LeaseAnswer, Never>
   }
 
   /// Between two looks; less if a death becomes sure earlier.
@@ -26,7 +34,7 @@ actor LeaseWaitlist {
   private let countMax: Int
   private let ledger: any ReviewLedger
   private let heartbeatTimeout: Duration
-  private let lease: @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>]
+  private let lease: @Sendable ([Ticket]) async -> [Result<LeaseAnswer, any Error>]
   private let environment: DispatchEnvironment
   private let logger: Logger
   /// Those that wait for the next look.
@@ -42,7 +50,7 @@ actor LeaseWaitlist {
   ///   - lease: tries the leases of a batch.
   init(
     countMax: Int, ledger: any ReviewLedger, heartbeatTimeout: Duration,
-    lease: @escaping @Sendable ([Ticket]) async -> [Result<LeaseVerdict, any Error>],
+    lease: @escaping @Sendable ([Ticket]) async -> [Result<LeaseAnswer, any Error>],
     environment: DispatchEnvironment, logger: Logger
   ) {
     self.countMax = countMax
@@ -54,10 +62,10 @@ actor LeaseWaitlist {
   }
 
   /// Waits until the ticket's lease is decided otherwise than `.leasedElsewhere` or `.lockedByOther`.
-  /// - Parameter verdict: the present one of these two.
-  /// - Returns: the verdict; one of these two if there is no room, it takes too long, or this process is shutting down.
-  func wait(_ ticket: Ticket, _ verdict: LeaseVerdict) async -> LeaseVerdict {
-    guard count < countMax, !isClosed else { return verdict }
+  /// - Parameter answer: the present one, with one of these two.
+  /// - Returns: the answer; with one of these two if there is no room, it takes too long, or this process is shutting down.
+  func wait(_ ticket: Ticket, _ answer: LeaseAnswer) async -> LeaseAnswer {
+    guard count < countMax, !isClosed else { return answer }
     count += 1
     return await withCheckedContinuation { continuation in
       waiters.append(
@@ -72,7 +80,7 @@ actor LeaseWaitlist {
   /// Releases all waiting tickets: this process is shutting down.
   func close() {
     isClosed = true
-    for waiter in waiters { resume(waiter, .leasedElsewhere) }
+    for waiter in waiters { resume(waiter, undecided) }
     waiters = []
   }
 
@@ -102,20 +110,22 @@ actor LeaseWaitlist {
     }
   }
 
-  private func settle(_ waiter: Waiter, _ result: Result<LeaseVerdict, any Error>) {
+  private var undecided: LeaseAnswer { LeaseAnswer(verdict: .leasedElsewhere, since: environment.now) }
+
+  private func settle(_ waiter: Waiter, _ result: Result<LeaseAnswer, any Error>) {
     var waiter = waiter
     var isDecided = isClosed || environment.now - waiter.lock.since >= Self.timeMax
-    var verdict = LeaseVerdict.leasedElsewhere
+    var answer = undecided
     switch result {
     case .success(let found):
-      verdict = found
-      isDecided = isDecided || found != .leasedElsewhere && found != .lockedByOther
+      answer = found
+      isDecided = isDecided || found.verdict != .leasedElsewhere && found.verdict != .lockedByOther
     case .failure(let error):
       logger.debug("a held ticket could not be looked at", metadata: ["error": "\(error)"])
       isDecided = isDecided || LedgerFaultKind(of: error) == .aboutRow
     }
-    guard !isDecided else { return resume(waiter, verdict) }
-    if verdict == .lockedByOther, waiter.lock.isToBeNamed(at: environment.now) { name(waiter) }
+    guard !isDecided else { return resume(waiter, answer) }
+    if answer.verdict == .lockedByOther, waiter.lock.isToBeNamed(at: environment.now) { name(waiter) }
     waiters.append(waiter)
   }
 
@@ -126,8 +136,8 @@ actor LeaseWaitlist {
         waiter.ticket.reviewID, attempt: waiter.ticket.attempt, TraceContext(of: waiter.ticket.reviewID)))
   }
 
-  private func resume(_ waiter: Waiter, _ verdict: LeaseVerdict) {
+  private func resume(_ waiter: Waiter, _ answer: LeaseAnswer) {
     count -= 1
-    waiter.continuation.resume(returning: verdict)
+    waiter.continuation.resume(returning: answer)
   }
 }

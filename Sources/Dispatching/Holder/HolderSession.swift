@@ -53,7 +53,7 @@ package struct HolderSession: Service {
     pendingWakeup = Wakeup(clock: environment.clock)
     outboxWakeup = Wakeup(clock: environment.clock)
     self.logger = logger
-    session = ledger.session(of: holder, hearing: events) { state.signedOn() }
+    session = ledger.session(of: holder, hearing: events) { state.signedOn(since: $0) }
     state.follow(session)
   }
 

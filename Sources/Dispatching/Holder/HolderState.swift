@@ -85,10 +85,12 @@ package final class HolderState: Sendable {
   /// Whose losses are noticed from now on.
   func follow(_ session: any LedgerSession) { state.withLock { $0.session = session } }
 
-  func signedOn() {
+  /// The holder has signed on, on its session.
+  /// - Parameter start: when that began: the row's time in the database is not earlier. nil for now.
+  func signedOn(since start: ContinuousClock.Instant? = nil) {
     let now = clock.now
     state.withLock { state in
-      state = State(session: state.session, isHere: true, wasSignedOn: true, heardAt: now, answeredAt: now)
+      state = State(session: state.session, isHere: true, wasSignedOn: true, heardAt: start ?? now, answeredAt: now)
     }
   }
 

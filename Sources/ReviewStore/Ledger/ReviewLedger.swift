@@ -225,9 +225,10 @@ package protocol HolderLedger: Sendable {
   /// - Parameters:
   ///   - holder: the process that does it.
   ///   - events: what it is notified of.
-  ///   - onSignOn: called each time when the holder has signed on, before the session's events say so.
+  ///   - onSignOn: called each time when the holder has signed on, before the session's events say so, with the time at which that began.
   func session(
-    of holder: Holder, hearing events: Set<LedgerEvent>, onSignOn: @escaping @Sendable () -> Void
+    of holder: Holder, hearing events: Set<LedgerEvent>,
+    onSignOn: @escaping @Sendable (_ start: ContinuousClock.Instant) -> Void
   ) -> any LedgerSession
 
   /// Enters a holder without a session: its heartbeats alone keep it alive.

@@ -57,7 +57,7 @@ extension Story {
       await session.end()
     },
     Story("without an open session nothing can be said on it") { play in
-      let session = play.ledger.session(of: play.consumer, hearing: [.reviewsDue, .cancelsDue]) {}
+      let session = play.ledger.session(of: play.consumer, hearing: [.reviewsDue, .cancelsDue]) { _ in }
       #expect(!session.isOpen)
       do {
         _ = try await session.heartbeat(Holder.Report())
@@ -84,7 +84,7 @@ private final class RunningSession: Sendable {
 
   init(_ play: Play) {
     let log = Log()
-    let session = play.ledger.session(of: holder, hearing: [.reviewsDue, .cancelsDue]) {
+    let session = play.ledger.session(of: holder, hearing: [.reviewsDue, .cancelsDue]) { _ in
       log.signOns.withLock { $0 += 1 }
     }
     running = Task { await session.run() }
