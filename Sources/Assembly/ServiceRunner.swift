@@ -27,7 +27,8 @@ package enum ServiceRunner {
     }
   }
 
-  /// Runs the services until a signal or a failure; those that wait begin when `prepare` has ended.
+  /// Runs the services until a signal or a failure; those that wait begin when `prepare` has ended. After the failure of one the others are
+  /// cancelled, and 15 s later the process ends, whatever still runs.
   /// - Parameters:
   ///   - services: in the order in which they start; they stop in the reverse order.
   ///   - drainTimeout: BATON_DRAIN_TIMEOUT; 15 s after it the process ends, whatever still runs.
@@ -35,7 +36,7 @@ package enum ServiceRunner {
   ///     a part of `drainTimeout`.
   ///   - logger: says what stops, and why.
   ///   - onStopping: called at the first signal, before `drainDelay` begins.
-  ///   - onOvertime: called a moment after BATON_DRAIN_TIMEOUT, if services still run: ends what they wait for.
+  ///   - onOvertime: called a moment after BATON_DRAIN_TIMEOUT or a failure, if services still run: ends what they wait for.
   ///   - prepare: runs first, next to the services that do not wait; its failure ends them. A signal in that time ends the process at once, with
   ///     status 0, because nothing is in flight yet. nil if there is nothing to wait for.
   package static func run(
@@ -64,15 +65,28 @@ package enum ServiceRunner {
           let delay = signal == .sigterm ? min(drainDelay, drainTimeout) : .zero
           try await Task.sleep(for: delay)
           await group.triggerGracefulShutdown()
-          try await Task.sleep(for: drainTimeout - delay + lastWritesMax)
-          Task { await onOvertime() }
-          try await Task.sleep(for: overtimeMax - lastWritesMax)
-          logger.error("not drained in time: ending anyway; what is left is recovered by other processes")
-          exit(1)
+          try await Task.sleep(for: drainTimeout - delay)
+          try await end(onOvertime) {
+            logger.error("not drained in time: ending anyway; what is left is recovered by other processes")
+          }
         }
       }
     }
     defer { listening.cancel() }
+    let ending = Mutex<Task<Void, any Error>?>(nil)
+    defer { ending.withLock { $0 }?.cancel() }
+    let onFailure: @Sendable () -> Void = {
+      ending.withLock { ending in
+        guard ending == nil else { return }
+        ending = Task {
+          try await end(onOvertime) {
+            logger.error(
+              "a service has failed, and others do not end: ending anyway; what is left is recovered by other processes"
+            )
+          }
+        }
+      }
+    }
     let preparation = Task {
       try await prepare?()
       prepared.reach()
@@ -82,10 +96,21 @@ package enum ServiceRunner {
       configuration: .init(
         services: services.map { entry in
           let service = NamedService(entry.service)
-          return .init(service: entry.waits ? WaitingService(service: service, preparation: preparation) : service)
+          return .init(
+            service: WatchedService(
+              service: service, preparation: entry.waits ? preparation : nil, onFailure: onFailure))
         }, logger: logger))
     running.withLock { $0 = group }
     try await group.run()
+  }
+
+  /// Ends the process, if it does not end by itself in the next 15 s.
+  private static func end(_ onOvertime: @escaping @Sendable () async -> Void, _ report: () -> Void) async throws {
+    try await Task.sleep(for: lastWritesMax)
+    Task { await onOvertime() }
+    try await Task.sleep(for: overtimeMax - lastWritesMax)
+    report()
+    exit(1)
   }
 }
 
@@ -98,19 +123,24 @@ extension ServiceRunner {
   }
 }
 
-/// A service that begins when the process has been prepared.
-private struct WaitingService: Service, CustomStringConvertible {
+/// A service that begins when the process has been prepared, and whose end is watched.
+private struct WatchedService: Service, CustomStringConvertible {
   let service: NamedService
-  /// Its error becomes the service's, and ends the group with it.
-  let preparation: Task<Void, any Error>
+  /// Its error becomes the service's, and ends the group with it; nil if the service does not wait for it.
+  let preparation: Task<Void, any Error>?
+  /// Called when the service ends and was not asked to: the group cancels the others.
+  let onFailure: @Sendable () -> Void
 
   var description: String { service.description }
 
   func run() async throws {
-    try await withTaskCancellationHandler {
-      try await preparation.value
-    } onCancel: {
-      preparation.cancel()
+    defer { if !Task.isShuttingDownGracefully { onFailure() } }
+    if let preparation {
+      try await withTaskCancellationHandler {
+        try await preparation.value
+      } onCancel: {
+        preparation.cancel()
+      }
     }
     try await service.run()
   }

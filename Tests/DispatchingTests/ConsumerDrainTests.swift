@@ -109,6 +109,59 @@ struct ConsumerDrainTests {
     }
   }
 
+  @Test(
+    "a consumer that is cancelled, or loses its queue for good, ends at once, whatever is in flight and without Postgres",
+    arguments: [true, false])
+  func cancelled(isCancelled: Bool) async throws {
+    let stage = try await Stage()
+    stage.preparer.onPrepare { _ in
+      await Self.later(stage, .seconds(3_600))
+      return .failure(.transient(message: "given up", retryAfter: nil))
+    }
+    let ids = try await stage.publish(3)
+    try await stage.lease(ids[0], by: stage.other)
+    let (ended, consumer) = (Mutexed(false), stage.consumer)
+    let running = Task(executorPreference: stage.executor) {
+      defer { ended.change { $0 = true } }
+      try await consumer.run()
+    }
+    try await stage.advance(until: "two are prepared, and one is waited for") {
+      stage.consumer.report.inFlight == 2 && stage.consumer.report.unleasedTickets == 1
+    }
+    // A cancelled task gets no answer.
+    stage.faults["*"] = .fail(.unreachable)
+    let start = stage.clock.now
+    if isCancelled { running.cancel() } else { stage.subscription.fail() }
+    try await stage.advance(by: .microseconds(10), until: "it has ended") { ended.value }
+    #expect(stage.clock.now - start < .seconds(1))
+    if isCancelled {
+      try await running.value
+    } else {
+      await #expect(throws: QueueIsOther.self) { try await running.value }
+    }
+    #expect(stage.worker.starts == [])
+    #expect(
+      !stage.subscription.settlements.contains(.acknowledge)
+        && stage.log.lines().allSatisfy { !$0.contains("Postgres does not answer") })
+  }
+
+  @Test("a dead letter that cannot be published ends with its task")
+  func cancelledDeadLetter() async throws {
+    let stage = try await Stage()
+    stage.queue.fault = { _ in .notSent("closed") }
+    stage.queue.publish(body: Array("not a ticket".utf8))
+    let (ended, consumer) = (Mutexed(false), stage.consumer)
+    let running = Task(executorPreference: stage.executor) {
+      defer { ended.change { $0 = true } }
+      try await consumer.run()
+    }
+    try await stage.advance(until: "it was tried") {
+      stage.log.lines().contains { $0.contains("dead letter not confirmed") }
+    }
+    running.cancel()
+    try await stage.advance(by: .microseconds(10), until: "it has ended") { ended.value }
+  }
+
   @Test("no delivery is taken once the drain has begun")
   func nothingNew() async throws {
     let stage = try await Stage()

@@ -3,9 +3,11 @@ import InMemoryReviewQueue
 import InMemoryReviewStore
 import Platforms
 import Primitives
+import Resilience
 import ReviewQueue
 import ReviewStore
 import Reviews
+import Support
 import Synchronization
 import WorkerAPI
 import WorkerClient
@@ -132,16 +134,26 @@ final class LedgerFaults: Sendable {
   }
 }
 
+/// No reconnect cures it.
+struct QueueIsOther: Error {}
+
 /// A subscription in memory that remembers how deliveries were settled.
 struct RecordingSubscription: TicketSubscription {
   let inner: InMemoryTicketSubscription
   private let settled = Settled()
+  private let failure: Wakeup
 
   private final class Settled: Sendable {
     let all = Mutex<[TicketSettlement]>([])
   }
 
-  init(_ inner: InMemoryTicketSubscription) { self.inner = inner }
+  init(_ inner: InMemoryTicketSubscription, clock: TestClock) {
+    self.inner = inner
+    failure = Wakeup(clock: clock)
+  }
+
+  /// Has the subscription end, as when its queue is there with other arguments.
+  func fail() { failure.wake() }
 
   /// Those that had an effect, in order.
   var settlements: [TicketSettlement] { settled.all.withLock { $0 } }
@@ -156,7 +168,11 @@ struct RecordingSubscription: TicketSubscription {
   var prefetch: Int { inner.prefetch }
   var isConnected: Bool { inner.isConnected }
   var channel: TicketChannel { inner.channel }
-  func run() async throws { try await inner.run() }
+  func run() async throws {
+    async let running: Void = inner.run()
+    if (try? await failure.wait(until: nil)) != nil { throw QueueIsOther() }
+    try await running
+  }
   func next() async -> TicketDelivery? { await inner.next() }
   func pause() async { await inner.pause() }
   func end() async { await inner.end() }

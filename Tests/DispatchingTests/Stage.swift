@@ -69,7 +69,7 @@ struct Stage: Sendable {
         return true
       })
     queue = InMemoryTicketQueue(clock: clock, time: time)
-    subscription = RecordingSubscription(queue.subscribe(prefetch: prefetch))
+    subscription = RecordingSubscription(queue.subscribe(prefetch: prefetch), clock: clock)
     metrics = BatonMetrics(factory: PrometheusRegistry())
     claims = ClaimPublisher(
       queue: queue, ledger: ledger, environment: environment, metrics: metrics, logger: log.logger)

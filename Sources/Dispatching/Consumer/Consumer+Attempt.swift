@@ -39,6 +39,8 @@ extension Consumer {
         let admission = await admission()
         action = machine.admitted(admission, at: environment.now)
       case .call(let payload):
+        // A process that ends after a failure signs off at once: others may have the review, and the worker is asked about it.
+        guard !Task.isCancelled else { return .postponedAtShutdown }
         let answer = await call(payload, machine.attempt)
         action = machine.called(answer, hasGivenUpCalls: hasGivenUpCalls)
       case .ask:

@@ -72,9 +72,9 @@ extension Consumer {
       settle([delivery], .reject, .duplicate)
     case .leasedElsewhere, .lockedByOther:
       undecided.decided()
-      // Shutting down: another consumer waits in this one's place. Otherwise too many wait already, or this one for too long: the reaper
+      // This process ends: another consumer waits in this one's place. Otherwise too many wait already, or this one for too long: the reaper
       // publishes the review again when it is due.
-      settle([delivery], isDraining ? .requeue : .reject, .returned)
+      settle([delivery], isDraining || Task.isCancelled ? .requeue : .reject, .returned)
     case .unknown:
       undecided.decided()
       await deadLetter(
@@ -180,9 +180,10 @@ extension Consumer {
     return true
   }
 
-  /// Whether settling the delivery still means something: after a reconnect the broker delivers it again.
+  /// Whether settling the delivery still means something: after a reconnect the broker delivers it again, and so it does after the end of this
+  /// process, which a cancelled task announces.
   func isCurrent(_ delivery: TicketDelivery) -> Bool {
-    delivery.generation == subscription.channel.generation && !isDraining
+    delivery.generation == subscription.channel.generation && !isDraining && !Task.isCancelled
   }
 
   /// Settles deliveries that stand for the same thing, and counts them.
@@ -212,7 +213,8 @@ extension Consumer {
         metadata: review.merging(["outcome": "\(outcome)"]) { $1 })
       guard isCurrent(delivery) else { return }
       guard environment.now - start < Self.deadLetterTimeMax else { break }
-      try? await environment.sleep(for: policy.retry.delay(attempt: min(attempt, 3), from: environment.random))
+      let pause = policy.retry.delay(attempt: min(attempt, 3), from: environment.random)
+      guard (try? await environment.sleep(for: pause)) != nil else { return }
       attempt += 1
     }
     logger.warning(

@@ -185,13 +185,35 @@ package final class Consumer: Service {
     while !holderState.hasSignedOn, !Task.isShuttingDownGracefully, !Task.isCancelled {
       try? await environment.sleep(for: Self.signOnInterval)
     }
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await self.subscription.run() }
-      group.addTask { await self.watch() }
-      group.addTask { await self.askUnavailableWorker() }
-      group.addTask { await self.answerRollCalls() }
-      group.addTask { if (try? await gracefulShutdown()) != nil { await self.drain() } }
-      await consume()
+    // Each says whether all that was to be consumed has been.
+    try await withThrowingTaskGroup(of: Bool.self) { group in
+      group.addTask {
+        try await self.subscription.run()
+        return false
+      }
+      group.addTask {
+        await self.watch()
+        return false
+      }
+      group.addTask {
+        await self.askUnavailableWorker()
+        return false
+      }
+      group.addTask {
+        await self.answerRollCalls()
+        return false
+      }
+      group.addTask {
+        // Cancelled, as after the failure of a service: what waits for other processes ends as well.
+        if (try? await gracefulShutdown()) != nil { await self.drain() } else { await self.waitlist.close() }
+        return false
+      }
+      group.addTask {
+        await self.consume()
+        return true
+      }
+      // A subscription that fails ends what is in flight too: nothing can be settled any more.
+      while try await group.next() == false {}
       group.cancelAll()
       try await group.waitForAll()
     }

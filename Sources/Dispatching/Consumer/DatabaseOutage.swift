@@ -27,7 +27,7 @@ final class DatabaseOutage: Sendable {
 
   /// Repeats a statement until it succeeds. A locked row is waited for alone, and is no outage.
   /// - Parameter goesOn: asked after each failure, with its error; false ends it.
-  /// - Returns: nil if it was given up.
+  /// - Returns: nil if it was given up, or the task is cancelled: nothing that it asks for is answered then.
   func untilItWorks<Result: Sendable>(
     _ what: String, while goesOn: (any Error) -> Bool, _ statement: () async throws -> Result
   ) async -> Result? {
@@ -40,6 +40,7 @@ final class DatabaseOutage: Sendable {
         recovered()
         return result
       } catch {
+        guard !Task.isCancelled else { return nil }
         let goes = goesOn(error)
         let kind = LedgerFaultKind(of: error)
         if kind == .rowLocked {
@@ -50,7 +51,8 @@ final class DatabaseOutage: Sendable {
           failed(what, error)
         }
         guard goes else { return nil }
-        try? await environment.sleep(for: backoff.delay(attempt: attempt, from: environment.random))
+        let pause = backoff.delay(attempt: attempt, from: environment.random)
+        guard (try? await environment.sleep(for: pause)) != nil else { return nil }
         attempt += 1
         guard goesOn(error) else { return nil }
       }

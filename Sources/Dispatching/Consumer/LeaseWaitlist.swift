@@ -77,7 +77,7 @@ actor LeaseWaitlist {
     }
   }
 
-  /// Releases all waiting tickets: this process is shutting down.
+  /// Releases all waiting tickets: this process ends.
   func close() {
     isClosed = true
     for waiter in waiters { resume(waiter, undecided) }
