@@ -175,6 +175,25 @@ struct ConsumerTests {
 
   // MARK: Outages of Postgres
 
+  @Test("an outage ends with its end, although no delivery is left whose statement would show that")
+  func outageWithoutDeliveries() async throws {
+    let stage = try await Stage()
+    try await stage.publish(1)
+    stage.faults["*"] = .fail(.unreachable)
+    try await stage.consuming {
+      try await stage.advance(by: .seconds(5))
+      #expect(stage.consumer.fault != nil)
+      stage.subscription.inner.disconnect()
+      stage.queue.purge()
+      stage.subscription.inner.reconnect()
+      try await stage.advance(by: .seconds(5))
+      #expect(stage.consumer.fault != nil && stage.consumer.report.unleasedTickets == 0)
+      stage.faults["*"] = nil
+      try await stage.advance(by: .seconds(2))
+      #expect(stage.consumer.fault == nil)
+    }
+  }
+
   @Test("without Postgres a delivery is held, and dispatched when Postgres answers again")
   func outage() async throws {
     let stage = try await Stage()

@@ -196,6 +196,10 @@ package final class Consumer: Service {
         return false
       }
       group.addTask {
+        await self.lookForPostgres()
+        return false
+      }
+      group.addTask {
         await self.askUnavailableWorker()
         return false
       }

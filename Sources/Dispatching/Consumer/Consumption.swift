@@ -109,6 +109,15 @@ extension Consumer {
     }
   }
 
+  /// While Postgres does not answer, finds out whether it does again, until the task is cancelled: the deliveries whose statements would show it
+  /// may be gone, as after a new channel.
+  func lookForPostgres() async {
+    while (try? await environment.sleep(for: .seconds(1))) != nil {
+      // In that pause each look at the deliveries asks.
+      if databaseOutage.isUnwatched, consumption.pause != .databaseAway { _ = await isDatabaseBack() }
+    }
+  }
+
   /// Stops or goes on taking deliveries, as things are now.
   func watchOnce() async {
     await consumption.keepConsuming(

@@ -8,6 +8,8 @@ final class DatabaseOutage: Sendable {
   private struct State {
     var since: ContinuousClock.Instant?
     var notice = FaultNotice()
+    /// Statements that are being repeated.
+    var repeated = 0
   }
 
   private let state = Mutex(State())
@@ -22,6 +24,9 @@ final class DatabaseOutage: Sendable {
   /// Since when no statement has succeeded; nil while statements succeed.
   var duration: Duration? { state.withLock { $0.since.map { environment.now - $0 } } }
 
+  /// Whether there is an outage, and no statement is being repeated that would show its end.
+  var isUnwatched: Bool { state.withLock { $0.since != nil && $0.repeated == 0 } }
+
   /// For how long a locked row is waited for before the log names it.
   static let lockTimeMax: Duration = .seconds(5)
 
@@ -34,6 +39,7 @@ final class DatabaseOutage: Sendable {
     let backoff = Backoff(base: .milliseconds(100), max: .seconds(3))
     var attempt = 0
     var lock = LockWatch(since: environment.now)
+    defer { if attempt > 0 { state.withLock { $0.repeated -= 1 } } }
     while true {
       do {
         let result = try await statement()
@@ -43,6 +49,8 @@ final class DatabaseOutage: Sendable {
         guard !Task.isCancelled else { return nil }
         let goes = goesOn(error)
         let kind = LedgerFaultKind(of: error)
+        // An answer too: Postgres has said what is wrong with this row.
+        if kind == .rowLocked || kind == .aboutRow { recovered() }
         if kind == .rowLocked {
           if lock.isToBeNamed(at: environment.now) {
             logger.warning("\(error); it waits, and nothing else does", metadata: ["while": "\(what)"])
@@ -51,9 +59,10 @@ final class DatabaseOutage: Sendable {
           failed(what, error)
         }
         guard goes else { return nil }
-        let pause = backoff.delay(attempt: attempt, from: environment.random)
-        guard (try? await environment.sleep(for: pause)) != nil else { return nil }
+        if attempt == 0 { state.withLock { $0.repeated += 1 } }
         attempt += 1
+        let pause = backoff.delay(attempt: attempt - 1, from: environment.random)
+        guard (try? await environment.sleep(for: pause)) != nil else { return nil }
         guard goesOn(error) else { return nil }
       }
     }
