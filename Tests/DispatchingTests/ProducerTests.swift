@@ -74,6 +74,23 @@ struct ProducerTests {
     await claims.close()
   }
 
+  @Test(
+    "the look for missed visits holds up no claim: not if it fails, and not if it fails slowly",
+    arguments: ["note_owner_limit", "visit_missed"])
+  func looksFail(_ statement: String) async throws {
+    let stage = try await Stage()
+    stage.faults[statement] = .fail(.busy)
+    try await stage.running(stage.producerService()) { _ in
+      _ = try await stage.submit(1)
+      try await stage.advance(upTo: .seconds(10), until: "it is published") {
+        try await stage.queue.status().messagesReady == 1
+      }
+    }
+    #expect(stage.log.lines().count { $0.contains("cannot look for owners") } == 1)
+    #expect(try await stage.producerService().runOnce() == Producer.Pass())
+    await stage.claims.close()
+  }
+
   @Test("a process that is not signed on, and one whose broker takes nothing, claims nothing")
   func nothing() async throws {
     let stage = try await Stage()

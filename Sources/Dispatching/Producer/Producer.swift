@@ -33,6 +33,9 @@ package final class Producer: Service {
   /// For how long a depth that was read may be used so.
   private static let depthIsKnownFor: Duration = .seconds(1)
 
+  /// From a look for missed visits that failed to the next: each may wait for a lock.
+  private static let lookAgainAfter: Duration = .seconds(30)
+
   /// The waits while nothing can be claimed.
   private static let retry = Backoff(base: .milliseconds(100), max: .seconds(5))
 
@@ -81,7 +84,7 @@ package final class Producer: Service {
           try await wakeup.wait(until: environment.now + policy.pollInterval)
           continue
         }
-        try await lookForMissedVisits(&missed)
+        try await lookForMissedVisitsIfDue(&missed)
         // Without a connection to the broker, and while tickets are owed, nothing is claimed. The reconnect wakes this loop, as does the confirm
         // of the last owed ticket.
         if publisher.queue.isConnected, publisher.claimAllowance > 0 { _ = try await runOnce(&depth) }
@@ -109,7 +112,11 @@ package final class Producer: Service {
   /// Claims and publishes until nothing more is due, the queue is full, or the caller is cancelled: no further batch is claimed then, and what
   /// was claimed is published.
   package func runOnce() async throws -> Pass {
-    try await ledger.noteOwnerLimit(policy.ownerLimit)
+    do {
+      try await ledger.noteOwnerLimit(policy.ownerLimit)
+    } catch  where LedgerFaultKind(of: error) != .unreachable {
+      logger.error("cannot note BATON_OWNER_LIMIT; claiming by it nevertheless", metadata: ["error": "\(error)"])
+    }
     var depth = QueueDepth()
     let pass = try await runOnce(&depth)
     await publisher.finish()
@@ -130,11 +137,28 @@ package final class Producer: Service {
     var isLimitNoted = false
     var nextLook: ContinuousClock.Instant
     var end: OwnerKey?
+    var notice = FaultNotice()
+  }
+
+  /// The last resort, which holds up no claim: a look that fails, as because of one owner's row, is repeated later.
+  /// - Throws: if the ledger does not answer.
+  private func lookForMissedVisitsIfDue(_ missed: inout MissedVisits) async throws {
+    guard missed.nextLook <= environment.now else { return }
+    do {
+      try await lookForMissedVisits(&missed)
+      _ = missed.notice.worked(at: environment.now)
+    } catch  where LedgerFaultKind(of: error) != .unreachable && !Task.isCancelled {
+      missed.nextLook = environment.now + max(policy.pollInterval, Self.lookAgainAfter)
+      if missed.notice.failed("\(error)", at: environment.now) {
+        logger.error(
+          "cannot look for owners that were not visited; claims go on, and it is tried again later",
+          metadata: ["error": "\(error)"])
+      }
+    }
   }
 
   /// Notes the limit that this process claims by; then looks at a page of owners per poll interval.
   private func lookForMissedVisits(_ missed: inout MissedVisits) async throws {
-    guard missed.nextLook <= environment.now else { return }
     if !missed.isLimitNoted {
       try await ledger.noteOwnerLimit(policy.ownerLimit)
       missed.isLimitNoted = true
