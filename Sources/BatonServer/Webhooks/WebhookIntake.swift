@@ -152,11 +152,23 @@ package struct WebhookIntake: Service {
     // A payload that cannot be understood never will be.
     let fault = error as? HTTPFault
     let text = fault?.message ?? "\(error)"
-    let isGivenUp = try await store.deferDelivery(platform, id, error: text, tryMax: fault == nil ? Self.tryMax : 1)
+    let isGivenUp = try await store.deferDelivery(
+      platform, id, error: text, tryMax: fault == nil ? Self.tryMax(error) : 1)
     logger.log(
       level: isGivenUp ? .error : .warning,
       isGivenUp ? "a webhook cannot be processed and is given up" : "a webhook cannot be processed; trying again later",
       metadata: ["platform": "\(platform.rawValue)", "delivery": "\(id)", "error": "\(text)"])
+  }
+
+  /// - Returns: nil for locks and outages, which say nothing about the delivery: however long they last, it is processed when they are over.
+  private static func tryMax(_ error: any Error) -> Int? {
+    switch error {
+    case is CancellationError: nil
+    case let fault as any StoreFault
+    where fault.isTransient || [.timeout, .lostRace, .cancelled, .noConnection, .noSession].contains(fault.cause):
+      nil
+    default: tryMax
+    }
   }
 
   private func prune() async throws {

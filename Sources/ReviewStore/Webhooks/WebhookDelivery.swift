@@ -198,7 +198,8 @@ extension ReviewStore {
     """
     /* baton:defer_delivery */
     UPDATE webhook_deliveries
-       SET tries = tries + 1,
+       -- What does not count brings the longest backoff at most, and leaves the tries for what counts.
+       SET tries = CASE WHEN $4::int IS NULL THEN GREATEST(tries, LEAST(tries + 1, 10)) ELSE tries + 1 END,
            due_at = now() + make_interval(secs => LEAST(600, 2 ^ LEAST(tries, 10))),
            outcome = CASE WHEN tries + 1 >= $4 THEN 'given up: ' ELSE 'trying again: ' END || $3,
            processed_at = CASE WHEN tries + 1 >= $4 THEN now() END
@@ -207,11 +208,14 @@ extension ReviewStore {
     """)
 
   /// Notes that a delivery could not be processed; it comes due again with backoff, up to `tryMax` times.
+  /// - Parameter tryMax: nil if that says nothing about the delivery: it is not given up for it, however often it happens.
   /// - Returns: whether it has been given up.
   package func deferDelivery(
-    _ platform: Platform, _ id: String, error: String, tryMax: Int
+    _ platform: Platform, _ id: String, error: String, tryMax: Int?
   ) async throws -> Bool {
-    try await pool.query(Self.deferDelivery, [platform.rawValue, id, error, Int32(tryMax)]).first?.decode(
+    try await pool.query(
+      Self.deferDelivery, [platform.rawValue, id, error, tryMax.map { Int32($0) }]
+    ).first?.decode(
       "is_given_up", as: Bool.self) ?? false
   }
 

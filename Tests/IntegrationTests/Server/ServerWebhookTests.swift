@@ -356,6 +356,32 @@ struct ServerWebhookTests {
     }
   }
 
+  @Test("locks and outages give no delivery up, however long they last, and use up no try of those that count")
+  func locked() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      let intake = WebhookIntake(store: stack.store, logger: ServerStack.silent)
+      try await stack.pool.withTransaction { connection in
+        let lock = "hashtextextended('github 2 Codertocat/Hello-World org:acme', 1111577422)"
+        _ = try await connection.query(PostgresStatement(unprepared: "SELECT pg_advisory_xact_lock(\(lock))"))
+        #expect(try await stack.client.send(.github("opened")).status == 202)
+        for (before, after) in [(0, 1), (9, 10), (15, 15)] {
+          try await stack.run("UPDATE webhook_deliveries SET due_at = now(), tries = \(before)")
+          try await intake.processDue()
+          #expect(
+            try await stack.count(
+              """
+              webhook_deliveries
+               WHERE processed_at IS NULL AND outcome LIKE 'trying again: %' AND tries = \(after) AND due_at > now()
+              """) == 1)
+        }
+      }
+      try await stack.run("UPDATE webhook_deliveries SET due_at = now()")
+      try await intake.processDue()
+      #expect(try await stack.reviews().map(\.status) == [.pending])
+    }
+  }
+
   @Test("a delivery that can never be processed is given up, and does not hold up the others")
   func givenUp() async throws {
     try await withServerStack { stack in
