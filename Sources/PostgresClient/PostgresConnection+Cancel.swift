@@ -29,6 +29,10 @@ extension PostgresConnection {
   /// How long after a request to cancel the next one follows, if it had no effect.
   private static let cancelInterval = Duration.milliseconds(250)
 
+  /// How long a request to cancel may take, which is a connection of its own. Nothing is sent in the meantime, so nothing else would find out
+  /// that the server takes no connections, or that the network loses them.
+  private static let cancelTimeMax = Duration.seconds(5)
+
   func noteCancellation() {
     if case .none = cancellation, !ledger.isEmpty || script != nil { cancellation = .wanted }
     cancelAbandoned()
@@ -43,9 +47,16 @@ extension PostgresConnection {
     else { return }
     cancellation = .underWay
     let request = PostgresCancelRequest(cancel)
+    let deadline = executor.schedule(after: Self.cancelTimeMax) { [weak self] in
+      self?.assumeIsolated {
+        $0.lose(
+          PostgresError(.connectionLost, "a request to cancel a statement took longer than \(Self.cancelTimeMax)"))
+      }
+    }
     // Unstructured: the cancelled task does not wait for it. PQcancel blocks, and so runs on another thread.
     Task {
       let problem = await blocking.send(request)
+      executor.cancel(deadline)
       cancelSent(problem)
     }
   }

@@ -30,9 +30,12 @@ package final class TCPProxy: Sendable {
 
   /// Leads to another server from now on; the connections that are open are cut.
   package func redirect(to port: Int) {
-    state.upstream.withLock { $0 = port }
+    leadNew(to: port)
     cut()
   }
+
+  /// Leads new connections to another server; those that are open stay.
+  package func leadNew(to port: Int) { state.upstream.withLock { $0 = port } }
 
   package func stop() async {
     try? await server.close().get()

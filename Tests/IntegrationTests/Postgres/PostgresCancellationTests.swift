@@ -1,3 +1,4 @@
+import Foundation
 import PostgresClient
 import Support
 import Testing
@@ -41,6 +42,36 @@ struct PostgresCancellationTests {
       #expect(error?.kind == .cancelled)
       try await waitForSleepers(0, on: watcher)
       #expect(try await connection.query(one).count == 1)
+    }
+  }
+
+  @Test("a request to cancel that nobody answers keeps its connection from nobody for long")
+  func silentCancel() async throws {
+    try await withTestDatabase { conninfo in
+      let server = try #require(URLComponents(string: conninfo)?.port)
+      let proxy = try await TCPProxy(to: server)
+      let silent = try SilentServer()
+      var configuration = testConfiguration(conninfo.replacing(":\(server)/", with: ":\(proxy.port)/"))
+      configuration.poolSize = 1
+      let pool = PostgresPool(configuration, logger: .postgresTests)
+      let watcher = try await PostgresConnection.connect(testConfiguration(conninfo), logger: .postgresTests)
+      let task = Task { try await pool.query(sleep, [3600.0]) }
+      try await waitForSleepers(1, on: watcher)
+      proxy.leadNew(to: Int(silent.port))
+      task.cancel()
+      _ = await #expect(throws: PostgresError.self) { try await task.value }
+      let start = ContinuousClock.now
+      let next = Task { try await pool.query(one) }
+      // Until then the request to cancel is on its way.
+      try await Task.sleep(for: .seconds(1))
+      proxy.leadNew(to: server)
+      _ = try? await next.value
+      #expect(try await pool.query(one).count == 1)
+      #expect(ContinuousClock.now - start < .seconds(10))
+      await pool.close()
+      await watcher.close()
+      silent.close()
+      await proxy.stop()
     }
   }
 

@@ -264,7 +264,7 @@ struct PostgresConnectTests {
 }
 
 /// Accepts connections, as the kernel does for a listening socket, and never answers.
-private struct SilentServer {
+struct SilentServer {
   let descriptor: Int32
   let port: UInt16
 
