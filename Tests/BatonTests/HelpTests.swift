@@ -72,11 +72,12 @@ struct HelpTests {
     let error = #expect(throws: (any Error).self) {
       try Baton.parseAsRoot([
         "config", "set", "org:acme", "--platform", "github", "--review-style", "kind", "--focus-areas", "security,fun",
-        "--max-review-time-minutes", "99", "--gate-threshold", "low",
+        "--max-review-time-minutes", "99", "--gate-threshold", "low", "--review-drafts", "sometimes",
       ])
     }
     let message = Baton.message(for: try #require(error))
-    for flag in ["--review-style", "--focus-areas", "--max-review-time-minutes", "--gate-threshold"] {
+    for flag in ["--review-style", "--focus-areas", "--max-review-time-minutes", "--gate-threshold", "--review-drafts"]
+    {
       #expect(message.contains("\(flag): expected"), "\(message)")
     }
   }
@@ -86,14 +87,14 @@ struct HelpTests {
     let arguments = [
       "config", "set", "org:acme", "--platform", "github", "--focus-areas", "security, bugs",
       "--max-review-time-minutes", "20", "--selected-repository-ids", "7,eight", "--custom-instructions", "-x",
-      "--agent-version", "",
+      "--agent-version", "", "--skip-bots", "true", "--skip-authors", "dependabot*, 7", "--skip-paths", "",
     ]
     let command = try #require(try Baton.parseAsRoot(arguments) as? ConfigSetCommand)
     let change = try command.flags.change(replacement: nil, isEnabled: command.enabling.map { $0 == .enable })
     #expect(
       change.fields == #"{"custom_instructions":"-x","focus_areas":["security","bugs"],"max_review_time_minutes":20,"#
-        + #""selected_repository_ids":[7,"eight"]}"#)
-    #expect(change.removed == ["agent_version"] && change.isEnabled == nil && change.replacement == nil)
+        + #""selected_repository_ids":[7,"eight"],"skip_authors":["dependabot*","7"],"skip_bots":true}"#)
+    #expect(change.removed == ["agent_version", "skip_paths"] && change.isEnabled == nil && change.replacement == nil)
   }
 
   @Test("--watch stands alone or with an interval")

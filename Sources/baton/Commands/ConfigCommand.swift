@@ -36,6 +36,7 @@ struct ConfigSetCommand: AsyncParsableCommand {
         baton config set org:acme --platform github --review-style strict \\
           --focus-areas security,bugs --gate-threshold critical
         baton config set org:acme --platform github --custom-instructions ""
+        baton config set org:acme --platform github --skip-bots true --skip-paths '**/*.md'
         baton config set user:42 --platform gitlab --file config.json
         baton config show org:acme --platform github --json | jq .config |
           baton config set org:other --platform github --file -

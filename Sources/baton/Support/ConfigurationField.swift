@@ -5,7 +5,11 @@ internal import Reviews
 struct ConfigurationField: Sendable {
   /// What a flag's text becomes.
   enum Kind: Sendable {
-    case text, number, list
+    case text, number, truth
+    /// A list of texts.
+    case list
+    /// A list of numbers, or of texts.
+    case ids
   }
 
   let name: String
@@ -25,9 +29,17 @@ struct ConfigurationField: Sendable {
     ConfigurationField(name: "thinking_effort", kind: .text, fallback: "the model's"),
     ConfigurationField(name: "max_review_time_minutes", kind: .number, fallback: "10"),
     ConfigurationField(name: "repository_selection_mode", kind: .text, fallback: "all"),
-    ConfigurationField(name: "selected_repository_ids", kind: .list, fallback: "none"),
+    ConfigurationField(name: "selected_repository_ids", kind: .ids, fallback: "none"),
     ConfigurationField(name: "gate_threshold", kind: .text, fallback: "off"),
     ConfigurationField(name: "agent_version", kind: .text, fallback: "by flag, else the worker's"),
+    ConfigurationField(name: "skip_authors", kind: .list, fallback: "none"),
+    ConfigurationField(name: "skip_bots", kind: .truth, fallback: "false"),
+    ConfigurationField(name: "base_branches", kind: .list, fallback: "all"),
+    ConfigurationField(name: "skip_labels", kind: .list, fallback: "none"),
+    ConfigurationField(name: "skip_title_words", kind: .list, fallback: "none"),
+    ConfigurationField(name: "review_drafts", kind: .truth, fallback: "false"),
+    ConfigurationField(name: "paths", kind: .list, fallback: "all"),
+    ConfigurationField(name: "skip_paths", kind: .list, fallback: "none"),
   ]
 
   /// The JSON value of a flag's text; nil if it is empty: the field is removed.
@@ -36,8 +48,14 @@ struct ConfigurationField: Sendable {
     return switch kind {
     case .text: .string(text)
     case .number: Self.number(text)
-    case .list: .array(text.split(separator: ",").map { Self.number($0.drop { $0 == " " }) })
+    case .truth: Bool(text).map { .bool($0) } ?? .string(text)
+    case .list: .array(Self.items(text).map { .string(String($0)) })
+    case .ids: .array(Self.items(text).map { Self.number($0) })
     }
+  }
+
+  private static func items(_ text: String) -> [Substring] {
+    text.split(separator: ",").map { $0.drop { $0 == " " } }
   }
 
   /// A number if it is one; anything else stays a text, which the check then judges.

@@ -51,11 +51,45 @@ struct ConfigurationFlags: ParsableArguments {
   @Option(help: ArgumentHelp("Agent version, whatever the flags say.", valueName: "version"))
   var agentVersion: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Authors whose pull requests are not reviewed, comma-separated: dependabot*.", valueName: "names"))
+  var skipAuthors: String?
+
+  @Option(
+    help: ArgumentHelp("Whether pull requests of bots are not reviewed.", valueName: "true|false"),
+    completion: .list(["true", "false"]))
+  var skipBots: String?
+
+  @Option(
+    help: ArgumentHelp("Only pull requests into these branches are reviewed: main,release/*.", valueName: "patterns"))
+  var baseBranches: String?
+
+  @Option(help: ArgumentHelp("Labels with which a pull request is not reviewed.", valueName: "patterns"))
+  var skipLabels: String?
+
+  @Option(help: ArgumentHelp("Words of a title with which it is not: wip,[skip review].", valueName: "words"))
+  var skipTitleWords: String?
+
+  @Option(
+    help: ArgumentHelp("Whether drafts are reviewed too.", valueName: "true|false"),
+    completion: .list(["true", "false"]))
+  var reviewDrafts: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Only pull requests that change one of these files are reviewed: Sources/**.", valueName: "patterns"))
+  var paths: String?
+
+  @Option(help: ArgumentHelp("Files that do not count: **/*.md.", valueName: "patterns"))
+  var skipPaths: String?
+
   /// What was given, in the order of ``ConfigurationField/all``.
   private var given: [(field: ConfigurationField, text: String)] {
     let texts = [
       reviewStyle, focusAreas, customInstructions, modelSlug, thinkingEffort, maxReviewTimeMinutes,
-      repositorySelectionMode, selectedRepositoryIds, gateThreshold, agentVersion,
+      repositorySelectionMode, selectedRepositoryIds, gateThreshold, agentVersion, skipAuthors, skipBots, baseBranches,
+      skipLabels, skipTitleWords, reviewDrafts, paths, skipPaths,
     ]
     return zip(ConfigurationField.all, texts).compactMap { field, text in text.map { (field, $0) } }
   }
