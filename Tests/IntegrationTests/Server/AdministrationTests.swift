@@ -184,6 +184,63 @@ struct AdministrationTests {
     }
   }
 
+  /// The forms of a page as a browser would send them, with what a person would fill in.
+  private func forms(_ visit: DashboardVisit, _ path: String, filling: [String: String]) async throws
+    -> [(action: String, body: String)]
+  {
+    let page = try await visit.stack.client.send("GET", path, headers: [("Cookie", visit.cookie)]).body
+    func decoded(_ text: Substring) -> String {
+      String(text).replacing("&quot;", with: "\"").replacing("&#39;", with: "'").replacing("&lt;", with: "<")
+        .replacing("&gt;", with: ">").replacing("&amp;", with: "&")
+    }
+    return page.matches(of: /<form [^>]*method="post" action="([^"]+)"[^>]*>(.*?)<\/form>/.dotMatchesNewlines())
+      .compactMap {
+        form in
+        // What a button of the script sends, and the end of the session.
+        guard form.1 != "/", form.1 != "/logout" else { return nil }
+        var fields = form.2.matches(of: /<input [^>]*name="(\w+)"[^>]*>/).map { input in
+          (String(input.1), input.0.firstMatch(of: #/ value="([^"]*)"/#).map { decoded($0.1) } ?? "")
+        }
+        fields += form.2.matches(of: /<textarea name="(\w+)"[^>]*>(.*?)<\/textarea>/.dotMatchesNewlines()).map {
+          (String($0.1), decoded($0.2))
+        }
+        let body = fields.map { name, value in
+          "\(name)=\((value.isEmpty ? filling[name] ?? "" : value).percentEncoded)"
+        }
+        return (decoded(form.1), body.joined(separator: "&"))
+      }
+  }
+
+  @Test("every form of the pages of an owner and of the endpoints sends what its route takes")
+  func everyForm() async throws {
+    try await withServerStack { stack in
+      let visit = try await DashboardVisit(stack)
+      for change in Self.changes { _ = try await send(stack, change) }
+      let given = ["installationId": "4242", "url": "https://hooks.example.com/y", "token": "glpat-new"]
+      var seen: Set<String> = []
+      // Those that take what others need come last; a pause makes the button of its end.
+      for (path, passes) in [("/owner?owner=org%3Aacme", 2), ("/endpoints", 2)] {
+        for pass in 1...passes {
+          let forms = try await forms(visit, path, filling: given)
+          #expect(forms.count >= 4, "\(path)")
+          func isLast(_ action: String) -> Bool { action.hasSuffix("/revoke") || action.hasSuffix("/remove") }
+          let ordered = forms.filter { !isLast($0.action) } + (pass == passes ? forms.filter { isLast($0.action) } : [])
+          for (action, body) in ordered {
+            let reply = try await stack.client.send(
+              "POST", action, headers: [("Cookie", visit.cookie), ("Sec-Fetch-Site", "same-origin")],
+              body: Array(body.utf8))
+            #expect([200, 303].contains(reply.status), "\(action): \(reply.status) \(reply.body)")
+            seen.insert(String(action.split(separator: "/").last ?? ""))
+          }
+        }
+      }
+      for name in ["pause", "resume", "limit", "configuration", "integration", "revoke", "disable", "enable", "remove"]
+      {
+        #expect(seen.contains(name), "\(name)")
+      }
+    }
+  }
+
   @Test("what is faulty is refused with every fault named, and nothing is changed")
   func faults() async throws {
     try await withServerStack { stack in

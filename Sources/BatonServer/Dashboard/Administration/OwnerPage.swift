@@ -83,11 +83,12 @@ struct OwnerPage: Sendable {
          \(load.limit) at once; \(load.due) due, \(load.later) later.</p>
         """
       } ?? "<p class=\"empty\">It has no review yet. BATON_OWNER_LIMIT is \(defaultLimit).</p>"
+    // As the overview's button, whose route it shares: the owner is its subject.
     let pause: HTML =
       load.map { load in
-        form(
-          "/owners/\(load.isPaused ? "resume" : "pause")", HTML.hidden("subject", name),
-          load.isPaused ? "Resume" : "Pause", kind: "")
+        HTML.form(
+          "/owners/\(load.isPaused ? "resume" : "pause")", visitor, back: path, HTML.hidden("subject", name),
+          label: load.isPaused ? "Resume" : "Pause", kind: "")
       } ?? HTML.none
     // An empty field keeps the default: the field never turns it into the owner's own limit.
     let ownLimit = load.map { $0.limit == defaultLimit ? "" : "\($0.limit)" } ?? ""
