@@ -111,6 +111,33 @@ struct DeadLetterReference: ExpressibleByArgument, Sendable {
     letter.messageId?.lowercased().hasPrefix(text) ?? false || letter.reviewId?.lowercase.hasPrefix(text) ?? false
   }
 
+  /// What tells the letters apart that are meant: those of one review, or those of one message that is no ticket. An id that is given whole is
+  /// not the start of others.
+  /// - Throws: `Failure` if no letter is meant, or letters of several.
+  func choice(among letters: [DeadLetter]) throws(Failure) -> @Sendable (DeadLetter) -> Bool {
+    let named = letters.filter { names($0) }
+    let isWhole = named.contains { isWholeID(of: $0) }
+    var subjects: [String] = []
+    for letter in named where !isWhole || isWholeID(of: letter) {
+      guard let subject = letter.subject, !subjects.contains(subject) else { continue }
+      subjects.append(subject)
+    }
+    guard let subject = subjects.first else { throw unknown }
+    guard subjects.count == 1 else {
+      throw Failure(
+        .failed,
+        "nothing was deleted: \(DisplayText.safe(text)) is the start of several ids; give more digits. Among them:\n"
+          + subjects.prefix(Self.candidateCountMax).map { "  \(DisplayText.safe($0))" }.joined(separator: "\n"))
+    }
+    return { letter in names(letter) && letter.subject == subject && (!isWhole || isWholeID(of: letter)) }
+  }
+
+  private static let candidateCountMax = 5
+
+  private func isWholeID(of letter: DeadLetter) -> Bool {
+    letter.messageId?.lowercased() == text || letter.reviewId?.lowercase == text
+  }
+
   /// What was meant is not there.
   var unknown: Failure {
     Failure(
@@ -118,6 +145,11 @@ struct DeadLetterReference: ExpressibleByArgument, Sendable {
       "no dead letter's message or review has an id that begins with \(DisplayText.safe(text)), among the oldest "
         + "\(DeadLetter.lookMax); `baton dead list` shows them")
   }
+}
+
+extension DeadLetter {
+  /// What it is about: its review, or itself.
+  fileprivate var subject: String? { reviewId?.lowercase ?? messageId }
 }
 
 /// `baton dead show`.
@@ -165,7 +197,8 @@ struct DeadDeleteCommand: AsyncParsableCommand {
     commandName: "delete",
     abstract: "Deletes single dead letters; the others stay where they are.",
     discussion: """
-      The reviews themselves stay as they are, in Postgres.
+      Those of one review, or of one message that is no ticket; digits with which several ids begin delete nothing. The reviews \
+      themselves stay as they are, in Postgres.
 
       EXAMPLE:
         baton dead delete 0b6e6c1e
@@ -181,7 +214,8 @@ struct DeadDeleteCommand: AsyncParsableCommand {
     let session = try CommandSession("baton dead delete", common, [broker], requiring: [.amqpURL])
     let reference = reference
     let deleted = try await session.withBroker { connection in
-      try await connection.deleteDeadLetters(limit: DeadLetter.lookMax) { reference.names($0) }
+      let isMeant = try reference.choice(among: try await connection.deadLetters(limit: DeadLetter.lookMax))
+      return try await connection.deleteDeadLetters(limit: DeadLetter.lookMax, where: isMeant)
     }
     guard !deleted.isEmpty else { throw reference.unknown }
     for letter in deleted {
