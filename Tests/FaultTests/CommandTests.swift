@@ -279,6 +279,27 @@ struct CommandTests {
     }
   }
 
+  @Test("a review is shown with the feedback that was given up, as the runbook says")
+  func feedbackShown() async throws {
+    try await withTestCluster { cluster in
+      let id = try await cluster.test.insert(1)[0].lowercase
+      try await cluster.test.sql(
+        """
+        INSERT INTO baton_feedback (review_id, subject, due_at, tries, last_error, given_up_at)
+        VALUES ('\(id)', 'gate', NULL, 12, 'GitHub answered 403', now())
+        """)
+      let shown = try await cluster.run("show", id)
+      #expect(shown.status == 0 && shown.output.contains("GitHub answered 403"), "\(shown)")
+      #expect(shown.output.contains("gate") && shown.output.contains("given up"), "\(shown)")
+      let whole = try await json(cluster, "show", id).1
+      guard case .array(let entries)? = whole["undeliveredFeedback"] else {
+        Issue.record("no undeliveredFeedback: \(whole)")
+        return
+      }
+      #expect(entries.first?["lastError"] == .string("GitHub answered 403") && entries.count == 1, "\(whole)")
+    }
+  }
+
   @Test("a locked review costs only itself: the others are cancelled, the result is printed, and the command fails")
   func locked() async throws {
     try await withTestCluster { cluster in

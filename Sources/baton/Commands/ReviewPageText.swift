@@ -9,6 +9,8 @@ struct ReviewPageText {
   var transitions: [ReviewTransition]
   /// The cancels that the worker has not accepted.
   var undeliveredCancels: [UndeliveredCancel] = []
+  /// The reactions and checks that could not be delivered, or were given up.
+  var undeliveredFeedback: [UndeliveredFeedback] = []
   /// Why it is not on its way; nil if it is.
   var holdUp: BlockReason?
   var events: [RunEvent]?
@@ -51,6 +53,7 @@ struct ReviewPageText {
       if let advice = review.advice { add("what to do", advice, .yellow) }
     }
     for cancel in undeliveredCancels { add("cancel at worker", text(cancel), .yellow) }
+    for feedback in undeliveredFeedback { add("feedback", text(feedback), .yellow) }
     add("owner", "\(review.owner)")
     add("user", review.userId)
     addPullRequest(add)
@@ -69,6 +72,18 @@ struct ReviewPageText {
     return "attempt \(cancel.attempt) not accepted, tried \(cancel.tries) times, \(outlook): \(cancel.lastError)"
   }
 
+  private func text(_ feedback: UndeliveredFeedback) -> String {
+    let outlook =
+      if let givenUpAt = time(feedback.givenUpAt) {
+        "given up \(givenUpAt), until the review changes once more"
+      } else {
+        "next try \(time(feedback.nextTry) ?? "soon")"
+      }
+    return
+      "\(feedback.subject.rawValue) not delivered, due \(time(feedback.dueSince) ?? "now"), tried \(feedback.tries) times, "
+      + "\(outlook): \(feedback.lastError)"
+  }
+
   private typealias Add = (String, String?, Style?) -> Void
 
   private func addPullRequest(_ add: Add) {
@@ -81,6 +96,8 @@ struct ReviewPageText {
     add("integration", review.platformIntegrationId?.lowercase, nil)
     add("project id", review.platformProjectId.map { "\($0)" }, nil)
     add("repository id", review.platformRepositoryId.map { "\($0)" }, nil)
+    add("changed there", time(review.prUpdatedAt), nil)
+    add("check run", review.checkRunId.map { "\($0)" }, nil)
   }
 
   private func addDispatch(_ add: Add) {
@@ -104,6 +121,7 @@ struct ReviewPageText {
   }
 
   private func addRun(_ add: Add) {
+    add("gate result", review.gateResult, nil)
     add("session", review.sessionId, nil)
     add("cli session", review.cliSessionId, nil)
     add("previous session", review.previousSessionId, nil)

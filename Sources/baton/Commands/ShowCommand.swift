@@ -20,7 +20,9 @@ struct ShowCommand: AsyncParsableCommand {
         baton show 0b6e6c1e --json | jq .transitions
 
       With --json, what GET /api/reviews/ID answers, with "advice" (null without an error), \
-      "waitsFor" (why it is not on its way: due_later, paused, limit, unclaimed and so on; null if it is) and, with --events, "events".
+      "waitsFor" (why it is not on its way: due_later, paused, limit, unclaimed and so on; null if it is), \
+      "undeliveredFeedback" ([{"subject", "dueSince", "tries", "lastError", "nextTry", "givenUpAt"}]: reactions and checks that could not be \
+      delivered, nextTry null if given up) and, with --events, "events".
       --events asks the worker, so it needs BATON_WORKER_URL and BATON_WORKER_TOKEN.
       """)
 
@@ -50,6 +52,7 @@ struct ShowCommand: AsyncParsableCommand {
       let page = ReviewPageText(
         review: review, transitions: try await store.transitions(of: id),
         undeliveredCancels: try await store.undeliveredCancels(of: id),
+        undeliveredFeedback: try await store.undeliveredFeedback(of: id),
         holdUp: try await store.holdUp(
           of: id, policy.reapTimes, queue: policy.queue, ownerLimit: session.settings.ownerLimit),
         now: try await store.now())
@@ -59,7 +62,8 @@ struct ShowCommand: AsyncParsableCommand {
     if json {
       try Output.json(
         ShowOutput(
-          body: ReviewBody(page.review, transitions: page.transitions), holdUp: page.holdUp, events: runEvents))
+          body: ReviewBody(page.review, transitions: page.transitions), holdUp: page.holdUp,
+          undeliveredFeedback: page.undeliveredFeedback, events: runEvents))
     } else {
       var page = page
       page.events = runEvents
@@ -73,15 +77,36 @@ struct ShowCommand: AsyncParsableCommand {
 struct ShowOutput: Encodable {
   var body: ReviewBody
   var holdUp: BlockReason?
+  var undeliveredFeedback: [UndeliveredFeedback]
   var events: [RunEvent]?
 
-  private enum CodingKeys: String, CodingKey { case advice, waitsFor, events }
+  private enum CodingKeys: String, CodingKey { case advice, waitsFor, undeliveredFeedback, events }
 
   func encode(to encoder: any Encoder) throws {
     try body.encode(to: encoder)
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(body.review.advice, forKey: .advice)
     try container.encode(holdUp?.rawValue, forKey: .waitsFor)
+    try container.encode(undeliveredFeedback.map { UndeliveredFeedbackOutput($0) }, forKey: .undeliveredFeedback)
     try container.encodeIfPresent(events, forKey: .events)
+  }
+}
+
+/// A reaction or a check that could not be delivered, in JSON, every key always present.
+private struct UndeliveredFeedbackOutput: Encodable {
+  let feedback: UndeliveredFeedback
+
+  init(_ feedback: UndeliveredFeedback) { self.feedback = feedback }
+
+  private enum CodingKeys: String, CodingKey { case subject, dueSince, tries, lastError, nextTry, givenUpAt }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(feedback.subject.rawValue, forKey: .subject)
+    try container.encode(feedback.dueSince, forKey: .dueSince)
+    try container.encode(feedback.tries, forKey: .tries)
+    try container.encode(feedback.lastError, forKey: .lastError)
+    try container.encode(feedback.nextTry, forKey: .nextTry)
+    try container.encode(feedback.givenUpAt, forKey: .givenUpAt)
   }
 }
