@@ -279,6 +279,30 @@ struct CommandTests {
     }
   }
 
+  @Test("an owner's delivery behind thousands of others is found by going on, as the command says")
+  func deliveriesFarBack() async throws {
+    try await withTestCluster { cluster in
+      try await cluster.addIntegration()
+      try await cluster.test.sql(
+        """
+        INSERT INTO webhook_deliveries (platform, delivery_id, event, payload, processed_at, received_at, integration_id)
+        SELECT 'github', 'old', 'ping', '{}', now(), now() - interval '1 hour', id FROM platform_integrations
+        """)
+      try await cluster.test.sql(
+        """
+        INSERT INTO webhook_deliveries (platform, delivery_id, event, payload, processed_at)
+        SELECT 'github', 'made/' || g, 'ping', '{}', now() FROM generate_series(1, 5001) g
+        """)
+      let first = try await cluster.run("deliveries", "--owner", "org:acme")
+      #expect(first.status == 0 && first.output.contains("None among the 5,000 that were looked at"), "\(first)")
+      let cursor = try #require(first.output.firstMatch(of: /--cursor (\S+)/)).1
+      let second = try await cluster.run("deliveries", "--owner", "org:acme", "--cursor", String(cursor))
+      #expect(second.output.contains("ping") && !second.output.contains("--cursor"), "\(second)")
+      let none = try await cluster.run("deliveries", "--owner", "org:other", "--cursor", String(cursor))
+      #expect(none.output.contains("No such delivery"), "\(none)")
+    }
+  }
+
   @Test("a review is shown with the feedback that was given up, as the runbook says")
   func feedbackShown() async throws {
     try await withTestCluster { cluster in

@@ -72,11 +72,15 @@ struct DeliveriesCommand: AsyncParsableCommand {
   }
 
   private func print(_ webhooks: [WebhookRecord], _ next: WebhookCursor?, now: Timestamp) throws {
-    guard !webhooks.isEmpty else {
-      return Output.note("No such delivery. If GitHub or GitLab has sent it, their log of the hook shows the answer.")
+    if webhooks.isEmpty {
+      Output.note(
+        next == nil
+          ? "No such delivery. If GitHub or GitLab has sent it, their log of the hook shows the answer."
+          : "None among the 5,000 that were looked at.")
+    } else {
+      let terminal = Terminal.output
+      try Output.lines(webhooks.table(now: now).lines(width: terminal.width, usesColor: terminal.usesColor))
     }
-    let terminal = Terminal.output
-    try Output.lines(webhooks.table(now: now).lines(width: terminal.width, usesColor: terminal.usesColor))
     if let next { Output.note("More: add --cursor \(next)") }
   }
 }

@@ -61,6 +61,25 @@ struct WebhookListTests {
     }
   }
 
+  @Test("an owner's delivery behind thousands of others is found by going on, as the page says")
+  func farBack() async throws {
+    try await withServerStack { stack in
+      try await stack.addGitHub()
+      _ = try await stack.client.send(.github("opened", push("a", at: 1)))
+      try await stack.run("UPDATE webhook_deliveries SET received_at = now() - interval '1 hour'")
+      try await stack.run(
+        """
+        INSERT INTO webhook_deliveries (platform, delivery_id, event, payload, processed_at)
+        SELECT 'github', 'made/' || g, 'ping', '{}', now() FROM generate_series(1, 5001) g
+        """)
+      let page = try await stack.client.send("GET", "/deliveries?owner=org:acme").body
+      #expect(page.contains("None among the 5,000 that were looked at") && !page.contains("No delivery matches"))
+      let next = try #require(page.firstMatch(of: /rel="next" href="([^"]+)"/)).1.replacing("&amp;", with: "&")
+      let older = try await stack.client.send("GET", String(next)).body
+      #expect(older.contains("Codertocat/Hello-World #2") && !older.contains("rel=\"next\""))
+    }
+  }
+
   @Test("deliveries are counted exactly up to a thousand, and of an owner among the newest twenty thousand")
   func counted() async throws {
     try await withServerStack { stack in

@@ -44,11 +44,17 @@ struct WebhookListPage: Sendable {
   }
 
   private var list: HTML {
-    guard !webhooks.isEmpty else { return "<p class=\"empty\">No delivery matches.</p>" }
     let more: HTML =
       next.map { next in
-        "<p class=\"more\"><a rel=\"next\" href=\"\(Self.path(query, cursor: next))\">Older</a></p>"
+        """
+        <p class="more"><a rel="next" href="\(Self.path(query, cursor: next))">\(webhooks.isEmpty ? "Look further" : "Older")</a></p>
+        """
       } ?? HTML.none
+    guard !webhooks.isEmpty else {
+      return next == nil
+        ? "<p class=\"empty\">No delivery matches.</p>"
+        : "<p class=\"empty\">None among the \(Reading.grouped(ReviewStore.browseSpan)) that were looked at.</p>\(more)"
+    }
     return """
       \(HTML.count(count, "delivery", "deliveries", window: ReviewStore.browseSpan))
       <table class="reviews"><thead><tr><th scope="col">Received</th><th scope="col">About</th>\
