@@ -4,7 +4,10 @@ internal import PostgresClient
 package struct Backlog: Sendable, Equatable {
   package var cancels: Int
   package var webhooks: Int
+  /// That is due, or has failed and is tried again.
   package var feedback: Int
+  /// For how long the oldest of it could not be delivered; nil if there is none.
+  package var oldestFeedback: Duration?
   package var feedbackGivenUp: Int
 }
 
@@ -16,8 +19,12 @@ extension ReviewStore {
     /* baton:backlog */
     SELECT (SELECT count(*) FROM baton_outbox o WHERE o.given_up_at IS NULL) AS cancels,
            (SELECT count(*) FROM webhook_deliveries d WHERE d.processed_at IS NULL) AS webhooks,
-           (SELECT count(*) FROM baton_feedback f WHERE f.due_at IS NOT NULL AND f.due_at <= now()) AS feedback,
+           w.feedback, w.oldest_feedback,
            (SELECT count(*) FROM baton_feedback f WHERE f.given_up_at IS NOT NULL) AS feedback_given_up
+      -- A try moves its next time on; what has failed waits also until then.
+      FROM (SELECT count(*) AS feedback, \(Fragment.seconds(from: "min(f.due_since)")) AS oldest_feedback
+              FROM baton_feedback f
+             WHERE f.due_at IS NOT NULL AND (f.due_at <= now() OR f.last_error IS NOT NULL)) w
     """)
 
   /// The counts of now. Roles that may not read a table of them do not measure it.
@@ -27,6 +34,7 @@ extension ReviewStore {
       cancels: Int(try row.decode("cancels", as: Int64.self)),
       webhooks: Int(try row.decode("webhooks", as: Int64.self)),
       feedback: Int(try row.decode("feedback", as: Int64.self)),
+      oldestFeedback: try row.optional("oldest_feedback", as: Double.self).map { max(.zero, .seconds(saturating: $0)) },
       feedbackGivenUp: Int(try row.decode("feedback_given_up", as: Int64.self)))
   }
 }

@@ -37,7 +37,7 @@ extension ReviewStore {
     liveOwners, oneOwner, blockReason, whyPending, flow, recentFailures, listHolders, browseLive, browse, browseEnd,
     countLive,
     countWindow,
-    undeliveredFeedback, givenUpFeedback,
+    undeliveredFeedback, givenUpFeedback, undeliveredEvents, waitingFeedback,
     backlog, identify, identifyIntegration, search, commonNumber, matching,
     beginSession, liveSessions, endSession, endSessions,
     addEndpoint, listEndpoints, enableEndpoint, replaceEndpointSecret, removeEndpoint, endpointSecrets,

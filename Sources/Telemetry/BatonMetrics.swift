@@ -157,7 +157,11 @@ package struct BatonMetrics: Sendable {
   /// Feedback that is due and not delivered.
   package private(set) var feedbackUndelivered = MetricGauge(
     "baton_feedback_undelivered", .measured, unit: "messages",
-    help: "Reactions and checks that are due on a pull request and not delivered yet.")
+    help: "Reactions and checks that are due on a pull request, or have failed and are tried again.")
+  /// Age of the oldest of it.
+  package private(set) var oldestFeedbackSeconds = MetricGauge(
+    "baton_oldest_feedback_seconds", .measured, unit: "seconds",
+    help: "For how long the oldest undelivered reaction or check could not be delivered; 0 if there is none.")
   /// Feedback that was given up.
   package private(set) var feedbackGivenUp = MetricGauge(
     "baton_feedback_given_up", .measured, unit: "messages",
@@ -168,7 +172,7 @@ package struct BatonMetrics: Sendable {
   /// Age of the oldest of them.
   package private(set) var oldestEventSeconds = MetricGauge(
     "baton_oldest_event_seconds", .measured, unit: "seconds",
-    help: "Age of the oldest event that its endpoint has not accepted yet; 0 if there is none.")
+    help: "Age of the oldest event that its endpoint, if it is enabled, has not accepted yet; 0 if there is none.")
   /// Events that were given up.
   package private(set) var eventsGivenUp = MetricGauge(
     "baton_events_given_up", .measured, unit: "events",
@@ -176,7 +180,9 @@ package struct BatonMetrics: Sendable {
   /// Endpoints whose circuit is open.
   package private(set) var endpointsFailing = MetricGauge(
     "baton_endpoints_failing", .measured, unit: "endpoints",
-    help: "Enabled endpoints of events that have refused several events in turn, and accepted none since.")
+    help:
+      "Enabled endpoints of events that have refused several events in turn, or got none for two minutes, and accepted none since."
+  )
   /// What runs: 1 for each role of this process.
   package private(set) var buildInfo = MetricInfo(
     "baton_build_info", labels: ["version": [], "role": []],

@@ -51,6 +51,36 @@ struct SystemHealthTests {
     Holder.Fault(.circuit, target: target, for: .seconds(seconds), reason: "connection refused")
   }
 
+  @Test("what others are not told is a warning with its cause, behind what holds reviews back")
+  func undelivered() throws {
+    let id = try #require(UUID(uuidString: "0B6E6C1E-0000-4000-8000-000000000000"))
+    let url = "https://hooks.example.com/x"
+    var health = Self.health([Self.holder("consume", dispatched: 2), Self.holder("reap"), Self.holder("serve")])
+    health.undelivered.endpoints = [UndeliveredEvents.Cause.notAccepted, .notPossible, .notTaken, .gone].map {
+      UndeliveredEvents(endpoint: id, url: url, cause: $0, count: 3, since: Self.ago(700), lastError: "its words")
+    }
+    health.undelivered.endpoints[2].count = ReviewStore.undeliveredCountMax + 1
+    health.undelivered.feedback = WaitingFeedback(
+      reviewCount: 2, since: Self.ago(900), lastError: "no app", examples: [id])
+    #expect(
+      health.findings.map(\.title) == [
+        "No `baton produce` runs", "3 events not accepted by \(url)", "3 events cannot be sent to \(url)",
+        "more than 10,000 events are not sent to \(url)", "\(url) wants no more events",
+        "Feedback waits for 2 pull requests",
+      ])
+    #expect(health.findings.allSatisfy { $0.grade == .warning })
+    #expect(health.findings[2].advice.contains("BATON_EVENT_HOSTS") && health.findings[2].reason == "its words")
+    #expect(health.findings[4].advice.contains("`baton endpoint enable 0b6e6c1e`"))
+    #expect(health.findings.last?.reason == "no app" && health.findings.last?.since == Self.ago(900))
+    let overview = Overview(
+      now: Self.now, stats: health.stats, queue: QueueFigures(name: "q", ready: 0, consumers: 1, dead: 0),
+      health: health, ownerLimit: 20)
+    let links = Dictionary(uniqueKeysWithValues: overview.problems.map { ($0.title, $0.links.map(\.markup).joined()) })
+    #expect(links["3 events not accepted by \(url)"]?.contains("href=\"/endpoints\"") == true)
+    #expect(links["Feedback waits for 2 pull requests"]?.contains("/reviews/\(id.lowercase)") == true)
+    #expect(overview.problems.count == health.findings.count)
+  }
+
   @Test("a system that works has nothing to say, whether roles run apart or in one process")
   func well() {
     #expect(

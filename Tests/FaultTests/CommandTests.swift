@@ -276,6 +276,11 @@ struct CommandTests {
       #expect(try await cluster.run("endpoint", "enable", id).status == 0)
       let done = try await cluster.run("endpoint", "retry", id)
       #expect(done.status == 0 && done.output.contains("1 event is sent again"), "\(done)")
+      // As its 410 leaves it.
+      try await cluster.test.sql("UPDATE baton_endpoints SET is_enabled = false, last_error = 'it answered 410'")
+      let queue = try await cluster.run("queue")
+      #expect(queue.output.contains("https://hooks.example.com/x wants no more events"), "\(queue)")
+      #expect(queue.output.contains("it answered 410") && queue.output.contains("baton endpoint enable"), "\(queue)")
     }
   }
 

@@ -169,6 +169,7 @@ struct BatonMetricsTests {
       ]
     ],
     "baton_cancels_undelivered": [:], "baton_webhooks_unprocessed": [:], "baton_feedback_undelivered": [:],
+    "baton_oldest_feedback_seconds": [:],
     "baton_events_undelivered": [:], "baton_oldest_event_seconds": [:], "baton_events_given_up": [:],
     "baton_endpoints_failing": [:],
     "baton_spans_total": ["result": ["exported", "refused", "dropped"]],

@@ -176,6 +176,15 @@ def faults(processes):
     f.expect("an owner without configuration", "BatonFailureRatio")
     sql("faults", "INSERT INTO baton_feedback (review_id, subject, due_at, given_up_at) SELECT id, 'gate', NULL, now() FROM code_reviews LIMIT 1")
     f.expect("a check that was given up", "BatonFeedbackGivenUp")
+    sql("faults", "INSERT INTO baton_feedback (review_id, subject, due_at, due_since, last_error)"
+                  " SELECT id, 'eyes', now() + interval '1 hour', now() - interval '2 hours', 'BATON_GITHUB_APP_ID is not set'"
+                  " FROM code_reviews LIMIT 1")
+    f.expect("a reaction that waits for the operator", "BatonFeedbackOld")
+    sql("faults", "INSERT INTO baton_endpoints (url, secret_ciphertext) VALUES ('http://127.0.0.1:9/old', '')")
+    sql("faults", "INSERT INTO baton_events (endpoint_id, review_id, payload, created_at)"
+                  " SELECT e.id, r.id, '{}', now() - interval '2 hours'"
+                  " FROM baton_endpoints e, (SELECT id FROM code_reviews LIMIT 1) r")
+    f.expect("an event that no server sends", "BatonEventsOld")
     sql("faults", "INSERT INTO baton_endpoints (url, secret_ciphertext, failures, failing_since)"
                   " VALUES ('http://127.0.0.1:9/', '', 5, now())")
     sql("faults", "INSERT INTO baton_events (endpoint_id, review_id, payload, due_at, given_up_at)"

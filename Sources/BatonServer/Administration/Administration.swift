@@ -184,8 +184,11 @@ struct Administration: Sendable {
     case .disable: isDone = try await HTTPFault.namingRights { try await store.setEndpoint(id, isEnabled: false) }
     case .remove: isDone = try await HTTPFault.namingRights { try await store.removeEndpoint(id) }
     case .retry:
-      let count = try await HTTPFault.namingRights { try await store.retryEvents(of: id) }
-      (isDone, text) = (true, "\(Reading.count(count, "event")) sent again.")
+      switch try await HTTPFault.namingRights({ try await store.retryEvents(of: id) }) {
+      case .sent(let count): (isDone, text) = (true, "\(Reading.count(count, "event")) sent again.")
+      case .disabled: throw HTTPFault(.conflict, "the endpoint is disabled, so nothing is sent to it: enable it first")
+      case .unknown: isDone = false
+      }
     }
     guard isDone else { throw HTTPFault(.notFound, "no endpoint has this id") }
     who.log(

@@ -33,7 +33,7 @@ package struct LoadFigures: Sendable {
   package func stats() async throws -> StatsBody {
     async let queue = queueStats()
     let stored = try await store.stats(heartbeatTimeout: heartbeatTimeout)
-    let health = try await health(stored)
+    let health = try await health(stored, withUndelivered: true)
     return StatsBody(store: stored, queue: await queue, health: health)
   }
 
@@ -41,15 +41,21 @@ package struct LoadFigures: Sendable {
   private static let holderCountMax = 1_000
 
   /// How the system is.
-  /// - Parameter stats: of now; nil reads them.
+  /// - Parameters:
+  ///   - stats: of now; nil reads them.
+  ///   - withUndelivered: whether also what others are not told: people see it, and for metrics it is counted. What the account of a role may not
+  ///     read is left out.
   /// - Throws: `StoreFault`.
-  package func health(_ stats: StoreStats? = nil) async throws -> SystemHealth {
+  package func health(_ stats: StoreStats? = nil, withUndelivered: Bool = false) async throws -> SystemHealth {
+    async let undelivered = withUndelivered ? try? store.undelivered() : nil
     async let holders = store.holders(heartbeatTimeout: heartbeatTimeout, limit: Self.holderCountMax)
     async let capacity = store.capacityStats(ownerLimit: ownerLimit)
     async let now = store.now()
     let live: StoreStats
     if let stats { live = stats } else { live = try await store.liveStats(heartbeatTimeout: heartbeatTimeout) }
-    return SystemHealth(now: try await now, holders: try await holders, stats: live, capacity: try await capacity)
+    return SystemHealth(
+      now: try await now, holders: try await holders, stats: live, capacity: try await capacity,
+      undelivered: await undelivered ?? Undelivered())
   }
 
   /// Adds what holds reviews back to `/readyz`. It informs only: a process that is taken out for what is outside of it helps no one.
@@ -149,6 +155,11 @@ extension LoadFigures {
       (metrics.feedbackUndelivered, backlog?.feedback), (metrics.feedbackGivenUp, backlog?.feedbackGivenUp),
     ] {
       if let count { gauge.set(count) } else { gauge.unset() }
+    }
+    if let backlog {
+      metrics.oldestFeedbackSeconds.set(seconds: backlog.oldestFeedback ?? .zero)
+    } else {
+      metrics.oldestFeedbackSeconds.unset()
     }
   }
 }

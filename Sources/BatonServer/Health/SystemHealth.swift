@@ -47,6 +47,7 @@ extension HealthFinding {
 
 /// How the system is, from what its processes report and what the database counts. The dashboard, `baton queue`, `baton health`, `/readyz` and
 /// the metrics all show this, so that they never disagree.
+/// What others are not told holds nothing back: the first two and `/api/stats` show it.
 package struct SystemHealth: Sendable {
   package var now: Timestamp
   /// All that have signed on and live.
@@ -55,13 +56,19 @@ package struct SystemHealth: Sendable {
   private var dead: [HolderStanding]
   package var stats: StoreStats
   package var capacity: CapacityStats
+  /// What others are not told of reviews.
+  package var undelivered: Undelivered
 
   /// When a producer has last seen that nothing is left to claim; nil if none that is known has. What can be claimed now could not be
   /// claimed before: its owner was paused, or had no free slot.
   package let allClaimedAt: Timestamp?
 
-  package init(now: Timestamp, holders: [HolderStanding], stats: StoreStats, capacity: CapacityStats) {
+  package init(
+    now: Timestamp, holders: [HolderStanding], stats: StoreStats, capacity: CapacityStats,
+    undelivered: Undelivered = Undelivered()
+  ) {
     self.now = now
+    self.undelivered = undelivered
     self.holders = holders.filter { !$0.isDead }
     dead = holders.filter(\.isDead)
     self.stats = stats
@@ -88,9 +95,14 @@ package struct SystemHealth: Sendable {
 
   /// What is wrong, the worst first, and causes before effects.
   package var findings: [HealthFinding] {
-    let all = circuits + limits + brokers + databases + missingRoles + [reaper, others] + deaths + [fullOwners, stall]
-    return all.compactMap { $0 }.enumerated().sorted { ($0.element.grade, $0.offset) < ($1.element.grade, $1.offset) }
-      .map(\.element)
+    let all = dispatchFindings + eventFindings + [feedbackFinding].compactMap { $0 }
+    return all.enumerated().sorted { ($0.element.grade, $0.offset) < ($1.element.grade, $1.offset) }.map(\.element)
+  }
+
+  /// Those of them that concern how reviews are dispatched.
+  var dispatchFindings: [HealthFinding] {
+    (circuits + limits + brokers + databases + missingRoles + [reaper, others] + deaths + [fullOwners, stall])
+      .compactMap { $0 }
   }
 
   /// Whether any review is on its way or could be.

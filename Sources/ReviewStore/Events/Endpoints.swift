@@ -11,8 +11,9 @@ package struct Endpoint: Sendable, Equatable {
   package var owner: Owner?
   package var isEnabled: Bool
   package var createdAt: Timestamp
-  /// Attempts that failed since the last event that it accepted, and since when.
+  /// Attempts that failed since the last event that it accepted.
   package var failures: Int
+  /// Since when it has accepted none of those that were tried, or that no server could try.
   package var failingSince: Timestamp?
   /// When it last accepted an event, to within some seconds.
   package var acceptedAt: Timestamp?
@@ -26,9 +27,9 @@ package struct Endpoint: Sendable, Equatable {
 package struct EventBacklog: Sendable, Equatable {
   package var undelivered: Int
   package var givenUp: Int
-  /// Since when the oldest undelivered event waits.
+  /// Since when the oldest undelivered event of an enabled endpoint waits.
   package var oldest: Duration?
-  /// Enabled endpoints whose circuit is open.
+  /// Enabled endpoints whose circuit is open, or that have accepted nothing for ``ReviewStore/failingGrace``.
   package var failingEndpoints: Int
 }
 
@@ -137,9 +138,10 @@ extension ReviewStore {
     /* baton:event_backlog */
     SELECT count(*) FILTER (WHERE e.due_at IS NOT NULL) AS undelivered,
            count(*) FILTER (WHERE e.given_up_at IS NOT NULL) AS given_up,
-           \(Fragment.seconds(from: "min(e.created_at) FILTER (WHERE e.due_at IS NOT NULL)")) AS oldest,
-           (SELECT count(*) FROM baton_endpoints p WHERE p.is_enabled AND p.failures >= \(circuitFailures)) AS failing
+           \(Fragment.seconds(from: "min(e.created_at) FILTER (WHERE e.due_at IS NOT NULL AND p.is_enabled)")) AS oldest,
+           (SELECT count(*) FROM baton_endpoints f WHERE \(isFailing("f"))) AS failing
       FROM baton_events e
+      LEFT JOIN baton_endpoints p ON p.id = e.endpoint_id
     """)
 
   /// The events that were not accepted yet. The table holds no others: an accepted one is deleted.

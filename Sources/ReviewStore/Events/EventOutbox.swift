@@ -21,6 +21,16 @@ package struct DueEvent: Sendable, Equatable {
   package var takenAt: Int64
 }
 
+/// What came of sending the given-up events of an endpoint again.
+package enum EventRetry: Sendable, Equatable {
+  /// So many are due.
+  case sent(Int)
+  /// Nothing was changed: the endpoint is disabled.
+  case disabled
+  /// There is no such endpoint.
+  case unknown
+}
+
 extension ReviewStore {
   /// So many failures in turn open an endpoint's circuit.
   package static let circuitFailures = 5
@@ -83,7 +93,8 @@ extension ReviewStore {
     """
     /* baton:endpoint_accepted */
     UPDATE baton_endpoints
-       SET failures = 0, failing_since = NULL, blocked_until = NULL, last_error = NULL, accepted_at = now()
+       SET failures = 0, failing_since = NULL, blocked_until = NULL, accepted_at = now(),
+           last_error = CASE WHEN NOT is_enabled THEN last_error END
      WHERE id = $1 AND (failures > 0 OR last_error IS NOT NULL OR accepted_at IS NULL
                         OR accepted_at < now() - interval '10 seconds')
     """)
@@ -114,7 +125,7 @@ extension ReviewStore {
              WHEN failures + 1 >= \(circuitFailures) THEN
                now() + make_interval(secs => LEAST(60, 5 * power(2, LEAST(failures + 1 - \(circuitFailures), 10))))
            END
-     WHERE id = $1
+     WHERE id = $1 AND is_enabled
     """)
 
   /// Notes why an event was not accepted.
@@ -136,9 +147,16 @@ extension ReviewStore {
   private static let errorLengthMax = 500
 
   static let endpointNoted = PostgresStatement(
-    "endpoint_noted", "/* baton:endpoint_noted */ UPDATE baton_endpoints SET last_error = $2 WHERE id = $1")
+    "endpoint_noted",
+    """
+    /* baton:endpoint_noted */
+    UPDATE baton_endpoints
+       SET failing_since = COALESCE(failing_since, now()), last_error = $2
+     WHERE id = $1 AND is_enabled
+    """)
 
-  /// Puts an event off that this process cannot send. Another one may be able to, so the endpoint's circuit stays as it is.
+  /// Puts an event off that this process cannot send. Another one may be able to, so the endpoint's circuit stays as it is; people see since
+  /// when none was, as the event is never given up.
   package func deferEvent(_ event: DueEvent, error: String, for delay: Duration) async throws {
     _ = try await pool.pipeline([
       (Self.eventFailed, [event.id, error, delay.inSeconds]), (Self.endpointNoted, [event.endpoint, error]),
@@ -149,7 +167,7 @@ extension ReviewStore {
     "endpoint_gone",
     """
     /* baton:endpoint_gone */
-    UPDATE baton_endpoints SET is_enabled = false, last_error = $2 WHERE id = $1
+    UPDATE baton_endpoints SET is_enabled = false, failing_since = NULL, last_error = $2 WHERE id = $1
     """)
 
   /// Notes that an endpoint wants no more events: it is disabled, and the event is given up.
@@ -163,15 +181,22 @@ extension ReviewStore {
     "retry_events",
     """
     /* baton:retry_events */
-    UPDATE baton_events
-       SET due_at = now(), given_up_at = NULL, created_at = now(), tries = 0, taken_until = NULL
-     WHERE endpoint_id = $1 AND given_up_at IS NOT NULL
+    WITH endpoint AS MATERIALIZED (SELECT p.id, p.is_enabled FROM baton_endpoints p WHERE p.id = $1),
+    retried AS (
+      UPDATE baton_events e
+         SET due_at = now(), given_up_at = NULL, created_at = now(), tries = 0, taken_until = NULL
+        FROM endpoint p
+       WHERE p.is_enabled AND e.endpoint_id = p.id AND e.given_up_at IS NOT NULL
+      RETURNING e.id
+    )
+    SELECT p.is_enabled, (SELECT count(*) FROM retried) AS events FROM endpoint p
     """)
 
-  /// Makes the events of an endpoint due that were given up.
-  /// - Returns: how many.
-  package func retryEvents(of endpoint: UUID) async throws -> Int {
-    try await pool.query(Self.retryEvents, [endpoint]).affectedRows
+  /// Makes the events of an endpoint due that were given up. Nothing is sent to a disabled one, so it keeps them as they are.
+  package func retryEvents(of endpoint: UUID) async throws -> EventRetry {
+    guard let row = try await pool.query(Self.retryEvents, [endpoint]).first else { return .unknown }
+    guard try row.decode("is_enabled", as: Bool.self) else { return .disabled }
+    return .sent(Int(try row.decode("events", as: Int64.self)))
   }
 
   static let pruneEvents = PostgresStatement(

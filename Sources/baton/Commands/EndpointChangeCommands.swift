@@ -100,7 +100,8 @@ struct EndpointRetryCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "retry", abstract: "Sends the events of an endpoint again that were given up.",
     discussion: """
-      An event is given up after three days, and kept for 30 more.
+      An event is given up after three days, or when its endpoint answers 410, and kept for 30 days. Nothing is sent to a \
+      disabled endpoint: enable it first.
 
       EXAMPLE:
         baton endpoint retry 0b6e6c1e
@@ -112,8 +113,16 @@ struct EndpointRetryCommand: AsyncParsableCommand {
     let session = try target.session("baton endpoint retry")
     try await session.withStore { store in
       let id = try await store.endpointID(target.id)
-      let count = try await store.retryEvents(of: id)
-      try Output.line("\(id.lowercase)  \(count) \(count == 1 ? "event is" : "events are") sent again")
+      switch try await store.retryEvents(of: id) {
+      case .sent(let count):
+        try Output.line("\(id.lowercase)  \(count) \(count == 1 ? "event is" : "events are") sent again")
+      case .disabled:
+        throw Failure(
+          .failed,
+          "\(id.lowercase): the endpoint is disabled, so nothing is sent to it; `baton endpoint enable \(id.lowercase.prefix(8))` first"
+        )
+      case .unknown: throw Failure.unknownEndpoint(id)
+      }
     }
   }
 }

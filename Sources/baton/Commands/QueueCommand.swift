@@ -18,7 +18,8 @@ struct QueueCommand: AsyncParsableCommand {
         baton queue --watch 500ms
         baton queue --json | jq .oldestPendingSeconds
 
-      What holds reviews back comes first: the worker, the broker, Postgres, a role that does not run; since when, and what to do.
+      What holds reviews back comes first: the worker, the broker, Postgres, a role that does not run; since when, and what to do. Then who is \
+      not told of them: endpoints without their events, pull requests without their feedback.
       With --json, what GET /api/stats answers: {"queue": {"name", "ready", "unacknowledged", "consumers", "dead"}, \
       "reviews": {"pending", "queued", "running", "completed", "failed", "cancelled"}, "held", "oldestPendingSeconds", \
       "oldestQueuedSeconds", "stalledSeconds", "problems": [{"grade", "title", "since", "reason", "advice"}]}; held are the \
@@ -127,7 +128,7 @@ private struct StatsReader {
       store: store, heartbeatTimeout: session.settings.heartbeatTimeout, ownerLimit: session.settings.ownerLimit,
       queueStats: { nil })
     let rows = try await store.stats(heartbeatTimeout: session.settings.heartbeatTimeout)
-    let health = try await loads.health(rows)
+    let health = try await loads.health(rows, withUndelivered: true)
     do {
       return Reading(stats: StatsBody(store: rows, queue: try await figures(), health: health), fault: nil)
     } catch let fault as any QueueFault where fault.isConnectionLost || fault.faultKind == .notFound {

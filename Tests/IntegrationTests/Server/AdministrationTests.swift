@@ -241,6 +241,18 @@ struct AdministrationTests {
     }
   }
 
+  @Test("an operation on an endpoint that there is not is refused, by a program and by a form")
+  func unknownEndpoint() async throws {
+    try await withServerStack { stack in
+      let visit = try await DashboardVisit(stack)
+      for operation in ["enable", "disable", "retry", "remove"] {
+        let path = "/endpoints/\(UUID().lowercase)/\(operation)"
+        #expect(try await stack.client.send("POST", "/api\(path)").status == 404, "\(operation)")
+        #expect(try await submit(visit, path, "subject=").status == 404, "\(operation)")
+      }
+    }
+  }
+
   @Test("what is faulty is refused with every fault named, and nothing is changed")
   func faults() async throws {
     try await withServerStack { stack in

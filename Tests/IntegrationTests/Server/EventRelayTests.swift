@@ -166,10 +166,30 @@ struct EventRelayTests {
         #expect(endpoint.undelivered == 0 && endpoint.givenUp == 1)
         answer.withLock { $0 = .init(410) }
         try await stack.run("UPDATE baton_endpoints SET blocked_until = NULL")
-        #expect(try await stack.store.retryEvents(of: id) == 1)
+        #expect(try await stack.store.retryEvents(of: id) == .sent(1))
         try await relay.deliverDue()
         #expect(try await stack.count("baton_endpoints WHERE NOT is_enabled") == 1)
         #expect(Set(receiver.received.map(\.id)).count == 1 && receiver.received.count == 5)
+        // What a disabled endpoint was not told cannot be sent, and does not count as waiting.
+        let path = "/api/endpoints/\(id.lowercase)"
+        let refused = try await stack.client.send("POST", "\(path)/retry")
+        #expect(refused.status == 409 && refused.body.contains("disabled"), "\(refused)")
+        #expect(try await stack.store.endpoints().first?.givenUp == 1)
+        #expect(try await problems(stack).contains { $0.contains("wants no more events") })
+        let front = try await stack.client.send("GET", "/").body
+        #expect(front.contains("wants no more events") && front.contains("baton endpoint enable"))
+        #expect(try await !stack.client.send("GET", "/endpoints").body.contains("\(id.lowercase)/retry"))
+        answer.withLock { $0 = .init(200) }
+        for operation in ["enable", "retry"] {
+          #expect(try await stack.client.send("POST", "\(path)/\(operation)").status == 200, "\(operation)")
+        }
+        #expect(try await problems(stack).isEmpty)
+        try await relay.deliverDue()
+        #expect(try await stack.count("baton_events") == 0)
+        #expect(Set(receiver.received.map(\.id)).count == 1 && receiver.received.count == 6)
+        _ = try await stack.submit("e2")
+        try await stack.run("UPDATE code_reviews SET status = 'cancelled' WHERE status = 'pending'")
+        #expect(try await stack.count("baton_events") == 1)
         #expect(try await stack.store.removeEndpoint(id))
         #expect(try await stack.count("baton_events") == 0)
       }
@@ -189,10 +209,46 @@ struct EventRelayTests {
       #expect(receiver.received.isEmpty)
       #expect(try await stack.store.endpoints().first?.lastError?.contains("BATON_EVENT_HOSTS") == true)
       #expect(try await stack.count("baton_endpoints WHERE failures > 0 OR blocked_until IS NOT NULL") == 0)
+      #expect(try await stack.store.endpoints().first?.failingSince != nil)
+      // Another server may be able to: only when none was for a while is it worth a look.
+      #expect(try await stack.store.eventBacklog().failingEndpoints == 0)
+      #expect(try await problems(stack).isEmpty)
+      try await stack.run("UPDATE baton_endpoints SET failing_since = now() - interval '3 minutes'")
+      #expect(try await stack.store.eventBacklog().failingEndpoints == 1)
+      let title = "1 event cannot be sent to \(receiver.url)"
+      #expect(try await problems(stack) == [title])
+      let front = try await stack.client.send("GET", "/").body
+      #expect(front.contains(title) && front.contains("BATON_EVENT_HOSTS"))
+      #expect(try await stack.client.send("GET", "/endpoints").body.contains("failing"))
       try await stack.run("UPDATE baton_events SET due_at = now()")
       try await withRelay(stack) { try await $0.deliverDue() }
       #expect(receiver.received.count == 1)
+      #expect(try await problems(stack).isEmpty)
     }
     await receiver.stop()
+  }
+
+  @Test("events that no server sends are named, and those of a disabled endpoint are not")
+  func unsent() async throws {
+    try await withServerStack { stack in
+      let id = try await add(stack, "https://hooks.example.com/x")
+      _ = try await stack.submit("e1")
+      try await stack.run("UPDATE code_reviews SET status = 'cancelled'")
+      #expect(try await problems(stack).isEmpty)
+      try await stack.run(
+        "UPDATE baton_events SET due_at = now() - interval '11 minutes', created_at = now() - interval '11 minutes'")
+      #expect(try await problems(stack) == ["1 event is not sent to https://hooks.example.com/x"])
+      #expect(try #require(try await stack.store.eventBacklog().oldest) > .seconds(600))
+      #expect(try await stack.store.setEndpoint(id, isEnabled: false))
+      #expect(try await problems(stack).isEmpty)
+      let backlog = try await stack.store.eventBacklog()
+      #expect(backlog.oldest == nil && backlog.undelivered == 1)
+    }
+  }
+
+  /// What the figures report of events, by its title: without the second for which the API remembers them.
+  private func problems(_ stack: ServerStack) async throws -> [String] {
+    let figures = LoadFigures(store: stack.store, heartbeatTimeout: .seconds(60), ownerLimit: 20) { nil }
+    return try await figures.stats().problems.map(\.title).filter { $0.contains(" event") }
   }
 }

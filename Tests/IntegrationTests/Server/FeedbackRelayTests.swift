@@ -141,6 +141,38 @@ struct FeedbackRelayTests {
     }
   }
 
+  @Test("feedback that waits for the operator counts between two tries too, and is named once it waits for long")
+  func blocked() async throws {
+    try await withServerStack { stack in
+      let platform = Platform()
+      let relay = FeedbackRelay(store: stack.store, logger: ServerStack.silent) { platform.send($0) }
+      platform.answer.withLock { $0 = .blocked("BATON_GITHUB_APP_ID is not set") }
+      let id = try await review(stack, gate: "all")
+      // Without the second for which the API remembers them.
+      let figures = LoadFigures(store: stack.store, heartbeatTimeout: .seconds(60), ownerLimit: 20) { nil }
+      func problem() async throws -> HealthFinding? {
+        try await figures.stats().problems.first { $0.title.contains("eedback") }
+      }
+      try await relay.deliverDue()
+      #expect(try await stack.count("baton_feedback WHERE due_at > now()") == 2)
+      let backlog = try await stack.store.backlog()
+      #expect(backlog.feedback == 2 && backlog.feedbackGivenUp == 0)
+      #expect(try await problem() == nil)
+      try await stack.run("UPDATE baton_feedback SET due_since = now() - interval '11 minutes'")
+      let found = try #require(try await problem())
+      #expect(found.title == "Feedback waits for 1 pull request" && found.grade == .warning)
+      #expect(found.reason == "BATON_GITHUB_APP_ID is not set" && found.since != nil)
+      let front = try await stack.client.send("GET", "/").body
+      #expect(
+        front.contains("Feedback waits for 1 pull request") && front.contains("href=\"/reviews/\(id.lowercase)\""))
+      platform.answer.withLock { $0 = .delivered(checkRunID: 5) }
+      try await stack.run("UPDATE baton_feedback SET due_at = now()")
+      try await relay.deliverDue()
+      #expect(try await stack.store.backlog().feedback == 0)
+      #expect(try await problem() == nil)
+    }
+  }
+
   @Test("a review without an integration, or with one that holds nothing to write with, costs no entry")
   func without() async throws {
     try await withServerStack { stack in

@@ -49,7 +49,8 @@ struct RoleRightsTests {
           "change_installation", "installation_state", "added_since", "fail_revoked", "cancel_removed",
           "sweep_soon", "is_outdated_event", "webhook_standing",
           "present_installation", "store_unknown",
-          "undelivered_feedback", "given_up_feedback", "identify", "search", "common_number", "matching", "take_outbox",
+          "undelivered_feedback", "given_up_feedback", "undelivered_events", "waiting_feedback", "identify", "search",
+          "common_number", "matching", "take_outbox",
           "delete_outbox",
           "fail_outbox", "list_endpoints", "take_events", "event_delivered", "endpoint_accepted", "event_failed",
           "endpoint_failed", "endpoint_noted", "endpoint_gone", "prune_events", "worker_versions",
@@ -77,7 +78,7 @@ struct RoleRightsTests {
       "find", "transitions", "list_owners", "find_configuration", "live_stats", "ended_counts", "list_holders",
       "capacity", "migrate_place", "migrate_applied", "migrate_shadowed", "identify", "identify_integration", "search",
       "common_number",
-      "matching",
+      "matching", "undelivered_events", "waiting_feedback",
     ]
 
     /// What it must not do.

@@ -76,7 +76,8 @@ struct EndpointsPage: Sendable {
       endpoint.isEnabled
       ? button("disable", "Disable", endpoint) : button("enable", "Enable", endpoint)
     let retry =
-      endpoint.givenUp > 0 ? button("retry", "Send the given up ones", endpoint) : HTML.none
+      endpoint.givenUp > 0 && endpoint.isEnabled
+      ? button("retry", "Send the given up ones", endpoint) : HTML.none
     let secret = HTML.form(
       "/endpoints/\(endpoint.id.lowercase)/secret", visitor, back: "/endpoints",
       HTML.secretField("New secret, or new,old; empty: one is made", "secret"), label: "Replace")

@@ -58,7 +58,7 @@ actor OverviewReader {
   /// - Throws: `StoreFault`.
   func read() async throws -> Overview {
     // Side by side: one after another, each would add the way to Postgres and back.
-    async let health = figures.health()
+    async let health = figures.health(withUndelivered: true)
     async let queue = figures.queue()
     async let blocked = store.blockReason(policy.times, queue: policy.queue)
     async let holders = store.holders(heartbeatTimeout: policy.times.heartbeatTimeout, limit: Self.holderCountMax)

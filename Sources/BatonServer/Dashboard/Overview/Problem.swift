@@ -43,11 +43,11 @@ struct Problem: Sendable, Equatable {
 }
 
 extension Problem {
-  init(_ finding: HealthFinding) {
+  init(_ finding: HealthFinding, links: [HTML] = []) {
     let reason: HTML = finding.reason.map { " <span class=\"quote\">\(HTML.foreign($0))</span>" } ?? HTML.none
     self.init(
       grade: finding.grade == .bad ? .bad : .warning, title: finding.title, time: finding.since,
-      advice: "\(Advice.html(finding.advice))\(reason)")
+      advice: "\(Advice.html(finding.advice))\(reason)", links: links)
   }
 }
 
@@ -60,13 +60,19 @@ extension Overview {
   /// The worst first.
   var problems: [Problem] {
     // What the processes report comes first: it is the cause of what the counts show.
-    let reported: [Problem?] = (health?.findings ?? []).map { Problem($0) }
+    let reported: [Problem?] = (health?.dispatchFindings ?? []).map { Problem($0) }
+    let undelivered: [Problem?] =
+      (health?.eventFindings ?? []).map { Problem($0, links: [Self.endpointsLink]) }
+      + [health?.feedbackFinding].compactMap { $0 }.map {
+        Problem($0, links: (health?.undelivered.feedback?.examples ?? []).map { HTML.link(to: $0) })
+      }
     let counted: [Problem?] = [
       brokerProblem, consumerProblem, deadProblem, versionProblem ?? failureProblem,
       feedbackProblem,
     ]
     let all =
-      reported + counted + endpoints.map(endpointProblem) + waitingProblems + blockReason.map { blockProblem($0) }
+      reported + counted + undelivered + endpoints.map(endpointProblem) + waitingProblems
+      + blockReason.map { blockProblem($0) }
     return all.compactMap { $0 }.enumerated().sorted { ($0.element.grade, $0.offset) < ($1.element.grade, $1.offset) }
       .map(\.element)
   }
@@ -82,7 +88,7 @@ extension Overview {
 
   private var consumerProblem: Problem? {
     // A consumer that holds back for a reason has no consumer at the broker: the reason is reported.
-    guard queue?.consumers == 0, health?.findings.isEmpty ?? true,
+    guard queue?.consumers == 0, health?.dispatchFindings.isEmpty ?? true,
       !blockReason.contains(where: { $0.reason == .unconsumed })
     else { return nil }
     return Problem(
@@ -149,20 +155,12 @@ extension Overview {
   }
 
   private func endpointProblem(_ endpoint: Endpoint) -> Problem? {
-    let reason: HTML = endpoint.lastError.map { " <span class=\"quote\">\(HTML.foreign($0))</span>" } ?? HTML.none
-    if endpoint.isEnabled, endpoint.failures >= ReviewStore.circuitFailures {
-      return Problem(
-        grade: .warning, title: "\(Reading.count(endpoint.undelivered, "event")) not accepted by \(endpoint.url)",
-        time: endpoint.failingSince,
-        advice: """
-          The reviews themselves go on. Each event is tried for three days.\(reason)
-          """, links: [Self.endpointsLink])
-    }
     guard endpoint.givenUp > 0 else { return nil }
+    let id = "\(endpoint.id.lowercase.prefix(8))"
+    let enable: HTML = endpoint.isEnabled ? "" : "It is disabled. After <code>baton endpoint enable \(id)</code>, "
     return Problem(
       grade: .warning, title: "\(Reading.count(endpoint.givenUp, "event")) given up for \(endpoint.url)",
-      advice: "<code>baton endpoint retry \(endpoint.id.lowercase.prefix(8))</code> sends them again.",
-      links: [Self.endpointsLink])
+      advice: "\(enable)<code>baton endpoint retry \(id)</code> sends them again.", links: [Self.endpointsLink])
   }
 
   private static let endpointsLink: HTML = "<a href=\"/endpoints\">Endpoints</a>"

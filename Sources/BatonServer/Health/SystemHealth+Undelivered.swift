@@ -1,0 +1,49 @@
+internal import Primitives
+internal import ReviewStore
+
+/// What others are not told. No review waits for it, but somebody does.
+extension SystemHealth {
+  /// Of endpoints that do not get their events.
+  var eventFindings: [HealthFinding] { undelivered.endpoints.map(Self.finding) }
+
+  private static func finding(_ events: UndeliveredEvents) -> HealthFinding {
+    let isCut = events.count > ReviewStore.undeliveredCountMax
+    let count =
+      (isCut ? "more than " : "") + Reading.count(isCut ? ReviewStore.undeliveredCountMax : events.count, "event")
+    let verb = events.count == 1 ? "is" : "are"
+    let id = events.endpoint.lowercase.prefix(8)
+    let (title, advice) =
+      switch events.cause {
+      case .notAccepted:
+        ("\(count) not accepted by \(events.url)", "The reviews themselves go on. Each event is tried for three days.")
+      case .notPossible:
+        (
+          "\(count) cannot be sent to \(events.url)",
+          "They wait until it is possible, and none is given up. Compare BATON_EVENT_HOSTS and BATON_ENCRYPTION_KEY of all `baton serve`."
+        )
+      case .notTaken:
+        (
+          "\(count) \(verb) not sent to \(events.url)",
+          "No server sends them, or not as fast as they come. Is BATON_ENCRYPTION_KEY set for `baton serve`? Its log says if it sends none."
+        )
+      case .gone:
+        (
+          "\(events.url) wants no more events",
+          "No event is written for it until `baton endpoint enable \(id)`; `baton endpoint retry \(id)` then sends what was given up. If it is not needed any more: `baton endpoint remove \(id)`."
+        )
+      }
+    return HealthFinding(grade: .warning, title: title, since: events.since, reason: events.lastError, advice: advice)
+  }
+
+  /// Of pull requests that do not get their feedback, which is tried on.
+  var feedbackFinding: HealthFinding? {
+    undelivered.feedback.map { feedback in
+      HealthFinding(
+        grade: .warning, title: "Feedback waits for \(Reading.count(feedback.reviewCount, "pull request"))",
+        since: feedback.since, reason: feedback.lastError,
+        advice:
+          "The reviews themselves go on, but a check that does not end may block a merge. Once the cause is gone, it is delivered by itself."
+      )
+    }
+  }
+}

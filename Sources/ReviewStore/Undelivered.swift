@@ -1,0 +1,141 @@
+package import FoundationEssentials
+internal import PostgresClient
+package import Primitives
+internal import Reviews
+
+/// What others are not told of reviews, and why: for those who operate Baton. The reviews themselves go on.
+package struct Undelivered: Sendable, Equatable {
+  package var endpoints: [UndeliveredEvents] = []
+  package var feedback: WaitingFeedback?
+
+  package init() {}
+}
+
+/// The events of an endpoint that does not get them.
+package struct UndeliveredEvents: Sendable, Equatable {
+  package enum Cause: String, Sendable, CaseIterable {
+    /// It was tried, and accepted none.
+    case notAccepted
+    /// No server may or can send there, by its settings.
+    case notPossible
+    /// They are due, and no server takes them.
+    case notTaken
+    /// It has answered 410, and is disabled since.
+    case gone
+  }
+
+  package var endpoint: UUID
+  package var url: String
+  package var cause: Cause
+  /// At most ``ReviewStore/undeliveredCountMax`` and one.
+  package var count: Int
+  package var since: Timestamp?
+  package var lastError: String?
+
+  package init(endpoint: UUID, url: String, cause: Cause, count: Int, since: Timestamp?, lastError: String?) {
+    self.endpoint = endpoint
+    self.url = url
+    self.cause = cause
+    self.count = count
+    self.since = since
+    self.lastError = lastError
+  }
+}
+
+/// The reviews whose feedback could not be delivered for long, and is tried on.
+package struct WaitingFeedback: Sendable, Equatable {
+  /// At most ``ReviewStore/undeliveredCountMax``.
+  package var reviewCount: Int
+  package var since: Timestamp
+  /// Of the one that waits longest, at most 300 characters.
+  package var lastError: String?
+  /// Those that wait longest.
+  package var examples: [UUID]
+
+  package init(reviewCount: Int, since: Timestamp, lastError: String?, examples: [UUID]) {
+    self.reviewCount = reviewCount
+    self.since = since
+    self.lastError = lastError
+    self.examples = examples
+  }
+}
+
+extension ReviewStore {
+  /// An endpoint that accepts nothing counts after this: what one server cannot send, another one sends within a minute.
+  package static let failingGrace: Duration = .seconds(120)
+  /// What is due for so long, and was not delivered, is worth a look.
+  package static let undeliveredGrace: Duration = .seconds(600)
+  /// More are not counted.
+  package static let undeliveredCountMax = 10_000
+
+  /// Whether an enabled endpoint does not get its events.
+  static func isFailing(_ endpoint: String) -> String {
+    """
+    \(endpoint).is_enabled AND (\(endpoint).failures >= \(circuitFailures)
+      OR \(endpoint).failing_since < now() - interval '\(Int(failingGrace / .seconds(1))) seconds')
+    """
+  }
+
+  /// The error of a disabled endpoint is that of its 410: to enable or to disable one clears it.
+  static let undeliveredEvents = PostgresStatement(
+    "undelivered_events",
+    """
+    /* baton:undelivered_events */
+    SELECT p.id, p.url, p.last_error, c.cause, COALESCE(p.failing_since, o.due_at) AS since,
+           (SELECT count(*)
+              FROM (SELECT
+                      FROM baton_events e
+                     WHERE e.endpoint_id = p.id AND e.due_at IS NOT NULL
+                     LIMIT \(undeliveredCountMax + 1)) n) AS events
+      FROM baton_endpoints p
+      LEFT JOIN LATERAL (
+        SELECT min(e.due_at) AS due_at
+          FROM baton_events e
+         WHERE p.is_enabled AND e.endpoint_id = p.id
+           AND e.due_at < now() - interval '\(Int(undeliveredGrace / .seconds(1))) seconds') o ON true
+     CROSS JOIN LATERAL (
+       SELECT CASE WHEN \(isFailing("p")) THEN CASE WHEN p.failures > 0 THEN 'notAccepted' ELSE 'notPossible' END
+                   WHEN p.is_enabled AND p.failing_since IS NULL AND o.due_at IS NOT NULL THEN 'notTaken'
+                   WHEN NOT p.is_enabled AND p.last_error IS NOT NULL THEN 'gone' END AS cause) c
+     WHERE c.cause IS NOT NULL
+     ORDER BY p.created_at, p.id
+    """)
+
+  static let waitingFeedback = PostgresStatement(
+    "waiting_feedback",
+    """
+    /* baton:waiting_feedback */
+    SELECT count(*) AS reviews, min(w.since) AS since, (array_agg(w.error ORDER BY w.since, w.review_id))[1] AS last_error,
+           (array_agg(w.review_id ORDER BY w.since, w.review_id))[1:3] AS examples
+      FROM (SELECT f.review_id, min(f.due_since) AS since,
+                   (array_agg(left(f.last_error, 300) ORDER BY f.due_since))[1] AS error
+              FROM (SELECT *
+                      FROM baton_feedback
+                     WHERE due_at IS NOT NULL AND last_error IS NOT NULL
+                       AND due_since < now() - interval '\(Int(undeliveredGrace / .seconds(1))) seconds'
+                     LIMIT \(undeliveredCountMax)) f
+             GROUP BY f.review_id) w
+    HAVING count(*) > 0
+    """)
+
+  /// What others are not told now.
+  package func undelivered() async throws -> Undelivered {
+    async let events = pool.query(Self.undeliveredEvents, [])
+    async let feedback = pool.query(Self.waitingFeedback, [])
+    var undelivered = Undelivered()
+    undelivered.endpoints = decodeEach(try await events, "endpoint") { row in
+      UndeliveredEvents(
+        endpoint: try row.decode("id", as: UUID.self), url: try row.decode("url", as: String.self),
+        cause: try row.choice("cause", as: UndeliveredEvents.Cause.self),
+        count: Int(try row.decode("events", as: Int64.self)), since: try row.optionalTimestamp("since"),
+        lastError: try row.optional("last_error", as: String.self))
+    }
+    undelivered.feedback = try await feedback.first.map { row in
+      WaitingFeedback(
+        reviewCount: Int(try row.decode("reviews", as: Int64.self)), since: try row.timestamp("since"),
+        lastError: try row.optional("last_error", as: String.self),
+        examples: try row.decode("examples", as: [UUID].self))
+    }
+    return undelivered
+  }
+}
