@@ -2,7 +2,7 @@
 
 Every alert has a runbook and a test in which it fires; every link leads to a file; every `baton …` command, BATON_ setting and metric
 that is named anywhere in deploy is one of the program's, every object of kubectl one of the manifests', every unit of systemctl one of
-deploy/systemd; the alerts of deploy/kubernetes are those of deploy/prometheus.
+deploy/systemd, and every one that can be enabled is named; the alerts of deploy/kubernetes are those of deploy/prometheus.
 """
 import fnmatch
 import json
@@ -208,6 +208,15 @@ def check_units():
                 pattern += "" if pattern.endswith((".service", ".timer", ".target")) else ".service"
                 if word.startswith("baton") and not fnmatch.filter(instances, pattern):
                     yield f"{path}: deploy/systemd has no unit {word}"
+    # What is enabled by hand is named where it is installed, and goes with the package.
+    for unit in units:
+        if "[Install]" not in (DEPLOY / "systemd" / unit).read_text():
+            continue
+        for name in ("systemd/README.md", "debian/README.md", "debian/postrm"):
+            called = unit if name.endswith("postrm") else unit.removesuffix(".service")
+            end = "" if called.endswith("@") else r"(?![\w-])"
+            if not re.search(rf"(?<![\w-]){re.escape(called)}{end}", (DEPLOY / name).read_text()):
+                yield f"{DEPLOY / name} does not name {unit}, which is enabled by hand"
 
 
 def check_links():
