@@ -130,6 +130,7 @@ def template_of(document):
     if kind in ("Deployment", "Job"):
         pod_template(spec["template"], name)
     if kind == "CronJob":
+        spec["jobTemplate"]["metadata"]["labels"] = common(spec["jobTemplate"]["metadata"]["labels"])
         pod_template(spec["jobTemplate"]["spec"]["template"], name)
         spec["schedule"] = value(f"{values(name)}.schedule | quote")
     if kind == "Deployment":
@@ -228,6 +229,9 @@ def comparable(document):
     for name in ("app.kubernetes.io/name", "app.kubernetes.io/part-of", "app.kubernetes.io/version"):
         labels.pop(name, None)
     document["metadata"]["labels"] = labels
+    for job in find(document, "jobTemplate"):
+        for name in ("app.kubernetes.io/instance", "app.kubernetes.io/managed-by", "helm.sh/chart"):
+            job["metadata"]["labels"].pop(name, None)
     if document["kind"] == "Job":
         document["metadata"]["name"] = document["metadata"]["name"].split("-")[0]
     for pod in find(document, "template"):
