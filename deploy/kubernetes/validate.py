@@ -46,19 +46,39 @@ def faults(documents):
             selector = selector["matchLabels"]
         if kind in ("Service", "PodDisruptionBudget") and not any(selector.items() <= label.items() for label in labels):
             yield f"{name} selects no pod"
-        if kind == "PodMonitor" and not {end["port"] for end in document["spec"]["podMetricsEndpoints"]} <= ports:
-            yield f"{name} scrapes a port that no pod has"
+        if kind == "PodMonitor":
+            scraped = {end["port"] for end in document["spec"]["podMetricsEndpoints"]}
+            if not scraped <= ports:
+                yield f"{name} scrapes a port that no pod has"
+            yield from (f"{name} {fault}" for fault in scrape_faults(documents, scraped))
         if kind == "ScaledObject" and ("Deployment", document["spec"]["scaleTargetRef"]["name"]) not in workloads:
             yield f"{name} scales nothing"
 
 
+def scrape_faults(documents, scraped):
+    """Of a container that is scraped by two ports every figure counts twice. Prometheus is let in to no other port."""
+    numbers = set()
+    for document in documents:
+        for pod in pods(document):
+            for container in pod["spec"]["containers"]:
+                found = {port["name"]: port["containerPort"] for port in container.get("ports", []) if port["name"] in scraped}
+                numbers |= set(found.values())
+                if container.get("ports") and len(found) != 1:
+                    yield f"scrapes {container['name']} by {len(found)} ports: {', '.join(found) or 'none'}"
+    policy = next((d for d in documents if d["kind"] == "NetworkPolicy" and d["metadata"]["name"] == "baton"), None)
+    for rule in policy["spec"]["ingress"] if policy else []:
+        if other := {port["port"] for port in rule["ports"]} - numbers:
+            yield f"does not scrape {other}, and the network policy baton lets it in"
+
+
 def version_faults(documents):
-    """Every container of Baton runs the same image, and workloads and pods have its version as a label."""
+    """Every container of Baton runs the same image, and workloads, their jobs and pods have its version as a label."""
     images = set()
     for document in documents:
         for pod in pods(document):
             images |= {container["image"] for container in pod["spec"]["containers"]}
-            for labels in (document["metadata"]["labels"], pod["metadata"]["labels"]):
+            jobs = [document["spec"]["jobTemplate"]["metadata"]["labels"]] if document["kind"] == "CronJob" else []
+            for labels in (document["metadata"]["labels"], *jobs, pod["metadata"]["labels"]):
                 if labels.get("app.kubernetes.io/version") != pod["spec"]["containers"][0]["image"].rsplit(":", 1)[-1]:
                     yield f"{document['kind']} {document['metadata']['name']}: its label of the version is not the image's"
     if len(images) != 1:
