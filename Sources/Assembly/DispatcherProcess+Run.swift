@@ -17,8 +17,9 @@ extension DispatcherProcess {
     }
     do {
       try await ServiceRunner.run(
-        services, drainTimeout: settings.drainTimeout, drainDelay: roles == [.serve] ? settings.drainDelay : .zero,
-        logger: logger,
+        services, drainTimeout: settings.drainTimeout,
+        // Whatever else the process does: a load balancer sends requests to it until it has noticed.
+        drainDelay: roles.contains(.serve) ? settings.drainDelay : .zero, logger: logger,
         onStopping: { [readiness] in readiness.register("shutdown") { "this process is shutting down" } },
         onOvertime: { [store] in await store.close() }
       ) {

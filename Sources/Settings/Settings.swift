@@ -296,7 +296,7 @@ package struct Settings: Sendable {
   /// How long a server still takes requests after SIGTERM.
   @Setting(
     "drain_delay", "time", default: "5s",
-    "`serve`: after SIGTERM it takes requests for this long, while `/readyz` already answers 503",
+    "`serve` and `up`: after SIGTERM they take requests for this long, a part of `BATON_DRAIN_TIMEOUT`, while `/readyz` already answers 503",
     SettingText.duration(min: .zero))
   package var drainDelay: Duration
   /// How log records are written.

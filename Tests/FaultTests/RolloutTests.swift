@@ -6,7 +6,7 @@ import Support
 import Synchronization
 import Testing
 
-/// Two servers behind a load balancer that learns from probes, as a Service of Kubernetes or a proxy does.
+/// Two servers, or two processes of all roles, behind a load balancer that learns from probes, as a Service of Kubernetes or a proxy does.
 @Suite("A rolling deploy of the servers", .serialized, .timeLimit(.minutes(5)))
 struct RolloutTests {
   /// Sends to a server whose last probe was good.
@@ -48,12 +48,14 @@ struct RolloutTests {
       """.utf8)
   }
 
-  @Test("a server that ends says so to probes while it still takes requests, so that none of them is lost")
-  func nothingIsLost() async throws {
+  @Test(
+    "a server that ends says so to probes while it still takes requests, so that none of them is lost",
+    arguments: ["serve", "up"])
+  func nothingIsLost(role: String) async throws {
     let ports = [try BrokerServer.freePort(), try BrokerServer.freePort()]
     try await withTestCluster(settings: ["BATON_DRAIN_DELAY": "3s"]) { cluster in
       func serve(_ port: Int) async throws -> BatonProcess {
-        try await cluster.start("serve", settings: ["BATON_HTTP_PORT": "\(port)"])
+        try await cluster.start(role, settings: ["BATON_HTTP_PORT": "\(port)"])
       }
       var servers = [try await serve(ports[0]), try await serve(ports[1])]
       let balancer = Balancer(ports)

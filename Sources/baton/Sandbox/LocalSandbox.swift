@@ -34,6 +34,8 @@ struct LocalSandbox: Sendable {
     settings.agentCommand = settings.agentCommand ?? program.agentCommand(api: api)
     settings.callbackSecret = settings.callbackSecret ?? SecretList(.random())
     settings.encryptionKey = settings.encryptionKey ?? SecretList(.random())
+    // No load balancer sends it anything.
+    settings.drainDelay = .zero
     settings.given.formUnion([.workerURL, .workerToken, .encryptionKey])
     if settings.githubAppID == nil, settings.githubPrivateKey == nil { playApp(in: &settings) }
   }
