@@ -146,7 +146,7 @@ struct SystemHealthTests {
       ], "\(all)")
     #expect(all[0].grade == .bad && all[0].since == Self.ago(90) && all[0].reason == "403 ACCESS_REFUSED")
     let one = Self.health([refused, well, Self.holder("reap"), Self.holder("consume", dispatched: 1)]).findings
-    #expect(one.map(\.title) == ["The broker takes no tickets (1 of 3 processes)"] && one[0].grade == .warning)
+    #expect(one.map(\.title) == ["The broker takes no tickets (1 of 3 processes)"] && one.first?.grade == .warning)
     let taken = Self.health([well, reaper, consumer], queued: 90).findings
     #expect(taken.first?.title == "The broker takes no tickets (1 of 2 processes)" && taken[0].grade == .bad)
   }
@@ -216,6 +216,21 @@ struct SystemHealthTests {
     #expect(one.map(\.grade) == [.warning])
     let all = Self.health([Self.holder("produce", faults: [away]), Self.holder("consume", faults: [away])]).findings
     #expect(all.first?.grade == .bad && all.first?.title == "The broker cannot be reached (all 2 processes)")
+  }
+
+  @Test("Postgres does not answer one consumer, or all; what is stuck by it is bad in either case")
+  func database() throws {
+    let away = Holder.Fault(.databaseAway, for: .seconds(30))
+    func consumer(_ faults: [Holder.Fault]) -> HolderStanding { Self.holder("consume", faults: faults, dispatched: 1) }
+    let one = Self.health(Self.others + [consumer([away]), consumer([])]).findings
+    #expect(one.map(\.title) == ["Postgres does not answer (1 of 2 processes)"] && one.first?.grade == .warning)
+    let all = Self.health(Self.others + [consumer([away]), consumer([away])]).findings
+    #expect(all.map(\.title) == ["Postgres does not answer (all 2 processes)"] && all.first?.grade == .bad)
+    let idle = Self.holder("consume", dispatched: 300)
+    let stuck = Self.health(
+      Self.others + [idle, Self.holder("consume", faults: [away], dispatched: 300)], queued: 400)
+    #expect(stuck.findings.first?.title == "Postgres does not answer (1 of 2 processes)")
+    #expect(stuck.findings.first?.grade == .bad)
   }
 
   @Test("a role that does not run is a warning in an empty system, and bad when reviews wait for it")

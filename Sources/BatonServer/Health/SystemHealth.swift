@@ -229,7 +229,8 @@ package struct SystemHealth: Sendable {
       away.isEmpty
         ? nil
         : HealthFinding(
-          grade: .bad, title: "Postgres does not answer\(whose(away, consumers.count))", since: since(away),
+          grade: away.count >= consumers.count || stalledFor != nil ? .bad : .warning,
+          title: "Postgres does not answer\(whose(away, consumers.count))", since: since(away),
           advice:
             "What is in flight is kept until it does. Look for locks and a full disk: `select * from pg_stat_activity where wait_event_type = 'Lock'`."
         ),
