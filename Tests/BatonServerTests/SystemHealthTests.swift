@@ -233,6 +233,24 @@ struct SystemHealthTests {
     #expect(stuck.findings.first?.grade == .bad)
   }
 
+  @Test("a reaper that lives and never finishes a pass is named once it has had the time for one")
+  func reaperWithoutPass() {
+    func findings(startedAgo: Int64) -> [HealthFinding] {
+      let reaper = Self.holder("reap", startedAgo: startedAgo)
+      return Self.health(
+        [Self.holder("produce"), Self.holder("serve"), Self.holder("consume", dispatched: 1), reaper], reaperAgo: nil
+      ).findings
+    }
+    #expect(findings(startedAgo: 20).isEmpty)
+    let late = findings(startedAgo: 400)
+    #expect(late.map(\.title) == ["No reaper has ever finished a pass"] && late.first?.since == Self.ago(400))
+    #expect(late.first?.advice.contains("Postgres") == true)
+    // A second one does not make the first one young.
+    let both = Self.health(
+      Self.others + [Self.holder("consume", dispatched: 1), Self.holder("reap", startedAgo: 20)], reaperAgo: nil)
+    #expect(both.findings.map(\.title) == ["No reaper has ever finished a pass"])
+  }
+
   @Test("a role that does not run is a warning in an empty system, and bad when reviews wait for it")
   func roles() {
     let idle = Self.health([Self.holder("serve")], reaperAgo: nil).findings

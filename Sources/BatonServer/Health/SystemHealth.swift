@@ -271,11 +271,15 @@ package struct SystemHealth: Sendable {
 
   private var reaper: HealthFinding? {
     guard let at = reaperLastRun else {
-      return holders.contains { $0.does("reap") }
-        ? nil
-        : HealthFinding(
-          grade: .warning, title: "No reaper has ever finished a pass",
-          advice: "What a killed process leaves is not recovered: run `baton reap --interval 2s`.")
+      // One that has just started is about to.
+      let since = holders.filter { $0.does("reap") }.map(\.startedAt).min()
+      if let since, now.since(since) <= Self.reaperLateAfter { return nil }
+      return HealthFinding(
+        grade: .warning, title: "No reaper has ever finished a pass", since: since,
+        advice: since == nil
+          ? "What a killed process leaves is not recovered: run `baton reap --interval 2s`."
+          : "What a killed process leaves is not recovered: does `baton reap` reach Postgres and the broker? Its log says why it does not."
+      )
     }
     guard now.since(at) > Self.reaperLateAfter else { return nil }
     return HealthFinding(
