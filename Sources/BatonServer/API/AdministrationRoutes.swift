@@ -29,7 +29,7 @@ struct AdministrationRoutes: Sendable {
       + Administration.EndpointOperation.allCases.map { operation in
         Route(.post, .endpoint(operation), access: .api) { call in
           let text = try await administration.operate(
-            operation, onEndpoint: try call.uuid("endpoint"), by: Self.who(call))
+            operation, onEndpoint: try await call.endpointID(store), by: Self.who(call))
           return .json(.ok, Done(done: text))
         }
       }
@@ -164,7 +164,7 @@ struct AdministrationRoutes: Sendable {
 
   @Sendable private func revoke(_ call: Call) async throws -> Response {
     let isNew = try await administration.revokeIntegration(
-      try call.uuid("integration"), by: Self.who(call))
+      try await call.integrationID(store), by: Self.who(call))
     return .json(
       .ok,
       Done(done: isNew ? "The integration is revoked." : "The integration was revoked already."))
@@ -196,7 +196,7 @@ struct AdministrationRoutes: Sendable {
   }
 
   @Sendable private func replaceSecret(_ call: Call) async throws -> Response {
-    let id = try call.uuid("endpoint")
+    let id = try await call.endpointID(store)
     var fields = try await FieldReader.json(call, knowing: ["secret"])
     let secret = fields.secret("secret")
     try fields.check("a secret")

@@ -5,11 +5,26 @@ internal import Primitives
 internal import ReviewStore
 
 extension Call {
-  /// The whole id in the path.
-  /// - Parameter what: it is the id of, for the message.
-  func uuid(_ what: String) throws(HTTPFault) -> UUID {
-    guard let id = pathID.flatMap({ UUID(uuidString: $0) }) else {
-      throw HTTPFault(.notFound, "no \(what) has this id: expected a UUID")
+  /// The id of the integration that the path names, by its id or the start of it.
+  /// - Throws: `HTTPFault` 404 if no id begins so, 409 if several do.
+  func integrationID(_ store: ReviewStore) async throws -> UUID {
+    try await id("integration") { try await store.integrationIDs(beginningWith: $0) }
+  }
+
+  /// The same of an endpoint of events.
+  func endpointID(_ store: ReviewStore) async throws -> UUID {
+    try await id("endpoint") { try await store.endpointIDs(beginningWith: $0) }
+  }
+
+  private func id(_ what: String, _ find: (IDPrefix) async throws -> [UUID]) async throws -> UUID {
+    guard let pathID, let prefix = IDPrefix(pathID) else {
+      throw HTTPFault(.notFound, "no \(what) has this id: expected a UUID, or its first four digits or more")
+    }
+    let ids = try await find(prefix)
+    guard let id = ids.first else { throw HTTPFault(.notFound, "no \(what) has an id that begins with \(prefix)") }
+    guard ids.count == 1 else {
+      throw HTTPFault(
+        .conflict, "\(prefix) is the start of several ids: give more digits", faults: ids.map(\.lowercase))
     }
     return id
   }

@@ -83,6 +83,41 @@ struct AdministrationTests {
     }
   }
 
+  @Test("the start of an id does on every route of an integration or endpoint; an ambiguous one changes nothing")
+  func startsOfIDs() async throws {
+    try await withServerStack { stack in
+      for change in Self.changes.suffix(2) { #expect(try await send(stack, change).status == 201) }
+      let integration = try #require(
+        try await stack.store.integrations(of: nil, platform: nil, limit: 2).first)
+      let endpoint = try #require(try await stack.store.endpoints().first)
+      for operation in ["disable", "enable", "retry", "secret"] {
+        let path = "/api/endpoints/\(endpoint.id.lowercase.prefix(8))/\(operation)"
+        let reply = try await send(stack, ("POST", path, operation == "secret" ? "{}" : ""))
+        #expect(reply.status == 200, "\(operation): \(reply.body)")
+        if operation == "secret" { #expect(reply.object["id"] as? String == endpoint.id.lowercase) }
+      }
+      let visit = try await DashboardVisit(stack)
+      #expect(try await submit(visit, "/endpoints/\(endpoint.id.lowercase.prefix(8))/disable", "").status == 303)
+      let revoked = try await stack.client.send(
+        "POST", "/api/integrations/\(integration.id.uuidString.prefix(4))/revoke")
+      #expect(revoked.status == 200, "\(revoked.body)")
+
+      #expect(try await send(stack, Self.changes[3]).status == 201)
+      try await stack.run(
+        "UPDATE baton_endpoints SET id = ('abcd1234-0000-4000-8000-00000000000' || CASE id WHEN '\(endpoint.id)' THEN 1 ELSE 2 END)::uuid"
+      )
+      for operation in ["disable", "enable", "retry", "remove", "secret"] {
+        let several = try await send(stack, ("POST", "/api/endpoints/abcd1234/\(operation)", "{}"))
+        #expect(several.status == 409 && several.body.contains("abcd1234-0000-4000-8000-000000000002"))
+        let none = try await send(stack, ("POST", "/api/endpoints/abcd9/\(operation)", "{}"))
+        #expect(none.status == 404 && none.body.contains("begins with abcd9"), "\(none.body)")
+        #expect(try await send(stack, ("POST", "/api/endpoints/abc/\(operation)", "{}")).status == 404)
+      }
+      #expect(try await stack.store.endpoints().count == 2)
+      #expect(try await stack.client.send("POST", "/api/integrations/0000ffff/revoke").status == 404)
+    }
+  }
+
   /// What is answered names the secrets that are stored from then on, and shows only one that the server has made.
   private func replacesSecret(_ stack: ServerStack, _ id: UUID) async throws {
     let path = "/api/endpoints/\(id.lowercase)/secret"

@@ -17,7 +17,8 @@ extension DashboardRoutes {
         .ownerConfiguration, knowing: ["owner", "platform", "config", "isEnabled"], configure),
       submission(.ownerIntegration, knowing: IntegrationFields.names, addIntegration),
       submission(.revokeIntegrationPage, knowing: []) { call, _, who in
-        _ = try await administration.revokeIntegration(try call.uuid("integration"), by: who)
+        _ = try await administration.revokeIntegration(
+          try await call.integrationID(store), by: who)
       },
       Route(.post, .endpointsPage, access: .open, fault: FaultPage.response, handle: addEndpoint),
       Route(.post, .endpointSecretPage, access: .open, fault: FaultPage.response, handle: replaceSecret),
@@ -25,7 +26,7 @@ extension DashboardRoutes {
       + Administration.EndpointOperation.allCases.map { operation in
         submission(.endpointPage(operation), knowing: []) { call, _, who in
           _ = try await administration.operate(
-            operation, onEndpoint: try call.uuid("endpoint"), by: who)
+            operation, onEndpoint: try await call.endpointID(store), by: who)
         }
       }
   }
@@ -160,7 +161,7 @@ extension DashboardRoutes {
   @Sendable private func replaceSecret(_ call: Call) async throws -> Response {
     let (visitor, form) = try await press(call, knowing: ["secret"])
     guard visitor.right == .act else { throw HTTPFault.readOnly }
-    let id = try call.uuid("endpoint")
+    let id = try await call.endpointID(store)
     var fields = Self.fields(form, ["secret"])
     let secret = fields.secret("secret")
     try fields.check("a secret")
