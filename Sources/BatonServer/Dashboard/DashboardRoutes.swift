@@ -26,8 +26,10 @@ struct DashboardRoutes: Sendable {
   private static let readTimeout = Duration.seconds(5)
   /// How long Postgres may take to say that it is not the one that keeps a page waiting.
   private static let probeTimeout = Duration.seconds(1)
-  /// A form has a token, an owner's name or a configuration, and a path.
+  /// A form has a token, an owner's name and a path.
   static let formByteCountMax = 64 * 1_024
+  /// Besides these, the largest configuration, each of whose bytes may be three.
+  static let configurationFormByteCountMax = 3 * ReviewConfiguration.byteCountMax + 4_096
 
   /// - Parameter worker: whose timeout bounds how long a review's page waits for it; nil if none is set.
   init(
@@ -129,20 +131,23 @@ struct DashboardRoutes: Sendable {
   ///   - call: by the button's form.
   ///   - names: of its fields, besides those of every form.
   ///   - lists: those of them that may come repeatedly.
-  func press(_ call: Call, knowing names: [String] = [], lists: Set<String> = []) async throws -> (
-    Visitor, form: [String: String]
-  ) {
+  ///   - byteCountMax: of the form.
+  func press(
+    _ call: Call, knowing names: [String] = [], lists: Set<String> = [], upTo byteCountMax: Int = formByteCountMax
+  ) async throws -> (Visitor, form: [String: String]) {
     guard case .visitor(let visitor) = try await access.admit(call) else {
       throw HTTPFault(.unauthorized, "your session has ended: sign in again")
     }
-    let form = try await form(call, knowing: ["csrf", "back", "subject"] + names, lists: lists)
+    let form = try await form(call, knowing: ["csrf", "back", "subject"] + names, lists: lists, upTo: byteCountMax)
     try access.confirm(call, visitor, csrf: form["csrf"])
     return (visitor, form)
   }
 
-  private func form(_ call: Call, knowing names: [String], lists: Set<String> = []) async throws -> [String: String] {
+  private func form(
+    _ call: Call, knowing names: [String], lists: Set<String> = [], upTo byteCountMax: Int = formByteCountMax
+  ) async throws -> [String: String] {
     let query = QueryText(
-      String(decoding: try await call.body(upTo: Self.formByteCountMax), as: UTF8.self), knowing: names, lists: lists)
+      String(decoding: try await call.body(upTo: byteCountMax), as: UTF8.self), knowing: names, lists: lists)
     guard query.faults.isEmpty else { throw HTTPFault.malformed("faulty form", faults: query.faults) }
     return query.values
   }

@@ -288,6 +288,31 @@ struct AdministrationTests {
     }
   }
 
+  @Test("a configuration as large as the API takes is shown by the page, and saved by its form")
+  func largeConfiguration() async throws {
+    try await withServerStack { stack in
+      let visit = try await DashboardVisit(stack)
+      // Every byte of the text is three in a form.
+      func form(_ byteCount: Int) -> String {
+        let empty = #"{"other":""}"#
+        let json = #"{"other":"\#(String(repeating: "ü", count: (byteCount - empty.utf8.count) / 2))"}"#
+        let encoded = json.utf8.map { "%" + (String($0, radix: 16).count < 2 ? "0" : "") + String($0, radix: 16) }
+        return "owner=org%3Aacme&platform=github&config=\(encoded.joined())"
+      }
+      let saved = try await submit(visit, "/owner/configuration", form(200 * 1_024))
+      #expect(saved.status == 303, "\(saved.status) \(saved.body.prefix(300))")
+      let stored = try #require(try await stack.store.configuration(of: Self.acme, platform: .github))
+      #expect(stored.json.utf8.count > 200 * 1_023)
+      let page = try await stack.client.send(
+        "GET", "/owner?owner=org:acme", headers: [("Cookie", visit.cookie)])
+      #expect(page.status == 200 && page.body.utf8.count > 400 * 1_023)
+      #expect(try await submit(visit, "/owner/configuration", form(ReviewConfiguration.byteCountMax - 64)).status == 303)
+      #expect(
+        try await submit(visit, "/owner/configuration", form(ReviewConfiguration.byteCountMax + 2)).status == 422)
+      #expect(try await submit(visit, "/owner/limit", "owner=\(String(repeating: "a", count: 70_000))").status == 413)
+    }
+  }
+
   @Test("what is faulty is refused with every fault named, and nothing is changed")
   func faults() async throws {
     try await withServerStack { stack in

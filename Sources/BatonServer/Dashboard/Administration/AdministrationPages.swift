@@ -14,7 +14,8 @@ extension DashboardRoutes {
       page(.endpointsPage) { try await endpoints($1) },
       submission(.ownerLimit, knowing: ["owner", "limit"], setLimit),
       submission(
-        .ownerConfiguration, knowing: ["owner", "platform", "config", "isEnabled"], configure),
+        .ownerConfiguration, knowing: ["owner", "platform", "config", "isEnabled"],
+        upTo: Self.configurationFormByteCountMax, configure),
       submission(.ownerIntegration, knowing: IntegrationFields.names, addIntegration),
       submission(.revokeIntegrationPage, knowing: []) { call, _, who in
         _ = try await administration.revokeIntegration(
@@ -33,12 +34,12 @@ extension DashboardRoutes {
 
   /// A form of a page: leads back to it.
   private func submission(
-    _ path: RoutePath, knowing names: [String],
+    _ path: RoutePath, knowing names: [String], upTo byteCountMax: Int = formByteCountMax,
     _ handle:
       @escaping @Sendable (Call, inout FieldReader, Administration.Operator) async throws -> Void
   ) -> Route {
     Route(.post, path, access: .open, fault: FaultPage.response) { call in
-      let (visitor, form) = try await press(call, knowing: names)
+      let (visitor, form) = try await press(call, knowing: names, upTo: byteCountMax)
       guard visitor.right == .act else { throw HTTPFault.readOnly }
       var fields = Self.fields(form, names)
       try await handle(
@@ -106,7 +107,9 @@ extension DashboardRoutes {
   ) async throws {
     let owner = fields.required("owner", fields.owner(), "is missing")
     let platform = fields.platform()
-    let json = fields.text("config", byteCountMax: Self.formByteCountMax)
+    // A browser sends CR LF for each line of the field.
+    let json = fields.text("config", byteCountMax: 2 * ReviewConfiguration.byteCountMax)?
+      .replacing("\r\n", with: "\n")
     let isEnabled = fields.text("isEnabled").map { $0 == "yes" }
     try fields.check("a configuration")
     guard let owner, let platform else { throw HTTPFault.internalError }
