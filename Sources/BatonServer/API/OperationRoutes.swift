@@ -53,13 +53,14 @@ struct OperationRoutes: Sendable {
         remaining: left, ids: shown.map(\.lowercase)))
   }
 
-  /// The reviews that the body is about.
+  /// The reviews that the body is about, each once.
   /// - Throws: `HTTPFault` 404 for an id that no review has, 409 for the start of several.
   private func ids(_ body: OperationBody, _ operation: ReviewOperation) async throws -> [UUID] {
     var ids: [UUID] = []
+    var seen: Set<UUID> = []
     for prefix in body.ids {
       switch try await store.identify(prefix) {
-      case .one(let id): ids.append(id)
+      case .one(let id): if seen.insert(id).inserted { ids.append(id) }
       case .unknown: throw HTTPFault(.notFound, "no review has an id that begins with \(prefix): nothing was changed")
       case .several(let candidates): throw HTTPFault.ambiguous(prefix, candidates)
       }

@@ -59,8 +59,12 @@ struct OperationRun {
 
   private func runNamed(_ store: ReviewStore) async throws {
     // All of them before the first is changed: a mistyped id changes nothing.
+    // Each once: two spellings of one review are one.
     var uuids: [UUID] = []
-    for reference in ids { uuids.append(try await store.id(reference)) }
+    for reference in ids {
+      let id = try await store.id(reference)
+      if !uuids.contains(id) { uuids.append(id) }
+    }
     if confirming.dryRun {
       let rows = try await store.reviews(uuids)
       let now = try await store.now()

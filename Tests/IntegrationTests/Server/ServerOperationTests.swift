@@ -61,6 +61,14 @@ struct ServerOperationTests {
       #expect(try await stack.client.send("GET", "/api/reviews?status=pending").reviews.count == 2)
       let done = try await post(stack, "cancel", #"{"ids":["\#(known[0])","00ff"]}"#)
       #expect(done.object["changed"] as? Int == 1 && done.object["skipped"] as? Int == 1)
+      // One that is named twice, in whatever way, is one.
+      let twice = #"{"ids":["\#(known[2])","00FF","00ff0000"]"#
+      let dry = try await post(stack, "retry", twice + #","dryRun":true}"#)
+      #expect(dry.object["matched"] as? Int == 1 && dry.object["ids"] as? [String] == [known[2]])
+      #expect(try await post(stack, "retry", twice + #","expected":3}"#).status == 409)
+      let retried = try await post(stack, "retry", twice + #","expected":1}"#)
+      #expect(retried.object["matched"] as? Int == 1 && retried.object["changed"] as? Int == 1)
+      #expect(retried.object["skipped"] as? Int == 0, "\(retried.body)")
     }
   }
 
