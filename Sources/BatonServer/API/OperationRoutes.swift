@@ -67,10 +67,20 @@ struct OperationRoutes: Sendable {
     }
     guard ids.isEmpty else { return ids }
     let statuses = body.statuses.isEmpty ? operation.defaultStatuses : body.statuses
-    let matching = try await store.matching(body.filter, statuses: statuses, for: operation)
-    guard matching.count < ReviewStore.matchCountMax else {
+    return try await store.matchingIDs(body.filter, statuses: statuses, for: operation)
+  }
+}
+
+extension ReviewStore {
+  /// The reviews that a filter means, as `matching` finds them.
+  /// - Throws: `HTTPFault` 409 if there are more than are ever meant.
+  func matchingIDs(
+    _ filter: ReviewFilter, statuses: [ReviewStatus], for operation: ReviewOperation
+  ) async throws -> [UUID] {
+    let matching = try await matching(filter, statuses: statuses, for: operation)
+    guard matching.count < Self.matchCountMax else {
       throw HTTPFault(
-        .conflict, "\(ReviewStore.matchCountMax) reviews or more match: narrow the filter; nothing was changed")
+        .conflict, "\(Self.matchCountMax) reviews or more match: narrow the filter; nothing was changed")
     }
     return matching.map(\.id)
   }

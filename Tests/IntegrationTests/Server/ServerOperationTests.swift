@@ -176,6 +176,83 @@ struct ServerOperationTests {
     }
   }
 
+  @Test("the button for all that match names their number, and changes nothing if another number matches by then")
+  func wholeList() async throws {
+    try await withServerStack { stack in
+      var ids: [UUID] = []
+      for sha in ["abcdef1", "abcdef2"] { ids.append(try await stack.submit(sha)) }
+      let visit = try await DashboardVisit(stack)
+      func button(_ operation: String) async throws -> (confirm: String, subject: String) {
+        let page = try await stack.client.send(
+          "GET", "/reviews?status=pending&owner=org:acme", headers: [("Cookie", visit.cookie)]
+        ).body
+        let found = try #require(
+          page.firstMatch(
+            of: try Regex(
+              "formaction=\"/reviews/\(operation)\" name=\"subject\" value=\"([^\"]+)\" data-confirm=\"([^\"]+)\">[A-Z][a-z]+ all",
+              as: (Substring, Substring, Substring).self)), "\(page)")
+        let subject = found.1.replacing("&amp;", with: "&")
+        return (
+          String(found.2),
+          String(subject.replacing("%", with: "%25").replacing("&", with: "%26").replacing("=", with: "%3D"))
+        )
+      }
+      let cancel = try await button("cancel")
+      #expect(cancel.confirm.contains("2 pending reviews"), "\(cancel)")
+      ids.append(try await stack.submit("abcdef3"))
+      let refused = try await visit.press("/reviews/cancel", subject: cancel.subject)
+      #expect(refused.status == 409 && refused.body.contains("3") && refused.body.contains("nothing was changed"))
+      // Without the script a question about the very reviews follows.
+      let question = try await visit.submit("/reviews/cancel", "subject=\(cancel.subject)")
+      #expect(question.status == 200 && question.body.contains("<h1>Cancel 3 reviews?</h1>"))
+      for id in ids { #expect(try await stack.store.review(id)?.status == .pending) }
+
+      // What can be released are some of those that match; it is the list's number that is held.
+      try await stack.run(
+        "UPDATE code_reviews SET available_at = now() + interval '1 hour' WHERE head_sha <> 'abcdef3'")
+      let release = try await button("release")
+      #expect(release.confirm.contains("3 pending reviews"), "\(release)")
+      let released = try await visit.press("/reviews/release", subject: release.subject)
+      #expect(released.body == "2 reviews released.", "\(released.body)")
+      let again = try await button("cancel")
+      #expect(try await visit.press("/reviews/cancel", subject: again.subject).body == "3 reviews cancelled.")
+      let wrong = try await visit.press("/reviews/retry", subject: "status%3Dcancelled%26expected%3Dmany")
+      #expect(wrong.status == 400 || wrong.status == 422, "\(wrong.body)")
+    }
+  }
+
+  @Test("the page refuses a whole list that has as many reviews as the API refuses")
+  func wholeListBound() async throws {
+    try await withServerStack { stack in
+      let id = try await stack.submit("abcdef1")
+      // Triggers would take most of the time.
+      try await stack.run("ALTER TABLE code_reviews DISABLE TRIGGER USER")
+      for quarter in 1...4 {
+        let last = quarter * ReviewStore.matchCountMax / 4
+        try await stack.run(
+          """
+          INSERT INTO code_reviews
+          SELECT (jsonb_populate_record(r, jsonb_build_object('id', gen_random_uuid(), 'head_sha', lpad(to_hex(n), 40, '0')))).*
+            FROM code_reviews r, generate_series(\(last - ReviewStore.matchCountMax / 4 + 1), \(last)) n
+           WHERE r.id = '\(id)'
+          """)
+      }
+      let visit = try await DashboardVisit(stack)
+      let page = try await stack.client.send(
+        "GET", "/reviews?status=pending", headers: [("Cookie", visit.cookie)]
+      ).body
+      #expect(page.contains("more than 1,000 pending reviews"))
+      for accept in ["text/plain", "text/html"] {
+        let refused =
+          accept == "text/html"
+          ? try await visit.submit("/reviews/cancel", "subject=status%3Dpending")
+          : try await visit.press("/reviews/cancel", subject: "status%3Dpending")
+        #expect(refused.status == 409 && refused.body.contains("narrow the filter"), "\(refused.status)")
+      }
+      #expect(try await stack.store.review(id)?.status == .pending)
+    }
+  }
+
   @Test("chosen reviews are changed, and no others; without the script after a question about just these")
   func chosen() async throws {
     try await withServerStack { stack in

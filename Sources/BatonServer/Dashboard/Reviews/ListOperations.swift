@@ -30,7 +30,7 @@ extension DashboardRoutes {
   private func operate(_ operation: ReviewOperation, _ call: Call) async throws -> Response {
     let (visitor, form) = try await press(call, knowing: ["id", "isConfirmed"], lists: ["id"])
     guard visitor.right == .act else { throw HTTPFault.readOnly }
-    let ids = try await ids(operation, form)
+    let ids = try await ids(operation, form, isAsked: Self.isScript(call))
     let page = ids.prefix(OperationRoutes.countMax)
     guard Self.isScript(call) || form["isConfirmed"] != nil else {
       let now = try await store.now()
@@ -60,18 +60,42 @@ extension DashboardRoutes {
   }
 
   /// The reviews that a form is about.
-  private func ids(_ operation: ReviewOperation, _ form: [String: String]) async throws -> [UUID] {
+  /// - Parameter isAsked: whether a button has named the number of those that match. Otherwise a question about the very reviews follows.
+  private func ids(_ operation: ReviewOperation, _ form: [String: String], isAsked: Bool) async throws -> [UUID] {
     if let chosen = form["id"] { return try Self.chosen(chosen) }
     guard let subject = form["subject"] else { throw HTTPFault(.unprocessableContent, "choose reviews first") }
-    let parameters = QueryText(subject, knowing: ListQuery.filterNames)
+    let parameters = QueryText(subject, knowing: ListQuery.filterNames + ["expected"])
     guard parameters.faults.isEmpty else { throw HTTPFault.malformed("faulty form", faults: parameters.faults) }
-    let query = try ListQuery(parameters.values)
+    var values = parameters.values
+    let expected = try values.removeValue(forKey: "expected").map { text throws(HTTPFault) in
+      guard let count = Int(text) else {
+        throw HTTPFault.malformed("faulty form", faults: ["expected: expected a whole number"])
+      }
+      return count
+    }
+    let query = try ListQuery(values)
     guard let status = query.filter.status, operation.statuses.contains(status), query.search == nil else {
       throw HTTPFault(
         .unprocessableContent, "a list of one status can be changed as a whole, and not what a search finds")
     }
     let filter = query.filter(now: try await store.now())
-    return try await store.matching(filter, statuses: [status], for: operation).map(\.id)
+    let ids = try await store.matchingIDs(filter, statuses: [status], for: operation)
+    guard let expected, isAsked else { return ids }
+    // Of those that match, some may be due: the button has named all.
+    let found = operation == .release ? try await store.matchCount(filter, search: nil) : .exactly(ids.count)
+    guard found == .exactly(expected) else {
+      throw HTTPFault(
+        .conflict, "by now \(Self.reading(found)) match, not \(Reading.grouped(expected)): nothing was changed")
+    }
+    return ids
+  }
+
+  private static func reading(_ count: MatchCount) -> String {
+    switch count {
+    case .exactly(let count): Reading.grouped(count)
+    case .moreThan(let count): "more than \(Reading.grouped(count))"
+    case .amongNewest(let count): "\(Reading.grouped(count)) of the newest"
+    }
   }
 
   /// Each once: the box for all of a page names them too.

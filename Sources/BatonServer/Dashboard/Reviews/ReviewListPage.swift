@@ -16,13 +16,16 @@ struct ReviewListPage: Sendable {
   static let limit = 50
 
   /// The address of a list, as the script and the links name it.
-  static func parameters(_ query: ListQuery, cursor: ReviewCursor? = nil, hasCursor: Bool = true) -> String {
+  /// - Parameter expected: how many a button says that it is about; nil if it does not say it exactly.
+  static func parameters(
+    _ query: ListQuery, cursor: ReviewCursor? = nil, hasCursor: Bool = true, expected: Int? = nil
+  ) -> String {
     [
       ("status", query.filter.status?.rawValue), ("owner", query.filter.owner?.description),
       ("repo", query.filter.repository), ("errorCode", query.filter.errorCode), ("since", query.since?.description),
       ("until", query.until?.description), ("search", query.search?.description),
       ("sort", query.sort == .newest ? nil : query.sort.rawValue),
-      ("cursor", hasCursor ? (cursor ?? query.cursor)?.description : nil),
+      ("cursor", hasCursor ? (cursor ?? query.cursor)?.description : nil), ("expected", expected.map { "\($0)" }),
     ].compactMap { name, value in value.map { "\(name)=\($0.percentEncoded)" } }.joined(separator: "&")
   }
 
@@ -138,11 +141,31 @@ struct ReviewListPage: Sendable {
     let buttons = operations.filter { $0.statuses.contains(status) }.map { operation in
       HTML.button(
         "\(operation.title) all that match", path: "/reviews/\(operation.rawValue)",
-        subject: Self.parameters(query, hasCursor: false), kind: "quiet",
-        confirm: "\(operation.title) all \(status.rawValue) reviews that match, those of other pages too?")
+        subject: Self.parameters(query, hasCursor: false, expected: expected), kind: "quiet",
+        confirm: question(operation, status))
     }
     return "<p class=\"more\">\(buttons)</p>"
   }
+
+  /// What the button for all that match asks: how many they are, also on other pages.
+  private func question(_ operation: ReviewOperation, _ status: ReviewStatus) -> String {
+    let (one, many) = ("\(status.rawValue) review", "\(status.rawValue) reviews")
+    let reviews =
+      switch count {
+      case .exactly(let count)?: count == 1 ? "1 \(one)" : "all \(Reading.count(count, one, many))"
+      case .moreThan(let count)?: "more than \(Reading.count(count, one, many))"
+      case .amongNewest(let count)?:
+        "all \(Reading.grouped(count)) \(many) among the newest \(Reading.grouped(ReviewStore.browseSpan)), and all older ones,"
+      case nil: "all \(many)"
+      }
+    // Those that are due already match too.
+    let some = operation == .release ? "those that wait of " : ""
+    let atOnce = expected == nil ? ", the first \(Reading.grouped(OperationRoutes.countMax)) at once" : ""
+    return "\(operation.title) \(some)\(reviews) that match, of other pages too\(atOnce)?"
+  }
+
+  /// How many match, if that is known exactly.
+  private var expected: Int? { if case .exactly(let count)? = count { count } else { nil } }
 
   private func row(_ review: Review) -> HTML {
     let why = review.errorCode ?? (review.status.isTerminal ? "" : review.statusReason ?? "")
