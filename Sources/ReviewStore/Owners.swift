@@ -57,6 +57,7 @@ extension ReviewStore {
       SELECT o.owner_type, o.owner_id, o.max_concurrent, o.paused, l.pending, l.active
         FROM load l
         JOIN review_owners o ON o.owner_type = l.owner_type AND o.owner_id = l.owner_id
+       WHERE o.paused OR NOT $2::boolean
        ORDER BY l.active DESC, l.pending DESC, o.owner_type, o.owner_id
        LIMIT $1
     ),
@@ -68,6 +69,7 @@ extension ReviewStore {
                WHERE r.owner_type = o.owner_type AND r.owner_id = o.owner_id AND r.status = 'pending' LIMIT 1) IS NULL
          AND (SELECT true FROM code_reviews r
                WHERE r.owner_type = o.owner_type AND r.owner_id = o.owner_id AND \(Fragment.isActive("r")) LIMIT 1) IS NULL
+         AND (o.paused OR NOT $2::boolean)
        ORDER BY o.owner_type, o.owner_id
        LIMIT GREATEST(0, $1 - (SELECT count(*) FROM busy))
     )
@@ -77,8 +79,11 @@ extension ReviewStore {
     """)
 
   /// The owners with their load, the busiest first.
-  package func owners(limit: Int) async throws -> [OwnerSummary] {
-    decodeEach(try await pool.query(Self.listOwners, [Int32(clamping: limit)]), "owner") { row in
+  /// - Parameters:
+  ///   - limit: the most that are returned.
+  ///   - onlyPaused: whether the others are left out.
+  package func owners(limit: Int, onlyPaused: Bool = false) async throws -> [OwnerSummary] {
+    decodeEach(try await pool.query(Self.listOwners, [Int32(clamping: limit), onlyPaused]), "owner") { row in
       OwnerSummary(
         owner: Owner(
           type: try row.choice("owner_type", as: Owner.Kind.self), id: try row.decode("owner_id", as: String.self)),

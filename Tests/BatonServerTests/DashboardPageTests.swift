@@ -210,6 +210,27 @@ struct DashboardPageTests {
     #expect(overview.problems.first?.title == "The broker cannot be reached")
   }
 
+  @Test("processes that have no row in the table are counted, the dead ones too")
+  func manyProcesses() throws {
+    var overview = Self.overview("acme")
+    func standing(_ number: Int, isDead: Bool) -> HolderStanding {
+      HolderStanding(
+        role: "consume", host: "host", processID: number, startedAt: Self.now, heartbeatAt: Self.now, inFlight: 0,
+        isDead: isDead)
+    }
+    let all = (1...40).map { standing($0, isDead: false) } + [standing(41, isDead: true)]
+    for (shown, text) in [(40, "and 1 more"), (41, nil)] {
+      overview.holders = Array(all.prefix(shown))
+      overview.health = SystemHealth(
+        now: Self.now, holders: all, stats: overview.stats,
+        capacity: CapacityStats(
+          oldestClaimable: nil, oldestRunning: nil, heldByLimit: 0, heldByPause: 0, reaperLastRun: nil))
+      let processes = try #require(OverviewPage(overview: overview).sections.first { $0.id == "processes" })
+      #expect(processes.content.markup.contains(" more</p>") == (text != nil))
+      if let text { #expect(processes.content.markup.contains(text)) }
+    }
+  }
+
   @Test("a review is not claimed since it could be, and not since it is due")
   func unclaimed() throws {
     var overview = Self.overview("acme")

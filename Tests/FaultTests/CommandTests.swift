@@ -331,6 +331,40 @@ struct CommandTests {
     }
   }
 
+  @Test("a list that is cut says so on standard error, and paused owners are found among many")
+  func cutLists() async throws {
+    try await withTestCluster { cluster in
+      try await cluster.test.sql(
+        "INSERT INTO review_owners (owner_type, owner_id, paused) SELECT 'org', 'o' || lpad(n::text, 3, '0'), n = 101 FROM generate_series(1, 101) n"
+      )
+      _ = try await cluster.test.insert(1)
+      let more = "More: add --limit, up to 10000"
+      let all = try await cluster.run("owner", "list")
+      #expect(all.status == 0 && all.output.contains(more) && !all.output.contains("o101"), "\(all)")
+      #expect(try await cluster.run("owner", "list", "--json").output.contains(more))
+      #expect(try await !cluster.run("owner", "list", "--limit", "102").output.contains(more))
+      let paused = try await cluster.run("owner", "list", "--paused", "--limit", "1")
+      #expect(
+        paused.output.contains("o101") && !paused.output.contains(more) && !paused.output.contains("acme"),
+        "\(paused)")
+      _ = try await cluster.run("owner", "pause", "org:acme")
+      let two = try await cluster.run("owner", "list", "--paused", "--json")
+      #expect(two.output.contains("acme") && two.output.contains("o101") && !two.output.contains("o001"), "\(two)")
+      #expect(try await cluster.run("owner", "list", "--paused", "--limit", "1").output.contains(more))
+      for id in ["o101", "acme"] { _ = try await cluster.run("owner", "resume", "org:\(id)") }
+      #expect(try await cluster.run("owner", "list", "--paused").output.contains("No owner is paused."))
+
+      try await cluster.test.sql(
+        """
+        INSERT INTO platform_integrations (id, owner_type, owner_id, platform, installation_id)
+        SELECT gen_random_uuid(), 'org', 'acme', 'github', n::text FROM generate_series(1, 3) n
+        """)
+      let cut = try await cluster.run("integration", "list", "--limit", "2")
+      #expect(cut.output.contains(more) && cut.output.contains("org:acme"), "\(cut)")
+      #expect(try await !cluster.run("integration", "list", "--limit", "3").output.contains(more))
+    }
+  }
+
   @Test("a locked review costs only itself: the others are cancelled, the result is printed, and the command fails")
   func locked() async throws {
     try await withTestCluster { cluster in

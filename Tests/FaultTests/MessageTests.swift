@@ -56,6 +56,8 @@ struct MessageTests {
         try await client.send("GET", "/dead-letters").body.contains(marker)
       }
       #expect(try await letters().count == 4)
+      let list = try await cluster.run("dead", "list", "--limit", "3", "--json")
+      #expect(list.status == 0 && list.output.contains("More: add --limit"), "\(list)")
       let unwanted = try #require(try await letters().first?.messageId)
       let pressed = try await client.send(
         "POST", "/dead-letters/delete", headers: [("Accept", "text/plain")], body: Array("subject=\(unwanted)".utf8))

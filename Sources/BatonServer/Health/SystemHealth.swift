@@ -58,6 +58,8 @@ package struct SystemHealth: Sendable {
   package var capacity: CapacityStats
   /// What others are not told of reviews.
   package var undelivered: Undelivered
+  /// Those that live and those that died.
+  var processCount: Int { holders.count + dead.count }
 
   /// When a producer has last seen that nothing is left to claim; nil if none that is known has. What can be claimed now could not be
   /// claimed before: its owner was paused, or had no free slot.

@@ -33,7 +33,7 @@ struct DeadListCommand: AsyncParsableCommand {
         baton dead list --json | jq -r '.messages[].reviewId'
 
       With --json: {"messages": [{"reason", "messageId", "diedAt", "reviewId", "attempt", "body"}]}; null for what a \
-      message does not say.
+      message does not say. A line on standard error says so if there are more than are shown.
       """)
 
   @Option(help: "The most messages to show, 1 to 1000.")
@@ -51,7 +51,11 @@ struct DeadListCommand: AsyncParsableCommand {
 
   func run() async throws {
     let session = try CommandSession("baton dead list", common, [broker], requiring: [.amqpURL])
-    let letters = try await session.withBroker { try await $0.deadLetters(limit: limit) }
+    // Counted rather than looked at: the broker allows few looks at a message. And before, as it counts none that is looked at.
+    let (count, letters) = try await session.withBroker {
+      (try await $0.deadCount(), try await $0.deadLetters(limit: limit))
+    }
+    if count > letters.count, letters.count == limit { Output.noteMore(limitMax: 1_000) }
     guard !json else { return try Output.json(DeadLetterList(messages: letters.map { DeadLetterOutput(letter: $0) })) }
     guard !letters.isEmpty else { return Output.note("No dead letter.") }
     let terminal = Terminal.output

@@ -165,7 +165,8 @@ struct IntegrationListCommand: AsyncParsableCommand {
         baton integration list --json | jq -r '.integrations[] | select(.revokedAt) | .id'
 
       With --json: {"integrations": [{"id", "owner": {"type", "id"}, "platform", "installationId", "instanceUrl", \
-      "hasToken", "hasWebhookSecret", "createdAt", "revokedAt"}]}; null for what there is not.
+      "hasToken", "hasWebhookSecret", "createdAt", "revokedAt"}]}; null for what there is not. A line on standard error says so \
+      if there are more than are listed.
       """)
 
   @Option(help: ArgumentHelp("Only integrations of this owner, such as org:acme.", valueName: "type:id"))
@@ -189,9 +190,11 @@ struct IntegrationListCommand: AsyncParsableCommand {
 
   func run() async throws {
     let session = try CommandSession("baton integration list", common, [database], requiring: [.databaseURL])
-    let (rows, now) = try await session.withStore { store in
-      (try await store.integrations(of: owner, platform: platform, limit: limit), try await store.now())
+    let (found, now) = try await session.withStore { store in
+      (try await store.integrations(of: owner, platform: platform, limit: limit + 1), try await store.now())
     }
+    let rows = Array(found.prefix(limit))
+    if found.count > limit { Output.noteMore(limitMax: 10_000) }
     guard !json else { return try Output.json(IntegrationList(rows)) }
     guard !rows.isEmpty else { return Output.note("No such integration; `baton integration add` makes one.") }
     let terminal = Terminal.output

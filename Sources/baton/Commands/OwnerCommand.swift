@@ -124,11 +124,17 @@ struct OwnerListCommand: AsyncParsableCommand {
     discussion: """
       EXAMPLES:
         baton owner list
-        baton owner list --json | jq -r '.owners[] | select(.isPaused) | .owner.id'
+        baton owner list --paused
+        baton owner list --limit 10000 --json | jq -r '.owners[].owner.id'
+
+      A line on standard error says so if there are more than are listed.
 
       With --json: {"owners": [{"owner": {"type", "id"}, "limit", "isPaused", "pending", "active"}]}; limit is null for \
       BATON_OWNER_LIMIT.
       """)
+
+  @Flag(name: .customLong("paused"), help: "Only owners that are paused.")
+  var onlyPaused = false
 
   @Option(help: "The most owners to list, 1 to 10000.")
   var limit = 100
@@ -149,9 +155,13 @@ struct OwnerListCommand: AsyncParsableCommand {
 
   func run() async throws {
     let session = try CommandSession("baton owner list", common, [database], requiring: [.databaseURL])
-    let owners = try await session.withStore { try await $0.owners(limit: limit) }
+    let found = try await session.withStore { try await $0.owners(limit: limit + 1, onlyPaused: onlyPaused) }
+    let owners = Array(found.prefix(limit))
+    if found.count > limit { Output.noteMore(limitMax: 10_000) }
     guard !json else { return try Output.json(Page(owners: owners.map { OwnerOutput(load: $0) })) }
-    guard !owners.isEmpty else { return Output.note("No owner yet: the first review of one makes it.") }
+    guard !owners.isEmpty else {
+      return Output.note(onlyPaused ? "No owner is paused." : "No owner yet: the first review of one makes it.")
+    }
     var table = Table([.left("OWNER"), .right("LIMIT"), .right("ACTIVE"), .right("PENDING"), .left("STATE")])
     for owner in owners {
       table.append([

@@ -58,4 +58,8 @@ enum Output {
     LogWriter.standardError.write(lines.joined(separator: "\n") + "\n")
     LogWriter.standardError.flush(within: noteTimeout)
   }
+
+  /// Says that a list was cut, for JSON too.
+  /// - Parameter limitMax: the most that the command lists.
+  static func noteMore(limitMax: Int) { note("More: add --limit, up to \(limitMax)") }
 }

@@ -306,10 +306,30 @@ struct AdministrationTests {
       let page = try await stack.client.send(
         "GET", "/owner?owner=org:acme", headers: [("Cookie", visit.cookie)])
       #expect(page.status == 200 && page.body.utf8.count > 400 * 1_023)
-      #expect(try await submit(visit, "/owner/configuration", form(ReviewConfiguration.byteCountMax - 64)).status == 303)
+      #expect(
+        try await submit(visit, "/owner/configuration", form(ReviewConfiguration.byteCountMax - 64)).status == 303)
       #expect(
         try await submit(visit, "/owner/configuration", form(ReviewConfiguration.byteCountMax + 2)).status == 422)
       #expect(try await submit(visit, "/owner/limit", "owner=\(String(repeating: "a", count: 70_000))").status == 413)
+    }
+  }
+
+  @Test("an owner's page says that it does not show all integrations")
+  func manyIntegrations() async throws {
+    try await withServerStack { stack in
+      try await stack.run("INSERT INTO review_owners (owner_type, owner_id) VALUES ('org', 'acme')")
+      try await stack.run(
+        """
+        INSERT INTO platform_integrations (id, owner_type, owner_id, platform, installation_id)
+        SELECT gen_random_uuid(), 'org', 'acme', 'github', n::text FROM generate_series(1, 200) n
+        """)
+      func page() async throws -> String { try await stack.client.send("GET", "/owner?owner=org:acme").body }
+      #expect(try await !page().contains("These are 200"))
+      try await stack.run(
+        "INSERT INTO platform_integrations (id, owner_type, owner_id, platform, installation_id) VALUES (gen_random_uuid(), 'org', 'acme', 'github', '201')"
+      )
+      let more = try await page()
+      #expect(more.contains("These are 200") && more.components(separatedBy: "installation ").count == 201)
     }
   }
 

@@ -80,7 +80,7 @@ extension DashboardRoutes {
       owner: owner, load: try await store.load(of: owner, ownerLimit: ownerLimit),
       defaultLimit: ownerLimit,
       configurations: configurations,
-      integrations: try await store.integrations(of: owner, platform: nil, limit: 200),
+      integrations: try await store.integrations(of: owner, platform: nil, limit: OwnerPage.integrationCountMax + 1),
       visitor: visitor)
     return Page(
       title: "\(owner) · Baton", place: .owners, path: OwnersPage.path(owner),

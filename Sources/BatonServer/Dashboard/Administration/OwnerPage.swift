@@ -52,8 +52,11 @@ struct OwnerPage: Sendable {
   var load: OwnerLoad?
   var defaultLimit: Int
   var configurations: [(platform: Platform, stored: StoredConfiguration)]
+  /// One more than are shown if there are more.
   var integrations: [IntegrationRow]
   let visitor: Visitor
+
+  static let integrationCountMax = 200
 
   private var path: String { OwnersPage.path(owner) }
   private var name: String { owner.description }
@@ -131,7 +134,11 @@ struct OwnerPage: Sendable {
     guard !integrations.isEmpty else {
       return "<h2>Integrations</h2><p class=\"empty\">None: no private repository can be read.</p>"
     }
-    let rows = integrations.map { row -> HTML in
+    let more: HTML =
+      integrations.count > Self.integrationCountMax
+      ? "<p class=\"empty\">These are \(Self.integrationCountMax). <code>baton integration list</code> shows all.</p>"
+      : ""
+    let rows = integrations.prefix(Self.integrationCountMax).map { row -> HTML in
       let place = row.installationId.map { "installation \($0)" } ?? row.instanceUrl ?? "token"
       let secrets = [row.hasToken ? "token" : nil, row.hasWebhookSecret ? "webhook secret" : nil]
         .compactMap { $0 }
@@ -155,7 +162,7 @@ struct OwnerPage: Sendable {
     return """
       <h2>Integrations</h2>
       <table class="integrations"><thead><tr><th scope="col">Platform</th><th scope="col">Id</th><th scope="col">Stored</th>\
-      <th scope="col">State</th><th scope="col"><span class="unseen">Action</span></th></tr></thead><tbody>\(rows)</tbody></table>
+      <th scope="col">State</th><th scope="col"><span class="unseen">Action</span></th></tr></thead><tbody>\(rows)</tbody></table>\(more)
       """
   }
 

@@ -206,10 +206,12 @@ struct OverviewPage: Sendable {
       <td data-label="Up since">\(HTML.time(holder.startedAt))</td></tr>
       """
     }
+    let rest = (overview.health?.processCount ?? 0) - overview.holders.count
+    let more: HTML = rest > 0 ? "<p class=\"empty\">and \(Reading.grouped(rest)) more</p>" : ""
     return """
       <h2>Processes</h2>
       <table class="processes"><thead><tr><th scope="col">Role</th><th scope="col">Host, process</th><th scope="col">State</th>\
-      <th scope="col" class="number">In flight</th><th scope="col">Up since</th></tr></thead><tbody>\(rows)</tbody></table>
+      <th scope="col" class="number">In flight</th><th scope="col">Up since</th></tr></thead><tbody>\(rows)</tbody></table>\(more)
       """
   }
 }
