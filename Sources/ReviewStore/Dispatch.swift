@@ -199,8 +199,8 @@ extension ReviewStore {
                status_reason = $5,
                error_code = CASE WHEN r.dispatch_failures + $7 >= $8 THEN 'attempts_exhausted' END,
                error_message = CASE WHEN r.dispatch_failures + $7 >= $8 THEN $5 END,
-               dispatch_failures = r.dispatch_failures + $7,
-               unclear_starts = r.unclear_starts + 1,
+               dispatch_failures = \(Fragment.counter("r.dispatch_failures + $7")),
+               unclear_starts = \(Fragment.counter("r.unclear_starts + 1")),
                lease_owner = NULL,
                lease_expires_at = now() + make_interval(secs => $6),
                updated_at = now()

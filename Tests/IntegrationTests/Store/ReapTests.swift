@@ -105,6 +105,25 @@ struct ReapTests {
     }
   }
 
+  @Test("a review whose counters are at their bound is left queued, or fails at a counted failure")
+  func countersAtTheirBoundOfADispatch() async throws {
+    try await withTestStore { test in
+      try await test.signOn(test.holder)
+      _ = try await test.insert(2)
+      let tickets = try await test.claim().map(\.ticket)
+      for (ticket, isCounted) in zip(tickets, [false, true]) {
+        let lease = try await test.take(ticket)
+        try await test.sql(
+          "UPDATE code_reviews SET dispatch_failures = 1000000, unclear_starts = 1000000 WHERE id = '\(ticket.reviewID)'"
+        )
+        let status = try await test.store.leaveQueued(
+          lease, message: "no answer", for: .seconds(60), isCounted: isCounted, failureMax: 8)
+        #expect(status == (isCounted ? .failed : .queued))
+        #expect(try await test.row(ticket.reviewID).dispatchFailures == 1_000_000)
+      }
+    }
+  }
+
   @Test("a lease that has run out is published again, and not counted while its holder lives")
   func leaseExpired() async throws {
     try await withTestStore { test in
