@@ -66,7 +66,8 @@ extension ReviewStore {
       do {
         return try decode(row)
       } catch {
-        let id = (try? row.decode("id", as: UUID.self).lowercase) ?? "unknown"
+        let id =
+          (try? row.decode("id", as: UUID.self).lowercase) ?? (try? "\(row.decode("id", as: Int64.self))") ?? "unknown"
         logger.error(
           "a row cannot be read and is left out: is a newer version of Baton running here?",
           metadata: ["what": "\(what)", "id": "\(id)", "error": "\(error)"])
