@@ -1,4 +1,5 @@
 internal import PostgresClient
+package import Primitives
 
 /// What the database knows about what keeps reviews waiting: for alerts.
 package struct CapacityStats: Sendable, Equatable {
@@ -10,8 +11,8 @@ package struct CapacityStats: Sendable, Equatable {
   package var heldByLimit: Int
   /// Due reviews whose owner is paused.
   package var heldByPause: Int
-  /// When a reaper last finished a pass, as Unix time in seconds; nil before the first.
-  package var reaperLastRun: Double?
+  /// When a reaper last finished a pass; nil before the first.
+  package var reaperLastRun: Timestamp?
 }
 
 extension ReviewStore {
@@ -56,7 +57,7 @@ extension ReviewStore {
            (SELECT \(Fragment.seconds(from: "min(r.started_at)"))
               FROM code_reviews r
              WHERE \(Fragment.isRunning)) AS oldest_running,
-           (SELECT extract(epoch FROM b.last_run_at)::float8 FROM baton_reaper b) AS reaper_last_run
+           (SELECT b.last_run_at FROM baton_reaper b) AS reaper_last_run
       FROM claimable c, held h
     """)
 
@@ -71,7 +72,7 @@ extension ReviewStore {
       oldestRunning: try row.optional("oldest_running", as: Double.self).map { max(.zero, .seconds(saturating: $0)) },
       heldByLimit: Int(try row.decode("held_by_limit", as: Int64.self)),
       heldByPause: Int(try row.decode("held_by_pause", as: Int64.self)),
-      reaperLastRun: try row.optional("reaper_last_run", as: Double.self))
+      reaperLastRun: try row.optionalTimestamp("reaper_last_run"))
   }
 
   static let reaperRan = PostgresStatement(

@@ -43,7 +43,7 @@ struct SystemHealthTests {
     stats.handedBack = handedBack
     let capacity = CapacityStats(
       oldestClaimable: claimable.map { .seconds($0) }, oldestRunning: nil, heldByLimit: heldByLimit, heldByPause: 0,
-      reaperLastRun: reaperAgo.map { Double(ago($0).microseconds) / 1e6 })
+      reaperLastRun: reaperAgo.map(ago))
     return SystemHealth(now: now, holders: holders, stats: stats, capacity: capacity)
   }
 
@@ -259,6 +259,14 @@ struct SystemHealthTests {
     #expect(idle.allSatisfy { $0.grade == .warning })
     let busy = Self.health([Self.holder("serve"), Self.holder("consume", isDead: true)], claimable: 90).findings
     #expect(busy.prefix(2).allSatisfy { $0.grade == .bad })
+    for end in [Timestamp.infinity, .negativeInfinity] {
+      let capacity = CapacityStats(
+        oldestClaimable: nil, oldestRunning: nil, heldByLimit: 0, heldByPause: 0, reaperLastRun: end)
+      let stats = StoreStats(counts: [:], oldestPending: nil, oldestQueued: nil, unacknowledged: 0, consumers: 0)
+      let holders = Self.others + [Self.holder("consume")]
+      let findings = SystemHealth(now: Self.now, holders: holders, stats: stats, capacity: capacity).findings
+      #expect(findings.count == (end == .infinity ? 0 : 1), "a time that a person has set")
+    }
     let late = Self.health(Self.others + [Self.holder("consume")], reaperAgo: 400).findings
     #expect(late.map(\.title) == ["No reaper has finished a pass"] && late.first?.since == Self.ago(400))
   }

@@ -1,3 +1,4 @@
+internal import Primitives
 internal import Resilience
 package import ReviewStore
 internal import Reviews
@@ -128,7 +129,7 @@ extension LoadFigures {
     metrics.heldBack(.ownerLimit).set(capacity.heldByLimit)
     metrics.heldBack(.paused).set(capacity.heldByPause)
     if let lastRun = capacity.reaperLastRun {
-      metrics.reaperLastRun.set(lastRun)
+      metrics.reaperLastRun.set(Double(lastRun.microseconds) / 1e6)
     } else {
       metrics.reaperLastRun.unset()
     }

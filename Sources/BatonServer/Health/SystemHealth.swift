@@ -267,9 +267,7 @@ package struct SystemHealth: Sendable {
     }
   }
 
-  private var reaperLastRun: Timestamp? {
-    capacity.reaperLastRun.map { Timestamp(microseconds: Int64($0 * 1_000_000)) }
-  }
+  private var reaperLastRun: Timestamp? { capacity.reaperLastRun }
 
   private var reaper: HealthFinding? {
     guard let at = reaperLastRun else {

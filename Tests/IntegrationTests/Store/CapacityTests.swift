@@ -1,4 +1,5 @@
 import PostgresClient
+import Primitives
 import ReviewStore
 import Reviews
 import Support
@@ -57,7 +58,11 @@ struct CapacityTests {
       #expect(try #require(try await test.store.capacityStats(ownerLimit: 20).reaperLastRun) > first)
       try await test.sql("UPDATE baton_reaper SET last_run_at = now() + interval '1 hour'")
       try await test.store.recordReaperRun()
-      #expect(try #require(try await test.store.capacityStats(ownerLimit: 20).reaperLastRun) > first + 3_000)
+      #expect(
+        try #require(try await test.store.capacityStats(ownerLimit: 20).reaperLastRun)
+          > first.moved(by: .seconds(3_000)))
+      try await test.sql("UPDATE baton_reaper SET last_run_at = 'infinity'")
+      #expect(try await test.store.capacityStats(ownerLimit: 20).reaperLastRun == .infinity)
     }
   }
 }
