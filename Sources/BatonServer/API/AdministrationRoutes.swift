@@ -154,12 +154,9 @@ struct AdministrationRoutes: Sendable {
   @Sendable private func addIntegration(_ call: Call) async throws -> Response {
     let fields = try await FieldReader.json(call, knowing: IntegrationFields.names)
     let input = try IntegrationFields(fields)
-    let answer = try await administration.addIntegration(
+    let (id, isNew) = try await administration.addIntegration(
       input.new, token: input.token, webhookSecret: input.webhookSecret, by: Self.who(call))
-    switch answer {
-    case .added(let id): return .json(.created, Added(id: id.lowercase))
-    case .updated(let id, _), .taken(_, let id): return .json(.ok, Added(id: id.lowercase))
-    }
+    return .json(isNew ? .created : .ok, Added(id: id.lowercase))
   }
 
   @Sendable private func revoke(_ call: Call) async throws -> Response {

@@ -68,9 +68,10 @@ struct Administration: Sendable {
 
   // MARK: Integrations
 
+  /// - Returns: also whether it was added; an owner's own is renewed.
   func addIntegration(
     _ new: NewIntegration, token: Secret?, webhookSecret: Secret?, by who: Operator
-  ) async throws -> IntegrationAnswer {
+  ) async throws -> (id: UUID, isNew: Bool) {
     var new = new
     if new.platform == .gitlab { new.instanceUrl = try instance(new.instanceUrl) }
     guard (token == nil && webhookSecret == nil) || policy.cipher != nil else {
@@ -87,7 +88,11 @@ struct Administration: Sendable {
           })
       }
     }
-    if case .taken(let other, let id) = answer {
+    let result: (id: UUID, isNew: Bool)
+    switch answer {
+    case .added(let id): result = (id, true)
+    case .updated(let id, _): result = (id, false)
+    case .taken(let other, let id):
       throw HTTPFault(
         .conflict,
         "the installation belongs to \(other): revoke its integration \(id.lowercase) first")
@@ -95,7 +100,7 @@ struct Administration: Sendable {
     who.log(
       "an integration is added or renewed",
       ["owner": "\(new.owner)", "platform": "\(new.platform.rawValue)"])
-    return answer
+    return result
   }
 
   private func instance(_ url: String?) throws(HTTPFault) -> String {
