@@ -45,7 +45,7 @@ extension InMemoryLedger {
       tables.holders.values.compactMap { holder -> Duration? in
         guard let sure = holder.deathIsSureAt(tables.now, heartbeatTimeout), !tables.isDead(holder.id, heartbeatTimeout)
         else { return nil }
-        let judged = tables.answeringSince?.adding(HolderRow.grace) ?? .negativeInfinity
+        let judged = tables.answeringSince?.adding(HolderTimes.grace) ?? .negativeInfinity
         return max(.zero, max(sure, judged).since(tables.now))
       }.max()
     }
@@ -92,13 +92,10 @@ struct HolderRow: Sendable {
   var silentSince: Timestamp?
   var answeringSince: Timestamp?
   var leasedUpTo: Timestamp?
-
-  /// For how long a holder has to be missed.
-  static let missedTime: Duration = .seconds(2)
-  /// If no holder has sent a heartbeat for this time, the database did not answer, or no holder ran.
-  static let pause: Duration = .milliseconds(1_500)
-  /// After a pause the holders have this time to send a heartbeat, before any of them is judged.
-  static let grace: Duration = .seconds(3)
+  /// Whether any of the sessions that its last heartbeat reported is left; nil before the first heartbeat.
+  private var hasSessions: Bool?
+  /// Whether its lock was free and none of its sessions left when it was last looked at.
+  private var isGone = false
 
   init(_ holder: Holder, at now: Timestamp, answeringSince: Timestamp?) {
     id = holder.id
@@ -112,25 +109,34 @@ struct HolderRow: Sendable {
     heartbeatAt = now
     leasedUpTo = report.leasedUpTo
     self.answeringSince = answeringSince
+    hasSessions = true
   }
+
+  /// All its sessions have ended.
+  mutating func endSessions() { if hasSessions != nil { hasSessions = false } }
 
   /// Notes what a look misses; a later heartbeat makes the note void.
   mutating func look(hasLock: Bool, at now: Timestamp) {
+    isGone = !hasLock && hasSessions == false
     if hasLock {
       lockFreeSince = nil
     } else if lockFreeSince.map({ $0 < heartbeatAt }) ?? true {
       lockFreeSince = now
     }
-    if heartbeatAt < now.subtracting(Self.pause), silentSince.map({ $0 < heartbeatAt }) ?? true { silentSince = now }
+    if heartbeatAt < now.subtracting(HolderTimes.pause), silentSince.map({ $0 < heartbeatAt }) ?? true {
+      silentSince = now
+    }
   }
 
   /// When its death is certain, unless a heartbeat comes before; nil if no look has missed it.
   func deathIsSureAt(_ now: Timestamp, _ heartbeatTimeout: Duration) -> Timestamp? {
-    if let free = lockFreeSince, free >= heartbeatAt { return free.adding(Self.missedTime) }
+    if let free = lockFreeSince, free >= heartbeatAt {
+      return free.adding(isGone ? HolderTimes.gone : HolderTimes.missed)
+    }
     guard let silent = silentSince, silent >= heartbeatAt, heartbeatAt < now.subtracting(heartbeatTimeout) else {
       return nil
     }
-    return silent.adding(Self.missedTime)
+    return silent.adding(HolderTimes.missed)
   }
 }
 
@@ -142,14 +148,14 @@ extension LedgerTables {
 
   /// The same, as a heartbeat finds it now.
   var answeringSinceAsSeen: Timestamp? {
-    if let last = lastHeartbeat, last < now.subtracting(HolderRow.pause) { return now }
+    if let last = lastHeartbeat, last < now.subtracting(HolderTimes.pause) { return now }
     return answeringSince
   }
 
   /// Whether the database has answered for long enough that a holder's silence is the holder's own.
   var databaseAnswers: Bool {
-    guard let last = lastHeartbeat, last > now.subtracting(HolderRow.pause) else { return false }
-    return answeringSince.map { $0 < now.subtracting(HolderRow.grace) } ?? true
+    guard let last = lastHeartbeat, last > now.subtracting(HolderTimes.pause) else { return false }
+    return answeringSince.map { $0 < now.subtracting(HolderTimes.grace) } ?? true
   }
 
   /// Whether a holder is gone, so that what it holds is free.

@@ -92,13 +92,19 @@ final class InMemorySession: LedgerSession {
 extension InMemoryLedger {
   /// Ends all open sessions, as a cut of the network does; their holders sign on again.
   package func cutSessions() {
-    let sessions = (try? change { $0.sessionsInOrder }) ?? []
-    for session in sessions { session.replace() }
+    let sessions = try? change { tables -> [InMemorySession] in
+      for holder in tables.holders.keys { tables.holders[holder]?.endSessions() }
+      return tables.sessionsInOrder
+    }
+    for session in sessions ?? [] { session.replace() }
   }
 
-  /// Ends the session of one holder, as the end of its process does.
-  package func cutSession(of holder: Holder.ID) {
-    let session = try? change { $0.sessions.removeValue(forKey: holder) }
+  /// Ends all sessions of one holder, as the end of its process does.
+  package func cutSessions(of holder: Holder.ID) {
+    let session = try? change { tables -> InMemorySession? in
+      tables.holders[holder]?.endSessions()
+      return tables.sessions.removeValue(forKey: holder)
+    }
     session?.replace()
   }
 }

@@ -1,5 +1,23 @@
 internal import PostgresClient
 
+/// After what times a holder is judged.
+package enum HolderTimes {
+  /// For how long a holder has to be missed: a living one sends several heartbeats in that time.
+  package static let missed: Duration = .seconds(2)
+  /// The same for a holder of whose sessions none is left: that is what a killed process leaves, and a living one connects again and sends a
+  /// heartbeat within half of this time.
+  package static let gone: Duration = .seconds(1)
+  /// If no holder has sent a heartbeat for this time, the database did not answer, or no holder ran.
+  package static let pause: Duration = .milliseconds(1_500)
+  /// After a pause the holders have this time to connect and send a heartbeat, before any of them is judged.
+  package static let grace: Duration = .seconds(3)
+}
+
+extension Duration {
+  /// As a literal of SQL.
+  fileprivate var interval: String { "interval '\(Int64(self / .milliseconds(1))) milliseconds'" }
+}
+
 /// How the holders are judged: by their heartbeats and their locks, and only while the database answers.
 ///
 /// A holder with a fresh heartbeat is alive, whatever its lock says. A look notes what it misses; a heartbeat after the look makes
@@ -8,15 +26,10 @@ internal import PostgresClient
 extension Fragment {
   /// The first key of the lock that versions up to schema 10 take, in every schema alike.
   static let olderLockClass = "1111577420"
-  /// For how long a holder has to be missed: a living one sends several heartbeats in that time.
-  private static let missedTime = "interval '2 seconds'"
-  /// The same for a holder of whose sessions none is left: that is what a killed process leaves, and a living one connects again and sends a
-  /// heartbeat within half of this time.
-  private static let goneTime = "interval '1 second'"
-  /// If no holder has sent a heartbeat for this time, the database did not answer, or no holder ran.
-  fileprivate static let pause = "interval '1500 milliseconds'"
-  /// After a pause the holders have this time to connect and send a heartbeat, before any of them is judged.
-  fileprivate static let grace = "interval '3 seconds'"
+  private static let missedTime = HolderTimes.missed.interval
+  private static let goneTime = HolderTimes.gone.interval
+  fileprivate static let pause = HolderTimes.pause.interval
+  fileprivate static let grace = HolderTimes.grace.interval
 
   /// Since when the database has answered without a pause, as a heartbeat finds it; NULL: no pause was ever seen.
   static let answeringSince = """
@@ -153,7 +166,7 @@ extension ReviewStore {
   /// - Parameter heartbeatTimeout: BATON_LEASE.
   package func timeUntilDeathsAreSure(heartbeatTimeout: Duration) async throws -> Duration? {
     try await pool.query(Self.undecidedHolders, [heartbeatTimeout.inSeconds])[0]
-      .optional("wait", as: Double.self).map { .seconds(max(0, $0)) }
+      .optional("wait", as: Double.self).map { max(.zero, .seconds(saturating: $0)) }
   }
 
   static let pruneHolders = PostgresStatement(

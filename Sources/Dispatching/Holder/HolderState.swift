@@ -43,8 +43,8 @@ package final class HolderState: Sendable {
     }
   }
 
-  /// A process whose lock is free counts as dead a second after its last heartbeat, if all its connections are gone as well.
-  private static let soonestDeath: Duration = .milliseconds(900)
+  /// No process counts as dead so soon after its last heartbeat, also if its lock is free and all its connections are gone.
+  private static let soonestDeath = HolderTimes.gone - .milliseconds(100)
 
   /// Whether the others certainly count this process as alive: none of them has taken a lease from it.
   var countsAsAlive: Bool {

@@ -122,7 +122,7 @@ final class World: Sendable {
     guard let process = take(from: place) else { return false }
     scheduler.kill(process.id)
     process.subscription?.inner.disconnect()
-    ledger.cutSession(of: process.holder.id)
+    ledger.cutSessions(of: process.holder.id)
     return true
   }
 
@@ -136,7 +136,7 @@ final class World: Sendable {
     guard isThere else { return }
     recorder.note(.processEnded(process.name), of: 0)
     process.subscription?.inner.disconnect()
-    ledger.cutSession(of: process.holder.id)
+    ledger.cutSessions(of: process.holder.id)
   }
 
   // MARK: Rows

@@ -18,6 +18,9 @@ protocol LedgerWorld: Sendable {
   /// Enters a heartbeat of a holder at a time from now, so that the ledger counts as one that answers.
   func setHeartbeat(of holder: Holder.ID, in duration: Duration) async throws
 
+  /// Ends all sessions that a holder has reported, as the end of its process does.
+  func endSessions(of holder: Holder.ID) async throws
+
   /// Gives a pending review another time.
   func schedule(_ id: UUID, at time: Timestamp) async throws
 
@@ -53,6 +56,8 @@ final class InMemoryWorld: LedgerWorld {
   func setHeartbeat(of holder: Holder.ID, in duration: Duration) {
     memory.setHeartbeat(of: holder, to: clock.now.shifted(by: duration))
   }
+
+  func endSessions(of holder: Holder.ID) { memory.cutSessions(of: holder) }
 
   func schedule(_ id: UUID, at time: Timestamp) { memory.schedule(id, at: time) }
 

@@ -70,6 +70,11 @@ struct Play: Sendable {
     try await pass(.seconds(3))
   }
 
+  /// Processes send no heartbeats any more.
+  func silence(_ holders: Holder...) {
+    state.alive.withLock { alive in alive.removeAll { id in holders.contains { $0.id == id } } }
+  }
+
   // MARK: Reviews
 
   func submit(

@@ -65,6 +65,13 @@ final class PostgresWorld: LedgerWorld {
     ])
   }
 
+  func endSessions(of holder: Holder.ID) async throws {
+    // The number of no process.
+    try await change([
+      "UPDATE baton_holders SET backends = ARRAY[2147483647] WHERE id = '\(holder)' AND backends <> '{}'"
+    ])
+  }
+
   func schedule(_ id: UUID, at time: Timestamp) async throws {
     let time = time.shifted(by: .zero - shift)
     try await test.sql("UPDATE code_reviews SET available_at = '\(time)' WHERE id = '\(id)'")

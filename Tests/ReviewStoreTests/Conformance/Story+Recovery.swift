@@ -100,6 +100,21 @@ extension Story {
       try await play.kill(play.consumer)
       #expect(try await play.lease([claim], by: play.other)[0].word == "leased")
     },
+    Story("a missed holder of whose sessions none is left is dead a second sooner than one that has another session") {
+      play in
+      _ = try await play.submit(count: 2)
+      let claims = try await play.claim()
+      for (claim, holder) in zip(claims, [play.consumer, play.other]) {
+        #expect(try await play.ledger.heartbeat(holder.id, Holder.Report()))
+        _ = try await play.take(claim, by: holder)
+      }
+      play.silence(play.consumer, play.other)
+      try await play.world.endSessions(of: play.consumer.id)
+      try await play.ledger.lookAtHolders()
+      try await play.pass(.milliseconds(1_100))
+      let verdicts = try await play.lease(claims, by: play.reaper)
+      #expect(verdicts.map(\.word) == ["leased", "held"])
+    },
     Story("a holder is known until it leaves, and a heartbeat does not enter it again") { play in
       let report = Holder.Report(unleasedTickets: 3, inFlight: 4)
       #expect(try await play.ledger.heartbeat(play.consumer.id, report))
