@@ -99,7 +99,7 @@ package struct CancelRelay: Service {
   private func deliver(
     _ entry: OutboxEntry, _ settled: @Sendable (_ isAccepted: Bool) -> Void
   ) async -> SlotFeed<OutboxEntry>.Outcome {
-    let answer = await worker.cancel(entry.reviewID, reason: "cancelled", attempt: entry.attempt)
+    let answer = await worker.cancel(entry.reviewID, attempt: entry.attempt)
     // Given up because this process ends: the entry comes due again soon, for another.
     if case .failed = answer, Task.isCancelled { return .unknown }
     do {

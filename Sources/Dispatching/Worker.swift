@@ -9,7 +9,12 @@ package protocol Worker: Sendable {
   /// Asks what the worker knows of a review.
   func status(of reviewID: UUID) async -> StatusAnswer
   /// Cancels all attempts up to one, also those that the worker does not know yet.
-  func cancel(_ reviewID: UUID, reason: String?, attempt: Int) async -> CancelAnswer
+  func cancel(_ reviewID: UUID, attempt: Int) async -> CancelAnswer
 }
 
-extension WorkerClient: Worker {}
+extension WorkerClient: Worker {
+  /// Without a reason: the worker has no use for one, and the review's row has it.
+  package func cancel(_ reviewID: UUID, attempt: Int) async -> CancelAnswer {
+    await cancel(reviewID, reason: nil, attempt: attempt)
+  }
+}

@@ -57,7 +57,7 @@ final class FakeWorker: Worker {
     return await answer(reviewID)
   }
 
-  func cancel(_ reviewID: UUID, reason: String?, attempt: Int) async -> CancelAnswer {
+  func cancel(_ reviewID: UUID, attempt: Int) async -> CancelAnswer {
     state.withLock { $0.cancels.append(reviewID) }
     return .done(success: true)
   }

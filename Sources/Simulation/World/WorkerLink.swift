@@ -81,7 +81,7 @@ struct WorkerLink: Worker {
     return world.worker.status(of: id)
   }
 
-  func cancel(_ reviewID: UUID, reason: String?, attempt: Int) async -> CancelAnswer {
+  func cancel(_ reviewID: UUID, attempt: Int) async -> CancelAnswer {
     guard await isReached(), !network.has(.workerHidden) else { return .failed(message: "no answer") }
     let answer = world.worker.cancel(reviewID, attempt: attempt, in: world)
     world.notified(Checker.Key(review: world.number(of: reviewID), attempt: attempt))
