@@ -122,7 +122,7 @@ struct ConsumptionMonitorTests {
       #expect(monitor.tick(sight) == (isOpen ? .pause(.circuitOpen) : nil))
       sight.outage = .seconds(61)
       #expect(monitor.tick(sight) == .pause(.databaseAway))
-      #expect(monitor.fault(isConnected: true) == "deliveries were given back because Postgres does not answer")
+      #expect(monitor.fault(isConnected: true) == "deliveries were requeued because Postgres does not answer")
       sight.outage = nil
       #expect(next(&monitor, sight) == nil)
       sight.isDatabaseBack = true

@@ -89,12 +89,12 @@ struct Settlement: Sendable, Equatable {
       self.init(
         .acknowledge, .dispatched, .error,
         "the worker has the review, but it could not be recorded; the reaper reconciles it")
-    case (.record, _): self.init(.acknowledge, .dispatched, .debug, "review dispatched")
-    case (.none, _): self.init(.reject, .duplicate, .debug, "review \(said.what)")
+    case (.record, _): self.init(.acknowledge, said.counted, said.level, "review \(said.what)")
+    case (.none, _): self.init(.reject, said.counted, said.level, "review \(said.what)")
     case (_, .overtaken), (_, .recorded):
       self.init(.reject, .duplicate, .notice, "overtaken: \(said.what): \(said.reason)")
     case (_, .notWritten):
-      self.init(.requeue, .returned, .error, "not written, given back to the broker: \(said.what): \(said.reason)")
+      self.init(.requeue, .returned, .error, "not written, requeued: \(said.what): \(said.reason)")
     case (_, .written(let status)) where status != .failed || said.counted == .failed:
       self.init(.reject, said.counted, said.level, "review \(said.what): \(said.reason)")
     case (_, .written):
@@ -114,7 +114,7 @@ struct Settlement: Sendable, Equatable {
       if case .unreadable = outcome {
         (.error, "left to a version that can read it", reason, .returned)
       } else if case .postpone = write {
-        (.notice, "handed back", reason, .returned)
+        (.notice, "postponed", reason, .returned)
       } else {
         (.warning, "left queued", reason, .ambiguous)
       }

@@ -11,9 +11,14 @@ extension Consumer {
   /// Writes how an attempt ended, then settles the deliveries that stand for the review. While Postgres is unreachable, they are held.
   func conclude(_ outcome: AttemptOutcome, _ attempt: Attempt) async {
     let write = RowWrite(outcome, of: attempt)
-    let verdict = await withSpan(
-      .record, in: attempt.trace, attempt.spanAttributes.with(.statement(write.statementName))
-    ) { _ in await perform(write, attempt) }
+    let verdict: RowVerdict
+    if let statement = write.statementName {
+      verdict = await withSpan(.record, in: attempt.trace, attempt.spanAttributes.with(.statement(statement))) { _ in
+        await perform(write, attempt)
+      }
+    } else {
+      verdict = await perform(write, attempt)
+    }
     if verdict == .recorded { CrashPoint.recorded.reached() }
     if Spans.isEnabled { ActiveSpan.current?.note(outcome, verdict, of: attempt) }
     let deliveries = inFlight.end(attempt.lease)
@@ -21,7 +26,7 @@ extension Consumer {
     if case .written(let status) = verdict { metrics.recordEnd(status) }
     if case .dispatched = outcome { recordDelay(of: attempt) }
     logger.log(level: settlement.level, "\(settlement.message)", metadata: attempt.metadata)
-    // A settlement makes room for a delivery: while the worker is unavailable, that would only be handed back until the next look.
+    // A settlement makes room for a delivery: while the worker is unavailable, that would only be postponed until the next look.
     if consumption.pause == nil, circuit.openFor != nil { await watchOnce() }
     settle(deliveries, settlement.settlement, settlement.counted)
   }

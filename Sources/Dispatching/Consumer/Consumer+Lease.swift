@@ -174,7 +174,7 @@ extension Consumer {
   private func republish(_ delivery: TicketDelivery) async -> Bool {
     guard await queue.republish(delivery) == .confirmed else { return false }
     logger.notice(
-      "a ticket that outages have given back too often is published anew",
+      "a ticket that outages have requeued too often is published anew",
       metadata: ["message_id": "\(delivery.messageID ?? "none")", "deliveries": "\(delivery.returnCount)"])
     settle([delivery], .reject, .returned)
     return true
@@ -218,7 +218,7 @@ extension Consumer {
       attempt += 1
     }
     logger.warning(
-      "dead letter not confirmed for \(Self.deadLetterTimeMax): given back to the broker, which counts its deliveries",
+      "dead letter not confirmed for \(Self.deadLetterTimeMax): requeued at the broker, which counts its deliveries",
       metadata: review)
     settle([delivery], .requeue, .returned)
   }

@@ -58,7 +58,7 @@ struct ConsumptionMonitor: Sendable {
 
   /// What is wrong with consuming; nil if nothing is.
   func fault(isConnected: Bool) -> String? {
-    if pause == .databaseAway { return "deliveries were given back because Postgres does not answer" }
+    if pause == .databaseAway { return "deliveries were requeued because Postgres does not answer" }
     if silentLooks > 0 { return "connected, but nothing is delivered although messages are ready" }
     return isConnected || pause != nil ? nil : "there is no connection to the broker"
   }

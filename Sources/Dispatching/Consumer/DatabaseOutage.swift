@@ -75,7 +75,7 @@ final class DatabaseOutage: Sendable {
     }
     if isNew {
       logger.error(
-        "Postgres does not answer; deliveries are held for a minute, then handed back to the broker",
+        "Postgres does not answer; deliveries are held for a minute, then requeued",
         metadata: ["error": "\(error)", "while": "\(what)"])
     }
   }

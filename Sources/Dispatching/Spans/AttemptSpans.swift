@@ -39,7 +39,7 @@ extension ActiveSpan {
     case (_, .notWritten): fail("not_written")
     case (.failed(let code, _), _): fail(code.rawValue)
     case (_, .written(.failed)): fail(ErrorCode.attemptsExhausted.rawValue)
-    case (.postponed, _): fail("handed_back")
+    case (.postponed, _): fail("postponed")
     case (.retry, _): fail("retry")
     case (.ambiguous, _): fail("ambiguous")
     case (.unreadable, _): fail("unreadable")
@@ -55,20 +55,20 @@ extension LeaseVerdict {
     case .unreadable: "unreadable"
     case .mine: "mine"
     case .dispatched: "dispatched"
-    case .notDispatchable: "overtaken"
-    case .leasedElsewhere: "held"
-    case .lockedByOther: "locked"
+    case .notDispatchable: "not_dispatchable"
+    case .leasedElsewhere: "leased_elsewhere"
+    case .lockedByOther: "locked_by_other"
     case .unknown: "unknown"
     }
   }
 }
 
 extension RowWrite {
-  /// What it does to the row.
-  var statementName: String {
+  /// The statement that it runs, by its name in `ReviewStore.statements`; nil if it runs none.
+  var statementName: String? {
     switch self {
-    case .record: "record_dispatched"
-    case .none: "none"
+    case .record: "record"
+    case .none: nil
     case .postpone: "postpone"
     case .retryLater: "retry_later"
     case .leaveQueued: "leave_queued"

@@ -11,7 +11,7 @@ struct ClaimSpans {
   func end(_ claims: [Claim]) {
     guard Spans.isEnabled, !claims.isEmpty else { return }
     let batch = startSpan(
-      .claimBatch, in: nil, at: start, .statement("claim").with([SpanKey.batchSize: .int64(Int64(claims.count))]))
+      .claimBatch, in: nil, at: start, .statement("claim_due").with([SpanKey.batchSize: .int64(Int64(claims.count))]))
     for claim in claims {
       let span = startSpan(.claim, in: claim.trace, at: start, .review(claim.reviewID, attempt: claim.attempt))
       if let batch, let span {
