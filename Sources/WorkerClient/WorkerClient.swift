@@ -11,7 +11,7 @@ package import WorkerAPI
 
 /// Calls a worker; any answer, and any failure to get one, becomes a value that says what it means.
 ///
-/// A start that failed was never sent where it had no connection to be written to. An error's value alone cannot tell: a timeout and
+/// A start that failed was never sent if it had no connection to be written to. An error's value alone cannot tell: a timeout and
 /// `ECONNRESET` occur on both sides.
 ///
 /// Known weakness: a connection that the worker closes just as it is taken counts as sent.

@@ -5,7 +5,7 @@ internal import Primitives
 internal import ReviewStore
 internal import Reviews
 
-/// The body of `POST /api/reviews/retry` and `/cancel`: which reviews, by a filter or by their ids.
+/// The body of `POST /api/reviews/retry`, `/cancel` and `/release`: which reviews, by a filter or by their ids.
 struct OperationBody: Sendable {
   var ids: [IDPrefix] = []
   var statuses: [ReviewStatus] = []

@@ -175,8 +175,8 @@ package struct SystemHealth: Sendable {
         title: "\(name) cannot be called\(whose(faults, consumers.count))", since: since(faults),
         reason: reason(faults),
         advice: isWorker
-          ? "Reviews wait, and lose no attempt by it. Check that the worker runs and answers at BATON_WORKER_URL; deliveries go on by themselves."
-          : "Reviews that need it wait, and lose no attempt by it. Look at the platform's status page, and at the network between."
+          ? "Reviews wait, and no attempt is counted. Check that the worker runs and answers at BATON_WORKER_URL; deliveries go on by themselves."
+          : "Reviews that need it wait, and no attempt is counted. Look at the platform's status page, and at the network between."
       )
     }
   }
@@ -187,7 +187,7 @@ package struct SystemHealth: Sendable {
       HealthFinding(
         grade: .warning, title: "\(target) limits the rate of requests\(whose(faults, consumers.count))",
         since: since(faults), reason: reason(faults),
-        advice: "Reviews of that integration wait until its limit is renewed, and lose no attempt by it. Others go on.")
+        advice: "Reviews of that integration wait until its limit is renewed, and no attempt is counted. Others go on.")
     }
   }
 
@@ -317,7 +317,7 @@ package struct SystemHealth: Sendable {
     roles.map { "`baton \($0)`" }.joined(separator: " or ")
   }
 
-  /// Whether another finding says that nothing has a role of a process that died, or somebody does its work: a reaper may come from cron.
+  /// Whether another finding says that nothing has a role of a process that died, or another does its work: a reaper may come from cron.
   private func isReported(_ role: String, of last: HolderStanding) -> Bool {
     switch role {
     case "produce", "consume": true
@@ -327,11 +327,11 @@ package struct SystemHealth: Sendable {
     }
   }
 
-  /// What nobody does if nothing has a role.
+  /// What is not done if no process has a role.
   private static func lack(of role: String) -> String {
     role == "serve"
-      ? "Nobody answers webhooks, callbacks and pages, or sends feedback"
-      : "Nobody recovers what a killed process leaves"
+      ? "No process answers webhooks, callbacks and pages, or sends feedback"
+      : "No process recovers what a killed process leaves"
   }
 
   private var fullOwners: HealthFinding? {

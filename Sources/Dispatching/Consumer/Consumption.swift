@@ -104,7 +104,7 @@ extension Consumer {
       try? await environment.sleep(for: .seconds(1))
       metrics.inflightReviews.set(inFlight.count)
       metrics.circuitOpen(.worker).set(circuit.outage() == nil ? 0 : 1)
-      await keys.keepLooking()
+      await keys.lookAgainIfWrong()
       await watchOnce()
     }
   }

@@ -1,7 +1,7 @@
 package import Resilience
 internal import Synchronization
 
-/// Whether this process has the key of what integrations ledger.
+/// Whether this process has the key of what integrations store.
 ///
 /// A process with a wrong key could prepare no review that needs a token, while others can: it takes no deliveries until the key fits.
 /// One row that does not open is another matter: only its reviews wait.
@@ -50,8 +50,8 @@ package final class KeyWatch: Sendable {
     return fault
   }
 
-  /// Looks again from time to time while the key is wrong.
-  func keepLooking() async {
+  /// Looks again if the key was wrong. Called from time to time.
+  func lookAgainIfWrong() async {
     if fault != nil { _ = await look() }
   }
 }

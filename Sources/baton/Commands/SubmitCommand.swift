@@ -53,7 +53,7 @@ struct SubmitCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("With --sandbox: owners that they belong to, each given a configuration.", valueName: "k"))
   var owners = 1
 
-  @Flag(help: "Show how they come along until all have ended.")
+  @Flag(help: "Show their progress until all have ended.")
   var wait = false
 
   @Option(help: ArgumentHelp("With --wait: give up watching after this; the reviews go on.", valueName: "time"))

@@ -9,7 +9,7 @@ struct ServeCommand: AsyncParsableCommand {
     abstract: "Serves the dashboard, webhooks, the API, the worker's callbacks, health and metrics.",
     discussion: """
       The API and the dashboard ask for a token of BATON_API_TOKEN, or of BATON_READ_TOKEN to look only. Without \
-      BATON_API_TOKEN the server makes a token at its start, which nobody sees, and prints a link that signs one browser in; \
+      BATON_API_TOKEN the server makes a token at its start, which is not shown, and prints a link that signs one browser in; \
       when it has been used, the next one is printed.
 
       EXAMPLES:

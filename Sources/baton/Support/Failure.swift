@@ -109,7 +109,8 @@ extension Failure {
           + "`rabbitmqctl set_user_limits`, or `channel_max` in rabbitmq.conf), then try again.")
     case .resources:
       self.init(
-        .unavailable, "the broker is in trouble: \(fault)\nThe broker's log says more. Try again once it is well.")
+        .unavailable,
+        "the broker lacks a resource or has a fault: \(fault)\nThe broker's log says more. Try again when it is gone.")
     case .notFound:
       self.init(.failed, "\(fault)\nRun `baton migrate`, which declares what is missing.")
     case .unreachable:
