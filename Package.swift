@@ -330,7 +330,7 @@ let package = Package(
         httpClient, crypto, cryptoExtras,
         "Resilience", "ReviewQueue", "ReviewStore", "Primitives", "Reviews", "Support", "Telemetry", "WorkerAPI",
         "WorkerClient",
-        crypto, log,
+        log,
       ]),
     // With the corpora of `deploy/prove fuzz`, which makes a program for libFuzzer of the same files.
     tests(

@@ -2,9 +2,9 @@ internal import Synchronization
 
 /// The circuit breaker of one target, for many tasks at once.
 ///
-/// A call asks `admit()`, and reports with `succeeded()` or `failed(retryAfter:reason:)`. A task that has to stop while the target is
-/// out waits with `waitUntilClosedOrProbe()`. A probe that was cancelled need not report: after the breaker's
-/// `probeTimeout` another call becomes the probe.
+/// A call asks `admit()`, and reports with `succeeded()` or `failed(retryAfter:reason:)`. One that is refused while another probes the
+/// target waits with `waitWhileProbed()`. A probe that was cancelled need not report: after the breaker's `probeTimeout` another call becomes
+/// the probe.
 public final class Circuit: Sendable {
   /// A moment of the clock that runs while the machine sleeps.
   public typealias Instant = CircuitBreaker.Instant
@@ -110,13 +110,6 @@ public final class Circuit: Sendable {
     }
   }
 
-  /// Opens the circuit at once for a given time.
-  /// - Returns: whether this opened the circuit.
-  @discardableResult
-  public func trip(for duration: Duration) -> Bool {
-    change { $0.breaker.trip(for: duration, at: clock.now) }
-  }
-
   /// Whether the circuit is open because of failures, and not because the target has asked to be left alone.
   public var isOpenByFailures: Bool {
     shared.withLock { shared in
@@ -131,25 +124,10 @@ public final class Circuit: Sendable {
     change { $0.breaker.mayAnswer(at: clock.now) }
   }
 
-  /// Waits until `admit()` would not refuse. Takes nothing: another task may still take the probe first, so ask `admit()`
-  /// next, and wait again when it refuses.
-  /// - Throws: `CancellationError`.
-  public func waitUntilClosedOrProbe() async throws {
-    try await wait { breaker, now in breaker.refusedUntil(at: now) }
-  }
-
   /// Waits while another call probes the target: until that call has reported, or another may become the probe. Returns at once if the
-  /// circuit is closed or open.
+  /// circuit is closed or open. Takes nothing: ask `admit()` next.
   /// - Throws: `CancellationError`.
   public func waitWhileProbed() async throws {
-    try await wait { breaker, now in
-      guard case .halfOpen(let until) = breaker.state, until > now else { return nil }
-      return until
-    }
-  }
-
-  /// - Parameter until: how long to wait at the longest as things are; nil to wait no more.
-  private func wait(_ until: (CircuitBreaker, Instant) -> Instant?) async throws {
     let wakeup = Wakeup(clock: clock)
     let id = shared.withLock { shared in
       shared.nextID += 1
@@ -158,7 +136,7 @@ public final class Circuit: Sendable {
     }
     defer { shared.withLock { _ = $0.waiters.removeValue(forKey: id) } }
     try Task.checkCancellation()
-    while let until = shared.withLock({ until($0.breaker, clock.now) }) {
+    while case .halfOpen(let until) = state, until > clock.now {
       try await wakeup.wait(until: until)
     }
   }

@@ -127,13 +127,6 @@ extension FakePlatform {
     state.withValues { $0.permissions[person] = permission }
   }
 
-  /// Suspends an installation, or ends that: it gets no token.
-  package func setSuspended(_ isSuspended: Bool, installation: Int) {
-    state.withValues { values in
-      if isSuspended { values.suspended.insert(installation) } else { values.suspended.remove(installation) }
-    }
-  }
-
   /// Renames a repository: calls of the old name are redirected, reading ones with 301, writing ones with 307.
   package func rename(_ old: String, to new: String) { state.withValues { $0.renamed[old] = new } }
 }

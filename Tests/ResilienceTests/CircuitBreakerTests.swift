@@ -165,7 +165,7 @@ struct CircuitTests {
   @Test("waiting returns at once while closed")
   func closed() async throws {
     let circuit = Circuit(name: "worker")
-    try await circuit.waitUntilClosedOrProbe()
+    try await circuit.waitWhileProbed()
     #expect(circuit.admit() == .admitted)
     #expect(circuit.openFor == nil)
   }
@@ -176,10 +176,10 @@ struct CircuitTests {
       threshold: 1, openTime: Backoff(base: .milliseconds(1), max: .milliseconds(1)), probeTimeout: .seconds(3600))
     let circuit = Circuit(name: "worker", breaker: breaker)
     #expect(circuit.failed())
-    try await circuit.waitUntilClosedOrProbe()
+    try await eventually("the circuit may be probed") { circuit.openFor == nil }
     #expect(circuit.admit() == .probe)
     try await withThrowingTaskGroup { group in
-      for _ in 0..<20 { group.addTask { try await circuit.waitUntilClosedOrProbe() } }
+      for _ in 0..<20 { group.addTask { try await circuit.waitWhileProbed() } }
       #expect(circuit.openFor != nil)
       #expect(circuit.succeeded())
       try await group.waitForAll()
@@ -189,9 +189,12 @@ struct CircuitTests {
 
   @Test("a wait can be cancelled, before and while it waits")
   func cancelled() async {
-    let circuit = Circuit(name: "worker")
-    circuit.trip(for: .seconds(3600))
-    let waiting = Task { try await circuit.waitUntilClosedOrProbe() }
+    let breaker = CircuitBreaker(
+      threshold: 1, openTime: Backoff(base: .zero, max: .zero), probeTimeout: .seconds(3600))
+    let circuit = Circuit(name: "worker", breaker: breaker)
+    #expect(circuit.failed())
+    #expect(circuit.admit() == .probe)
+    let waiting = Task { try await circuit.waitWhileProbed() }
     waiting.cancel()
     await #expect(throws: CancellationError.self) { try await waiting.value }
   }

@@ -63,7 +63,7 @@ struct WebhookSignature: Sendable {
 }
 
 extension HTTPField.Name {
-  static let webhookID = HTTPField.Name(webhook: "webhook-id")
-  static let webhookTimestamp = HTTPField.Name(webhook: "webhook-timestamp")
-  static let webhookSignature = HTTPField.Name(webhook: "webhook-signature")
+  static let webhookID = HTTPField.Name(known: "webhook-id")
+  static let webhookTimestamp = HTTPField.Name(known: "webhook-timestamp")
+  static let webhookSignature = HTTPField.Name(known: "webhook-signature")
 }

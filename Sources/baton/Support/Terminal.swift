@@ -41,7 +41,6 @@ enum Style: String, Sendable {
   case green = "32"
   case yellow = "33"
   case blue = "34"
-  case cyan = "36"
 
   func applied(to text: String, _ usesColor: Bool) -> String {
     usesColor && !text.isEmpty ? "\u{1B}[\(rawValue)m\(text)\u{1B}[0m" : text

@@ -47,13 +47,13 @@ private let proxies = TrustedProxies(
   ranges: ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"].compactMap { AddressRange($0) }, actorHeader: "X-Forwarded-User")
 
 private func readPeer(_ headers: HTTPFields, _ peer: SocketAddress?) {
-  _ = headers[HTTPField.Name(webhook: "host")].map { Authority($0) }
+  _ = headers[HTTPField.Name(known: "host")].map { Authority($0) }
   for proxies in [proxies, TrustedProxies()] {
     _ = Refusals.Source(peer: peer, headers: headers, proxies: proxies)
     _ = proxies.client(headers, peer)
     _ = try? proxies.name(headers, peer)
   }
-  _ = headers[HTTPField.Name(webhook: "traceparent")].flatMap { TraceContext(traceparent: $0) }
+  _ = headers[HTTPField.Name(known: "traceparent")].flatMap { TraceContext(traceparent: $0) }
 }
 
 private let tokens = SecretList(Secret("api-token-of-the-fuzzer"))
@@ -64,7 +64,7 @@ private let authority = CallbackAuthority(
 
 private func readCredentials(_ headers: HTTPFields, _ peer: SocketAddress?) throws {
   let isRight = headers.contains { $0.value.contains("api-token-of-the-fuzzer") }
-  if (try? rule.admit(headers, authority: headers[HTTPField.Name(webhook: "host")], peer: peer, acts: true)) != nil {
+  if (try? rule.admit(headers, authority: headers[HTTPField.Name(known: "host")], peer: peer, acts: true)) != nil {
     try promise(isRight, "a caller without the token is admitted")
   }
   if (try? authority.grant(headers: headers, now: Date(timeIntervalSince1970: 0))) == .everything {
