@@ -31,6 +31,8 @@ package struct ConfigurationChange: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let configurationStatements: [PostgresStatement] = [changeConfiguration, findConfiguration]
+
   static let changeConfiguration = PostgresStatement(
     "change_configuration",
     """

@@ -12,6 +12,8 @@ package struct Backlog: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let backlogStatements: [PostgresStatement] = [backlog]
+
   /// Each by a partial index; the outbox has what is undelivered alone.
   static let backlog = PostgresStatement(
     "backlog",

@@ -22,6 +22,8 @@ package enum MatchCount: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let browseStatements: [PostgresStatement] = [browseLive, browse, browseEnd, countLive, countWindow]
+
   /// The most reviews that one look for a page reads: a filter that matches little would read the whole history.
   package static let browseSpan = 5_000
 

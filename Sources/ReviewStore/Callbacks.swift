@@ -44,6 +44,8 @@ package enum ReportAnswer: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let callbackStatements: [PostgresStatement] = [report, traceOfReview]
+
   /// One conditional statement: a row that is pending or has ended stays as it is, and so does one that the report is not about, or may
   /// not be about.
   static let report = PostgresStatement(

@@ -16,6 +16,8 @@ package struct CapacityStats: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let capacityStatements: [PostgresStatement] = [capacity, reaperRan]
+
   /// What may be claimed is read from the owners that a claim would visit, and what a pause holds up from the paused owners. The limit holds
   /// up the rest: counted, without a look at each owner.
   static let capacity = PostgresStatement(

@@ -30,6 +30,8 @@ package struct Claim: Sendable, Hashable {
 }
 
 extension ReviewStore {
+  static let claimStatements: [PostgresStatement] = [claimDue, claimable, published, unclaim]
+
   /// A pending row whose time has come by the clock, not by `now()`, which is when the transaction began. A review that was inserted after that
   /// is visible but not due by `now()`: its owner's visit would be deleted, and no producer would come back for it.
   private static let isDueByClock = "r.status = 'pending' AND r.available_at <= (SELECT clock_timestamp())"
@@ -141,7 +143,8 @@ extension ReviewStore {
   ///   - limit: the most rows that this call claims.
   ///   - ownerLimit: the limit of owners that have none of their own.
   ///   - holder: this process, which owes the publishes.
-  /// - Throws: `PostgresError`. If the connection was lost, the rows may be claimed: the reaper publishes them.
+  /// - Throws: `PostgresError`. If the connection was lost, the rows may be claimed: `ownClaims` finds them, and the reaper those that
+  ///   no process has found.
   package func claim(limit: Int, ownerLimit: Int, by holder: Holder.ID) async throws -> [Claim] {
     do {
       return try await claimPages(limit, ownerLimit, holder)

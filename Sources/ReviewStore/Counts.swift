@@ -21,6 +21,8 @@ package struct ReviewCounts: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let countStatements: [PostgresStatement] = [counts, countReconciled]
+
   static let counts = PostgresStatement(
     "counts",
     """

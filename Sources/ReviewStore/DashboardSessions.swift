@@ -3,6 +3,8 @@ internal import PostgresClient
 /// The dashboard's sessions. A row is a session that has begun and not ended; without a row a cookie and every copy of it
 /// are void.
 extension ReviewStore {
+  static let dashboardSessionStatements: [PostgresStatement] = [beginSession, liveSessions, endSession, endSessions]
+
   static let beginSession = PostgresStatement(
     "begin_session",
     """

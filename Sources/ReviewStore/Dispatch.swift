@@ -31,6 +31,10 @@ package enum RecordAnswer: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let dispatchStatements: [PostgresStatement] = [
+    recordDispatched, postpone, dropLease, retryLater, fail, leaveQueued,
+  ]
+
   /// Repeats the holder and not the lease: the worker already has what it took on for an earlier lease of this process, and a later lease
   /// of the same process must not make it start again.
   static let recordDispatched = PostgresStatement(
@@ -109,7 +113,7 @@ extension ReviewStore {
   /// A start of a review that has failed may still be on its way to the worker: it is not to run.
   private static let notifyOfFailure = """
     ,
-      told AS (
+      notice AS (
         INSERT INTO baton_outbox (kind, review_id, attempt)
         SELECT 'worker_cancel', id, attempt FROM written WHERE status = 'failed' AND unclear_starts > 0
         ON CONFLICT DO NOTHING
@@ -213,7 +217,7 @@ extension ReviewStore {
   ///   - lease: what the caller holds; without it nothing changes.
   ///   - message: why, for the row.
   ///   - delay: until it is due again.
-  ///   - isCounted: whether the worker has said that it does not know the review.
+  ///   - isCounted: whether a failure is counted against it; the last one fails it.
   ///   - failureMax: the number of failures that fails it.
   package func leaveQueued(
     _ lease: Lease, message: String, for delay: Duration, isCounted: Bool, failureMax: Int

@@ -15,6 +15,10 @@ package struct FeedbackEntry: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let feedbackStatements: [PostgresStatement] = [
+    takeFeedback, recordCheckRun, feedbackTold, feedbackDelivered, feedbackFailed,
+  ]
+
   static let takeFeedback = PostgresStatement(
     "take_feedback",
     """

@@ -54,6 +54,8 @@ package struct HolderStanding: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let historyStatements: [PostgresStatement] = [flow, recentFailures, listHolders]
+
   static let flow = PostgresStatement(
     "flow",
     """

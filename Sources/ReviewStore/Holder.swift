@@ -59,6 +59,10 @@ package struct HolderRowLocked: Error, CustomStringConvertible {
 }
 
 extension ReviewStore {
+  static let holderStatements: [PostgresStatement] = [
+    correctTimes, endOlderSession, signOn, registerHolder, heartbeat, leave,
+  ]
+
   /// Settings of the session that holds a holder's lock, hears the notifications and sends the heartbeats.
   ///
   /// It has to outlive long silences, and to end soon when its peer is gone: Postgres's keepalives release the lock of a host

@@ -113,6 +113,8 @@ extension Fragment {
 }
 
 extension ReviewStore {
+  static let holderLookStatements: [PostgresStatement] = [lookAtHolders, undecidedHolders, pruneHolders]
+
   static let lookAtHolders = PostgresStatement(
     "look_at_holders",
     """

@@ -12,6 +12,8 @@ package enum Identified: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let identifyStatements: [PostgresStatement] = [identify, identifyIntegration, identifyEndpoint]
+
   /// So many candidates are named if a prefix is ambiguous.
   private static let candidateCountMax = 5
 

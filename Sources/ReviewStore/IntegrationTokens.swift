@@ -29,6 +29,10 @@ package struct NewIntegrationTokens: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let integrationTokenStatements: [PostgresStatement] = [
+    patientTransaction, lockIntegrationTokens, storeIntegrationTokens,
+  ]
+
   /// The body may take as long as a few calls of GitLab: longer than a session may otherwise be idle in a transaction, and than
   /// another one otherwise waits for the lock.
   static let patientTransaction = PostgresStatement(

@@ -54,6 +54,10 @@ package enum IntegrationAnswer: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let integrationStatements: [PostgresStatement] = [
+    lockIntegrations, sameIntegration, putIntegration, listIntegrations, revokeIntegration,
+  ]
+
   static let lockIntegrations = PostgresStatement(
     "lock_integrations",
     """

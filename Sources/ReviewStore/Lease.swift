@@ -44,6 +44,8 @@ package enum LeaseVerdict: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let leaseStatements: [PostgresStatement] = [leaseTickets, stillLeased]
+
   /// Takes the leases of a batch of tickets, and reads what their payloads need; the row decides, not the message.
   ///
   /// It never waits for a row's lock: one row that a person in psql has locked would hold up its whole batch. Of a configuration it

@@ -59,6 +59,8 @@ package struct MatchingReview: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let matchStatements: [PostgresStatement] = [matching]
+
   /// The most reviews that one operation is for.
   package static let matchCountMax = 100_000
 

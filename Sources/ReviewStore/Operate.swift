@@ -51,6 +51,8 @@ package enum OperationAnswer: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let operationStatements: [PostgresStatement] = [find, transitions, cancel, retry, release]
+
   static let find = PostgresStatement(
     "find", "/* baton:find */ SELECT \(Review.columns) FROM code_reviews r WHERE r.id = ANY ($1::uuid[])")
 
@@ -94,7 +96,7 @@ extension ReviewStore {
        WHERE r.id = h.id AND \(Fragment.hasStatus("'pending'", "'queued'", "'running'"))
       RETURNING r.id, r.attempt, r.claimed_at
     ),
-    told AS (
+    notice AS (
       -- Also if no dispatch is recorded: its POST may be on the way. A worker remembers a cancel that came first.
       INSERT INTO baton_outbox (kind, review_id, attempt)
       SELECT 'worker_cancel', id, attempt FROM cancelled WHERE claimed_at IS NOT NULL

@@ -44,6 +44,10 @@ package struct UndeliveredCancel: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let outboxStatements: [PostgresStatement] = [
+    takeOutbox, deleteOutbox, failOutbox, outboxCount, undeliveredCancels, addCancel,
+  ]
+
   static let takeOutbox = PostgresStatement(
     "take_outbox",
     """

@@ -3,6 +3,8 @@ internal import PostgresClient
 
 // What a process that claims still owes: a ticket that the broker has confirmed.
 extension ReviewStore {
+  static let owedClaimStatements: [PostgresStatement] = [owedClaims, ownClaims]
+
   /// A claim whose ticket no consumer has used yet, as far as the row says; `r` is `code_reviews`.
   private static let isOwed = """
     r.published_at IS NULL AND r.lease_owner IS NULL AND r.lease_expires_at IS NULL AND r.dispatched_at IS NULL

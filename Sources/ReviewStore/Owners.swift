@@ -12,6 +12,8 @@ package struct OwnerSummary: Sendable, Codable, Equatable {
 }
 
 extension ReviewStore {
+  static let ownerStatements: [PostgresStatement] = [setOwnerLimit, pauseOwner, listOwners]
+
   static let setOwnerLimit = PostgresStatement(
     "set_owner_limit",
     """

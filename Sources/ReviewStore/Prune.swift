@@ -10,6 +10,8 @@ package struct PruneMark: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let pruneStatements: [PostgresStatement] = [pruneReviews]
+
   /// Looks at a page of the reviews that ended long ago and deletes them, with their transitions (by a trigger).
   static let pruneReviews = PostgresStatement(
     "prune_reviews",

@@ -36,6 +36,8 @@ package enum Reaped: Sendable {
 }
 
 extension ReviewStore {
+  static let reapStatements: [PostgresStatement] = [reapAbandoned, reapable, currentTime]
+
   /// Why a row counts as abandoned (``ReapReason``); NULL if it does not. For `FROM`, behind `code_reviews r`. `o` is the holder of
   /// the lease, `p` the claimer, `q` the newest finished roll call.
   ///

@@ -33,6 +33,8 @@ package struct ReviewSearch: Sendable, Hashable, LosslessStringConvertible {
 }
 
 extension ReviewStore {
+  static let searchStatements: [PostgresStatement] = [search, commonNumber]
+
   static let search = PostgresStatement(
     "search",
     """

@@ -18,6 +18,10 @@ internal import Reviews
 /// All this compares times of one clock. After a failover to a server whose clock is behind, what has a time of the future is not used, and is
 /// removed before the clock has caught up: it would prove something of what was published in between.
 extension ReviewStore {
+  static let rollCallStatements: [PostgresStatement] = [
+    openRollCall, seeRollCalls, unansweredRollCalls, answerRollCalls, pruneRollCalls,
+  ]
+
   /// The consumers that live; a scalar array. $2 is BATON_LEASE in seconds.
   private static let livingConsumers = """
     SELECT h.id FROM baton_holders h WHERE h.role = 'consume' AND NOT \(Fragment.isDead("h", heartbeatTimeout: "$2"))

@@ -27,6 +27,10 @@ package struct OlderReader: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let sealedSecretStatements: [PostgresStatement] = [
+    sealedSecrets, lockSealedSecrets, storeSealedSecrets, sealFormat, setSealFormat, olderReaders,
+  ]
+
   static let sealedSecrets = PostgresStatement(
     "sealed_secrets",
     """

@@ -22,6 +22,10 @@ package struct SilentReview: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let silenceStatements: [PostgresStatement] = [
+    takeSilent, askable, recordAsked, silentCount, forgetDispatch, failLost, workerAnswers, workerHasAnswered,
+  ]
+
   static let takeSilent = PostgresStatement(
     "take_silent",
     """

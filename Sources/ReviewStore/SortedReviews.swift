@@ -63,6 +63,11 @@ package enum ReviewSort: String, Sendable, Hashable, CaseIterable {
 }
 
 extension ReviewStore {
+  static let sortStatements: [PostgresStatement] = [
+    sortOldest, sortLastEnded, sortFirstEnded, sortDue, sortPriority, sortOldestEnd, sortLastEndedEnd,
+    sortFirstEndedEnd, sortDueEnd, sortPriorityEnd,
+  ]
+
   /// The reviews behind a cursor in an order, at most ``browseSpan``.
   /// - Parameters: numbers of those of the position and its id.
   private static func span(_ sort: ReviewSort, _ columns: String, position: Int, id: Int) -> String {

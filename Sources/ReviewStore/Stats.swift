@@ -19,6 +19,8 @@ package struct StoreStats: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let statsStatements: [PostgresStatement] = [liveStats, endedCounts]
+
   static let liveStats = PostgresStatement(
     "live_stats",
     """

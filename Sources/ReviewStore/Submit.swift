@@ -18,6 +18,8 @@ package struct Submission: Sendable, Codable, Equatable {
 }
 
 extension ReviewStore {
+  static let submissionStatements: [PostgresStatement] = [submit]
+
   static let submit = PostgresStatement(
     "submit",
     """

@@ -77,6 +77,8 @@ extension ReviewStore {
   }
 
   /// The error of a disabled endpoint is that of its 410: to enable or to disable one clears it.
+  static let undeliveredStatements: [PostgresStatement] = [undeliveredEvents, waitingFeedback]
+
   static let undeliveredEvents = PostgresStatement(
     "undelivered_events",
     """

@@ -46,6 +46,8 @@ package struct GivenUpFeedback: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let undeliveredFeedbackStatements: [PostgresStatement] = [undeliveredFeedback, givenUpFeedback]
+
   static let undeliveredFeedback = PostgresStatement(
     "undelivered_feedback",
     """

@@ -34,6 +34,8 @@ final class AllClaimed: Sendable {
 /// Which owners a claim looks at: those with a visit (see the migration `visits`). The cost of a pass follows the events since the last
 /// one, and not the rows and owners that wait.
 extension ReviewStore {
+  static let visitStatements: [PostgresStatement] = [visitsComeDue, lockOwners, nextDue, visitMissed, noteOwnerLimit]
+
   /// Owners, and delayed reviews, of one pass.
   static let visitPage: Int32 = 1_000
 

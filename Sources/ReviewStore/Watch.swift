@@ -55,6 +55,8 @@ package struct HeldUpReviews: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let watchStatements: [PostgresStatement] = [liveOwners, oneOwner, blockReason, whyPending]
+
   /// One index-only pass over each of the two partial indexes: the cost follows the live rows.
   static let liveOwners = PostgresStatement(
     "live_owners",

@@ -18,6 +18,8 @@ package struct WorkerVersion: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let workerVersionStatements: [PostgresStatement] = [workerVersions]
+
   /// At most this many of the newest ends are looked at.
   package static let versionSpan = 5_000
 

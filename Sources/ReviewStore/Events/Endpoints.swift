@@ -34,6 +34,11 @@ package struct EventBacklog: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let endpointStatements: [PostgresStatement] = [
+    addEndpoint, listEndpoints, enableEndpoint, replaceEndpointSecret, removeEndpoint, endpointSecrets,
+    resealEndpointSecret, eventBacklog,
+  ]
+
   static let addEndpoint = PostgresStatement(
     "add_endpoint",
     """

@@ -32,6 +32,11 @@ package enum EventRetry: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let eventStatements: [PostgresStatement] = [
+    takeEvents, eventDelivered, endpointAccepted, eventFailed, endpointFailed, endpointNoted, endpointGone,
+    retryEvents, pruneEvents,
+  ]
+
   /// So many failures in turn open an endpoint's circuit.
   package static let circuitFailures = 5
   /// An endpoint gets so many requests at once, from all servers together, and a single one while its circuit is open.

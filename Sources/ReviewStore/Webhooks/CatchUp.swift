@@ -71,6 +71,10 @@ package struct ListedCommit: Sendable, Hashable {
 }
 
 extension ReviewStore {
+  static let catchUpStatements: [PostgresStatement] = [
+    planCatchUp, catchUpSubjects, takeLook, hastenCatchUp, settleLook, missedCommits, countCatchUp,
+  ]
+
   static let planCatchUp = PostgresStatement(
     "plan_catch_up",
     """

@@ -5,6 +5,10 @@ package import Reviews
 
 // Installations of the GitHub App that are suspended, come back and go, as GitHub's own events say.
 extension ReviewStore {
+  static let installationStatements: [PostgresStatement] = [
+    changeInstallation, installationState, addedSince, failRevoked, cancelRemoved, sweepSoon, presentInstallation,
+  ]
+
   static let changeInstallation = PostgresStatement(
     "change_installation",
     """

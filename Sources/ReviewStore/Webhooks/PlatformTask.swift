@@ -128,6 +128,10 @@ package struct PlatformTask: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let platformTaskStatements: [PostgresStatement] = [
+    addTask, takeTasks, endTask, taskOutcome, failTask, pruneTasks, commitHasReview,
+  ]
+
   static let addTask = PostgresStatement(
     "add_task",
     """

@@ -4,6 +4,8 @@ internal import Primitives
 internal import Reviews
 
 extension ReviewStore {
+  static let platformEventStatements: [PostgresStatement] = [groupVerdict]
+
   /// Does what a delivery says that is no push, in the delivery's transaction.
   func apply(
     _ event: PlatformEvent, of stored: StoredWebhook, on connection: PostgresConnection

@@ -4,6 +4,8 @@ internal import Primitives
 package import Reviews
 
 extension ReviewStore {
+  static let webhookStatements: [PostgresStatement] = [takeDelivery, settleDelivery, lockTimeout, lockPullRequest]
+
   static let takeDelivery = PostgresStatement(
     "take_delivery",
     """

@@ -5,6 +5,11 @@ internal import Reviews
 
 // The statements of a pull request's events; all run under its advisory lock.
 extension ReviewStore {
+  static let pullRequestStatements: [PostgresStatement] = [
+    identifyPullRequest, nameRepository, isOutdatedEvent, relatedReviews, newestEvent, cancelRelated, insertPush,
+    allowRerun, restartPush, rebasePush, touchPush,
+  ]
+
   /// `r` is `code_reviews`; $1 to $7 are the pull request.
   static let isOfPullRequest = """
     (r.platform_repository_id = $6

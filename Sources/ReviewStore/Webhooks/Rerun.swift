@@ -5,6 +5,8 @@ internal import Reviews
 
 // New attempts that a person asks for at the platform. Other than `baton retry`, they also begin a completed review again.
 extension ReviewStore {
+  static let rerunStatements: [PostgresStatement] = [rerunnable, checkedReviews, rerun, allowRerunBy]
+
   static let rerunnable = PostgresStatement(
     "rerunnable",
     """

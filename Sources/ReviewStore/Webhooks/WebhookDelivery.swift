@@ -75,6 +75,11 @@ package struct StoredWebhook: Sendable, Equatable {
 }
 
 extension ReviewStore {
+  static let webhookDeliveryStatements: [PostgresStatement] = [
+    webhookInstallation, webhookStanding, ownWebhookSecret, webhookIntegration, storeDelivery, dueDeliveries,
+    deferDelivery, pruneDeliveries,
+  ]
+
   static let webhookInstallation = PostgresStatement(
     "webhook_installation",
     """

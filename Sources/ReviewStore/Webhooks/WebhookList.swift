@@ -76,6 +76,10 @@ package struct WebhookCursor: Sendable, Hashable, LosslessStringConvertible {
 }
 
 extension ReviewStore {
+  static let webhookListStatements: [PostgresStatement] = [
+    listDeliveries, repositoryDeliveries, deliveriesEnd, countAllDeliveries, countRepositoryDeliveries, storeUnknown,
+  ]
+
   /// - Parameters:
   ///   - source: the deliveries that are looked at, as `d`.
   ///   - condition: which of them; $1 to $5 belong to the page, further ones to the condition.
