@@ -19,7 +19,7 @@ struct Baton: AsyncParsableCommand {
 
         In production, one process a role:
           baton migrate
-          baton produce & baton consume & baton reap --interval 10s & baton serve &
+          baton produce & baton consume & baton reap --interval 2s & baton serve &
 
       Settings come from flags, BATON_* variables, or the file named by --config, in this order.
       Exit status: 0 done; 1 failed; 64 wrong usage; 69 Postgres or the broker cannot be reached; 78 a setting is \
