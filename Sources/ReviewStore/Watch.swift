@@ -45,7 +45,7 @@ package struct OwnerLoad: Sendable, Equatable {
 }
 
 /// Queued or running reviews that are held up for one reason.
-package struct HeldUpReviews: Sendable, Equatable {
+package struct BlockedReviews: Sendable, Equatable {
   package var reason: BlockReason
   package var count: Int
   /// Of the oldest.
@@ -55,7 +55,7 @@ package struct HeldUpReviews: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let watchStatements: [PostgresStatement] = [liveOwners, oneOwner, blockReason, whyPending]
+  static let watchStatements: [PostgresStatement] = [liveOwners, oneOwner, blocked, whyPending]
 
   /// One index-only pass over each of the two partial indexes: the cost follows the live rows.
   static let liveOwners = PostgresStatement(
@@ -134,10 +134,10 @@ extension ReviewStore {
     ).first.map { try OwnerLoad($0) }
   }
 
-  static let blockReason = PostgresStatement(
-    "held_up",
+  static let blocked = PostgresStatement(
+    "blocked",
     """
-    /* baton:held_up */
+    /* baton:blocked */
     SELECT h.reason, count(*) AS rows, min(h.since) AS since, (array_agg(h.id ORDER BY h.since, h.id))[1:3] AS examples
       FROM (
         SELECT r.id,
@@ -166,15 +166,17 @@ extension ReviewStore {
   ///   - times: when a review counts as abandoned.
   ///   - queue: the name of the work queue.
   ///   - id: looks at one review only.
-  package func blockReason(_ times: ReapTimes, queue: String, only id: UUID? = nil) async throws -> [HeldUpReviews] {
+  package func blockedReviews(
+    _ times: ReapTimes, queue: String, only id: UUID? = nil
+  ) async throws -> [BlockedReviews] {
     let rows = try await pool.query(
-      Self.blockReason,
+      Self.blocked,
       [
         times.heartbeatTimeout.inSeconds, times.publishGrace.inSeconds, times.staleAfter.inSeconds, queue,
         times.runningTimeout.inSeconds, id,
       ])
     return decodeEach(rows, "reason") { row in
-      HeldUpReviews(
+      BlockedReviews(
         reason: try row.choice("reason", as: BlockReason.self), count: Int(try row.decode("rows", as: Int64.self)),
         since: try row.timestamp("since"), examples: try row.decode("examples", as: [UUID].self))
     }
@@ -197,11 +199,12 @@ extension ReviewStore {
     """)
 
   /// Why a review is held up; nil if it is on its way, has ended, or does not exist.
-  package func holdUp(of id: UUID, _ times: ReapTimes, queue: String, ownerLimit: Int) async throws -> BlockReason? {
+  package func blockReason(of id: UUID, _ times: ReapTimes, queue: String, ownerLimit: Int) async throws -> BlockReason?
+  {
     if let row = try await pool.query(Self.whyPending, [id, Int32(clamping: ownerLimit)]).first {
       return try row.choice("reason", as: BlockReason.self)
     }
-    return try await blockReason(times, queue: queue, only: id).first?.reason
+    return try await blockedReviews(times, queue: queue, only: id).first?.reason
   }
 }
 

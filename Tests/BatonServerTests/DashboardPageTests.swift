@@ -45,8 +45,8 @@ struct DashboardPageTests {
           owner: owner, limit: 0, isPaused: false, due: 1, dueSince: Timestamp(microseconds: 0), later: 0, nextDue: nil,
           queued: 0, running: 0, waiting: .unclaimed),
       ],
-      blockReason: BlockReason.allCases.map {
-        HeldUpReviews(reason: $0, count: 2, since: now, examples: [UUID(), UUID()])
+      blockedReviews: BlockReason.allCases.map {
+        BlockedReviews(reason: $0, count: 2, since: now, examples: [UUID(), UUID()])
       },
       failures: [
         FailureGroup(code: text, count: 2, lastAt: now, lastID: UUID(), lastMessage: text),
@@ -103,7 +103,7 @@ struct DashboardPageTests {
             ReviewTransition(at: Self.now, fromStatus: nil, toStatus: .pending, reason: text, actor: text),
             ReviewTransition(at: Self.now, fromStatus: .pending, toStatus: status, reason: nil, actor: nil),
           ],
-          holdUp: status == .pending ? .dueLater : nil,
+          blockReason: status == .pending ? .dueLater : nil,
           undeliveredFeedback: PullRequestFeedback.Subject.allCases.map { subject in
             UndeliveredFeedback(
               subject: subject, dueSince: Self.now, tries: 3, lastError: text, nextTry: Self.now,
@@ -160,7 +160,7 @@ struct DashboardPageTests {
         transitions: [
           ReviewTransition(at: time, fromStatus: nil, toStatus: .pending, reason: nil, actor: nil),
           ReviewTransition(at: Self.now, fromStatus: .pending, toStatus: .queued, reason: nil, actor: nil),
-        ], holdUp: .held, events: .known([RunEvent(timestamp: time, eventType: "x", message: nil)]))
+        ], blockReason: .held, events: .known([RunEvent(timestamp: time, eventType: "x", message: nil)]))
       #expect(try !page(ReviewPage(detail: detail).body).all("dd").isEmpty)
       var overview = Self.overview("acme")
       (overview.stats.oldestPending, overview.stats.oldestQueued) = (.seconds(9e12), .seconds(9e12))
@@ -173,7 +173,7 @@ struct DashboardPageTests {
     var review = Self.review(.pending, text: "acme")
     review.availableAt = .infinity
     let text = ReviewPage(
-      detail: ReviewDetail(now: Self.now, review: review, transitions: [], holdUp: .held, events: .none)
+      detail: ReviewDetail(now: Self.now, review: review, transitions: [], blockReason: .held, events: .none)
     ).body.markup
     #expect(text.contains("held: it is never due by itself") && text.contains("<dt>Due</dt><dd>never</dd>"))
   }
@@ -194,7 +194,7 @@ struct DashboardPageTests {
     var overview = Self.overview("acme")
     #expect(overview.problems.first?.grade == .bad)
     #expect(overview.problems.map(\.grade) == overview.problems.map(\.grade).sorted())
-    overview.blockReason = []
+    overview.blockedReviews = []
     overview.queue?.dead = 0
     #expect(overview.problems.contains { $0.title == "Feedback could not be delivered to 2 pull requests" })
     overview.givenUp = nil

@@ -12,7 +12,7 @@ struct ReviewPageText {
   /// The reactions and checks that could not be delivered, or were given up.
   var undeliveredFeedback: [UndeliveredFeedback] = []
   /// Why it is not on its way; nil if it is.
-  var holdUp: BlockReason?
+  var blockReason: BlockReason?
   var events: [RunEvent]?
   var now: Timestamp
 
@@ -46,7 +46,7 @@ struct ReviewPageText {
     add("id", review.id.lowercase)
     add("status", review.status.rawValue, review.status.style)
     add("reason", review.statusReason)
-    if let holdUp { add("waits", "\(holdUp.title). \(holdUp.advice)", .yellow) }
+    if let blockReason { add("waits", "\(blockReason.title). \(blockReason.advice)", .yellow) }
     if review.errorCode != nil || review.errorMessage != nil {
       add("error code", review.errorCode, .red)
       add("error message", review.errorMessage, .red)

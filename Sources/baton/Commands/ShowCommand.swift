@@ -53,7 +53,7 @@ struct ShowCommand: AsyncParsableCommand {
         review: review, transitions: try await store.transitions(of: id),
         undeliveredCancels: try await store.undeliveredCancels(of: id),
         undeliveredFeedback: try await store.undeliveredFeedback(of: id),
-        holdUp: try await store.holdUp(
+        blockReason: try await store.blockReason(
           of: id, policy.reapTimes, queue: policy.queue, ownerLimit: session.settings.ownerLimit),
         now: try await store.now())
       return (id, page)
@@ -62,7 +62,7 @@ struct ShowCommand: AsyncParsableCommand {
     if json {
       try Output.json(
         ShowOutput(
-          body: ReviewBody(page.review, transitions: page.transitions), holdUp: page.holdUp,
+          body: ReviewBody(page.review, transitions: page.transitions), blockReason: page.blockReason,
           undeliveredFeedback: page.undeliveredFeedback, events: runEvents))
     } else {
       var page = page
@@ -76,7 +76,7 @@ struct ShowCommand: AsyncParsableCommand {
 /// What `baton show --json` prints.
 struct ShowOutput: Encodable {
   var body: ReviewBody
-  var holdUp: BlockReason?
+  var blockReason: BlockReason?
   var undeliveredFeedback: [UndeliveredFeedback]
   var events: [RunEvent]?
 
@@ -86,7 +86,7 @@ struct ShowOutput: Encodable {
     try body.encode(to: encoder)
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(body.review.advice, forKey: .advice)
-    try container.encode(holdUp?.rawValue, forKey: .waitsFor)
+    try container.encode(blockReason?.rawValue, forKey: .waitsFor)
     try container.encode(undeliveredFeedback.map { UndeliveredFeedbackOutput($0) }, forKey: .undeliveredFeedback)
     try container.encodeIfPresent(events, forKey: .events)
   }

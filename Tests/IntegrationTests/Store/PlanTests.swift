@@ -39,7 +39,7 @@ struct PlanTests {
       "live_owners": ["code_reviews_turns", "code_reviews_active"],
       "list_owners": ["code_reviews_turns", "code_reviews_active"],
       "one_owner": ["code_reviews_turns", "code_reviews_active"],
-      "held_up": ["code_reviews_active", "code_reviews_pkey"],
+      "blocked": ["code_reviews_active", "code_reviews_pkey"],
       "why_pending": ["code_reviews_pkey", "code_reviews_active"],
       "flow": ["code_reviews_active", "code_reviews_ended"],
       "recent_failures": ["code_reviews_failed"],

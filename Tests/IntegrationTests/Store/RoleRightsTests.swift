@@ -41,7 +41,7 @@ struct RoleRightsTests {
           "take_delivery", "settle_delivery", "related_reviews", "newest_event", "cancel_related", "insert_push",
           "restart_push", "touch_push", "take_feedback", "record_check_run", "feedback_told", "feedback_delivered",
           "feedback_failed", "lock_integration_tokens", "store_integration_tokens", "live_owners", "one_owner",
-          "held_up", "why_pending", "flow", "recent_failures", "list_holders", "browse_live", "browse", "browse_end",
+          "blocked", "why_pending", "flow", "recent_failures", "list_holders", "browse_live", "browse", "browse_end",
           "count_live", "count_window",
           "list_deliveries", "repository_deliveries", "count_deliveries", "count_repository_deliveries",
           "deliveries_end", "add_task", "take_tasks", "end_task", "task_outcome", "fail_task", "prune_tasks",

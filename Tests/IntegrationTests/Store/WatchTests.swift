@@ -11,8 +11,8 @@ struct WatchTests {
     heartbeatTimeout: .seconds(3_600), publishGrace: .seconds(3_600), staleAfter: .seconds(3_600),
     runningTimeout: .seconds(3_600))
 
-  private func holdUp(_ test: TestStore, _ id: UUID, ownerLimit: Int = 20) async throws -> BlockReason? {
-    try await test.store.holdUp(of: id, times, queue: "q", ownerLimit: ownerLimit)
+  private func blockReason(_ test: TestStore, _ id: UUID, ownerLimit: Int = 20) async throws -> BlockReason? {
+    try await test.store.blockReason(of: id, times, queue: "q", ownerLimit: ownerLimit)
   }
 
   @Test("a pending review waits for its time, its owner, a slot or a producer")
@@ -20,12 +20,12 @@ struct WatchTests {
     try await withTestStore { test in
       let ids = try await test.insert(3)
       let owner = Owner(type: .org, id: "acme")
-      #expect(try await holdUp(test, ids[0]) == .unclaimed)
-      #expect(try await holdUp(test, ids[0], ownerLimit: 0) == .limit)
+      #expect(try await blockReason(test, ids[0]) == .unclaimed)
+      #expect(try await blockReason(test, ids[0], ownerLimit: 0) == .limit)
       _ = try await test.store.setPaused(true, owner)
-      #expect(try await holdUp(test, ids[0]) == .paused)
+      #expect(try await blockReason(test, ids[0]) == .paused)
       try await test.sql("UPDATE code_reviews SET available_at = now() + interval '1 hour' WHERE id = '\(ids[0])'")
-      #expect(try await holdUp(test, ids[0]) == .dueLater)
+      #expect(try await blockReason(test, ids[0]) == .dueLater)
       let standing = try #require(try await test.store.liveOwners(ownerLimit: 7, limit: 10).first)
       #expect(standing == (try await test.store.load(of: owner, ownerLimit: 7)))
       #expect(standing.due == 2 && standing.later == 1 && standing.active == 0 && standing.limit == 7)
@@ -45,33 +45,33 @@ struct WatchTests {
       let id = try await test.insert(1)[0]
       try await test.signOn(test.holder)
       try await test.claim()
-      #expect(try await holdUp(test, id) == nil)
+      #expect(try await blockReason(test, id) == nil)
       try await test.sql("UPDATE code_reviews SET published_at = now()")
-      #expect(try await holdUp(test, id) == nil)
+      #expect(try await blockReason(test, id) == nil)
       try await test.sql(
         """
         UPDATE baton_holders SET heartbeat_at = now() - interval '2 hours', silent_since = now() - interval '1 hour'
         """)
-      #expect(try await holdUp(test, id) == .unconsumed)
+      #expect(try await blockReason(test, id) == .unconsumed)
       try await test.sql("UPDATE code_reviews SET published_at = NULL")
       try await test.addWitness()
-      #expect(try await holdUp(test, id) == .unpublished)
+      #expect(try await blockReason(test, id) == .unpublished)
       try await test.sql("UPDATE code_reviews SET published_at = now() - interval '2 hours'")
-      #expect(try await holdUp(test, id) == .stale)
+      #expect(try await blockReason(test, id) == .stale)
       try await test.sql("UPDATE code_reviews SET lease_owner = 'gone', lease_expires_at = now() + interval '1 minute'")
-      #expect(try await holdUp(test, id) == .leaseExpired)
-      let groups = try await test.store.blockReason(times, queue: "q")
+      #expect(try await blockReason(test, id) == .leaseExpired)
+      let groups = try await test.store.blockedReviews(times, queue: "q")
       #expect(groups.map(\.reason) == [.leaseExpired] && groups[0].count == 1 && groups[0].examples == [id])
       try await test.sql("UPDATE code_reviews SET lease_owner = NULL, lease_expires_at = NULL, dispatched_at = now()")
-      #expect(try await holdUp(test, id) == nil)
+      #expect(try await blockReason(test, id) == nil)
       try await test.sql("UPDATE code_reviews SET dispatched_at = now() - interval '2 hours', reconciled_at = now()")
-      #expect(try await holdUp(test, id) == .silent)
+      #expect(try await blockReason(test, id) == .silent)
       try await test.sql("UPDATE code_reviews SET status = 'running'")
-      #expect(try await holdUp(test, id) == nil)
+      #expect(try await blockReason(test, id) == nil)
       try await test.sql("UPDATE code_reviews SET updated_at = now() - interval '2 hours'")
-      #expect(try await holdUp(test, id) == .silent)
+      #expect(try await blockReason(test, id) == .silent)
       _ = try await test.store.cancel(id)
-      #expect(try await holdUp(test, id) == nil)
+      #expect(try await blockReason(test, id) == nil)
     }
   }
 

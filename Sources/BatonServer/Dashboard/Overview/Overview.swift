@@ -10,7 +10,7 @@ struct Overview: Sendable {
   var queue: QueueFigures?
   /// The busiest, at most ``ownerCountMax``.
   var owners: [OwnerLoad] = []
-  var blockReason: [HeldUpReviews] = []
+  var blockedReviews: [BlockedReviews] = []
   var failures: [FailureGroup] = []
   /// nil if every pull request got its feedback.
   var givenUp: GivenUpFeedback?
@@ -60,7 +60,7 @@ actor OverviewReader {
     // Side by side: one after another, each would add the way to Postgres and back.
     async let health = figures.health(withUndelivered: true)
     async let queue = figures.queue()
-    async let blocked = store.blockReason(policy.times, queue: policy.queue)
+    async let blocked = store.blockedReviews(policy.times, queue: policy.queue)
     async let holders = store.holders(heartbeatTimeout: policy.times.heartbeatTimeout, limit: Self.holderCountMax)
     async let owners = store.liveOwners(ownerLimit: policy.ownerLimit, limit: Overview.ownerCountMax)
     let known = try await health
@@ -68,7 +68,7 @@ actor OverviewReader {
     var overview = Overview(now: now, stats: known.stats, queue: await queue, ownerLimit: policy.ownerLimit)
     overview.health = known
     overview.owners = try await owners
-    overview.blockReason = try await blocked
+    overview.blockedReviews = try await blocked
     overview.holders = try await holders
     try await readHistory(now)
     overview.failures = failures

@@ -72,7 +72,7 @@ extension Overview {
     ]
     let all =
       reported + counted + undelivered + endpoints.map(endpointProblem) + waitingProblems
-      + blockReason.map { blockProblem($0) }
+      + blockedReviews.map { blockProblem($0) }
     return all.compactMap { $0 }.enumerated().sorted { ($0.element.grade, $0.offset) < ($1.element.grade, $1.offset) }
       .map(\.element)
   }
@@ -89,7 +89,7 @@ extension Overview {
   private var consumerProblem: Problem? {
     // A consumer that holds back for a reason has no consumer at the broker: the reason is reported.
     guard queue?.consumers == 0, health?.dispatchFindings.isEmpty ?? true,
-      !blockReason.contains(where: { $0.reason == .unconsumed })
+      !blockedReviews.contains(where: { $0.reason == .unconsumed })
     else { return nil }
     return Problem(
       grade: .warning, title: "There is no consumer",
@@ -227,8 +227,8 @@ extension Overview {
       links: ["<a href=\"/reviews?status=pending\">pending reviews</a>"])
   }
 
-  private func blockProblem(_ group: HeldUpReviews) -> Problem {
-    // `blockReason` never has those of the last case.
+  private func blockProblem(_ group: BlockedReviews) -> Problem {
+    // `blockedReviews` never has those of the last case.
     var problem = Problem(
       grade: .warning, title: "", time: group.since, advice: Advice.html(group.reason.advice),
       links: group.examples.map { HTML.link(to: $0) })

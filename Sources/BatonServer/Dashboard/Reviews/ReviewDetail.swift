@@ -19,7 +19,7 @@ struct ReviewDetail: Sendable {
   var now: Timestamp
   var review: Review
   var transitions: [ReviewTransition]
-  var holdUp: BlockReason?
+  var blockReason: BlockReason?
   /// Feedback that could not be delivered to its pull request.
   var undeliveredFeedback: [UndeliveredFeedback] = []
   /// The cancels that the worker has not accepted.
@@ -42,13 +42,14 @@ struct ReviewDetailReader: Sendable {
     async let events = events(of: review)
     let now = try await store.now()
     let transitions = try await store.transitions(of: id)
-    let holdUp =
+    let blockReason =
       review.status.isTerminal
-      ? nil : try await store.holdUp(of: id, policy.times, queue: policy.queue, ownerLimit: policy.ownerLimit)
+      ? nil : try await store.blockReason(of: id, policy.times, queue: policy.queue, ownerLimit: policy.ownerLimit)
     let undeliveredFeedback = try await store.undeliveredFeedback(of: id)
     let undeliveredCancels = try await store.undeliveredCancels(of: id)
     return ReviewDetail(
-      now: now, review: review, transitions: transitions, holdUp: holdUp, undeliveredFeedback: undeliveredFeedback,
+      now: now, review: review, transitions: transitions, blockReason: blockReason,
+      undeliveredFeedback: undeliveredFeedback,
       undeliveredCancels: undeliveredCancels, events: await events)
   }
 

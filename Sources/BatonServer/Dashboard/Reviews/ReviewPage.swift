@@ -38,7 +38,7 @@ struct ReviewPage: Sendable {
     """
     <h2 class="unseen">Standing</h2>
     <p class="standing">\(HTML.status(review.status)) <span data-voice="voice">\(reason)</span></p>
-    \(detail.holdUp.map { "<p class=\"held\">\(Advice.html($0.advice))</p>" } ?? HTML.none)
+    \(detail.blockReason.map { "<p class=\"held\">\(Advice.html($0.advice))</p>" } ?? HTML.none)
     \(failure)\(cancels)
     """
   }
@@ -49,8 +49,8 @@ struct ReviewPage: Sendable {
   }
 
   private var why: HTML? {
-    if let holdUp = detail.holdUp {
-      return holdUp == .dueLater ? "\(holdUp.title) \(HTML.time(review.availableAt))" : "\(holdUp.title)"
+    if let blockReason = detail.blockReason {
+      return blockReason == .dueLater ? "\(blockReason.title) \(HTML.time(review.availableAt))" : "\(blockReason.title)"
     }
     switch review.status {
     case .queued where review.dispatchedAt != nil: return "the worker has it"
