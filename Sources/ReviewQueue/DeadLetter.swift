@@ -7,6 +7,8 @@ internal import Reviews
 package struct DeadLetter: Sendable, Codable, Equatable {
   /// Of the oldest so many letters a single one is looked for: a look takes them from the queue for a moment.
   package static let lookMax = 1_000
+  /// Bytes of dead letters that one look takes into memory: messages of any size may be among them.
+  static let lookByteMax = 8 << 20
 
   /// Why it is there: Baton's own reason, or `delivery_limit`.
   package var reason: String

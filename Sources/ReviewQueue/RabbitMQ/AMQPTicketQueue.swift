@@ -86,13 +86,10 @@ package struct AMQPTicketQueue: TicketQueue {
     }
   }
 
-  /// Bytes of dead letters that one look takes into memory: messages of any size may be among them.
-  private static let lookByteMax = 8 << 20
-
   package func deadLetters(limit: Int) async throws(AMQPError) -> [DeadLetter] {
     try await declaringIfMissing { () throws(AMQPError) in
       DeadLetter.letters(
-        try await publisher.peek(ReviewTopology.deadQueue, limit: limit, byteMax: Self.lookByteMax))
+        try await publisher.peek(ReviewTopology.deadQueue, limit: limit, byteMax: DeadLetter.lookByteMax))
     }
   }
 

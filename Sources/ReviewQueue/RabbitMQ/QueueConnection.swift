@@ -34,9 +34,10 @@ package struct QueueConnection: Sendable {
     try await connection.queueStatus(ReviewTopology.deadQueue).messagesReady
   }
 
-  /// The oldest dead letters, which stay where they are.
+  /// The oldest dead letters, which stay where they are: fewer if they are large.
   package func deadLetters(limit: Int) async throws -> [DeadLetter] {
-    DeadLetter.letters(try await connection.peek(ReviewTopology.deadQueue, limit: limit))
+    DeadLetter.letters(
+      try await connection.peek(ReviewTopology.deadQueue, limit: limit, byteMax: DeadLetter.lookByteMax))
   }
 
   /// Deletes dead letters.
