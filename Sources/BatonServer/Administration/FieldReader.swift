@@ -41,6 +41,42 @@ struct FieldReader {
     }
   }
 
+  /// A text that is not empty: in a filter, an empty one must not stand for everything.
+  mutating func filledText(_ name: String, byteCountMax: Int = 512) -> String? {
+    switch value(name) {
+    case nil: return nil
+    case .string(let text)? where !text.isEmpty && text.utf8.count <= byteCountMax && !text.utf8.contains(0):
+      return text
+    case .some:
+      faults.append("\(name): expected a text of 1 to \(byteCountMax) bytes")
+      return nil
+    }
+  }
+
+  /// - Parameter expected: what to say of a text that cannot be parsed.
+  mutating func parsed<Value>(_ name: String, _ expected: String, _ parse: (String) -> Value?) -> Value? {
+    guard let text = filledText(name) else { return nil }
+    return required(name, parse(text), expected)
+  }
+
+  /// One text, or an array of texts.
+  mutating func texts(_ name: String) -> [String] {
+    guard case .array(let values)? = fields[name] else { return filledText(name).map { [$0] } ?? [] }
+    let texts = values.compactMap(\.string)
+    if texts.count < values.count { faults.append("\(name): expected texts") }
+    return texts
+  }
+
+  mutating func count(_ name: String) -> Int? {
+    switch value(name) {
+    case nil: return nil
+    case .integer(let number)? where number >= 0: return Int(number)
+    case .some:
+      faults.append("\(name): expected a whole number from 0")
+      return nil
+    }
+  }
+
   mutating func required<Value>(_ name: String, _ value: Value?, _ expected: String) -> Value? {
     if value == nil { faults.append("\(name): \(expected)") }
     return value
