@@ -123,7 +123,7 @@ package struct DispatcherProcess: Sendable {
 
   /// What every process may be held back by.
   private func registerFaults() {
-    let (away, blocked, unsigned) = (Persistence(), Persistence(), Persistence())
+    let (away, blocked, unsigned) = (ConditionAge(), ConditionAge(), ConditionAge())
     health.register { [publisher, claims, holderState] in
       let (isConnected, now) = (publisher.isConnected, ContinuousClock.now)
       return [

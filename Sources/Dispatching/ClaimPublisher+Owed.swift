@@ -108,7 +108,7 @@ extension ClaimPublisher {
         state.inFlight.subtract(settled)
         if owed.isEmpty { state.isRepeating = false }
       }
-      _ = await attempt(owed, isRepeated: true)
+      _ = await tryToPublish(owed, isRepeated: true)
     } catch {
       // While Postgres does not answer, no consumer could lease a review either.
       logger.debug("owed tickets not published: the rows could not be read", metadata: ["error": "\(error)"])

@@ -94,7 +94,7 @@ package final class ClaimPublisher: Sendable {
       state.inFlight.formUnion(claims.prefix(count))
       return Array(claims.prefix(count))
     }
-    let confirmed = await attempt(now, isRepeated: false)
+    let confirmed = await tryToPublish(now, isRepeated: false)
     settleOwed()
     return confirmed
   }
@@ -104,7 +104,7 @@ package final class ClaimPublisher: Sendable {
 
   /// Publishes claims that are in flight already, as ``State/inFlight`` has it.
   /// - Returns: how many were confirmed.
-  func attempt(_ claims: [Claim], isRepeated: Bool) async -> Int {
+  func tryToPublish(_ claims: [Claim], isRepeated: Bool) async -> Int {
     guard !claims.isEmpty else { return 0 }
     let start = environment.now
     let spans = PublishSpans(claims, queue: queue.name)

@@ -86,7 +86,7 @@ package final class Consumer: Service {
   let operations: TimedOperations<DrainSchedule.Phase>
   private let drainSchedule = DrainState()
   private let lastDispatch: LastDispatch
-  private let faultPersistence = Persistence()
+  private let faultAge = ConditionAge()
 
   package init(_ dependencies: Dependencies, holder: Holder.ID, policy: DispatchPolicy, logger: Logger) {
     ledger = dependencies.ledger
@@ -150,7 +150,7 @@ package final class Consumer: Service {
     }
     if let duration = databaseOutage.duration {
       faults.append(Holder.Fault(.databaseAway, for: duration))
-    } else if let duration = faultPersistence.duration(of: fault != nil, now: now) {
+    } else if let duration = faultAge.duration(of: fault != nil, now: now) {
       faults.append(Holder.Fault(.other, for: duration, reason: fault))
     }
     return faults

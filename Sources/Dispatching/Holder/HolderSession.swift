@@ -109,7 +109,7 @@ package struct HolderSession: Service {
 
   private func beatOnSession() async throws {
     guard state.hasSession else { return }
-    defer { state.sessionAnswered() }
+    defer { state.restartSilence() }
     let start = environment.now
     defer { state.beat(took: environment.now - start) }
     if try await !session.heartbeat(report()) {
@@ -145,7 +145,7 @@ package struct HolderSession: Service {
       if let silence = state.sessionSilence, silence > Self.replaceAfter {
         logger.warning(
           "the session of this process with Postgres does not answer; it is replaced", metadata: ["for": "\(silence)"])
-        state.sessionAnswered()
+        state.restartSilence()
         session.replace()
       }
       if state.isAway, !isAbsenceLogged {

@@ -98,8 +98,8 @@ package final class HolderState: Sendable {
   /// - Parameter start: when its statement began: its time in the database is not earlier.
   func heard(since start: ContinuousClock.Instant) { state.withLock { $0.heardAt = start } }
 
-  /// The session has answered, whatever it said.
-  func sessionAnswered() { state.withLock { $0.answeredAt = clock.now } }
+  /// The session's silence counts from now on: it has answered, whatever it said, or another one takes its place.
+  func restartSilence() { state.withLock { $0.answeredAt = clock.now } }
 
   /// Reads the state after the loss of the session was noticed.
   private func look<Result: Sendable>(_ read: (State) -> Result) -> Result {

@@ -12,7 +12,7 @@ internal import Telemetry
 final class Recovery: Sendable {
   private let ledger: any ReviewLedger
   private let publisher: ClaimPublisher
-  private let publishing: ClaimPublishing
+  private let publishing: PagePublisher
   private let holder: Holder.ID
   private let holderState: HolderState
   private let policy: DispatchPolicy
@@ -30,7 +30,7 @@ final class Recovery: Sendable {
   init(_ dependencies: Reaper.Dependencies, holder: Holder.ID, policy: DispatchPolicy, logger: Logger) {
     ledger = dependencies.recoveryLedger
     publisher = dependencies.publisher
-    publishing = ClaimPublishing(publisher)
+    publishing = PagePublisher(publisher)
     self.holder = holder
     holderState = dependencies.holderState
     self.policy = policy

@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// Publishes pages of claims next to each other: the next page, and the next pass, do not wait for the broker's confirms of the last one.
 /// What has begun is finished whatever happens to the caller.
-final class ClaimPublishing: Sendable {
+final class PagePublisher: Sendable {
   fileprivate struct State {
     var pages: [UInt64: Task<Void, Never>] = [:]
     var nextID: UInt64 = 0
@@ -39,6 +39,6 @@ final class ClaimPublishing: Sendable {
   }
 }
 
-extension ClaimPublishing.State {
+extension PagePublisher.State {
   fileprivate var oldest: Task<Void, Never>? { pages.min { $0.key < $1.key }?.value }
 }
