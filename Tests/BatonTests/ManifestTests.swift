@@ -87,7 +87,7 @@ struct ManifestTests {
     #expect(worker.variables.contains("BATON_AGENT_ISOLATION"))
   }
 
-  @Test("nor do the manifests of Kubernetes")
+  @Test("the manifests of Kubernetes give each role the secrets that it reads, and no others")
   func kubernetes() throws {
     var roles: [Role] = []
     let files = try Self.files("kubernetes/base", ".yaml") + Self.files("kubernetes/components/reaper", ".yaml")
@@ -118,7 +118,7 @@ struct ManifestTests {
     return spec["containers"] as? [[String: Any]] ?? []
   }
 
-  @Test("nor do the units of systemd")
+  @Test("the units of systemd give each role the secrets that it reads, and no others")
   func systemd() throws {
     let shared = try Self.environment(Self.text("systemd/baton-.service.d/10-baton.conf"))
     let github = try Self.environment(Self.text("systemd/baton-github.conf"))

@@ -62,7 +62,7 @@ struct ListenerTests {
     }
   }
 
-  @Test("nor is the head of a second request on a connection")
+  @Test("the head of a second request that does not end is not waited for, however often a byte of it comes")
   func secondHead() async throws {
     try await withListener({ $0.head = .milliseconds(800) }) { client in
       let answer = try await client.dribble(

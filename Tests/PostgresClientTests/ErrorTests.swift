@@ -21,7 +21,9 @@ struct ErrorTests {
     #expect(PostgresError(.server(state), "").isTransient)
   }
 
-  @Test("what does not, is not", arguments: ["23505", "42601", "22P02", "28P01", "57014", "25P02", "XX000"])
+  @Test(
+    "a fault of the statement or of the account is not transient",
+    arguments: ["23505", "42601", "22P02", "28P01", "57014", "25P02", "XX000"])
   func permanent(state: String) {
     #expect(!PostgresError(.server(state), "").isTransient)
   }

@@ -7,7 +7,7 @@ struct InMemoryConformanceTests {
     try await rule.check(situation, in: try await Play(InMemoryWorld()))
   }
 
-  @Test("a story has its end", arguments: Story.all)
+  @Test("each step of a story has the outcome that the specification names", arguments: Story.all)
   func story(_ story: Story) async throws {
     try await story.tell(try await Play(InMemoryWorld()))
   }
@@ -20,7 +20,7 @@ struct PostgresConformanceTests {
     try await rule.check(situation, in: try await Play(SharedDatabaseTrait.world()))
   }
 
-  @Test("a story has its end", arguments: Story.all)
+  @Test("each step of a story has the outcome that the specification names", arguments: Story.all)
   func story(_ story: Story) async throws {
     try await story.tell(try await Play(SharedDatabaseTrait.world()))
   }

@@ -13,7 +13,7 @@ struct PullRequestFilterTests {
   }
 
   @Test(
-    "patterns",
+    "a star matches within a part of a path, two stars across parts, and letter case never matters",
     arguments: [
       ("main", "main", true), ("main", "MAIN", true), ("main", "main2", false), ("release/*", "release/1", true),
       ("release/*", "release/1/2", false), ("release/**", "release/1/2", true), ("**/*.md", "README.md", true),

@@ -160,7 +160,7 @@ struct EventOrderTests {
     }
   }
 
-  @Test("a renamed project of GitLab too")
+  @Test("an older name of a GitLab project, that comes late, is not taken")
   func renamedProject() async throws {
     try await withServerStack { stack in
       let id = try await stack.addGitLab()
