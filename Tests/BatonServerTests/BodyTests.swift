@@ -108,6 +108,7 @@ struct AnswerBodyTests {
        "availableAt":"2026-11-23T22:18:47Z","republishCount":0,"leaseLosses":0,"dispatchFailures":0,
        "createdAt":"2026-11-23T22:18:47Z","updatedAt":"2026-11-23T22:18:47Z"}
       """
+    // swift-format-ignore: NeverUseForceTry
     return try! JSONDecoder().decode(Review.self, from: Data(json.utf8))
   }()
 

@@ -116,11 +116,10 @@ struct TokenCipherTests {
 
 @Suite("GitHub App")
 struct GitHubAppTests {
-  private static let key = try! _RSA.Signing.PrivateKey(keySize: .bits2048)
 
   @Test("a key works as PKCS#1 and as PKCS#8, and signs RS256", arguments: [false, true])
   func signs(_ isPKCS8: Bool) throws {
-    let pem = isPKCS8 ? Self.key.pkcs8PEMRepresentation : Self.key.pemRepresentation
+    let pem = isPKCS8 ? AppKey.sample.pkcs8PEMRepresentation : AppKey.sample.pemRepresentation
     #expect(pem.hasPrefix(isPKCS8 ? "-----BEGIN PRIVATE KEY" : "-----BEGIN RSA PRIVATE KEY"))
     let app = try GitHubApp(id: "12345", privateKey: Secret(pem))
     let parts = try app.token(now: Date(timeIntervalSince1970: 1_700_000_000)).reveal().split(separator: ".")
@@ -132,7 +131,7 @@ struct GitHubAppTests {
     #expect(claims["iat"] as? Int == 1_699_999_940 && claims["exp"] as? Int == 1_700_000_540)
     let signature = _RSA.Signing.RSASignature(rawRepresentation: try #require(Self.bytes(parts[2])))
     let digest = SHA256.hash(data: Data("\(parts[0]).\(parts[1])".utf8))
-    #expect(Self.key.publicKey.isValidSignature(signature, for: digest, padding: .insecurePKCS1v1_5))
+    #expect(AppKey.sample.publicKey.isValidSignature(signature, for: digest, padding: .insecurePKCS1v1_5))
   }
 
   @Test(
@@ -145,7 +144,7 @@ struct GitHubAppTests {
 
   @Test("nothing of the key shows")
   func hidden() throws {
-    let app = try GitHubApp(id: "12345", privateKey: Secret(Self.key.pemRepresentation))
+    let app = try GitHubApp(id: "12345", privateKey: Secret(AppKey.sample.pemRepresentation))
     var dumped = ""
     dump(app, to: &dumped)
     #expect(!dumped.contains("PRIVATE") && !dumped.contains("backing") && "\(app)" == "GitHub App 12345")

@@ -143,8 +143,6 @@ struct FeedbackTests {
     }
   }
 
-  private static let appKey = try! _RSA.Signing.PrivateKey(keySize: .bits2048)
-
   /// What feedback, a task's check and a question come to for an installation.
   private func answers(_ access: PlatformAccess) async throws -> [FeedbackAnswer] {
     let integration = Integration(id: Samples.integrationID, installationId: "42")
@@ -183,7 +181,7 @@ struct FeedbackTests {
     try await FakePlatformHarness.run { harness in
       harness.fakePlatform.add(FakeFault(route: .githubInstallationToken, status: 401))
       harness.fakePlatform.add(FakeFault(route: .githubHookDeliveries, status: 401))
-      let access = try harness.access(app: (id: "12345", key: Secret(Self.appKey.pemRepresentation)))
+      let access = try harness.access(app: (id: "12345", key: Secret(AppKey.sample.pemRepresentation)))
       for answer in try await answers(access) {
         guard case .blocked(let message) = answer else {
           Issue.record("\(answer)")
@@ -202,7 +200,7 @@ struct FeedbackTests {
   func installationGone() async throws {
     try await FakePlatformHarness.run { harness in
       harness.fakePlatform.add(FakeFault(route: .githubInstallationToken, status: 404))
-      let access = try harness.access(app: (id: "12345", key: Secret(Self.appKey.pemRepresentation)))
+      let access = try harness.access(app: (id: "12345", key: Secret(AppKey.sample.pemRepresentation)))
       for answer in try await answers(access) {
         guard case .refused = answer else { Issue.record("\(answer)"); continue }
       }

@@ -11,8 +11,7 @@ import WorkerAPI
 
 @Suite("Preparing from GitHub")
 struct GitHubPreparationTests {
-  private static let key = try! _RSA.Signing.PrivateKey(keySize: .bits2048)
-  private static let app = (id: "12345", key: Secret(key.pemRepresentation))
+  private static let app = (id: "12345", key: Secret(AppKey.sample.pemRepresentation))
   private static let installation = Integration(id: Samples.integrationID, installationId: "30614431")
 
   private static func request(_ payload: PreparedPayload) throws -> StartRequest {
@@ -159,15 +158,15 @@ struct GitHubPreparationTests {
 
   @Test(
     "comments that GitHub is slow to give do not use up the review's time: it goes on without them, and says so",
+    .timeLimit(.minutes(2)),
     arguments: [FakeRoute.githubIssueComments, .githubReviewComments])
   func slowComments(_ route: FakeRoute) async throws {
     try await FakePlatformHarness.run { harness in
       harness.fakePlatform.add(FakeFault(route: route, hang: true))
-      let preparer = try harness.preparer(timeout: .seconds(90), timeMax: .seconds(4))
+      let preparer = try harness.preparer(timeout: .seconds(600), timeMax: .seconds(4))
       let start = ContinuousClock.now
       let prompt = try Self.request(try await preparer.prepare(Samples.review())).sessionInput.prompt
-      let time = ContinuousClock.now - start
-      #expect(time > .seconds(1.9) && time < .seconds(60), "\(time)")
+      #expect(ContinuousClock.now - start > .seconds(1.9), "it has waited for them")
       #expect(
         prompt.contains("It could not be read whether one exists") == (route == .githubIssueComments)
           && prompt.contains("could not be read just now") == (route == .githubReviewComments))

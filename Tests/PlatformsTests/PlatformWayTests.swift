@@ -12,8 +12,7 @@ import WorkerAPI
 /// What stands between Baton and the API: redirects, clocks, wrong addresses.
 @Suite("The way to the platforms")
 struct PlatformWayTests {
-  private static let key = try! _RSA.Signing.PrivateKey(keySize: .bits2048)
-  private static let app = (id: "12345", key: Secret(key.pemRepresentation))
+  private static let app = (id: "12345", key: Secret(AppKey.sample.pemRepresentation))
   private static let installation = Integration(id: Samples.integrationID, installationId: "30614431")
 
   private func feedback(_ subject: PullRequestFeedback.Subject, _ platform: Platform, _ address: String) throws

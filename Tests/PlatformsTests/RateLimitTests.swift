@@ -10,8 +10,7 @@ import Testing
 
 @Suite("Rate limits of a process")
 struct RateLimitTests {
-  private static let key = try! _RSA.Signing.PrivateKey(keySize: .bits2048)
-  private static let app = (id: "12345", key: Secret(key.pemRepresentation))
+  private static let app = (id: "12345", key: Secret(AppKey.sample.pemRepresentation))
 
   /// A review of one installation, in a repository named for it.
   private static func review(_ installation: Int) -> LeasedReview {

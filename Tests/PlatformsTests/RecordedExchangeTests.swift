@@ -10,7 +10,6 @@ import Testing
 /// Exchanges as they were recorded (`Fixtures`: from PyGithub's replay data), played over HTTP.
 @Suite("Recorded exchanges")
 struct RecordedExchangeTests {
-  private static let key = try! _RSA.Signing.PrivateKey(keySize: .bits2048)
 
   /// The recorded answer as what a route answers.
   private static func fault(_ name: String, route: FakeRoute, api: String) throws -> FakeFault {
@@ -32,7 +31,7 @@ struct RecordedExchangeTests {
     try await FakePlatformHarness.run { harness in
       harness.fakePlatform.add(
         try Self.fault("installation-token-\(status)", route: .githubInstallationToken, api: harness.address))
-      let preparer = try harness.preparer(app: (id: "12345", key: Secret(Self.key.pemRepresentation)))
+      let preparer = try harness.preparer(app: (id: "12345", key: Secret(AppKey.sample.pemRepresentation)))
       let review = Samples.review(integration: Integration(id: Samples.integrationID, installationId: "30614431"))
       let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
       #expect(error.map { String(describing: $0).contains(meaning) } == true, "\(String(describing: error))")
