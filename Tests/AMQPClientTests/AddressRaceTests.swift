@@ -6,18 +6,17 @@ import Testing
 
 @Suite("Addresses of a broker's name")
 struct AddressRaceTests {
-  @Test("a silent address in front does not keep the next one from being reached, long before its time is over")
+  @Test(
+    "a silent address in front does not keep the next one from being reached, long before its time is over",
+    .timeLimit(.minutes(2)))
   func silentFirst() throws {
     let silent = try SilentAddress(host: "127.0.0.2")
     let open = try ListeningAddress(host: "127.0.0.1", port: silent.port)
-    let clock = ContinuousClock()
-    let begin = clock.now
     let winner = try AddressRace.run(
-      hosts: ["127.0.0.2", "127.0.0.1"], port: silent.port, timeout: .seconds(60)
+      hosts: ["127.0.0.2", "127.0.0.1"], port: silent.port, timeout: .seconds(600)
     ).get()
     close(winner.socket)
     #expect(winner.address == "127.0.0.1")
-    #expect(clock.now - begin < .seconds(60))
     withExtendedLifetime((silent, open)) {}
   }
 

