@@ -50,8 +50,7 @@ package struct BatonServer: Service {
       proxies: TrustedProxies = TrustedProxies(), loginLink: LoginLink? = nil, callbackSecret: SecretList? = nil,
       authKeys: [AuthKey] = [],
       webhooks: WebhookSecrets = WebhookSecrets(), webhookPolicy: WebhookPolicy = WebhookPolicy(),
-      heartbeatTimeout: Duration = .seconds(15),
-      watch: WatchPolicy = WatchPolicy(),
+      heartbeatTimeout: Duration, watch: WatchPolicy,
       administration: AdministrationPolicy = AdministrationPolicy()
     ) {
       self.host = host

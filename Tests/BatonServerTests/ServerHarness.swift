@@ -43,7 +43,7 @@ func withServer(
       host: "127.0.0.1", port: 0, apiToken: SecretList(apiToken ?? Secret(ServerHarness.token)),
       readToken: readToken.map { SecretList($0) }, proxies: proxies, loginLink: loginLink,
       callbackSecret: callbackSecret.map { SecretList($0) }, authKeys: authKey.map { [$0] } ?? [],
-      webhooks: webhooks),
+      webhooks: webhooks, heartbeatTimeout: WatchPolicy.sample.times.heartbeatTimeout, watch: .sample),
     store: ReviewStore(pool: pool, logger: ServerHarness.silent), queueStats: { queue },
     deadLetters: DeadLetterAccess(peek: { _ in [] }, delete: { _, _ in 0 }), metrics: BatonMetrics(factory: registry),
     registry: registry, readiness: readiness,
@@ -80,3 +80,12 @@ let reviewJSON = """
    "prUrl":"https://github.com/acme/shop/pull/7","prTitle":"Faster","prAuthor":"ann","baseRef":"main","headRef":"fast",
    "headSha":"0123456789abcdef0123456789abcdef01234567"}
   """
+
+extension WatchPolicy {
+  /// Of servers in tests.
+  static let sample = WatchPolicy(
+    times: ReapTimes(
+      heartbeatTimeout: .seconds(15), publishGrace: .seconds(15), staleAfter: .seconds(300),
+      runningTimeout: .seconds(1_800)),
+    ownerLimit: 20, queue: "baton.reviews")
+}

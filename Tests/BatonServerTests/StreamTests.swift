@@ -21,7 +21,9 @@ struct StreamTests {
     let registry = PrometheusRegistry()
     let (ports, bound) = AsyncStream.makeStream(of: Int.self)
     let server = BatonServer(
-      configuration: .init(host: "127.0.0.1", port: 0, apiToken: SecretList(Secret("t0ken"))),
+      configuration: .init(
+        host: "127.0.0.1", port: 0, apiToken: SecretList(Secret("t0ken")),
+        heartbeatTimeout: WatchPolicy.sample.times.heartbeatTimeout, watch: .sample),
       store: ReviewStore(pool: pool, logger: ServerHarness.silent),
       queueStats: { nil }, deadLetters: DeadLetterAccess(peek: { _ in [] }, delete: { _, _ in 0 }),
       metrics: BatonMetrics(factory: registry), registry: registry,

@@ -9,12 +9,7 @@ package struct WatchPolicy: Sendable {
   /// `BATON_QUEUE`.
   package var queue: String
 
-  package init(
-    times: ReapTimes = ReapTimes(
-      heartbeatTimeout: .seconds(15), publishGrace: .seconds(15), staleAfter: .seconds(300),
-      runningTimeout: .seconds(1_800)),
-    ownerLimit: Int = 20, queue: String = "baton.reviews"
-  ) {
+  package init(times: ReapTimes, ownerLimit: Int, queue: String) {
     self.times = times
     self.ownerLimit = ownerLimit
     self.queue = queue

@@ -128,7 +128,7 @@ func withServer(
       callbackSecret: callbackSecrets ?? SecretList(Secret(ServerStack.secret)), authKeys: authKeys,
       webhooks: WebhookSecrets(
         github: webhookSecrets, gitlab: webhookSecrets, cipher: ServerStack.cipher),
-      webhookPolicy: webhookPolicy,
+      webhookPolicy: webhookPolicy, heartbeatTimeout: WatchPolicy.sample.times.heartbeatTimeout, watch: .sample,
       administration: AdministrationPolicy(
         cipher: ServerStack.cipher, eventHosts: ["127.0.0.1", "hooks.example.com"])),
     store: store, worker: worker, queueStats: { queue }, deadLetters: DeadLetters(deadLetters).access,
@@ -165,4 +165,13 @@ extension HTTPReply {
 
   /// The reviews of a page.
   var reviews: [[String: Any]] { object["reviews"] as? [[String: Any]] ?? [] }
+}
+
+extension WatchPolicy {
+  /// Of servers in tests.
+  static let sample = WatchPolicy(
+    times: ReapTimes(
+      heartbeatTimeout: .seconds(15), publishGrace: .seconds(15), staleAfter: .seconds(300),
+      runningTimeout: .seconds(1_800)),
+    ownerLimit: 20, queue: "baton.reviews")
 }
