@@ -12,7 +12,8 @@ struct SettingFlagTests {
       try CommonOptions.parse([]), try DatabaseOptions.parse([]), try BrokerOptions.parse([]),
       try WorkerOptions.parse([]), try FlowOptions.parse([]), try DispatchOptions.parse([]), try HTTPOptions.parse([]),
       try MetricsOptions.parse([]), try AgentOptions.parse([]), try CallbackOptions.parse([]),
-      try PlatformOptions.parse([]),
+      try PlatformOptions.parse([]), try WebhookOptions.parse([]), try AgentVersionOptions.parse([]),
+      try CatchUpOptions.parse([]),
     ]
     #expect(Set(groups.flatMap(\.given.keys)) == Set(Settings.definitions.map(\.key)))
   }

@@ -24,6 +24,9 @@ struct CatchUpCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Settings") var database: DatabaseOptions
   @OptionGroup(title: "Settings") var platforms: PlatformOptions
+  @OptionGroup(title: "Settings") var webhooks: WebhookOptions
+  @OptionGroup(title: "Settings") var agentVersion: AgentVersionOptions
+  @OptionGroup(title: "Settings") var catchUp: CatchUpOptions
   @OptionGroup(title: "Settings") var common: CommonOptions
 
   /// So that it ends before cron starts the next.
@@ -31,7 +34,8 @@ struct CatchUpCommand: AsyncParsableCommand {
 
   func run() async throws {
     let session = try CommandSession(
-      "baton catch-up", common, [database, platforms], requiring: [.databaseURL, .encryptionKey])
+      "baton catch-up", common, [database, platforms, webhooks, agentVersion, catchUp],
+      requiring: [.databaseURL, .encryptionKey])
     let (counts, omission) = try await session.withStore { store in
       let counts = try await CatchUpPass.run(
         session.settings, store: store, timeMax: Self.timeMax, logger: session.logger)

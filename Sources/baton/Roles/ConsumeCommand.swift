@@ -22,11 +22,15 @@ struct ConsumeCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var worker: WorkerOptions
   @OptionGroup(title: "Settings") var callbacks: CallbackOptions
   @OptionGroup(title: "Settings") var platforms: PlatformOptions
+  @OptionGroup(title: "Settings") var webhooks: WebhookOptions
+  @OptionGroup(title: "Settings") var agentVersion: AgentVersionOptions
+  @OptionGroup(title: "Settings") var catchUp: CatchUpOptions
   @OptionGroup(title: "Settings") var metrics: MetricsOptions
 
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
-      "consume", [database, broker, flow, dispatch, worker, callbacks, platforms, metrics],
+      "consume",
+      [database, broker, flow, dispatch, worker, callbacks, platforms, webhooks, agentVersion, catchUp, metrics],
       for: [.consume])
     try await DispatcherProcess(
       "consume", roles: [.consume], version: Baton.version, settings: settings, logger: logger

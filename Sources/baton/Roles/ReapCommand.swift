@@ -24,6 +24,9 @@ struct ReapCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var worker: WorkerOptions
   @OptionGroup(title: "Settings") var metrics: MetricsOptions
   @OptionGroup(title: "Settings") var platforms: PlatformOptions
+  @OptionGroup(title: "Settings") var webhooks: WebhookOptions
+  @OptionGroup(title: "Settings") var agentVersion: AgentVersionOptions
+  @OptionGroup(title: "Settings") var catchUp: CatchUpOptions
 
   @Option(help: ArgumentHelp("Keep running, with so much time between passes.", valueName: "time"))
   var interval: TimeSpan?
@@ -33,7 +36,7 @@ struct ReapCommand: AsyncParsableCommand {
 
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
-      "reap", [database, broker, flow, worker, metrics, platforms], for: [.reap])
+      "reap", [database, broker, flow, worker, metrics, platforms, webhooks, agentVersion, catchUp], for: [.reap])
     let process = try DispatcherProcess(
       "reap", roles: [.reap], version: Baton.version, settings: settings, runsOnce: interval == nil, logger: logger)
     guard let interval else {

@@ -26,10 +26,13 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var metrics: MetricsOptions
   @OptionGroup(title: "Settings") var callbacks: CallbackOptions
   @OptionGroup(title: "Settings") var platforms: PlatformOptions
+  @OptionGroup(title: "Settings") var webhooks: WebhookOptions
+  @OptionGroup(title: "Settings") var agentVersion: AgentVersionOptions
+  @OptionGroup(title: "Settings") var catchUp: CatchUpOptions
 
   func run() async throws {
     let (settings, logger) = try common.loadForRole(
-      "serve", [database, broker, flow, worker, http, metrics, callbacks, platforms],
+      "serve", [database, broker, flow, worker, http, metrics, callbacks, platforms, webhooks, agentVersion, catchUp],
       for: [.serve])
     var additions = ProcessAdditions()
     additions.showLoginLink = Output.showLoginLink

@@ -26,6 +26,9 @@ struct UpCommand: AsyncParsableCommand {
   @OptionGroup(title: "Settings") var metrics: MetricsOptions
   @OptionGroup(title: "Settings") var callbacks: CallbackOptions
   @OptionGroup(title: "Settings") var platforms: PlatformOptions
+  @OptionGroup(title: "Settings") var webhooks: WebhookOptions
+  @OptionGroup(title: "Settings") var agentVersion: AgentVersionOptions
+  @OptionGroup(title: "Settings") var catchUp: CatchUpOptions
 
   @Flag(help: "Also run a worker, and a stand-in for GitHub and GitLab.")
   var sandbox = false
@@ -33,7 +36,11 @@ struct UpCommand: AsyncParsableCommand {
   func run() async throws {
     let local = sandbox ? try LocalSandbox() : nil
     let (settings, logger) = try common.loadForRole(
-      "up", [database, broker, flow, dispatch, worker, agent, http, metrics, callbacks, platforms], for: .all
+      "up",
+      [
+        database, broker, flow, dispatch, worker, agent, http, metrics, callbacks, platforms, webhooks, agentVersion,
+        catchUp,
+      ], for: .all
     ) { local?.complete(&$0) }
     let process = try DispatcherProcess(
       "up", roles: .all, version: Baton.version, settings: settings,

@@ -121,7 +121,7 @@ struct CallbackOptions: ParsableArguments, SettingFlags {
   var encryptionKey: String?
 }
 
-/// How GitHub and GitLab are reached, and how their webhooks are recognised.
+/// How GitHub, GitLab and the receivers of events are reached, and what they are shown.
 struct PlatformOptions: ParsableArguments, SettingFlags {
   @Option(setting: "github_api_url")
   var githubAPIURL: String?
@@ -132,18 +132,36 @@ struct PlatformOptions: ParsableArguments, SettingFlags {
   @Option(setting: "github_private_key")
   var githubPrivateKey: String?
 
-  @Option(setting: "github_webhook_secret")
-  var githubWebhookSecret: String?
-
-  @Option(setting: "gitlab_webhook_secret")
-  var gitlabWebhookSecret: String?
-
   @Option(setting: "gitlab_hosts")
   var gitlabHosts: String?
 
   @Option(setting: "event_hosts")
   var eventHosts: String?
 
+  @Option(setting: "public_url")
+  var publicURL: String?
+}
+
+/// How the webhooks of GitHub and GitLab are recognised, and what they may ask for.
+struct WebhookOptions: ParsableArguments, SettingFlags {
+  @Option(setting: "github_webhook_secret")
+  var githubWebhookSecret: String?
+
+  @Option(setting: "gitlab_webhook_secret")
+  var gitlabWebhookSecret: String?
+
+  @Option(setting: "github_provision")
+  var githubProvision: String?
+
+  @Option(setting: "review_command")
+  var reviewCommand: String?
+
+  @Option(setting: "review_label")
+  var reviewLabel: String?
+}
+
+/// Which version of the agent a review gets.
+struct AgentVersionOptions: ParsableArguments, SettingFlags {
   @Option(setting: "agent_version")
   var agentVersion: String?
 
@@ -155,19 +173,10 @@ struct PlatformOptions: ParsableArguments, SettingFlags {
 
   @Option(setting: "posthog_key")
   var posthogKey: String?
+}
 
-  @Option(setting: "github_provision")
-  var githubProvision: String?
-
-  @Option(setting: "review_command")
-  var reviewCommand: String?
-
-  @Option(setting: "review_label")
-  var reviewLabel: String?
-
-  @Option(setting: "public_url")
-  var publicURL: String?
-
+/// When webhooks that were lost are looked for.
+struct CatchUpOptions: ParsableArguments, SettingFlags {
   @Option(setting: "catch_up_interval")
   var catchUpInterval: String?
 
