@@ -182,3 +182,10 @@ struct RecordingSubscription: TicketSubscription {
   func readyCount() async throws -> Int { try await inner.readyCount() }
   func catchUp() async throws -> TicketPosition? { try await inner.catchUp() }
 }
+
+extension DispatchOutcome {
+  /// The worker has said yes to a start.
+  static func accepted(_ id: UUID, _ attempt: Int) -> DispatchOutcome {
+    .dispatched(StartResponse(reviewId: id, status: .queued))
+  }
+}

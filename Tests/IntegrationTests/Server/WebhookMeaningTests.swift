@@ -9,31 +9,18 @@ import Testing
 /// What platforms send besides what their documentation shows.
 @Suite("Server: webhooks as they really are")
 struct WebhookMeaningTests {
-  private func gitlab(
-    _ stack: ServerStack, _ id: UUID, _ action: String, sha: Character = "a", at time: String,
-    _ more: [String: String] = [:]
-  ) async throws -> HTTPReply {
-    var fields = [
-      "object_attributes.action": "\"\(action)\"", "object_attributes.updated_at": time,
-      "object_attributes.last_commit.id": "\"\(String(repeating: sha, count: 40))\"",
-    ]
-    // Fields are changed in no certain order: a part of what is taken away would bring it back.
-    if more["object_attributes.last_commit"] != nil { fields["object_attributes.last_commit.id"] = nil }
-    return try await stack.client.send(.gitlab(integration: id, fields.merging(more) { $1 }))
-  }
-
   @Test("an instance with a time zone of its own, and one whose times cannot be read, have their events taken")
   func times() async throws {
     try await withServerStack { stack in
       let id = try await stack.addGitLab()
-      #expect(try await gitlab(stack, id, "open", at: "\"2026-01-01 02:00:00 +0200\"").status == 202)
+      #expect(try await stack.sendGitLab(id, "open", at: "\"2026-01-01 02:00:00 +0200\"").status == 202)
       #expect(try await stack.count("code_reviews WHERE pr_updated_at = '2026-01-01T00:00:00Z'") == 1)
       // Half an hour later, in another spelling; then one that was sent before, in a spelling that sorts after it.
-      #expect(try await gitlab(stack, id, "reopen", sha: "b", at: "\"2026-01-01T00:30:00.000Z\"").status == 202)
-      #expect(try await gitlab(stack, id, "reopen", sha: "c", at: "\"2026-01-01 02:15:00 +0200\"").status == 200)
+      #expect(try await stack.sendGitLab(id, "reopen", sha: "b", at: "\"2026-01-01T00:30:00.000Z\"").status == 202)
+      #expect(try await stack.sendGitLab(id, "reopen", sha: "c", at: "\"2026-01-01 02:15:00 +0200\"").status == 200)
       #expect(try await stack.states() == ["aaaa cancelled 1 superseded", "bbbb pending 1 -"])
       for (sha, time) in [("d", "\"nonsense\""), ("e", "null")] as [(Character, String)] {
-        #expect(try await gitlab(stack, id, "reopen", sha: sha, at: time).status == 202)
+        #expect(try await stack.sendGitLab(id, "reopen", sha: sha, at: time).status == 202)
       }
       #expect(
         try await stack.count("code_reviews WHERE status = 'pending' AND pr_updated_at > now() - interval '1 min'") == 1
@@ -47,8 +34,8 @@ struct WebhookMeaningTests {
   func relevance(draft: String) async throws {
     try await withServerStack { stack in
       let id = try await stack.addGitLab()
-      let reply = try await gitlab(
-        stack, id, "open", at: "\"2026-01-01 00:00:00 UTC\"",
+      let reply = try await stack.sendGitLab(
+        id, "open", at: "\"2026-01-01 00:00:00 UTC\"",
         ["object_attributes.last_commit": "null", "object_attributes.draft": draft])
       #expect(reply.status == 200, "\(reply.body)")
       #expect((reply.object["reason"] as? String)?.isEmpty == false)
@@ -63,8 +50,8 @@ struct WebhookMeaningTests {
     try await withServerStack { stack in
       let id = try await stack.addGitLab()
       func reply(_ branch: String = "null") async throws -> HTTPReply {
-        try await gitlab(
-          stack, id, "open", at: "\"2026-01-01 00:00:00 UTC\"", ["object_attributes.source_branch": branch])
+        try await stack.sendGitLab(
+          id, "open", at: "\"2026-01-01 00:00:00 UTC\"", ["object_attributes.source_branch": branch])
       }
       #expect(try await reply().status == 422)
       for (sql, reason) in [
@@ -91,17 +78,17 @@ struct WebhookMeaningTests {
       let id = try await stack.addGitLab()
       let part = String(repeating: "a", count: 200)
       let long = "\"\(part)/\(part)/\(part)\""
-      #expect(try await gitlab(stack, id, "open", at: "\"2026-01-01 00:00:00 UTC\"").status == 202)
-      let branch = try await gitlab(
-        stack, id, "update", sha: "b", at: "\"2026-01-01 00:00:01 UTC\"", ["object_attributes.source_branch": long])
+      #expect(try await stack.sendGitLab(id, "open", at: "\"2026-01-01 00:00:00 UTC\"").status == 202)
+      let branch = try await stack.sendGitLab(
+        id, "update", sha: "b", at: "\"2026-01-01 00:00:01 UTC\"", ["object_attributes.source_branch": long])
       #expect(branch.status == 200)
       #expect((branch.object["reason"] as? String)?.contains("object_attributes.source_branch: 602 bytes") == true)
       #expect(try await stack.states() == ["aaaa cancelled 1 superseded"])
       let huge = "\"x/\(String(repeating: "b", count: 10_000))\""
       for action in ["open", "update", "close"] {
         for path in [long, huge] {
-          let reply = try await gitlab(
-            stack, id, action, sha: "c", at: "\"2026-01-01 00:00:02 UTC\"", ["project.path_with_namespace": path])
+          let reply = try await stack.sendGitLab(
+            id, action, sha: "c", at: "\"2026-01-01 00:00:02 UTC\"", ["project.path_with_namespace": path])
           #expect(reply.status == 200, "\(reply.body)")
           #expect((reply.object["reason"] as? String)?.contains("project.path_with_namespace: ") == true)
         }
@@ -247,79 +234,6 @@ struct WebhookMeaningTests {
     }
   }
 
-  @Test("GitLab's updates: another target, the end of a draft in the title, and a commit without a review")
-  func updates() async throws {
-    try await withServerStack { stack in
-      let id = try await stack.addGitLab()
-      func time(_ second: Int) -> String { "\"2026-01-01 10:00:0\(second) UTC\"" }
-      func draft(_ isDraft: Bool) -> [String: String] { ["object_attributes.work_in_progress": "\(isDraft)"] }
-      #expect(try await gitlab(stack, id, "open", at: time(1), draft(true)).status == 200)
-      let ready = ["changes": #"{"title":{"previous":"Draft: x","current":"x"}}"#]
-      #expect(try await gitlab(stack, id, "update", at: time(2), ready).status == 202)
-      #expect(try await gitlab(stack, id, "update", at: time(3), ["changes": #"{"labels":{}}"#]).status == 200)
-      let target = [
-        "object_attributes.target_branch": "\"release\"",
-        "changes": #"{"target_branch":{"previous":"master","current":"release"}}"#,
-      ]
-      #expect(try await gitlab(stack, id, "update", at: time(4), target).status == 202)
-      #expect(try await stack.reviews().map(\.baseRef) == ["release"])
-      // Its push was missed.
-      #expect(try await gitlab(stack, id, "update", sha: "b", at: time(5), ["changes": "{}"]).status == 202)
-      let merged = ["object_attributes.state": "\"merged\"", "changes": #"{"labels":{}}"#]
-      #expect(try await gitlab(stack, id, "update", sha: "c", at: time(6), merged).status == 200)
-      #expect(try await stack.states() == ["aaaa cancelled 1 superseded", "bbbb pending 1 -"])
-      // A failed review is not started again by a label.
-      try await stack.run(
-        "UPDATE code_reviews SET status = 'failed', error_code = 'agent_failed' WHERE status = 'pending'")
-      #expect(
-        try await gitlab(stack, id, "update", sha: "b", at: time(7), ["changes": #"{"labels":{}}"#]).status == 200)
-    }
-  }
-
-  @Test("a project that only the merge request names, as in old versions, is read there")
-  func projectOfTarget() async throws {
-    try await withServerStack { stack in
-      let id = try await stack.addGitLab()
-      let reply = try await stack.client.send(
-        .gitlab(
-          integration: id, event: "Merge Request Hook",
-          """
-          {"object_kind":"merge_request","user":{"username":"ann"},
-           "object_attributes":{"iid":4,"action":"open","state":"opened","title":"T","url":"http://gitlab.example.com/acme/shop/merge_requests/4",
-            "source_branch":"fast","target_branch":"main","source_project_id":14,"target_project_id":14,"author_id":1,
-            "updated_at":"2013-12-03T17:23:34.123Z","last_commit":{"id":"da1560886d4f094c3e6c9ef40349f7d38b5d27d7"},
-            "target":{"path_with_namespace":"acme/shop"}}}
-          """))
-      #expect(reply.status == 202)
-      let review = try #require(try await stack.reviews().first)
-      #expect(review.repoFullName == "acme/shop" && review.platformProjectId == 14 && review.headRef == "fast")
-      #expect(
-        try await stack.count("webhook_deliveries WHERE about_repository = 'acme/shop' AND about_number = 4") == 1)
-    }
-  }
-
-  @Test("the author is who wrote the merge request, not who caused the event")
-  func author() async throws {
-    try await withServerStack { stack in
-      let id = try await stack.addGitLab()
-      func authors() async throws -> [String] { try await stack.reviews().map(\.prAuthor) }
-      let ann = ["user": #"{"id":7,"username":"ann"}"#, "object_attributes.author_id": "7"]
-      let bob = [
-        "user": #"{"id":8,"username":"bob"}"#, "object_attributes.author_id": "7", "assignees": "[]", "reviewers": "[]",
-      ]
-      #expect(try await gitlab(stack, id, "update", at: "\"2026-01-01 10:00:01 UTC\"", bob).status == 202)
-      #expect(try await authors() == ["user 7"])
-      let reviewer = bob.merging(["reviewers": #"[{"id":7,"username":"ann"}]"#]) { $1 }
-      try await stack.run("DELETE FROM code_reviews")
-      #expect(
-        try await gitlab(stack, id, "update", sha: "b", at: "\"2026-01-01 10:00:02 UTC\"", reviewer).status == 202)
-      #expect(try await authors() == ["ann"])
-      #expect(try await gitlab(stack, id, "update", sha: "c", at: "\"2026-01-01 10:00:03 UTC\"", bob).status == 202)
-      #expect(try await gitlab(stack, id, "update", sha: "d", at: "\"2026-01-01 10:00:04 UTC\"", ann).status == 202)
-      #expect(try await authors() == ["ann", "ann", "ann"])
-    }
-  }
-
   @Test("an event means the same if the files of its pull request are looked at first")
   func withPaths() async throws {
     try await withServerStack { stack in
@@ -329,8 +243,8 @@ struct WebhookMeaningTests {
       ]
       let ann = ["user": #"{"id":7,"username":"ann"}"#, "object_attributes.author_id": "7"]
       func decided(_ sha: Character, _ second: Int, _ more: [String: String]) async throws -> WebhookOutcome {
-        let reply = try await gitlab(
-          stack, id, "update", sha: sha, at: "\"2026-01-01 10:00:0\(second) UTC\"", more)
+        let reply = try await stack.sendGitLab(
+          id, "update", sha: sha, at: "\"2026-01-01 10:00:0\(second) UTC\"", more)
         #expect(reply.status == 200 && reply.body.contains("which files"), "\(reply.body)")
         let task = try #require(try await stack.store.takeTasks(limit: 1).first)
         guard case .paths(let request) = task.kind else { throw CocoaError(.featureUnsupported) }
@@ -387,32 +301,6 @@ struct WebhookMeaningTests {
         try await stack.count("webhook_deliveries WHERE event = 'check_run' AND octet_length(payload::text) < 200") == 1
       )
       #expect(try await stack.count("webhook_deliveries WHERE processed_at IS NOT NULL AND outcome <> ''") == 3)
-    }
-  }
-
-  @Test("GitLab's signing token is accepted, with the body and the time that it has signed")
-  func signingToken() async throws {
-    try await withServerStack { stack in
-      let key = Data((0..<32).map { UInt8($0) })
-      let id = try await stack.addGitLab(secret: "whsec_\(key.base64EncodedString()),another")
-      func send(_ sha: Character, time: Int, key: Data, version: String = "v1") async throws -> Int {
-        var webhook = try RecordedWebhook.gitlab(
-          integration: id, ["object_attributes.last_commit.id": "\"\(String(repeating: sha, count: 40))\""], token: nil)
-        let signed = Data("msg.\(time).".utf8) + webhook.body
-        let code = Data(HMAC<SHA256>.authenticationCode(for: signed, using: SymmetricKey(data: key)))
-        webhook.headers += [
-          ("webhook-id", "msg"), ("webhook-timestamp", "\(time)"),
-          ("webhook-signature", "v1,AAAA \(version),\(code.base64EncodedString())"),
-        ]
-        return try await stack.client.send(webhook).status
-      }
-      let now = Int(Date().timeIntervalSince1970)
-      #expect(try await send("a", time: now, key: Data("wrong".utf8)) == 401)
-      #expect(try await send("a", time: now - 3_600, key: key) == 401)
-      #expect(try await send("a", time: now, key: key, version: "v2") == 401)
-      #expect(try await stack.count("webhook_deliveries") == 0)
-      #expect(try await send("a", time: now, key: key) == 202)
-      #expect(try await send("b", time: now, key: Data("another".utf8)) == 202)
     }
   }
 }
