@@ -32,6 +32,10 @@ package struct DispatchPolicy: Sendable {
   /// BATON_DRAIN_TIMEOUT
   package var drainTimeout: Duration = .seconds(30)
 
+  /// For how long a delivery is held, each time that it waits for Postgres, or for another's lease or lock. RabbitMQ closes the channel of a
+  /// delivery that is unacknowledged for 30 minutes, and a delivery may wait for its lease, for a look at it, and for its record.
+  static let holdMax: Duration = .seconds(600)
+
   package init() {}
 
   /// By which the reaper judges what is abandoned or silent.

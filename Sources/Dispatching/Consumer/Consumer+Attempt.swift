@@ -103,7 +103,7 @@ extension Consumer {
   /// answer, the lease is trusted as long as this process counts as alive. After that another may have taken it and started the review: the call
   /// waits for the answer.
   private func isStillWanted(_ lease: Lease) async -> Bool {
-    let end = environment.now + LeaseWaitlist.timeMax
+    let end = environment.now + DispatchPolicy.holdMax
     let answer = await databaseOutage.untilItWorks("looking at a lease") { _ in
       !holderState.countsAsAlive && environment.now < min(drainDeadline ?? end, end)
     } _: {
@@ -175,7 +175,8 @@ extension Consumer {
     return await recordEvidence(answer)
   }
 
-  private func recordEvidence(_ answer: StatusAnswer) async -> WorkerEvidence {
+  /// What an answer proves, which is recorded for the circuit.
+  func recordEvidence(_ answer: StatusAnswer) async -> WorkerEvidence {
     let evidence = (try? await ledger.weigh(answer, of: workerURL)) ?? .unknown(isProven: false)
     switch evidence {
     case .known, .unknown: circuit.succeeded()
@@ -183,50 +184,6 @@ extension Consumer {
     }
     return evidence
   }
-
-  /// Finds out whether a worker that was unavailable answers again: asks it about a review that does not exist, until the task is cancelled. While
-  /// the circuit is open because of failures, an answer after none lets a review probe the worker at once. When one may probe it and none comes,
-  /// an answer closes the circuit.
-  func askUnavailableWorker() async {
-    var idleTime = 0
-    var hasFailed = false
-    while !Task.isCancelled {
-      try? await environment.sleep(for: .seconds(1))
-      guard !isDraining, circuit.outage() != nil else {
-        (idleTime, hasFailed) = (0, false)
-        continue
-      }
-      guard circuit.openFor == nil else {
-        idleTime = 0
-        if circuit.isOpenByFailures { await lookForReturn(&hasFailed) }
-        continue
-      }
-      idleTime += 1
-      let patience = inFlight.count == 0 ? Self.idleSeconds : Self.preparationSeconds
-      guard idleTime > patience, circuit.admit() == .probe else { continue }
-      _ = await recordEvidence(await worker.status(of: Self.noReview))
-    }
-  }
-
-  /// - Parameter hasFailed: whether a question was not answered since the outage began, or since a review was let probe the worker early. One that
-  ///   answers questions all along, but no start, has not returned.
-  private func lookForReturn(_ hasFailed: inout Bool) async {
-    switch try? await ledger.weigh(await worker.status(of: Self.noReview), of: workerURL) {
-    case .failed: hasFailed = true
-    case .known, .unknown:
-      if hasFailed { circuit.mayAnswer() }
-      hasFailed = false
-    case nil: break
-    }
-  }
-
-  /// The id that no review has.
-  private static let noReview = UUID(uuid: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
-
-  /// For so long a review that waits in the queue has time to come and be the probe itself.
-  private static let idleSeconds = 2
-  /// For so long the reviews in flight have time to be prepared, of which one is the probe.
-  private static let preparationSeconds = 20
 
   private func askForEnd(_ lease: Lease) async -> RunStatus? {
     guard case .known(let run) = await status(of: lease) else { return nil }

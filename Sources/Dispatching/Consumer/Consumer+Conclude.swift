@@ -94,7 +94,7 @@ extension Consumer {
   private func untilItWorks<Result: Sendable>(
     _ what: String, _ statement: @Sendable () async throws -> Result
   ) async -> Result? {
-    let deadline = environment.now + LeaseWaitlist.timeMax
+    let deadline = environment.now + DispatchPolicy.holdMax
     let goesOn = { [self] (error: any Error) in
       if LedgerFaultKind(of: error).isRefusal {
         logger.error("Postgres refuses a statement", metadata: ["while": "\(what)", "error": "\(error)"])

@@ -138,7 +138,7 @@ extension Consumer {
   }
 
   private func tryLease(_ ticket: Ticket, _ delivery: TicketDelivery) async -> LeaseAnswer? {
-    let deadline = environment.now + LeaseWaitlist.timeMax
+    let deadline = environment.now + DispatchPolicy.holdMax
     var isWorn = delivery.returnCount >= ReviewTopology.republishLimit
     while true {
       var fault: (any Error)?

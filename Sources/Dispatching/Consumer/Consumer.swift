@@ -5,7 +5,6 @@ package import ReviewQueue
 package import ReviewStore
 internal import Reviews
 internal import ServiceLifecycle
-internal import Synchronization
 package import Telemetry
 
 /// Takes deliveries, prepares their reviews, calls the worker, and settles.
@@ -265,21 +264,4 @@ package final class Consumer: Service {
     }
     operations.enter(.over)
   }
-}
-
-/// When this process's drain has begun, and how it goes on.
-private final class DrainState: Sendable {
-  private let schedule = Mutex<DrainSchedule?>(nil)
-
-  var present: DrainSchedule? { schedule.withLock { $0 } }
-
-  func begin(_ schedule: DrainSchedule) { self.schedule.withLock { $0 = schedule } }
-}
-
-/// When a worker last accepted a review.
-private final class LastDispatch: Sendable {
-  private let instant = Mutex<ContinuousClock.Instant?>(nil)
-
-  func note(at now: ContinuousClock.Instant) { instant.withLock { $0 = now } }
-  func age(at now: ContinuousClock.Instant) -> Duration? { instant.withLock { $0 }.map { now - $0 } }
 }

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// When this process stops waiting for what, after it was asked to end. Time comes in, the phase comes out.
 struct DrainSchedule: Sendable, Equatable {
   /// What this process still does.
@@ -42,4 +44,13 @@ struct DrainSchedule: Sendable, Equatable {
   func nextChange(after now: ContinuousClock.Instant) -> ContinuousClock.Instant? {
     [postponingAt, givingUpCallsAt, end].filter { $0 > now }.min()
   }
+}
+
+/// When this process's drain has begun, and how it goes on.
+final class DrainState: Sendable {
+  private let schedule = Mutex<DrainSchedule?>(nil)
+
+  var present: DrainSchedule? { schedule.withLock { $0 } }
+
+  func begin(_ schedule: DrainSchedule) { self.schedule.withLock { $0 = schedule } }
 }

@@ -28,8 +28,6 @@ actor LeaseWaitlist {
 
   /// Between two looks; less if a death becomes sure earlier.
   private static let interval: Duration = .milliseconds(400)
-  /// RabbitMQ closes the channel of a delivery that is unacknowledged for 30 minutes.
-  static let timeMax: Duration = .seconds(600)
 
   private let countMax: Int
   private let ledger: any ReviewLedger
@@ -114,7 +112,7 @@ actor LeaseWaitlist {
 
   private func settle(_ waiter: Waiter, _ result: Result<LeaseAnswer, any Error>) {
     var waiter = waiter
-    var isDecided = isClosed || environment.now - waiter.lock.since >= Self.timeMax
+    var isDecided = isClosed || environment.now - waiter.lock.since >= DispatchPolicy.holdMax
     var answer = undecided
     switch result {
     case .success(let found):
