@@ -1,5 +1,5 @@
 extension Settings {
-  /// The name of a setting: its key in a configuration file, and in the flags given to ``Settings/load(flags:environment:file:)``.
+  /// The name of a setting: its key in a configuration file, and in the flags given to ``Settings/load(flags:environment:file:requiring:complete:)``.
   package struct Key: Hashable, Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
     package let name: String
 

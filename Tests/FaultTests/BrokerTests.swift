@@ -106,11 +106,7 @@ struct BrokerTests {
              WHERE id = '\(id)'
             """)
         }
-        func takenCount() async throws -> Int {
-          try await cluster.test.sql("SELECT count(*)::int FROM code_reviews WHERE republish_count > 0")[0].decode(
-            0, as: Int32.self
-          ).asInt
-        }
+        func takenCount() async throws -> Int { try await cluster.count("code_reviews WHERE republish_count > 0") }
         try await abandon()
         try await eventually("the first is published") {
           try await cluster.count("code_reviews WHERE published_at > claimed_at") == 1
