@@ -13,6 +13,7 @@ package struct Undelivered: Sendable, Equatable {
 
 /// The events of an endpoint that does not get them.
 package struct UndeliveredEvents: Sendable, Equatable {
+  /// Why it does not get them.
   package enum Cause: String, Sendable, CaseIterable {
     /// It was tried, and accepted none.
     case notAccepted
