@@ -213,7 +213,11 @@ extension ReviewStore {
     """)
 
   /// Notes that a delivery could not be processed; it comes due again with backoff, up to `tryMax` times.
-  /// - Parameter tryMax: nil if that says nothing about the delivery: it is not given up for it, however often it happens.
+  /// - Parameters:
+  ///   - platform: whose delivery it is.
+  ///   - id: of the delivery.
+  ///   - error: why it was not processed.
+  ///   - tryMax: nil if that says nothing about the delivery: it is not given up for it, however often it happens.
   /// - Returns: whether it has been given up.
   package func deferDelivery(
     _ platform: Platform, _ id: String, error: String, tryMax: Int?
