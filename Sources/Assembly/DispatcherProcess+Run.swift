@@ -15,25 +15,19 @@ extension DispatcherProcess {
     let services = try Composition(self, additions).services.map { part, service in
       ServiceRunner.Entry(service, waits: part.waitsForSchema)
     }
-    do {
-      try await ServiceRunner.run(
-        services, drainTimeout: settings.drainTimeout,
-        // Whatever else the process does: a load balancer sends requests to it until it has noticed.
-        drainDelay: roles.contains(.serve) ? settings.drainDelay : .zero, logger: logger,
-        onStopping: { [readiness] in readiness.register("shutdown") { "this process is shutting down" } },
-        onOvertime: { [store] in await store.close() }
-      ) {
-        try await waitForSchema()
-        schemaFound.reach()
-        logger.info("started", metadata: ["holder": "\(holder.id)", "version": "\(version)"])
+    try await ServiceRunner.run(
+      services, drainTimeout: settings.drainTimeout, drainDelay: drainDelay, logger: logger,
+      onStopping: { [readiness] in readiness.register("shutdown") { "this process is shutting down" } },
+      onOvertime: { [store] in await store.close() },
+      finally: { [claims, store] in
+        await claims.close()
+        await store.close()
       }
-    } catch {
-      await claims.close()
-      await store.close()
-      throw error
+    ) {
+      try await waitForSchema()
+      schemaFound.reach()
+      logger.info("started", metadata: ["holder": "\(holder.id)", "version": "\(version)"])
     }
-    await claims.close()
-    await store.close()
     logger.info("stopped")
   }
 

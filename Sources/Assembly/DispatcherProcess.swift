@@ -26,6 +26,9 @@ package struct DispatcherProcess: Sendable {
   /// Until this process has found the schema that it works with, it changes nothing in Postgres, and does nothing at the broker.
   let schemaFound = Milestone()
   package let policy: DispatchPolicy
+  /// For how long the process goes on as before after SIGTERM, see ``ServiceRunner``. What it then does in order to end has the rest of
+  /// BATON_DRAIN_TIMEOUT.
+  let drainDelay: Duration
   package let database: PostgresConfiguration
   package let pool: PostgresPool
   package let store: ReviewStore
@@ -67,7 +70,11 @@ package struct DispatcherProcess: Sendable {
     self.settings = settings
     self.logger = logger
     metrics = BatonMetrics(factory: registry)
-    policy = DispatchPolicy(settings)
+    var policy = DispatchPolicy(settings)
+    // Whatever else the process does: a load balancer sends requests to it until it has noticed that it ends.
+    drainDelay = roles.contains(.serve) ? min(settings.drainDelay, settings.drainTimeout / 2) : .zero
+    policy.drainTimeout -= drainDelay
+    self.policy = policy
     trust = HTTPTrust(authorityFile: settings.caFile)
     spans = SpanExporter.start(
       settings, command: name, version: version, trust: trust, metrics: metrics, logger: logger)

@@ -37,12 +37,13 @@ package enum ServiceRunner {
   ///   - logger: says what stops, and why.
   ///   - onStopping: called at the first signal, before `drainDelay` begins.
   ///   - onOvertime: called a moment after BATON_DRAIN_TIMEOUT or a failure, if services still run: ends what they wait for.
+  ///   - finally: runs when all services have ended, within the same time.
   ///   - prepare: runs first, next to the services that do not wait; its failure ends them. A signal in that time ends the process at once, with
   ///     status 0, because nothing is in flight yet. nil if there is nothing to wait for.
   package static func run(
     _ services: [Entry], drainTimeout: Duration, drainDelay: Duration = .zero, logger: Logger,
     onStopping: @escaping @Sendable () -> Void = {}, onOvertime: @escaping @Sendable () async -> Void = {},
-    prepare: (@Sendable () async throws -> Void)? = nil
+    finally: @Sendable () async -> Void = {}, prepare: (@Sendable () async throws -> Void)? = nil
   ) async throws {
     let signals = await UnixSignalsSequence(
       trapping: isHangUpIgnored ? [.sigterm, .sigint] : [.sigterm, .sigint, .sighup])
@@ -62,7 +63,7 @@ package enum ServiceRunner {
         onStopping()
         Task {
           // A person at a terminal does not wait for load balancers.
-          let delay = signal == .sigterm ? min(drainDelay, drainTimeout) : .zero
+          let delay = signal == .sigterm ? drainDelay : .zero
           try await Task.sleep(for: delay)
           await group.triggerGracefulShutdown()
           try await Task.sleep(for: drainTimeout - delay)
@@ -75,9 +76,12 @@ package enum ServiceRunner {
     defer { listening.cancel() }
     let ending = Mutex<Task<Void, any Error>?>(nil)
     defer { ending.withLock { $0 }?.cancel() }
-    let onFailure: @Sendable () -> Void = {
+    let onFailure: @Sendable (String, (any Error)?) -> Void = { service, error in
       ending.withLock { ending in
         guard ending == nil else { return }
+        logger.error(
+          "a service has ended, and nobody has asked it to: the others are ended",
+          metadata: ["service": "\(service)", "error": "\(error.map { "\($0)" } ?? "none")"])
         ending = Task {
           try await end(onOvertime) {
             logger.error(
@@ -101,7 +105,13 @@ package enum ServiceRunner {
               service: service, preparation: entry.waits ? preparation : nil, onFailure: onFailure))
         }, logger: logger))
     running.withLock { $0 = group }
-    try await group.run()
+    do {
+      try await group.run()
+    } catch {
+      await finally()
+      throw error
+    }
+    await finally()
   }
 
   /// Ends the process, if it does not end by itself in the next 15 s.
@@ -129,20 +139,25 @@ private struct WatchedService: Service, CustomStringConvertible {
   /// Its error becomes the service's, and ends the group with it; nil if the service does not wait for it.
   let preparation: Task<Void, any Error>?
   /// Called when the service ends and was not asked to: the group cancels the others.
-  let onFailure: @Sendable () -> Void
+  let onFailure: @Sendable (_ service: String, (any Error)?) -> Void
 
   var description: String { service.description }
 
   func run() async throws {
-    defer { if !Task.isShuttingDownGracefully { onFailure() } }
-    if let preparation {
-      try await withTaskCancellationHandler {
-        try await preparation.value
-      } onCancel: {
-        preparation.cancel()
+    do {
+      if let preparation {
+        try await withTaskCancellationHandler {
+          try await preparation.value
+        } onCancel: {
+          preparation.cancel()
+        }
       }
+      try await service.run()
+    } catch {
+      if !Task.isShuttingDownGracefully { onFailure(description, error) }
+      throw error
     }
-    try await service.run()
+    if !Task.isShuttingDownGracefully { onFailure(description, nil) }
   }
 }
 

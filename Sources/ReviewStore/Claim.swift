@@ -173,8 +173,7 @@ extension ReviewStore {
     }
   }
 
-  /// Claims row by row what a claim would take as a whole: the database or a trigger of the application refuses one of them, or waits there for
-  /// a lock. Rows that fail are left out for some time, so that they hold up no others.
+  /// Claims row by row what a claim would take as a whole.
   private func claimEach(_ limit: Int, _ ownerLimit: Int, _ holder: Holder.ID) async throws -> [Claim] {
     // The claim that failed has taken this back with it.
     _ = try await pool.query(Self.visitsComeDue, [Self.visitPage])
@@ -185,31 +184,16 @@ extension ReviewStore {
     let rows = try await pool.pipeline([
       owners, (Self.claimable, [Int32(ownerLimit), Int32(limit), unclaimable.rows, nil as UUID?]),
     ])[1]
-    var claims: [Claim] = []
-    var failures = RowFailures()
-    for row in rows where !failures.areTooMany {
-      let id = try row.decode("id", as: UUID.self)
-      do {
-        let claimed = try await pool.pipeline([
-          owners, (Self.claimDue, [Int32(ownerLimit), Int32(1), [UUID](), id as UUID?, holder.text]),
-        ])[1]
-        claims += decodeEach(claimed, "claim") { try Claim($0) }
-      } catch {
-        guard error.mayBeAboutOneRow else {
-          // Whether this row was claimed is unknown if the connection was lost: the caller looks for it, and finds the others.
-          if claims.isEmpty || error.faultKind == .unreachable { throw error }
-          return claims
-        }
-        if failures.isEmpty {
-          // What fails without a row as well is no row's fault.
-          _ = try await pool.pipeline([
-            owners, (Self.claimDue, [Int32(ownerLimit), Int32(0), [UUID](), nil as UUID?, holder.text]),
-          ])
-        }
-        failures.note(id, error, in: unclaimable, "the review cannot be claimed for now; the others are", logger)
-      }
+    func claim(_ limit: Int, only id: UUID?) async throws -> [Claim] {
+      let claimed = try await pool.pipeline([
+        owners, (Self.claimDue, [Int32(ownerLimit), Int32(limit), [UUID](), id, holder.text]),
+      ])[1]
+      return decodeEach(claimed, "claim") { try Claim($0) }
     }
-    return claims
+    return try await eachAlone(
+      rows.map { try $0.decode("id", as: UUID.self) }, leftOut: unclaimable,
+      "the review cannot be claimed for now; the others are",
+      check: { _ = try await claim(0, only: nil) }, take: { try await claim(1, only: $0) })
   }
 
   static let published = PostgresStatement(
@@ -264,7 +248,7 @@ extension ReviewStore {
         JOIN code_reviews h ON h.id = c.id AND h.claimed_at = c.claimed_at
        WHERE \(mayGoBack("h"))
        ORDER BY h.id
-         FOR UPDATE OF h
+         FOR UPDATE OF h SKIP LOCKED
     )
     UPDATE code_reviews r
        SET status = 'pending', status_reason = $3

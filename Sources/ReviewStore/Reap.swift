@@ -165,8 +165,7 @@ extension ReviewStore {
     }
   }
 
-  /// Takes row by row what a page would take as a whole: the database or a trigger of the application refuses one of them, or waits there for a
-  /// lock. Rows that fail are left out for some time, so that they hold up no others.
+  /// Takes row by row what a page would take as a whole.
   private func reapEach(
     _ abandonment: [any PostgresEncodable], _ limit: Int, _ fate: [any PostgresEncodable]
   ) async throws -> [Reaped] {
@@ -174,19 +173,11 @@ extension ReviewStore {
     parameters.append(unreapable.rows)
     parameters.append(Int32(limit))
     let rows = try await pool.query(Self.reapable, parameters)
-    var reaped: [Reaped] = []
-    var failures = RowFailures()
-    for row in rows where !failures.areTooMany {
-      let id = try row.decode("id", as: UUID.self)
-      do {
-        reaped += try await reapPage(abandonment, 1, fate, only: id)
-      } catch let error as PostgresError where error.mayBeAboutOneRow {
-        // What fails without a row as well is no row's fault.
-        if failures.isEmpty { _ = try await reapPage(abandonment, 0, fate) }
-        failures.note(id, error, in: unreapable, "the abandoned review cannot be taken for now; the others are", logger)
-      }
-    }
-    return reaped
+    return try await eachAlone(
+      rows.map { try $0.decode("id", as: UUID.self) }, leftOut: unreapable,
+      "the abandoned review cannot be taken for now; the others are",
+      check: { _ = try await reapPage(abandonment, 0, fate) },
+      take: { try await reapPage(abandonment, 1, fate, only: $0) })
   }
 
   private func reapPage(

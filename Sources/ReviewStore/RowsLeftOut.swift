@@ -6,9 +6,12 @@ internal import Synchronization
 
 /// Rows that a statement could not change a moment ago, each alone: they are tried again later.
 final class RowsLeftOut: Sendable {
+  /// For a row that was refused.
   private static let time: Duration = .seconds(30)
+  /// For a row that was locked: a lock is mostly gone soon.
+  private static let lockTime: Duration = .seconds(3)
   /// More are tried again, and fail again.
-  private static let countMax = 1_000
+  private static let countMax = 10_000
 
   private let ends = Mutex<[UUID: ContinuousClock.Instant]>([:])
 
@@ -22,46 +25,81 @@ final class RowsLeftOut: Sendable {
     }
   }
 
-  func leaveOut(_ id: UUID) {
+  func leaveOut(_ id: UUID, isLocked: Bool) {
     ends.withLock { ends in
-      if ends.count < Self.countMax { ends[id] = .now + Self.time }
+      if ends.count < Self.countMax { ends[id] = .now + (isLocked ? Self.lockTime : Self.time) }
     }
   }
 }
 
 /// The rows that have failed in one call which tries them one by one.
-struct RowFailures {
+private struct RowFailures {
   /// Each may wait for as long as `lock_timeout`.
   private static let lockedMax = 3
   /// A refusal comes at once.
   private static let refusedMax = 200
   /// Further ones stand in the log at a lower level.
-  private static let namedMax = 3
+  static let namedMax = 3
 
   private var locked = 0
   private var refused = 0
 
-  var isEmpty: Bool { locked + refused == 0 }
+  var count: Int { locked + refused }
 
   /// Whether the rest is left to the next call.
   var areTooMany: Bool { locked >= Self.lockedMax || refused >= Self.refusedMax }
 
-  /// Takes note of a failure, and leaves the row out for some time.
-  mutating func note(_ id: UUID, _ error: PostgresError, in rows: RowsLeftOut, _ message: String, _ logger: Logger) {
-    if error.sqlState == PostgresSQLState.lockNotAvailable { locked += 1 } else { refused += 1 }
-    rows.leaveOut(id)
-    logger.log(
-      level: locked + refused <= Self.namedMax ? .warning : .debug, "\(message)",
-      metadata: ["review": "\(id.lowercase)", "error": "\(error)"])
+  mutating func note(isLocked: Bool) {
+    if isLocked { locked += 1 } else { refused += 1 }
   }
 }
 
 extension ReviewStore {
+  /// Changes rows one by one that could not be changed as a whole: the database or a trigger of the application refuses one of them, or waits
+  /// there for a lock. Rows that fail are left out for some time, so that they hold up no others.
+  /// - Parameters:
+  ///   - ids: of the rows.
+  ///   - leftOut: takes those that fail.
+  ///   - failure: what is logged about one that fails.
+  ///   - check: the statement without a row: what fails then as well is no row's fault.
+  ///   - take: changes one row.
+  /// - Returns: what was changed, up to an error that is no row's.
+  /// - Throws: such an error, if nothing was changed before it, or the connection is lost: whether the last row was changed is unknown then, and the
+  ///   caller looks for all.
+  func eachAlone<Taken>(
+    _ ids: [UUID], leftOut: RowsLeftOut, _ failure: String, check: () async throws -> Void,
+    take: (UUID) async throws -> [Taken]
+  ) async throws -> [Taken] {
+    var taken: [Taken] = []
+    var failures = RowFailures()
+    for id in ids where !failures.areTooMany {
+      do {
+        taken += try await take(id)
+      } catch {
+        let rowError = error as? PostgresError
+        do {
+          guard let rowError, rowError.mayBeAboutOneRow else { throw error }
+          if failures.count == 0 { try await check() }
+        } catch {
+          if taken.isEmpty || LedgerFaultKind(of: error) == .unreachable { throw error }
+          return taken
+        }
+        let isLocked = rowError?.sqlState == PostgresSQLState.lockNotAvailable
+        failures.note(isLocked: isLocked)
+        leftOut.leaveOut(id, isLocked: isLocked)
+        logger.log(
+          level: failures.count <= RowFailures.namedMax ? .warning : .debug, "\(failure)",
+          metadata: ["review": "\(id.lowercase)", "error": "\(error)"])
+      }
+    }
+    return taken
+  }
+
   /// How often ``inHalves(_:_:_:)`` waits for a lock, each time for as long as `lock_timeout`.
   private static let waitsMaxInHalves = 4
 
   /// Runs a statement for a batch of claims. If it fails because of a row, it is run again in halves: it is then done for all but that row, and
-  /// the few that are left next to it when locks have been waited for often enough.
+  /// the few that are left when locks have been waited for often enough.
   /// - Parameter failure: what is logged about such rows.
   func inHalves(
     _ claims: [Claim], _ failure: String, _ run: (ArraySlice<Claim>) async throws(PostgresError) -> Void
@@ -71,6 +109,10 @@ extension ReviewStore {
     var batches = [claims[...]]
     while !batches.isEmpty {
       let batch = batches.removeFirst()
+      if let last = failed.last, waits > Self.waitsMaxInHalves {
+        failed += batch.map { ($0, last.error) }
+        continue
+      }
       do throws(PostgresError) {
         try await run(batch)
       } catch {

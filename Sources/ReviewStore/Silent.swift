@@ -74,26 +74,17 @@ extension ReviewStore {
     }
   }
 
-  /// Takes row by row what would be taken as a whole: one of them cannot be changed, and is left out for some time.
+  /// Takes row by row what would be taken as a whole.
   private func takeSilentEach(
     _ times: ReapTimes, _ limit: Int, _ lease: Duration
   ) async throws -> [SilentReview] {
     let rows = try await pool.query(
       Self.askable,
       [times.staleAfter.inSeconds, times.runningTimeout.inSeconds, unaskable.rows, Int32(clamping: limit)])
-    var taken: [SilentReview] = []
-    var failures = RowFailures()
-    for row in rows where !failures.areTooMany {
-      let id = try row.decode("id", as: UUID.self)
-      do {
-        taken += try await takeSilent(times, 1, lease, only: id)
-      } catch let error as PostgresError where error.mayBeAboutOneRow {
-        // What fails without a row as well is no row's fault.
-        if failures.isEmpty { _ = try await takeSilent(times, 0, lease) }
-        failures.note(id, error, in: unaskable, "the silent review cannot be taken for now; the others are", logger)
-      }
-    }
-    return taken
+    return try await eachAlone(
+      rows.map { try $0.decode("id", as: UUID.self) }, leftOut: unaskable,
+      "the silent review cannot be taken for now; the others are",
+      check: { _ = try await takeSilent(times, 0, lease) }, take: { try await takeSilent(times, 1, lease, only: $0) })
   }
 
   private func takeSilent(

@@ -18,7 +18,7 @@ struct BatchResultsTests {
     -> (results: [LedgerFaultKind?], batches: [Int])
   {
     let batches = Mutexed<[Int]>([])
-    let results = await results(numbers) { numbers in
+    let results = await resultsInHalves(numbers) { numbers in
       batches.change { $0.append(numbers.count) }
       if failsAlways || !refused.isDisjoint(with: numbers) { throw fault }
       return Array(numbers)

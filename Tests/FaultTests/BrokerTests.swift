@@ -1,5 +1,7 @@
+import AMQPClient
 import Foundation
 import PostgresClient
+import ReviewQueue
 import Support
 import Testing
 
@@ -30,6 +32,38 @@ struct BrokerTests {
         #expect(cluster.doubleRuns.isEmpty)
         for process in processes { process.signal(SIGTERM) }
         for process in processes { #expect(await process.wait() == 0, "\(process.output)") }
+      }
+    }
+  }
+
+  @Test("a queue that is declared otherwise while a consumer works ends it with 78, whatever it has in flight")
+  func otherQueue() async throws {
+    try await withBroker { broker, url in
+      // The platform answers later than this test may last.
+      try await withTestCluster(latency: .seconds(600), settings: ["BATON_AMQP_URL": url]) { cluster in
+        let producer = try await cluster.start("produce")
+        let consumer = try await cluster.start("consume")
+        _ = try await cluster.test.insert(3)
+        try await eventually("they are prepared") {
+          try await cluster.count("code_reviews WHERE lease_owner IS NOT NULL") == 3
+        }
+        let queue = try #require(cluster.settings["BATON_QUEUE"])
+        let connection = try await AMQPConnection.connect(
+          AMQPConfiguration(urls: url, connectionName: "test"), logger: .postgresTests)
+        // So that they do not declare it first. They declare it once they are connected again.
+        for process in [producer, consumer] { process.signal(SIGSTOP) }
+        _ = try await connection.deleteQueue(queue)
+        try await connection.declare(AMQPTopology(queues: [.quorum(queue, arguments: ["x-delivery-limit": 7])]))
+        await connection.close()
+        try await broker.control("close_all_connections", "test")
+        for process in [producer, consumer] { process.signal(SIGCONT) }
+        for process in [producer, consumer] { #expect(await process.wait() == 78, "\(process.output)") }
+        let leased = try await cluster.count(
+          """
+          code_reviews r
+           WHERE r.lease_owner IS NOT NULL AND EXISTS (SELECT 1 FROM baton_holders h WHERE h.id::text = r.lease_owner)
+          """)
+        #expect(leased == 0, "it has signed off")
       }
     }
   }
@@ -111,7 +145,7 @@ struct BrokerTests {
         try await eventually("the first is published") {
           try await cluster.count("code_reviews WHERE published_at > claimed_at") == 1
         }
-        try await broker.control("set_disk_free_limit", "1000TB")
+        try await broker.control("set_disk_free_limit", "900000000000000")
         // RabbitMQ blocks a connection when it publishes, not before.
         try await abandon()
         try await eventually("the alarm shows") {
@@ -123,7 +157,7 @@ struct BrokerTests {
         // Time for several passes.
         try await Task.sleep(for: .seconds(3))
         #expect(try await takenCount() == 2)
-        try await broker.control("set_disk_free_limit", "50MB")
+        try await broker.control("set_disk_free_limit", "50000000")
         let consumer = try await cluster.start("consume")
         try await eventually("all dispatched") { try await cluster.dispatchedCount() == 3 }
         try await eventually("ready again") { try await client.send("GET", "/readyz").status == 200 }

@@ -72,41 +72,6 @@ struct CommandTests {
     }
   }
 
-  @Test("a queue that is declared otherwise while a consumer works ends it with 78, whatever it has in flight")
-  func otherQueueMeanwhile() async throws {
-    // The preparation asks a platform that does not answer for a minute.
-    try await withTestCluster(latency: .seconds(60)) { cluster in
-      let producer = try await cluster.start("produce")
-      let consumer = try await cluster.start("consume")
-      _ = try await cluster.test.insert(3)
-      try await eventually("they are prepared") {
-        let leased = try await cluster.test.sql("SELECT count(*) FROM code_reviews WHERE lease_owner IS NOT NULL")
-        return try leased[0].decode(0, as: Int64.self) == 3
-      }
-      let queue = try #require(cluster.settings["BATON_QUEUE"])
-      let connection = try await AMQPConnection.connect(
-        AMQPConfiguration(urls: #require(cluster.settings["BATON_AMQP_URL"]), connectionName: "test"),
-        logger: .postgresTests)
-      // So that they do not declare it first.
-      for process in [producer, consumer] { process.signal(SIGSTOP) }
-      _ = try await connection.deleteQueue(queue)
-      try await connection.declare(AMQPTopology(queues: [.quorum(queue, arguments: ["x-delivery-limit": 7])]))
-      await connection.close()
-      let start = ContinuousClock.now
-      for process in [producer, consumer] { process.signal(SIGCONT) }
-      #expect(await consumer.wait() == 78, "\(consumer.output)")
-      #expect(ContinuousClock.now - start < .seconds(20))
-      let leased = try await cluster.test.sql(
-        """
-        SELECT count(*) FROM code_reviews r
-         WHERE r.lease_owner IS NOT NULL AND EXISTS (SELECT 1 FROM baton_holders h WHERE h.id::text = r.lease_owner)
-        """)
-      #expect(try leased[0].decode(0, as: Int64.self) == 0, "it has signed off")
-      producer.signal(SIGKILL)
-      _ = await producer.wait()
-    }
-  }
-
   @Test("what the broker refuses ends with the status and the advice of its cause")
   func refusals() async throws {
     try await withTestCluster { cluster in

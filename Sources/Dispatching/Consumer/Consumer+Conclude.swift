@@ -5,6 +5,7 @@ internal import Resilience
 internal import ReviewStore
 internal import Reviews
 internal import Spans
+internal import Synchronization
 internal import Telemetry
 
 extension Consumer {
@@ -69,8 +70,19 @@ extension Consumer {
 
   /// Records the dispatch; what cannot be recorded is the reaper's.
   private func record(_ record: DispatchRecord, _ report: RunReport?) async -> RowVerdict {
+    // One whose row has held up its batch is recorded apart from then on.
+    let isAlone = Mutex(false)
     let isRecorded = await untilItWorks("recording a dispatch") {
-      let answer = try await records.submit(record)
+      let answer: RecordAnswer
+      do {
+        answer =
+          isAlone.withLock { $0 }
+          ? try await resultsInHalves([record]) { try await ledger.recordDispatched(Array($0), by: holder) }[0].get()
+          : try await records.submit(record)
+      } catch let fault as RowFault {
+        isAlone.withLock { $0 = true }
+        throw fault
+      }
       if answer == .locked { throw RowLocked(reviewID: record.reviewID) }
       if answer == .cancelled { try await ledger.addCancel(of: record.reviewID, attempt: record.attempt) }
       if let report, try await ledger.report(record.reviewID, report) == .applied { metrics.recordEnd(report.status) }

@@ -130,8 +130,10 @@ extension Consumer {
   /// - Returns: nil if the delivery is settled, or no longer this process's to settle.
   private func takeLease(_ ticket: Ticket, _ delivery: TicketDelivery) async -> LeaseAnswer? {
     for wait in Self.lockWaits {
+      let start = environment.now
       let answer = await tryLease(ticket, delivery)
-      guard answer?.verdict == .lockedByOther else { return answer }
+      // A lock that was waited for has held up the whole batch: it is looked at apart from now on.
+      guard answer?.verdict == .lockedByOther, environment.now - start < .seconds(1) else { return answer }
       guard (try? await environment.sleep(for: wait)) != nil else { return nil }
     }
     return await tryLease(ticket, delivery)
@@ -144,12 +146,16 @@ extension Consumer {
       var fault: (any Error)?
       let answer = await databaseOutage.untilItWorks("taking a lease") { error in
         fault = error
-        return isCurrent(delivery) && !isWorn && environment.now < deadline && LedgerFaultKind(of: error) != .aboutRow
+        return isCurrent(delivery) && !isWorn && environment.now < deadline && !(error is RowFault)
+          && LedgerFaultKind(of: error) != .aboutRow
       } _: {
         try await leases.submit(ticket)
       }
       if let answer { return answer }
       guard isCurrent(delivery), let fault else { return nil }
+      if let fault = fault as? RowFault, fault.faultKind == .rowLocked {
+        return LeaseAnswer(verdict: .lockedByOther, since: environment.now)
+      }
       if LedgerFaultKind(of: fault) == .aboutRow {
         logger.error(
           "the review cannot be leased; its ticket is rejected, and the reaper publishes it again later",

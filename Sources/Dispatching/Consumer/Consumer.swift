@@ -117,19 +117,21 @@ package final class Consumer: Service {
     }
     self.lease = lease
     let leaseEach: @Sendable ([Ticket]) async -> [Result<LeaseAnswer, any Error>] = { tickets in
-      await results(tickets) { try await lease(Array($0)) }
+      await resultsInHalves(tickets) { try await lease(Array($0)) }
     }
     waitlist = LeaseWaitlist(
       countMax: max(1, policy.prefetch / 4), ledger: ledger, heartbeatTimeout: policy.heartbeatTimeout,
       lease: leaseEach,
       environment: environment, logger: logger)
     leases = Batcher(maxBatch: 256, run: leaseEach)
-    leaseChecks = Batcher(maxBatch: 256) { await results($0) { try await ledger.stillLeased(Array($0), by: holder) } }
+    leaseChecks = Batcher(maxBatch: 256) {
+      await resultsInHalves($0) { try await ledger.stillLeased(Array($0), by: holder) }
+    }
     let lastDispatch = LastDispatch()
     self.lastDispatch = lastDispatch
     records = Batcher(maxBatch: 256) { records in
       lastDispatch.note(at: environment.now)
-      return await results(records) { try await ledger.recordDispatched(Array($0), by: holder) }
+      return await resultsInHalves(records) { try await ledger.recordDispatched(Array($0), by: holder) }
     }
   }
 

@@ -55,7 +55,7 @@ final class DatabaseOutage: Sendable {
           if lock.isToBeNamed(at: environment.now) {
             logger.warning("\(error); it waits, and nothing else does", metadata: ["while": "\(what)"])
           }
-        } else if goes || !kind.isRefusal {
+        } else if kind != .aboutRow, goes || !kind.isRefusal {
           failed(what, error)
         }
         guard goes else { return nil }
