@@ -6,7 +6,7 @@ package struct Backlog: Sendable, Equatable {
   package var webhooks: Int
   /// That is due, or has failed and is tried again.
   package var feedback: Int
-  /// For how long the oldest of it could not be delivered; nil if there is none.
+  /// For how long the oldest of it could not be delivered, but what the platform has refused; nil if there is none.
   package var oldestFeedback: Duration?
   package var feedbackGivenUp: Int
 }
@@ -24,7 +24,7 @@ extension ReviewStore {
            w.feedback, w.oldest_feedback,
            (SELECT count(*) FROM baton_feedback f WHERE f.given_up_at IS NOT NULL) AS feedback_given_up
       -- A try moves its next time on; what has failed waits also until then.
-      FROM (SELECT count(*) AS feedback, \(Fragment.seconds(from: "min(f.due_since)")) AS oldest_feedback
+      FROM (SELECT count(*) AS feedback, \(Fragment.seconds(from: "min(f.due_since) FILTER (WHERE f.due_at <= now() AND f.last_error IS NULL OR \(waitsForRepair("f")))")) AS oldest_feedback
               FROM baton_feedback f
              WHERE f.due_at IS NOT NULL AND (f.due_at <= now() OR f.last_error IS NOT NULL)) w
     """)

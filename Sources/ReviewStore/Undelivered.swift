@@ -45,16 +45,18 @@ package struct UndeliveredEvents: Sendable, Equatable {
 
 /// The reviews whose feedback could not be delivered for long, and is tried on.
 package struct WaitingFeedback: Sendable, Equatable {
-  /// At most ``ReviewStore/undeliveredCountMax``.
   package var reviewCount: Int
+  /// Whether there are more: no more than ``ReviewStore/undeliveredCountMax`` entries are looked at.
+  package var isCut: Bool
   package var since: Timestamp
-  /// Of the one that waits longest, at most 300 characters.
+  /// Of the one that waits longest among them, at most 300 characters.
   package var lastError: String?
-  /// Those that wait longest.
+  /// Those that wait longest among them.
   package var examples: [UUID]
 
-  package init(reviewCount: Int, since: Timestamp, lastError: String?, examples: [UUID]) {
+  package init(reviewCount: Int, isCut: Bool = false, since: Timestamp, lastError: String?, examples: [UUID]) {
     self.reviewCount = reviewCount
+    self.isCut = isCut
     self.since = since
     self.lastError = lastError
     self.examples = examples
@@ -68,6 +70,14 @@ extension ReviewStore {
   package static let undeliveredGrace: Duration = .seconds(600)
   /// More are not counted.
   package static let undeliveredCountMax = 10_000
+  /// What the error of feedback begins with that the platform has refused: it is tried on only because a refusal may be an error, and no
+  /// operator can do anything about it.
+  package static let refusedMark = "refused: "
+
+  /// Whether feedback waits for what an operator or time can repair.
+  static func waitsForRepair(_ feedback: String) -> String {
+    "\(feedback).due_at IS NOT NULL AND \(feedback).last_error IS NOT NULL AND \(feedback).last_error NOT LIKE '\(refusedMark)%'"
+  }
 
   /// Whether an enabled endpoint does not get its events.
   static func isFailing(_ endpoint: String) -> String {
@@ -77,9 +87,9 @@ extension ReviewStore {
     """
   }
 
-  /// The error of a disabled endpoint is that of its 410: to enable or to disable one clears it.
   static let undeliveredStatements: [PostgresStatement] = [undeliveredEvents, waitingFeedback]
 
+  /// The error of a disabled endpoint is that of its 410: to enable or to disable one clears it.
   static let undeliveredEvents = PostgresStatement(
     "undelivered_events",
     """
@@ -108,15 +118,15 @@ extension ReviewStore {
     "waiting_feedback",
     """
     /* baton:waiting_feedback */
-    SELECT count(*) AS reviews, min(w.since) AS since, (array_agg(w.error ORDER BY w.since, w.review_id))[1] AS last_error,
+    SELECT count(*) AS reviews, sum(w.entries) > \(undeliveredCountMax) AS is_cut, min(w.since) AS since, (array_agg(w.error ORDER BY w.since, w.review_id))[1] AS last_error,
            (array_agg(w.review_id ORDER BY w.since, w.review_id))[1:3] AS examples
-      FROM (SELECT f.review_id, min(f.due_since) AS since,
+      FROM (SELECT f.review_id, count(*) AS entries, min(f.due_since) AS since,
                    (array_agg(left(f.last_error, 300) ORDER BY f.due_since))[1] AS error
               FROM (SELECT *
-                      FROM baton_feedback
-                     WHERE due_at IS NOT NULL AND last_error IS NOT NULL
-                       AND due_since < now() - interval '\(Int(undeliveredGrace / .seconds(1))) seconds'
-                     LIMIT \(undeliveredCountMax)) f
+                      FROM baton_feedback b
+                     WHERE \(waitsForRepair("b"))
+                       AND b.due_since < now() - interval '\(Int(undeliveredGrace / .seconds(1))) seconds'
+                     LIMIT \(undeliveredCountMax + 1)) f
              GROUP BY f.review_id) w
     HAVING count(*) > 0
     """)
@@ -135,7 +145,8 @@ extension ReviewStore {
     }
     undelivered.feedback = try await feedback.first.map { row in
       WaitingFeedback(
-        reviewCount: Int(try row.decode("reviews", as: Int64.self)), since: try row.timestamp("since"),
+        reviewCount: Int(try row.decode("reviews", as: Int64.self)), isCut: try row.decode("is_cut", as: Bool.self),
+        since: try row.timestamp("since"),
         lastError: try row.optional("last_error", as: String.self),
         examples: try row.decode("examples", as: [UUID].self))
     }

@@ -169,10 +169,12 @@ package struct BatonMetrics: Sendable {
   /// Events that their endpoints have not accepted yet.
   package private(set) var eventsUndelivered = MetricGauge(
     "baton_events_undelivered", .measured, unit: "events", help: "Events that their endpoints have not accepted yet.")
-  /// Age of the oldest of them.
+  /// For how long the oldest of them has waited for a server to send it.
   package private(set) var oldestEventSeconds = MetricGauge(
     "baton_oldest_event_seconds", .measured, unit: "seconds",
-    help: "Age of the oldest event that its endpoint, if it is enabled, has not accepted yet; 0 if there is none.")
+    help:
+      "For how long the oldest event that is due, of an enabled endpoint, has waited for a server to send it; 0 if there is none."
+  )
   /// Events that were given up.
   package private(set) var eventsGivenUp = MetricGauge(
     "baton_events_given_up", .measured, unit: "events",
@@ -181,7 +183,7 @@ package struct BatonMetrics: Sendable {
   package private(set) var endpointsFailing = MetricGauge(
     "baton_endpoints_failing", .measured, unit: "endpoints",
     help:
-      "Enabled endpoints of events that have refused several events in turn, or got none for two minutes, and accepted none since."
+      "Enabled endpoints of events that have refused several events in turn, or to which no event could be delivered for two minutes although some were due, and that have accepted none since."
   )
   /// What runs: 1 for each role of this process.
   package private(set) var buildInfo = MetricInfo(

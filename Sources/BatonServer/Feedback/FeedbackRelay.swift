@@ -102,7 +102,8 @@ package struct FeedbackRelay: Service {
       circuit.succeeded()
       // A check that was begun has to end, or the pull request could never be merged.
       let isBegun = entry.feedback.subject == .gate && entry.feedback.toldStatus?.isTerminal == false
-      try await failed(entry, message, ageMax: isBegun ? Self.ageMax : Self.refusalAgeMax, nil)
+      try await failed(
+        entry, ReviewStore.refusedMark + message, ageMax: isBegun ? Self.ageMax : Self.refusalAgeMax, nil)
     }
   }
 

@@ -39,7 +39,9 @@ extension SystemHealth {
   var feedbackFinding: HealthFinding? {
     undelivered.feedback.map { feedback in
       HealthFinding(
-        grade: .warning, title: "Feedback waits for \(Reading.count(feedback.reviewCount, "pull request"))",
+        grade: .warning,
+        title:
+          "Feedback waits for \(feedback.isCut ? "more than " : "")\(Reading.count(feedback.reviewCount, "pull request"))",
         since: feedback.since, reason: feedback.lastError,
         advice:
           "The reviews themselves go on, but a check that does not end may block a merge. Once the cause is gone, it is delivered by itself."

@@ -58,7 +58,7 @@ package struct SystemHealth: Sendable {
   package var capacity: CapacityStats
   /// What others are not told of reviews.
   package var undelivered: Undelivered
-  /// Those that live and those that died.
+  /// Those that live and those that died, as far as they are read: 1,000 at most.
   var processCount: Int { holders.count + dead.count }
 
   /// When a producer has last seen that nothing is left to claim; nil if none that is known has. What can be claimed now could not be

@@ -143,7 +143,7 @@ extension ReviewStore {
     /* baton:event_backlog */
     SELECT count(*) FILTER (WHERE e.due_at IS NOT NULL) AS undelivered,
            count(*) FILTER (WHERE e.given_up_at IS NOT NULL) AS given_up,
-           \(Fragment.seconds(from: "min(e.created_at) FILTER (WHERE e.due_at IS NOT NULL AND p.is_enabled)")) AS oldest,
+           \(Fragment.seconds(from: "min(e.due_at) FILTER (WHERE e.due_at < now() AND p.is_enabled)")) AS oldest,
            (SELECT count(*) FROM baton_endpoints f WHERE \(isFailing("f"))) AS failing
       FROM baton_events e
       LEFT JOIN baton_endpoints p ON p.id = e.endpoint_id

@@ -62,6 +62,8 @@ struct ReviewPageText {
     return lines
   }
 
+  private func times(_ count: Int) -> String { count == 1 ? "once" : "\(count) times" }
+
   private func text(_ cancel: UndeliveredCancel) -> String {
     let outlook =
       if let givenUpAt = time(cancel.givenUpAt) {
@@ -69,7 +71,8 @@ struct ReviewPageText {
       } else {
         "next try \(time(cancel.nextTry) ?? "soon")"
       }
-    return "attempt \(cancel.attempt) not accepted, tried \(cancel.tries) times, \(outlook): \(cancel.lastError)"
+    return
+      "attempt \(cancel.attempt) not accepted, tried \(times(cancel.tries)), \(outlook): \(cancel.lastError)"
   }
 
   private func text(_ feedback: UndeliveredFeedback) -> String {
@@ -80,7 +83,7 @@ struct ReviewPageText {
         "next try \(time(feedback.nextTry) ?? "soon")"
       }
     return
-      "\(feedback.subject.rawValue) not delivered, due \(time(feedback.dueSince) ?? "now"), tried \(feedback.tries) times, "
+      "\(feedback.subject.rawValue) not delivered, due \(time(feedback.dueSince) ?? "now"), tried \(times(feedback.tries)), "
       + "\(outlook): \(feedback.lastError)"
   }
 

@@ -60,14 +60,12 @@ struct PostgresCancellationTests {
       proxy.leadNew(to: Int(silent.port))
       task.cancel()
       _ = await #expect(throws: PostgresError.self) { try await task.value }
-      let start = ContinuousClock.now
       let next = Task { try await pool.query(one) }
       // Until then the request to cancel is on its way.
       try await Task.sleep(for: .seconds(1))
       proxy.leadNew(to: server)
       _ = try? await next.value
       #expect(try await pool.query(one).count == 1)
-      #expect(ContinuousClock.now - start < .seconds(10))
       await pool.close()
       await watcher.close()
       silent.close()

@@ -83,7 +83,7 @@ struct AdministrationTests {
     }
   }
 
-  @Test("the start of an id does on every route of an integration or endpoint; an ambiguous one changes nothing")
+  @Test("every route of an integration or endpoint takes the start of its id; an ambiguous one changes nothing")
   func startsOfIDs() async throws {
     try await withServerStack { stack in
       for change in Self.changes.suffix(2) { #expect(try await send(stack, change).status == 201) }

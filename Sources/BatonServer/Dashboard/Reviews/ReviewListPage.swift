@@ -152,16 +152,17 @@ struct ReviewListPage: Sendable {
     let (one, many) = ("\(status.rawValue) review", "\(status.rawValue) reviews")
     let reviews =
       switch count {
-      case .exactly(let count)?: count == 1 ? "1 \(one)" : "all \(Reading.count(count, one, many))"
-      case .moreThan(let count)?: "more than \(Reading.count(count, one, many))"
+      case .exactly(1)?: "the 1 \(one) that matches"
+      case .exactly(let count)?: "all \(Reading.count(count, one, many)) that match"
+      case .moreThan(let count)?: "more than \(Reading.count(count, one, many)) that match"
       case .amongNewest(let count)?:
-        "all \(Reading.grouped(count)) \(many) among the newest \(Reading.grouped(ReviewStore.browseSpan)), and all older ones,"
-      case nil: "all \(many)"
+        "all \(Reading.grouped(count)) \(many) that match among the newest \(Reading.grouped(ReviewStore.browseSpan)), and all older ones"
+      case nil: "all \(many) that match"
       }
     // Those that are due already match too.
-    let some = operation == .release ? "those that wait of " : ""
+    let some = operation == .release ? "what is due later of " : ""
     let atOnce = expected == nil ? ", the first \(Reading.grouped(OperationRoutes.countMax)) at once" : ""
-    return "\(operation.title) \(some)\(reviews) that match, of other pages too\(atOnce)?"
+    return "\(operation.title) \(some)\(reviews), also on other pages\(atOnce)?"
   }
 
   /// How many match, if that is known exactly.
