@@ -80,7 +80,7 @@ package enum ServiceRunner {
       ending.withLock { ending in
         guard ending == nil else { return }
         logger.error(
-          "a service has ended, and nobody has asked it to: the others are ended",
+          "a service has ended without being asked to: the others are ended",
           metadata: ["service": "\(service)", "error": "\(error.map { "\($0)" } ?? "none")"])
         ending = Task {
           try await end(onOvertime) {

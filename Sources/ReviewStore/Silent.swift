@@ -26,19 +26,31 @@ extension ReviewStore {
     takeSilent, askable, recordAsked, silentCount, forgetDispatch, failLost, workerAnswers, workerHasAnswered,
   ]
 
+  /// The rows of which nothing was heard for too long, locked; those that wait longest come first.
+  ///
+  /// `$1` and `$2`: after how many seconds a queued row and a running one count; `$3`: the most rows.
+  /// - Parameters:
+  ///   - leftOut: the parameter of the rows to leave out.
+  ///   - condition: what else has to hold.
+  private static func silentRows(leavingOut leftOut: String, _ condition: String = "") -> String {
+    """
+    SELECT r.id
+      FROM code_reviews r
+     WHERE \(Fragment.isActive("r"))
+       AND \(Fragment.isSilent(since: "r.reconciled_at", queued: "$1", running: "$2"))
+       AND r.id <> ALL (\(leftOut)::uuid[]) \(condition)
+     ORDER BY COALESCE(r.reconciled_at, r.updated_at)
+     LIMIT $3
+       FOR UPDATE OF r SKIP LOCKED
+    """
+  }
+
   static let takeSilent = PostgresStatement(
     "take_silent",
     """
     /* baton:take_silent */
     WITH taken AS MATERIALIZED (
-      SELECT r.id
-        FROM code_reviews r
-       WHERE \(Fragment.isActive("r"))
-         AND \(Fragment.isSilent(since: "r.reconciled_at", queued: "$1", running: "$2"))
-         AND r.id <> ALL ($5::uuid[]) AND ($6::uuid IS NULL OR r.id = $6)
-       ORDER BY COALESCE(r.reconciled_at, r.updated_at)
-       LIMIT $3
-         FOR UPDATE OF r SKIP LOCKED
+    \(silentRows(leavingOut: "$5", "AND ($6::uuid IS NULL OR r.id = $6)"))
     )
     UPDATE code_reviews r
        -- As if it had been asked so long ago that it comes due again when the call must have ended.
@@ -50,18 +62,7 @@ extension ReviewStore {
 
   /// The rows that ``takeSilent(_:limit:for:)`` would take.
   static let askable = PostgresStatement(
-    "askable",
-    """
-    /* baton:askable */
-    SELECT r.id
-      FROM code_reviews r
-     WHERE \(Fragment.isActive("r"))
-       AND \(Fragment.isSilent(since: "r.reconciled_at", queued: "$1", running: "$2"))
-       AND r.id <> ALL ($3::uuid[])
-     ORDER BY COALESCE(r.reconciled_at, r.updated_at)
-     LIMIT $4
-       FOR UPDATE OF r SKIP LOCKED
-    """)
+    "askable", "/* baton:askable */ \(silentRows(leavingOut: "$4"))")
 
   /// Takes reviews whose worker should have said something: dispatched but still queued, or running for long. What is taken comes due
   /// again after `lease`, unless ``recordAsked(_:)`` says that the worker has answered: so a reaper that ends before it could ask, or a
@@ -80,7 +81,7 @@ extension ReviewStore {
   ) async throws -> [SilentReview] {
     let rows = try await pool.query(
       Self.askable,
-      [times.staleAfter.inSeconds, times.runningTimeout.inSeconds, unaskable.rows, Int32(clamping: limit)])
+      [times.staleAfter.inSeconds, times.runningTimeout.inSeconds, Int32(clamping: limit), unaskable.rows])
     return try await eachAlone(
       rows.map { try $0.decode("id", as: UUID.self) }, leftOut: unaskable,
       "the silent review cannot be taken for now; the others are",

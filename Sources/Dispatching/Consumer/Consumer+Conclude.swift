@@ -76,9 +76,7 @@ extension Consumer {
       let answer: RecordAnswer
       do {
         answer =
-          isAlone.withLock { $0 }
-          ? try await resultsInHalves([record]) { try await ledger.recordDispatched(Array($0), by: holder) }[0].get()
-          : try await records.submit(record)
+          isAlone.withLock { $0 } ? try await recordEach([record])[0].get() : try await records.submit(record)
       } catch let fault as RowFault {
         isAlone.withLock { $0 = true }
         throw fault

@@ -79,6 +79,8 @@ package final class Consumer: Service {
   let leases: Batcher<Ticket, LeaseAnswer>
   let leaseChecks: Batcher<Lease, Bool>
   let records: Batcher<DispatchRecord, RecordAnswer>
+  /// What ``records`` runs for a batch.
+  let recordEach: @Sendable ([DispatchRecord]) async -> [Result<RecordAnswer, any Error>]
   let lease: @Sendable ([Ticket]) async throws -> [LeaseAnswer]
   let consumption: Consumption
   /// The phase of the drain, and the deadlines of preparations.
@@ -129,9 +131,13 @@ package final class Consumer: Service {
     }
     let lastDispatch = LastDispatch()
     self.lastDispatch = lastDispatch
+    let recordEach: @Sendable ([DispatchRecord]) async -> [Result<RecordAnswer, any Error>] = { records in
+      await resultsInHalves(records) { try await ledger.recordDispatched(Array($0), by: holder) }
+    }
+    self.recordEach = recordEach
     records = Batcher(maxBatch: 256) { records in
       lastDispatch.note(at: environment.now)
-      return await resultsInHalves(records) { try await ledger.recordDispatched(Array($0), by: holder) }
+      return await recordEach(records)
     }
   }
 

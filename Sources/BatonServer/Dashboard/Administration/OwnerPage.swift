@@ -136,7 +136,7 @@ struct OwnerPage: Sendable {
     }
     let more: HTML =
       integrations.count > Self.integrationCountMax
-      ? "<p class=\"empty\">These are \(Self.integrationCountMax). <code>baton integration list --owner \(owner.description) --limit 10000</code> shows all.</p>"
+      ? "<p class=\"empty\">These are \(Self.integrationCountMax). <code>baton integration list --owner \(name) --limit 10000</code> shows all.</p>"
       : ""
     let rows = integrations.prefix(Self.integrationCountMax).map { row -> HTML in
       let place = row.installationId.map { "installation \($0)" } ?? row.instanceUrl ?? "token"
