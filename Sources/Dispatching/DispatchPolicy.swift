@@ -45,7 +45,7 @@ package struct DispatchPolicy: Sendable {
       runningTimeout: runningTimeout)
   }
 
-  /// How often the reaper looks for silent reviews: a look reads every active row, and what it looks for is minutes old.
+  /// How often the reaper looks for silent reviews: a look reads every queued row, and what it looks for is minutes old.
   package var silentInterval: Duration { min(staleAfter, runningTimeout) / 20 }
 
   /// How often a holder says that it lives. Several times in the two seconds for which a look has to have missed a holder before it

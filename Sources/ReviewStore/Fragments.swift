@@ -16,11 +16,11 @@ enum Fragment {
   /// - Parameter review: alias of `code_reviews`.
   static func isActive(_ review: String) -> String { "\(review).status IN ('queued', 'running')" }
 
-  /// A queued row, found by the index of active rows; `r` is `code_reviews`.
-  static let isQueued = "\(isActive("r")) AND r.status = 'queued'"
+  /// A queued row: the condition of the index `code_reviews_queued`; `r` is `code_reviews`.
+  static let isQueued = "r.status = 'queued'"
 
-  /// A running row, found by the index of active rows; `r` is `code_reviews`.
-  static let isRunning = "\(isActive("r")) AND r.status = 'running'"
+  /// A running row: the condition of the index `code_reviews_running`; `r` is `code_reviews`.
+  static let isRunning = "r.status = 'running'"
 
   /// Seconds from one time to another, as `float8`. By their epochs, as Postgres before 17 refuses to subtract infinite times.
   static func seconds(from start: String, to end: String = "now()") -> String {

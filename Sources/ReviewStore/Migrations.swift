@@ -35,6 +35,8 @@ extension Migrator {
     step(32, "places", PackageResources.v0032_places_sql),
     step(33, "pending by place", PackageResources.v0033_pending_by_place_sql),
     step(34, "installation order", PackageResources.v0034_installation_order_sql),
+    step(35, "queued", PackageResources.v0035_queued_sql),
+    step(36, "running", PackageResources.v0036_running_sql),
   ]
 
   private static func step(_ version: Int, _ name: String, _ sql: [UInt8]) -> Migration {

@@ -40,7 +40,7 @@ extension ReviewStore {
 
   /// The claims of a holder that are still to be published, the oldest first: asked when the answer to a claim was lost.
   ///
-  /// Reads the queued and running rows, which is why it is asked for only then.
+  /// Reads the queued rows, which is why it is asked for only then.
   package func ownClaims(of holder: Holder.ID, limit: Int) async throws -> [Claim] {
     try await pool.query(Self.ownClaims, [holder.text, Int32(clamping: limit)]).map { try Claim($0) }
   }

@@ -71,7 +71,7 @@ extension ReviewStore {
        r.lease_owner IS NOT NULL AND \(Fragment.isDead("o", heartbeatTimeout: "$1")) AS is_lost) a
     """
 
-  /// The abandoned rows. The first condition is that of the partial index of active reviews, so that the planner uses it.
+  /// The abandoned rows.
   private static let abandoned = """
     SELECT r.id, r.claimed_at, r.published_at, r.lease_owner, r.lease_expires_at, a.reason, a.is_lost
       FROM code_reviews r

@@ -36,7 +36,8 @@ extension Migrator {
   /// Checks that a connection is a session of Postgres, or of a pooler that gives out whole sessions.
   ///
   /// A pooler makes up the process id that it sends a client at log-in. A lock that one connection has taken marks its session; a pooler
-  /// of transactions gives the next one, which is another connection's, the session that was just free.
+  /// of transactions, or of statements, gives the next one, which is another connection's, the session that was just free. So the question
+  /// comes without BEGIN, which a pooler of statements refuses.
   /// - Throws: `SessionFault` or `PostgresError`.
   func checkSessions() async throws {
     try await pool.withConnection { first in
@@ -45,7 +46,7 @@ extension Migrator {
       let mark = Int64.random(in: .min ... .max)
       _ = try await first.query(Self.takeMark, [mark])
       // A pool of one connection has no second one to find out with.
-      let isShared = try? await pool.withTransaction { second in
+      let isShared = try? await pool.withConnection { second in
         try await second.query(Self.findMark, [mark])[0].decode(0, as: Bool.self)
       }
       _ = try await first.query(Self.dropMark, [mark])

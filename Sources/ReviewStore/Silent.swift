@@ -26,18 +26,32 @@ extension ReviewStore {
     takeSilent, askable, recordAsked, silentCount, forgetDispatch, failLost, workerAnswers, workerHasAnswered,
   ]
 
-  /// The rows of which nothing was heard for too long, locked; those that wait longest come first.
-  ///
-  /// `$1` and `$2`: after how many seconds a queued row and a running one count; `$3`: the most rows.
+  /// The reviews of which nothing was heard for too long, as CTE `silent`. `$1` and `$2`: after how many seconds a queued one and a running one
+  /// count. The running ones are found by the index `code_reviews_running`: those of which something was heard, however many they are, are not read.
+  private static let silent = """
+    silent AS MATERIALIZED (
+      SELECT r.id FROM code_reviews r WHERE \(Fragment.isQueued) AND \(isSilent)
+       UNION ALL
+      SELECT r.id
+        FROM code_reviews r
+       WHERE \(Fragment.isRunning) AND GREATEST(r.updated_at, r.reconciled_at) < now() - make_interval(secs => $2)
+    )
+    """
+
+  private static let isSilent = Fragment.isSilent(since: "r.reconciled_at", queued: "$1", running: "$2")
+
+  /// The rows of which nothing was heard for too long, locked; those that wait longest come first. `$3`: the most rows.
   /// - Parameters:
   ///   - leftOut: the parameter of the rows to leave out.
   ///   - condition: what else has to hold.
   private static func silentRows(leavingOut leftOut: String, _ condition: String = "") -> String {
     """
+    WITH \(silent)
     SELECT r.id
-      FROM code_reviews r
-     WHERE \(Fragment.isActive("r"))
-       AND \(Fragment.isSilent(since: "r.reconciled_at", queued: "$1", running: "$2"))
+      FROM silent s
+      JOIN code_reviews r ON r.id = s.id
+     -- Still so when it is locked: another reaper may have taken it since.
+     WHERE \(Fragment.hasStatus("'queued'", "'running'")) AND \(isSilent)
        AND r.id <> ALL (\(leftOut)::uuid[]) \(condition)
      ORDER BY COALESCE(r.reconciled_at, r.updated_at)
      LIMIT $3
@@ -122,10 +136,8 @@ extension ReviewStore {
     "silent_count",
     """
     /* baton:silent_count */
-    SELECT count(*)
-      FROM code_reviews r
-     WHERE \(Fragment.isActive("r"))
-       AND \(Fragment.isSilent(since: "r.reconciled_at", queued: "$1", running: "$2"))
+    WITH \(silent)
+    SELECT count(*) FROM silent
     """)
 
   /// How many reviews the worker should be asked about now, or within a time.

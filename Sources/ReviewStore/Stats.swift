@@ -27,9 +27,9 @@ extension ReviewStore {
     /* baton:live_stats */
     SELECT (SELECT count(*) FROM code_reviews r WHERE r.status = 'pending') AS pending,
            (SELECT count(*) FROM code_reviews r
-             WHERE r.status IN ('queued', 'running') AND r.status = 'queued') AS queued,
+             WHERE \(Fragment.isQueued)) AS queued,
            (SELECT count(*) FROM code_reviews r
-             WHERE r.status IN ('queued', 'running') AND r.status = 'running') AS running,
+             WHERE \(Fragment.isRunning)) AS running,
            (SELECT count(*) FROM code_reviews r
              WHERE \(Fragment.isPendingByTime) AND r.available_at = 'infinity') AS held,
            (SELECT count(*)
@@ -43,7 +43,7 @@ extension ReviewStore {
              WHERE \(Fragment.isPendingByTime) AND r.available_at <= now()) AS oldest_pending,
            (SELECT \(Fragment.seconds(from: "min(r.claimed_at)"))
               FROM code_reviews r
-             WHERE r.status IN ('queued', 'running') AND r.status = 'queued'
+             WHERE \(Fragment.isQueued)
                AND r.dispatched_at IS NULL) AS oldest_queued,
            (SELECT COALESCE(sum(h.unleased_tickets + h.in_flight), 0)::bigint
               FROM baton_holders h

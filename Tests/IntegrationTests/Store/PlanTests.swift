@@ -20,13 +20,13 @@ struct PlanTests {
       "next_due": ["baton_visits_later", "baton_visits_now"],
       "visit_missed": ["code_reviews_turns", "code_reviews_active", "baton_visits_now", "baton_visits_later"],
       "note_owner_limit": ["code_reviews_turns"],
-      "reap": ["code_reviews_active", "code_reviews_pkey"],
-      "reapable": ["code_reviews_active"],
-      "take_silent": ["code_reviews_active", "code_reviews_pkey"],
-      "askable": ["code_reviews_active"],
-      "open_roll_call": ["code_reviews_active"],
-      "silent_count": ["code_reviews_active"],
-      "own_claims": ["code_reviews_active"],
+      "reap": ["code_reviews_queued", "code_reviews_pkey"],
+      "reapable": ["code_reviews_queued"],
+      "take_silent": ["code_reviews_queued", "code_reviews_running", "code_reviews_pkey"],
+      "askable": ["code_reviews_queued", "code_reviews_running", "code_reviews_pkey"],
+      "open_roll_call": ["code_reviews_queued"],
+      "silent_count": ["code_reviews_queued", "code_reviews_running"],
+      "own_claims": ["code_reviews_queued"],
       "related_reviews": identity,
       "newest_event": identity,
       "identify_pull_request": identity.union(["code_reviews_pkey"]),
@@ -34,13 +34,15 @@ struct PlanTests {
       "submit": identity,
       "prune_holders": ["code_reviews_active"],
       "capacity": [
-        "code_reviews_turns", "code_reviews_active", "code_reviews_due", "baton_visits_now", "baton_visits_later",
+        "code_reviews_turns", "code_reviews_active", "code_reviews_running", "code_reviews_due", "baton_visits_now",
+        "baton_visits_later",
       ],
       "live_owners": ["code_reviews_turns", "code_reviews_active"],
       "list_owners": ["code_reviews_turns", "code_reviews_active"],
       "one_owner": ["code_reviews_turns", "code_reviews_active"],
       "blocked": ["code_reviews_active", "code_reviews_pkey"],
       "why_pending": ["code_reviews_pkey", "code_reviews_active"],
+      "live_stats": ["code_reviews_turns", "code_reviews_queued", "code_reviews_running", "code_reviews_due"],
       "flow": ["code_reviews_active", "code_reviews_ended"],
       "recent_failures": ["code_reviews_failed"],
       "worker_versions": ["code_reviews_ended"],
@@ -114,6 +116,25 @@ struct PlanTests {
         #expect(
           !plan.contains { $0.contains("Seq Scan on code_reviews") || $0.contains("Seq Scan on baton_visits") },
           "\(statement.name)")
+      }
+    }
+  }
+
+  @Test("of reviews that run as they should, recovery reads none, however many they are")
+  func running() async throws {
+    try await withTestStore { test in
+      try await addHistory(test, 20_000)
+      _ = try await test.insert(5_000, owner: "busy")
+      try await test.claim(5_000, ownerLimit: 10_000)
+      try await test.sql("UPDATE code_reviews SET status = 'running' WHERE status = 'queued'")
+      try await test.sql("ANALYZE")
+      for name in ["take_silent", "silent_count", "reap", "open_roll_call"] {
+        let statement = try #require(ReviewStore.statements.first { $0.name == name })
+        let plan = try await plan(of: statement, test)
+        #expect(!plan.contains { $0.contains("code_reviews_active") }, "\(plan.joined(separator: "\n"))")
+        let looks = plan.indices.filter { plan[$0].contains("code_reviews_running") }
+        #expect(looks.isEmpty == ["reap", "open_roll_call"].contains(name), "\(plan.joined(separator: "\n"))")
+        for look in looks { #expect(plan[look + 1].contains("Index Cond"), "\(plan.joined(separator: "\n"))") }
       }
     }
   }
