@@ -62,12 +62,13 @@ extension AMQPConnection {
     _ = try await call(.openChannel, on: Self.mainChannel)
   }
 
-  /// Runs calls on a channel of their own, so that a refusal, which closes it, disturbs nothing else.
-  private func withChannel<Value: Sendable>(
-    _ body: (UInt16) async throws(AMQPError) -> Value
-  ) async throws(AMQPError) -> Value {
+  /// The most channels that are opened, the main one among them.
+  private var channelMax: UInt16 { UInt16(min(handle?.channelMax ?? 0, 1_000)) }
+
+  /// Opens a channel with a number that no other has.
+  private func openChannel() async throws(AMQPError) -> OpenChannel {
     try checkCallable("open a channel")
-    let channelMax = UInt16(min(handle?.channelMax ?? 0, 1_000))
+    let channelMax = channelMax
     let number = (Self.mainChannel + 1...1_000).prefix { $0 <= channelMax }.first { channels[$0] == nil }
     guard let number else {
       throw AMQPError(
@@ -75,19 +76,47 @@ extension AMQPConnection {
         text: "all \(channelMax) channels of the connection are in use (the broker's channel_max, at most 1000)",
         scope: .channel)
     }
-    let channel = ChannelState()
-    channels[number] = channel
+    let state = ChannelState()
+    channels[number] = state
     _ = try await call(.openChannel, on: number)
+    return OpenChannel(number: number, state: state)
+  }
+
+  /// Whether a channel is still open: if the broker has closed it, its number may be another one's by now.
+  private func isOpen(_ channel: OpenChannel) -> Bool { channels[channel.number] === channel.state }
+
+  /// Runs calls on a channel of their own, so that a refusal, which closes it, disturbs nothing else.
+  private func withChannel<Value: Sendable>(
+    _ body: (UInt16) async throws(AMQPError) -> Value
+  ) async throws(AMQPError) -> Value {
+    let channel = try await openChannel()
     let value: Value
     do {
-      value = try await body(number)
+      value = try await body(channel.number)
     } catch {
-      // If the broker has closed the channel, its number may be another call's by now.
-      if channels[number] === channel, !isBlocked { _ = try await call(.closeChannel, on: number) }
+      if isOpen(channel), !isBlocked { _ = try await call(.closeChannel, on: channel.number) }
       throw error
     }
-    _ = try await call(.closeChannel, on: number)
+    _ = try await call(.closeChannel, on: channel.number)
     return value
+  }
+
+  /// Runs one call on the channel that is kept for looks, which costs one round trip instead of three. While another call uses that channel, or
+  /// if the broker allows no channel more, on a channel of its own.
+  private func look(_ request: MethodRequest) async throws(AMQPError) -> ChannelReply {
+    guard !isLooking, channelMax > Self.mainChannel + 1 else {
+      return try await withChannel { number throws(AMQPError) in try await call(request, on: number) }
+    }
+    isLooking = true
+    defer { isLooking = false }
+    let channel: OpenChannel
+    if let lookChannel, isOpen(lookChannel) {
+      channel = lookChannel
+    } else {
+      channel = try await openChannel()
+      lookChannel = channel
+    }
+    return try await call(request, on: channel.number)
   }
 
   // MARK: Topology
@@ -157,11 +186,10 @@ extension AMQPConnection {
   /// - Throws: code 404 if it does not exist.
   public func queueStatus(_ queue: String) async throws(AMQPError) -> AMQPQueueStatus {
     try Self.check(queue)
-    return try await withChannel { number throws(AMQPError) in
-      guard case .method(.queueDeclared(let ready, let consumers)) = try await call(.inspectQueue(queue), on: number)
-      else { throw .lost("look at queue '\(queue)'", "the broker answered something else") }
-      return AMQPQueueStatus(messagesReady: ready, consumers: consumers)
+    guard case .method(.queueDeclared(let ready, let consumers)) = try await look(.inspectQueue(queue)) else {
+      throw .lost("look at queue '\(queue)'", "the broker answered something else")
     }
+    return AMQPQueueStatus(messagesReady: ready, consumers: consumers)
   }
 
   /// Removes the messages that are ready in a queue, not those delivered and unsettled.

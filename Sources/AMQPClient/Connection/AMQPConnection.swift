@@ -12,7 +12,7 @@ internal import PollExecutor
 /// Known weakness: connecting blocks the thread, for a name look-up even beyond its timeout; and a body larger than
 /// what the socket takes at once blocks it until the broker has read enough, at most for two heartbeats.
 public actor AMQPConnection {
-  /// The channel for publishing or consuming; others are opened for one call and closed.
+  /// The channel for publishing or consuming; others are opened for one call and closed, but for one that is kept for looks at queues.
   static let mainChannel: UInt16 = 1
   /// The most frames read in one turn, so that a flood of deliveries does not starve settlements.
   static let frameMaxPerTurn = 256
@@ -29,6 +29,10 @@ public actor AMQPConnection {
   var channels: [UInt16: ChannelState] = [:]
   /// Counts how often the main channel was opened.
   var epoch = 0
+  /// Kept for looks at queues; not open any more after one that the broker has refused.
+  var lookChannel: OpenChannel?
+  /// Whether a look uses its channel: a refusal would be the answer of every call on it.
+  var isLooking = false
   var publishing: Publishing?
   var consumption: ChannelConsumption?
   /// The deliveries of this turn, handed over at its end.

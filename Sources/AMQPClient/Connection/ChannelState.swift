@@ -9,6 +9,12 @@ final class ChannelState {
   var assembler = FrameAssembler()
 }
 
+/// A channel that was opened under this number.
+struct OpenChannel {
+  let number: UInt16
+  let state: ChannelState
+}
+
 /// A call whose answer is due.
 final class PendingCall {
   let operation: String

@@ -37,6 +37,23 @@ struct AMQPConsumeTests {
     }
   }
 
+  @Test("looks at queues use one channel again and again, which is opened once more after a refusal")
+  func looks() async throws {
+    try await withTestQueue { name, topology in
+      try await withAMQPConnection { connection in
+        try await connection.declare(topology)
+        _ = try await connection.queueStatus(name)
+        let first = try #require(await connection.lookChannelState)
+        for _ in 0..<3 { _ = try await connection.queueStatus(name) }
+        #expect(await connection.lookChannelState == first)
+        await #expect(throws: AMQPError.self) { try await connection.queueStatus("missing") }
+        #expect(await connection.lookChannelState == nil)
+        _ = try await connection.queueStatus(name)
+        #expect(await connection.lookChannelState != nil)
+      }
+    }
+  }
+
   @Test("acknowledged in any order and from many tasks, every message is gone and none comes again")
   func acknowledges() async throws {
     try await withTestQueue { name, topology in
@@ -202,5 +219,12 @@ extension AMQPConnection {
   /// Provokes the broker into closing the channel.
   fileprivate func acknowledgeUnknownTag() throws {
     try handle?.send(.acknowledge(tag: 9_999, multiple: false), channel: Self.mainChannel)
+  }
+}
+
+extension AMQPConnection {
+  /// The open channel that is kept for looks at queues.
+  fileprivate var lookChannelState: ObjectIdentifier? {
+    lookChannel.flatMap { kept in channels[kept.number] === kept.state ? ObjectIdentifier(kept.state) : nil }
   }
 }

@@ -135,6 +135,30 @@ struct AMQPPublishTests {
     }
   }
 
+  @Test("a look at a missing queue fails no other look at the same time")
+  func looksAtOnce() async throws {
+    try await withTestQueue { name, topology in
+      try await withAMQPConnection { connection in
+        try await connection.declare(topology)
+        for _ in 0..<20 {
+          try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<9 {
+              group.addTask {
+                guard number % 3 == 0 else {
+                  _ = try await connection.queueStatus(name)
+                  return
+                }
+                let error = await #expect(throws: AMQPError.self) { try await connection.queueStatus("missing") }
+                #expect(error?.code == 404 && error?.isConnectionLost == false)
+              }
+            }
+            try await group.waitForAll()
+          }
+        }
+      }
+    }
+  }
+
   @Test("a look into a queue puts the messages back in their order, and a purge removes them")
   func peekAndPurge() async throws {
     try await withTestQueue { name, topology in
