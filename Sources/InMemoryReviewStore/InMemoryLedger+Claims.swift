@@ -6,9 +6,12 @@ internal import Reviews
 
 // From pending to a published ticket.
 extension InMemoryLedger {
-  package func claim(limit: Int, ownerLimit: Int, by holder: Holder.ID) async throws -> [Claim] {
+  package func claim(
+    limit: Int, ownerLimit: Int, by holder: Holder.ID, looksAtDelayed: Bool
+  ) async throws -> [Claim] {
     try await run("claim_due") { tables in
-      tables.claimable(limit: limit, ownerLimit: ownerLimit).compactMap { id in
+      if looksAtDelayed { tables.lookedAtDelayed = tables.now }
+      return tables.claimable(limit: limit, ownerLimit: ownerLimit).compactMap { id in
         tables.update(id) { row, now in
           row.review.status = .queued
           row.review.statusReason = "claimed"
@@ -64,12 +67,9 @@ extension InMemoryLedger {
 
   package func timeUntilNextDue() async throws -> Duration? {
     try await run("next_due") { tables in
-      tables.reviews.values
-        .filter {
-          $0.row.review.status == .pending && $0.row.review.availableAt > tables.now
-            && $0.row.review.availableAt < .infinity
-        }
-        .map { $0.row.review.availableAt.since(tables.now) }.min()
+      let times = tables.reviews.values.filter { tables.isDelayed($0.row) && $0.row.review.availableAt < .infinity }
+        .map(\.row.review.availableAt)
+      return times.min().map { $0 > tables.now ? $0.since(tables.now) : DelayedReviews.overdueWait }
     }
   }
 
@@ -87,6 +87,11 @@ extension LedgerTables {
   /// Whether the row is still this claim.
   fileprivate func has(_ claim: Claim) -> Bool { reviews[claim.reviewID]?.row.review.claimedAt == claim.claimedAt }
 
+  /// Whether a pending review had to wait for its time when it was written, and that had not come when a claim last looked.
+  fileprivate func isDelayed(_ row: ReviewRow) -> Bool {
+    row.review.status == .pending && row.review.availableAt > max(row.review.updatedAt, lookedAtDelayed)
+  }
+
   /// For writes that wait for a locked row, and give up after some seconds.
   func waitForLock(_ id: UUID, _ statement: String) throws {
     if locked.contains(id) { throw InMemoryFault(faultKind: .busy, statement: statement) }
@@ -96,7 +101,8 @@ extension LedgerTables {
   ///
   /// An owner's n-th active review competes with the other owners' n-th ones.
   fileprivate func claimable(limit: Int, ownerLimit: Int) -> [UUID] {
-    let due = Dictionary(grouping: reviews.values.filter { $0.row.isDue(at: now) }, by: \.row.owner)
+    let due = Dictionary(
+      grouping: reviews.values.filter { $0.row.isDue(at: now) && !isDelayed($0.row) }, by: \.row.owner)
     guard !due.isEmpty else { return [] }
     let slots = due.keys.compactMap { owner -> (owner: Owner, active: Int, free: Int)? in
       guard let row = owners[owner], !row.isPaused else { return nil }

@@ -18,6 +18,8 @@ struct LedgerTables: Sendable {
   var answeringWorkers: Set<String> = []
   var counts = ReviewCounts()
   var reaperRanAt: Timestamp?
+  /// When a claim last looked at delayed reviews.
+  var lookedAtDelayed = Timestamp.negativeInfinity
   /// Reviews that a transaction elsewhere has locked.
   var locked: Set<UUID> = []
   /// The open sessions of holders that hold their locks.

@@ -143,31 +143,38 @@ extension ReviewStore {
   ///   - limit: the most rows that this call claims.
   ///   - ownerLimit: the limit of owners that have none of their own.
   ///   - holder: this process, which owes the publishes.
+  ///   - looksAtDelayed: whether visits of delayed reviews that have come due become visits of now first: a statement that mostly finds none.
   /// - Throws: `PostgresError`. If the connection was lost, the rows may be claimed: `ownClaims` finds them, and the reaper those that
   ///   no process has found.
-  package func claim(limit: Int, ownerLimit: Int, by holder: Holder.ID) async throws -> [Claim] {
+  package func claim(
+    limit: Int, ownerLimit: Int, by holder: Holder.ID, looksAtDelayed: Bool
+  ) async throws -> [Claim] {
     do {
-      return try await claimPages(limit, ownerLimit, holder)
+      return try await claimPages(limit, ownerLimit, holder, looksAtDelayed: looksAtDelayed)
     } catch let error as PostgresError where error.mayBeAboutOneRow {
       return try await claimEach(limit, ownerLimit, holder)
     }
   }
 
-  private func claimPages(_ limit: Int, _ ownerLimit: Int, _ holder: Holder.ID) async throws -> [Claim] {
+  private func claimPages(
+    _ limit: Int, _ ownerLimit: Int, _ holder: Holder.ID, looksAtDelayed: Bool
+  ) async throws -> [Claim] {
+    let look: [(PostgresStatement, [any PostgresEncodable])] =
+      looksAtDelayed ? [(Self.visitsComeDue, [Self.visitPage])] : []
     // How often the last page may be reached: once if this call starts with the first page, twice if with a later one, so that it also sees
     // the pages before its start.
     var endsLeft = visitedUpTo.owner == nil ? 1 : 2
     while true {
       let start = visitedUpTo.owner ?? .first
       // One round trip, one implicit transaction: the locks last until the claim is committed.
-      let results = try await pool.pipeline([
-        (Self.visitsComeDue, [Self.visitPage]),
+      let claim: [(PostgresStatement, [any PostgresEncodable])] = [
         (Self.lockOwners, [start.type, start.id, Self.visitPage]),
         (Self.claimDue, [Int32(ownerLimit), Int32(limit), unclaimable.rows, nil as UUID?, holder.text]),
-      ])
-      let claims = decodeEach(results[2], "claim") { try Claim($0) }
-      visitedUpTo.owner = try Self.pageEnd(results[1])
-      let isMoreDue = try results[0][0].decode(0, as: Int64.self) == Self.visitPage
+      ]
+      let results = try await pool.pipeline(look + claim)
+      let claims = decodeEach(results[look.count + 1], "claim") { try Claim($0) }
+      visitedUpTo.owner = try Self.pageEnd(results[look.count])
+      let isMoreDue = try looksAtDelayed && results[0][0].decode(0, as: Int64.self) == Self.visitPage
       if visitedUpTo.owner == nil && !isMoreDue { endsLeft -= 1 }
       if !claims.isEmpty || endsLeft == 0 { return claims }
     }

@@ -36,7 +36,7 @@ package struct ReviewStore: ReviewLedger {
   ///
   /// `lock_timeout` bounds how long one locked row, or a trigger of the application, can hold up the statements that share its
   /// connection. `search_path` stays the account's: it says which schema is Baton's. `synchronous_commit` stays the operator's decision for
-  /// all but ``claim(limit:ownerLimit:by:)`` and ``recordPublished(_:)``, as is a database that is made read-only: connecting waits for its end.
+  /// all but ``claim(limit:ownerLimit:by:looksAtDelayed:)`` and ``recordPublished(_:)``, as is a database that is made read-only: connecting waits for its end.
   package static let sessionSettings = [
     // Transactions: the claim needs a fresh snapshot for its second statement.
     "default_transaction_isolation": "read committed",

@@ -103,7 +103,7 @@ extension ReviewStore {
     """)
 
   /// Locks a page of the owners that have a visit, and hands them to ``claimDue``. Owners that another producer has locked are
-  /// left to it. Its transaction does not wait for the disk, see ``claim(limit:ownerLimit:by:)``. The recursion steps through the distinct owners of the index, instead of reading every visit.
+  /// left to it. Its transaction does not wait for the disk, see ``claim(limit:ownerLimit:by:looksAtDelayed:)``. The recursion steps through the distinct owners of the index, instead of reading every visit.
   static let lockOwners = PostgresStatement(
     "lock_owners",
     """
@@ -147,16 +147,25 @@ extension ReviewStore {
     "next_due",
     """
     /* baton:next_due */
-    SELECT (SELECT \(Fragment.seconds(from: "now()", to: "min(v.due_at)")) FROM baton_visits v WHERE v.due_at > now()) AS seconds,
+    SELECT (SELECT \(Fragment.seconds(from: "now()", to: "v.due_at"))
+              FROM baton_visits v
+             WHERE v.due_at IS NOT NULL
+             ORDER BY v.due_at
+             LIMIT 1) AS seconds,
            (SELECT true FROM baton_visits v WHERE v.due_at IS NULL LIMIT 1) IS NULL
            AND (SELECT true FROM baton_visits v WHERE v.due_at <= now() LIMIT 1) IS NULL AS is_all_claimed
     """)
 
   /// How long until the next delayed review comes due; nil if none waits for its time.
+  ///
+  /// One may have come due since the last claim looked at them, or be locked by another: it is neither in the future nor among those that a claim
+  /// has found.
   package func timeUntilNextDue() async throws -> Duration? {
     let row = try await pool.query(Self.nextDue, [])[0]
     if try row.decode("is_all_claimed", as: Bool.self) { allClaimed.saw() }
-    return try row.optional("seconds", as: Double.self).map { .seconds(saturating: $0) }
+    return try row.optional("seconds", as: Double.self).map { seconds in
+      seconds > 0 ? .seconds(saturating: seconds) : DelayedReviews.overdueWait
+    }
   }
 
   /// Since nothing was left that a producer could claim, as this process has last seen it; nil if it has never seen that.

@@ -62,7 +62,9 @@ package protocol ClaimLedger: Sendable {
   ///   - limit: the most claims.
   ///   - ownerLimit: for owners that have none of their own.
   ///   - holder: the process that does it.
-  func claim(limit: Int, ownerLimit: Int, by holder: Holder.ID) async throws -> [Claim]
+  ///   - looksAtDelayed: whether it looks for delayed reviews whose time has come since the last claim that did. Without it these may be left
+  ///     out, until a claim looks for them: ``timeUntilNextDue()`` returns when that is worthwhile.
+  func claim(limit: Int, ownerLimit: Int, by holder: Holder.ID, looksAtDelayed: Bool) async throws -> [Claim]
 
   /// Records that the broker has confirmed the tickets of claims.
   func recordPublished(_ claims: [Claim]) async throws
@@ -76,7 +78,8 @@ package protocol ClaimLedger: Sendable {
   /// The claims of a holder that are still to be published, the oldest first.
   func ownClaims(of holder: Holder.ID, limit: Int) async throws -> [Claim]
 
-  /// How long until the next delayed review comes due; nil if none waits for its time.
+  /// How long until the next delayed review comes due; nil if none waits for its time. If the time of one has come, and no claim has looked for
+  /// it since, it is ``DelayedReviews/overdueWait``.
   func timeUntilNextDue() async throws -> Duration?
 
   /// Notes the limit of owners that have none of their own, before the first claim with it.
@@ -271,6 +274,19 @@ package protocol CancelLedger: Sendable {
 
   /// The cancels of a review that the worker has not accepted so far.
   func undeliveredCancels(of id: UUID) async throws -> [UndeliveredCancel]
+}
+
+/// Reviews that wait for their time.
+package enum DelayedReviews {
+  /// When a claim should look for one whose time has come already. Not at once: another transaction may have locked it.
+  package static let overdueWait: Duration = .milliseconds(50)
+}
+
+extension ClaimLedger {
+  /// Claims due reviews, delayed ones among them, see ``claim(limit:ownerLimit:by:looksAtDelayed:)``.
+  package func claim(limit: Int, ownerLimit: Int, by holder: Holder.ID) async throws -> [Claim] {
+    try await claim(limit: limit, ownerLimit: ownerLimit, by: holder, looksAtDelayed: true)
+  }
 }
 
 extension ReviewOperations {

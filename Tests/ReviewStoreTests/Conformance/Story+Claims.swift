@@ -78,6 +78,22 @@ extension Story {
       try await play.world.schedule(held, at: now)
       #expect(try await play.claim().ids == [held])
     },
+    Story("a delayed review that has come due counts as overdue until a claim looks for it; others may leave it out") {
+      play in
+      let delayed = try await play.submit()
+      let now = try await play.ledger.now().shifted(by: play.world.shift)
+      try await play.world.schedule(delayed, at: now.shifted(by: .seconds(100)))
+      #expect(try await play.claim().isEmpty)
+      try await play.pass(.seconds(101))
+      #expect(try await play.ledger.timeUntilNextDue() == DelayedReviews.overdueWait)
+      let other = try await play.submit(.org("other"))
+      let claims = try await play.ledger.claim(
+        limit: 100, ownerLimit: 20, by: play.producer.id, looksAtDelayed: false)
+      #expect(claims.ids == [other])
+      #expect(try await play.ledger.timeUntilNextDue() == DelayedReviews.overdueWait)
+      #expect(try await play.claim().ids == [delayed])
+      #expect(try await play.ledger.timeUntilNextDue() == nil)
+    },
     Story("two claims of one review have different times") { play in
       _ = try await play.submit()
       let first = try await play.claim()
