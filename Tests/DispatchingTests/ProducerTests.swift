@@ -60,18 +60,114 @@ struct ProducerTests {
       policy.queueDepthMax = 3
     }
     _ = try await stage.submit(12)
-    let claims = ClaimPublisher(
-      queue: SlowQueue(queue: stage.queue, clock: stage.clock), ledger: stage.ledger, environment: stage.environment,
-      metrics: stage.metrics, logger: stage.log.logger)
-    let producer = Producer(
-      ledger: stage.ledger, publisher: claims, holder: stage.producer.id, holderState: .signedOn(stage.clock),
-      wakeup: Wakeup(clock: stage.clock), policy: stage.policy, environment: stage.environment, metrics: stage.metrics,
-      logger: stage.log.logger)
+    let queue = SlowQueue(queue: stage.queue, clock: stage.clock, publishing: .seconds(1))
+    let (producer, claims, _) = stage.producer(publishingTo: queue)
     try await stage.running(producer) { _ in
       try await stage.advance(by: .seconds(30))
       #expect(try await stage.queue.status().messagesReady == 3)
     }
     await claims.close()
+  }
+
+  @Test("a review that comes to an idle producer is published although the broker answers no question (I8 is known)")
+  func unasked() async throws {
+    let stage = try await Stage()
+    let queue = SlowQueue(queue: stage.queue, clock: stage.clock, publishing: .zero)
+    let (producer, claims, wakeup) = stage.producer(publishingTo: queue)
+    try await stage.running(producer) { _ in
+      for _ in 0..<3 {
+        try await stage.advance(by: .seconds(20))
+        queue.keepsStatus = true
+        let ready = try await stage.queue.status().messagesReady
+        for count in 1...2 {
+          _ = try await stage.submit(1)
+          wakeup.wake()
+          try await stage.advance(upTo: .seconds(2), until: "it is published") {
+            try await stage.queue.status().messagesReady == ready + count
+          }
+        }
+        queue.keepsStatus = false
+      }
+    }
+    await claims.close()
+  }
+
+  @Test("a review is claimed while the confirms of others are outstanding, up to a number of batches")
+  func overlappingPasses() async throws {
+    let stage = try await Stage()
+    let queue = SlowQueue(queue: stage.queue, clock: stage.clock, publishing: .seconds(8))
+    let (producer, claims, wakeup) = stage.producer(publishingTo: queue)
+    try await stage.running(producer) { _ in
+      try await stage.advance(by: .seconds(1))
+      var ids: [UUID] = []
+      for _ in 0..<5 {
+        ids += try await stage.submit(1)
+        wakeup.wake()
+        try await stage.advance(by: .milliseconds(200))
+      }
+      #expect(try await stage.queue.status().messagesReady == 0)
+      for id in ids.prefix(4) { #expect(try await stage.review(id).status == .queued) }
+      #expect(try await stage.review(ids[4]).status == .pending)
+      try await stage.advance(until: "all are published") { try await stage.queue.status().messagesReady == 5 }
+    }
+    await claims.close()
+  }
+
+  @Test("a delayed review that comes due while another is being claimed is claimed soon, and not at the next poll")
+  func dueDuringClaim() async throws {
+    let stage = try await Stage()
+    let ids = try await stage.submit(2)
+    try await stage.delay(ids[0], by: .seconds(1))
+    try await stage.delay(ids[1], by: .milliseconds(1_300))
+    try await stage.running(stage.producerService()) { _ in
+      stage.faults.keepNextAnswer(of: "claim_due")
+      try await stage.advance(until: "nothing is claimed yet") { stage.faults.keepsAnswer }
+      stage.faults.releaseAnswer()
+      try await stage.advance(by: .milliseconds(500))
+      stage.faults.keepNextAnswer(of: "claim_due")
+      try await stage.advance(until: "the first is claimed") { stage.faults.keepsAnswer }
+      try await stage.advance(by: .milliseconds(500))
+      stage.faults.releaseAnswer()
+      try await stage.advance(upTo: .seconds(1), until: "both are published") {
+        try await stage.queue.status().messagesReady == 2
+      }
+    }
+    await stage.claims.close()
+  }
+
+  @Test("delayed reviews are claimed at their times, also while others keep the producer busy")
+  func delayedAmongOthers() async throws {
+    let stage = try await Stage { $0.ownerLimit = 1_000 }
+    let wakeup = Wakeup(clock: stage.clock)
+    let delayed = try await stage.submit(3)
+    for (id, seconds) in zip(delayed, 1...) { try await stage.delay(id, by: .seconds(seconds)) }
+    try await stage.running(stage.producerService(wakeup: wakeup)) { _ in
+      for tenth in 1...35 {
+        _ = try await stage.submit(1)
+        wakeup.wake()
+        try await stage.advance(by: .milliseconds(100))
+        for (id, second) in zip(delayed, 1...) where tenth >= 10 * second + 3 {
+          #expect(try await stage.review(id).status == .queued, "\(second) s, at \(tenth)")
+        }
+      }
+    }
+    await stage.claims.close()
+  }
+
+  @Test("the look for missed visits comes after the claims, and a claim does not wait for its answer")
+  func looksAfterClaims() async throws {
+    let stage = try await Stage()
+    try await stage.running(stage.producerService()) { _ in
+      try await stage.advance(by: .seconds(1))
+      stage.faults.keepNextAnswer(of: "visit_missed")
+      _ = try await stage.submit(1)
+      try await stage.advance(upTo: .seconds(10), until: "it is published") {
+        try await stage.queue.status().messagesReady == 1
+      }
+      try await stage.advance(until: "the look goes on") { stage.faults.keepsAnswer }
+      stage.faults.releaseAnswer()
+    }
+    await stage.claims.close()
   }
 
   @Test(
@@ -227,17 +323,36 @@ struct ProducerTests {
   }
 }
 
-/// A queue whose tickets are on their way for a second.
-private struct SlowQueue: TicketQueue {
-  let queue: InMemoryTicketQueue
-  let clock: TestClock
+/// A queue whose tickets are on their way for a time, and that may keep its answers.
+private final class SlowQueue: TicketQueue {
+  private let queue: InMemoryTicketQueue
+  private let clock: TestClock
+  private let publishing: Duration
+  private let keeps = Mutexed(false)
+  private let released: Wakeup
+
+  init(queue: InMemoryTicketQueue, clock: TestClock, publishing: Duration) {
+    self.queue = queue
+    self.clock = clock
+    self.publishing = publishing
+    released = Wakeup(clock: clock)
+  }
+
+  /// Whether it answers no question about its depth for now.
+  var keepsStatus: Bool {
+    get { keeps.value }
+    set {
+      keeps.change { $0 = newValue }
+      if !newValue { released.wake() }
+    }
+  }
 
   var name: String { queue.name }
   var isConnected: Bool { queue.isConnected }
   var isBlocked: Bool { queue.isBlocked }
 
   func publish(_ tickets: [(ticket: Ticket, trace: TraceContext)]) async -> [TicketPublishOutcome] {
-    _ = try? await Wakeup(clock: clock).wait(until: clock.now + .seconds(1))
+    if publishing > .zero { _ = try? await Wakeup(clock: clock).wait(until: clock.now + publishing) }
     return await queue.publish(tickets)
   }
 
@@ -247,7 +362,27 @@ private struct SlowQueue: TicketQueue {
     await queue.publishDead(delivery, reason: reason)
   }
 
-  func status() async throws -> TicketQueueStatus { try await queue.status() }
+  func status() async throws -> TicketQueueStatus {
+    while keepsStatus { try await released.wait(until: nil) }
+    return try await queue.status()
+  }
+
   func deadCount() async throws -> Int { try await queue.deadCount() }
   func deadLetters(limit: Int) async throws -> [DeadLetter] { try await queue.deadLetters(limit: limit) }
+}
+
+extension Stage {
+  /// Has a pending review wait.
+  fileprivate func delay(_ id: UUID, by duration: Duration) async throws {
+    let now = try await ledger.now()
+    ledger.schedule(id, at: Timestamp(microseconds: now.microseconds + Int64(duration / .microseconds(1))))
+  }
+
+  /// A producer of its own, which a wake-up wakes.
+  fileprivate func producer(publishingTo queue: SlowQueue) -> (Producer, ClaimPublisher, Wakeup) {
+    let claims = ClaimPublisher(
+      queue: queue, ledger: ledger, environment: environment, metrics: metrics, logger: log.logger)
+    let wakeup = Wakeup(clock: clock)
+    return (producerService(publisher: claims, wakeup: wakeup), claims, wakeup)
+  }
 }

@@ -202,10 +202,13 @@ struct Stage: Sendable {
       holder: producer.id, policy: policy, interval: interval, wakeup: Wakeup(clock: clock), logger: log.logger)
   }
 
-  func producerService(_ state: HolderState? = nil) -> Producer {
+  func producerService(
+    _ state: HolderState? = nil, publisher: ClaimPublisher? = nil, wakeup: Wakeup? = nil
+  ) -> Producer {
     Producer(
-      ledger: ledger, publisher: claims, holder: producer.id, holderState: state ?? .signedOn(clock),
-      wakeup: Wakeup(clock: clock), policy: policy, environment: environment, metrics: metrics, logger: log.logger)
+      ledger: ledger, publisher: publisher ?? claims, holder: producer.id, holderState: state ?? .signedOn(clock),
+      wakeup: wakeup ?? Wakeup(clock: clock), policy: policy, environment: environment, metrics: metrics,
+      logger: log.logger)
   }
 }
 

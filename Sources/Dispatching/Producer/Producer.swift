@@ -9,7 +9,7 @@ package import Telemetry
 /// Claims due reviews under their owners' limits and publishes a ticket for each.
 ///
 /// A claim looks at the owners that have a visit: a row of `baton_visits`, which says that an owner may have something to claim (see
-/// `ReviewStore.claim(limit:ownerLimit:by:)`).
+/// `ReviewStore.claim(limit:ownerLimit:by:looksAtDelayed:)`).
 package final class Producer: Service {
   private let ledger: any ReviewLedger
   private let publisher: ClaimPublisher
@@ -30,8 +30,10 @@ package final class Producer: Service {
   /// The most rows that a pass claims by a depth that was read earlier: a single review costs no question to the broker, and does not wait for
   /// one.
   private static let unaskedMax = 20
-  /// For how long a depth that was read may be used so.
-  private static let depthIsKnownFor: Duration = .seconds(1)
+  /// After a pass, a depth that was read so long ago is read again, next to the wait for the next pass.
+  private static let depthIsFreshFor: Duration = .seconds(1)
+  /// For how long a depth that was read may be used: there is a pass in each poll interval, and a look after it.
+  private var depthIsKnownFor: Duration { policy.pollInterval + Self.depthIsFreshFor }
 
   /// From a look for missed visits that failed to the next: each may wait for a lock.
   private static let lookAgainAfter: Duration = .seconds(30)
@@ -72,30 +74,37 @@ package final class Producer: Service {
   }
 
   private func claimWhenDue() async {
+    let room = QueueRoom(depthMax: policy.queueDepthMax)
+    await withDiscardingTaskGroup { group in await claimWhenDue(room, &group) }
+  }
+
+  /// - Parameter group: what is published, and what is asked of the broker, while this goes on.
+  private func claimWhenDue(_ room: QueueRoom, _ group: inout DiscardingTaskGroup) async {
     var failures = 0
     var notice = FaultNotice()
-    var depth = QueueDepth()
     var missed = MissedVisits(nextLook: environment.now)
+    // Each delayed review notifies of its time when it is written, so that a pass between these times need not look for them.
+    var looksAtDelayed = true
     while !Task.isCancelled {
       do {
         // What it claims is this holder's. While this process is not signed on as a holder (``HolderState``), it claims nothing; the next
         // sign-on wakes this loop.
         guard holderState.isSignedOn else {
+          looksAtDelayed = true
           try await wakeup.wait(until: environment.now + policy.pollInterval)
           continue
         }
-        try await lookForMissedVisitsIfDue(&missed)
-        // Without a connection to the broker, and while tickets are owed, nothing is claimed. The reconnect wakes this loop, as does the confirm
-        // of the last owed ticket.
-        if publisher.queue.isConnected, publisher.claimAllowance > 0 { _ = try await runOnce(&depth) }
+        // The first look notes the limit, before a claim by it. Later ones hold up no claim.
+        if !missed.isLimitNoted { try await lookForMissedVisitsIfDue(&missed) }
+        // While the broker takes nothing, rows stay pending: there they can be put in order, cancelled and counted. The reconnect wakes this
+        // loop, as does the confirm of the last owed ticket.
+        let canClaim = publisher.queue.isConnected && !publisher.queue.isBlocked && publisher.claimAllowance > 0
+        let isQueueFull = canClaim ? try await runOnce(room, looksAtDelayed: looksAtDelayed, &group) : false
         failures = 0
         if notice.worked(at: environment.now) { logger.notice("claiming again") }
-        if depth.limitsClaims {
-          try await wakeup.wait(until: environment.now + min(policy.pollInterval, Self.fullQueueInterval))
-        } else {
-          let due = try await ledger.timeUntilNextDue() ?? policy.pollInterval
-          try await wakeup.wait(until: environment.now + min(policy.pollInterval, due + .milliseconds(1)))
-        }
+        if canClaim { lookAside(room, &group) }
+        try await lookForMissedVisitsIfDue(&missed)
+        looksAtDelayed = try await wait(canClaim, isQueueFull: isQueueFull)
       } catch is CancellationError {
         return
       } catch {
@@ -103,10 +112,29 @@ package final class Producer: Service {
         if notice.failed("\(error)", at: environment.now) {
           logger.error("cannot claim; trying again until it works", metadata: ["error": "\(error)"])
         }
+        looksAtDelayed = true
         try? await environment.sleep(for: Self.retry.delay(attempt: failures, from: environment.random))
         failures += 1
       }
     }
+  }
+
+  /// Waits until there may be something to claim.
+  /// - Parameters:
+  ///   - canClaim: whether there was a pass.
+  ///   - isQueueFull: whether more is due than the queue should take.
+  /// - Returns: whether the next pass should look for delayed reviews that have come due.
+  private func wait(_ canClaim: Bool, isQueueFull: Bool) async throws -> Bool {
+    guard canClaim, !isQueueFull else {
+      let wait = isQueueFull ? min(policy.pollInterval, Self.fullQueueInterval) : policy.pollInterval
+      try await wakeup.wait(until: environment.now + wait)
+      return true
+    }
+    let due = try await ledger.timeUntilNextDue() ?? policy.pollInterval
+    let dueAt = environment.now + min(policy.pollInterval, due)
+    let isWoken = try await wakeup.wait(until: dueAt + .milliseconds(1))
+    // A pass that comes shortly before looks too: were one overdue, passes that other reviews cause would otherwise leave it out.
+    return !isWoken || dueAt - DelayedReviews.overdueWait <= environment.now
   }
 
   /// Claims and publishes until nothing more is due, the queue is full, or the caller is cancelled: no further batch is claimed then, and what
@@ -117,19 +145,17 @@ package final class Producer: Service {
     } catch  where LedgerFaultKind(of: error) != .unreachable {
       logger.error("cannot note BATON_OWNER_LIMIT; claiming by it nevertheless", metadata: ["error": "\(error)"])
     }
-    var depth = QueueDepth()
-    let pass = try await runOnce(&depth)
+    let room = QueueRoom(depthMax: policy.queueDepthMax)
+    let outcome = await withDiscardingTaskGroup { group in
+      do {
+        return Result<Bool, any Error>.success(try await runOnce(room, looksAtDelayed: true, &group))
+      } catch {
+        return .failure(error)
+      }
+    }
+    _ = try outcome.get()
     await publisher.finish()
-    return pass
-  }
-
-  /// What is known of the work queue's depth from pass to pass.
-  private struct QueueDepth {
-    /// How many more messages the queue should take (I8); none before its depth was read.
-    var free = 0
-    var readAt: ContinuousClock.Instant?
-    /// Whether more was due than the queue should take.
-    var limitsClaims = false
+    return Pass(claimed: room.claimedCount, published: room.confirmedCount)
   }
 
   /// Up to which owner it was checked that each one with something to claim has a visit.
@@ -173,60 +199,55 @@ package final class Producer: Service {
     }
   }
 
-  private func runOnce(_ depth: inout QueueDepth) async throws -> Pass {
-    var pass = Pass()
-    try await withThrowingTaskGroup(of: Int.self) { group in
-      var inFlight = 0
-      var mayBeMore = true
-      if let readAt = depth.readAt, readAt + Self.depthIsKnownFor > environment.now, depth.free >= Self.unaskedMax {
-        pass.claimed = try await claimAndPublish(limit: Self.unaskedMax, &group)
-        depth.free -= pass.claimed
-        inFlight = 1
-        mayBeMore = pass.claimed == Self.unaskedMax
-      }
-      if mayBeMore {
-        pass.published += try await readFreeDepth(&depth, after: &group)
-        inFlight = 0
-      }
-      while mayBeMore && depth.free > 0 && !Task.isCancelled {
-        let claimed = try await claimAndPublish(limit: min(depth.free, Self.batchMax), &group)
-        pass.claimed += claimed
-        depth.free -= claimed
-        inFlight += 1
-        mayBeMore = claimed > 0
-        if inFlight == Self.batchesInFlight {
-          pass.published += try await group.next() ?? 0
-          inFlight -= 1
-        }
-        // Consumers have taken tickets in the meantime.
-        if depth.free <= 0 {
-          pass.published += try await readFreeDepth(&depth, after: &group)
-          inFlight = 0
-        }
-      }
-      depth.limitsClaims = mayBeMore && depth.free <= 0
-      for try await confirmed in group { pass.published += confirmed }
+  /// One pass. It ends when its last claims are on their way to the queue, and does not wait for the confirms.
+  /// - Returns: whether more is due than the queue should take.
+  private func runOnce(
+    _ room: QueueRoom, looksAtDelayed: Bool, _ group: inout DiscardingTaskGroup
+  ) async throws -> Bool {
+    var mayBeMore = true
+    func claimAndPublish(limit: Int) async throws -> Int {
+      try await self.claimAndPublish(limit: limit, looksAtDelayed: looksAtDelayed, room, &group)
     }
-    return pass
+    if room.free >= Self.unaskedMax, room.isKnown(since: environment.now - depthIsKnownFor) {
+      let limit = min(Self.unaskedMax, publisher.claimAllowance)
+      let claimed = try await claimAndPublish(limit: limit)
+      mayBeMore = claimed > 0 && claimed == limit
+    }
+    if mayBeMore { try await look(room) }
+    while mayBeMore && room.free > 0 && !Task.isCancelled {
+      mayBeMore = try await claimAndPublish(limit: min(room.free, Self.batchMax)) > 0
+      // Consumers have taken tickets in the meantime.
+      if room.free <= 0 { try await look(room) }
+    }
+    return mayBeMore && room.free <= 0
   }
 
   /// Claims a batch, and publishes it while the next is claimed. A claim that is made is published, even if the caller is
   /// cancelled.
   /// - Returns: how many were claimed.
-  private func claimAndPublish(limit: Int, _ group: inout ThrowingTaskGroup<Int, any Error>) async throws -> Int {
-    let claims = try await uncancelled { [self] in try await claim(limit: limit) }
-    if !claims.isEmpty { CrashPoint.claimed.reached() }
-    group.addTask { [publisher] in await uncancelled { await publisher.publish(claims) } }
+  private func claimAndPublish(
+    limit: Int, looksAtDelayed: Bool, _ room: QueueRoom, _ group: inout DiscardingTaskGroup
+  ) async throws -> Int {
+    await room.waitForBatches(fewerThan: Self.batchesInFlight)
+    let claims = try await uncancelled { [self] in try await claim(limit: limit, looksAtDelayed: looksAtDelayed) }
+    guard !claims.isEmpty else { return 0 }
+    CrashPoint.claimed.reached()
+    room.begin(claims.count)
+    group.addTask { [publisher] in
+      let confirmed = await uncancelled { await publisher.publish(claims) }
+      room.end(claims.count, confirmed: confirmed)
+    }
     return claims.count
   }
 
-  private func claim(limit: Int) async throws -> [Claim] {
-    // While the broker takes nothing, rows stay pending: there they can be put in order, cancelled and counted.
+  private func claim(limit: Int, looksAtDelayed: Bool) async throws -> [Claim] {
+    // Asked again for each batch: the broker may have stopped taking tickets during the pass.
     let allowed = min(limit, publisher.claimAllowance)
     guard allowed > 0, !publisher.queue.isBlocked, holderState.isSignedOn else { return [] }
     let spans = ClaimSpans()
     let claims = try await publisher.claiming(as: holder) {
-      try await ledger.claim(limit: allowed, ownerLimit: policy.ownerLimit, by: holder)
+      try await ledger.claim(
+        limit: allowed, ownerLimit: policy.ownerLimit, by: holder, looksAtDelayed: looksAtDelayed)
     }
     spans.end(claims)
     metrics.claimed.increment(by: claims.count)
@@ -234,15 +255,28 @@ package final class Producer: Service {
   }
 
   /// Asks the broker how many messages are ready, and so how many more the work queue should take (I8). Waits first for the confirms of the
-  /// tickets that are being published: the broker would not count these yet.
-  /// - Returns: how many tickets were confirmed.
-  private func readFreeDepth(
-    _ depth: inout QueueDepth, after publishing: inout ThrowingTaskGroup<Int, any Error>
-  ) async throws -> Int {
-    var confirmed = 0
-    for try await count in publishing { confirmed += count }
-    depth.free = policy.queueDepthMax - (try await publisher.queue.status().messagesReady)
-    depth.readAt = environment.now
-    return confirmed
+  /// tickets that are being published: so all of the room is known.
+  private func look(_ room: QueueRoom) async throws {
+    await room.waitForBatches(fewerThan: 1)
+    try await ask(room)
+  }
+
+  private func ask(_ room: QueueRoom) async throws {
+    let start = room.beginLook(at: environment.now)
+    room.endLook(start, ready: try await publisher.queue.status().messagesReady)
+  }
+
+  /// Asks the broker while the loop goes on, if its last answer is old: so the next pass need not wait for one.
+  private func lookAside(_ room: QueueRoom, _ group: inout DiscardingTaskGroup) {
+    guard !room.isKnown(since: environment.now - Self.depthIsFreshFor), room.mayLookAside() else { return }
+    group.addTask { [self] in
+      defer { room.hasLookedAside() }
+      do {
+        try await ask(room)
+      } catch {
+        // A pass asks when nothing is known any more, and reports it.
+        logger.debug("the queue's depth is not known", metadata: ["error": "\(error)"])
+      }
+    }
   }
 }
