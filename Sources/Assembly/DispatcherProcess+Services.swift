@@ -25,7 +25,7 @@ extension DispatcherProcess {
         var report = report()
         report.health = health.health
         return report
-      }, logger: logger)
+      }, environment: environment, logger: logger)
   }
 
   /// The publisher's connection as a service; a reconnect wakes those that wait for it.

@@ -5,8 +5,8 @@ package struct DispatchEnvironment: Sendable {
   package var clock: any MonotonicClock
   package var random: RandomSource
 
-  /// Where claims and deliveries are worked on, but for preparations, which compute and use the cooperative pool; nil for where their service
-  /// runs.
+  /// Where claims and deliveries are worked on; nil for where their service runs. A preparation computes: it uses the cooperative pool unless it
+  /// is the only one.
   package var executor: (any TaskExecutor)?
 
   package init(

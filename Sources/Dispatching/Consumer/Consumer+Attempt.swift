@@ -75,8 +75,9 @@ extension Consumer {
     guard let review = attempt.review else { return .interruptedByShutdown }
     let start = environment.now
     let preparer = preparer
+    // It computes: with others in flight, elsewhere, so that it holds up none of them. Alone it stays where it is.
     let (result, cancellation) = await operations.run(
-      until: start + policy.preparationMax, orPhase: .postponing, isComputing: true
+      until: start + policy.preparationMax, orPhase: .postponing, isComputing: inFlight.count > 1
     ) { () -> Result<PreparedPayload, PreparationError> in
       do throws(PreparationError) {
         return .success(try await preparer.prepare(review))

@@ -36,7 +36,7 @@ package struct HolderSession: Service {
   ///   - events: what this process acts on. Each review wakes all processes that listen for it, and their sessions.
   ///   - interval: between heartbeats.
   ///   - report: what the heartbeat says; asked on every beat.
-  ///   - environment: clock and randomness.
+  ///   - environment: clock, randomness, and where the roles work that an event wakes.
   ///   - logger: for what it reports.
   package init(
     holder: Holder, state: HolderState, ledger: any HolderLedger,
@@ -61,7 +61,8 @@ package struct HolderSession: Service {
     await cancelWhenGracefulShutdown {
       await withTaskGroup(of: Void.self) { group in
         group.addTask { await session.run() }
-        group.addTask { await hear() }
+        // Where the roles work: those that an event wakes go on there, without a change of threads.
+        group.addTask { await withTaskExecutorPreference(environment.executor) { await hear() } }
         group.addTask { await repeatedly { try await beatOnSession() } }
         group.addTask { await repeatedly { try await beatWithoutSession() } }
         group.addTask { await watch() }
