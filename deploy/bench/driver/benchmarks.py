@@ -61,25 +61,27 @@ def prepare(nginx, options):
 
 
 def idle(nginx, options):
-    """Insert to POST, one at a time, nothing else going on."""
-    n, warm = options.n or 50, 5
-    with System(nginx) as system:
-        system.start_consumers()
-        system.start_producer()
-        began = {}
-        for number in range(1, n + warm + 1):
-            start = time.time()
-            began[system.insert(number, number)[0]] = start
-            time.sleep(.1)
-        time.sleep(1)
-        system.stop()
-        posts = system.posts()
-        # nginx's clock has steps of 1 ms: half a step is added.
-        milliseconds = sorted((at + .0005 - began[key.split("/")[0]]) * 1000 for at, key in posts[warm:])
-        if not milliseconds:
-            raise RuntimeError("no review was posted: see .local/bench.log")
-        yield f"{n} inserts", dict(median_ms=statistics.median(milliseconds), p95_ms=milliseconds[int(len(milliseconds) * .95)],
-                                   once=system.dispatched_once(n + warm, posts))
+    """Insert to POST, one at a time, nothing else going on: 100 ms apart, and 1.5 s apart, when nothing is known or warm any more."""
+    warm = 5
+    for n, pause, label in ((options.n or 50, .1, "inserts"), (options.n or 30, 1.5, "inserts 1.5 s apart")):
+        with System(nginx) as system:
+            system.start_consumers()
+            system.start_producer()
+            began = {}
+            for number in range(1, n + warm + 1):
+                start = time.time()
+                began[system.insert(number, number)[0]] = start
+                time.sleep(pause)
+            time.sleep(1)
+            system.stop()
+            posts = system.posts()
+            # nginx's clock has steps of 1 ms: half a step is added.
+            milliseconds = sorted((at + .0005 - began[key.split("/")[0]]) * 1000 for at, key in posts[warm:])
+            if not milliseconds:
+                raise RuntimeError("no review was posted: see .local/bench.log")
+            yield f"{n} {label}", dict(
+                median_ms=statistics.median(milliseconds), p95_ms=milliseconds[int(len(milliseconds) * .95)],
+                once=system.dispatched_once(n + warm, posts))
 
 
 def refill(nginx, options):
