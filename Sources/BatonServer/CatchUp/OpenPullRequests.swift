@@ -170,7 +170,8 @@ struct OpenPullRequests {
   ) async throws -> Bool {
     let listed = events.compactMap { event in commit(event, platform).map { (commit: $0, event: event) } }
     let recent = listed.filter { $0.commit.updatedAt.map { $0 >= walk.floor } ?? true }
-    let missed = Set(try await store.missed(recent.map(\.commit), of: walk.owner, platform))
+    let missed = Set(
+      try await store.missed(recent.map(\.commit), of: walk.owner, platform, integration: walk.integration.id))
     for (commit, event) in recent where missed.contains(commit) {
       let payload = String(decoding: try JSONCoding.encode(event), as: UTF8.self)
       // Of this walk: what the next one finds missing once more is judged once more.

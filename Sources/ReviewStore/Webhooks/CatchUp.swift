@@ -138,7 +138,9 @@ extension ReviewStore {
            i.installation_id, i.instance_url, i.token_ciphertext, i.metadata::text AS metadata,
            CASE WHEN m.kind = 'project' THEN (
              SELECT r.pr_url FROM code_reviews r
-              WHERE r.platform_repository_id = m.subject::bigint AND r.owner_type = i.owner_type AND r.owner_id = i.owner_id
+              -- Not every text of digits is a bigint: a row that cannot be read must not stop all looks.
+              WHERE r.platform_repository_id = CASE WHEN m.subject ~ '^[0-9]{1,18}$' THEN m.subject::bigint END
+                AND r.owner_type = i.owner_type AND r.owner_id = i.owner_id
                 AND r.platform = 'gitlab'
               -- The newest merge request, which the index has last.
               ORDER BY r.pr_number DESC
@@ -198,12 +200,12 @@ extension ReviewStore {
           -- What ended because it was not wanted at the time is wanted now: the pull request is open, and at this commit.
           AND (r.status NOT IN ('failed', 'cancelled') OR r.error_code IS NULL
             OR r.error_code NOT IN ('integration_revoked', 'superseded', 'pull_request_closed', 'repository_removed')))
-       -- A delivery has said where the pull request stood at this time, or later, and was judged: its outcome stands. Other deliveries that
-       -- name the commit, of a label or a comment, say nothing about it.
+       -- A delivery to this integration has said where the pull request stood at this time, or later, and was judged: its outcome stands. Other
+       -- deliveries that name the commit, of a label or a comment, say nothing about it; nor do those to another owner, or of another instance.
        AND NOT EXISTS (
          SELECT 1 FROM webhook_deliveries d
           WHERE lower(d.about_repository) = lower(w.repository) AND d.about_number = w.number AND d.about_sha = w.sha
-            AND d.platform = $3 AND d.integration_id IS NOT NULL
+            AND d.platform = $3 AND d.integration_id = $8
             AND (d.processed_at IS NULL
               OR d.pr_updated_at >= w.updated_at AND d.outcome NOT LIKE 'pending: %'
                 AND (d.pr_updated_at > w.updated_at OR d.outcome NOT LIKE 'closed: %')))
@@ -211,8 +213,13 @@ extension ReviewStore {
     """)
 
   /// Those of an owner's pull requests whose commit has neither a review nor a delivery that says why not.
+  /// - Parameters:
+  ///   - commits: as the platform lists them.
+  ///   - owner: of the reviews.
+  ///   - platform: where they are.
+  ///   - integration: to which the deliveries came.
   package func missed(
-    _ commits: [ListedCommit], of owner: Owner, _ platform: Platform
+    _ commits: [ListedCommit], of owner: Owner, _ platform: Platform, integration: UUID
   ) async throws -> [ListedCommit] {
     guard !commits.isEmpty else { return [] }
     let rows = try await pool.query(
@@ -220,7 +227,7 @@ extension ReviewStore {
       [
         owner.type.rawValue, owner.id, platform.rawValue, commits.map(\.repository),
         commits.map { Int32(clamping: $0.number) }, commits.map(\.sha),
-        commits.map { ($0.updatedAt ?? .negativeInfinity).instant },
+        commits.map { ($0.updatedAt ?? .negativeInfinity).instant }, integration,
       ])
     return try rows.map { commits[Int(try $0.decode("place", as: Int64.self)) - 1] }
   }

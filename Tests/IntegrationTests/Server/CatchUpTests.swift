@@ -223,6 +223,82 @@ struct CatchUpTests {
     }
   }
 
+  @Test("a project's number that is none is not noted, and one that was noted stops no other look")
+  func unreadableProject() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub()
+      let id = try await test.stack.addGitLab()
+      let digits = "99999999999999999999"
+      for (action, number) in [("open", "\"\(digits)\""), ("update", "\"\(digits)9\"")] {
+        _ = try await test.stack.client.send(
+          .gitlab(integration: id, ["project.id": number, "object_attributes.action": "\"\(action)\""]))
+      }
+      #expect(try await test.stack.count("webhook_deliveries WHERE payload #>> '{project,id}' LIKE '999%'") == 2)
+      #expect(try await test.stack.count("baton_catch_up WHERE kind = 'project'") == 0)
+      try await test.stack.run(
+        """
+        INSERT INTO baton_catch_up (kind, integration_id, subject, due_at)
+        VALUES ('project', '\(id)', '\(digits)', now() - interval '1 day')
+        """)
+      test.github.setOpenPullRequests([test.pull(1, sha: test.sha(1))], of: "acme/shop")
+      #expect(try await test.pass().unreviewed == 1)
+      #expect(try await test.stack.count("baton_catch_up WHERE due_at <= now()") == 0)
+    }
+  }
+
+  @Test("invented projects keep no other from their turn: of an integration at most 200 wait for their first look")
+  func manyProjects() async throws {
+    try await CaughtUp.run { test in
+      let id = try await test.stack.addGitLab()
+      func add(_ projects: ClosedRange<Int>) async throws {
+        try await test.stack.run(
+          """
+          INSERT INTO webhook_deliveries (platform, delivery_id, event, payload, integration_id)
+          SELECT 'gitlab', 'd' || g, 'Push Hook', jsonb_build_object('project', jsonb_build_object('id', g)), '\(id)'
+            FROM generate_series(\(projects.lowerBound), \(projects.upperBound)) g
+          """)
+      }
+      func count(_ condition: String = "true") async throws -> Int64 {
+        try await test.stack.count("baton_catch_up WHERE kind = 'project' AND \(condition)")
+      }
+      try await add(1...300)
+      #expect(try await count() == 200)
+      // One that was looked through takes no place, and one that GitLab does not show gives up its own.
+      try await test.stack.run("UPDATE baton_catch_up SET finished_at = now() WHERE subject = '1'")
+      try await test.stack.run("UPDATE baton_catch_up SET last_error = 'it answered 404' WHERE subject = '2'")
+      try await add(301...303)
+      #expect(try await count() == 201)
+      #expect(try await count("subject IN ('1', '301', '302')") == 3)
+      #expect(try await count("subject IN ('2', '303')") == 0)
+    }
+  }
+
+  @Test("a delivery to another owner's integration hides no commit")
+  func foreignDelivery() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub()
+      let other = UUID()
+      try await test.stack.run(
+        """
+        INSERT INTO platform_integrations (id, owner_type, owner_id, platform, installation_id)
+        VALUES ('\(other)', 'org', 'other', 'github', '2')
+        """)
+      for (name, processed) in [("judged", "now()"), ("waiting", "NULL")] {
+        try await test.stack.run(
+          """
+          INSERT INTO webhook_deliveries (platform, delivery_id, event, payload, integration_id, due_at, processed_at, outcome,
+                                          pr_updated_at)
+          VALUES ('github', '\(name)', 'pull_request',
+                  '{"repository":{"full_name":"acme/shop"},"pull_request":{"number":1,"head":{"sha":"\(test.sha(1))"}}}',
+                  '\(other)', now() + interval '1 hour', \(processed), 'reviews are not enabled for org:other', 'infinity')
+          """)
+      }
+      test.github.setOpenPullRequests([test.pull(1, sha: test.sha(1))], of: "acme/shop")
+      #expect(try await test.pass().unreviewed == 1)
+      #expect(try await test.pass().unreviewed == 0)
+    }
+  }
+
   @Test("a suspended installation is not looked at, and what it missed is found when it is back")
   func suspended() async throws {
     try await CaughtUp.run { test in
