@@ -14,15 +14,18 @@ extension ReviewStore {
     """
     /* baton:change_installation */
     INSERT INTO baton_installation_changes (
-      change, integration_id, reason, owner_type, owner_id, installation_id, event_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
+      change, integration_id, reason, owner_type, owner_id, installation_id, event_at, account_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
     """)
 
   private static func change(
     _ change: String, _ id: UUID, reason: String? = nil, owner: Owner? = nil, installation: Int64? = nil,
-    at time: Timestamp? = nil
+    account: Int64? = nil, at time: Timestamp? = nil
   ) -> [any PostgresEncodable] {
-    [change, id, reason, owner?.type.rawValue, owner?.id, installation.map { "\($0)" }, time?.instant]
+    [
+      change, id, reason, owner?.type.rawValue, owner?.id, installation.map { "\($0)" }, time?.instant,
+      account.map { "\($0)" },
+    ]
   }
 
   static let installationState = PostgresStatement(
@@ -203,17 +206,27 @@ extension ReviewStore {
      LIMIT 1
     """)
 
+  /// With this the database refuses the installation of another account than the owner's (schema 37).
+  private static let ownAccount = "platform_integrations_account"
+
   /// Makes an integration for a new installation of the GitHub App, and enables reviews with the default configuration unless the owner
-  /// has one.
+  /// has one. If another account has the owner's login now, nothing is made.
+  /// - Parameters:
+  ///   - installation: its number.
+  ///   - owner: by the account's login.
+  ///   - account: the account's number, which never changes; nil if the event does not name it.
   /// - Returns: what was done, for the answer and the log.
-  package func provision(installation: Int64, for owner: Owner) async throws -> String {
+  package func provision(installation: Int64, for owner: Owner, account: Int64?) async throws -> String {
     let present = try await pool.query(Self.presentInstallation, ["\(installation)"]).first
     if let present { return "integration \(try present.decode("id", as: UUID.self).lowercase) has this installation" }
     let id = UUID()
-    _ = try await pool.pipeline([
-      (Self.changeInstallation, Self.change("provisioned", id, owner: owner, installation: installation)),
-      (Self.sweepSoon, [id]),
-    ])
+    let change = Self.change("provisioned", id, owner: owner, installation: installation, account: account)
+    do {
+      _ = try await pool.pipeline([(Self.changeInstallation, change), (Self.sweepSoon, [id])])
+    } catch {
+      guard error.constraint == Self.ownAccount else { throw error }
+      return "\(owner) belongs to another account: if both are the same owner, add it with baton integration add"
+    }
     return "provisioned: integration \(id.lowercase) for \(owner)"
   }
 }

@@ -19,10 +19,10 @@ extension WebhookRoutes {
       guard event == "installation", json["action"]?.string == "created", intake.policy.provisioning == .account else {
         return Self.ignored("no integration has this installation")
       }
-      guard let owner = Self.owner(json["installation"]?["account"]) else {
-        return Self.ignored("the event names no account")
-      }
-      return Self.ignored(try await store.provision(installation: installation, for: owner))
+      let account = json["installation"]?["account"]
+      guard let owner = Self.owner(account) else { return Self.ignored("the event names no account") }
+      return Self.ignored(
+        try await store.provision(installation: installation, for: owner, account: account?["id"]?.repositoryNumber))
     }
     if event == "pull_request" {
       try await store.storeUnknown(
