@@ -47,13 +47,16 @@ package struct RerunRequest: Sendable, Equatable {
   /// Whose reviews they may be.
   package var owner: Owner
   package var platform: Platform
+  /// That the event came to: the new attempt is made with it.
+  package var integrationID: UUID
   /// As the history names who asked: `github:alice`.
   package var requester: String
 
-  package init(subject: Subject, owner: Owner, platform: Platform, requester: String) {
+  package init(subject: Subject, owner: Owner, platform: Platform, integrationID: UUID, requester: String) {
     self.subject = subject
     self.owner = owner
     self.platform = platform
+    self.integrationID = integrationID
     self.requester = requester
   }
 }

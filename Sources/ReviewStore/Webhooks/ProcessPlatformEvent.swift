@@ -34,6 +34,16 @@ extension ReviewStore {
     }
   }
 
+  /// Has a check shown. A newer one of the same integration takes its place, and no other: another owner may have the same pull request, or one
+  /// of the same name at another instance.
+  private func add(
+    _ check: PlatformTask.Check, for integration: UUID, trace: TraceContext, on connection: PostgresConnection
+  ) async throws {
+    try await addTask(
+      .check(check), key: "\(integration.lowercase)/\(check.externalId)", integration: integration, trace: trace,
+      on: connection)
+  }
+
   /// The older reviews of a pull request end, as with any push; its newest commit gets none, and a gate is opened.
   private func exclude(
     _ push: PullRequestPush, _ reason: String, _ check: PlatformTask.Check?, at receivedAt: Timestamp,
@@ -41,8 +51,7 @@ extension ReviewStore {
   ) async throws -> WebhookOutcome {
     let outcome = try await withhold(push.place, reason, receivedAt, on: connection)
     if outcome == .unchanged(reason, nil), let check {
-      try await addTask(
-        .check(check), key: check.externalId, integration: stored.integrationID, trace: stored.trace, on: connection)
+      try await add(check, for: stored.integrationID, trace: stored.trace, on: connection)
     }
     return outcome
   }
@@ -61,8 +70,7 @@ extension ReviewStore {
       let outcome = try await withhold(request.push.place, exclusion, .infinity, on: connection)
       if outcome == .unchanged(exclusion, nil), var check = request.check {
         check.summary = exclusion
-        try await addTask(
-          .check(check), key: check.externalId, integration: task.integration.id, trace: task.trace, on: connection)
+        try await add(check, for: task.integration.id, trace: task.trace, on: connection)
       }
       return outcome
     }
@@ -93,8 +101,7 @@ extension ReviewStore {
     var check = group.check
     check.conclusion = verdict.conclusion
     check.summary = verdict.summary(number: key.prNumber)
-    try await addTask(
-      .check(check), key: check.externalId, integration: stored.integrationID, trace: stored.trace, on: connection)
+    try await add(check, for: stored.integrationID, trace: stored.trace, on: connection)
     return .unchanged(
       "merge group of #\(key.prNumber): \(check.conclusion.rawValue)", try row?.decode("id", as: UUID.self))
   }

@@ -170,7 +170,7 @@ extension ReviewStore {
   }
 
   /// A new attempt of the same review goes on in its trace.
-  private func restart(
+  func restart(
     _ id: UUID, _ push: PullRequestPush, reason: String, on connection: PostgresConnection
   ) async throws -> WebhookOutcome {
     let review = push.review

@@ -43,7 +43,9 @@ extension ReviewStore {
     """
     /* baton:rerun */
     UPDATE code_reviews r
-       SET status = 'pending', status_reason = $2, available_at = now()
+       SET status = 'pending', status_reason = $2, available_at = now(),
+           -- The app may have been installed again since: the event's own is the valid one.
+           platform_integration_id = $3
      WHERE r.id = $1 AND \(Fragment.hasStatus("'completed'", "'failed'", "'cancelled'"))
     RETURNING r.attempt, r.traceparent
     """)
@@ -80,7 +82,7 @@ extension ReviewStore {
         if case .reviewMadePending = outcome { continue }
         outcome = .unchanged("this commit's review is \(status.rawValue)", id)
       } else {
-        outcome = try await rerun(id, by: request.requester, on: connection)
+        outcome = try await rerun(id, request, on: connection)
       }
     }
     return outcome
@@ -88,15 +90,17 @@ extension ReviewStore {
 
   /// Begins a locked review that has ended again.
   private func rerun(
-    _ id: UUID, by requester: String, on connection: PostgresConnection
+    _ id: UUID, _ request: RerunRequest, on connection: PostgresConnection
   ) async throws -> WebhookOutcome {
-    _ = try await connection.query(Self.allowRerunBy, [id.lowercase, requester.storable])
-    let rows = try await connection.query(Self.rerun, [id, "requested by \(requester)".storable])
+    _ = try await connection.query(Self.allowRerunBy, [id.lowercase, request.requester.storable])
+    let rows = try await connection.query(Self.rerun, [id, Self.reason(request.requester), request.integrationID])
     guard let row = rows.first else { return .unchanged("this commit's review is already on its way", id) }
     return .reviewMadePending(id, attempt: Int(try row.decode("attempt", as: Int32.self)), try row.trace(of: id))
   }
 
-  /// Reviews a pull request's commit, once more if it has been reviewed.
+  private static func reason(_ requester: String) -> String { "requested by \(requester)".storable }
+
+  /// Reviews a pull request's commit, once more if it has been reviewed: as the pull request is now, with the integration that was asked.
   func review(
     _ push: PullRequestPush, requestedBy requester: String, receivedAt: Timestamp, trace: TraceContext,
     on connection: PostgresConnection
@@ -113,7 +117,8 @@ extension ReviewStore {
     let older = related.own.filter { $0.id != same.id }.map(\.id)
     try await cancel(
       older, code: .superseded, reason: Self.supersededReason(push.place), on: connection)
-    return try await rerun(same.id, by: requester, on: connection)
+    _ = try await connection.query(Self.allowRerunBy, [same.id.lowercase, requester.storable])
+    return try await restart(same.id, push, reason: Self.reason(requester), on: connection)
   }
 
   /// The same, in a transaction of its own: for a wish that the platform had to confirm.

@@ -81,6 +81,51 @@ struct ChoosingTests {
     }
   }
 
+  @Test("what is reviewed again on a wish is the pull request as it is now, with the integration that was asked")
+  func asItIsNow() async throws {
+    try await withServerStack(webhookPolicy: WebhookPolicy(label: "review")) { stack in
+      try await stack.addGitHub()
+      _ = try await stack.client.send(.github("opened", push("a", at: 1)))
+      let id = try #require(try await stack.reviews().first?.id)
+      _ = try await stack.store.claim(limit: 10, ownerLimit: 10, by: Holder.ID())
+      #expect(try await stack.callback(id, #"{"status":"completed"}"#).status == 200)
+      try await stack.run("UPDATE platform_integrations SET revoked_at = now()")
+      let again = try await stack.addGitHub(installation: 7)
+      let label = push("a", at: 3).merging([
+        "label": #"{"name":"review"}"#, "installation.id": "7", "pull_request.base.ref": "\"release\"",
+        "pull_request.title": "\"Another\"",
+      ]) { $1 }
+      #expect(try await stack.client.send(.github("labeled", label)).object["attempt"] as? Int == 2)
+      let review = try #require(try await stack.store.review(id))
+      #expect(review.platformIntegrationId == again)
+      #expect((review.baseRef, review.prTitle) == ("release", "Another"))
+      let last = try #require(try await stack.store.transitions(of: id).last)
+      #expect(last.reason.contains("requested by") && last.actor?.hasPrefix("github:") == true)
+    }
+  }
+
+  @Test("the check of one owner's excluded merge request takes the place of no other owner's")
+  func checksApart() async throws {
+    try await withServerStack { stack in
+      let config = "{\(Self.gate),\"skip_authors\":[\"*\"]}"
+      let first = try await stack.addGitLab(config: config)
+      let second = UUID()
+      try await stack.store.setConfiguration(config, of: Owner(type: .org, id: "other"), platform: .gitlab)
+      try await stack.run(
+        "INSERT INTO platform_integrations (id, owner_type, owner_id, platform) VALUES ('\(second)', 'org', 'other', 'gitlab')"
+      )
+      for id in [first, second] {
+        for second in 1...2 {
+          let time = ["object_attributes.updated_at": "\"2026-01-01 10:00:0\(second) UTC\""]
+          #expect(try await stack.client.send(.gitlab(integration: id, time)).status == 200)
+        }
+      }
+      let tasks = try await stack.store.takeTasks(limit: 9)
+      #expect(Set(tasks.map(\.integration.id)) == [first, second])
+      #expect(tasks.count == 2)
+    }
+  }
+
   @Test("a comment with the word becomes a question about the right of its writer; others do not")
   func comment() async throws {
     try await withServerStack { stack in

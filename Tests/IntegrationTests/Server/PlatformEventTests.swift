@@ -14,12 +14,13 @@ struct PlatformEventTests {
     #expect(try await stack.callback(id, "{\"attempt\":\(attempt),\(body)}").status == 200)
   }
 
-  private func rerequest(_ external: String, app: Int = 5) -> RecordedWebhook {
+  private func rerequest(_ external: String, app: Int = 5, installation: Int = 1) -> RecordedWebhook {
     .github(
       event: "check_run",
       """
       {"action":"rerequested","check_run":{"id":4,"external_id":"\(external)","head_sha":"ec26","app":{"id":\(app)}},
-       "repository":{"id":1,"full_name":"Codertocat/Hello-World"},"sender":{"login":"alice"},"installation":{"id":1}}
+       "repository":{"id":1,"full_name":"Codertocat/Hello-World"},"sender":{"login":"alice"},
+       "installation":{"id":\(installation)}}
       """)
   }
 
@@ -60,6 +61,20 @@ struct PlatformEventTests {
       try await end(stack, id, attempt: 2, #""status":"failed""#)
       #expect(try await stack.client.send(webhook).object["outcome"] as? String == "repeated")
       #expect(try await stack.store.review(id)?.attempt == 2)
+    }
+  }
+
+  @Test("Re-run after the app was installed again goes by the new installation")
+  func rerunAfterReinstallation() async throws {
+    try await withServerStack { stack in
+      let id = try await review(stack, config: #"{"gate_threshold":"all"}"#)
+      try await end(stack, id, #""status":"completed""#)
+      try await stack.run("UPDATE platform_integrations SET revoked_at = now()")
+      let again = try await stack.addGitHub(config: nil, installation: 7)
+      #expect(try await stack.client.send(rerequest("\(id.lowercase)/1", installation: 7)).status == 202)
+      let row = try #require(try await stack.store.review(id))
+      #expect(row.status == .pending)
+      #expect(row.platformIntegrationId == again)
     }
   }
 
@@ -237,6 +252,33 @@ struct PlatformEventTests {
         "platform_integrations WHERE installation_id = '55' AND owner_type = 'org' AND owner_id = 'octo'")
       let configurations = try await stack.count("agent_configs WHERE owner_id = 'octo' AND is_enabled")
       #expect(provisioned == 1 && configurations == 1)
+    }
+  }
+
+  @Test(
+    "an account that has taken a free login gets no owner of the account before; a new installation of the same account does"
+  )
+  func takenLogin() async throws {
+    try await withServerStack(webhookPolicy: WebhookPolicy(provisioning: .account)) { stack in
+      func install(_ id: Int, account: Int) async throws -> String {
+        let reply = try await stack.client.send(
+          .github(
+            event: "installation",
+            """
+            {"action":"created","installation":{"id":\(id),"account":{"id":\(account),"login":"octo","type":"Organization"}}}
+            """))
+        #expect(reply.status == 200)
+        return reply.object["reason"] as? String ?? ""
+      }
+      #expect(try await install(11, account: 1).hasPrefix("provisioned"))
+      try await stack.run("UPDATE platform_integrations SET revoked_at = now()")
+      #expect(try await install(22, account: 2).contains("belongs to another account"))
+      #expect(try await stack.count("platform_integrations") == 1)
+      #expect(try await install(33, account: 1).hasPrefix("provisioned"))
+      #expect(try await stack.count("platform_integrations WHERE owner_id = 'octo' AND account_id = '1'") == 2)
+      // Of an integration that was added by hand the account is not known.
+      try await stack.run("UPDATE platform_integrations SET account_id = NULL")
+      #expect(try await install(44, account: 2).hasPrefix("provisioned"))
     }
   }
 

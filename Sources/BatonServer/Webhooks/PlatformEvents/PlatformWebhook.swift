@@ -57,7 +57,10 @@ extension PlatformWebhook {
 
   private func rerun(_ subject: RerunRequest.Subject) -> WebhookVerdict {
     .platform(
-      .rerun(RerunRequest(subject: subject, owner: stored.owner, platform: .github, requester: sender)))
+      .rerun(
+        RerunRequest(
+          subject: subject, owner: stored.owner, platform: .github, integrationID: stored.integrationID,
+          requester: sender)))
   }
 
   private func checkRun() -> WebhookVerdict {
