@@ -224,8 +224,19 @@ extension Review {
   /// Whether it is a completed review of a pull request at another commit, and has the session that the other one goes on with, if it says which.
   fileprivate func precedes(_ other: Review) -> Bool {
     status == .completed && prNumber == other.prNumber && repoFullName == other.repoFullName && owner == other.owner
-      && platform == other.platform && headSha != other.headSha
+      && platform == other.platform && headSha != other.headSha && isOfRepository(of: other)
       && (other.previousSessionId == nil || sessionId == other.previousSessionId)
+  }
+
+  /// Whether a repository of the same name is the same one: another one may have had the name, or have it at another instance.
+  private func isOfRepository(of other: Review) -> Bool {
+    if let id = platformRepositoryId, let otherID = other.platformRepositoryId, id != otherID { return false }
+    return instance == other.instance
+  }
+
+  private var instance: String {
+    PullRequestKey(owner: owner, platform: platform, url: prUrl, repoFullName: repoFullName, prNumber: prNumber)
+      .instance
   }
 
   fileprivate func completedEarlier(than other: Review) -> Bool {

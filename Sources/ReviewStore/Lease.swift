@@ -98,7 +98,8 @@ extension ReviewStore {
         FROM verdict v
        WHERE r.id = v.id AND v.occurrence = 1 AND v.verdict = 'free'
       RETURNING v.n, r.id, r.attempt, r.lease_expires_at, r.owner_type, r.owner_id, r.user_id, r.platform, r.platform_integration_id,
-                r.platform_project_id, r.repo_full_name, r.pr_number, r.pr_url, r.pr_title, r.pr_author, r.base_ref,
+                r.platform_project_id, r.platform_repository_id, r.repo_full_name, r.pr_number, r.pr_url, r.pr_title,
+                r.pr_author, r.base_ref,
                 r.head_ref, r.head_sha, r.previous_session_id, r.claimed_at, r.dispatch_failures, r.lease_losses,
                 r.unclear_starts
     )
@@ -124,6 +125,9 @@ extension ReviewStore {
          WHERE p.pr_number = l.pr_number AND p.repo_full_name = l.repo_full_name AND p.owner_id = l.owner_id
            AND p.owner_type = l.owner_type AND p.platform = l.platform AND p.head_sha <> l.head_sha
            AND p.status = 'completed'
+           -- Another repository may have had the name, or have it at another instance.
+           AND (p.platform_repository_id = l.platform_repository_id) IS NOT FALSE
+           AND \(Fragment.instance(of: "p")) = \(Fragment.instance(of: "l"))
            AND (l.previous_session_id IS NULL OR p.session_id = l.previous_session_id)
          ORDER BY p.completed_at DESC NULLS LAST
          LIMIT 1

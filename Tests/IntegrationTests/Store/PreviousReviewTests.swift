@@ -10,16 +10,18 @@ struct PreviousReviewTests {
   /// A completed review of a pull request, `ago` minutes old.
   private func addCompleted(
     _ test: TestStore, sha: String, session: String?, minutesAgo: Int, number: Int = 1, owner: String = "acme",
-    repository: String = "acme/shop", status: String = "completed"
+    repository: String = "acme/shop", status: String = "completed", platform: Platform = .github, url: String = "u",
+    repositoryID: Int? = nil
   ) async throws {
     try await test.pool.withTransaction { connection in
       for sql in [
         "SET LOCAL session_replication_role = replica",
         """
         INSERT INTO code_reviews (owner_type, owner_id, platform, repo_full_name, pr_number, pr_url, pr_title, pr_author,
-                                  base_ref, head_ref, head_sha, status, session_id, completed_at)
-        VALUES ('org', '\(owner)', 'github', '\(repository)', \(number), 'u', 't', 'ada', 'main', 'f', '\(sha)',
-                '\(status)', \(session.map { "'\($0)'" } ?? "NULL"), now() - interval '\(minutesAgo) minutes')
+                                  base_ref, head_ref, head_sha, status, session_id, completed_at, platform_repository_id)
+        VALUES ('org', '\(owner)', '\(platform.rawValue)', '\(repository)', \(number), '\(url)', 't', 'ada', 'main', 'f', '\(sha)',
+                '\(status)', \(session.map { "'\($0)'" } ?? "NULL"), now() - interval '\(minutesAgo) minutes',
+                \(repositoryID.map { "\($0)" } ?? "NULL"))
         """,
       ] { _ = try await connection.query(PostgresStatement(unprepared: sql)) }
     }
@@ -56,6 +58,28 @@ struct PreviousReviewTests {
       try await addCompleted(test, sha: "aaaa", session: "other number", minutesAgo: 1, number: 2)
       let review = try await leased(test)
       #expect(review.id == id && review.previousHeadSha == nil && review.previousSessionId == nil)
+    }
+  }
+
+  @Test("another repository that had the name, or has it at another instance, gives neither commit nor session")
+  func otherRepository() async throws {
+    func address(_ host: String) -> String { "https://\(host)/acme/shop/-/merge_requests/1" }
+    try await withTestStore { test in
+      for (sha, host, id) in [
+        ("aaaa", "GitLab.example.com", 7), ("bbbb", "gitlab.com", 7), ("cccc", "gitlab.example.com", 8),
+      ] {
+        try await addCompleted(
+          test, sha: sha, session: "of \(sha)", minutesAgo: id == 7 ? 20 : 10, platform: .gitlab, url: address(host),
+          repositoryID: id)
+      }
+      try await test.sql(
+        """
+        INSERT INTO code_reviews (owner_type, owner_id, platform, repo_full_name, pr_number, pr_url, pr_title, pr_author, base_ref,
+                                  head_ref, head_sha, platform_repository_id)
+        VALUES ('org', 'acme', 'gitlab', 'acme/shop', 1, '\(address("gitlab.example.com"))', 't', 'ada', 'main', 'f', 'dddd', 7)
+        """)
+      let review = try await leased(test)
+      #expect(review.previousHeadSha == "aaaa" && review.previousSessionId == "of aaaa")
     }
   }
 

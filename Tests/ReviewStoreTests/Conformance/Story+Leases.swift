@@ -46,6 +46,15 @@ extension Story {
         #expect(review.previousSessionId == (review.prNumber == 7 ? "s1" : nil))
       }
     },
+    Story("another repository that had the pull request's name gives neither commit nor session") { play in
+      let first = try await play.submit(number: 7, sha: "a1", repositoryID: 1)
+      _ = try await play.claim()
+      _ = try await play.report(first, .completed, session: "s1")
+      _ = try await play.submit(number: 7, sha: "a2", repositoryID: 2)
+      let claim = try await play.claim()[0]
+      guard case .leased(let review) = try await play.lease([claim])[0] else { throw NoSuchReview(id: claim.reviewID) }
+      #expect(review.previousHeadSha == nil && review.previousSessionId == nil)
+    },
     Story("an unknown review is poison, and the rest of its batch is leased") { play in
       _ = try await play.submit()
       let claim = try await play.claim()[0]
