@@ -114,11 +114,12 @@ package struct PullRequestFilter: Sendable, Equatable {
       ? words.contains(word[...]) : title.contains(word)
   }
 
-  /// The same for its changed files.
-  package func exclusion(ofFiles files: [String]) -> String? {
-    guard needsPaths else { return nil }
-    let counting = files.filter { file in !skippedPaths.contains { $0.matches(file) } }
-    if !skippedPaths.isEmpty && counting.isEmpty && !files.isEmpty {
+  /// The same for its changed files. Nothing follows from a list that is not complete, or empty: better one review too many than a gate that is
+  /// passed without one.
+  package func exclusion(ofFiles files: ChangedFiles) -> String? {
+    guard needsPaths, files.isComplete, !files.paths.isEmpty else { return nil }
+    let counting = files.paths.filter { file in !skippedPaths.contains { $0.matches(file) } }
+    if !skippedPaths.isEmpty && counting.isEmpty {
       return "it changes only files that are not reviewed (skip_paths)"
     }
     if !paths.isEmpty && !counting.contains(where: { file in paths.contains { $0.matches(file) } }) {

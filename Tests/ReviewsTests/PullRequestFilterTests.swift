@@ -36,7 +36,7 @@ struct PullRequestFilterTests {
     let filter = try filter("{}")
     #expect(filter.exclusion(of: subject()) == nil)
     #expect(filter.exclusion(of: subject(isDraft: true)) == "the pull request is a draft")
-    #expect(filter.exclusion(ofFiles: []) == nil)
+    #expect(filter.exclusion(ofFiles: all([])) == nil)
   }
 
   @Test("each field excludes what it names, and says so")
@@ -60,11 +60,23 @@ struct PullRequestFilterTests {
   @Test("files count unless they are left out, and one that counts is enough")
   func files() throws {
     let filter = try filter(#"{"paths":["Sources/**","*.swift"],"skip_paths":["**/*.md","Sources/Generated/**"]}"#)
-    #expect(filter.exclusion(ofFiles: ["Sources/a.swift", "README.md"]) == nil)
-    #expect(filter.exclusion(ofFiles: ["README.md"])?.contains("skip_paths") == true)
-    #expect(filter.exclusion(ofFiles: ["Sources/Generated/x.swift", "Tests/a.c"])?.contains("paths") == true)
-    #expect(filter.exclusion(ofFiles: ["Package.swift"]) == nil)
+    #expect(filter.exclusion(ofFiles: all(["Sources/a.swift", "README.md"])) == nil)
+    #expect(filter.exclusion(ofFiles: all(["README.md"]))?.contains("skip_paths") == true)
+    #expect(filter.exclusion(ofFiles: all(["Sources/Generated/x.swift", "Tests/a.c"]))?.contains("paths") == true)
+    #expect(filter.exclusion(ofFiles: all(["Package.swift"])) == nil)
   }
+
+  @Test("from a list that is not complete, or empty, nothing follows")
+  func incompleteFiles() throws {
+    let filter = try filter(#"{"paths":["Sources/**"],"skip_paths":["**/*.md"]}"#)
+    for paths in [["README.md"], ["Tests/a.c"]] {
+      #expect(filter.exclusion(ofFiles: all(paths)) != nil)
+      #expect(filter.exclusion(ofFiles: ChangedFiles(paths: paths, isComplete: false)) == nil)
+    }
+    #expect(filter.exclusion(ofFiles: all([])) == nil)
+  }
+
+  private func all(_ paths: [String]) -> ChangedFiles { ChangedFiles(paths: paths, isComplete: true) }
 
   @Test("faulty fields are named")
   func faults() {

@@ -17,8 +17,10 @@ package struct PlatformQuestions: Sendable {
     self.publicURL = publicURL
   }
 
-  /// The most pages of a hundred changed files that are read; GitHub lists no more than 3,000.
+  /// The most pages of a hundred changed files that are read.
   private static let filePageCountMax = 30
+  /// GitHub lists no more changed files than this.
+  private static let githubFileCountMax = 3_000
 
   func answer<Value: Sendable>(
     _ integration: Integration, _ body: () async throws(FeedbackFault) -> Value
@@ -119,28 +121,33 @@ package struct PlatformQuestions: Sendable {
 
   /// The files that a pull request changes, under their old names too.
   package func files(ofPullRequest number: Int, of name: String, _ integration: Integration) async -> PlatformAnswer<
-    [String]
+    ChangedFiles
   > {
     await answer(integration) { () throws(FeedbackFault) in
       let path = try repository(name)
       return try await github.withCaller(of: integration) { caller throws(APIFault) in
-        try await Self.files("\(path)/pulls/\(number)/files", github.client, caller)
+        var (files, count) = try await Self.files("\(path)/pulls/\(number)/files", github.client, caller)
+        files.isComplete = files.isComplete && count < Self.githubFileCountMax
+        return files
       }
     }
   }
 
+  /// - Returns: the files, complete if the list was read to its end, and how many entries it has.
   private static func files(
     _ path: String, _ client: APIClient, _ caller: APICaller
-  ) async throws(APIFault) -> [String] {
+  ) async throws(APIFault) -> (files: ChangedFiles, count: Int) {
     var files: Set<String> = []
-    try await client.forEachPage(
+    var count = 0
+    let isWhole = try await client.forEachPage(
       of: "\(path)?per_page=\(APIClient.pageSize)", as: caller, File.self, pageCountMax: filePageCountMax
     ) { page in
+      count += page.count
       for file in page {
         files.formUnion([file.filename, file.previous_filename, file.new_path, file.old_path].compactMap { $0 })
       }
     }
-    return files.sorted()
+    return (ChangedFiles(paths: files.sorted(), isComplete: isWhole), count)
   }
 
   // MARK: GitLab
@@ -181,13 +188,24 @@ package struct PlatformQuestions: Sendable {
     }
   }
 
+  /// What GitLab keeps of a merge request's diff is bounded by files, lines and bytes, whichever comes first, and the list ends there. The count
+  /// says so: `167+`. It is null until the diff of a new merge request is there.
+  private struct Counted: Decodable {
+    var changes_count: JSONValue?
+  }
+
   /// The files that a merge request changes, under their old names too.
   package func files(
     ofMergeRequest number: Int, ofProject id: Int64?, _ path: String, _ url: String, _ integration: Integration
-  ) async -> PlatformAnswer<[String]> {
+  ) async -> PlatformAnswer<ChangedFiles> {
     await answer(integration) { () throws(FeedbackFault) in
       try await withProject(id, path, url, integration) { project, caller throws(APIFault) in
-        try await Self.files("\(project.path)/merge_requests/\(number)/diffs", project.client, caller)
+        let request = "\(project.path)/merge_requests/\(number)"
+        var (files, count) = try await Self.files("\(request)/diffs", project.client, caller)
+        let answer = try await project.client.get(request, as: caller)
+        let total = try APIClient.decode(Counted.self, from: answer.body).changes_count
+        files.isComplete = files.isComplete && total == .string("\(count)")
+        return files
       }
     }
   }

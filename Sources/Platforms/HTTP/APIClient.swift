@@ -74,9 +74,11 @@ struct APIClient: Sendable {
   ///   - path: asks for ``pageSize`` items a page.
   ///   - pageCountMax: reading stops there; what follows is left out.
   ///   - visit: takes the items of one page, so that not all of them are in memory at once.
+  /// - Returns: whether the list was read to its end.
+  @discardableResult
   func forEachPage<Item: Decodable & Sendable>(
     of path: String, as caller: APICaller, _ item: Item.Type, pageCountMax: Int, visit: ([Item]) -> Void
-  ) async throws(APIFault) {
+  ) async throws(APIFault) -> Bool {
     var url = base.url(path)
     for _ in 0..<pageCountMax {
       let answer = try await get(absolute: url, as: caller)
@@ -86,13 +88,14 @@ struct APIClient: Sendable {
       else {
         // A full last page stays the same when another begins behind it, and its tag with it.
         if items.count >= Self.pageSize { answers.forget(answer.url, for: caller.fingerprint) }
-        return
+        return true
       }
       guard let sameHost = base.sameOrigin(next, from: answer.url) else {
         throw .malformed(message: "the next page is on another host")
       }
       url = sameHost
     }
+    return false
   }
 
   /// Posts a value as JSON, redirects of the same host included.

@@ -47,7 +47,8 @@ private func readConfiguration(_ json: String) {
     author: "dependabot[bot]", isBot: true, base: "release/1.2", labels: ["no-review"], title: "Bump a to 1.2",
     isDraft: false)
   _ = configuration.filter.exclusion(of: subject)
-  _ = configuration.filter.exclusion(ofFiles: ["src/a/b.swift", "README.md"])
+  _ = configuration.filter.exclusion(
+    ofFiles: ChangedFiles(paths: ["src/a/b.swift", "README.md"], isComplete: true))
 }
 
 /// The body of `POST /review`, which the reference worker takes.
