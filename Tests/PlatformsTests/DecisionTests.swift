@@ -140,17 +140,24 @@ struct TargetCircuitTests {
 
   @Test("a refused installation token says what the operator or owner can do")
   func installation() {
+    func failure(_ fault: APIFault, isAppProven: Bool = true) -> CollectFailure {
+      InstallationFault.failure(fault, installation: "7", isAppProven: isAppProven)
+    }
     func code(_ fault: APIFault) -> ErrorCode? {
-      if case .permanent(let code, _) = InstallationFault.failure(fault, installation: "7") { code } else { nil }
+      if case .permanent(let code, _) = failure(fault) { code } else { nil }
     }
     #expect(code(.missing) == .integrationRevoked)
+    guard case .wait = failure(.missing, isAppProven: false) else {
+      Issue.record("another app knows none of the installations")
+      return
+    }
     #expect(code(.refused(message: "it answered 403: This installation has been suspended")) == .integrationRevoked)
     #expect(code(.refused(message: "it answered 422: no")) == .platformRefused)
-    guard case .wait = InstallationFault.failure(.unauthorized(message: "no"), installation: "7") else {
+    guard case .wait = failure(.unauthorized(message: "no")) else {
       Issue.record("the app's own key is not the review's fault")
       return
     }
-    let outage = InstallationFault.failure(.unreachable(message: "x"), installation: "7")
+    let outage = failure(.unreachable(message: "x"))
     guard case .call(.unreachable, _) = outage else {
       Issue.record("\(outage)")
       return

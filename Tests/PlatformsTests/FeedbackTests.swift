@@ -199,11 +199,52 @@ struct FeedbackTests {
   @Test("an installation that is gone is refused: that is the owner's decision")
   func installationGone() async throws {
     try await FakePlatformHarness.run { harness in
-      harness.fakePlatform.add(FakeFault(route: .githubInstallationToken, status: 404))
       let access = try harness.access(app: (id: "12345", key: Secret(AppKey.sample.pemRepresentation)))
+      // Whether it is another app's installation is not known before the app has got a token.
+      harness.fakePlatform.add(FakeFault(route: .githubInstallationToken, times: 3, status: 404))
+      for answer in try await answers(access) {
+        guard case .blocked(let message) = answer else { Issue.record("\(answer)"); continue }
+        #expect(message.contains("BATON_GITHUB_APP_ID"), "\(message)")
+      }
+      let known = Integration(id: Samples.integrationID, installationId: "7")
+      _ = await PlatformQuestions(access: access).pullRequest(17, of: "acme/shop", known)
+      harness.fakePlatform.add(FakeFault(route: .githubInstallationToken, status: 404))
       for answer in try await answers(access) {
         guard case .refused = answer else { Issue.record("\(answer)"); continue }
       }
+    }
+  }
+
+  @Test("of an integration with a token and an installation, what only apps may do goes by the installation")
+  func asApp() async throws {
+    try await FakePlatformHarness.run { harness in
+      var integration = try Samples.integration(token: "stored")
+      integration.installationId = "7"
+      var (reaction, gate) = (try feedback(.eyes), try feedback(.gate))
+      (reaction.integration, gate.integration) = (integration, integration)
+      let check = PlatformCheck(
+        platform: .github, repository: "acme/shop", projectId: nil, url: "", sha: Self.sha, conclusion: .neutral,
+        title: "t", summary: "s", externalId: "x")
+      /// How many tokens of the installation the calls of a new process get.
+      func tokenCount(
+        app: (id: String, key: Secret)? = (id: "12345", key: Secret(AppKey.sample.pemRepresentation)),
+        _ call: (PlatformAccess) async -> Void
+      ) async throws -> Int {
+        let before = harness.fakePlatform.callCounts[.githubInstallationToken] ?? 0
+        await call(try harness.access(app: app))
+        return (harness.fakePlatform.callCounts[.githubInstallationToken] ?? 0) - before
+      }
+      #expect(try await tokenCount { _ = await FeedbackSender(access: $0).send(reaction) } == 0)
+      #expect(
+        try await tokenCount { _ = await PlatformQuestions(access: $0).mayWrite("a", to: "acme/shop", integration) }
+          == 0)
+      #expect(try await tokenCount { _ = await FeedbackSender(access: $0).send(gate) } == 1)
+      #expect(try await tokenCount { _ = await PlatformQuestions(access: $0).show(check, for: integration) } == 1)
+      #expect(try await tokenCount { _ = await PlatformQuestions(access: $0).repositories(1, of: integration) } == 1)
+      // Without an app the stored token is all that there is.
+      let states = harness.fakePlatform.feedback.count
+      #expect(try await tokenCount(app: nil) { _ = await FeedbackSender(access: $0).send(gate) } == 0)
+      #expect(harness.fakePlatform.feedback.count == states + 1)
     }
   }
 

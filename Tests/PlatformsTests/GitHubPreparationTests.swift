@@ -341,6 +341,7 @@ struct GitHubPreparationTests {
     try await FakePlatformHarness.run { harness in
       let gone = Samples.review(integration: Integration(id: Samples.integrationID, installationId: "40432121"))
       let preparer = try harness.preparer(app: Self.app)
+      _ = try await preparer.prepare(Samples.review(integration: Self.installation))
       let revoked = await #expect(throws: PreparationError.self) { try await preparer.prepare(gone) }
       guard case .permanent(.integrationRevoked, _)? = revoked else {
         Issue.record("\(String(describing: revoked))")
@@ -350,6 +351,19 @@ struct GitHubPreparationTests {
       let anonymous = try harness.preparer()
       let missing = await #expect(throws: PreparationError.self) { try await anonymous.prepare(gone) }
       #expect(missing.map { String(describing: $0).contains("BATON_GITHUB_APP_ID") } == true)
+    }
+  }
+
+  @Test("an app that has got no token yet may be another one: a review of an unknown installation waits")
+  func otherApp() async throws {
+    try await FakePlatformHarness.run { harness in
+      let unknown = Samples.review(integration: Integration(id: Samples.integrationID, installationId: "40432121"))
+      let preparer = try harness.preparer(app: Self.app)
+      for _ in 0..<2 {
+        let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(unknown) }
+        if case .permanent? = error { Issue.record("\(String(describing: error))") }
+        #expect(error.map { String(describing: $0).contains("BATON_GITHUB_APP_ID") } == true)
+      }
     }
   }
 

@@ -29,9 +29,12 @@ struct RecordedExchangeTests {
     arguments: [("401", "transient"), ("404", "integrationRevoked"), ("422", "platformRefused")])
   func token(_ status: String, _ meaning: String) async throws {
     try await FakePlatformHarness.run { harness in
+      let preparer = try harness.preparer(app: (id: "12345", key: Secret(AppKey.sample.pemRepresentation)))
+      // The app is the right one: it has got the token of another installation.
+      _ = try await preparer.prepare(
+        Samples.review(integration: Integration(id: Samples.integrationID, installationId: "7")))
       harness.fakePlatform.add(
         try Self.fault("installation-token-\(status)", route: .githubInstallationToken, api: harness.address))
-      let preparer = try harness.preparer(app: (id: "12345", key: Secret(AppKey.sample.pemRepresentation)))
       let review = Samples.review(integration: Integration(id: Samples.integrationID, installationId: "30614431"))
       let error = await #expect(throws: PreparationError.self) { try await preparer.prepare(review) }
       #expect(error.map { String(describing: $0).contains(meaning) } == true, "\(String(describing: error))")

@@ -12,10 +12,15 @@ struct GitHubAccess: Sendable {
   private static let lifetime: Duration = .seconds(300)
 
   /// Makes calls with the integration's token. It may have been withdrawn since it was kept: on the first 401 a new one is tried.
+  /// - Parameters:
+  ///   - integration: whose token it is: the stored one, or its installation's if it has none.
+  ///   - asApp: for what GitHub lets only apps do, such as check runs: the installation's token if there is one, also if one is stored.
+  ///   - body: the calls.
   func withCaller<Value: Sendable>(
-    of integration: Integration, _ body: (APICaller) async throws(APIFault) -> Value
+    of integration: Integration, asApp: Bool = false, _ body: (APICaller) async throws(APIFault) -> Value
   ) async throws(FeedbackFault) -> Value {
-    if let ciphertext = integration.tokenCiphertext {
+    let isByInstallation = asApp && integration.installationId != nil && tokens != nil
+    if let ciphertext = integration.tokenCiphertext, !isByInstallation {
       let token: Secret
       do throws(SealedTokenFault) {
         token = try cipher.openToken(ciphertext, in: .token(of: integration.id))
@@ -54,6 +59,7 @@ struct GitHubAccess: Sendable {
     do {
       return try await tokens.token(of: installation, for: lifetime)
     } catch {
+      if error == .missing, !tokens.hasProvenApp { throw .blocked(InstallationFault.unknown(installation)) }
       throw FeedbackFault(ofApp: error)
     }
   }

@@ -31,7 +31,7 @@ extension PlatformQuestions {
     PlatformPage<ListedRepository>
   > {
     await answer(integration) { () throws(FeedbackFault) in
-      try await github.withCaller(of: integration) { caller throws(APIFault) in
+      try await github.withCaller(of: integration, asApp: true) { caller throws(APIFault) in
         let answer = try await github.client.get(
           "/installation/repositories?per_page=\(APIClient.pageSize)&page=\(page)", as: caller)
         let items = try APIClient.decode(Repositories.self, from: answer.body).repositories

@@ -77,7 +77,7 @@ extension PlatformQuestions {
     let run = CheckRun(
       head_sha: check.sha, external_id: check.externalId, conclusion: check.conclusion.rawValue,
       details_url: publicURL, output: .init(title: check.title, summary: check.summary))
-    _ = try await github.withCaller(of: integration) { caller throws(APIFault) in
+    _ = try await github.withCaller(of: integration, asApp: true) { caller throws(APIFault) in
       try await github.client.post("\(path)/check-runs", as: caller, run)
     }
   }

@@ -15,7 +15,8 @@ struct GitHubFeedback: Sendable {
     guard let repository = GitHubSource.path(of: feedback.repoFullName) else {
       throw .impossible("\"\(feedback.repoFullName)\" is not a GitHub repository's owner/name")
     }
-    return try await access.withCaller(of: feedback.integration) { caller throws(APIFault) in
+    return try await access.withCaller(of: feedback.integration, asApp: feedback.subject == .gate) {
+      caller throws(APIFault) in
       guard feedback.subject == .gate else {
         // 201, or 200 if this app has reacted so before.
         _ = try await client.post(

@@ -127,15 +127,20 @@ extension GitHubSource {
     do {
       return try await tokens.token(of: id, for: lifetime)
     } catch {
-      throw InstallationFault.failure(error, installation: id)
+      throw InstallationFault.failure(error, installation: id, isAppProven: tokens.hasProvenApp)
     }
   }
 }
 
 /// What a failed request for an installation token means.
 enum InstallationFault {
-  static func failure(_ fault: APIFault, installation: String) -> CollectFailure {
+  /// - Parameters:
+  ///   - fault: of the request.
+  ///   - installation: whose token was asked for.
+  ///   - isAppProven: whether the app's id and key are known to be right: until then no review is lost for a 404.
+  static func failure(_ fault: APIFault, installation: String, isAppProven: Bool) -> CollectFailure {
     switch fault {
+    case .missing where !isAppProven: .wait(message: unknown(installation), for: .seconds(60))
     case .missing:
       .permanent(
         .integrationRevoked,
@@ -160,6 +165,12 @@ enum InstallationFault {
   static func signatureRefused(_ message: String) -> String {
     "GitHub does not accept the app's signature, \(message). "
       + "Check BATON_GITHUB_APP_ID, BATON_GITHUB_PRIVATE_KEY and the clock."
+  }
+
+  /// GitHub's 404 to an app that has got no token yet, and what to do.
+  static func unknown(_ installation: String) -> String {
+    "GitHub knows no installation \(installation) of this app, and has given this process no token of another one: "
+      + "BATON_GITHUB_APP_ID and BATON_GITHUB_PRIVATE_KEY may be another app's, or the app is not installed any more."
   }
 
   /// No app is set, and what to do.

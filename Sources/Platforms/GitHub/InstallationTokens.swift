@@ -22,12 +22,17 @@ final class InstallationTokens: Sendable {
   private let app: GitHubApp
   private let client: APIClient
   private let tokens = Mutex<[String: Token]>([:])
+  private let isAppProven = Mutex(false)
   private let flights = SingleFlight<String, Token>()
 
   init(app: GitHubApp, client: APIClient) {
     self.app = app
     self.client = client
   }
+
+  /// Whether GitHub has given a token of any installation: the app's id and key are those of the app that the owners have installed. With another
+  /// app's the signature is right as well, and every installation is unknown.
+  var hasProvenApp: Bool { isAppProven.withLock { $0 } }
 
   /// Whose rate limit an installation's calls count against: its tokens come and go, its limit stays.
   static func account(of installation: String) -> String { "installation \(installation)" }
@@ -78,6 +83,7 @@ final class InstallationTokens: Sendable {
     let expires =
       LenientTime.read(wire.expires_at).map { Date($0) } ?? client.now().addingTimeInterval(Self.lifetime)
     let token = Token(secret: Secret(wire.token), expires: expires)
+    isAppProven.withLock { $0 = true }
     tokens.withLock {
       if $0.count >= Self.countMax { $0 = $0.filter { isFresh($0.value, for: Self.margin) } }
       $0[installation] = token
