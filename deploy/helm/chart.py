@@ -1,8 +1,8 @@
 """chart.py KUBECTL HELM [--write]: the chart in deploy/helm/baton is made from deploy/kubernetes, and renders to the same objects.
 
-The templates are the manifests of the base and of the components reaper, keda, monitoring and tls, with values in the places that installations
-differ in; `deploy/check --write` makes them anew. Then the chart is linted, and rendered with the values of `RENDERINGS`; each rendering has
-to give the very objects that kustomize gives. They are left in .local/helm, for the checks that kustomize's own output goes through.
+The templates are the manifests of the base and of the components reaper, keda, monitoring, tls and traces, with values in the places that
+installations differ in; `deploy/check --write` makes them anew. Then the chart is linted, and rendered with the values of `RENDERINGS`; each rendering has
+to give the very objects that kustomize gives, and the values of `REFUSED` to give none. They are left in .local/helm, for the checks that kustomize's own output goes through.
 """
 import pathlib
 import re
@@ -17,18 +17,25 @@ OUTPUT = pathlib.Path(".local/helm")
 RUNBOOKS = "https://runbooks.example.com/baton"
 HEAD = "{{- /* Made from deploy/kubernetes: deploy/check --write. */}}\n"
 # What kustomize is to render, and the values that ask the chart for the same. The last one has no counterpart.
-ALL = ["reaper", "keda", "monitoring", "tls"]
+ALL = ["reaper", "keda", "monitoring", "tls", "traces"]
 RENDERINGS = {
     "default": (["reaper"], []),
     "small": ("overlays/small", ["produce.replicas=1", "consume.replicas=1", "serve.replicas=1", "reaper.enabled=false"]),
-    "everything": (ALL, ["keda.enabled=true", "monitoring.enabled=true", "tls.enabled=true",
+    "everything": (ALL, ["keda.enabled=true", "monitoring.enabled=true", "tls.enabled=true", "traces.enabled=true",
                          "settings.BATON_WORKER_URL=https://worker.reviews.svc:9000"]),
-    "extras": (None, ["ingress.enabled=true", "grafana.enabled=true", "image.tag=1.0.1", "image.pullSecrets[0].name=registry",
+    "without-jobs": (["reaper"], ["prune.enabled=false", "catchUp.enabled=false"]),
+    "extras": (None, ["ingress.enabled=true", "grafana.enabled=true", "image.tag=1.0.1", f"image.digest=sha256:{'0' * 64}", "prune.olderThan=400d", "image.pullSecrets[0].name=registry",
                       "pod.nodeSelector.pool=reviews", "pod.annotations.team=tools", "pod.priorityClassName=high", "monitoring.enabled=true",
                       "monitoring.labels.release=stack", "monitoring.runbooks=https://wiki.example.com/baton"]),
 }
+# What kustomize has, and the chart has not, with values that turn it off.
+TURNED_OFF = {"without-jobs": {("CronJob", "prune"), ("CronJob", "catch-up")}}
+# Values that would be read by nothing, or give what Kubernetes refuses.
+REFUSED = ["prune.replicas=1", "catchUp.replicas=1", "serve.schedule=* * * * *", "serve.enabled=false", "reap.enabled=false", "prune.olderThan=90",
+           f"image.tag=1.0.0@sha256:{'0' * 64}", "image.digest=1.0.0", "traces.endpoint=http://collector.observability.svc",
+           "settings.BATON_OTLP_ENDPOINT=http://collector:4318", "settings.BATON_API_TOKEN=x"]
 # Where a template stands, if it is not always rendered.
-CONDITIONS = {("Deployment", "reaper"): "reaper", ("PodDisruptionBudget", "reaper"): "reaper", ("ScaledObject", "consume"): "keda",
+CONDITIONS = {("CronJob", "prune"): "prune", ("CronJob", "catch-up"): "catchUp", ("Deployment", "reaper"): "reaper", ("PodDisruptionBudget", "reaper"): "reaper", ("ScaledObject", "consume"): "keda",
               ("PodMonitor", "baton"): "monitoring"}
 
 
@@ -102,7 +109,7 @@ def values(role):
 def pod_template(template, role):
     labels = {**template["metadata"]["labels"], "app.kubernetes.io/version": value("include \"baton.version\" . | quote")}
     # Other settings are another pod.
-    settings = value('printf "%s %s" (toJson .Values.settings) (toJson .Values.tls) | sha256sum | trunc 16 | quote')
+    settings = value('printf "%s %s %s" (toJson .Values.settings) (toJson .Values.tls) (toJson .Values.traces) | sha256sum | trunc 16 | quote')
     template["metadata"] = {"labels": labels, "annotations": {"baton/settings": settings, "@annotations@": None}}
     spec = template["spec"]
     container = spec["containers"][0]
@@ -133,6 +140,9 @@ def template_of(document):
         spec["jobTemplate"]["metadata"]["labels"] = common(spec["jobTemplate"]["metadata"]["labels"])
         pod_template(spec["jobTemplate"]["spec"]["template"], name)
         spec["schedule"] = value(f"{values(name)}.schedule | quote")
+    if (kind, name) == ("CronJob", "prune"):
+        arguments = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"]
+        arguments[arguments.index("--older-than") + 1] = value(".Values.prune.olderThan | quote")
     if kind == "Deployment":
         spec["replicas"] = value(f"{values(name)}.replicas")
     if kind == "ScaledObject":
@@ -157,6 +167,8 @@ def finish(document, text):
     text = text.replace("kubernetes.io/metadata.name: monitoring", "kubernetes.io/metadata.name: {{ .Values.network.monitoring }}")
     text = text.replace("kubernetes.io/metadata.name: reviews", "kubernetes.io/metadata.name: {{ .Values.network.worker }}")
     text = text.replace("kubernetes.io/metadata.name: ingress", "kubernetes.io/metadata.name: {{ .Values.network.ingress }}")
+    text = text.replace("kubernetes.io/metadata.name: observability", "kubernetes.io/metadata.name: {{ .Values.network.traces }}")
+    text = text.replace("port: 4318", 'port: {{ include "baton.tracesPort" . }}')
     if document["kind"] == "Deployment" and document["metadata"]["name"] == "consume":
         text = re.sub(r"^  replicas: .*\n", "  {{- if not .Values.keda.enabled }}\n\\g<0>  {{- end }}\n", text, flags=re.M)
     if document["kind"] == "NetworkPolicy" and document["metadata"]["name"] == "baton":
@@ -174,7 +186,8 @@ def finish(document, text):
     elif condition:
         text = f"{{{{- if .Values.{condition}.enabled }}}}\n{text}{{{{- end }}}}\n"
     elif document["kind"] == "NetworkPolicy":
-        text = f"{{{{- if .Values.network.enabled }}}}\n{text}{{{{- end }}}}\n"
+        wanted = "and .Values.network.enabled .Values.traces.enabled" if document["metadata"]["name"] == "baton-traces" else ".Values.network.enabled"
+        text = f"{{{{- if {wanted} }}}}\n{text}{{{{- end }}}}\n"
     return text
 
 
@@ -185,6 +198,10 @@ data:
   {{- end }}
   {{- if .Values.tls.enabled }}
   BATON_CA_FILE: /etc/baton/tls/ca.crt
+  {{- end }}
+  {{- if .Values.traces.enabled }}
+  BATON_OTLP_ENDPOINT: {{ .Values.traces.endpoint | quote }}
+  BATON_TRACE_RATIO: {{ .Values.traces.ratio | quote }}
   {{- end }}
 """
 
@@ -261,6 +278,8 @@ def differences(kubectl, helm):
         if components is None:
             continue
         wanted = dict(map(comparable, kustomize(kubectl, components)))
+        yield from (f"{name}: kustomize has no {' '.join(key)}" for key in TURNED_OFF.get(name, set()) - wanted.keys())
+        wanted = {key: text for key, text in wanted.items() if key not in TURNED_OFF.get(name, ())}
         found = dict(map(comparable, documents))
         yield from (f"{name}: the chart has no {' '.join(key)}" for key in wanted.keys() - found.keys())
         yield from (f"{name}: only the chart has {' '.join(key)}" for key in found.keys() - wanted.keys())
@@ -268,6 +287,14 @@ def differences(kubectl, helm):
             if wanted[key] != found[key]:
                 ours, theirs = yaml.safe_load(wanted[key]), yaml.safe_load(found[key])
                 yield f"{name}: {' '.join(key)} is not the same: {first_difference(ours, theirs)}"
+
+
+def accepted(helm):
+    """The values that should be refused, and are not."""
+    for value in REFUSED:
+        found = subprocess.run([helm, "template", "baton", CHART, "--set", value], capture_output=True, text=True)
+        if found.returncode == 0 or "values don't meet the specifications of the schema" not in found.stderr:
+            yield f"the chart's schema does not refuse {value}: {found.stderr.strip()}"
 
 
 def first_difference(ours, theirs, path=""):
@@ -296,7 +323,7 @@ def main():
     lint = subprocess.run([helm, "lint", "--strict", "--quiet", CHART], capture_output=True, text=True)
     if lint.returncode:
         found.append(lint.stdout + lint.stderr)
-    found += differences(kubectl, helm)
+    found += [*differences(kubectl, helm), *accepted(helm)]
     print("\n".join(found) or f"    the chart gives what kustomize gives: {', '.join(RENDERINGS)}")
     sys.exit(bool(found))
 

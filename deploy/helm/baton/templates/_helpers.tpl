@@ -3,7 +3,11 @@
 {{- end }}
 
 {{- define "baton.image" -}}
-{{ .Values.image.repository }}:{{ include "baton.version" . }}
+{{ .Values.image.repository }}:{{ include "baton.version" . }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{- define "baton.tracesPort" -}}
+{{ regexFind "[0-9]+$" (urlParse .Values.traces.endpoint).host }}
 {{- end }}
 
 {{- define "baton.labels" -}}
