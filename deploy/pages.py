@@ -1,7 +1,7 @@
 """pages.py [--write]: what the pages, alerts, dashboard and manifests name exists.
 
 Every alert has a runbook and a test in which it fires; every link leads to a file; every `baton …` command, BATON_ setting and metric
-that is named anywhere in deploy is one of the program's, every object of kubectl one of the manifests', every unit of systemctl one of
+that is named anywhere in deploy is one of the program's, the dashboard shows every metric that an alert asks for, every object of kubectl one of the manifests', every unit of systemctl one of
 deploy/systemd, and every one that can be enabled is named; the alerts of deploy/kubernetes are those of deploy/prometheus.
 """
 import fnmatch
@@ -91,9 +91,14 @@ def check_metrics():
     places = [(RULES, RULES.read_text()), (DEPLOY / "kubernetes/components/keda/scale.yaml", None)]
     expressions = [(path, text or path.read_text()) for path, text in places]
     dashboard = DEPLOY / "grafana/baton.json"
-    expressions += [(dashboard, t["expr"]) for p in json.loads(dashboard.read_text())["panels"] for t in p.get("targets", [])]
+    panels = [(dashboard, t["expr"]) for p in json.loads(dashboard.read_text())["panels"] for t in p.get("targets", [])]
+    expressions += panels
     for path, text in expressions:
         yield from (f"{path}: no metric is called {name}" for name in set(re.findall(r"\bbaton_[a-z_]+", text)) - known)
+    shown = {re.sub("_(bucket|sum|count)$", "", name) for _, text in panels for name in re.findall(r"\bbaton_[a-z_]+", text)}
+    for alert in alerts():
+        asked = {re.sub("_(bucket|sum|count)$", "", name) for name in re.findall(r"\bbaton_[a-z_]+", alert["expr"])}
+        yield from (f"{alert['alert']} asks for {name}, which the dashboard does not show" for name in sorted(asked - shown))
 
 
 def check_scaling():
