@@ -1,6 +1,7 @@
 """Runs the benchmarks named and prints a table of medians for each. Started by deploy/bench/run, which see."""
 import argparse
 import collections
+import itertools
 import json
 import os
 import pathlib
@@ -24,7 +25,7 @@ def arguments():
     parser = argparse.ArgumentParser(prog="deploy/bench/run")
     parser.add_argument("what", nargs="+", choices=[*ALL, "all"])
     parser.add_argument("--reps", type=int, default=3, help="rounds; the tables show medians")
-    parser.add_argument("--n", type=int, help="reviews a run")
+    parser.add_argument("--n", type=int, help="reviews a run; memory: without it 64, 500 and 2,000")
     parser.add_argument("--consumers", type=lambda s: list(map(int, s.split(","))), default=[1], help="throughput: 1,2 measures both")
     parser.add_argument("--peer", choices=PEERS, help="throughput with GitHub: measures it in the same rounds, after Baton")
     parser.add_argument("--rows", type=int, default=500_000, help="growth: ended reviews")
@@ -59,17 +60,25 @@ def rounds_of(name, nginx, options):
                 yield f"{options.peer}, {label}", figures
 
 
-def measure(name, nginx, options):
-    """Runs one benchmark as often as asked, and prints its table. True if every review went out exactly once."""
+def sizes_of(name, options):
+    """Of which sizes a result is, for the report."""
+    return {"growth": dict(rows=options.rows), "owners": dict(owners=options.owners)}.get(name, {})
+
+
+def measure(name, nginx, options, round_number, results):
+    """One round of a benchmark: appended to the file, and to its results by label."""
+    heading = ALL[name][1][0]
+    for label, figures in rounds_of(name, nginx, options):
+        results[label].append(figures)
+        print(f"    {name} {round_number}/{options.reps}, {label}: {heading[1]} {figures[heading[0]]:{heading[2]}}", flush=True)
+        row = dict(run=RUN, at=time.strftime("%FT%T%z"), what=name, label=label, constant=is_constant(), **sizes_of(name, options), **figures)
+        with open(RESULTS, "a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def print_results(name, results, options):
+    """The table of a benchmark. True if every review went out exactly once."""
     function, columns = ALL[name]
-    results = collections.defaultdict(list)
-    for round_number in range(1, options.reps + 1):
-        for label, figures in rounds_of(name, nginx, options):
-            results[label].append(figures)
-            first = columns[0]
-            print(f"    {name} {round_number}/{options.reps}, {label}: {first[1]} {figures[first[0]]:{first[2]}}", flush=True)
-            with open(RESULTS, "a") as file:
-                file.write(json.dumps(dict(run=RUN, at=time.strftime("%FT%T%z"), what=name, label=label, constant=is_constant(), **figures)) + "\n")
     with_once = any("once" in figures for rows in results.values() for figures in rows)
     table = []
     for label, rows in results.items():
@@ -92,16 +101,21 @@ def main():
     if load > 1:
         print("    The machine is busy: these figures will be too low.")
     names = list(ALL) if "all" in options.what else options.what
+    results = {name: collections.defaultdict(list) for name in names}
     nginx = servers.Nginx()
     try:
-        for name in names:
+        # One round of each, then the next: what the machine does besides is divided among all.
+        for round_number, name in itertools.product(range(1, options.reps + 1), names):
             try:
-                fine = measure(name, nginx, options) and fine
+                measure(name, nginx, options, round_number, results[name])
             except RuntimeError as error:
                 print(f"    {name}: {error}", file=sys.stderr, flush=True)
                 fine = False
     finally:
         nginx.stop()
+    for name in names:
+        if results[name]:
+            fine = print_results(name, results[name], options) and fine
     sys.exit(0 if fine else 1)
 
 

@@ -156,10 +156,15 @@ def claim(nginx, options):
 
 def memory(nginx, options):
     """A consumer with n reviews in preparation at once."""
-    n = options.n or 64
     if os.environ.get("BATON_BENCH_CONSTANT"):
         raise RuntimeError("memory needs a preparation that takes time: unset BATON_BENCH_CONSTANT")
-    with SlowGitHub(lambda _: 8) as github, System(nginx, github.url) as system:
+    for n in [options.n] if options.n else (64, 500, 2000):
+        yield f"{n} in flight", memory_of(n, nginx)
+
+
+def memory_of(n, nginx):
+    with SlowGitHub(lambda _: 8 + n / 200) as github, System(nginx, github.url) as system:
+        system.environment["BATON_PREFETCH"] = str(max(256, n))
         system.start_consumers()
         consumer = list(system.processes.values())[0].pid
         before = processes.memory([consumer], "VmRSS")
@@ -172,7 +177,7 @@ def memory(nginx, options):
         system.wait(lambda: system.number("count(*)", "dispatched_at IS NOT NULL") == n, LIMIT, "not all reviews were dispatched")
         peak = processes.memory([consumer], "VmHWM")
         system.stop()
-        yield f"{n} in flight", dict(rss_idle=before, **during, rss_peak=peak, once=system.dispatched_once(n, system.posts()))
+        return dict(rss_idle=before, **during, rss_peak=peak, once=system.dispatched_once(n, system.posts()))
 
 
 def idlecpu(nginx, options):
@@ -211,7 +216,8 @@ ALL = {
     "refill": (refill, [("median_ms", "median, ms", ".1f"), ("p99_ms", "p99, ms", ".1f"), ("callback_ms", "callback itself, ms", ".1f")]),
     "throughput": (throughput, [
         ("rate", "reviews/s", ".0f"), ("cpu", "CPU s/1000", ".3f"), ("postgres", "Postgres", ".3f"), ("rabbitmq", "RabbitMQ", ".3f"),
-        ("nginx", "nginx", ".3f"), ("rss", "peak RSS, MiB", ".0f"), ("pss", "PSS, MiB", ".0f"), ("idle", "idle %", ".0f"), ("steal", "steal %", ".1f")]),
+        ("nginx", "nginx", ".3f"), ("wal", "WAL, B/review", ".0f"), ("disk", "disk, B/review", ".0f"), ("rss", "peak RSS, MiB", ".0f"), ("pss", "PSS, MiB", ".0f"),
+        ("idle", "idle %", ".0f"), ("steal", "steal %", ".1f")]),
     "claim": (claim, [
         ("claimed", "claimed/s", ".0f"), ("confirmed", "confirmed/s", ".0f"), ("cpu", "CPU s/1000", ".3f"), ("postgres", "Postgres", ".3f"),
         ("rabbitmq", "RabbitMQ", ".3f"), ("idle", "idle %", ".0f"), ("steal", "steal %", ".1f")]),

@@ -181,18 +181,26 @@ class System:
 
 
 class Meter:
-    """CPU seconds of the clients and of each server, and of the machine, since it was made."""
+    """CPU seconds of the clients and of each server, and of the machine, and what Postgres has written, since it was made."""
 
     def __init__(self, system):
-        self.system, self.start, self.ticks = system, self.read(system), processes.machine_ticks()
+        # The first change of a page after it writes the whole page into the WAL: in each run as often.
+        system.session.query("CHECKPOINT")
+        self.system, self.start, self.ticks, self.written = system, self.read(system), processes.machine_ticks(), self.bytes_of(system)
 
     def read(self, system):
         result = {name: processes.cpu([servers.pid(name, system.nginx)]) for name in ("postgres", "rabbitmq", "nginx")}
         return dict(cpu=processes.cpu(system.pids()), **result)
 
+    def bytes_of(self, system):
+        """Of the WAL since its beginning, and of the database on disk."""
+        wal, disk = system.session.query("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn, pg_database_size(current_database())")[0].split("|")
+        return dict(wal=int(wal), disk=int(disk))
+
     def per_thousand(self, n):
-        """CPU seconds per 1000 reviews, and how much of the machine was idle or taken by another guest."""
-        now, ticks = self.read(self.system), processes.machine_ticks()
+        """CPU seconds per 1000 reviews, bytes written for each, and how much of the machine was idle or taken by another guest."""
+        now, ticks, written = self.read(self.system), processes.machine_ticks(), self.bytes_of(self.system)
         steal, idle, every = (b - a for a, b in zip(self.ticks, ticks))
         result = {name: (now[name] - self.start[name]) * 1000 / n for name in now}
+        result |= {name: (written[name] - self.written[name]) / n for name in written}
         return dict(result, idle=100 * idle / max(1, every), steal=100 * steal / max(1, every))
