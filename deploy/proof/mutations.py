@@ -13,6 +13,8 @@ from harness import say
 PATCHES = pathlib.Path(__file__).resolve().parent / "mutations"
 TABLE = PATCHES / "README.md"
 ROOT = PATCHES.parent.parent.parent
+PROOF = ROOT / "Sources/baton/baton.docc/Proof.md"
+PAGES = [TABLE, PATCHES.parent / "README.md", PROOF]
 # As deploy/local/test builds.
 BUILD = ["swift", "build", "--scratch-path", ".build-test"]
 # Suites that need no server.
@@ -208,8 +210,15 @@ def write(row):
     TABLE.write_text(f"{head}\n|---|---|---|\n" + "\n".join(lines) + "\n")
 
 
+def table_faults(known):
+    """What the figures of the proof say of another number of mutations."""
+    said = re.findall(r"^\| mutations of the code.*?\| (\d+) of (\d+) \|", PROOF.read_text(), re.MULTILINE)
+    if said != [(str(len(known)),) * 2]:
+        yield f"{PROOF.relative_to(ROOT)} does not say {len(known)} of {len(known)} mutations"
+
+
 def check():
-    """Whether each patch applies to the source as it is, and the table has each of them, caught."""
+    """Whether each patch applies to the source as it is, the table has each of them, caught, and the pages name no other, and their number."""
     faults, rows = [], table_rows()
     for patch in patches():
         applied = subprocess.run(["git", "apply", "--check", patch.path], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -225,6 +234,13 @@ def check():
         elif row[1] == "–":
             faults.append(f"{patch.name} is caught by nothing")
     faults += [f"{name} is in the table and has no patch" for name in rows]
+    known = {patch.name for patch in patches()}
+    for page in PAGES:
+        # What follows the command up to a comment, without its options.
+        calls = re.findall(r"deploy/prove mutations((?: [\w-]+)*)", page.read_text())
+        named = {name for call in calls for name in call.split() if not name.startswith("-")}
+        faults += [f"{page.relative_to(ROOT)} names {name}, which is no mutation" for name in sorted(named - known)]
+    faults += table_faults(known)
     for fault in faults:
         say(fault)
     return not faults
