@@ -79,7 +79,7 @@ def version_faults(documents):
             images |= {container["image"] for container in pod["spec"]["containers"]}
             jobs = [document["spec"]["jobTemplate"]["metadata"]["labels"]] if document["kind"] == "CronJob" else []
             for labels in (document["metadata"]["labels"], *jobs, pod["metadata"]["labels"]):
-                if labels.get("app.kubernetes.io/version") != pod["spec"]["containers"][0]["image"].rsplit(":", 1)[-1]:
+                if labels.get("app.kubernetes.io/version") != pod["spec"]["containers"][0]["image"].split("@")[0].rsplit(":", 1)[-1]:
                     yield f"{document['kind']} {document['metadata']['name']}: its label of the version is not the image's"
     if len(images) != 1:
         yield f"there are several images: {', '.join(sorted(images))}"
