@@ -56,19 +56,49 @@ package enum CatchUpPass {
     }
   }
 
-  /// What a pass leaves out because the settings name no app of GitHub; nil if it leaves nothing out.
-  package static func omission(_ settings: Settings, store: ReviewStore) async throws -> String? {
-    guard settings.githubAppID == nil else { return nil }
-    let subjects = try await store.catchUpSubjects()
-    let remedy = "Set BATON_GITHUB_APP_ID and BATON_GITHUB_PRIVATE_KEY to those of the GitHub App."
-    if subjects.installations > 0 {
-      let installations = subjects.installations == 1 ? "1 installation" : "\(subjects.installations) installations"
-      return
-        "BATON_GITHUB_APP_ID is missing: what GitHub could not deliver, and the pull requests of \(installations), "
-        + "were not looked through. \(remedy)"
+  /// What a pass leaves out because the settings name no app of GitHub.
+  package enum Omission: Equatable, Sendable, CustomStringConvertible {
+    /// So many installations of GitHub, and what GitHub could not deliver: an operator has to set the app.
+    case installations(Int)
+    /// Everything: no integration names what could be looked through. No fault, reviews may come by the API alone.
+    case everything
+
+    /// Nil if nothing is left out.
+    /// - Parameters:
+    ///   - hasGitHubApp: whether the settings name the app.
+    ///   - installations: of GitHub, that integrations name.
+    ///   - hasGitLab: whether integrations name anything at GitLab.
+    package init?(hasGitHubApp: Bool, installations: Int, hasGitLab: Bool) {
+      guard !hasGitHubApp else { return nil }
+      if installations > 0 {
+        self = .installations(installations)
+      } else if !hasGitLab {
+        self = .everything
+      } else {
+        return nil
+      }
     }
-    if subjects.hasGitLab { return nil }
-    return "There is nothing to look through: BATON_GITHUB_APP_ID is missing, and no integration of GitLab is known. "
-      + "\(remedy) Or add an integration: `baton integration add`."
+
+    /// Whether an operator has to do something.
+    package var isFault: Bool { self != .everything }
+
+    package var description: String {
+      let remedy = "Set BATON_GITHUB_APP_ID and BATON_GITHUB_PRIVATE_KEY to those of the GitHub App."
+      return switch self {
+      case .installations(let count):
+        "BATON_GITHUB_APP_ID is missing: what GitHub could not deliver, and the pull requests of "
+          + (count == 1 ? "1 installation" : "\(count) installations") + ", were not looked through. \(remedy)"
+      case .everything:
+        "There is nothing to look through: BATON_GITHUB_APP_ID is missing, and no integration of GitLab is known. If "
+          + "webhooks are to be caught up with: \(remedy) Or add an integration: `baton integration add`."
+      }
+    }
+  }
+
+  /// What a pass leaves out because the settings name no app of GitHub; nil if it leaves nothing out.
+  package static func omission(_ settings: Settings, store: ReviewStore) async throws -> Omission? {
+    let subjects = try await store.catchUpSubjects()
+    return Omission(
+      hasGitHubApp: settings.githubAppID != nil, installations: subjects.installations, hasGitLab: subjects.hasGitLab)
   }
 }

@@ -17,7 +17,8 @@ struct CatchUpCommand: AsyncParsableCommand {
       EXAMPLES:
         */10 * * * *  baton catch-up --config /etc/baton.yaml
 
-      Without BATON_GITHUB_APP_ID it looks at GitLab alone; if there are installations of GitHub, or nothing at GitLab, it ends with 78.
+      Without BATON_GITHUB_APP_ID it looks at GitLab alone; if there are installations of GitHub, it ends with 78. If there is nothing \
+      to look through at all, it says so, and ends with 0.
 
       Prints one JSON line: {"redelivered", "unreviewed", "finished", "unfinished", "failed", "requests"}.
       """)
@@ -42,6 +43,8 @@ struct CatchUpCommand: AsyncParsableCommand {
       return (counts, try await CatchUpPass.omission(session.settings, store: store))
     }
     try Output.json(counts)
-    if let omission { throw Failure(.settings, omission) }
+    guard let omission else { return }
+    guard omission.isFault else { return Output.note("\(omission)") }
+    throw Failure(.settings, "\(omission)")
   }
 }
