@@ -80,15 +80,18 @@ struct PlanTests {
       "retry_later", "fail",
       "leave_queued",
       "record_asked", "forget_dispatch", "fail_lost", "report", "find", "cancel_related", "restart_push", "rebase_push",
-      "touch_push",
-      "take_feedback",
-      "record_check_run",
+      "touch_push", "take_feedback", "record_check_run", "settle_delivery", "take_outbox", "cancel", "retry", "release",
+      "trace",
     ] { indexes[name] = byID }
     // The reviews before it, by the start of the unique constraint's key: pull request and repository.
     indexes["lease"] = ["code_reviews_pkey", "code_reviews_session", pullRequest]
     indexes["prune_reviews"] = ["code_reviews_ended", "code_reviews_pkey"]
     return indexes
   }()
+
+  /// Statements that name reviews, and read none by an index of these: one only adds a row, one searches as a person asks it to, for operations on
+  /// many, and one looks at the catalog before an upgrade.
+  private static let notHot: Set<String> = ["insert_push", "matching", "migrate_shadowed"]
 
   private static let pullRequest = "code_reviews_pr_number_repo_full_name_head_sha_owner_id_own_key"
 
@@ -99,7 +102,9 @@ struct PlanTests {
     case never = "with no statistics at all"
   }
 
-  @Test("hot statements keep to their indexes, over a long history", arguments: Moment.allCases)
+  @Test(
+    "hot statements keep to their indexes, over a long history, and each that reads reviews is known",
+    arguments: Moment.allCases)
   func indexes(_ moment: Moment) async throws {
     try await withTestStore { test in
       try await test.sql("ALTER TABLE code_reviews SET (autovacuum_enabled = off)")
@@ -109,9 +114,15 @@ struct PlanTests {
       try await test.claim(2_000, ownerLimit: 100)
       if moment == .fullQueue { try await test.sql("ANALYZE") }
       for statement in ReviewStore.statements {
-        guard let allowed = Self.indexes[statement.name] else { continue }
         let plan = try await plan(of: statement, test)
         let used = Set(plan.flatMap { scannedIndex($0) })
+        guard let allowed = Self.indexes[statement.name] else {
+          let readsReviews = plan.contains { $0.contains("code_reviews") || $0.contains("baton_visits") }
+          #expect(
+            !readsReviews || Self.notHot.contains(statement.name),
+            "\(statement.name) is new: which indexes may it use, or why is it not hot?")
+          continue
+        }
         #expect(used.isSubset(of: allowed) && !used.isEmpty, "\(statement.name): \(plan.joined(separator: "\n"))")
         #expect(
           !plan.contains { $0.contains("Seq Scan on code_reviews") || $0.contains("Seq Scan on baton_visits") },
