@@ -78,8 +78,8 @@ struct ManifestTests {
       let environment = service["environment"] as? [String: Any] ?? [:]
       roles.append(Role(place: "compose.yaml: \(name)", command: words[0], variables: Set(environment.keys)))
     }
-    // On one machine pruning is for cron, and the reaper, which keeps running, catches up.
-    #expect(Set(roles.map(\.command)) == Set(Self.read.keys).subtracting(["prune", "catch-up"]))
+    // On one machine the reaper, which keeps running, catches up.
+    #expect(Set(roles.map(\.command)) == Set(Self.read.keys).subtracting(["catch-up"]))
     try check(roles)
     let reaper = try #require(roles.first { $0.command == "reap" })
     #expect(try #require(Self.needed["catch-up"]).subtracting(reaper.variables) == [])

@@ -15,8 +15,10 @@ struct PruneCommand: AsyncParsableCommand {
       EXAMPLES:
         baton prune --older-than 90d
         17 3 * * *  baton prune --older-than 90d --config /etc/baton.yaml
+        baton prune --older-than 90d --interval 24h
 
-      With --json, one line: {"reviews", "webhookDeliveries"}: how many were deleted.
+      With --json, one line for each pass: {"reviews", "webhookDeliveries"}: how many were deleted. With --interval it keeps running, without a \
+      connection between passes; a pass that fails ends it, and any signal does.
       """)
 
   @Option(help: ArgumentHelp("Delete what ended longer ago than this: 90d, 36h.", valueName: "age"))
@@ -24,6 +26,9 @@ struct PruneCommand: AsyncParsableCommand {
 
   @Option(help: "Rows of one transaction, 1 to 10000.")
   var batch = 500
+
+  @Option(help: ArgumentHelp("Keep running, with so much time between passes: 24h, at least 1m.", valueName: "time"))
+  var interval: TimeSpan?
 
   @Flag(help: "Print JSON, one line.")
   var json = false
@@ -45,11 +50,20 @@ struct PruneCommand: AsyncParsableCommand {
     guard olderThan.duration <= .seconds(3_650 * 86_400) else {
       throw ValidationError("--older-than has to be at most ten years, 3650d.")
     }
+    if let interval, interval.duration < .seconds(60) { throw ValidationError("--interval has to be at least 1m.") }
     guard (1...10_000).contains(batch) else { throw ValidationError("--batch has to be from 1 to 10000.") }
   }
 
   func run() async throws {
     let session = try CommandSession("baton prune", common, [database], requiring: [.databaseURL])
+    try await runOnce(session)
+    while let interval {
+      try await Task.sleep(for: interval.duration)
+      try await runOnce(session)
+    }
+  }
+
+  private func runOnce(_ session: CommandSession) async throws {
     var counts = Counts()
     do {
       try await session.withStore { try await prune($0, &counts) }
