@@ -3,6 +3,7 @@ internal import Platforms
 internal import Reviews
 package import ServiceLifecycle
 internal import Settings
+internal import Telemetry
 
 /// The process's way to GitHub and GitLab, for all of its roles, and the connections under it.
 package struct PlatformAssembly: Sendable {
@@ -16,6 +17,13 @@ package struct PlatformAssembly: Sendable {
     access = try PlatformAccess(
       settings: PlatformSettings(settings, trust: process.trust),
       httpClient: httpClient, integrationTokens: StoredIntegrationTokens(store: process.store), logger: process.logger)
+    let (access, metrics) = (access, process.metrics)
+    process.registry.onCollect {
+      for platform in Platform.allCases {
+        let gauge = metrics.rateLimitLeft(platform)
+        if let left = access.leastRateLimitLeft(at: platform) { gauge.set(left) } else { gauge.unset() }
+      }
+    }
   }
 
   /// Shuts the connections down after the services that call over them.

@@ -4,7 +4,7 @@ package import Logging
 internal import NIOCore
 internal import NIOHTTPCompression
 internal import Resilience
-internal import Reviews
+package import Reviews
 
 /// How a process calls GitHub and GitLab: one for all of its roles, since it holds what they learn on the way. A limit that
 /// feedback has met keeps preparations from calling as well, and a token that one of them has got or renewed serves the others.
@@ -52,6 +52,12 @@ package struct PlatformAccess: Sendable {
 
   /// The hosts that have said that a limit is used up.
   package var usedUpLimits: [UsedUpLimit] { github.limits.usedUp(now: now()) }
+
+  /// The least share of a rate limit that an account of a platform has left; nil if no answer has said it lately.
+  package func leastRateLimitLeft(at platform: Platform) -> Double? {
+    github.limits.leastLeft(now: now()).filter { ($0.key == github.base.authority) == (platform == .github) }.values
+      .min()
+  }
 
   /// A client as it is needed here: no redirects of its own, no quiet retries, and as many connections to a host as calls are
   /// made at once (three for each review that is prepared).

@@ -111,6 +111,10 @@ package struct BatonMetrics: Sendable {
   package private(set) var cancelsGivenUp = MetricGauge(
     "baton_reviews_cancels_given_up_total", .total, unit: "cancels",
     help: "Cancels that the worker did not accept for a day, by the database's count.")
+  /// Webhooks that could not be processed, whichever process gave them up.
+  package private(set) var webhooksGivenUp = MetricGauge(
+    "baton_webhooks_given_up_total", .total, unit: "webhooks",
+    help: "Webhooks that could not be processed and were given up, by the database's count.")
   /// What catch-up has found.
   package private(set) var caughtUp = MetricGauges<CatchUpFinding>(
     "baton_catch_up_found_total", .total, label: "finding", unit: "findings",
@@ -118,6 +122,12 @@ package struct BatonMetrics: Sendable {
   /// 1 while a target's circuit is not closed.
   package private(set) var circuitOpen = MetricGauges<CircuitTarget>(
     "baton_circuit_open", .gauge, label: "target", unit: "0 or 1", help: "1 while calls to a target are held back.")
+  /// What is left of the limits of platforms.
+  package private(set) var rateLimitLeft = MetricGauges<Platform>(
+    "baton_rate_limit_left_ratio", .measured, label: "platform", unit: "ratio",
+    help:
+      "The least share of its rate limit that any integration of a platform has left, by the answers that this process got; absent while none says it."
+  )
   /// Connections to the broker made again.
   package private(set) var amqpReconnects = MetricCounter(
     "baton_amqp_reconnects_total", unit: "connections", help: "Connections to the broker made again.")
@@ -154,6 +164,10 @@ package struct BatonMetrics: Sendable {
   /// Webhooks that are stored and not processed.
   package private(set) var webhooksUnprocessed = MetricGauge(
     "baton_webhooks_unprocessed", .measured, unit: "webhooks", help: "Webhooks that are stored and not processed yet.")
+  /// Age of the oldest of them.
+  package private(set) var oldestWebhookSeconds = MetricGauge(
+    "baton_oldest_webhook_seconds", .measured, unit: "seconds",
+    help: "Age of the oldest webhook that is stored and not processed yet; 0 if there is none.")
   /// Feedback that is due and not delivered.
   package private(set) var feedbackUndelivered = MetricGauge(
     "baton_feedback_undelivered", .measured, unit: "messages",

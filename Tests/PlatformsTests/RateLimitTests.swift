@@ -1,5 +1,6 @@
 import CryptoExtras
 import Foundation
+import NIOHTTP1
 import Primitives
 import Resilience
 import Reviews
@@ -153,5 +154,35 @@ struct RateLimitTests {
     // One that has ended begins anew.
     limits.hold("a", at: "h", for: .seconds(60), now: start.addingTimeInterval(200))
     #expect(limits.usedUp(now: start.addingTimeInterval(201)).map(\.age) == [.seconds(1)])
+  }
+
+  @Test("the least share that is left is known by host, until the limit is renewed; answers may come in any order")
+  func leastLeft() {
+    let limits = RateLimits()
+    let start = Date(timeIntervalSince1970: 1_000_000)
+    func note(
+      _ account: String, _ left: String, of limit: String = "5000", end: Int = 1_000_060, resource: String = "core"
+    ) {
+      let headers: HTTPHeaders = [
+        "x-ratelimit-remaining": left, "x-ratelimit-limit": limit, "x-ratelimit-reset": "\(end)",
+        "x-ratelimit-resource": resource,
+      ]
+      limits.note(headers, of: account, at: "h", now: start)
+    }
+    note("a", "4000")
+    note("b", "2500")
+    note("b", "2600")
+    note("b", "29", of: "30", resource: "search")
+    limits.note(
+      ["ratelimit-remaining": "150", "ratelimit-limit": "600", "ratelimit-reset": "1000030"], of: "c", at: "gitlab",
+      now: start)
+    limits.note(["x-ratelimit-remaining": "1"], of: "d", at: "h", now: start)
+    note("e", "many")
+    note("f", "0", of: "0")
+    #expect(limits.leastLeft(now: start) == ["h": 0.5, "gitlab": 0.25])
+    #expect(limits.leastLeft(now: start.addingTimeInterval(40)) == ["h": 0.5])
+    note("b", "5000", end: 1_003_660)
+    #expect(limits.leastLeft(now: start.addingTimeInterval(40)) == ["h": 0.8])
+    #expect(limits.leastLeft(now: start.addingTimeInterval(70)) == ["h": 1])
   }
 }

@@ -265,6 +265,7 @@ extension APIClient {
     let (status, answer) = try await exchange(request)
     clock.learn(from: answer.headers, at: base.authority)
     let now = now()
+    limits.note(answer.headers, of: caller.account, at: base.authority, now: now)
     if let delay = RateLimitDelay.afterAnswer(status: status, headers: answer.headers, body: answer.body, now: now) {
       limits.hold(caller.account, at: base.authority, for: delay, now: now)
     }

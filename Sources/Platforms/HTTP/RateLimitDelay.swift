@@ -40,13 +40,25 @@ enum RateLimitDelay {
   }
 
   /// Whether the headers say that nothing is left of the limit.
-  static func isExhausted(_ headers: HTTPHeaders) -> Bool {
-    (headers.first(name: "x-ratelimit-remaining") ?? headers.first(name: "ratelimit-remaining")) == "0"
+  static func isExhausted(_ headers: HTTPHeaders) -> Bool { value("remaining", headers) == "0" }
+
+  /// The share of the limit that is left, 0 to 1; nil if the headers do not say it.
+  static func shareLeft(_ headers: HTTPHeaders) -> Double? {
+    guard let left = value("remaining", headers).flatMap({ Int64($0) }),
+      let limit = value("limit", headers).flatMap({ Int64($0) }), limit > 0
+    else { return nil }
+    return Swift.min(Swift.max(Double(left) / Double(limit), 0), 1)
   }
 
-  /// x-ratelimit-reset is GitHub's, ratelimit-reset is GitLab's: seconds since 1970.
-  private static func reset(_ headers: HTTPHeaders) -> Int64? {
-    (headers.first(name: "x-ratelimit-reset") ?? headers.first(name: "ratelimit-reset")).flatMap { Int64($0) }
+  /// When the limit is renewed; nil if the headers do not say it.
+  static func end(_ headers: HTTPHeaders) -> Date? { reset(headers).map { Date(timeIntervalSince1970: Double($0)) } }
+
+  /// In seconds since 1970.
+  private static func reset(_ headers: HTTPHeaders) -> Int64? { value("reset", headers).flatMap { Int64($0) } }
+
+  /// x-ratelimit-… are GitHub's headers, ratelimit-… are GitLab's.
+  private static func value(_ name: String, _ headers: HTTPHeaders) -> String? {
+    headers.first(name: "x-ratelimit-\(name)") ?? headers.first(name: "ratelimit-\(name)")
   }
 
   private static func bounded(_ delay: Duration) -> Duration { Swift.min(Swift.max(delay, .seconds(1)), max) }

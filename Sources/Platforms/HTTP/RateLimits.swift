@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import NIOHTTP1
 internal import Synchronization
 
 /// What the platforms have said about their limits, for all reviews of the process: while an account's limit is used up, none
@@ -19,6 +20,19 @@ final class RateLimits: Sendable {
 
   private let holds = Mutex<[Key: Hold]>([:])
 
+  /// An account may have several limits at a host: of calls, of searches.
+  private struct ShareKey: Hashable {
+    var key: Key
+    var resource: String
+  }
+
+  private struct Share {
+    var left: Double
+    var end: Date
+  }
+
+  private let shares = Mutex<[ShareKey: Share]>([:])
+
   /// How long an account is not to call; nil if it may.
   func wait(of account: String, at authority: String, now: Date) -> Duration? {
     let hold = holds.withLock { $0[Key(authority: authority, account: account)] }
@@ -37,6 +51,33 @@ final class RateLimits: Sendable {
         holds[key]?.end = Swift.max(hold.end, end)
       } else {
         holds[key] = Hold(since: now, end: end)
+      }
+    }
+  }
+
+  /// Notes how much of a limit an answer says is left, until that limit is renewed.
+  func note(_ headers: HTTPHeaders, of account: String, at authority: String, now: Date) {
+    guard let left = RateLimitDelay.shareLeft(headers) else { return }
+    let end = RateLimitDelay.end(headers) ?? now.addingTimeInterval(RateLimitDelay.max / .seconds(1))
+    let key = ShareKey(
+      key: Key(authority: authority, account: account), resource: headers.first(name: "x-ratelimit-resource") ?? "")
+    shares.withLock { shares in
+      if shares.count >= Self.countMax { shares = shares.filter { $0.value.end > now } }
+      guard shares[key] != nil || shares.count < Self.countMax else { return }
+      // Answers of calls made at once come in any order.
+      if let known = shares[key], known.end >= end, known.end > now {
+        shares[key]?.left = min(known.left, left)
+      } else {
+        shares[key] = Share(left: left, end: end)
+      }
+    }
+  }
+
+  /// The least share of a limit that an account has left, by host; without hosts of which nothing is known now.
+  func leastLeft(now: Date) -> [String: Double] {
+    shares.withLock { shares in
+      shares.filter { $0.value.end > now }.reduce(into: [:]) { least, share in
+        least[share.key.key.authority] = min(least[share.key.key.authority] ?? 1, share.value.left)
       }
     }
   }
