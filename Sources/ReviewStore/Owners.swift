@@ -12,7 +12,7 @@ package struct OwnerSummary: Sendable, Codable, Equatable {
 }
 
 extension ReviewStore {
-  static let ownerStatements: [PostgresStatement] = [setOwnerLimit, pauseOwner, listOwners]
+  static let ownerStatements: [PostgresStatement] = [setOwnerLimit, pauseOwner, addPausedOwner, listOwners]
 
   static let setOwnerLimit = PostgresStatement(
     "set_owner_limit",
@@ -42,6 +42,23 @@ extension ReviewStore {
   /// - Returns: false if there is no such owner.
   package func setPaused(_ isPaused: Bool, _ owner: Owner) async throws -> Bool {
     try await pool.query(Self.pauseOwner, [owner.type.rawValue, owner.id, isPaused]).affectedRows == 1
+  }
+
+  static let addPausedOwner = PostgresStatement(
+    "add_paused_owner",
+    """
+    /* baton:add_paused_owner */
+    INSERT INTO review_owners AS o (owner_type, owner_id, paused)
+    VALUES ($1, $2, true)
+    ON CONFLICT (owner_type, owner_id) DO UPDATE SET paused = true WHERE NOT o.paused
+    """)
+
+  /// Pauses an owner, also before its first review.
+  /// - Returns: whether it was not known before.
+  package func pause(_ owner: Owner) async throws -> Bool {
+    guard try await !setPaused(true, owner) else { return false }
+    _ = try await pool.query(Self.addPausedOwner, [owner.type.rawValue, owner.id])
+    return true
   }
 
   static let listOwners = PostgresStatement(

@@ -29,6 +29,8 @@ package struct OwnerLoad: Sendable, Equatable {
   package var owner: Owner
   /// Its own, or BATON_OWNER_LIMIT.
   package var limit: Int
+  /// nil if it has no limit of its own.
+  package var ownLimit: Int?
   package var isPaused: Bool
   /// Pending reviews whose time has come, and since when the oldest waits.
   package var due: Int
@@ -85,7 +87,7 @@ extension ReviewStore {
              COALESCE(queued, 0) AS queued, COALESCE(running, 0) AS running
         FROM waiting FULL JOIN active USING (owner_type, owner_id)
     )
-    SELECT o.owner_type, o.owner_id, COALESCE(o.max_concurrent, $1) AS slots, o.paused,
+    SELECT o.owner_type, o.owner_id, COALESCE(o.max_concurrent, $1) AS slots, o.max_concurrent, o.paused,
            l.due, l.due_since, l.later, l.next_due, l.queued, l.running,
            \(Fragment.waiting(active: "l.queued + l.running", limit: "$1")) AS waiting
       FROM live l
@@ -108,7 +110,7 @@ extension ReviewStore {
     "one_owner",
     """
     /* baton:one_owner */
-    SELECT o.owner_type, o.owner_id, COALESCE(o.max_concurrent, $3) AS slots, o.paused,
+    SELECT o.owner_type, o.owner_id, COALESCE(o.max_concurrent, $3) AS slots, o.max_concurrent, o.paused,
            w.due, w.due_since, w.later, w.next_due, a.queued, a.running,
            \(Fragment.waiting(active: "a.queued + a.running", limit: "$3")) AS waiting
       FROM review_owners o
@@ -213,7 +215,9 @@ extension OwnerLoad {
     self.init(
       owner: Owner(
         type: try row.choice("owner_type", as: Owner.Kind.self), id: try row.decode("owner_id", as: String.self)),
-      limit: Int(try row.decode("slots", as: Int32.self)), isPaused: try row.decode("paused", as: Bool.self),
+      limit: Int(try row.decode("slots", as: Int32.self)),
+      ownLimit: try row.optional("max_concurrent", as: Int32.self).map { Int($0) },
+      isPaused: try row.decode("paused", as: Bool.self),
       due: Int(try row.decode("due", as: Int64.self)), dueSince: try row.optionalTimestamp("due_since"),
       later: Int(try row.decode("later", as: Int64.self)), nextDue: try row.optionalTimestamp("next_due"),
       queued: Int(try row.decode("queued", as: Int64.self)), running: Int(try row.decode("running", as: Int64.self)),

@@ -39,10 +39,12 @@ struct DashboardPageTests {
       queue: QueueFigures(name: text, ready: 1, consumers: 1, dead: 2),
       owners: [
         OwnerLoad(
-          owner: owner, limit: 20, isPaused: true, due: 3, dueSince: now, later: 2, nextDue: now, queued: 3, running: 2,
+          owner: owner, limit: 20, ownLimit: nil, isPaused: true, due: 3, dueSince: now, later: 2, nextDue: now,
+          queued: 3, running: 2,
           waiting: .paused),
         OwnerLoad(
-          owner: owner, limit: 0, isPaused: false, due: 1, dueSince: Timestamp(microseconds: 0), later: 0, nextDue: nil,
+          owner: owner, limit: 0, ownLimit: 0, isPaused: false, due: 1, dueSince: Timestamp(microseconds: 0), later: 0,
+          nextDue: nil,
           queued: 0, running: 0, waiting: .unclaimed),
       ],
       blockedReviews: BlockReason.allCases.map {

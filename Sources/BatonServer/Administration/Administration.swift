@@ -39,9 +39,14 @@ struct Administration: Sendable {
       ["owner": "\(owner)", "limit": "\(limit.map { "\($0)" } ?? "none")"])
   }
 
+  /// An owner may be paused before its first review.
   func setPaused(_ isPaused: Bool, _ owner: Owner, by who: Operator) async throws {
-    guard try await HTTPFault.namingRights({ try await store.setPaused(isPaused, owner) }) else {
-      throw HTTPFault(.notFound, "there is no such owner")
+    if isPaused {
+      _ = try await HTTPFault.namingRights { try await store.pause(owner) }
+    } else {
+      guard try await HTTPFault.namingRights({ try await store.setPaused(false, owner) }) else {
+        throw HTTPFault(.notFound, "there is no such owner")
+      }
     }
     who.log(isPaused ? "an owner is paused" : "an owner is resumed", ["owner": "\(owner)"])
   }

@@ -75,11 +75,7 @@ struct OwnerPauseCommand: AsyncParsableCommand {
 
   func run() async throws {
     let session = try CommandSession("baton owner pause", common, [database], requiring: [.databaseURL])
-    let isNew = try await session.withStore { store in
-      guard try await !store.setPaused(true, owner) else { return false }
-      try await store.setLimit(of: owner, to: nil)
-      return try await store.setPaused(true, owner)
-    }
+    let isNew = try await session.withStore { try await $0.pause(owner) }
     let name = DisplayText.safe("\(owner)")
     try Output.line("\(name)  paused")
     if isNew { Output.note("No review of \(name) is known: it is paused before its first one.") }

@@ -87,14 +87,12 @@ struct OwnerPage: Sendable {
         """
       } ?? "<p class=\"empty\">It has no review yet. BATON_OWNER_LIMIT is \(defaultLimit).</p>"
     // As the overview's button, whose route it shares: the owner is its subject.
-    let pause: HTML =
-      load.map { load in
-        HTML.form(
-          "/owners/\(load.isPaused ? "resume" : "pause")", visitor, back: path, HTML.hidden("subject", name),
-          label: load.isPaused ? "Resume" : "Pause", kind: "")
-      } ?? HTML.none
-    // An empty field keeps the default: the field never turns it into the owner's own limit.
-    let ownLimit = load.map { $0.limit == defaultLimit ? "" : "\($0.limit)" } ?? ""
+    let isPaused = load?.isPaused ?? false
+    let pause = HTML.form(
+      "/owners/\(isPaused ? "resume" : "pause")", visitor, back: path, HTML.hidden("subject", name),
+      label: isPaused ? "Resume" : "Pause", kind: "")
+    // An empty field is the default, and never turns it into the owner's own limit.
+    let ownLimit = load?.ownLimit.map { "\($0)" } ?? ""
     let limit: HTML = """
       <label>Reviews at once <input name="limit" inputmode="numeric" pattern="[0-9]*" placeholder="default"\
        value="\(ownLimit)"/></label>
