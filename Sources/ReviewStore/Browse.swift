@@ -33,6 +33,11 @@ extension ReviewStore {
             OR strpos(lower(r.repo_full_name), lower($10)) > 0)
     """
 
+  /// Those that have the number $12, or an id from $13 to $14, were shown before.
+  private static let isNotShown = """
+    ($12::int IS NULL OR r.pr_number <> $12) AND ($13::uuid IS NULL OR r.id NOT BETWEEN $13 AND $14)
+    """
+
   private static let matchingLive = """
     FROM (SELECT * FROM code_reviews r WHERE r.status = 'pending' AND $1 = 'pending' AND \(Fragment.matchesFilterOfFew)
             UNION ALL
@@ -66,7 +71,7 @@ extension ReviewStore {
     """
     /* baton:browse_live */
     SELECT \(Review.columns)
-      \(matchingLive)
+      \(matchingLive) AND \(isNotShown)
      ORDER BY r.created_at DESC, r.id DESC
      LIMIT $11
     """)
@@ -76,7 +81,7 @@ extension ReviewStore {
     """
     /* baton:browse */
     SELECT \(Review.columns)
-      \(matchingWindow)
+      \(matchingWindow) AND \(isNotShown)
      ORDER BY r.created_at DESC, r.id DESC
      LIMIT $11
     """)
@@ -92,21 +97,32 @@ extension ReviewStore {
   /// A page of reviews, newest first, at a bounded cost over any history: see ``browseSpan``.
   /// - Parameters:
   ///   - filter: what they have in common.
-  ///   - text: what they have to be found by. A number or an id is found at any age; if no review has it, or more than ``numberSpan``, it is
-  ///     looked for as a text.
+  ///   - text: what they have to be found by. Those that have it as their number, if at most ``numberSpan`` do, or as the start of their id,
+  ///     come first, of any age; then those that have it in their words.
   ///   - limit: the most reviews of the page.
   ///   - cursor: where the page before ended; nil starts with the newest.
   package func browse(
     _ filter: ReviewFilter, search text: ReviewSearch? = nil, limit: Int, after cursor: ReviewCursor? = nil
   ) async throws -> BrowsedPage {
-    if let key = text, key.isKey {
-      let text = try await withoutCommonNumber(key)
-      let page = try await search(text, filter, limit: limit, after: cursor)
-      var isFound = !page.reviews.isEmpty
-      if !isFound, cursor != nil { isFound = try await !search(text, filter, limit: 1).reviews.isEmpty }
-      if isFound { return page }
+    guard let text, text.isKey else {
+      return try await browseWindow(filter, text: text?.description, limit: limit, after: cursor)
     }
-    return try await browseWindow(filter, text: text?.description, limit: limit, after: cursor)
+    let key = try await withoutCommonNumber(text)
+    var page = BrowsedPage(reviews: [], next: nil, isCutShort: false)
+    if cursor?.isAmongWords != true {
+      page = try await search(key, filter, limit: limit, after: cursor)
+      guard page.next == nil else { return page }
+      page.next = .firstOfWords
+    }
+    guard page.reviews.count < limit else { return page }
+    let words = try await browseWindow(
+      filter, text: text.description, without: key, limit: limit - page.reviews.count,
+      after: cursor?.isAmongWords == true ? cursor : nil)
+    page.reviews += words.reviews
+    page.next = words.next
+    page.next?.isAmongWords = true
+    page.isCutShort = words.isCutShort
+    return page
   }
 
   /// A page for programs, at a bounded cost over any history: it may have fewer reviews than `limit`, or none, and still a next one.
@@ -122,12 +138,14 @@ extension ReviewStore {
   }
 
   private func browseWindow(
-    _ filter: ReviewFilter, text: String?, limit: Int, after cursor: ReviewCursor?
+    _ filter: ReviewFilter, text: String?, without key: ReviewSearch? = nil, limit: Int, after cursor: ReviewCursor?
   ) async throws -> BrowsedPage {
     let isLive = filter.status.map { !$0.isTerminal } ?? false
     let rows = try await pool.query(
       isLive ? Self.browseLive : Self.browse,
-      filter.parameters(after: cursor) + [text, Int32(clamping: limit + 1)])
+      filter.parameters(after: cursor) + [
+        text, Int32(clamping: limit + 1), key?.number, key?.ids?.first, key?.ids?.last,
+      ])
     let page = rows.prefix(limit)
     let reviews = decodeEach(page, "review") { try Review($0) }
     if rows.count > limit, let last = page.last {

@@ -7,11 +7,20 @@ package import Reviews
 package struct ReviewCursor: Sendable, Hashable, LosslessStringConvertible {
   var createdAt: Timestamp
   var id: UUID
+  /// Whether a search has shown all that have its number or id, and goes on with those that have its words.
+  var isAmongWords: Bool
 
-  init(createdAt: Timestamp, id: UUID) {
+  init(createdAt: Timestamp, id: UUID, isAmongWords: Bool = false) {
     self.createdAt = createdAt
     self.id = id
+    self.isAmongWords = isAmongWords
   }
+
+  /// Before the newest review that has a search's words.
+  static let firstOfWords = Self(
+    createdAt: .infinity,
+    id: UUID(uuid: (255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255)),
+    isAmongWords: true)
 
   init(_ row: PostgresRow) throws {
     self.init(createdAt: try row.timestamp("created_at"), id: try row.decode("id", as: UUID.self))
@@ -19,13 +28,16 @@ package struct ReviewCursor: Sendable, Hashable, LosslessStringConvertible {
 
   package init?(_ text: String) {
     let parts = text.split(separator: "_")
-    guard parts.count == 2, let microseconds = Int64(parts[0]), let id = UUID(uuidString: String(parts[1])) else {
-      return nil
-    }
-    self.init(createdAt: Timestamp(microseconds: microseconds), id: id)
+    let isAmongWords = parts.count == 3 && parts[2] == "words"
+    guard parts.count == 2 || isAmongWords, let microseconds = Int64(parts[0]),
+      let id = UUID(uuidString: String(parts[1]))
+    else { return nil }
+    self.init(createdAt: Timestamp(microseconds: microseconds), id: id, isAmongWords: isAmongWords)
   }
 
-  package var description: String { "\(createdAt.microseconds)_\(id.lowercase)" }
+  package var description: String {
+    "\(createdAt.microseconds)_\(id.lowercase)\(isAmongWords ? "_words" : "")"
+  }
 }
 
 /// What a person's operation did.

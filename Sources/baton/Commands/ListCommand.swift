@@ -21,7 +21,7 @@ struct ListCommand: AsyncParsableCommand {
         baton list --json | jq -r '.reviews[].id'
 
       One call looks at 5,000 reviews at most, so that it takes milliseconds over any history: --cursor goes on. --search finds \
-      the start of an id, and a number that at most 2,000 reviews have, at any age.
+      the start of an id, and a number that at most 2,000 reviews have, at any age, and lists these first; then those with the words.
       With --json: {"reviews": [...], "nextCursor"}, as GET /api/reviews answers; nextCursor is null on the last page.
       """)
 

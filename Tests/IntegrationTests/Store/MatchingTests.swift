@@ -99,6 +99,35 @@ struct MatchingTests {
     }
   }
 
+  @Test("what has the number or the id comes first, of any age, and what has it in its words follows, page by page")
+  func keysAndWords() async throws {
+    try await withTestStore { test in
+      let ids = try await test.insert(5)
+      for (id, number, age) in zip(ids, [404, 1, 2, 404, 3]).enumerated().map({ ($1.0, $1.1, $0) }) {
+        try await test.sql(
+          "UPDATE code_reviews SET pr_number = \(number), created_at = now() - interval '\(age) hours' WHERE id = '\(id)'"
+        )
+      }
+      try await test.sql(
+        "UPDATE code_reviews SET pr_title = 'Answer 404' WHERE id IN ('\(ids[0])', '\(ids[1])', '\(ids[4])')")
+      let expected = [ids[0], ids[3], ids[1], ids[4]]
+      let search = try #require(ReviewSearch("404"))
+      for limit in 1...5 {
+        var (found, cursor): ([UUID], ReviewCursor?) = ([], nil)
+        repeat {
+          let page = try await test.store.browse(ReviewFilter(), search: search, limit: limit, after: cursor)
+          #expect(page.reviews.count <= limit)
+          found += page.reviews.map(\.id)
+          // As a program gives it back.
+          cursor = try page.next.map { try #require(ReviewCursor($0.description)) }
+        } while cursor != nil
+        #expect(found == expected, "\(limit) a page")
+      }
+      let live = try await test.store.browse(ReviewFilter(status: .pending), search: search, limit: 10)
+      #expect(live.reviews.map(\.id) == expected)
+    }
+  }
+
   @Test("a number that many reviews have is looked for among the newest, page by page")
   func commonNumber() async throws {
     try await withTestStore { test in
