@@ -143,14 +143,28 @@ extension ReviewStore {
     "list_holders",
     """
     /* baton:list_holders */
-    SELECT h.role, h.host, h.pid, h.started_at, h.heartbeat_at, h.unleased_tickets + h.in_flight AS in_flight,
-           \(Fragment.isAbsent("h", heartbeatTimeout: "$1")) AS is_dead, h.health::text AS health
-      FROM baton_holders h
-     ORDER BY is_dead, h.role, h.host, h.pid, h.id
-     LIMIT $2
+    WITH known AS (
+      SELECT h.*, \(Fragment.isAbsent("h", heartbeatTimeout: "$1")) AS is_dead,
+             COALESCE(h.health -> 'faults', '[]') NOT IN ('[]', 'null') AS is_held_back
+        FROM baton_holders h
+    ),
+    -- Some of each kind, if not all can be returned: of what a role does, lives, and reports.
+    ranked AS (
+      SELECT k.*, row_number() OVER (
+               PARTITION BY k.role, k.health -> 'roles', k.is_dead, k.is_held_back ORDER BY k.heartbeat_at DESC, k.id) AS place
+        FROM known k
+    ),
+    chosen AS (
+      SELECT r.* FROM ranked r ORDER BY r.place, NOT r.is_held_back, r.is_dead, r.role, r.id LIMIT $2
+    )
+    SELECT c.role, c.host, c.pid, c.started_at, c.heartbeat_at, c.unleased_tickets + c.in_flight AS in_flight, c.is_dead,
+           c.health::text AS health
+      FROM chosen c
+     ORDER BY c.is_dead OR c.is_held_back DESC, c.is_dead, c.role, c.host, c.pid, c.id
     """)
 
-  /// The processes that have signed on, the living ones first.
+  /// The processes that have signed on: first those that are held back and those that died, then by their roles. Of each kind some are returned,
+  /// however many there are of another.
   /// - Parameters:
   ///   - heartbeatTimeout: BATON_LEASE.
   ///   - limit: the most that are returned.
