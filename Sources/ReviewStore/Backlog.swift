@@ -4,6 +4,8 @@ internal import PostgresClient
 package struct Backlog: Sendable, Equatable {
   package var cancels: Int
   package var webhooks: Int
+  /// For how long the oldest of them has not been processed; nil if there is none.
+  package var oldestWebhook: Duration?
   /// That is due, or has failed and is tried again.
   package var feedback: Int
   /// For how long the oldest of it could not be delivered, but what the platform has refused; nil if there is none.
@@ -21,6 +23,7 @@ extension ReviewStore {
     /* baton:backlog */
     SELECT (SELECT count(*) FROM baton_outbox o WHERE o.given_up_at IS NULL) AS cancels,
            (SELECT count(*) FROM webhook_deliveries d WHERE d.processed_at IS NULL) AS webhooks,
+           (SELECT \(Fragment.seconds(from: "min(d.received_at)")) FROM webhook_deliveries d WHERE d.processed_at IS NULL) AS oldest_webhook,
            w.feedback, w.oldest_feedback,
            (SELECT count(*) FROM baton_feedback f WHERE f.given_up_at IS NOT NULL) AS feedback_given_up
       -- A try moves its next time on; what has failed waits also until then.
@@ -35,6 +38,7 @@ extension ReviewStore {
     return Backlog(
       cancels: Int(try row.decode("cancels", as: Int64.self)),
       webhooks: Int(try row.decode("webhooks", as: Int64.self)),
+      oldestWebhook: try row.optional("oldest_webhook", as: Double.self).map { max(.zero, .seconds(saturating: $0)) },
       feedback: Int(try row.decode("feedback", as: Int64.self)),
       oldestFeedback: try row.optional("oldest_feedback", as: Double.self).map { max(.zero, .seconds(saturating: $0)) },
       feedbackGivenUp: Int(try row.decode("feedback_given_up", as: Int64.self)))

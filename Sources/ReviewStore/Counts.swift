@@ -16,6 +16,8 @@ package struct ReviewCounts: Sendable, Equatable {
   package var caughtUp: [String: Int] = [:]
   /// Cancels that the worker never accepted.
   package var cancelsGivenUp = 0
+  /// Webhooks that could not be processed.
+  package var webhooksGivenUp = 0
 
   package init(completed: Int = 0, failed: [String: Int] = [:]) { (self.completed, self.failed) = (completed, failed) }
 }
@@ -42,6 +44,7 @@ extension ReviewStore {
       case "reconciled": counts.reconciled[label] = count
       case "catch_up": counts.caughtUp[label] = count
       case "outbox": counts.cancelsGivenUp += count
+      case "webhook": counts.webhooksGivenUp += count
       default: break  // a newer version's
       }
     }

@@ -3,12 +3,52 @@ internal import PostgresClient
 package import Primitives
 internal import Reviews
 
-/// What others are not told of reviews, and why: for those who operate Baton. The reviews themselves go on.
+/// Cancels, events and feedback that their receivers have not accepted, and webhooks that are not processed, with the reasons. They hold no
+/// other review back; the dashboard, `baton queue` and `/api/stats` show them.
 package struct Undelivered: Sendable, Equatable {
+  /// Of each kind at most one, in the order of the kinds.
+  package var overdue: [Overdue] = []
   package var endpoints: [UndeliveredEvents] = []
   package var feedback: WaitingFeedback?
 
   package init() {}
+}
+
+/// Webhooks or cancels that have waited for long, or were given up within a day.
+package struct Overdue: Sendable, Equatable {
+  package enum Kind: String, Sendable, CaseIterable {
+    /// Stored and not processed.
+    case waitingWebhooks
+    case givenUpWebhooks
+    /// Not accepted by the worker, and tried again.
+    case waitingCancels
+    case givenUpCancels
+
+    package var isOfWebhooks: Bool { self == .waitingWebhooks || self == .givenUpWebhooks }
+  }
+
+  package var kind: Kind
+  /// At most ``ReviewStore/undeliveredCountMax``.
+  package var count: Int
+  /// Whether there are more.
+  package var isCut: Bool
+  /// When the oldest came, or was given up.
+  package var since: Timestamp
+  /// The oldest one's, at most 300 characters.
+  package var lastError: String?
+  /// The oldest reviews, of cancels.
+  package var examples: [UUID]
+
+  package init(
+    _ kind: Kind, count: Int, isCut: Bool = false, since: Timestamp, lastError: String?, examples: [UUID] = []
+  ) {
+    self.kind = kind
+    self.count = count
+    self.isCut = isCut
+    self.since = since
+    self.lastError = lastError
+    self.examples = examples
+  }
 }
 
 /// The events of an endpoint that does not get them.
@@ -87,7 +127,39 @@ extension ReviewStore {
     """
   }
 
-  static let undeliveredStatements: [PostgresStatement] = [undeliveredEvents, waitingFeedback]
+  static let undeliveredStatements: [PostgresStatement] = [overdue, undeliveredEvents, waitingFeedback]
+
+  /// So many of the newest webhooks are looked at for those that were given up: no index has the outcomes.
+  package static let givenUpSpan = 10_000
+
+  static let overdue = PostgresStatement(
+    "overdue",
+    """
+    /* baton:overdue */
+    SELECT w.kind, LEAST(count(*), \(undeliveredCountMax)) AS count, count(*) > \(undeliveredCountMax) AS is_cut, min(w.since) AS since,
+           (array_agg(left(w.error, 300) ORDER BY w.since))[1] AS last_error,
+           COALESCE((array_agg(w.review_id ORDER BY w.since) FILTER (WHERE w.review_id IS NOT NULL))[1:3], '{}') AS examples
+      FROM ((SELECT 'waitingWebhooks' AS kind, d.received_at AS since, d.outcome AS error, NULL::uuid AS review_id
+               FROM webhook_deliveries d
+              WHERE d.processed_at IS NULL AND d.received_at < now() - interval '\(Int(undeliveredGrace / .seconds(1))) seconds'
+              LIMIT \(undeliveredCountMax + 1))
+            UNION ALL
+            SELECT 'givenUpWebhooks', n.processed_at, n.outcome, NULL
+              FROM (SELECT d.processed_at, d.outcome
+                      FROM webhook_deliveries d
+                     WHERE d.received_at > now() - interval '1 day'
+                     ORDER BY d.received_at DESC
+                     LIMIT \(givenUpSpan)) n
+             WHERE n.outcome LIKE 'given up: %' AND n.processed_at IS NOT NULL
+            UNION ALL
+            (SELECT CASE WHEN o.given_up_at IS NULL THEN 'waitingCancels' ELSE 'givenUpCancels' END,
+                    COALESCE(o.given_up_at, o.created_at), o.last_error, o.review_id
+               FROM baton_outbox o
+              WHERE o.given_up_at > now() - interval '1 day'
+                 OR o.given_up_at IS NULL AND o.created_at < now() - interval '\(Int(undeliveredGrace / .seconds(1))) seconds'
+              LIMIT \(undeliveredCountMax + 1))) w
+     GROUP BY w.kind
+    """)
 
   /// The error of a disabled endpoint is that of its 410: to enable or to disable one clears it.
   static let undeliveredEvents = PostgresStatement(
@@ -131,11 +203,13 @@ extension ReviewStore {
     HAVING count(*) > 0
     """)
 
-  /// What others are not told now.
+  /// What is undelivered now.
   package func undelivered() async throws -> Undelivered {
+    async let overdue = pool.query(Self.overdue, [])
     async let events = pool.query(Self.undeliveredEvents, [])
     async let feedback = pool.query(Self.waitingFeedback, [])
     var undelivered = Undelivered()
+    undelivered.overdue = try await overdueKinds(overdue)
     undelivered.endpoints = decodeEach(try await events, "endpoint") { row in
       UndeliveredEvents(
         endpoint: try row.decode("id", as: UUID.self), url: try row.decode("url", as: String.self),
@@ -151,5 +225,16 @@ extension ReviewStore {
         examples: try row.decode("examples", as: [UUID].self))
     }
     return undelivered
+  }
+
+  private func overdueKinds(_ rows: PostgresRows) -> [Overdue] {
+    let found = decodeEach(rows, "kind") { row in
+      Overdue(
+        try row.choice("kind", as: Overdue.Kind.self), count: Int(try row.decode("count", as: Int64.self)),
+        isCut: try row.decode("is_cut", as: Bool.self), since: try row.timestamp("since"),
+        lastError: try row.optional("last_error", as: String.self),
+        examples: try row.decode("examples", as: [UUID].self))
+    }
+    return Overdue.Kind.allCases.compactMap { kind in found.first { $0.kind == kind } }
   }
 }

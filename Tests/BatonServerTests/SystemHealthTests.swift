@@ -51,7 +51,7 @@ struct SystemHealthTests {
     Holder.Fault(.circuit, target: target, for: .seconds(seconds), reason: "connection refused")
   }
 
-  @Test("what others are not told is a warning with its cause, behind what holds reviews back")
+  @Test("what is undelivered or unprocessed is a warning with its cause, behind what holds reviews back")
   func undelivered() throws {
     let id = try #require(UUID(uuidString: "0B6E6C1E-0000-4000-8000-000000000000"))
     let url = "https://hooks.example.com/x"
@@ -60,23 +60,33 @@ struct SystemHealthTests {
       UndeliveredEvents(endpoint: id, url: url, cause: $0, count: 3, since: Self.ago(700), lastError: "its words")
     }
     health.undelivered.endpoints[2].count = ReviewStore.undeliveredCountMax + 1
+    health.undelivered.overdue = Overdue.Kind.allCases.map {
+      Overdue($0, count: 1, since: Self.ago(800), lastError: "\($0)", examples: $0.isOfWebhooks ? [] : [id])
+    }
+    health.undelivered.overdue[0].count = ReviewStore.undeliveredCountMax
+    health.undelivered.overdue[0].isCut = true
     health.undelivered.feedback = WaitingFeedback(
       reviewCount: 2, since: Self.ago(900), lastError: "no app", examples: [id])
     #expect(
       health.findings.map(\.title) == [
-        "No `baton produce` runs", "3 events not accepted by \(url)", "3 events cannot be sent to \(url)",
+        "No `baton produce` runs", "more than 10,000 webhooks are not processed", "1 webhook was given up",
+        "1 cancel not accepted by the worker", "1 cancel was given up", "3 events not accepted by \(url)",
+        "3 events cannot be sent to \(url)",
         "more than 10,000 events are not sent to \(url)", "\(url) wants no more events",
         "Feedback waits for 2 pull requests",
       ])
     #expect(health.findings.allSatisfy { $0.grade == .warning })
-    #expect(health.findings[2].advice.contains("BATON_EVENT_HOSTS") && health.findings[2].reason == "its words")
-    #expect(health.findings[4].advice.contains("`baton endpoint enable 0b6e6c1e`"))
+    #expect(health.findings[2].reason == "givenUpWebhooks" && health.findings[2].since == Self.ago(800))
+    #expect(health.findings[6].advice.contains("BATON_EVENT_HOSTS") && health.findings[6].reason == "its words")
+    #expect(health.findings[8].advice.contains("`baton endpoint enable 0b6e6c1e`"))
     #expect(health.findings.last?.reason == "no app" && health.findings.last?.since == Self.ago(900))
     let overview = Overview(
       now: Self.now, stats: health.stats, queue: QueueFigures(name: "q", ready: 0, consumers: 1, dead: 0),
       health: health, ownerLimit: 20)
     let links = Dictionary(uniqueKeysWithValues: overview.problems.map { ($0.title, $0.links.map(\.markup).joined()) })
     #expect(links["3 events not accepted by \(url)"]?.contains("href=\"/endpoints\"") == true)
+    #expect(links["1 webhook was given up"]?.contains("href=\"/deliveries\"") == true)
+    #expect(links["1 cancel was given up"]?.contains("/reviews/\(id.lowercase)") == true)
     #expect(links["Feedback waits for 2 pull requests"]?.contains("/reviews/\(id.lowercase)") == true)
     #expect(overview.problems.count == health.findings.count)
   }
@@ -109,28 +119,57 @@ struct SystemHealthTests {
     #expect(one.findings.map(\.grade) == [.warning] && one.stalledFor == nil)
   }
 
+  private static let causes: [(fault: Holder.Fault, words: String)] = [
+    (Holder.Fault(.brokerBlocked, for: .seconds(30)), "memory or disk alarm"),
+    (Holder.Fault(.brokerAway, for: .seconds(30)), "The broker cannot be reached"),
+    (Holder.Fault(.databaseAway, for: .seconds(30)), "Postgres does not answer"),
+    (circuit("api.github.com", 30), "api.github.com cannot be called"),
+    (
+      Holder.Fault(.rateLimited, target: "api.github.com", for: .seconds(30), reason: "GitHub's rate limit is used up"),
+      "api.github.com limits the rate of requests"
+    ),
+    (Holder.Fault(.other, for: .seconds(30), reason: "BATON_ENCRYPTION_KEY does not fit"), "Deliveries are not taken"),
+    (Holder.Fault(.notSignedOn, for: .seconds(30)), "not signed on"),
+  ]
+
   @Test(
-    "what holds back names itself: broker, Postgres, a platform, a key",
-    arguments: [
-      (Holder.Fault(.brokerBlocked, for: .seconds(30)), "memory or disk alarm", HealthFinding.Grade.bad),
-      (Holder.Fault(.databaseAway, for: .seconds(30)), "Postgres does not answer", .bad),
-      (circuit("api.github.com", 30), "api.github.com cannot be called", .warning),
-      (
-        Holder.Fault(
-          .rateLimited, target: "api.github.com", for: .seconds(30), reason: "GitHub's rate limit is used up"),
-        "api.github.com limits the rate of requests", .warning
-      ),
-      (
-        Holder.Fault(.other, for: .seconds(30), reason: "BATON_ENCRYPTION_KEY does not fit"),
-        "Deliveries are not taken", .bad
-      ),
-      (Holder.Fault(.notSignedOn, for: .seconds(30)), "not signed on", .warning),
-    ])
-  func causes(fault: Holder.Fault, words: String, grade: HealthFinding.Grade) throws {
-    let findings = Self.health(Self.others + [Self.holder("consume", faults: [fault])], queued: 400).findings
-    let found = try #require(findings.first { $0.title.contains(words) }, "\(findings)")
-    #expect(found.grade == grade && found.since == Self.ago(30) && !found.advice.isEmpty)
-    #expect(findings.contains { $0.title == "Nothing is dispatched while reviews are due" })
+    "if nothing is dispatched, the cause stands before the stall, also if only one consumer of two reports it",
+    arguments: causes.indices, [1, 2])
+  func causes(index: Int, consumers: Int) throws {
+    let (fault, words) = Self.causes[index]
+    let reporting = Self.holder("consume", faults: [fault], dispatched: 300)
+    let quiet = (1..<consumers).map { _ in Self.holder("consume", dispatched: 300) }
+    let findings = Self.health(Self.others + [reporting] + quiet, queued: 400).findings
+    try #require(findings.count == 2, "\(findings)")
+    #expect(findings[0].title.contains(words) && findings[0].since == Self.ago(30) && !findings[0].advice.isEmpty)
+    #expect(findings[1].title == "Nothing is dispatched while reviews are due")
+    #expect(findings[1].advice == "What stands above is the cause.")
+    #expect(findings.allSatisfy { $0.grade == .bad })
+  }
+
+  @Test("while others are dispatched, a platform's outage and limit, and what one process reports, are worth a look")
+  func partial() {
+    for (fault, words) in Self.causes where fault.cause != .brokerBlocked {
+      let consumers = [Self.holder("consume", faults: [fault], dispatched: 1), Self.holder("consume", dispatched: 1)]
+      let findings = Self.health(Self.others + consumers).findings
+      #expect(findings.map(\.grade) == [.warning] && findings[0].title.contains(words), "\(findings)")
+    }
+    let platform = Self.health(
+      Self.others + [Self.holder("consume", faults: [Self.circuit("api.github.com", 30)], dispatched: 1)])
+    #expect(platform.findings.map(\.grade) == [.warning])
+  }
+
+  @Test("of two causes the one that stops all stands first, and a stall without one says so")
+  func severalCauses() {
+    let one = Self.holder("consume", faults: [Self.circuit("worker", 9_000)], dispatched: 300)
+    let others = [Self.holder("reap"), Self.holder("serve"), one, Self.holder("consume", dispatched: 300)]
+    #expect(
+      Self.health(others, claimable: 200).findings.map(\.title) == [
+        "No `baton produce` runs", "The worker cannot be called (1 of 2 processes)",
+        "Nothing is dispatched while reviews are due",
+      ])
+    let unknown = Self.health(Self.others + [Self.holder("consume", dispatched: 300)], queued: 200).findings
+    #expect(unknown.count == 1 && unknown[0].advice.hasPrefix("No process reports a cause: look at the logs"))
   }
 
   @Test("a broker that takes no tickets is the cause of a stall, and worth a look if one producer of two can publish")

@@ -27,7 +27,7 @@ INSERT INTO pg_temp.rule VALUES
   -- Coordination and figures, without a secret: every process measures them.
   ('{produce,consume,reap}', '{SELECT}',
    '{code_reviews,review_owners,baton_migrations,baton_counts,baton_feedback,baton_holders,baton_outbox,baton_owner_limit,baton_queues,baton_reaper,baton_roll_calls,baton_visits,baton_workers,baton_sealing}', NULL, NULL),
-  ('{produce,consume,reap}', '{SELECT}', '{webhook_deliveries}', '{due_at,processed_at}', NULL),
+  ('{produce,consume,reap}', '{SELECT}', '{webhook_deliveries}', '{received_at,due_at,processed_at}', NULL),
   ('{produce,consume,reap}', '{SELECT}', '{baton_events}', '{endpoint_id,created_at,due_at,given_up_at}', NULL),
   ('{produce,consume,reap}', '{SELECT}', '{baton_endpoints}', '{id,is_enabled,failures,failing_since}', NULL),
   ('{produce,consume,reap}', '{INSERT,UPDATE,DELETE}', '{baton_holders}', NULL, NULL),

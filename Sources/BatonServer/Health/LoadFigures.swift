@@ -44,7 +44,7 @@ package struct LoadFigures: Sendable {
   /// How the system is.
   /// - Parameters:
   ///   - stats: of now; nil reads them.
-  ///   - withUndelivered: whether also what others are not told: people see it, and for metrics it is counted. What the account of a role may not
+  ///   - withUndelivered: whether also `Undelivered` is read: people see it, and for metrics it is counted. What the account of a role may not
   ///     read is left out.
   /// - Throws: `StoreFault`.
   package func health(_ stats: StoreStats? = nil, withUndelivered: Bool = false) async throws -> SystemHealth {
@@ -157,10 +157,10 @@ extension LoadFigures {
     ] {
       if let count { gauge.set(count) } else { gauge.unset() }
     }
-    if let backlog {
-      metrics.oldestFeedbackSeconds.set(seconds: backlog.oldestFeedback ?? .zero)
-    } else {
-      metrics.oldestFeedbackSeconds.unset()
+    for (gauge, age) in [
+      (metrics.oldestFeedbackSeconds, backlog?.oldestFeedback), (metrics.oldestWebhookSeconds, backlog?.oldestWebhook),
+    ] {
+      if backlog != nil { gauge.set(seconds: age ?? .zero) } else { gauge.unset() }
     }
   }
 }
@@ -193,6 +193,7 @@ extension LoadFigures {
       metrics.reviewsReaped(reason).set(counts.reaped[reason.rawValue] ?? 0)
     }
     metrics.cancelsGivenUp.set(counts.cancelsGivenUp)
+    metrics.webhooksGivenUp.set(counts.webhooksGivenUp)
     for finding in BatonMetrics.CatchUpFinding.allCases {
       metrics.caughtUp(finding).set(counts.caughtUp[finding.rawValue] ?? 0)
     }

@@ -1,8 +1,50 @@
 internal import Primitives
 internal import ReviewStore
 
-/// What others are not told. No review waits for it, but somebody does.
+/// What others have not accepted, or what they have sent and Baton has not done. See `Undelivered`.
 extension SystemHealth {
+  var undeliveredFindings: [HealthFinding] {
+    overdueFindings.map(\.finding) + eventFindings + [feedbackFinding].compactMap { $0 }
+  }
+
+  /// Of webhooks that are not processed, and of cancels that the worker does not accept.
+  var overdueFindings: [(overdue: Overdue, finding: HealthFinding)] {
+    undelivered.overdue.map { ($0, Self.finding($0)) }
+  }
+
+  private static func finding(_ overdue: Overdue) -> HealthFinding {
+    let isOne = overdue.count == 1
+    func count(_ noun: String) -> String {
+      (overdue.isCut ? "more than " : "")
+        + Reading.count(overdue.isCut ? ReviewStore.undeliveredCountMax : overdue.count, noun)
+    }
+    let (title, advice) =
+      switch overdue.kind {
+      case .waitingWebhooks:
+        (
+          "\(count("webhook")) \(isOne ? "is" : "are") not processed",
+          "They are tried again, and what they report is done then. `baton deliveries` shows them and why."
+        )
+      case .givenUpWebhooks:
+        (
+          "\(count("webhook")) \(isOne ? "was" : "were") given up",
+          "What they report is not done: a pull request may be without its review. `baton deliveries` shows them and why. Once the cause is gone, have the platform send them again. This is shown for a day."
+        )
+      case .waitingCancels:
+        (
+          "\(count("cancel")) not accepted by the worker",
+          "The runs may go on. Each cancel is tried for a day. Does the worker answer at BATON_WORKER_URL? Its log says why it does not accept them."
+        )
+      case .givenUpCancels:
+        (
+          "\(count("cancel")) \(isOne ? "was" : "were") given up",
+          "The worker did not accept them for a day, so the runs may go on: end them there. `baton show` of a review says more. This is shown for a day."
+        )
+      }
+    return HealthFinding(
+      grade: .warning, title: title, since: overdue.since, reason: overdue.lastError, advice: advice)
+  }
+
   /// Of endpoints that do not get their events.
   var eventFindings: [HealthFinding] { undelivered.endpoints.map(Self.finding) }
 

@@ -202,14 +202,22 @@ extension ReviewStore {
     "defer_delivery",
     """
     /* baton:defer_delivery */
-    UPDATE webhook_deliveries
-       -- What does not count brings the longest backoff at most, and leaves the tries for what counts.
-       SET tries = CASE WHEN $4::int IS NULL THEN GREATEST(tries, LEAST(tries + 1, 10)) ELSE tries + 1 END,
-           due_at = now() + make_interval(secs => LEAST(600, 2 ^ LEAST(tries, 10))),
-           outcome = CASE WHEN tries + 1 >= $4 THEN 'given up: ' ELSE 'trying again: ' END || $3,
-           processed_at = CASE WHEN tries + 1 >= $4 THEN now() END
-     WHERE platform = $1 AND delivery_id = $2 AND processed_at IS NULL
-    RETURNING processed_at IS NOT NULL AS is_given_up
+    WITH deferred AS (
+      UPDATE webhook_deliveries
+         -- What does not count brings the longest backoff at most, and leaves the tries for what counts.
+         SET tries = CASE WHEN $4::int IS NULL THEN GREATEST(tries, LEAST(tries + 1, 10)) ELSE tries + 1 END,
+             due_at = now() + make_interval(secs => LEAST(600, 2 ^ LEAST(tries, 10))),
+             outcome = CASE WHEN tries + 1 >= $4 THEN 'given up: ' ELSE 'trying again: ' END || $3,
+             processed_at = CASE WHEN tries + 1 >= $4 THEN now() END
+       WHERE platform = $1 AND delivery_id = $2 AND processed_at IS NULL
+      RETURNING processed_at IS NOT NULL AS is_given_up
+    ),
+    counted AS (
+      INSERT INTO baton_counts AS c (what, label, count)
+      SELECT 'webhook', 'given_up', 1 FROM deferred WHERE is_given_up
+      ON CONFLICT (what, label, shard) DO UPDATE SET count = c.count + EXCLUDED.count
+    )
+    SELECT is_given_up FROM deferred
     """)
 
   /// Notes that a delivery could not be processed; it comes due again with backoff, up to `tryMax` times.

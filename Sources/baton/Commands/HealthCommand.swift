@@ -41,12 +41,18 @@ struct HealthCommand: AsyncParsableCommand {
     let start = ContinuousClock.now
     let limit = timeout
     async let postgres = Self.timed(limit) { try await Self.findings(session) }
-    async let queue = Self.timed(limit) { try await Self.brokerStatus(session) }
+    async let queue = Self.timed(limit) { try await Self.deadLetters(session) }
     var output = HealthOutput()
     let answers = (await postgres, await queue)
     output.milliseconds = Int((ContinuousClock.now - start) / .milliseconds(1))
     output.problems = output.value(of: answers.0, \.postgres) ?? []
-    if output.value(of: answers.1, \.broker) == false { output.broker = "not set" }
+    if let deadLetters = output.value(of: answers.1, \.broker) {
+      if let deadLetters {
+        output.problems += [HealthFinding.deadLetters(deadLetters)].compactMap { $0 }
+      } else {
+        output.broker = "not set"
+      }
+    }
     if json { try Output.json(output) } else { try Output.lines(output.lines(Terminal.output)) }
     if let failure = output.failure { throw failure }
     if strict, output.problems.contains(where: { $0.grade == .bad }) {
@@ -64,11 +70,13 @@ struct HealthCommand: AsyncParsableCommand {
     }
   }
 
-  /// - Returns: false if no broker is set.
-  private static func brokerStatus(_ session: CommandSession) async throws -> Bool {
-    guard session.settings.given.contains(.amqpURL) else { return false }
-    try await session.findQueue()
-    return true
+  /// - Returns: how many dead letters there are, as far as the account may know; nil if no broker is set.
+  private static func deadLetters(_ session: CommandSession) async throws -> Int? {
+    guard session.settings.given.contains(.amqpURL) else { return nil }
+    return try await session.withBroker { broker in
+      _ = try await broker.status()
+      return (try? await broker.deadCount()) ?? 0
+    }
   }
 
   /// The body's value, or a failure if it has none in time. A server that hangs does not hold up the answer: the program ends, and with it

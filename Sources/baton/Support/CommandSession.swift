@@ -60,12 +60,6 @@ struct CommandSession: Sendable {
     try await QueueConnection(forCommand: name, settings, logger: logger)
   }
 
-  /// Asks the broker for the work queue.
-  /// - Throws: `QueueFault` if it cannot be reached, or has no such queue.
-  func findQueue() async throws {
-    _ = try await withBroker { try await $0.status() }
-  }
-
   /// Runs the body with a connection to the broker. Nothing is declared.
   func withBroker<Result>(_ body: (QueueConnection) async throws -> Result) async throws -> Result {
     let connection = try await connectToBroker()

@@ -169,6 +169,8 @@ struct PlanTests {
       #expect(!deliveries.contains { $0.contains("Seq Scan") }, "\(deliveries.joined(separator: "\n"))")
       #expect(
         deliveries.contains { $0.contains("webhook_deliveries_received") }, "\(deliveries.joined(separator: "\n"))")
+      let overdue = try await plan(of: try #require(statements["overdue"]), test)
+      #expect(!overdue.contains { $0.contains("Seq Scan on webhook_deliveries") }, "\(overdue.joined(separator: "\n"))")
       let feedback = try await plan(of: try #require(statements["given_up_feedback"]), test)
       #expect(feedback.contains { $0.contains("baton_feedback_given_up") }, "\(feedback.joined(separator: "\n"))")
     }

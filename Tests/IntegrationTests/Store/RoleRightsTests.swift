@@ -35,7 +35,7 @@ struct RoleRightsTests {
         ]
       case .server:
         Self.process + [
-          "submit", "find", "transitions", "cancel", "retry", "release", "report", "pause_owner",
+          "submit", "find", "transitions", "cancel", "retry", "release", "report", "pause_owner", "add_paused_owner",
           "webhook_installation",
           "webhook_integration", "store_delivery", "due_deliveries", "defer_delivery", "prune_deliveries",
           "take_delivery", "settle_delivery", "related_reviews", "newest_event", "cancel_related", "insert_push",
@@ -49,7 +49,8 @@ struct RoleRightsTests {
           "change_installation", "installation_state", "added_since", "fail_revoked", "cancel_removed",
           "sweep_soon", "is_outdated_event", "webhook_standing",
           "present_installation", "store_unknown",
-          "undelivered_feedback", "given_up_feedback", "undelivered_events", "waiting_feedback", "identify", "search",
+          "undelivered_feedback", "given_up_feedback", "overdue", "undelivered_events", "waiting_feedback", "identify",
+          "search",
           "common_number", "matching", "take_outbox",
           "delete_outbox",
           "fail_outbox", "list_endpoints", "take_events", "event_delivered", "endpoint_accepted", "event_failed",
@@ -57,7 +58,8 @@ struct RoleRightsTests {
         ]
       case .admin:
         Self.commands + [
-          "submit", "cancel", "retry", "release", "set_owner_limit", "pause_owner", "change_configuration",
+          "submit", "cancel", "retry", "release", "set_owner_limit", "pause_owner", "add_paused_owner",
+          "change_configuration",
           "same_integration",
           "put_integration", "revoke_integration", "prune_reviews", "prune_deliveries", "add_endpoint",
           "list_endpoints",
@@ -78,7 +80,7 @@ struct RoleRightsTests {
       "find", "transitions", "list_owners", "find_configuration", "live_stats", "ended_counts", "list_holders",
       "capacity", "migrate_place", "migrate_applied", "migrate_shadowed", "identify", "identify_integration", "search",
       "common_number",
-      "matching", "undelivered_events", "waiting_feedback",
+      "matching", "overdue", "undelivered_events", "waiting_feedback",
     ]
 
     /// What it must not do.

@@ -62,7 +62,12 @@ extension Overview {
     // What the processes report comes first: it is the cause of what the counts show.
     let reported: [Problem?] = (health?.dispatchFindings ?? []).map { Problem($0) }
     let undelivered: [Problem?] =
-      (health?.eventFindings ?? []).map { Problem($0, links: [Self.endpointsLink]) }
+      (health?.overdueFindings ?? []).map { overdue, finding in
+        Problem(
+          finding, links: overdue.kind.isOfWebhooks ? [Self.deliveriesLink] : overdue.examples.map { HTML.link(to: $0) }
+        )
+      }
+      + (health?.eventFindings ?? []).map { Problem($0, links: [Self.endpointsLink]) }
       + [health?.feedbackFinding].compactMap { $0 }.map {
         Problem($0, links: (health?.undelivered.feedback?.examples ?? []).map { HTML.link(to: $0) })
       }
@@ -78,12 +83,8 @@ extension Overview {
   }
 
   private var brokerProblem: Problem? {
-    guard queue == nil, !isReported({ $0.cause == .brokerAway }) else { return nil }
-    return Problem(
-      grade: .bad, title: "The broker cannot be reached",
-      advice:
-        "Until it is back, nothing is dispatched and nothing is lost. <a href=\"/readyz\">Readiness</a> of this process."
-    )
+    guard queue == nil, health.map({ FaultReports(.brokerAway, of: $0.holders).isEmpty }) ?? true else { return nil }
+    return Problem(HealthFinding.brokerAway, links: ["<a href=\"/readyz\">Readiness of this process</a>"])
   }
 
   private var consumerProblem: Problem? {
@@ -96,19 +97,10 @@ extension Overview {
       advice: "No ticket waits for one yet. Start <code>baton consume</code>.")
   }
 
-  /// Whether a living process reports such a fault.
-  private func isReported(_ condition: (Holder.Fault) -> Bool) -> Bool {
-    health?.holders.contains { $0.health.faults.contains(where: condition) } ?? false
-  }
-
   private var deadProblem: Problem? {
-    guard let dead = queue?.dead, dead > 0 else { return nil }
-    return Problem(
-      grade: .warning, title: Reading.count(dead, "dead letter"),
-      advice: """
-        Messages that are no tickets, or that were delivered too often. Once the cause is known, <code>baton dead purge</code> \
-        removes them.
-        """, links: ["<a href=\"/dead-letters\">Which, and why</a>"])
+    HealthFinding.deadLetters(queue?.dead ?? 0).map {
+      Problem($0, links: ["<a href=\"/dead-letters\">Which, and why</a>"])
+    }
   }
 
   private var failureProblem: Problem? {
@@ -164,6 +156,7 @@ extension Overview {
   }
 
   private static let endpointsLink: HTML = "<a href=\"/endpoints\">Endpoints</a>"
+  private static let deliveriesLink: HTML = "<a href=\"/deliveries\">Deliveries</a>"
 
   private var waitingProblems: [Problem?] {
     [
