@@ -40,6 +40,8 @@ SHORTENED = {
     "BatonFailureRatio": [("[30m]", "[3m]")],
     "BatonPublishFailing": [("[5m]", "[30s]")],
     "BatonCircuitOpen": [("[1m]", "[10s]")],
+    "BatonWorkerAway": [("[1m]", "[10s]")],
+    "BatonWebhooksOld": [("> 1800", "> 180")],
 }
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -163,7 +165,7 @@ class Incident:
 
 
 class WorkerRefused(Incident):
-    cause, alerts = "worker", ("BatonCircuitOpen",)
+    cause, alerts = "worker", ("BatonWorkerAway", "BatonCircuitOpen")
 
     def begin(self, system):
         system.worker.refuse()
@@ -173,7 +175,7 @@ class WorkerRefused(Incident):
 
 
 class WorkerHung(Incident):
-    cause, alerts = "worker", ("BatonCircuitOpen",)
+    cause, alerts = "worker", ("BatonWorkerAway", "BatonCircuitOpen")
 
     def begin(self, system):
         system.worker.is_silent = True

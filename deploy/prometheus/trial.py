@@ -161,6 +161,10 @@ def faults(processes):
     f.expect("GitHub refuses connections", "BatonCircuitOpen")
     f.quiet("BatonNoConsumers")
     f.stop("consume")
+    sql("faults", "UPDATE code_reviews SET available_at = now() WHERE status = 'pending'")
+    f.start("consume", BATON_GITHUB_API_URL=github.url)
+    f.expect("the worker refuses connections", "BatonWorkerAway")
+    f.stop("consume")
     f.start("reap", "--interval", "1s")
     processes.start("worker", BATON, "worker", "--port", str(worker_port), "--concurrency", "100", BATON_AGENT_COMMAND="sleep 600")
     sql("faults", "UPDATE code_reviews SET available_at = now() WHERE status = 'pending'")
@@ -180,6 +184,12 @@ def faults(processes):
                   " SELECT id, 'eyes', now() + interval '1 hour', now() - interval '2 hours', 'BATON_GITHUB_APP_ID is not set'"
                   " FROM code_reviews LIMIT 1")
     f.expect("a reaction that waits for the operator", "BatonFeedbackOld")
+    sql("faults", "INSERT INTO webhook_deliveries (platform, delivery_id, event, payload, received_at, due_at)"
+                  " VALUES ('github', 'old', 'pull_request', '{}', now() - interval '2 hours', 'infinity')")
+    f.expect("a webhook that is not processed", "BatonWebhooksOld")
+    sql("faults", "INSERT INTO baton_counts AS c (what, label, count) VALUES ('webhook', 'given_up', 1), ('outbox', 'given_up', 1)"
+                  " ON CONFLICT (what, label, shard) DO UPDATE SET count = c.count + 1")
+    f.expect("a webhook and a cancel that were given up", "BatonWebhooksGivenUp", "BatonCancelsGivenUp")
     sql("faults", "INSERT INTO baton_endpoints (url, secret_ciphertext) VALUES ('http://127.0.0.1:9/old', '')")
     sql("faults", "INSERT INTO baton_events (endpoint_id, review_id, payload, created_at)"
                   " SELECT e.id, r.id, '{}', now() - interval '2 hours'"
