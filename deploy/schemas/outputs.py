@@ -28,7 +28,9 @@ def commands(review):
     """The definition of each, and its words; those that change something are harmless here."""
     return [
         ("queue", ["queue", "--json"]), ("health", ["health", "--json"]), ("list", ["list", "--limit", "5", "--json"]),
-        ("show", ["show", review, "--json"]), ("deliveries", ["deliveries", "--json"]),
+        ("show", ["show", review, "--json"]), ("show", ["show", review, "--events", "--json"]),
+        ("produce", ["produce", "--once"]), ("catch-up", ["catch-up"]), ("endpoint-list", ["endpoint", "list", "--json"]),
+        ("deliveries", ["deliveries", "--json"]),
         ("operation", ["retry", "--status", "failed", "--dry-run", "--json"]),
         ("operation", ["cancel", review, "--dry-run", "--json"]),
         ("operation", ["release", "--since", "1h", "--yes", "--json"]),
@@ -48,11 +50,13 @@ def check(baton, sandbox_report):
     found = [*faults("submit-sandbox", sandbox_report)]
     review = json.loads(sandbox_report.splitlines()[0])["id"]
     for words in (["config", "set", "org:schema", "--platform", "github", "--enable"],
-                  ["integration", "add", "org:schema", "--platform", "github", "--installation-id", "7"]):
+                  ["integration", "add", "org:schema", "--platform", "github", "--installation-id", "7"],
+                  ["endpoint", "add", "https://hooks.example.com/schema", "--event-hosts", "hooks.example.com"]):
         subprocess.run([baton, *words], check=True, capture_output=True)
     for name, words in commands(review):
         answer = subprocess.run([baton, *words], capture_output=True, text=True)
-        if answer.returncode:
+        # 78: catch-up has printed its counts, and cannot look at GitHub without an App.
+        if answer.returncode and (name, answer.returncode) != ("catch-up", 78):
             found.append(f"baton {' '.join(words)}: {answer.stderr}")
         else:
             found += faults(name, answer.stdout)

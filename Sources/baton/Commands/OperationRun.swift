@@ -49,7 +49,7 @@ struct OperationRun {
     }
     if confirming.dryRun {
       try await show(matching, store, isWhole: !Terminal.output.isInteractive)
-      return try finish(OperationResult(), of: matching.count)
+      return try finish(OperationResult(), of: matching.count, ids: matching.map(\.id))
     }
     try await confirm(matching, store)
     try await apply(matching, store)
@@ -72,7 +72,8 @@ struct OperationRun {
       guard !confirming.json else {
         var result = OperationResult()
         result.skipped = uuids.count - possible.count
-        return try finish(result, of: uuids.count)
+        let ids = Set(possible.map(\.id))
+        return try finish(result, of: uuids.count, ids: uuids.filter { ids.contains($0) })
       }
       for row in possible {
         try Output.line("\(row.id.lowercase)  \(row.status.rawValue)  \(DisplayText.safe(row.pullRequest))")
@@ -141,12 +142,13 @@ struct OperationRun {
     if !result.locked.isEmpty { throw Failure.reported }
   }
 
-  private func finish(_ result: OperationResult, of matched: Int) throws {
+  /// - Parameter ids: of a dry run: what would be changed. Otherwise it is what was changed.
+  private func finish(_ result: OperationResult, of matched: Int, ids: [UUID]? = nil) throws {
     guard !confirming.json else {
       return try Output.json(
         OperationOutput(
           matched: matched, changed: result.changed.count, skipped: result.skipped, locked: result.locked.count,
-          ids: result.changed.map(\.lowercase)))
+          ids: (ids ?? result.changed).map(\.lowercase)))
     }
     if confirming.dryRun {
       Output.note("\(matched) reviews would be \(operation.participle); nothing was changed")
@@ -176,7 +178,7 @@ struct OperationOutput: Encodable {
 
   static let help = """
     A filter's reviews are shown and have to be confirmed with their number, --count or --yes. With --json, one line: {"matched", \
-    "changed", "skipped", "locked", "ids"}; skipped are those that have changed since they were looked for, or were named and have a \
+    "changed", "skipped", "locked", "ids"}; ids are those that were changed, and in a dry run those that would be; skipped are those that have changed since they were looked for, or were named and have a \
     status that does not allow it; locked are those that another transaction has locked (exit status 1).
     """
 }

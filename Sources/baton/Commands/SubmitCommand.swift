@@ -33,7 +33,7 @@ struct SubmitCommand: AsyncParsableCommand {
 
       With --wait the exit status is 0 only if all reviews have completed.
       With --sandbox and --wait it is 0 only if each was also dispatched exactly once: one claim, one start, no failure, no \
-      second attempt. --json then has claimedMs, queuedMs, dispatchedMs and completedMs since the submission, \
+      second attempt. --json then has claimedMs, queuedMs, preparedMs, dispatchedMs and completedMs since the submission, \
       dispatchedOnce and faults.
       With --json, one line a review: {"id", "isNew", "status", "attempt", "owner", "platform", "repoFullName", \
       "prNumber", "headSha", "errorCode", "errorMessage"}; null for what is not known without --wait.

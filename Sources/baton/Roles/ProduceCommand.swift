@@ -12,7 +12,7 @@ struct ProduceCommand: AsyncParsableCommand {
 
       EXAMPLES:
         baton produce
-        baton produce --once          one pass, for cron; prints what it did as a JSON line
+        baton produce --once          one pass, for cron; prints one JSON line: {"claimed", "published"}
       """)
 
   @OptionGroup(title: "Settings") var common: CommonOptions
