@@ -57,6 +57,18 @@ struct OpenAPITests {
     }
   }
 
+  @Test("a list says what a query that it does not know is answered")
+  func queries() async throws {
+    let document = try document()
+    try await withServer { server in
+      for path in ["/api/owners", "/api/endpoints", "/api/worker-versions", "/api/integrations", "/api/deliveries"] {
+        #expect(try await server.client.send("GET", path + "?unknown=1").status == 400, "\(path)")
+        let operation = document.paths[path]?["get"] as? [String: Any]
+        #expect((operation?["responses"] as? [String: Any])?["400"] != nil, "\(path)")
+      }
+    }
+  }
+
   @Test("every reference leads to something, and every schema is used")
   func references() throws {
     let document = try document()
