@@ -119,7 +119,7 @@ struct SystemHealthTests {
     #expect(one.findings.map(\.grade) == [.warning] && one.stalledFor == nil)
   }
 
-  private static let causes: [(fault: Holder.Fault, words: String)] = [
+  private static let reported: [(fault: Holder.Fault, words: String)] = [
     (Holder.Fault(.brokerBlocked, for: .seconds(30)), "memory or disk alarm"),
     (Holder.Fault(.brokerAway, for: .seconds(30)), "The broker cannot be reached"),
     (Holder.Fault(.databaseAway, for: .seconds(30)), "Postgres does not answer"),
@@ -134,9 +134,9 @@ struct SystemHealthTests {
 
   @Test(
     "if nothing is dispatched, the cause stands before the stall, also if only one consumer of two reports it",
-    arguments: causes.indices, [1, 2])
+    arguments: reported.indices, [1, 2])
   func causes(index: Int, consumers: Int) throws {
-    let (fault, words) = Self.causes[index]
+    let (fault, words) = Self.reported[index]
     let reporting = Self.holder("consume", faults: [fault], dispatched: 300)
     let quiet = (1..<consumers).map { _ in Self.holder("consume", dispatched: 300) }
     let findings = Self.health(Self.others + [reporting] + quiet, queued: 400).findings
@@ -149,7 +149,7 @@ struct SystemHealthTests {
 
   @Test("while others are dispatched, a platform's outage and limit, and what one process reports, are worth a look")
   func partial() {
-    for (fault, words) in Self.causes where fault.cause != .brokerBlocked {
+    for (fault, words) in Self.reported where fault.cause != .brokerBlocked {
       let consumers = [Self.holder("consume", faults: [fault], dispatched: 1), Self.holder("consume", dispatched: 1)]
       let findings = Self.health(Self.others + consumers).findings
       #expect(findings.map(\.grade) == [.warning] && findings[0].title.contains(words), "\(findings)")
