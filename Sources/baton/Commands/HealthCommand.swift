@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import BatonServer
 internal import Primitives
 internal import Resilience
+internal import ReviewQueue
 internal import ReviewStore
 internal import Settings
 
