@@ -2,6 +2,7 @@ import Foundation
 import Primitives
 import Reviews
 import Support
+import Synchronization
 import Testing
 import WorkerAPI
 import WorkerClient
@@ -84,6 +85,23 @@ struct ExampleWorkerTests {
       }
       let runs = try String(contentsOfFile: "\(folder)/began", encoding: .utf8).split(separator: "\n")
       #expect(runs.count == 2, "the second start, the older attempt and the cancelled one began nothing")
+      await process.die()
+      await sink.stop()
+    }
+  }
+
+  @Test("it sends a report again that was answered with 401, as while Baton's secrets are exchanged")
+  func refusedToken() async throws {
+    try await withFolder { folder in
+      let answers = Mutex([401, 403, 401])
+      let sink = try await CallbackSink { _ in answers.withLock { $0.popLast() } }
+      let port = try BrokerServer.freePort()
+      let process = try await start("true", port: port, folder: folder, callbacks: sink.url)
+      let id = UUID()
+      _ = try await client(port).start(
+        WorkerTestCluster.request(id, attempt: 1).encode(), reviewID: id, attempt: 1, trace: nil)
+      try await eventually("its end is reported") { sink.statuses(of: id).last == .completed }
+      #expect(answers.withLock { $0.isEmpty })
       await process.die()
       await sink.stop()
     }

@@ -22,10 +22,16 @@ from hmac import compare_digest
 
 BODY_MAX = 4 << 20
 ENDED = ("completed", "failed", "cancelled")
+TOKEN_LIFETIME = 24 * 60 * 60
 
 
 def now():
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def age(time):
+    """In seconds."""
+    return (datetime.now(timezone.utc) - datetime.fromisoformat(time.replace("Z", "+00:00"))).total_seconds()
 
 
 class Runs:
@@ -172,8 +178,9 @@ class Worker:
         return 200, {"success": stopped, "reviewId": review}
 
     def report(self, review, attempt):
-        """Sends the run's status until Baton has it. An answer of 2xx is a receipt, also when the report changes nothing; a 4xx other than
-        408 and 429 is not repeated: Baton does not know the review, or the token is too old."""
+        """Sends the run's status until Baton has it. An answer of 2xx is a receipt, also when the report changes nothing. 401 and 403 are
+        repeated while the token is valid: Baton's secrets may be being exchanged. Another 4xx than these, 408 and 429 is not repeated: Baton
+        does not know the review."""
         pause = 0.2
         while True:
             run = self.runs.find(review)
@@ -187,7 +194,8 @@ class Worker:
                 urllib.request.urlopen(request, timeout=10).close()
                 return self.runs.reported(review, attempt, run["status"])
             except urllib.error.HTTPError as error:
-                if 400 <= error.code < 500 and error.code not in (408, 429):
+                is_expired = error.code in (401, 403) and age(run["startedAt"]) > TOKEN_LIFETIME
+                if is_expired or 400 <= error.code < 500 and error.code not in (401, 403, 408, 429):
                     print(f"Baton refuses the status of {review}: {error.code}", flush=True)
                     return self.runs.reported(review, attempt, run["status"])
             except OSError:
