@@ -59,12 +59,16 @@ struct OpenAPITests {
 
   @Test("a list says what a query that it does not know is answered")
   func queries() async throws {
-    let document = try document()
+    let lists = ["/api/owners", "/api/endpoints", "/api/worker-versions", "/api/integrations", "/api/deliveries"]
+    let paths = try document().paths
+    for path in lists {
+      let operation = paths[path]?["get"] as? [String: Any]
+      #expect((operation?["responses"] as? [String: Any])?["400"] != nil, "\(path)")
+    }
     try await withServer { server in
-      for path in ["/api/owners", "/api/endpoints", "/api/worker-versions", "/api/integrations", "/api/deliveries"] {
-        #expect(try await server.client.send("GET", path + "?unknown=1").status == 400, "\(path)")
-        let operation = document.paths[path]?["get"] as? [String: Any]
-        #expect((operation?["responses"] as? [String: Any])?["400"] != nil, "\(path)")
+      for path in lists {
+        let reply = try await server.client.send("GET", path + "?unknown=1")
+        #expect(reply.status == 400, "\(path)")
       }
     }
   }
