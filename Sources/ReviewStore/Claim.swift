@@ -230,8 +230,7 @@ extension ReviewStore {
   /// A row that the database or a trigger refuses counts as not published too.
   package func recordPublished(_ claims: [Claim]) async throws {
     guard !claims.isEmpty else { return }
-    try await inHalves(claims, "publications cannot be recorded; the others are") {
-      (claims) async throws(PostgresError) in
+    try await inHalves(claims, "publications cannot be recorded; the others are") { claims in
       _ = try await pool.query(Self.published, [claims.map(\.reviewID), claims.map(\.claimedAt.instant)])
     }
   }
@@ -267,8 +266,7 @@ extension ReviewStore {
   /// and keep their place among the pending reviews. A ticket that is in the queue after all is rejected there.
   package func unclaim(_ claims: [Claim], reason: String) async throws {
     guard !claims.isEmpty else { return }
-    try await inHalves(claims, "claims cannot be given back; the reaper publishes them") {
-      (claims) async throws(PostgresError) in
+    try await inHalves(claims, "claims cannot be given back; the reaper publishes them") { claims in
       _ = try await pool.query(Self.unclaim, [claims.map(\.reviewID), claims.map(\.claimedAt.instant), reason])
     }
   }

@@ -95,44 +95,26 @@ extension ReviewStore {
     return taken
   }
 
-  /// How often ``inHalves(_:_:_:)`` waits for a lock, each time for as long as `lock_timeout`.
-  private static let waitsMaxInHalves = 4
-
-  /// Runs a statement for a batch of claims. If it fails because of a row, it is run again in halves: it is then done for all but that row, and
-  /// the few that are left when locks have been waited for often enough.
-  /// - Parameter failure: what is logged about such rows.
+  /// Runs a statement for a batch of claims: it is done for all but those that ``eachInHalves(_:lockWaitMax:_:)`` finds to be at fault.
+  /// - Parameter failure: what is logged about these.
+  /// - Throws: what is no row's fault.
   func inHalves(
-    _ claims: [Claim], _ failure: String, _ run: (ArraySlice<Claim>) async throws(PostgresError) -> Void
+    _ claims: [Claim], _ failure: String, _ run: @Sendable (ArraySlice<Claim>) async throws -> Void
   ) async throws {
-    var failed: [(claim: Claim, error: PostgresError)] = []
-    var waits = 0
-    var batches = [claims[...]]
-    while !batches.isEmpty {
-      let batch = batches.removeFirst()
-      if let last = failed.last, waits > Self.waitsMaxInHalves {
-        failed += batch.map { ($0, last.error) }
-        continue
-      }
-      do throws(PostgresError) {
-        try await run(batch)
-      } catch {
-        guard error.mayBeAboutOneRow else { throw error }
-        // What fails without a row as well is no row's fault.
-        if batch.count == claims.count { try await run([]) }
-        if error.sqlState == PostgresSQLState.lockNotAvailable { waits += 1 }
-        guard batch.count > 1, waits <= Self.waitsMaxInHalves else {
-          failed += batch.map { ($0, error) }
-          continue
-        }
-        let middle = batch.startIndex + batch.count / 2
-        batches += [batch[..<middle], batch[middle...]]
-      }
+    let results = await eachInHalves(claims) { claims in
+      try await run(claims)
+      return claims.map { _ in () }
+    }
+    var failed: [(claim: Claim, fault: RowFault)] = []
+    for case (let claim, .failure(let error)) in zip(claims, results) {
+      guard let fault = error as? RowFault else { throw error }
+      failed.append((claim, fault))
     }
     guard let first = failed.first else { return }
     logger.warning(
       "\(failure)",
       metadata: [
-        "count": "\(failed.count)", "review": "\(first.claim.reviewID.lowercase)", "error": "\(first.error)",
+        "count": "\(failed.count)", "review": "\(first.claim.reviewID.lowercase)", "error": "\(first.fault)",
       ])
   }
 }

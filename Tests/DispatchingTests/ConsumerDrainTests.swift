@@ -49,6 +49,28 @@ struct ConsumerDrainTests {
     #expect(stage.log.lines().contains { $0.contains("handed back at shutdown") })
   }
 
+  @Test("a broker that does not answer delays no phase: what is prepared is handed back when its time has come")
+  func silentBroker() async throws {
+    let stage = try await Stage()
+    stage.preparer.onPrepare { _ in
+      await Self.later(stage, .seconds(3_600))
+      return .failure(.transient(message: "given up", retryAfter: nil))
+    }
+    let id = try await stage.publish(1)[0]
+    stage.subscription.keepEnd()
+    try await stage.running(stage.consumer) { group in
+      try await stage.advance(until: "it is prepared") { stage.consumer.report.inFlight == 1 }
+      let start = stage.clock.now
+      await group.triggerGracefulShutdown()
+      try await stage.advance(upTo: stage.policy.drainTimeout, until: "it is handed back") {
+        stage.subscription.settlements == [.reject]
+      }
+      #expect(stage.clock.now - start < stage.policy.drainTimeout)
+      stage.subscription.releaseEnd()
+    }
+    #expect(try await stage.review(id).status == .pending)
+  }
+
   @Test("a preparation that ends in time is still dispatched")
   func prepared() async throws {
     let stage = try await Stage()

@@ -142,15 +142,23 @@ struct RecordingSubscription: TicketSubscription {
   let inner: InMemoryTicketSubscription
   private let settled = Settled()
   private let failure: Wakeup
+  private let endAnswer: Wakeup
 
   private final class Settled: Sendable {
     let all = Mutex<[TicketSettlement]>([])
+    let keepsEnd = Mutex(false)
   }
 
   init(_ inner: InMemoryTicketSubscription, clock: TestClock) {
     self.inner = inner
     failure = Wakeup(clock: clock)
+    endAnswer = Wakeup(clock: clock)
   }
+
+  /// Has the broker not answer that consuming ends, until ``releaseEnd()``.
+  func keepEnd() { settled.keepsEnd.withLock { $0 = true } }
+
+  func releaseEnd() { endAnswer.wake() }
 
   /// Has the subscription end, as when its queue is there with other arguments.
   func fail() { failure.wake() }
@@ -175,7 +183,10 @@ struct RecordingSubscription: TicketSubscription {
   }
   func next() async -> TicketDelivery? { await inner.next() }
   func pause() async { await inner.pause() }
-  func end() async { await inner.end() }
+  func end() async {
+    if settled.keepsEnd.withLock({ $0 }) { _ = try? await endAnswer.wait(until: nil) }
+    await inner.end()
+  }
   func resume(limit: Int?) { inner.resume(limit: limit) }
   func rebuildChannel() { inner.rebuildChannel() }
   func rebuildConnection() { inner.rebuildConnection() }

@@ -130,10 +130,9 @@ extension Consumer {
   /// - Returns: nil if the delivery is settled, or no longer this process's to settle.
   private func takeLease(_ ticket: Ticket, _ delivery: TicketDelivery) async -> LeaseAnswer? {
     for wait in Self.lockWaits {
-      let start = environment.now
       let answer = await tryLease(ticket, delivery)
-      // A lock that was waited for has held up the whole batch: it is looked at apart from now on.
-      guard answer?.verdict == .lockedByOther, environment.now - start < .seconds(1) else { return answer }
+      // One that has held up its batch is looked at apart from now on.
+      guard answer?.verdict == .lockedByOther, answer?.hasHeldUpBatch == false else { return answer }
       guard (try? await environment.sleep(for: wait)) != nil else { return nil }
     }
     return await tryLease(ticket, delivery)
@@ -154,7 +153,7 @@ extension Consumer {
       if let answer { return answer }
       guard isCurrent(delivery), let fault else { return nil }
       if let fault = fault as? RowFault, fault.faultKind == .rowLocked {
-        return LeaseAnswer(verdict: .lockedByOther, since: environment.now)
+        return LeaseAnswer(verdict: .lockedByOther, since: environment.now, hasHeldUpBatch: true)
       }
       if LedgerFaultKind(of: fault) == .aboutRow {
         logger.error(

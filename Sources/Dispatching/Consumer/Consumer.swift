@@ -119,7 +119,7 @@ package final class Consumer: Service {
     }
     self.lease = lease
     let leaseEach: @Sendable ([Ticket]) async -> [Result<LeaseAnswer, any Error>] = { tickets in
-      await resultsInHalves(tickets) { try await lease(Array($0)) }
+      await eachInHalves(tickets) { try await lease(Array($0)) }
     }
     waitlist = LeaseWaitlist(
       countMax: max(1, policy.prefetch / 4), ledger: ledger, heartbeatTimeout: policy.heartbeatTimeout,
@@ -127,12 +127,12 @@ package final class Consumer: Service {
       environment: environment, logger: logger)
     leases = Batcher(maxBatch: 256, run: leaseEach)
     leaseChecks = Batcher(maxBatch: 256) {
-      await resultsInHalves($0) { try await ledger.stillLeased(Array($0), by: holder) }
+      await eachInHalves($0) { try await ledger.stillLeased(Array($0), by: holder) }
     }
     let lastDispatch = LastDispatch()
     self.lastDispatch = lastDispatch
     let recordEach: @Sendable ([DispatchRecord]) async -> [Result<RecordAnswer, any Error>] = { records in
-      await resultsInHalves(records) { try await ledger.recordDispatched(Array($0), by: holder) }
+      await eachInHalves(records) { try await ledger.recordDispatched(Array($0), by: holder) }
     }
     self.recordEach = recordEach
     records = Batcher(maxBatch: 256) { records in
@@ -263,7 +263,8 @@ package final class Consumer: Service {
     logger.notice("draining", metadata: ["in_flight": "\(inFlight.count)"])
     drainSchedule.begin(schedule)
     operations.enter(.finishing)
-    await consumption.end()
+    // Not waited for first: a broker or a Postgres that does not answer must not delay the phases.
+    async let ended: Void = consumption.end()
     await waitlist.close()
     while let next = schedule.nextChange(after: environment.now) {
       operations.enter(schedule.phase(at: environment.now))
@@ -271,5 +272,6 @@ package final class Consumer: Service {
       guard (try? await environment.sleep(until: next)) != nil else { return }
     }
     operations.enter(.over)
+    await ended
   }
 }

@@ -11,10 +11,13 @@ struct LeaseAnswer: Sendable {
   /// When the statement began, by this process's clock: a lease that it gave is not older. Its answer may be read much later, by a process that
   /// stood still.
   var since: ContinuousClock.Instant
+  /// Whether its batch has waited for a lock because of it, or may have.
+  var hasHeldUpBatch = false
 }
 
 /// Tickets whose reviews another process has leased, or another transaction has locked, looked at again all together until each is
-/// decided. They wait for each other only; they never hold up batches that can be decided at once.
+/// decided. They wait for each other only; they never hold up batches that can be decided at once. One that has held up a batch is looked at
+/// alone and after the others.
 ///
 /// The broker's redelivery is the fast way back after a kill: the ticket is here within milliseconds, and the lease
 /// becomes free as soon as the death of its holder is sure. A session that ends notifies no other, nor does a row's lock: Postgres has to be
@@ -23,6 +26,7 @@ actor LeaseWaitlist {
   private struct Waiter {
     var ticket: Ticket
     var lock: LockWatch
+    var hasHeldUpBatch: Bool
     var continuation: CheckedContinuation<LeaseAnswer, Never>
   }
 
@@ -67,7 +71,9 @@ actor LeaseWaitlist {
     count += 1
     return await withCheckedContinuation { continuation in
       waiters.append(
-        Waiter(ticket: ticket, lock: LockWatch(since: environment.now), continuation: continuation))
+        Waiter(
+          ticket: ticket, lock: LockWatch(since: environment.now), hasHeldUpBatch: answer.hasHeldUpBatch,
+          continuation: continuation))
       if !isLooking {
         isLooking = true
         Task.onSameExecutor { await self.look() }
@@ -88,11 +94,32 @@ actor LeaseWaitlist {
       let looked = waiters
       waiters = []
       let wait = await lookAtHolders()
-      let results = await lease(looked.map(\.ticket))
-      for (waiter, result) in zip(looked, results) { settle(waiter, result) }
+      let together = looked.filter { !$0.hasHeldUpBatch }
+      if !together.isEmpty {
+        let results = await lease(together.map(\.ticket))
+        for (waiter, result) in zip(together, results) { settle(waiter, result) }
+      }
+      await lookAtEach(looked.filter(\.hasHeldUpBatch))
       if !waiters.isEmpty { try? await environment.sleep(for: wait) }
     }
     isLooking = false
+  }
+
+  /// Looks at one after another, up to the first that still waits for its lock. Those after it have their turn at the next look.
+  private func lookAtEach(_ looked: [Waiter]) async {
+    var left = looked[...]
+    var isLocked = false
+    while !isLocked, !isClosed, let waiter = left.popFirst() {
+      for result in await lease([waiter.ticket]) {
+        if case .failure(let error) = result { isLocked = LedgerFaultKind(of: error) == .rowLocked }
+        settle(waiter, result)
+      }
+    }
+    if isClosed {
+      for waiter in left { resume(waiter, undecided) }
+    } else {
+      waiters = left + waiters
+    }
   }
 
   /// Notes which holders are missed.
@@ -121,6 +148,7 @@ actor LeaseWaitlist {
     case .failure(let error):
       logger.debug("a held ticket could not be looked at", metadata: ["error": "\(error)"])
       isDecided = isDecided || LedgerFaultKind(of: error) == .aboutRow
+      waiter.hasHeldUpBatch = LedgerFaultKind(of: error) == .rowLocked
     }
     guard !isDecided else { return resume(waiter, answer) }
     if answer.verdict == .lockedByOther, waiter.lock.isToBeNamed(at: environment.now) { name(waiter) }
