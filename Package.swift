@@ -311,14 +311,15 @@ let package = Package(
         httpClient,
         httpServer, httpTypes, nio, nioHTTP, nioSSL, lifecycle, log,
       ], resources: [.copy("Fixtures")]),
-    tests("AssemblyTests", ["Assembly", "Dispatching", "Settings", httpClient, lifecycle, log]),
+    tests("AssemblyTests", ["Assembly", "Dispatching", "ReviewStore", "Settings", httpClient, lifecycle, log]),
     tests(
       "SandboxTests",
       ["Primitives", "Reviews", "Sandbox", "WorkerAPI", httpClient, httpTypes, nio, nioHTTP, lifecycle, log]),
     tests(
       "BatonServerTests",
       [
-        "AMQPClient", "BatonServer", "HTTPKit", "Platforms", "PostgresClient", "ReviewQueue", "ReviewStore",
+        "AMQPClient", "BatonServer", "HTTPKit", "Platforms", "PostgresClient", "Resilience", "ReviewQueue",
+        "ReviewStore",
         "Primitives", "Reviews",
         "Support", "Telemetry", "WorkerAPI", httpServer, httpTypes, lifecycle, log, nio,
       ]),

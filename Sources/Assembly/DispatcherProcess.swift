@@ -83,8 +83,7 @@ package struct DispatcherProcess: Sendable {
       roles.contains(.serve) ? ReviewStore.sessionSettings : ReviewStore.dispatchSessionSettings
     database.optionalSessionSettings = ReviewStore.optionalSessionSettings
     database.poolSize = settings.databasePool
-    // A statement of dispatching takes milliseconds; a search may take as long as it may.
-    database.answerTimeout = .seconds(roles.contains(.serve) ? 35 : 25)
+    database.answerTimeout = Self.answerTimeout(of: roles)
     database.isPatient = !runsOnce
     self.database = database
     pool = PostgresPool(database, logger: logger)
@@ -101,6 +100,9 @@ package struct DispatcherProcess: Sendable {
     registerChecks()
     registerFaults()
   }
+
+  /// How long a session waits for an answer. A statement of dispatching takes milliseconds; a search may take as long as it may.
+  static func answerTimeout(of roles: Set<Role>) -> Duration { .seconds(roles.contains(.serve) ? 35 : 25) }
 
   private func registerChecks() {
     readiness.register("postgres") { [pool, schemaFound] in

@@ -9,7 +9,7 @@ enum WorkerEvidence: Sendable {
   /// It says that it does not have the review.
   /// - Parameter isProven: whether this worker has ever answered 200 to this question. If not, its 404 or 405 is no evidence.
   case unknown(isProven: Bool)
-  /// It has not answered, or something else has answered in its place.
+  /// It has not answered, something else has answered in its place, or that cannot be told apart now.
   case failed(String)
 }
 

@@ -11,13 +11,15 @@ enum AgentExit: Sendable, Equatable {
   case lost
   /// The worker was gone before the agent had begun, or the run was stopped before.
   case neverBegan
+  /// It has ended, and what it printed could not be read.
+  case unread(String)
 
   /// Whether something other than the worker has ended it: what ends all processes of a service or a machine also ends the worker.
   /// The worker's own TERM is recorded with the run as the reason of its end.
   var isLoss: Bool {
     switch self {
     case .lost, .killed(signal: SIGTERM, _): true
-    case .exited, .killed, .notStarted, .neverBegan: false
+    case .exited, .killed, .notStarted, .neverBegan, .unread: false
     }
   }
 
@@ -30,6 +32,7 @@ enum AgentExit: Sendable, Equatable {
     case .notStarted(let reason): "the agent could not be started: \(reason)"
     case .lost: "the worker was restarted, and the agent had been killed before"
     case .neverBegan: "the agent was not begun"
+    case .unread(let reason): "the agent has ended, and its output could not be read: \(reason)"
     }
   }
 

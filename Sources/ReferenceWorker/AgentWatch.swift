@@ -25,6 +25,8 @@ struct AgentWatch: Sendable {
   /// Bytes of one read, and so of one batch of lines, about.
   private static let readByteCount = 64 * 1_024
   private static let pauses: ClosedRange<Duration> = .milliseconds(10) ... .milliseconds(100)
+  /// How often the output of an agent that has ended is tried again if it cannot be read: a process may have no descriptor left for a moment.
+  private static let readsAfterEndMax = 20
 
   /// - Parameters:
   ///   - leader: nil if it could not even be seen.
@@ -39,17 +41,19 @@ struct AgentWatch: Sendable {
         guard (try? await Task.sleep(for: killGrace)) != nil else { return }
         leader?.signalGroup(SIGKILL, mark: mark)
       }
-      await readToEnd(leader, from: offset)
+      let fault = await readToEnd(leader, from: offset)
       group.cancelAll()
-      return exit()
+      return fault.map { .unread($0) } ?? exit()
     }
   }
 
   /// What it left behind in its group when it ended is killed before the rest of its output is read.
-  private func readToEnd(_ leader: ProcessIdentity?, from offset: Int64) async {
+  /// - Returns: why not all of its output has been read.
+  private func readToEnd(_ leader: ProcessIdentity?, from offset: Int64) async -> String? {
     var tail = OutputTail(path: folder.outputPath, offset: offset)
     var pause = Self.pauses.lowerBound
     var hasOverflowed = false
+    var readsAfterEnd = 0
     while !Task.isCancelled {
       let hasEnded = !(leader?.isAlive ?? false)
       if hasEnded { leader?.signalGroup(SIGKILL, mark: mark) }
@@ -64,13 +68,17 @@ struct AgentWatch: Sendable {
         hasRead = true
         if !lines.isEmpty { await onLines(lines.map { AgentLine($0).redacted(by: redact) }, tail.lineOffset) }
       }
-      if hasEnded { break }
+      if hasEnded {
+        readsAfterEnd += 1
+        if tail.fault == nil || readsAfterEnd > Self.readsAfterEndMax { break }
+      }
       pause = hasRead ? Self.pauses.lowerBound : min(pause * 2, Self.pauses.upperBound)
       try? await Task.sleep(for: pause)
     }
     if !Task.isCancelled, let line = tail.finish() {
       await onLines([AgentLine(line).redacted(by: redact)], tail.readOffset)
     }
+    return Task.isCancelled || hasOverflowed ? nil : tail.fault
   }
 
   /// By what is in the files, not by what has been read: reading may be slower than printing.
@@ -107,29 +115,46 @@ struct AgentWatch: Sendable {
 
 /// Reads a file that grows, line by line.
 private struct OutputTail {
-  private let file: FileDescriptorBox?
+  private let path: String
+  private var file: FileDescriptorBox?
+  /// Why the latest read has failed; nil if it has not.
+  private(set) var fault: String?
   private(set) var readOffset: Int64
   /// Where the first line begins that has not been given out.
   private(set) var lineOffset: Int64
   private var splitter = LineSplitter()
 
   init(path: String, offset: Int64) {
-    file = (try? FileDescriptor.open(FilePath(path), .readOnly, options: .closeOnExec)).map(FileDescriptorBox.init)
+    self.path = path
     readOffset = offset
     lineOffset = offset
   }
 
-  /// - Returns: the lines that were completed; nil at the end of the file.
+  /// - Returns: the lines that were completed; nil at the end of the file, and if it cannot be read now.
   mutating func read(_ byteCount: Int) -> [String]? {
-    guard let file else { return nil }
     var bytes = [UInt8](repeating: 0, count: byteCount)
-    let offset = readOffset
-    let count = bytes.withUnsafeMutableBytes { (try? file.descriptor.read(fromAbsoluteOffset: offset, into: $0)) ?? 0 }
+    let count: Int
+    do {
+      let file = try openFile()
+      let offset = readOffset
+      count = try bytes.withUnsafeMutableBytes { try file.descriptor.read(fromAbsoluteOffset: offset, into: $0) }
+      fault = nil
+    } catch {
+      fault = "\(error)"
+      return nil
+    }
     guard count > 0 else { return nil }
     let part = bytes.prefix(count)
     if let last = part.lastIndex(of: UInt8(ascii: "\n")) { lineOffset = readOffset + Int64(last) + 1 }
     readOffset += Int64(count)
     return splitter.append(part)
+  }
+
+  private mutating func openFile() throws -> FileDescriptorBox {
+    if let file { return file }
+    let opened = FileDescriptorBox(try FileDescriptor.open(FilePath(path), .readOnly, options: .closeOnExec))
+    file = opened
+    return opened
   }
 
   /// The last line, if the output did not end with a line feed.

@@ -18,6 +18,7 @@ extension ActiveSpan {
       case .notStarted: ("not_started", true)
       case .lost: ("lost", true)
       case .neverBegan: ("never_began", true)
+      case .unread: ("unread", true)
       }
     set([SpanKey.outcome: .string(outcome)])
     if isFailure { fail(outcome) }

@@ -33,6 +33,15 @@ package struct RunReport: Sendable, Equatable {
     self.totalCostMicrousd = totalCostMicrousd
     self.gateResult = gateResult
   }
+
+  /// The longest session id or model name, in bytes: sessions are a key of an index.
+  package static let nameByteCountMax = 512
+
+  /// Whether a text may be a session id or the name of a model.
+  package static func isName(_ text: String) -> Bool { text.utf8.count <= nameByteCountMax && !text.utf8.contains(0) }
+
+  /// Whether a number may be a count of tokens or a cost.
+  package static func isAmount(_ number: Int64) -> Bool { number >= 0 }
 }
 
 /// What a report did.

@@ -33,13 +33,19 @@ extension ReviewStore {
     patientTransaction, lockIntegrationTokens, storeIntegrationTokens,
   ]
 
+  /// How long the lock of an integration's tokens is waited for, in seconds: less than any session waits for an answer, after which it would be
+  /// given up as lost.
+  private static let tokenLockSeconds = 20
+  /// See ``changeIntegrationTokens(of:_:)``.
+  package static let tokenLockTimeout: Duration = .seconds(tokenLockSeconds)
+
   /// The body may take as long as a few calls of GitLab: longer than a session may otherwise be idle in a transaction, and than
   /// another one otherwise waits for the lock.
   static let patientTransaction = PostgresStatement(
     "patient_transaction",
     """
     /* baton:patient_transaction */
-    SELECT set_config('idle_in_transaction_session_timeout', '120s', true), set_config('lock_timeout', '30s', true)
+    SELECT set_config('idle_in_transaction_session_timeout', '120s', true), set_config('lock_timeout', '\(tokenLockSeconds)s', true)
     """)
 
   static let lockIntegrationTokens = PostgresStatement(
@@ -68,7 +74,8 @@ extension ReviewStore {
   ///   - id: the integration's.
   ///   - body: nil leaves them as they are.
   /// - Returns: false if there is no such integration.
-  /// - Throws: what the body throws; `PostgresError`, after which the new tokens may or may not be stored.
+  /// - Throws: what the body throws; `PostgresError`, after which the new tokens may or may not be stored, also if another process keeps the lock for
+  ///   ``tokenLockTimeout``.
   package func changeIntegrationTokens(
     of id: UUID, _ body: @escaping @Sendable (IntegrationTokens) async throws -> NewIntegrationTokens?
   ) async throws -> Bool {

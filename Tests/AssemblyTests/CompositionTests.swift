@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import Logging
+import ReviewStore
 import ServiceLifecycle
 import Settings
 import Testing
@@ -62,6 +63,12 @@ struct CompositionTests {
     }
     // The server takes the callbacks of what the consumer still dispatches.
     #expect(try position(.server) < position(.consumer))
+  }
+
+  @Test("no session is taken for lost while it waits for the lock of an integration's tokens", arguments: Role.allCases)
+  func tokenLock(_ role: Role) {
+    #expect(DispatcherProcess.answerTimeout(of: [role]) > ReviewStore.tokenLockTimeout)
+    #expect(DispatcherProcess.answerTimeout(of: .all) > ReviewStore.tokenLockTimeout)
   }
 
   @Test("spans are exported after everything else has stopped")

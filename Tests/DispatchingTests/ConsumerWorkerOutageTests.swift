@@ -161,4 +161,40 @@ struct ConsumerWorkerOutageTests {
     }
     #expect(stage.worker.starts == [id])
   }
+
+  @Test(
+    "an answer that cannot be weighed, as the ledger does not answer, proves nothing: no failure of the review, no recovery of the worker"
+  )
+  func unweighed() async throws {
+    let stage = try await Stage(prefetch: 1)
+    try await stage.ledger.rememberWorkerAnswers("http://worker")
+    stage.worker.onStart { _, _ in .ambiguous(message: "an unclear page", isAnswer: true) }
+    stage.worker.onStatus { _ in .unsupported(message: "a page of something in front of it") }
+    stage.faults["worker_has_answered"] = .fail(.unreachable)
+    let id = try await stage.publish(1)[0]
+    try await stage.consuming {
+      try await stage.advance(until: "the review is left queued") { !stage.subscription.settlements.isEmpty }
+    }
+    let review = try await stage.review(id)
+    #expect(review.status == .queued && review.dispatchFailures == 0)
+    #expect(stage.worker.questions > 0)
+  }
+
+  @Test("a page in the worker's place closes no circuit while the ledger does not answer")
+  func unweighedProbe() async throws {
+    let stage = try await Stage(prefetch: 1)
+    try await stage.ledger.rememberWorkerAnswers("http://worker")
+    stage.worker.onStart { _, _ in .throttled(retryAfter: .seconds(20), message: "503") }
+    stage.worker.onStatus { _ in .unsupported(message: "a page of something in front of it") }
+    let id = try await stage.publish(1)[0]
+    try await stage.consuming {
+      try await stage.advance(until: "the worker is out") { stage.consumer.workerFault != nil }
+      _ = try await stage.ledger.cancel(id)
+      stage.faults["worker_has_answered"] = .fail(.unreachable)
+      let questions = stage.worker.questions
+      try await stage.advance(until: "it was asked") { stage.worker.questions > questions }
+      try await stage.advance(by: .seconds(5))
+      #expect(stage.consumer.workerFault != nil)
+    }
+  }
 }

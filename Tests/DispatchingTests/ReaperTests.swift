@@ -239,6 +239,26 @@ struct ReaperTests {
     #expect(try await stage.review(id).republishCount == 0)
   }
 
+  @Test("what a worker answers has the bounds of a callback: without the details that break them, its status is taken")
+  func answeredDetails() {
+    let long = String(repeating: "s", count: RunReport.nameByteCountMax + 1)
+    let id = UUID()
+    let report = RunReport(
+      RunStatus(
+        reviewId: id, attempt: 2, status: .completed, sessionId: long, cliSessionId: "a\u{0}b", gateResult: .pass,
+        usage: Usage(model: long, totalTokensIn: -1, totalTokensOut: 7, totalCostMicroUSD: .min)))
+    #expect(report == RunReport(status: .completed, attempt: 2, totalTokensOut: 7, gateResult: "pass"))
+    let name = String(long.dropLast())
+    let usage = Usage(model: name, totalTokensIn: 0, totalTokensOut: .max, totalCostMicroUSD: 1)
+    let whole = RunReport(
+      RunStatus(reviewId: id, attempt: 1, status: .failed, sessionId: name, cliSessionId: "c", usage: usage))
+    #expect(
+      whole
+        == RunReport(
+          status: .failed, attempt: 1, sessionId: name, cliSessionId: "c", model: name, totalTokensIn: 0,
+          totalTokensOut: .max, totalCostMicrousd: 1))
+  }
+
   @Test("a review that the worker does not know is published again if it is queued; a running one is lost")
   func forgotten() async throws {
     for status in [ReviewStatus.queued, .running] {

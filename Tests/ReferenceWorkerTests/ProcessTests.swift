@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import Resilience
 import Testing
 
 @testable import ReferenceWorker
@@ -29,5 +30,37 @@ struct ProcessTests {
     let otherBoot = try #require(
       ProcessIdentity(stat: String(decoding: stat, as: UTF8.self), bootID: "another"))
     #expect(!otherBoot.isAlive)
+  }
+
+  private func watch(_ folder: AgentFolder) -> AgentWatch {
+    AgentWatch(
+      folder: folder, mark: "BATON_REVIEW_ID=none", killGrace: .zero, outputByteCountMax: 1 << 20,
+      redact: RunRedactor(startRequest(), ofWorker: []), onLines: { _, _ in }, onOverflow: {})
+  }
+
+  @Test("an agent whose output cannot be read has not succeeded, whatever its exit status", arguments: [true, false])
+  func unreadOutput(isThere: Bool) async throws {
+    let folder = AgentFolder(path: try makeFolder())
+    try Data("0\n".utf8).write(to: URL(filePath: folder.path + "/exit"))
+    // A folder can be opened, and not be read.
+    if isThere {
+      try FileManager.default.createDirectory(atPath: folder.outputPath, withIntermediateDirectories: false)
+    }
+    let exit = try #require(await watch(folder).follow(nil, from: 0, stop: Wakeup()))
+    guard case .unread(let reason) = exit else {
+      Issue.record("\(exit)")
+      return
+    }
+    #expect(!reason.isEmpty && exit.errorMessage?.contains(reason) == true && !exit.isLoss)
+    try FileManager.default.removeItem(atPath: folder.path)
+  }
+
+  @Test("an agent that printed nothing ends with its exit status")
+  func noOutput() async throws {
+    let folder = AgentFolder(path: try makeFolder())
+    try Data("0\n".utf8).write(to: URL(filePath: folder.path + "/exit"))
+    try Data().write(to: URL(filePath: folder.outputPath))
+    #expect(await watch(folder).follow(nil, from: 0, stop: Wakeup()) == .exited(status: 0, lastWords: ""))
+    try FileManager.default.removeItem(atPath: folder.path)
   }
 }

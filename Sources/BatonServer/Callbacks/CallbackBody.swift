@@ -9,8 +9,6 @@ internal import WorkerAPI
 /// Reads the body of a status callback and checks every field, so that one answer names all the faults. Unknown fields
 /// are ignored.
 enum CallbackBody {
-  /// The longest session id or model name, in bytes.
-  static let nameByteCountMax = 512
   /// An error message is cut here, in characters: a callback that is refused for its length would lose the run's end.
   static let messageCharacterCountMax = 4_000
 
@@ -79,10 +77,10 @@ enum CallbackBody {
     mutating func name(_ name: String) -> String? {
       switch fields[name] {
       case nil, .null?: return nil
-      case .string(let text)? where text.utf8.count <= nameByteCountMax && !text.utf8.contains(0):
+      case .string(let text)? where RunReport.isName(text):
         return text.isEmpty ? nil : text
       case .some:
-        fault(name, "expected a string of at most \(nameByteCountMax) bytes without NUL")
+        fault(name, "expected a string of at most \(RunReport.nameByteCountMax) bytes without NUL")
         return nil
       }
     }

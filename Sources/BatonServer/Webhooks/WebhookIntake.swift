@@ -123,16 +123,20 @@ package struct WebhookIntake: Service {
   package func processDue() async throws {
     while true {
       let due = try await store.dueDeliveries(limit: Self.pageMax)
+      // Those that others have in hand stay due until they are done.
+      var areAllRepeated = true
       for (platform, id) in due {
         do {
           let outcome = try await process(platform, id)
           guard outcome != .repeated else { continue }
+          areAllRepeated = false
           log(outcome, of: platform, id, .notice, "a webhook that was left behind has been processed")
         } catch {
+          areAllRepeated = false
           try await postpone(platform, id, error)
         }
       }
-      guard due.count == Self.pageMax, !Task.isCancelled else { return }
+      guard due.count == Self.pageMax, !areAllRepeated, !Task.isCancelled else { return }
     }
   }
 

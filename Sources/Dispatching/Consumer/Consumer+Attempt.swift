@@ -176,9 +176,12 @@ extension Consumer {
     return await recordEvidence(answer)
   }
 
-  /// What an answer proves, which is recorded for the circuit.
+  /// What an answer proves, which is recorded for the circuit. One that cannot be weighed proves nothing: something else may have answered in the
+  /// worker's place.
   func recordEvidence(_ answer: StatusAnswer) async -> WorkerEvidence {
-    let evidence = (try? await ledger.weigh(answer, of: workerURL)) ?? .unknown(isProven: false)
+    guard let evidence = try? await ledger.weigh(answer, of: workerURL) else {
+      return .failed("its answer counts only together with earlier ones, which could not be read")
+    }
     switch evidence {
     case .known, .unknown: circuit.succeeded()
     case .failed(let message): circuit.failed(reason: message)

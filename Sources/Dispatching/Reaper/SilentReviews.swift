@@ -198,14 +198,20 @@ extension SilentReview {
 }
 
 extension RunReport {
-  /// What a worker answered about a run, as if it had called back.
+  /// What a worker answered about a run, as if it had called back: without the details that a callback may not have either. They cannot be
+  /// stored, and the status counts without them.
   init(_ run: RunStatus) {
+    let usage = run.usage
     self.init(
-      status: run.status.reviewStatus, attempt: run.attempt, sessionId: run.sessionId, cliSessionId: run.cliSessionId,
-      errorMessage: run.errorMessage, model: run.usage?.model, totalTokensIn: run.usage?.totalTokensIn,
-      totalTokensOut: run.usage?.totalTokensOut, totalCostMicrousd: run.usage?.totalCostMicroUSD,
-      gateResult: run.gateResult?.rawValue)
+      status: run.status.reviewStatus, attempt: run.attempt, sessionId: Self.name(run.sessionId),
+      cliSessionId: Self.name(run.cliSessionId), errorMessage: run.errorMessage, model: Self.name(usage?.model),
+      totalTokensIn: Self.amount(usage?.totalTokensIn), totalTokensOut: Self.amount(usage?.totalTokensOut),
+      totalCostMicrousd: Self.amount(usage?.totalCostMicroUSD), gateResult: run.gateResult?.rawValue)
   }
+
+  private static func name(_ text: String?) -> String? { text.flatMap { $0.isEmpty || !isName($0) ? nil : $0 } }
+
+  private static func amount(_ number: Int64?) -> Int64? { number.flatMap { isAmount($0) ? $0 : nil } }
 }
 
 extension ReapCounts {

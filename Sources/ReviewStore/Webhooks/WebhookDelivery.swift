@@ -189,9 +189,11 @@ extension ReviewStore {
      WHERE d.processed_at IS NULL AND d.due_at <= now()
      ORDER BY d.due_at
      LIMIT $1
+       -- Only to pass over those that another transaction has locked: however many they are, they hide none behind them.
+       FOR UPDATE OF d SKIP LOCKED
     """)
 
-  /// Deliveries that were not processed in time, the longest waiting first.
+  /// Deliveries that were not processed in time and are not locked, the longest waiting first.
   package func dueDeliveries(limit: Int) async throws -> [(platform: Platform, id: String)] {
     decodeEach(try await pool.query(Self.dueDeliveries, [Int32(limit)]), "webhook delivery") { row in
       (try row.choice("platform", as: Platform.self), try row.decode("delivery_id", as: String.self))

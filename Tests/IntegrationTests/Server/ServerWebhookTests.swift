@@ -382,6 +382,32 @@ struct ServerWebhookTests {
     }
   }
 
+  @Test("deliveries that another transaction has locked, as many as a page has, hold up none of those behind them")
+  func lockedPage() async throws {
+    try await withServerStack { stack in
+      let integration = try await stack.addGitHub()
+      try await stack.run(
+        """
+        INSERT INTO webhook_deliveries (platform, delivery_id, event, payload, integration_id, due_at)
+        SELECT 'github', 'd' || n, 'pull_request', '{"action":"opened"}', '\(integration.uuidString)',
+               now() - make_interval(secs => 200 - n)
+          FROM generate_series(1, 120) n
+        """)
+      let isProcessed = "processed_at IS NOT NULL AND outcome ~ 'given up'"
+      try await stack.pool.withTransaction { connection in
+        _ = try await connection.query(
+          PostgresStatement(
+            unprepared: "SELECT FROM webhook_deliveries WHERE substr(delivery_id, 2)::int <= 100 FOR UPDATE"))
+        try await WebhookIntake(store: stack.store, logger: ServerStack.silent).processDue()
+        #expect(
+          try await stack.count("webhook_deliveries WHERE \(isProcessed) AND substr(delivery_id, 2)::int > 100") == 20)
+        #expect(try await stack.count("webhook_deliveries WHERE \(isProcessed)") == 20)
+      }
+      try await WebhookIntake(store: stack.store, logger: ServerStack.silent).processDue()
+      #expect(try await stack.count("webhook_deliveries WHERE \(isProcessed)") == 120)
+    }
+  }
+
   @Test("a delivery that can never be processed is given up, and does not hold up the others")
   func givenUp() async throws {
     try await withServerStack { stack in
