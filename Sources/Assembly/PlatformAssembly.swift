@@ -9,6 +9,8 @@ internal import Telemetry
 package struct PlatformAssembly: Sendable {
   let access: PlatformAccess
   let httpClient: HTTPClient
+  /// Of the hosts that feedback and tasks are sent to.
+  let outboxCircuits = Circuits()
 
   /// - Throws: what is wrong with the settings; without BATON_ENCRYPTION_KEY there is no such thing.
   package init(_ process: DispatcherProcess) throws {

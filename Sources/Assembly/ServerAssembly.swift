@@ -42,14 +42,14 @@ extension DispatcherProcess {
     // Informs only: callbacks, and what needs no stored secret, go on.
     if let keys = keyWatch { readiness.register("encryption_key", isRequired: false) { await keys.look() } }
     let sender = FeedbackSender(access: platforms.access, publicURL: settings.publicURL)
-    return FeedbackRelay(store: store, logger: logger) { await sender.send($0) }
+    return FeedbackRelay(store: store, circuits: platforms.outboxCircuits, logger: logger) { await sender.send($0) }
   }
 
   /// Does what webhooks ask of a platform: who may ask for a review, and where a pull request stands.
   func platformTasks(_ platforms: PlatformAssembly) -> some Service {
     PlatformTasks(
       store: store, questions: PlatformQuestions(access: platforms.access, publicURL: settings.publicURL),
-      logger: logger)
+      circuits: platforms.outboxCircuits, logger: logger)
   }
 
   /// Sends events to other programs; nil without BATON_ENCRYPTION_KEY, which opens their secrets.

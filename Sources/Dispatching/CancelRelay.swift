@@ -28,6 +28,8 @@ package struct CancelRelay: Service {
   package static let callsAtOnce = 16
   /// What taking an entry and settling it may cost besides the call.
   private static let margin: Duration = .seconds(5)
+  /// Between two tries of one cancel.
+  private static let retry = Backoff(base: .seconds(5), max: .seconds(300))
 
   /// - Parameters:
   ///   - ledger: where the outbox is.
@@ -122,7 +124,8 @@ package struct CancelRelay: Service {
       logger.debug("the worker was notified of a cancel", metadata: entry.metadata([:]))
       return true
     case .failed(let message):
-      if try await ledger.failOutbox(entry.id, error: message) {
+      let delay = Self.retry.atLeastHalf(attempt: entry.tries - 1, from: random)
+      if try await ledger.failOutbox(entry.id, error: message, retryAfter: delay) {
         logger.error(
           "the worker has not accepted a cancel for a day; it is given up, and the run may still be going on",
           metadata: entry.metadata(["tries": "\(entry.tries)", "error": "\(message)"]))

@@ -31,15 +31,14 @@ extension InMemoryLedger {
     try await run("delete_outbox") { tables in tables.outbox[id] = nil }
   }
 
-  package func failOutbox(_ id: Int64, error: String) async throws -> Bool {
+  package func failOutbox(_ id: Int64, error: String, retryAfter delay: Duration) async throws -> Bool {
     try await run("fail_outbox") { tables in
       guard let row = tables.outbox[id] else { return false }
       let isGivenUp =
         row.tries >= Self.triesMin && row.createdAt < tables.now.subtracting(ReviewStore.outboxPatience)
-      let backoff = min(.seconds(300), Duration.seconds(5) * (1 << min(max(row.tries - 1, 0), 10)))
       tables.outbox[id]?.lastError = error.storable
       tables.outbox[id]?.givenUpAt = isGivenUp ? tables.now : nil
-      tables.outbox[id]?.dueAt = isGivenUp ? .infinity : tables.now.adding(backoff)
+      tables.outbox[id]?.dueAt = isGivenUp ? .infinity : tables.now.adding(max(delay, .zero))
       if isGivenUp { tables.counts.cancelsGivenUp += 1 }
       return isGivenUp
     }

@@ -29,6 +29,20 @@ public struct Backoff: Sendable, Hashable {
     return .nanoseconds(Int64(span.multipliedFullWidth(by: generator.next()).high))
   }
 
+  /// A wait of which one half of `ceiling(attempt:)` is certain and the other half is chance: for what must not come back at once, nor together
+  /// with others.
+  /// - Parameter attempt: as for `delay(attempt:)`.
+  public func atLeastHalf(attempt: Int) -> Duration {
+    var generator = SystemRandomNumberGenerator()
+    return atLeastHalf(attempt: attempt, using: &generator)
+  }
+
+  /// A wait of which one half of `ceiling(attempt:)` is certain and the other half is chance, with a given source of chance.
+  public func atLeastHalf(attempt: Int, using generator: inout some RandomNumberGenerator) -> Duration {
+    let half = ceiling(attempt: attempt) / 2
+    return half + Backoff(base: half, max: half).delay(attempt: 0, using: &generator)
+  }
+
   /// The longest wait of an attempt: `base * 2^attempt`, at most `max`; it saturates and never traps.
   public func ceiling(attempt: Int) -> Duration {
     var ceiling = Swift.min(base, max)

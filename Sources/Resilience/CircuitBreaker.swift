@@ -123,10 +123,8 @@ public struct CircuitBreaker: Sendable {
       outages += 1
       guard outages >= threshold else { return false }
     }
-    let half = openTime.ceiling(attempt: openings) / 2
-    let chance = Backoff(base: half, max: half).delay(attempt: 0, using: &generator)
+    state = .open(until: now + openTime.atLeastHalf(attempt: openings, using: &generator))
     openings += 1
-    state = .open(until: now + half + chance)
     isLeftAlone = false
     return true
   }

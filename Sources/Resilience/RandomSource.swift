@@ -30,4 +30,10 @@ extension Backoff {
     var drawing = source.drawing
     return delay(attempt: attempt, using: &drawing)
   }
+
+  /// A wait of which one half of `ceiling(attempt:)` is certain and the other half is chance, with a shared source of chance.
+  public func atLeastHalf(attempt: Int, from source: RandomSource) -> Duration {
+    var drawing = source.drawing
+    return atLeastHalf(attempt: attempt, using: &drawing)
+  }
 }

@@ -36,7 +36,6 @@ public struct SlowStart: Sendable {
     }
     refusals = accepted > 0 ? 0 : refusals + 1
     limit = max(1, accepted)
-    let half = backoff.ceiling(attempt: max(0, refusals - 1)) / 2
-    return half + Backoff(base: half, max: half).delay(attempt: 0, using: &generator)
+    return backoff.atLeastHalf(attempt: max(0, refusals - 1), using: &generator)
   }
 }

@@ -12,6 +12,9 @@ package struct FeedbackEntry: Sendable, Equatable {
   package var age: Duration
   /// The review's.
   package var trace: TraceContext
+
+  /// Where it is delivered: a GitLab's address, or the platform's name.
+  package var host: String { feedback.integration.instanceUrl ?? feedback.platform.rawValue }
 }
 
 extension ReviewStore {
@@ -27,6 +30,11 @@ extension ReviewStore {
       SELECT f.review_id, f.subject
         FROM baton_feedback f
        WHERE f.due_at <= now()
+         AND ($2::text[] = '{}' OR (
+           SELECT COALESCE(i.instance_url, r.platform)
+             FROM code_reviews r
+             LEFT JOIN platform_integrations i ON \(Fragment.isIntegration("i", of: "r"))
+            WHERE r.id = f.review_id) <> ALL ($2))
        ORDER BY f.due_at
        LIMIT $1
          FOR UPDATE OF f SKIP LOCKED
@@ -51,8 +59,11 @@ extension ReviewStore {
     """)
 
   /// Takes entries that are due, with their reviews as they are now; one that is not settled in a minute comes due again.
-  package func takeFeedback(limit: Int) async throws -> [FeedbackEntry] {
-    decodeEach(try await pool.query(Self.takeFeedback, [Int32(limit)]), "feedback") { try FeedbackEntry($0) }
+  /// - Parameters:
+  ///   - limit: how many at most.
+  ///   - hosts: whose entries are left, see ``FeedbackEntry/host``.
+  package func takeFeedback(limit: Int, without hosts: [String] = []) async throws -> [FeedbackEntry] {
+    decodeEach(try await pool.query(Self.takeFeedback, [Int32(limit), hosts]), "feedback") { try FeedbackEntry($0) }
   }
 
   static let recordCheckRun = PostgresStatement(

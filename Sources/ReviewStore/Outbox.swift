@@ -97,7 +97,7 @@ extension ReviewStore {
          SET last_error = $2,
              given_up_at = CASE WHEN g.is_given_up THEN now() END,
              due_at = CASE WHEN g.is_given_up THEN 'infinity'
-                           ELSE now() + make_interval(secs => LEAST(300, 5 * 2 ^ LEAST(o.tries - 1, 10))) END
+                           ELSE now() + make_interval(secs => $4) END
         FROM (SELECT e.id, e.tries >= \(outboxTriesMin) AND e.created_at < now() - make_interval(secs => $3) AS is_given_up
                 FROM baton_outbox e
                WHERE e.id = $1
@@ -113,11 +113,12 @@ extension ReviewStore {
     SELECT is_given_up FROM failed
     """)
 
-  /// Notes why an entry was not accepted. It comes due again, with backoff up to five minutes; after ``outboxPatience`` it is given up:
-  /// its record stays with the review.
+  /// Notes why an entry was not accepted. It comes due again after the delay; after ``outboxPatience`` it is given up: its record stays with the
+  /// review.
   /// - Returns: whether it is given up.
-  package func failOutbox(_ id: Int64, error: String) async throws -> Bool {
-    let rows = try await pool.query(Self.failOutbox, [id, error.storable, Self.outboxPatience.inSeconds])
+  package func failOutbox(_ id: Int64, error: String, retryAfter delay: Duration) async throws -> Bool {
+    let rows = try await pool.query(
+      Self.failOutbox, [id, error.storable, Self.outboxPatience.inSeconds, max(delay, .zero).inSeconds])
     return try rows.first?.decode(0, as: Bool.self) ?? false
   }
 

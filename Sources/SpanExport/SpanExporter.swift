@@ -87,8 +87,7 @@ package final class SpanExporter: Service {
           failures = 0
           continue
         }
-        let pause = max(
-          wait, self.limits.retry.ceiling(attempt: failures) / 2 + self.limits.retry.delay(attempt: failures) / 2)
+        let pause = max(wait, self.limits.retry.atLeastHalf(attempt: failures))
         try? await Task.sleep(for: pause)
         failures += 1
       }

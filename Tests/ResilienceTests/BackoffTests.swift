@@ -37,4 +37,19 @@ struct BackoffTests {
     #expect(Backoff(base: .zero, max: .seconds(3)).ceiling(attempt: 1000) == .zero)
     #expect(Backoff(base: .seconds(-1), max: .seconds(-1)).delay(attempt: 4) == .zero)
   }
+
+  @Test("half is certain, half is chance")
+  func atLeastHalf() {
+    let backoff = Backoff(base: .seconds(1), max: .seconds(60))
+    var (low, high) = (Constant(value: 0), Constant(value: .max))
+    #expect(backoff.atLeastHalf(attempt: 3, using: &low) == .seconds(4))
+    #expect(backoff.atLeastHalf(attempt: 3, using: &high) == .seconds(8))
+    #expect(backoff.atLeastHalf(attempt: 9, using: &high) == .seconds(60))
+    var generator = SeededGenerator(seed: 1)
+    let delays = (0..<2000).map { _ in backoff.atLeastHalf(attempt: 3, using: &generator) }
+    #expect(delays.allSatisfy { (.seconds(4) ... .seconds(8)).contains($0) })
+    #expect(delays.contains { $0 < .milliseconds(4_500) } && delays.contains { $0 > .milliseconds(7_500) })
+    let source = RandomSource(SeededGenerator(seed: 2))
+    #expect((.seconds(4) ... .seconds(8)).contains(backoff.atLeastHalf(attempt: 3, from: source)))
+  }
 }

@@ -22,26 +22,29 @@ package struct EventRelay: Service {
   private let send: Send
   private let interval: Duration
   private let logger: Logger
+  private let slow: SlowEndpoints
+  private let wakeup = Wakeup()
 
   /// Events that are sent at once.
   package static let sendsAtOnce = 16
-  private static let backoff = Backoff(base: .seconds(5), max: .seconds(3_600))
-  /// An event is tried for so long.
-  private static let ageMax: Duration = .seconds(3 * 86_400)
-  /// Until what waits for the operator is tried again.
-  private static let blockedDelay: Duration = .seconds(60)
+  /// To endpoints that answer slowly: the others keep half of the slots.
+  package static let slowSendsAtOnce = 8
+  private static let retry = DeliveryRetry(
+    backoff: Backoff(base: .seconds(5), max: .seconds(3_600)), ageMax: .seconds(3 * 86_400))
 
   /// - Parameters:
   ///   - store: where events and endpoints are.
   ///   - cipher: opens the endpoints' secrets.
   ///   - allowedHosts: of BATON_EVENT_HOSTS.
   ///   - interval: between looks at the outbox.
+  ///   - slowAfter: an endpoint whose answer takes longer is slow.
   ///   - logger: for what it reports.
   ///   - send: posts one event.
   package init(
-    store: ReviewStore, cipher: TokenCipher, allowedHosts: [String], interval: Duration = .seconds(1), logger: Logger,
-    send: @escaping Send
+    store: ReviewStore, cipher: TokenCipher, allowedHosts: [String], interval: Duration = .seconds(1),
+    slowAfter: Duration = .seconds(2), logger: Logger, send: @escaping Send
   ) {
+    slow = SlowEndpoints(limit: slowAfter, max: Self.slowSendsAtOnce)
     (self.store, self.cipher, self.allowedHosts) = (store, cipher, allowedHosts)
     (self.send, self.interval, self.logger) = (send, interval, logger)
   }
@@ -60,8 +63,11 @@ package struct EventRelay: Service {
 
   private func feed() -> SlotFeed<DueEvent> {
     SlotFeed(
-      count: Self.sendsAtOnce, circuit: nil, interval: interval, take: { try await store.takeEvents(limit: $0) },
+      count: Self.sendsAtOnce, circuit: nil, interval: interval, wakeup: wakeup,
+      take: { try await slow.take($0, from: store) },
       work: { event in
+        // There may be more of an endpoint that gets one at a time.
+        defer { if slow.ended(event) { wakeup.wake() } }
         do {
           try await deliver(event)
         } catch {
@@ -80,7 +86,7 @@ package struct EventRelay: Service {
       let text = try cipher.open(event.secretCiphertext, in: .endpointSecret(of: event.endpoint))
       secrets = SecretList(separated: text.reveal()) ?? SecretList(text)
     } catch {
-      try await store.deferEvent(event, error: "\(error)", for: Self.blockedDelay)
+      try await store.deferEvent(event, error: "\(error)", for: DeliveryRetry.blockedDelay)
       if event.tries == 1 {
         logger.warning(
           "an event cannot be sent by this process; trying again every minute",
@@ -90,7 +96,9 @@ package struct EventRelay: Service {
     }
     let body = Array(event.payload.utf8)
     let headers = EventSignature.headers(event.id, at: event.takenAt, body: body, secrets)
+    let start = ContinuousClock.now
     let answer = await send(body, address, headers)
+    slow.answered(event.endpoint, after: .now - start)
     if Task.isCancelled, answer != .accepted { return }
     switch answer {
     case .accepted:
@@ -104,14 +112,11 @@ package struct EventRelay: Service {
   }
 
   private func failed(_ event: DueEvent, _ message: String, _ pause: Duration?) async throws {
-    let isGivenUp = event.age >= Self.ageMax
-    let delay =
-      pause ?? Self.backoff.ceiling(attempt: event.tries - 1) / 2 + Self.backoff.delay(attempt: event.tries - 1) / 2
-    try await store.eventFailed(
-      event, error: message, retryAfter: isGivenUp ? nil : delay, endpointPause: pause)
-    guard isGivenUp || event.tries == 1 else { return }
+    let next = Self.retry.next(tries: event.tries, age: event.age, after: .later(after: pause))
+    try await store.eventFailed(event, error: message, retryAfter: next.delay, endpointPause: pause)
+    guard next.isNews else { return }
     logger.warning(
-      isGivenUp ? "an event is given up" : "an event was not accepted; trying again later",
+      next.isGivenUp ? "an event is given up" : "an event was not accepted; trying again later",
       metadata: event.metadata(["error": "\(message)"]))
   }
 }

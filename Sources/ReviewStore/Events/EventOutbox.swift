@@ -39,7 +39,7 @@ extension ReviewStore {
 
   /// So many failures in turn open an endpoint's circuit.
   package static let circuitFailures = 5
-  /// An endpoint gets so many requests at once, from all servers together, and a single one while its circuit is open.
+  /// An endpoint gets so many requests at once, from all servers together, and a single one while its circuit is open, or it answers slowly.
   package static let eventsAtOnce = 4
   /// If the sender dies, the event comes due again after this, in seconds. Longer than a request takes.
   private static let takenSeconds = 30
@@ -51,7 +51,7 @@ extension ReviewStore {
     WITH endpoint AS MATERIALIZED (
       SELECT p.id, p.url, p.secret_ciphertext, p.failures
         FROM baton_endpoints p
-       WHERE p.is_enabled AND (p.blocked_until IS NULL OR p.blocked_until <= now())
+       WHERE p.is_enabled AND (p.id = ANY ($2::uuid[])) = $3 AND (p.blocked_until IS NULL OR p.blocked_until <= now())
          AND EXISTS (SELECT 1 FROM baton_events e WHERE e.endpoint_id = p.id AND e.due_at <= now())
        ORDER BY p.id
          FOR NO KEY UPDATE OF p SKIP LOCKED
@@ -66,7 +66,7 @@ extension ReviewStore {
            FROM baton_events e
           WHERE e.endpoint_id = p.id AND e.due_at <= now() AND (e.taken_until IS NULL OR e.taken_until <= now())
           ORDER BY e.due_at, e.id
-          LIMIT GREATEST(0, CASE WHEN p.failures < \(circuitFailures) THEN \(eventsAtOnce) ELSE 1 END - f.in_flight)
+          LIMIT GREATEST(0, CASE WHEN p.failures < \(circuitFailures) AND NOT $3 THEN \(eventsAtOnce) ELSE 1 END - f.in_flight)
             FOR UPDATE OF e SKIP LOCKED) e
        ORDER BY e.due_at, e.id
        LIMIT $1
@@ -86,8 +86,22 @@ extension ReviewStore {
     """)
 
   /// Takes events that are due, of each endpoint a few; one that is not settled soon comes due again.
-  package func takeEvents(limit: Int) async throws -> [DueEvent] {
-    decodeEach(try await pool.query(Self.takeEvents, [Int32(limit)]), "event") { try DueEvent($0) }
+  /// - Parameters:
+  ///   - limit: how many at most.
+  ///   - endpoints: whose events are left.
+  package func takeEvents(limit: Int, without endpoints: [UUID] = []) async throws -> [DueEvent] {
+    try await takeEvents(limit, endpoints, areSlow: false)
+  }
+
+  /// Takes events that are due, of each of these endpoints one at a time, from all servers together.
+  package func takeEvents(limit: Int, ofSlow endpoints: [UUID]) async throws -> [DueEvent] {
+    try await takeEvents(limit, endpoints, areSlow: true)
+  }
+
+  private func takeEvents(_ limit: Int, _ endpoints: [UUID], areSlow: Bool) async throws -> [DueEvent] {
+    decodeEach(try await pool.query(Self.takeEvents, [Int32(limit), endpoints, areSlow]), "event") {
+      try DueEvent($0)
+    }
   }
 
   static let eventDelivered = PostgresStatement(

@@ -265,9 +265,9 @@ package protocol CancelLedger: Sendable {
   /// Removes an entry that the worker has accepted.
   func deleteOutbox(_ id: Int64) async throws
 
-  /// Notes why an entry was not accepted. It comes due again, with backoff, and is given up after a day.
+  /// Notes why an entry was not accepted. It comes due again after the delay, and is given up after a day.
   /// - Returns: whether it is given up.
-  func failOutbox(_ id: Int64, error: String) async throws -> Bool
+  func failOutbox(_ id: Int64, error: String, retryAfter delay: Duration) async throws -> Bool
 
   /// How many entries are due.
   func outboxCount() async throws -> Int

@@ -187,7 +187,7 @@ struct CatchUpTests {
           {"action":"rerequested","\(event)":\(check),"repository":{"id":9,"full_name":"acme/shop"},
            "installation":{"id":1},"sender":{"login":"alice"}}
           """)
-        try await tasks.doDue()
+        try await tasks.deliverDue()
       }
       let branch = "gh-readonly-queue/main/pr-1-\(test.sha(5))"
       try await rerun(

@@ -131,6 +131,40 @@ struct EventRelayTests {
     await good.stop()
   }
 
+  @Test("endpoints that answer slowly get one request at a time each, and leave half of the slots to the others")
+  func slow() async throws {
+    try await withServerStack { stack in
+      for port in 1...5 { _ = try await add(stack, "http://127.0.0.1:\(port)/hook") }
+      let answer = Task { try? await Task.sleep(for: .seconds(600)) }
+      let isHeld = Mutex(false)
+      let sent = Mutex<[Int: Int]>([:])
+      let relay = EventRelay(
+        store: stack.store, cipher: ServerStack.cipher, allowedHosts: ["127.0.0.1"], slowAfter: .zero,
+        logger: ServerStack.silent
+      ) { _, address, _ in
+        sent.withLock { $0[address.port, default: 0] += 1 }
+        if address.port <= 5, isHeld.withLock({ $0 }) { _ = await answer.value }
+        return .accepted
+      }
+      _ = try await stack.submit("e0")
+      try await stack.run("UPDATE code_reviews SET status = 'cancelled'")
+      // From now on each is known to be slow.
+      try await relay.deliverDue()
+      #expect(sent.withLock { $0 } == [1: 1, 2: 1, 3: 1, 4: 1, 5: 1])
+      isHeld.withLock { $0 = true }
+      _ = try await add(stack, "http://127.0.0.1:6/hook")
+      for number in 1...8 { _ = try await stack.submit("e\(number)") }
+      try await stack.run("UPDATE code_reviews SET status = 'cancelled' WHERE status = 'pending'")
+      let running = Task { try await relay.run() }
+      try await eventually("the other endpoint has its events") { sent.withLock { $0[6] } == 8 }
+      #expect(sent.withLock { $0 } == [1: 2, 2: 2, 3: 2, 4: 2, 5: 2, 6: 8])
+      answer.cancel()
+      try await eventually("all are sent") { try await stack.count("baton_events") == 0 }
+      running.cancel()
+      try await running.value
+    }
+  }
+
   @Test(
     "a redirect is not followed, a wait that is asked for is kept, 410 disables, and what is given up can be sent again"
   )

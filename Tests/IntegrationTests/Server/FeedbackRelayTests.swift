@@ -10,7 +10,7 @@ import Testing
 @Suite("Server: feedback's outbox")
 struct FeedbackRelayTests {
   /// What was sent, and what is answered.
-  private final class Platform: Sendable {
+  private final class FakeSender: Sendable {
     let sent = Mutex<[PullRequestFeedback]>([])
     let answer = Mutex(FeedbackAnswer.delivered(checkRunID: 77))
 
@@ -43,7 +43,7 @@ struct FeedbackRelayTests {
   @Test("eyes at intake, hooray or confused at the end, and no check if there is no gate")
   func reactions() async throws {
     try await withServerStack { stack in
-      let platform = Platform()
+      let platform = FakeSender()
       let relay = FeedbackRelay(store: stack.store, logger: ServerStack.silent) { platform.send($0) }
       let id = try await review(stack, gate: "off")
       try await relay.deliverDue()
@@ -63,7 +63,7 @@ struct FeedbackRelayTests {
   @Test("a gate's check follows the review to its end, and its id is in the row; a retry begins another")
   func gate() async throws {
     try await withServerStack { stack in
-      let platform = Platform()
+      let platform = FakeSender()
       let relay = FeedbackRelay(store: stack.store, logger: ServerStack.silent) { platform.send($0) }
       let id = try await review(stack, gate: "warning")
       try await relay.deliverDue()
@@ -88,7 +88,7 @@ struct FeedbackRelayTests {
   @Test("a review that moves on while its feedback is sent gets feedback once more")
   func overtaken() async throws {
     try await withServerStack { stack in
-      let platform = Platform()
+      let platform = FakeSender()
       let id = try await review(stack, gate: "all")
       let relay = FeedbackRelay(store: stack.store, logger: ServerStack.silent) { feedback in
         if feedback.subject == .gate, feedback.status == .pending { _ = try? await stack.store.cancel(id) }
@@ -104,7 +104,7 @@ struct FeedbackRelayTests {
   @Test("an outage is waited for; a refusal is given up after a while, the dashboard says so, and the review goes on")
   func refusal() async throws {
     try await withServerStack { stack in
-      let platform = Platform()
+      let platform = FakeSender()
       let relay = FeedbackRelay(store: stack.store, logger: ServerStack.silent) { platform.send($0) }
       platform.answer.withLock { $0 = .later("down", retryAfter: .seconds(60)) }
       let id = try await review(stack, gate: "all")
@@ -144,7 +144,7 @@ struct FeedbackRelayTests {
   @Test("feedback that waits for the operator counts between two tries too, and is named once it waits for long")
   func blocked() async throws {
     try await withServerStack { stack in
-      let platform = Platform()
+      let platform = FakeSender()
       let relay = FeedbackRelay(store: stack.store, logger: ServerStack.silent) { platform.send($0) }
       platform.answer.withLock { $0 = .blocked("BATON_GITHUB_APP_ID is not set") }
       let id = try await review(stack, gate: "all")
@@ -191,6 +191,38 @@ struct FeedbackRelayTests {
       #expect(try await stack.count("baton_feedback") == 2)
       try await stack.run("DELETE FROM code_reviews")
       #expect(try await stack.count("baton_feedback") == 0)
+    }
+  }
+
+  @Test("a host that answers slowly leaves half of the slots to the others")
+  func slowHost() async throws {
+    try await withServerStack { stack in
+      for number in 1...20 { _ = try await stack.submit("e\(number)") }
+      let gitlab = try await stack.addGitLab()
+      #expect(try await stack.client.send(.gitlab(integration: gitlab)).status == 202)
+      try await stack.run(
+        "UPDATE platform_integrations SET instance_url = 'https://gitlab.example' WHERE platform = 'gitlab'")
+      try await stack.run(
+        """
+        INSERT INTO baton_feedback (review_id, subject, due_at)
+        SELECT id, 'eyes', now() - CASE platform WHEN 'github' THEN interval '1 hour' ELSE interval '1 minute' END
+          FROM code_reviews
+        """)
+      #expect(try await stack.count("baton_feedback") == 21)
+      let answer = Task { try? await Task.sleep(for: .seconds(600)) }
+      let sent = Mutex<[Platform]>([])
+      let relay = FeedbackRelay(store: stack.store, logger: ServerStack.silent) { feedback in
+        sent.withLock { $0.append(feedback.platform) }
+        if feedback.platform == .github { _ = await answer.value }
+        return .delivered(checkRunID: nil)
+      }
+      let running = Task { try await relay.run() }
+      try await eventually("GitLab's is sent") { sent.withLock { $0.contains(.gitlab) } }
+      #expect(sent.withLock { $0.count { $0 == .github } } == FeedbackRelay.sendsToHostAtOnce)
+      answer.cancel()
+      try await eventually("all are sent") { try await stack.count("baton_feedback") == 0 }
+      running.cancel()
+      try await running.value
     }
   }
 }

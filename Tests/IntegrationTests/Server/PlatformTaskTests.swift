@@ -24,7 +24,7 @@ struct PlatformTaskTests {
            "comment":{"id":\(id),"body":"/review","user":{"login":"\(login)","type":"User"}},
            "repository":{"id":9,"full_name":"acme/shop"},"installation":{"id":1}}
           """)
-        try await tasks.doDue()
+        try await tasks.deliverDue()
         #expect(try await test.stack.count("code_reviews") == Int64(id - 1))
       }
       let id = try #require(try await test.stack.reviews().first?.id)
@@ -101,7 +101,7 @@ struct PlatformTaskTests {
         {"action":"checks_requested","installation":{"id":1},"repository":{"full_name":"acme/shop"},
          "merge_group":{"head_sha":"\(test.sha(99))","head_ref":"refs/heads/gh-readonly-queue/main/pr-1-\(test.sha(5))"}}
         """)
-      try await tasks.doDue()
+      try await tasks.deliverDue()
       #expect(
         test.github.feedback.map { "\($0.sha ?? "") \($0.state)" }.sorted() == [
           "\(test.sha(1)) neutral", "\(test.sha(99)) neutral",
@@ -117,12 +117,12 @@ struct PlatformTaskTests {
       let tasks = PlatformTasks(store: test.stack.store, questions: test.questions, logger: ServerStack.silent)
       await test.github.deliver("pull_request", test.push(1, sha: test.sha(1)))
       #expect(try await test.stack.count("code_reviews") == 0)
-      try await tasks.doDue()
+      try await tasks.deliverDue()
       #expect(try await test.stack.count("code_reviews") == 1)
       try await test.stack.run(#"UPDATE agent_configs SET config = '{"gate_threshold":"all","paths":["docs/**"]}'"#)
       await test.github.deliver("pull_request", test.push(2, sha: test.sha(2)))
-      try await tasks.doDue()
-      try await tasks.doDue()
+      try await tasks.deliverDue()
+      try await tasks.deliverDue()
       #expect(try await test.stack.count("code_reviews") == 1)
       #expect(test.github.feedback.contains { $0.sha == test.sha(2) && $0.state == "neutral" })
       let outcome = try await test.stack.store.webhooks(WebhookFilter(), limit: 1).webhooks.first?.result

@@ -242,25 +242,26 @@ extension Story {
       try await play.pass(.seconds(101))
       #expect(try await play.ledger.takeOutbox(limit: 10, for: .seconds(100)).map(\.tries) == [2])
     },
-    Story("an entry that is not accepted waits longer each time, and is given up after a day") { play in
+    Story("an entry that is not accepted waits as long as it is to, and is given up after a day") { play in
       let (claim, _) = try await play.leased()
       _ = try await play.ledger.cancel(claim.reviewID)
       for tries in 1...10 {
         let entry = try #require(try await play.ledger.takeOutbox(limit: 1, for: .seconds(15)).first)
         #expect(entry.tries == tries)
-        #expect(try await !play.ledger.failOutbox(entry.id, error: "refused"))
+        #expect(try await !play.ledger.failOutbox(entry.id, error: "refused", retryAfter: .seconds(60 * tries)))
+        try await play.pass(.seconds(60 * tries - 30))
         #expect(try await play.ledger.outboxCount() == 0)
-        try await play.pass(.seconds(301))
+        try await play.pass(.seconds(31))
       }
       #expect(try await play.ledger.undeliveredCancels(of: claim.reviewID).map(\.lastError) == ["refused"])
       try await play.pass(.seconds(86_400))
       let entry = try #require(try await play.ledger.takeOutbox(limit: 1, for: .seconds(15)).first)
-      #expect(try await play.ledger.failOutbox(entry.id, error: "gone"))
+      #expect(try await play.ledger.failOutbox(entry.id, error: "gone", retryAfter: .seconds(5)))
       try await play.pass(.seconds(1_000_000))
       #expect(try await play.ledger.outboxCount() == 0)
       let left = try await play.ledger.undeliveredCancels(of: claim.reviewID)
       #expect(left.count == 1 && left[0].nextTry == nil && left[0].givenUpAt != nil && left[0].tries == 11)
-      #expect(try await !play.ledger.failOutbox(-1, error: "unknown"))
+      #expect(try await !play.ledger.failOutbox(-1, error: "unknown", retryAfter: .zero))
     },
     Story("each attempt has a cancel of its own") { play in
       let (claim, _) = try await play.leased()

@@ -1,6 +1,6 @@
 internal import FoundationEssentials
 package import Logging
-internal import Platforms
+package import Platforms
 internal import Primitives
 internal import Resilience
 package import ReviewStore
@@ -23,25 +23,28 @@ package struct FeedbackRelay: Service {
   private let interval: Duration
   private let logger: Logger
   /// One for each host: a host that is unavailable holds up no other's feedback.
-  private let circuits = Circuits()
+  private let circuits: Circuits
+  private let shares = HostShares(max: sendsToHostAtOnce)
+  private let wakeup = Wakeup()
 
   /// Entries that are sent at once.
-  private static let sendsAtOnce = 16
-  private static let backoff = Backoff(base: .seconds(5), max: .seconds(600))
-  /// A refusal is believed after this: rights are given, and installations finish, a moment late.
-  private static let refusalAgeMax: Duration = .seconds(600)
-  /// Until what waits for the operator is tried again.
-  private static let blockedDelay: Duration = .seconds(60)
-  /// What might still go well is tried for so long: a check that never ends holds up a pull request.
-  private static let ageMax: Duration = .seconds(7 * 86_400)
+  package static let sendsAtOnce = 16
+  /// To one host: one that answers slowly leaves the other half of the slots to the others.
+  package static let sendsToHostAtOnce = 8
+  private static let retry = DeliveryRetry.ofPlatforms
 
   /// - Parameters:
   ///   - store: where the reviews are.
+  ///   - circuits: of the hosts, which other relays to them share.
   ///   - interval: between looks at the outbox.
   ///   - logger: for what it reports.
   ///   - send: shows the state of a review on its pull request.
-  package init(store: ReviewStore, interval: Duration = .seconds(1), logger: Logger, send: @escaping Send) {
+  package init(
+    store: ReviewStore, circuits: Circuits = Circuits(), interval: Duration = .seconds(1), logger: Logger,
+    send: @escaping Send
+  ) {
     self.store = store
+    self.circuits = circuits
     self.send = send
     self.interval = interval
     self.logger = logger
@@ -61,8 +64,13 @@ package struct FeedbackRelay: Service {
 
   private func feed() -> SlotFeed<FeedbackEntry> {
     SlotFeed(
-      count: Self.sendsAtOnce, circuit: nil, interval: interval, take: { try await store.takeFeedback(limit: $0) },
+      count: Self.sendsAtOnce, circuit: nil, interval: interval, wakeup: wakeup,
+      take: { count in
+        try await shares.take(count, host: \.host) { try await store.takeFeedback(limit: $0, without: $1) }
+      },
       work: { entry in
+        // There may be more of a host that had its share.
+        defer { if shares.ended(entry.host) { wakeup.wake() } }
         do {
           try await deliver(entry)
         } catch {
@@ -75,11 +83,11 @@ package struct FeedbackRelay: Service {
   }
 
   private func deliver(_ entry: FeedbackEntry) async throws {
-    let circuit = circuits[entry.feedback.integration.instanceUrl ?? entry.feedback.platform.rawValue]
+    let circuit = circuits[entry.host]
     if case .refused(let until) = circuit.admit() {
-      let delay = max(.zero, until - .now) + Self.backoff.delay(attempt: 0)
       return try await store.feedbackFailed(
-        entry, error: "\(circuit.name) is unavailable: \(circuit.reason ?? "no answer")", retryAfter: delay)
+        entry, error: "\(circuit.name) is unavailable: \(circuit.reason ?? "no answer")",
+        retryAfter: Self.retry.delay(until: until))
     }
     let answer = await withSpan(.feedback, in: entry.trace, entry.attributes) { span in
       let answer = await TraceContext.$current.withValue(span.context, operation: { await send(entry.feedback) })
@@ -87,45 +95,36 @@ package struct FeedbackRelay: Service {
       return answer
     }
     if Task.isCancelled, case .later = answer { return }
-    switch answer {
-    case .delivered(let checkRunID):
+    if case .delivered(let checkRunID) = answer {
       circuit.succeeded()
       try await store.feedbackTold(entry, checkRunID: checkRunID)
       logger.debug("feedback sent", metadata: entry.metadata([:]))
-    case .later(let message, let retryAfter):
-      if retryAfter == nil { circuit.failed(reason: message) } else { circuit.succeeded() }
-      try await failed(entry, message, ageMax: Self.ageMax, retryAfter)
-    case .blocked(let message):
-      circuit.succeeded()
-      try await failed(entry, message, ageMax: .seconds(Int64.max), Self.blockedDelay)
-    case .refused(let message):
-      circuit.succeeded()
-      // A check that was begun has to end, or the pull request could never be merged.
-      let isBegun = entry.feedback.subject == .gate && entry.feedback.toldStatus?.isTerminal == false
-      try await failed(
-        entry, ReviewStore.refusedMark + message, ageMax: isBegun ? Self.ageMax : Self.refusalAgeMax, nil)
+    } else if let (failure, message) = answer.failure {
+      circuit.note(failure, message)
+      try await failed(entry, failure, message)
     }
   }
 
   private func failed(
-    _ entry: FeedbackEntry, _ message: String, ageMax: Duration, _ retryAfter: Duration?
+    _ entry: FeedbackEntry, _ failure: DeliveryRetry.Failure, _ message: String
   ) async throws {
-    let isGivenUp = entry.age >= ageMax
-    let delay =
-      retryAfter ?? Self.backoff.ceiling(attempt: entry.feedback.tries - 1) / 2
-      + Self.backoff.delay(attempt: entry.feedback.tries - 1) / 2
-    try await store.feedbackFailed(entry, error: message, retryAfter: isGivenUp ? nil : delay)
-    guard isGivenUp || entry.feedback.tries == 1 else { return }
+    // A check that was begun has to end, or the pull request could never be merged: a refusal is waited out as an outage is.
+    let isBegun = entry.feedback.subject == .gate && entry.feedback.toldStatus?.isTerminal == false
+    let next = Self.retry.next(
+      tries: entry.feedback.tries, age: entry.age, after: failure == .refused && isBegun ? .later() : failure)
+    let error = (failure == .refused ? ReviewStore.refusedMark : "") + message
+    try await store.feedbackFailed(entry, error: error, retryAfter: next.delay)
+    guard next.isNews else { return }
     logger.warning(
-      isGivenUp ? "feedback is given up" : "feedback could not be delivered; trying again later",
-      metadata: entry.metadata(["error": "\(message)"]))
+      next.isGivenUp ? "feedback is given up" : "feedback could not be delivered; trying again later",
+      metadata: entry.metadata(["error": "\(error)"]))
   }
 }
 
 extension ActiveSpan {
   fileprivate func note(_ answer: FeedbackAnswer) {
-    switch answer {
-    case .delivered: break
+    switch answer.failure?.reason {
+    case nil: break
     case .later: fail("later")
     case .blocked: fail("blocked")
     case .refused: fail("refused")

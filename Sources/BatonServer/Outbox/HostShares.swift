@@ -1,0 +1,68 @@
+internal import Synchronization
+
+/// How many items of each host are under way: one host that does not answer, or answers slowly, leaves slots to the others.
+final class HostShares: Sendable {
+  private struct State {
+    var counts: [String: Int] = [:]
+    /// Hosts that have had their share, and may have more items.
+    var full: Set<String> = []
+  }
+
+  private let max: Int
+  private let state = Mutex(State())
+
+  /// - Parameter max: of one host.
+  init(max: Int) { self.max = max }
+
+  /// Takes up to so many items, of each host no more than its share allows.
+  /// - Parameters:
+  ///   - count: how many at most.
+  ///   - host: of an item.
+  ///   - take: takes up to so many items; none of the hosts that are named.
+  /// - Throws: what taking throws, if nothing was taken before.
+  func take<Item>(
+    _ count: Int, host: (Item) -> String, _ take: (_ limit: Int, _ without: [String]) async throws -> [Item]
+  ) async throws -> [Item] {
+    var items: [Item] = []
+    while items.count < count {
+      let (room, full) = room
+      let limit = min(room, count - items.count)
+      let taken: [Item]
+      do {
+        taken = try await take(limit, full)
+      } catch  where !items.isEmpty {
+        break
+      }
+      for item in taken { began(host(item)) }
+      items += taken
+      if taken.count < limit { break }
+    }
+    return items
+  }
+
+  /// How many may begin even if all are of one host; those that have had their share are left out.
+  private var room: (count: Int, full: [String]) {
+    state.withLock { state in
+      let full = state.counts.filter { $0.value >= max }.map(\.key).sorted()
+      return (max - (state.counts.values.filter { $0 < max }.max() ?? 0), full)
+    }
+  }
+
+  private func began(_ host: String) {
+    state.withLock { state in
+      state.counts[host, default: 0] += 1
+      if state.counts[host, default: 0] >= max { state.full.insert(host) }
+    }
+  }
+
+  /// Called once for each item that was taken.
+  /// - Returns: whether it is time to look for more of this host.
+  func ended(_ host: String) -> Bool {
+    state.withLock { state in
+      let count = state.counts[host, default: 1] - 1
+      state.counts[host] = count > 0 ? count : nil
+      // Few at a time are not worth a look.
+      return count <= max * 3 / 4 && state.full.remove(host) != nil
+    }
+  }
+}
