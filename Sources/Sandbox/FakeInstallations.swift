@@ -45,7 +45,8 @@ struct FakeInstallations: Sendable {
     Date(timeIntervalSinceNow: 3600).formatted(.iso8601)
   }
 
-  private static func isLivingJWT(_ authorization: String) -> Bool {
+  /// Whether a header holds a JWT that has not expired; who signed it is not looked at.
+  static func isLivingJWT(_ authorization: String) -> Bool {
     struct Claims: Decodable {
       var exp: Double
     }

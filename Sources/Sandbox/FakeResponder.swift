@@ -47,6 +47,9 @@ struct FakeResponder: HTTPResponder {
     switch call.route {
     case .unknown: return .notFound
     case .githubHookDeliveries:
+      guard FakeInstallations.isLivingJWT(request.headers[.authorization] ?? "") else {
+        return FakeAnswer(.installationTokenUnauthorized, api: api)
+      }
       let hooks = FakeHooks(state: state, api: api)
       return request.method == .get ? hooks.list(query) : await hooks.redeliver(call.number)
     case .githubInstallationRepositories, .githubPulls, .githubPermission, .gitlabMergeRequests, .gitlabMember:

@@ -56,11 +56,13 @@ struct GitLabTokenTests {
   }
 
   /// A review as it is leased: with the tokens as the store has them now.
-  private static func review(_ harness: FakePlatformHarness, _ store: MemoryTokenStore) throws -> LeasedReview {
+  private static func review(
+    _ harness: FakePlatformHarness, _ store: MemoryTokenStore, projectID: Int64? = 278_964
+  ) throws -> LeasedReview {
     let stored = store.stored
     let metadata = #"{"note":1,"project_tokens":\#(try stored.projectTokensJSON())}"#
     return Samples.review(
-      platform: .gitlab, repository: "gitlab-org/gitlab-ee", number: 14656, projectID: 278_964,
+      platform: .gitlab, repository: "gitlab-org/gitlab-ee", number: 14656, projectID: projectID,
       integration: Integration(
         id: Samples.integrationID, instanceUrl: harness.address, tokenCiphertext: stored.own, metadata: metadata))
   }
@@ -122,6 +124,30 @@ struct GitLabTokenTests {
           && harness.fakePlatform.token("glpat-own")?.isRevoked == true)
       // A lease from before the rotation is served with the new token.
       #expect(try Self.token(try await preparers[0].prepare(review)) == made)
+    }
+  }
+
+  @Test("a project that has moved gets its token by its number, and later another one")
+  func movedProject() async throws {
+    try await FakePlatformHarness.run { harness in
+      let store = try Self.store(own: "glpat-person")
+      harness.fakePlatform.setToken("glpat-person", FakeToken(id: 7, userID: 5, username: "ann", isMaintainer: true))
+      harness.fakePlatform.add(
+        FakeFault(
+          path: "gitlab-org%2Fgitlab-ee/access_tokens", status: 405,
+          body: #"{"message":"405 Method Not Allowed: Non GET methods are not allowed for moved projects"}"#))
+      harness.fakePlatform.add(
+        FakeFault(route: .unknown, path: "/projects/gitlab-org%2Fgitlab-ee", status: 200, body: #"{"id":278964}"#))
+      let clock = TestWallClock()
+      let preparer = try harness.preparer(tokens: store, now: { clock.now })
+      let review = { try Self.review(harness, store, projectID: nil) }
+      let made = try #require(try Self.token(try await preparer.prepare(try review())))
+      let place = SealedPlace.projectToken("gitlab-org/gitlab-ee", of: Samples.integrationID)
+      #expect(try Self.open(store.stored.ofProjects["gitlab-org/gitlab-ee"]?.ciphertext, in: place) == made)
+      clock.advance(by: 360 * 86_400)
+      let rotated = try #require(try Self.token(try await preparer.prepare(try review())))
+      #expect(rotated != made && harness.fakePlatform.token(made)?.isRevoked == true)
+      #expect(harness.fakePlatform.callCounts[.gitlabTokenRotation] == 2, "refused by the path, done by the number")
     }
   }
 

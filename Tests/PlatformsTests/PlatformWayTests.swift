@@ -65,7 +65,40 @@ struct PlatformWayTests {
         moved.platformProjectId = nil
         #expect(await sender.send(moved) == .delivered(checkRunID: nil))
       }
-      #expect(harness.fakePlatform.feedback.count == 2)
+      let check = PlatformCheck(
+        platform: .gitlab, repository: "acme/shop", projectId: nil, url: "\(harness.address)/acme/shop/17",
+        sha: "0123456789abcdef0123456789abcdef01234567", conclusion: .neutral, title: "t", summary: "s",
+        externalId: "x")
+      let integration = try Samples.integration(token: "t", instance: harness.address)
+      let shown = await PlatformQuestions(access: try harness.access()).show(check, for: integration)
+      #expect(shown == .delivered(checkRunID: nil))
+      #expect(harness.fakePlatform.feedback.count == 3)
+    }
+  }
+
+  @Test("before GitLab 15.7, which has no list of diffs, a merge request's changes name its files")
+  func filesOfOldVersions() async throws {
+    try await FakePlatformHarness.run { harness in
+      let questions = PlatformQuestions(access: try harness.access())
+      let integration = try Samples.integration(token: "t", instance: harness.address)
+      func files(_ changes: String) async -> PlatformAnswer<[String]> {
+        harness.fakePlatform.clear()
+        harness.fakePlatform.add(FakeFault(route: .gitlabDiffs, status: 404, body: #"{"error":"404 Not Found"}"#))
+        harness.fakePlatform.add(FakeFault(path: "/merge_requests/17/changes", status: 200, body: changes))
+        return await questions.files(ofMergeRequest: 17, ofProject: 7, "acme/shop", harness.address, integration)
+      }
+      let changes = #""changes":[{"old_path":"a.md","new_path":"b.md"},{"old_path":"c","new_path":"c"}]"#
+      guard case .answer(["a.md", "b.md", "c"]) = await files("{\(changes)}") else {
+        Issue.record("the files of the changes")
+        return
+      }
+      // A list that was cut, or is not there yet, says nothing about the other files.
+      for text in [#"{"overflow":true,\#(changes)}"#, #"{"changes":[]}"#] {
+        guard case .refused = await files(text) else {
+          Issue.record("\(text)")
+          continue
+        }
+      }
     }
   }
 
@@ -101,6 +134,21 @@ struct PlatformWayTests {
         let count = (harness.fakePlatform.callCounts[.githubInstallationToken] ?? 0) - before
         #expect(count == (offset < 0 ? 2 : 1), "\(offset): \(count)")
       }
+    }
+  }
+
+  @Test("the first call as the app is made once more by the platform's clock: a process of cron has no later one")
+  func clockOfApp() async throws {
+    try await FakePlatformHarness.run { harness in
+      await harness.fakePlatform.deliver("ping", "{}")
+      let access = try harness.access(
+        app: Self.app, now: { Date().addingTimeInterval(-900) }, isClockCorrected: true)
+      guard case .answer(let page) = await PlatformQuestions(access: access).appWebhooks(after: nil) else {
+        Issue.record("no answer")
+        return
+      }
+      #expect(page.items.map(\.event) == ["ping"])
+      #expect(harness.fakePlatform.callCounts[.githubHookDeliveries] == 2)
     }
   }
 

@@ -81,7 +81,7 @@ extension PlatformQuestions {
   ) async throws(FeedbackFault) -> Value {
     guard let tokens = github.tokens else { throw .impossible("no GitHub App is set") }
     do {
-      return try await body(try tokens.appCaller())
+      return try await tokens.asApp(body)
     } catch {
       throw FeedbackFault(ofApp: error)
     }

@@ -90,8 +90,9 @@ extension PlatformQuestions {
     try await withProject(check.projectId, check.repository, check.url, integration) {
       project, caller throws(APIFault) in
       do throws(APIFault) {
-        _ = try await project.client.post(
-          "\(project.path)/statuses/\(check.sha.percentEncoded)", as: caller, status)
+        _ = try await project.writing(as: caller) { project throws(APIFault) in
+          try await project.client.post("\(project.path)/statuses/\(check.sha.percentEncoded)", as: caller, status)
+        }
       } catch .refused(let message) where message.contains("Cannot transition status") {
         // It is there already.
       }

@@ -150,6 +150,20 @@ package struct PlatformQuestions: Sendable {
     return (ChangedFiles(paths: files.sorted(), isComplete: isWhole), count)
   }
 
+  private struct Changes: Decodable, Sendable {
+    var changes: [File]
+    /// Whether GitLab has left files out.
+    var overflow: Bool?
+  }
+
+  private static func changedFiles(
+    _ path: String, _ client: APIClient, _ caller: APICaller
+  ) async throws(APIFault) -> ChangedFiles {
+    let answer = try APIClient.decode(Changes.self, from: try await client.get(path, as: caller).body)
+    let paths = Set(answer.changes.flatMap { [$0.new_path, $0.old_path].compactMap { $0 } }).sorted()
+    return ChangedFiles(paths: paths, isComplete: answer.overflow != true && !paths.isEmpty)
+  }
+
   // MARK: GitLab
 
   private struct Member: Decodable {
@@ -201,11 +215,16 @@ package struct PlatformQuestions: Sendable {
     await answer(integration) { () throws(FeedbackFault) in
       try await withProject(id, path, url, integration) { project, caller throws(APIFault) in
         let request = "\(project.path)/merge_requests/\(number)"
-        var (files, count) = try await Self.files("\(request)/diffs", project.client, caller)
-        let answer = try await project.client.get(request, as: caller)
-        let total = try APIClient.decode(Counted.self, from: answer.body).changes_count
-        files.isComplete = files.isComplete && total == .string("\(count)")
-        return files
+        do throws(APIFault) {
+          var (files, count) = try await Self.files("\(request)/diffs", project.client, caller)
+          let answer = try await project.client.get(request, as: caller)
+          let total = try APIClient.decode(Counted.self, from: answer.body).changes_count
+          files.isComplete = files.isComplete && total == .string("\(count)")
+          return files
+        } catch .missing {
+          // GitLab before 15.7 has no list of them.
+          return try await Self.changedFiles("\(request)/changes", project.client, caller)
+        }
       }
     }
   }

@@ -18,24 +18,16 @@ struct GitLabFeedback: Sendable {
           throw .permanent(.integrationMissing, message: "the integration has no token to write with")
         }
         do throws(APIFault) {
-          try await write(feedback, project, GitLabSource.caller(grant.secret))
+          let caller = GitLabSource.caller(grant.secret)
+          try await project.writing(as: caller) { project throws(APIFault) in
+            try await tell(feedback, project, caller)
+          }
         } catch {
           throw .call(error)
         }
       }
     } catch {
       throw FeedbackFault(error)
-    }
-  }
-
-  /// GitLab redirects only reads of a project that has moved, and refuses writes. Its number stays.
-  private func write(
-    _ feedback: PullRequestFeedback, _ project: GitLabProject, _ caller: APICaller
-  ) async throws(APIFault) {
-    do {
-      try await tell(feedback, project, caller)
-    } catch .refused(let message) where message.hasPrefix("it answered 405") && project.isNamedByPath {
-      try await tell(feedback, try await project.byNumber(caller), caller)
     }
   }
 

@@ -68,16 +68,35 @@ final class InstallationTokens: Sendable {
     token.expires.timeIntervalSince(client.now()) >= Double(needed.components.seconds)
   }
 
-  /// The caller for what concerns the app itself, whose limit is its own.
-  func appCaller() throws(APIFault) -> APICaller {
+  /// Calls in the name of the app itself. Its signature says when it was made, so it calls once more if the refusal has shown that this
+  /// machine's clock is wrong.
+  /// - Parameters:
+  ///   - account: whose rate limit the calls count against.
+  ///   - body: makes them.
+  func asApp<Value: Sendable>(
+    account: String = "app", _ body: (APICaller) async throws(APIFault) -> Value
+  ) async throws(APIFault) -> Value {
+    let correction = client.clockCorrection
+    do {
+      return try await body(try appCaller(account))
+    } catch .unauthorized where client.clockCorrection != correction {
+      return try await body(try appCaller(account))
+    }
+  }
+
+  private func appCaller(_ account: String) throws(APIFault) -> APICaller {
     guard let jwt = try? app.token(now: client.now()) else {
+      // Sorted with GitHub's own 401: it is the app's key, not the installation.
       throw .unauthorized(message: "the app's key cannot sign")
     }
-    return GitHubSource.caller(jwt, account: "app")
+    return GitHubSource.caller(jwt, account: account)
   }
 
   private func mint(_ installation: String) async throws -> Token {
-    let answer = try await answer(for: installation)
+    let answer = try await asApp(account: Self.account(of: installation)) { caller throws(APIFault) in
+      try await client.post(
+        "/app/installations/\(installation.percentEncoded)/access_tokens", as: caller, [String: String]())
+    }
     let wire = try APIClient.decode(Wire.self, from: answer.body)
     // GitHub's tokens live for an hour.
     let expires =
@@ -89,26 +108,6 @@ final class InstallationTokens: Sendable {
       $0[installation] = token
     }
     return token
-  }
-
-  /// Asks once more if the refusal has shown that this machine's clock is wrong: the app's signature says when it was made.
-  private func answer(for installation: String) async throws(APIFault) -> APIAnswer {
-    let correction = client.clockCorrection
-    do {
-      return try await request(installation)
-    } catch .unauthorized where client.clockCorrection != correction {
-      return try await request(installation)
-    }
-  }
-
-  private func request(_ installation: String) async throws(APIFault) -> APIAnswer {
-    guard let jwt = try? app.token(now: client.now()) else {
-      // Sorted with GitHub's own 401: it is the app's key, not the installation.
-      throw .unauthorized(message: "the app's key cannot sign")
-    }
-    return try await client.post(
-      "/app/installations/\(installation.percentEncoded)/access_tokens",
-      as: GitHubSource.caller(jwt, account: Self.account(of: installation)), [String: String]())
   }
 
   private struct Wire: Decodable {

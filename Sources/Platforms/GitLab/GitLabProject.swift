@@ -40,18 +40,30 @@ struct GitLabProject: Sendable {
   /// `/projects/{id}`, encoded.
   var path: String { "/projects/\(name.percentEncoded)" }
 
-  var isNamedByPath: Bool { name.contains("/") }
+  private var isNamedByPath: Bool { name.contains("/") }
 
   private struct Numbered: Decodable {
     var id: Int64
   }
 
   /// The same project, named by its number.
-  func byNumber(_ caller: APICaller) async throws(APIFault) -> GitLabProject {
+  private func byNumber(_ caller: APICaller) async throws(APIFault) -> GitLabProject {
     let answer = try await client.get(path, as: caller)
     var project = self
     project.name = String(try APIClient.decode(Numbered.self, from: answer.body).id)
     return project
+  }
+
+  /// Makes writing calls. GitLab redirects only reads of a project that has moved, and refuses writes: then it is called by its number, which
+  /// stays.
+  func writing<Value: Sendable>(
+    as caller: APICaller, _ body: (GitLabProject) async throws(APIFault) -> Value
+  ) async throws(APIFault) -> Value {
+    do {
+      return try await body(self)
+    } catch .refused(let message) where message.hasPrefix("it answered 405") && isNamedByPath {
+      return try await body(try await byNumber(caller))
+    }
   }
 
   /// Makes calls with the project's token, which is renewed if necessary. It may have been renewed elsewhere, or withdrawn,
@@ -73,8 +85,8 @@ struct GitLabProject: Sendable {
 
   private func grant(_ lifetime: Duration) async throws(CollectFailure) -> GitLabTokens.Grant? {
     guard let integration else { return nil }
-    let calls = GitLabTokenCalls(client: client, project: name.percentEncoded)
-    let place = GitLabTokens.Place(integration: integration, project: name, calls: calls)
+    let place = GitLabTokens.Place(
+      integration: integration, project: name, calls: GitLabTokenCalls(project: self))
     return try await tokens.grant(for: place, lifetime: lifetime)
   }
 }

@@ -28,9 +28,9 @@ struct GitLabTokenCalls: Sendable {
     var expiresAt: String?
   }
 
-  let client: APIClient
-  /// The project as one encoded segment: its number or its path.
-  let project: String
+  let project: GitLabProject
+
+  var client: APIClient { project.client }
 
   /// Asks whose token it is and when it expires, both at once.
   /// - Returns: nil if GitLab does not accept it any more. What GitLab does not report (an old version, a narrow scope) is
@@ -65,18 +65,24 @@ struct GitLabTokenCalls: Sendable {
 
   private func create(by token: Secret, scopes: [String]) async throws(APIFault) -> Made {
     let wanted = Wanted(name: "baton", scopes: scopes, access_level: 30)
-    return try await made("/projects/\(project)/access_tokens", wanted, by: token)
+    return try await project.writing(as: GitLabSource.caller(token)) { project throws(APIFault) in
+      try await made("\(project.path)/access_tokens", wanted, by: token)
+    }
   }
 
   /// Rotates a project's token in the name of a person who maintains it.
   func rotate(_ id: Int64, by token: Secret) async throws(APIFault) -> Made {
-    try await made("/projects/\(project)/access_tokens/\(id)/rotate", Wanted(), by: token)
+    try await project.writing(as: GitLabSource.caller(token)) { project throws(APIFault) in
+      try await made("\(project.path)/access_tokens/\(id)/rotate", Wanted(), by: token)
+    }
   }
 
   /// Has a token rotate itself. GitLab gives up the old one in the same moment.
   func rotateItself(_ token: Secret) async throws(APIFault) -> Made {
     do {
-      return try await made("/projects/\(project)/access_tokens/self/rotate", Wanted(), by: token)
+      return try await project.writing(as: GitLabSource.caller(token)) { project throws(APIFault) in
+        try await made("\(project.path)/access_tokens/self/rotate", Wanted(), by: token)
+      }
     } catch  where error.isRefusal {
       // GitLab before 17.5 knows only this one, and tokens of groups and persons need it.
       return try await made("/personal_access_tokens/self/rotate", Wanted(), by: token)
