@@ -114,7 +114,11 @@ extension ReviewStore {
       guard page.next == nil else { return page }
       page.next = .firstOfWords
     }
-    guard page.reviews.count < limit else { return page }
+    guard page.reviews.count < limit else {
+      let rest = try await browseWindow(filter, text: text.description, without: key, limit: 1, after: nil)
+      if rest.reviews.isEmpty, rest.next == nil { page.next = nil }
+      return page
+    }
     let words = try await browseWindow(
       filter, text: text.description, without: key, limit: limit - page.reviews.count,
       after: cursor?.isAmongWords == true ? cursor : nil)

@@ -30,7 +30,7 @@ struct OutputSchemaTests {
     var count = 0
     for (path, command) in HelpTests.commands {
       let help = Baton.helpMessage(for: command, columns: 200)
-      let hasFlag = help.contains("--json")
+      let hasFlag = help.contains("\n  --json ")
       guard hasFlag || help.contains("JSON line") else { continue }
       count += 1
       let name = hasFlag ? "`\(path) --json`" : "`\(path)"

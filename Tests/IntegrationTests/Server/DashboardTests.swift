@@ -202,7 +202,7 @@ struct DashboardTests {
       #expect(try await stack.store.load(of: owner, ownerLimit: 1)?.isPaused == true)
       #expect(try await visit.press("/owners/resume", subject: "org:acme").status == 200)
       #expect(try await stack.store.load(of: owner, ownerLimit: 1)?.isPaused == false)
-      #expect(try await visit.press("/owners/pause", subject: "org:unknown").status == 404)
+      #expect(try await visit.press("/owners/resume", subject: "org:unknown").status == 404)
       // Without the script a button leads back to its page.
       let plain = try await visit.press("/owners/pause", subject: "org:acme", headers: [("Accept", "text/html")])
       #expect(plain.status == 200 || plain.headers["location"] == "/")
