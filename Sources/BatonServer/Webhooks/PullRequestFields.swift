@@ -11,6 +11,8 @@ struct WebhookContext: Sendable {
   var owner: Owner
   var platform: Platform
   var integrationID: UUID
+  /// The host of the integration's GitLab, as ``StoredWebhook/instance``.
+  var instance = ""
   /// Stands for the time of an event that names none.
   var receivedAt: Timestamp
   /// Which comments and labels ask for a review.
@@ -25,8 +27,8 @@ struct WebhookContext: Sendable {
     }
     return .named(
       RepositoryName(
-        owner: owner, platform: platform, repositoryID: id, fullName: name,
-        namedAt: LenientTime.read(time) ?? receivedAt))
+        owner: owner, platform: platform, integrationID: integrationID, instance: platform == .gitlab ? instance : "",
+        repositoryID: id, fullName: name, namedAt: LenientTime.read(time) ?? receivedAt))
   }
 }
 

@@ -66,7 +66,8 @@ extension StoredWebhook {
   /// What a stored delivery means.
   func verdict(_ policy: WebhookPolicy) throws(HTTPFault) -> WebhookVerdict {
     let context = WebhookContext(
-      owner: owner, platform: platform, integrationID: integrationID, receivedAt: receivedAt, policy: policy)
+      owner: owner, platform: platform, integrationID: integrationID, instance: instance, receivedAt: receivedAt,
+      policy: policy)
     let event = try WebhookEvent(event, payload: Data(payload.utf8), in: context)
     if event == .other, let verdict = try PlatformWebhook(self, policy)?.verdict() { return verdict }
     return event.verdict(for: self)

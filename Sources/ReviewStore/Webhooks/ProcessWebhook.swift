@@ -10,7 +10,7 @@ extension ReviewStore {
     "take_delivery",
     """
     /* baton:take_delivery */
-    SELECT d.event, d.payload::text AS payload, d.received_at, i.id AS integration_id, d.traceparent, i.owner_type, i.owner_id,
+    SELECT d.event, d.payload::text AS payload, d.received_at, i.id AS integration_id, i.instance_url, d.traceparent, i.owner_type, i.owner_id,
            i.revoked_at IS NOT NULL AS is_revoked, \(Fragment.boundedConfig("c"))
       FROM webhook_deliveries d
       -- A delivery that another program has stored names none: GitHub's say themselves whose they are.
@@ -229,6 +229,7 @@ extension StoredWebhook {
       configuration: try row.configuration(),
       // None: stored by an older version.
       trace: try row.optional("traceparent", as: String.self).flatMap { TraceContext(traceparent: $0) }
-        ?? TraceContext())
+        ?? TraceContext(),
+      instance: PullRequestKey.instance(at: try row.optional("instance_url", as: String.self) ?? ""))
   }
 }

@@ -47,26 +47,35 @@ package enum WebhookVerdict: Sendable, Equatable {
 package struct RepositoryName: Sendable, Hashable {
   package var owner: Owner
   package var platform: Platform
+  /// Which has reported the name.
+  package var integrationID: UUID
+  /// The host of the GitLab instance; empty at GitHub, and if it is not known.
+  package var instance: String
   package var repositoryID: Int64
   package var fullName: String
   /// Since when it has the name: older names never win over newer ones.
   package var namedAt: Timestamp
 
-  package init(owner: Owner, platform: Platform, repositoryID: Int64, fullName: String, namedAt: Timestamp) {
+  package init(
+    owner: Owner, platform: Platform, integrationID: UUID, instance: String, repositoryID: Int64, fullName: String,
+    namedAt: Timestamp
+  ) {
     self.owner = owner
     self.platform = platform
+    self.integrationID = integrationID
+    self.instance = instance
     self.repositoryID = repositoryID
     self.fullName = fullName
     self.namedAt = namedAt
   }
 
   /// What the events about a repository's name have in common.
-  static func subject(of repositoryID: Int64, _ owner: Owner, _ platform: Platform) -> String {
-    "\(platform.rawValue) name of \(repositoryID) \(owner)"
+  static func subject(of repositoryID: Int64, at instance: String, _ owner: Owner, _ platform: Platform) -> String {
+    "\(platform.rawValue) name of \(repositoryID)\(instance.isEmpty ? "" : "@\(instance)") \(owner)"
   }
 
   var order: EventOrder {
-    EventOrder(subject: Self.subject(of: repositoryID, owner, platform), time: namedAt)
+    EventOrder(subject: Self.subject(of: repositoryID, at: instance, owner, platform), time: namedAt)
   }
 }
 
@@ -92,14 +101,14 @@ package struct PullRequestKey: Sendable, Hashable {
   ) {
     self.owner = owner
     self.platform = platform
-    instance = platform == .gitlab ? Self.host(url) : ""
+    instance = platform == .gitlab ? Self.instance(at: url) : ""
     self.repositoryID = repositoryID
     self.repoFullName = repoFullName
     self.prNumber = prNumber
   }
 
-  /// As `Fragment.instance(of:)` has it.
-  private static func host(_ url: String) -> String {
+  /// The host of an address, as `Fragment.instance(of:)` has it.
+  package static func instance(at url: String) -> String {
     guard let scheme = url.firstRange(of: "://") else { return "" }
     return url[scheme.upperBound...].prefix { !"/?#".contains($0) }.lowercased()
   }
@@ -107,8 +116,12 @@ package struct PullRequestKey: Sendable, Hashable {
   /// One text for one pull request: a repository's name has no space, and the owner's id comes last.
   var text: String { "\(platform.rawValue) \(prNumber) \(repoFullName) \(owner)" }
 
-  /// What the events about its repository's name have in common; nil if the repository's number is not known.
-  var nameSubject: String? { repositoryID.map { RepositoryName.subject(of: $0, owner, platform) } }
+  /// What the events about its repository's name have in common, also those of an integration that does not say which instance it is of; none
+  /// if the repository's number is not known.
+  var nameSubjects: [String] {
+    guard let repositoryID else { return [] }
+    return Set([instance, ""]).map { RepositoryName.subject(of: repositoryID, at: $0, owner, platform) }
+  }
 
   /// The same by the repository's number; nil if that is not known.
   var idText: String? { repositoryID.map { "\(platform.rawValue) \(prNumber) \($0)@\(instance) \(owner)" } }

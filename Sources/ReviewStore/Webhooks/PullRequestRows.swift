@@ -35,7 +35,7 @@ extension ReviewStore {
        AND (r.platform_repository_id IS NULL OR r.repo_full_name <> $2)
        -- The repository has got another name since.
        AND (r.platform_repository_id IS NULL OR NOT EXISTS (
-         SELECT 1 FROM webhook_deliveries d WHERE d.pull_request_id = $8 AND d.pr_updated_at > $9))
+         SELECT 1 FROM webhook_deliveries d WHERE d.pull_request_id = ANY ($8) AND d.pr_updated_at > $9))
        -- Of two reviews of the same commit under two names, one keeps its name.
        AND NOT EXISTS (
          SELECT 1 FROM code_reviews x
@@ -48,9 +48,9 @@ extension ReviewStore {
   /// Gives the reviews of a pull request the number of its repository, and the name that it has now.
   func identify(_ place: PullRequestPlace, on connection: PostgresConnection) async throws {
     let key = place.pullRequest
-    guard let subject = key.nameSubject else { return }
+    guard key.repositoryID != nil else { return }
     _ = try await connection.query(
-      Self.identifyPullRequest, Self.parameters(of: key) + [subject, place.updatedAt.instant])
+      Self.identifyPullRequest, Self.parameters(of: key) + [key.nameSubjects, place.updatedAt.instant])
   }
 
   static let nameRepository = PostgresStatement(
@@ -61,6 +61,13 @@ extension ReviewStore {
        SET repo_full_name = $5
      WHERE r.platform_repository_id = $4 AND r.owner_id = $1 AND r.owner_type = $2 AND r.platform = $3
        AND r.repo_full_name <> $5
+       -- Another instance has other projects with the same numbers. An integration may call its instance by another address than people do, or
+       -- name none: then its reviews of the project say it.
+       AND (\(Fragment.instance(of: "r")) = $6 OR \(Fragment.instance(of: "r")) IN (
+         SELECT \(Fragment.instance(of: "o"))
+           FROM code_reviews o
+          WHERE o.platform_repository_id = $4 AND o.owner_id = $1 AND o.owner_type = $2 AND o.platform = $3
+            AND o.platform_integration_id = $7))
        AND NOT EXISTS (
          SELECT 1 FROM code_reviews x
           WHERE x.id <> r.id AND x.pr_number = r.pr_number AND x.head_sha = r.head_sha AND x.owner_id = r.owner_id
@@ -85,7 +92,11 @@ extension ReviewStore {
     if isOutdated { return .unchanged("a newer event of this repository came before", nil) }
     let count = try await connection.query(
       Self.nameRepository,
-      [name.owner.id, name.owner.type.rawValue, name.platform.rawValue, name.repositoryID, name.fullName]
+      [
+        name.owner.id, name.owner.type.rawValue, name.platform.rawValue, name.repositoryID, name.fullName,
+        name.instance,
+        name.integrationID,
+      ]
     ).affectedRows
     return .unchanged("\(count) reviews got the name \(name.fullName)", nil)
   }

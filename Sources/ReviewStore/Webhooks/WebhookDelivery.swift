@@ -68,6 +68,8 @@ package struct StoredWebhook: Sendable, Equatable {
   /// The text of `agent_configs.config`; nil where the owner has none that is enabled.
   package var configuration: String?
   package var trace: TraceContext
+  /// The host of the integration's GitLab; empty if the integration does not say it.
+  package var instance = ""
 
   package var standing: WebhookStanding {
     WebhookStanding(owner: owner, isRevoked: isRevoked, configuration: configuration)

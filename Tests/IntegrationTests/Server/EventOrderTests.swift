@@ -178,4 +178,38 @@ struct EventOrderTests {
       #expect(try await stack.reviews().map(\.repoFullName) == ["gitlabhq/three"])
     }
   }
+
+  @Test("a name of a GitLab project says nothing about the project with the same number at another instance")
+  func renamedAtInstance() async throws {
+    try await withServerStack { stack in
+      let (first, second) = (try await stack.addGitLab(), try await stack.addGitLab())
+      try await stack.run(
+        "UPDATE platform_integrations SET instance_url = 'https://git.example.com' WHERE id = '\(second.uuidString)'")
+      for (id, host, sha) in [(first, "gitlab.com", "a"), (second, "git.example.com", "b")] {
+        let reply = try await stack.client.send(
+          .gitlab(
+            integration: id,
+            [
+              "object_attributes.url": "\"https://\(host)/gitlabhq/gitlab-test/merge_requests/1\"",
+              "object_attributes.last_commit.id": "\"\(String(repeating: sha, count: 40))\"", "project.id": "7",
+            ]))
+        #expect(reply.status == 202)
+      }
+      func rename(_ id: UUID, _ name: String, at second: Int) async throws -> [String] {
+        _ = try await stack.client.send(
+          .gitlab(
+            integration: id, event: "System Hook",
+            """
+            {"event_name":"project_rename","project_id":7,"path_with_namespace":"gitlabhq/\(name)",
+             "updated_at":"2026-01-01T10:00:0\(second)Z"}
+            """))
+        return try await stack.reviews().map { "\($0.headSha.prefix(1)) \($0.repoFullName.dropFirst(9))" }.sorted()
+      }
+      // The first integration does not say which instance it is of: its reviews do.
+      #expect(try await rename(first, "moon", at: 5) == ["a moon", "b gitlab-test"])
+      // Of two instances the later name is not the only one.
+      #expect(try await rename(second, "sun", at: 3) == ["a moon", "b sun"])
+      #expect(try await rename(second, "star", at: 2) == ["a moon", "b sun"])
+    }
+  }
 }
