@@ -51,9 +51,8 @@ extension PlatformTasks {
   // MARK: Checks
 
   private func show(_ check: PlatformTask.Check, _ task: PlatformTask) async throws -> String {
-    if let number = check.excludedNumber,
-      try await store.hasReview(
-        of: task.owner, task.platform, repository: check.repository, number: number, sha: check.sha)
+    if let pullRequest = check.excludedPullRequest(of: task.owner, task.platform),
+      try await store.hasReview(of: pullRequest, sha: check.sha)
     {
       return "the commit has a review by now"
     }

@@ -11,6 +11,8 @@ package struct PlatformTask: Sendable, Equatable {
     package enum Conclusion: String, Sendable, Codable { case success, neutral, failure }
 
     package var repository: String
+    /// The platform's number of the repository, which a rename does not change; nil if an earlier release has stored the check.
+    package var repositoryId: Int64?
     /// GitLab's project.
     package var projectId: Int64?
     /// The merge request's address, which says at which GitLab it is; nil for GitHub.
@@ -24,10 +26,11 @@ package struct PlatformTask: Sendable, Equatable {
     package var excludedNumber: Int?
 
     package init(
-      repository: String, projectId: Int64? = nil, url: String? = nil, sha: String, conclusion: Conclusion,
-      title: String, summary: String, externalId: String, excludedNumber: Int? = nil
+      repository: String, repositoryId: Int64? = nil, projectId: Int64? = nil, url: String? = nil, sha: String,
+      conclusion: Conclusion, title: String, summary: String, externalId: String, excludedNumber: Int? = nil
     ) {
       self.repository = repository
+      self.repositoryId = repositoryId
       self.projectId = projectId
       self.url = url
       self.sha = sha
@@ -36,6 +39,15 @@ package struct PlatformTask: Sendable, Equatable {
       self.summary = summary
       self.externalId = externalId
       self.excludedNumber = excludedNumber
+    }
+
+    /// The pull request that it says is excluded; nil if it says something else.
+    package func excludedPullRequest(of owner: Owner, _ platform: Platform) -> PullRequestKey? {
+      excludedNumber.map { number in
+        PullRequestKey(
+          owner: owner, platform: platform, url: url ?? "", repositoryID: repositoryId ?? projectId,
+          repoFullName: repository, prNumber: number)
+      }
     }
   }
 
@@ -282,17 +294,12 @@ extension ReviewStore {
     /* baton:commit_has_review */
     SELECT EXISTS (
       SELECT 1 FROM code_reviews r
-       WHERE r.pr_number = $1 AND lower(r.repo_full_name) = lower($2) AND r.head_sha = $3 AND r.owner_id = $4 AND r.owner_type = $5
-         AND r.platform = $6) AS is_there
+       WHERE \(isOfPullRequest) AND r.head_sha = $8) AS is_there
     """)
 
   /// Whether there is a review of a pull request's commit.
-  package func hasReview(
-    of owner: Owner, _ platform: Platform, repository: String, number: Int, sha: String
-  ) async throws -> Bool {
-    try await pool.query(
-      Self.commitHasReview,
-      [Int32(clamping: number), repository, sha, owner.id, owner.type.rawValue, platform.rawValue])[0]
+  package func hasReview(of pullRequest: PullRequestKey, sha: String) async throws -> Bool {
+    try await pool.query(Self.commitHasReview, Self.parameters(of: pullRequest) + [sha])[0]
       .decode("is_there", as: Bool.self)
   }
 }

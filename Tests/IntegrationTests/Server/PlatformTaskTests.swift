@@ -110,6 +110,23 @@ struct PlatformTaskTests {
     }
   }
 
+  @Test("that a pull request is excluded is not shown over its review after the repository was renamed")
+  func renamedCheck() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub(config: #"{"gate_threshold":"all","skip_title_words":["t"]}"#)
+      let tasks = PlatformTasks(store: test.stack.store, questions: test.questions, logger: ServerStack.silent)
+      await test.github.deliver("pull_request", test.push(1, sha: test.sha(1)))
+      #expect(try await test.stack.count("baton_platform_tasks WHERE kind = 'check'") == 1)
+      try await test.stack.run(#"UPDATE agent_configs SET config = '{"gate_threshold":"all"}'"#)
+      let later = test.event("opened", test.pull(1, sha: test.sha(1), at: "2026-01-01T10:00:05Z"))
+      await test.github.deliver("pull_request", later.replacing("acme/shop", with: "acme/store"))
+      #expect(try await test.stack.reviews().map(\.repoFullName) == ["acme/store"])
+      try await tasks.doDue()
+      #expect(test.github.feedback.isEmpty)
+      #expect(try await test.stack.count("baton_platform_tasks") == 0)
+    }
+  }
+
   @Test("whether a pull request is reviewed can depend on its files")
   func paths() async throws {
     try await CaughtUp.run { test in

@@ -37,8 +37,8 @@ struct ReviewAdmission {
   private func check(_ reason: String) -> PlatformTask.Check {
     let review = push.review
     return PlatformTask.Check(
-      repository: review.repoFullName, projectId: review.platformProjectId, url: review.prUrl, sha: review.headSha,
-      conclusion: .neutral, title: "Code review: not reviewed", summary: reason,
+      repository: review.repoFullName, repositoryId: review.platformRepositoryId, projectId: review.platformProjectId,
+      url: review.prUrl, sha: review.headSha, conclusion: .neutral, title: "Code review: not reviewed", summary: reason,
       externalId: "excluded/\(review.repoFullName.lowercased())/\(review.prNumber)/\(review.headSha)",
       excludedNumber: review.prNumber)
   }
