@@ -31,7 +31,8 @@ package struct WebhookIntake: Service {
   private static let tryMax = 16
   /// Webhooks of one page of ``processDue()``.
   private static let pageMax = 100
-  /// How long a webhook is kept. Platforms repeat one for some days; later than this, a repeated one is too old to be processed, whatever it says.
+  /// How long a webhook is kept. Platforms repeat one for some days. Later than this, a repeated one is processed once more: what is older than the
+  /// pull request's newest event, or of an earlier attempt, has no effect.
   private static let retention: Duration = .seconds(14 * 86_400)
   /// Between two prunes, which delete webhooks that are older than `retention`.
   private static let pruneInterval: Duration = .seconds(600)

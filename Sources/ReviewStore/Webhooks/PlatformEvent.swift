@@ -38,7 +38,8 @@ package struct EventOrder: Sendable, Equatable {
 package struct RerunRequest: Sendable, Equatable {
   /// What a person has chosen to have done again.
   package enum Subject: Sendable, Equatable {
-    case review(UUID)
+    /// - Parameter attempt: whose check it is: a check of an earlier attempt asks for nothing; nil if the check does not say.
+    case review(UUID, attempt: Int?)
     /// Every review of a commit that has a check run: GitHub's "Re-run all checks".
     case commit(String, repository: String, repositoryID: Int64?)
   }

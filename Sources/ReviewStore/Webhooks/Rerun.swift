@@ -11,7 +11,7 @@ extension ReviewStore {
     "rerunnable",
     """
     /* baton:rerunnable */
-    SELECT r.id, r.status,
+    SELECT r.id, r.status, r.attempt,
            -- A newer commit has come: it is reviewed instead, or was.
            EXISTS (
              SELECT 1 FROM code_reviews n
@@ -62,8 +62,9 @@ extension ReviewStore {
   func rerun(_ request: RerunRequest, on connection: PostgresConnection) async throws -> WebhookOutcome {
     let owner = request.owner
     let ids: [UUID]
+    var attempt: Int?
     switch request.subject {
-    case .review(let id): ids = [id]
+    case .review(let id, let named): (ids, attempt) = ([id], named)
     case .commit(let sha, let repository, let repositoryID):
       ids = try await connection.query(
         Self.checkedReviews, [sha, repository, owner.type.rawValue, owner.id, request.platform.rawValue, repositoryID]
@@ -81,6 +82,9 @@ extension ReviewStore {
       } else if !status.isTerminal {
         if case .reviewMadePending = outcome { continue }
         outcome = .unchanged("this commit's review is \(status.rawValue)", id)
+      } else if let attempt, attempt != Int(try row.decode("attempt", as: Int32.self)) {
+        // The event has no time: the same one may come again when its first delivery is no longer known.
+        outcome = .unchanged("a newer attempt of this review was made since", id)
       } else {
         outcome = try await rerun(id, request, on: connection)
       }

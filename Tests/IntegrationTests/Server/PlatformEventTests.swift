@@ -60,7 +60,11 @@ struct PlatformEventTests {
       // Delivered again it is the same wish.
       try await end(stack, id, attempt: 2, #""status":"failed""#)
       #expect(try await stack.client.send(webhook).object["outcome"] as? String == "repeated")
+      // Also when the first delivery is not known any more: a check asks for its own attempt to be done again.
+      try await stack.run("DELETE FROM webhook_deliveries")
+      #expect(try await stack.client.send(webhook).object["outcome"] as? String == "unchanged")
       #expect(try await stack.store.review(id)?.attempt == 2)
+      #expect(try await stack.client.send(rerequest("\(id.lowercase)/2")).object["attempt"] as? Int == 3)
     }
   }
 

@@ -72,7 +72,9 @@ extension PlatformWebhook {
     case "merge-group": return mergeGroup(sha: run?["head_sha"], ref: run?["check_suite"]?["head_branch"])
     case "excluded": return excluded(number: parts.dropLast().last.flatMap { Int($0) })
     case let text?:
-      if let id = UUID(uuidString: text) { return rerun(.review(id)) }
+      if let id = UUID(uuidString: text) {
+        return rerun(.review(id, attempt: parts.count > 1 ? Int(parts[1]) : nil))
+      }
       return .ignored("the check belongs to no review")
     case nil: return .ignored("the check belongs to no review")
     }
