@@ -12,7 +12,8 @@ internal import ServiceLifecycle
 /// It asks GitHub for failed deliveries and has them delivered again, and looks through the open pull requests of each installation and each
 /// GitLab project for commits that have no review. What it finds is stored as if a webhook had brought it: `baton serve` judges it by the
 /// same rules. How far each look has come stands in Postgres, so that any process goes on, and what has waited longest is next: no installation
-/// waits for the others. A look makes a bounded number of requests, then the next one has its turn.
+/// waits for the others. A look makes a bounded number of requests in a bounded time, then the next one has its turn. A host that does not answer
+/// is asked a few times in a pass, and no more in it.
 package struct CatchUp: Service {
   private let store: ReviewStore
   private let questions: PlatformQuestions
@@ -24,6 +25,8 @@ package struct CatchUp: Service {
   static let requestsOfLook = 100
   /// Between two looks at the same, however short the setting is.
   private static let intervalMin: Duration = .seconds(60)
+  /// A look begins no request after this: others wait for their turn, and another process takes it over after five minutes.
+  static let timeOfLook: Duration = .seconds(60)
   /// Requests of one pass.
   static let requestsOfPass = 2_000
 
@@ -66,12 +69,15 @@ package struct CatchUp: Service {
   private func pass(until deadline: ContinuousClock.Instant?) async throws -> CatchUpCounts {
     var counts = CatchUpCounts()
     var walk = FailedWebhooks.Walk()
+    var hosts = UnansweringHosts()
     try await store.planCatchUp(hasApp: questions.hasApp)
     while !Task.isCancelled, deadline.map({ .now < $0 }) ?? true, counts.requests < Self.requestsOfPass,
-      let look = try await store.takeLook(hasApp: questions.hasApp)
+      let look = try await store.takeLook(hasApp: questions.hasApp, without: hosts.left)
     {
-      var budget = RequestBudget(left: min(Self.requestsOfLook, Self.requestsOfPass - counts.requests))
+      var budget = RequestBudget(
+        left: min(Self.requestsOfLook, Self.requestsOfPass - counts.requests), until: .now + Self.timeOfLook)
       let (progress, found) = try await perform(look, &budget, &walk)
+      hosts.note(look.host, isUnanswered: progress.isUnanswered)
       counts.add(found, requests: budget.used, progress)
       try await store.settle(look, progress)
       try await store.countCatchUp(found.labels)
@@ -107,15 +113,34 @@ package struct CatchUp: Service {
 struct RequestBudget {
   private(set) var left: Int
   private(set) var used = 0
+  private let deadline: ContinuousClock.Instant
 
-  init(left: Int) { self.left = left }
+  /// - Parameter deadline: after it there is none left.
+  init(left: Int, until deadline: ContinuousClock.Instant) {
+    self.left = left
+    self.deadline = deadline
+  }
 
-  /// - Returns: false if there is none left.
+  /// - Returns: false if there is none left. The first one is always given, so that each look gets on.
   mutating func take() -> Bool {
-    guard left > 0 else { return false }
+    guard left > 0, used == 0 || .now < deadline else { return false }
     left -= 1
     used += 1
     return true
+  }
+}
+
+/// The hosts of which one look after the other met no answer in a pass. A single one may have a fault of its own.
+struct UnansweringHosts {
+  static let countMax = 3
+
+  private var counts: [String: Int] = [:]
+
+  /// Those that are left alone for the rest of the pass.
+  var left: [String] { counts.filter { $0.value >= Self.countMax }.map(\.key).sorted() }
+
+  mutating func note(_ host: String, isUnanswered: Bool) {
+    counts[host] = isUnanswered ? counts[host, default: 0] + 1 : nil
   }
 }
 

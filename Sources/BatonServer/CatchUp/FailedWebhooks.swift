@@ -89,7 +89,8 @@ struct FailedWebhooks {
             progress.begunAt = page.items.first?.deliveredAt ?? look.doneUpTo
           }
           read(page, from: look.doneUpTo, to: progress.begunAt, after: position.doneUpTo, &walk)
-        case .later(let message, let delay): return (stopped(progress, message, delay), found)
+        case .later(let message, let delay):
+          return (stopped(progress, message, delay, isUnanswered: delay == nil), found)
         case .blocked(let message): return (stopped(progress, message, nil), found)
         // A cursor that has expired: from the beginning.
         case .refused(let message):
@@ -103,7 +104,8 @@ struct FailedWebhooks {
         case .answer: found.redelivered += 1
         // GitHub repeats no delivery that is too old, or that it cannot find any more.
         case .refused: break
-        case .later(let message, let delay): return (stopped(progress, message, delay), found)
+        case .later(let message, let delay):
+          return (stopped(progress, message, delay, isUnanswered: delay == nil), found)
         case .blocked(let message): return (stopped(progress, message, nil), found)
         }
         walk.section.failed.removeLast()
@@ -154,10 +156,17 @@ struct FailedWebhooks {
       position: nil, doneUpTo: progress.begunAt ?? progress.doneUpTo, begunAt: nil, wait: interval, isFinished: true)
   }
 
-  private func stopped(_ progress: CatchUpProgress, _ message: String, _ delay: Duration?) -> CatchUpProgress {
+  /// - Parameters:
+  ///   - progress: so far.
+  ///   - message: why it ends.
+  ///   - delay: what the platform asks for.
+  ///   - isUnanswered: then it is asked again when those that answer have had their turn.
+  private func stopped(
+    _ progress: CatchUpProgress, _ message: String, _ delay: Duration?, isUnanswered: Bool = false
+  ) -> CatchUpProgress {
     var progress = progress
-    progress.wait = delay ?? Self.retry
-    progress.error = message
+    progress.wait = delay ?? (isUnanswered ? interval : Self.retry)
+    (progress.error, progress.isUnanswered) = (message, isUnanswered)
     return progress
   }
 }

@@ -18,21 +18,43 @@ struct OpenPullRequests {
 
   /// Further back than the last look: the platform's clock is another one, and a list may be late.
   private static let overlap: Duration = .seconds(3_600)
-  /// Pages of a hundred pull requests of one repository.
-  private static let pageCountMax = 10
+  /// Pages of a hundred pull requests of one repository: a bound for a list without an end.
+  private static let pageCountMax = 500
   private static let retry: Duration = .seconds(60)
 
-  /// Where an installation's look goes on: the page of repositories, and how many of it are done. A project has the page alone.
+  /// Where a look goes on: the page of an installation's repositories, how many of it are done, and the page of the next one's pull requests. A
+  /// project has the last one alone.
   private struct Position {
     var page = 1
     var done = 0
+    var pulls = 1
+    /// Whose pull requests they are: the list of repositories may have changed since.
+    var repository: String?
 
+    /// Earlier releases store `2.17`, and begin anew at what they cannot read.
     init(_ text: String?) {
-      let parts = (text ?? "").split(separator: ".").compactMap { Int($0) }
-      if parts.count == 2 { (page, done) = (max(parts[0], 1), max(parts[1], 0)) }
+      let words = (text ?? "").split(separator: " ")
+      let parts = (words.first ?? "").split(separator: ".").compactMap { Int($0) }
+      guard parts.count == 2 else { return }
+      (page, done) = (max(parts[0], 1), max(parts[1], 0))
+      guard words.count == 3, let number = Int(words[1]) else { return }
+      (pulls, repository) = (max(number, 1), String(words[2]))
     }
 
-    var text: String { "\(page).\(done)" }
+    var text: String {
+      guard let repository else { return "\(page).\(done)" }
+      return "\(page).\(done) \(pulls) \(repository)"
+    }
+
+    /// The first page that is to be read. What was closed since has moved the rest of the list up, so the page before is read again.
+    func first(of name: String) -> Int { repository == name ? max(pulls - 1, 1) : 1 }
+
+    mutating func goOn(at number: Int, of name: String) {
+      // Also a look of a single request gets on.
+      (pulls, repository) = (repository == name ? max(pulls, number) : number, name)
+    }
+
+    mutating func endRepository() { (pulls, repository) = (1, nil) }
   }
 
   /// What one walk over the lists knows.
@@ -44,6 +66,14 @@ struct OpenPullRequests {
     /// Up to when everything will have been looked at if the walk comes to its end.
     var doneUpTo: Timestamp
     var found = CatchUpFindings()
+    /// Why a part of it was not looked at.
+    var omission: String?
+
+    /// A part was left out: the next look goes as far back as this one.
+    mutating func leaveOut(_ look: CatchUpLook, _ reason: String? = nil) {
+      doneUpTo = min(doneUpTo, look.doneUpTo ?? floor.moved(by: OpenPullRequests.overlap))
+      omission = reason ?? omission
+    }
   }
 
   private func walk(_ look: CatchUpLook) async throws -> Walk? {
@@ -60,28 +90,29 @@ struct OpenPullRequests {
     _ look: CatchUpLook, _ budget: inout RequestBudget
   ) async throws -> (CatchUpProgress, CatchUpFindings) {
     guard var walk = try await walk(look) else { return (look.unchanged(wait: interval), CatchUpFindings()) }
-    if look.kind == .project {
-      let ending = try await project(look, &walk, &budget)
-      return (progress(look, walk, nil, ending), walk.found)
-    }
     var position = Position(look.position)
+    if look.kind == .project {
+      let ending = try await project(look, &position, &walk, &budget)
+      return (progress(look, walk, position.text, ending), walk.found)
+    }
     while true {
       guard budget.take() else { return (progress(look, walk, position.text, .again), walk.found) }
       switch await questions.repositories(position.page, of: walk.integration) {
       case .answer(let page):
         for repository in page.items.dropFirst(position.done) {
           if repository.mayHaveOpen {
-            let ending = try await self.repository(repository.fullName, look, &walk, &budget)
+            let ending = try await self.repository(repository.fullName, look, &position, &walk, &budget)
             guard case .done = ending else { return (progress(look, walk, position.text, ending), walk.found) }
           }
+          position.endRepository()
           position.done += 1
         }
         guard page.next != nil else { return (progress(look, walk, nil, .done), walk.found) }
         (position.page, position.done) = (position.page + 1, 0)
       case .later(let message, let delay):
-        return (progress(look, walk, position.text, .failed(message, delay)), walk.found)
+        return (progress(look, walk, position.text, Ending(message, retryAfter: delay)), walk.found)
       case .blocked(let message), .refused(let message):
-        return (progress(look, walk, nil, .failed(message, max(interval, Self.retry))), walk.found)
+        return (progress(look, walk, nil, .refused(message)), walk.found)
       }
     }
   }
@@ -92,6 +123,13 @@ struct OpenPullRequests {
     /// The requests were used up.
     case again
     case failed(String, Duration?)
+    /// The platform did not answer, or not as it should.
+    case unanswered(String)
+    case refused(String)
+
+    init(_ message: String, retryAfter delay: Duration?) {
+      self = delay.map { .failed(message, $0) } ?? .unanswered(message)
+    }
   }
 
   private func progress(_ look: CatchUpLook, _ walk: Walk, _ position: String?, _ ending: Ending) -> CatchUpProgress {
@@ -100,9 +138,15 @@ struct OpenPullRequests {
     switch ending {
     case .done:
       progress = CatchUpProgress(
-        position: nil, doneUpTo: walk.doneUpTo, begunAt: nil, wait: interval, isFinished: true)
+        position: nil, doneUpTo: walk.doneUpTo, begunAt: nil, wait: interval, isFinished: true, error: walk.omission)
     case .again: break
     case .failed(let message, let delay): (progress.wait, progress.error) = (delay ?? Self.retry, message)
+    // From the beginning: it may be the position that is refused.
+    case .refused(let message):
+      (progress.position, progress.wait, progress.error) = (nil, max(interval, Self.retry), message)
+    // Not sooner than what can be looked at.
+    case .unanswered(let message):
+      (progress.wait, progress.error, progress.isUnanswered) = (max(interval, Self.retry), message, true)
     }
     return progress
   }
@@ -110,42 +154,62 @@ struct OpenPullRequests {
   // MARK: Lists
 
   private func repository(
-    _ name: String, _ look: CatchUpLook, _ walk: inout Walk, _ budget: inout RequestBudget
+    _ name: String, _ look: CatchUpLook, _ position: inout Position, _ walk: inout Walk, _ budget: inout RequestBudget
   ) async throws -> Ending {
-    for page in 1...Self.pageCountMax {
-      guard budget.take() else { return .again }
-      switch await questions.openPullRequests(page, of: name, walk.integration) {
-      case .answer(let list):
-        let pulls = list.items.map { EventShape.github($0, installation: walk.integration.installationId) }
-        let isThrough = try await storeMissed(pulls, .github, &walk)
-        if isThrough || list.next == nil { return .done }
-      case .later(let message, let delay): return .failed(message, delay)
-      case .blocked(let message): return .failed(message, nil)
-      // One repository that is not shown keeps no other from being looked at. If it is shown again, the next look goes as far back as this one.
-      case .refused:
-        walk.doneUpTo = min(walk.doneUpTo, look.doneUpTo ?? walk.floor.moved(by: Self.overlap))
-        return .done
-      }
+    let integration = walk.integration
+    let ending = try await list(name, .github, look, &position, &walk, &budget) { page in
+      await questions.openPullRequests(page, of: name, integration)
+    } event: { pull in
+      EventShape.github(pull, installation: integration.installationId)
     }
+    guard case .refused = ending else { return ending }
+    // One repository that is not shown keeps no other from being looked at.
+    walk.leaveOut(look)
     return .done
   }
 
-  private func project(_ look: CatchUpLook, _ walk: inout Walk, _ budget: inout RequestBudget) async throws -> Ending {
+  private func project(
+    _ look: CatchUpLook, _ position: inout Position, _ walk: inout Walk, _ budget: inout RequestBudget
+  ) async throws -> Ending {
     guard let id = Int64(look.subject) else { return .done }
-    for page in 1...Self.pageCountMax {
+    let integration = walk.integration
+    return try await list(look.subject, .gitlab, look, &position, &walk, &budget) { page in
+      await questions.openMergeRequests(page, ofProject: id, look.url ?? "", integration)
+    } event: { request in
+      EventShape.projectPath(request).map { EventShape.gitlab(request, project: id, path: $0) }
+    }
+  }
+
+  /// Reads the open ones of a repository or a project, those that have changed last first, down to those that have not changed since the floor.
+  /// - Parameters:
+  ///   - name: of the repository or project.
+  ///   - platform: where it is.
+  ///   - look: that it is a part of.
+  ///   - position: where it goes on.
+  ///   - walk: over all lists.
+  ///   - budget: of the look.
+  ///   - ask: gives a page.
+  ///   - event: what is stored of one; nil if it cannot be read.
+  private func list(
+    _ name: String, _ platform: Platform, _ look: CatchUpLook, _ position: inout Position, _ walk: inout Walk,
+    _ budget: inout RequestBudget, ask: (Int) async -> PlatformAnswer<PlatformPage<JSONValue>>,
+    event: (JSONValue) -> JSONValue?
+  ) async throws -> Ending {
+    var page = position.first(of: name)
+    while page <= Self.pageCountMax {
       guard budget.take() else { return .again }
-      switch await questions.openMergeRequests(page, ofProject: id, look.url ?? "", walk.integration) {
+      switch await ask(page) {
       case .answer(let list):
-        let requests = list.items.compactMap { request in
-          EventShape.projectPath(request).map { EventShape.gitlab(request, project: id, path: $0) }
-        }
-        let isThrough = try await storeMissed(requests, .gitlab, &walk)
+        let isThrough = try await storeMissed(list.items.compactMap(event), platform, &walk)
         if isThrough || list.next == nil { return .done }
-      case .later(let message, let delay): return .failed(message, delay)
+        page += 1
+        position.goOn(at: page, of: name)
+      case .later(let message, let delay): return Ending(message, retryAfter: delay)
       case .blocked(let message): return .failed(message, nil)
-      case .refused(let message): return .failed(message, max(interval, Self.retry))
+      case .refused(let message): return .refused(message)
       }
     }
+    walk.leaveOut(look, "\(name) has more than \(Self.pageCountMax) pages of open pull requests")
     return .done
   }
 

@@ -29,6 +29,9 @@ package struct CatchUpLook: Sendable, Equatable {
   package var integration: Integration?
   /// The address of a merge request of the project, which says at which GitLab it is.
   package var url: String?
+
+  /// Who is asked: a GitLab's address, or the platform's name. As `take_look` has it.
+  package var host: String { integration?.instanceUrl ?? (kind == .project ? Platform.gitlab : .github).rawValue }
 }
 
 /// How far a look has come.
@@ -40,10 +43,12 @@ package struct CatchUpProgress: Sendable, Equatable {
   package var wait: Duration
   package var isFinished: Bool
   package var error: String?
+  /// Whether it met a platform that does not answer, or not as it should.
+  package var isUnanswered: Bool
 
   package init(
     position: String?, doneUpTo: Timestamp?, begunAt: Timestamp?, wait: Duration, isFinished: Bool,
-    error: String? = nil
+    error: String? = nil, isUnanswered: Bool = false
   ) {
     self.position = position
     self.doneUpTo = doneUpTo
@@ -51,6 +56,7 @@ package struct CatchUpProgress: Sendable, Equatable {
     self.wait = wait
     self.isFinished = isFinished
     self.error = error
+    self.isUnanswered = isUnanswered
   }
 }
 
@@ -122,6 +128,7 @@ extension ReviewStore {
          AND CASE WHEN c.kind = 'deliveries' THEN $1 WHEN c.kind = 'installation' THEN $1 AND i.revoked_at IS NULL
                   ELSE i.revoked_at IS NULL END
          AND (c.kind = 'deliveries' OR i.id IS NOT NULL)
+         AND COALESCE(i.instance_url, i.platform, 'github') <> ALL ($2::text[])
        ORDER BY c.due_at, c.kind, c.integration_id
        LIMIT 1
          FOR UPDATE OF c SKIP LOCKED
@@ -142,6 +149,8 @@ extension ReviewStore {
               WHERE r.platform_repository_id = CASE WHEN m.subject ~ '^[0-9]{1,18}$' THEN m.subject::bigint END
                 AND r.owner_type = i.owner_type AND r.owner_id = i.owner_id
                 AND r.platform = 'gitlab'
+                -- Its token goes to this address: another instance has other projects with the same numbers.
+                AND r.platform_integration_id = m.integration_id
               -- The newest merge request, which the index has last.
               ORDER BY r.pr_number DESC
               LIMIT 1) END AS url
@@ -150,8 +159,11 @@ extension ReviewStore {
     """)
 
   /// Takes what has waited longest of what is due; no other process takes it for five minutes.
-  package func takeLook(hasApp: Bool) async throws -> CatchUpLook? {
-    try await pool.query(Self.takeLook, [hasApp]).first.map { try CatchUpLook($0) }
+  /// - Parameters:
+  ///   - hasApp: whether this process can call GitHub as the app.
+  ///   - hosts: what is looked at there is left, see ``CatchUpLook/host``.
+  package func takeLook(hasApp: Bool, without hosts: [String] = []) async throws -> CatchUpLook? {
+    try await pool.query(Self.takeLook, [hasApp, hosts]).first.map { try CatchUpLook($0) }
   }
 
   static let hastenCatchUp = PostgresStatement(

@@ -1,5 +1,7 @@
 import BatonServer
 import Foundation
+import Platforms
+import PostgresClient
 import Primitives
 import ReviewStore
 import Reviews
@@ -313,6 +315,77 @@ struct CatchUpTests {
       try await test.stack.run("UPDATE webhook_deliveries SET due_at = now() WHERE processed_at IS NULL")
       try await WebhookIntake(store: test.stack.store, logger: ServerStack.silent).processDue()
       #expect(try await test.stack.states() == ["0000 pending 2 -"])
+    }
+  }
+
+  @Test("of a repository with more than a thousand open pull requests none is left out, and a look goes on at its page")
+  func manyOpen() async throws {
+    try await CaughtUp.run { test in
+      try await test.stack.addGitHub()
+      test.github.setOpenPullRequests((1...1_050).map { test.pull($0, sha: test.sha($0)) }, of: "acme/shop")
+      #expect(try await test.pass().unreviewed == 1_050)
+      // What was closed in the meantime has moved the list up by less than a page. Another repository begins with its first one.
+      for (position, count) in [("1.0 11 acme/shop", 150), ("1.0 11 acme/other", 1_050), ("1.0", 1_050)] {
+        try await test.stack.run("DELETE FROM webhook_deliveries")
+        try await test.stack.run(
+          """
+          UPDATE baton_catch_up
+             SET position = '\(position)', begun_at = now(), done_up_to = NULL, due_at = now(), last_error = NULL
+           WHERE kind = 'installation'
+          """)
+        #expect(try await test.pass().unreviewed == count, "\(position)")
+      }
+      #expect(try await test.stack.count("baton_catch_up WHERE position IS NULL AND done_up_to IS NOT NULL") >= 1)
+    }
+  }
+
+  @Test("a host that does not answer is asked a few times in a pass, and keeps no other from its turn")
+  func silentHost() async throws {
+    try await CaughtUp.run(callTimeout: .seconds(1)) { test in
+      let silent = try ListeningAddress()
+      let id = try await test.stack.addGitLab()
+      let token = try ServerStack.cipher.seal(Secret("glpat-x"), for: id)
+      _ = try await test.stack.pool.query(
+        PostgresStatement(
+          unprepared: "UPDATE platform_integrations SET instance_url = $2, token_ciphertext = $3 WHERE id = $1"),
+        [id, "http://127.0.0.1:\(silent.port)", token])
+      try await test.stack.run(
+        """
+        INSERT INTO baton_catch_up (kind, integration_id, subject, due_at)
+        SELECT 'project', '\(id.uuidString)', n::text, now() - interval '1 hour' FROM generate_series(1, 20) n
+        """)
+      try await test.stack.addGitHub()
+      test.github.setOpenPullRequests([test.pull(1, sha: test.sha(1))], of: "acme/shop")
+      let counts = try await test.pass()
+      #expect(counts.unreviewed == 1)
+      #expect(counts.failed == 3)
+      // They do not come due again before what can be looked at.
+      #expect(
+        try await test.stack.count(
+          "baton_catch_up WHERE last_error IS NOT NULL AND due_at > now() + interval '4 minutes'") == 3)
+    }
+  }
+
+  @Test("the address of a project is one of the integration's own merge requests: its token goes there")
+  func projectAddress() async throws {
+    try await withServerStack { stack in
+      let (first, second) = (try await stack.addGitLab(), try await stack.addGitLab())
+      for (id, host, number) in [(first, "gitlab.com", 3), (second, "gitlab.example.com", 9)] {
+        try await stack.run(
+          """
+          INSERT INTO code_reviews (owner_type, owner_id, platform, platform_integration_id, platform_project_id, repo_full_name,
+                                    pr_number, pr_url, pr_title, pr_author, base_ref, head_ref, head_sha)
+          VALUES ('org', 'acme', 'gitlab', '\(id.uuidString)', 7, 'acme/shop', \(number),
+                  'https://\(host)/acme/shop/-/merge_requests/\(number)', 't', 'ada', 'main', 'f', '\(number)abc')
+          """)
+        try await stack.run(
+          "INSERT INTO baton_catch_up (kind, integration_id, subject) VALUES ('project', '\(id.uuidString)', '7')")
+      }
+      for _ in 0..<2 {
+        let look = try #require(try await stack.store.takeLook(hasApp: false))
+        let host = look.integrationID == first ? "https://gitlab.com/" : "https://gitlab.example.com/"
+        #expect(look.url?.hasPrefix(host) == true, "\(look.url ?? "")")
+      }
     }
   }
 }
