@@ -18,8 +18,8 @@ extension UUID {
             text[position] = UInt8(ascii: "-")
             position += 1
           }
-          text[position] = Self.digit(byte >> 4)
-          text[position + 1] = Self.digit(byte & 15)
+          text[position] = .hexadecimalDigit(byte >> 4)
+          text[position + 1] = .hexadecimalDigit(byte & 15)
           position += 2
         }
         return position
@@ -54,10 +54,6 @@ extension UUID {
     }
     guard isWellFormed else { return nil }
     self.init(uuid: uuid)
-  }
-
-  private static func digit(_ value: UInt8) -> UInt8 {
-    value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value
   }
 
   private static func value(_ digit: UInt8) -> UInt8? {

@@ -15,13 +15,10 @@ struct TraceSampler: Sendable {
     threshold = Self.scale - UInt64((min(max(ratio, 0), 1) * Double(Self.scale)).rounded())
   }
 
-  func samples(_ trace: TraceContext) -> Bool {
-    guard let random = UInt64(trace.traceID.suffix(14), radix: 16) else { return false }
-    return random >= threshold
-  }
+  func samples(_ trace: TraceContext) -> Bool { trace.traceLow & (Self.scale - 1) >= threshold }
 }
 
 extension TraceContext {
   /// Whether it was made from the id of a review: then there is no span with its span id.
-  var isOfReview: Bool { traceID.hasSuffix(spanID) || traceID.hasPrefix(spanID) }
+  var isOfReview: Bool { span == traceLow || span == traceHigh }
 }

@@ -39,6 +39,14 @@ struct TextFormTests {
     #expect(TraceContext(traceparent: "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-later") != nil)
   }
 
+  @Test("ids that begin with zeros keep them in every text")
+  func leadingZeros() throws {
+    let header = "00-0000000000000000000000000000000a-000000000000000b-00"
+    let trace = try #require(TraceContext(traceparent: header))
+    #expect(trace.traceID == "0000000000000000000000000000000a" && trace.spanID == "000000000000000b")
+    #expect(trace.traceparent == header)
+  }
+
   @Test("a trace that is not recorded stays so: its flag is passed on")
   func unsampled() throws {
     let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"

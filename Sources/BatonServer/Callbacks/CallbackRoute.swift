@@ -67,7 +67,7 @@ struct CallbackRoute: Sendable {
     _ report: RunReport, of id: UUID, in trace: TraceContext, since start: SpanStart, _ call: Call
   ) {
     recordSpan(
-      .callback, in: call.callersTrace.flatMap { $0.traceID == trace.traceID ? $0 : nil } ?? trace, since: start,
+      .callback, in: call.callersTrace.flatMap { $0.isSameTrace(as: trace) ? $0 : nil } ?? trace, since: start,
       .review(id, attempt: report.attempt).with(RoutePath.callback.attributes(call.request)).with([
         SpanKey.status: .string(report.status.rawValue), SpanKey.statusCode: 200,
       ]))
