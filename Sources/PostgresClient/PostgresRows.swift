@@ -110,6 +110,8 @@ public struct PostgresRow: Sendable {
 
     init(row: PostgresRow) { self.row = row }
 
+    /// The names of the columns, in order.
+    public var columnNames: [String] { row.columns.names }
     /// Whether every column has been read.
     public var isAtEnd: Bool { position == row.count }
 

@@ -59,6 +59,20 @@ extension PostgresRow {
   }
 }
 
+extension PostgresRow.Reader {
+  mutating func timestamp() throws(PostgresError) -> Timestamp { Timestamp(try next(PostgresInstant.self)) }
+
+  /// Decodes a text column whose values a check constraint lists.
+  mutating func choice<Choice: RawRepresentable>(_: Choice.Type = Choice.self) throws -> Choice
+  where Choice.RawValue == String {
+    let text = try next(String.self)
+    guard let choice = Choice(rawValue: text) else {
+      throw UnknownValue(column: columnNames[position - 1], value: text)
+    }
+    return choice
+  }
+}
+
 /// A value in the database that this version of Baton does not know.
 package struct UnknownValue: Error, CustomStringConvertible {
   var column: String

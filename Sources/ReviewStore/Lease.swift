@@ -103,11 +103,15 @@ extension ReviewStore {
                 r.head_ref, r.head_sha, r.previous_session_id, r.claimed_at, r.dispatch_failures, r.lease_losses,
                 r.unclear_starts
     )
-    SELECT CASE WHEN v.verdict = 'free' AND v.occurrence > 1 THEN 'mine' ELSE v.verdict END AS verdict, now() AS leased_at,
-           CASE WHEN v.verdict = 'free' THEN now() + make_interval(secs => $4) ELSE v.lease_expires_at END AS leased_until,
-           l.*, p.head_sha AS previous_head_sha,
+    -- In the order in which `LeaseVerdict` and `LeasedReview` read them.
+    SELECT CASE WHEN v.verdict = 'free' AND v.occurrence > 1 THEN 'mine' ELSE v.verdict END AS verdict,
+           l.id, l.attempt, l.owner_type, l.owner_id, l.user_id, l.platform, l.platform_integration_id, l.platform_project_id,
+           l.repo_full_name, l.pr_number, l.pr_url, l.pr_title, l.pr_author, l.base_ref, l.head_ref, l.head_sha,
            CASE WHEN p.session_id IS NOT NULL OR NOT \(Fragment.isForeignSession("l"))
                 THEN COALESCE(l.previous_session_id, p.session_id) END AS previous_session,
+           p.head_sha AS previous_head_sha, l.claimed_at, now() AS leased_at,
+           CASE WHEN v.verdict = 'free' THEN now() + make_interval(secs => $4) ELSE v.lease_expires_at END AS leased_until,
+           l.dispatch_failures, l.lease_losses, l.unclear_starts,
            \(Fragment.boundedConfig("c")), i.id AS integration_id, i.installation_id, i.instance_url, i.token_ciphertext,
            i.metadata::text AS metadata, i.revoked_at IS NOT NULL AS is_revoked
       FROM verdict v
@@ -182,11 +186,12 @@ extension ReviewStore {
 extension LeaseVerdict {
   init(_ row: PostgresRow, of ticket: Ticket, _ holder: Holder.ID) throws {
     func lease() throws -> Lease { Lease(ticket, holder: holder, until: try row.timestamp("leased_until")) }
-    let verdict = try row.decode("verdict", as: String.self)
+    var reader = row.reader()
+    let verdict = try reader.next(String.self)
     switch verdict {
     case "free":
       do {
-        self = .leased(try LeasedReview(row))
+        self = .leased(try LeasedReview(&reader))
       } catch {
         // If this number cannot be read either, an earlier start may have reached the worker.
         let starts = try? row.decode("unclear_starts", as: Int32.self)
@@ -203,40 +208,28 @@ extension LeaseVerdict {
 }
 
 extension LeasedReview {
-  init(_ row: PostgresRow) throws {
-    let integration: Integration? =
-      if let id = try row.optional("integration_id", as: UUID.self) {
-        Integration(
-          id: id, installationId: try row.optional("installation_id", as: String.self),
-          instanceUrl: try row.optional("instance_url", as: String.self),
-          tokenCiphertext: try row.optional("token_ciphertext", as: [UInt8].self),
-          metadata: try row.optional("metadata", as: String.self),
-          isRevoked: try row.decode("is_revoked", as: Bool.self))
-      } else {
-        nil
-      }
+  /// By position: to find each of some thirty columns by its name would take longer than to decode it.
+  init(_ row: inout PostgresRow.Reader) throws {
     self.init(
-      id: try row.decode("id", as: UUID.self), attempt: Int(try row.decode("attempt", as: Int32.self)),
-      owner: Owner(
-        type: try row.choice("owner_type", as: Owner.Kind.self), id: try row.decode("owner_id", as: String.self)),
-      userId: try row.optional("user_id", as: String.self),
-      platform: try row.choice("platform", as: Platform.self),
-      platformIntegrationId: try row.optional("platform_integration_id", as: UUID.self),
-      platformProjectId: try row.optional("platform_project_id", as: Int64.self),
-      repoFullName: try row.decode("repo_full_name", as: String.self),
-      prNumber: Int(try row.decode("pr_number", as: Int32.self)), prUrl: try row.decode("pr_url", as: String.self),
-      prTitle: try row.decode("pr_title", as: String.self), prAuthor: try row.decode("pr_author", as: String.self),
-      baseRef: try row.decode("base_ref", as: String.self), headRef: try row.decode("head_ref", as: String.self),
-      headSha: try row.decode("head_sha", as: String.self),
-      previousSessionId: try row.optional("previous_session", as: String.self),
-      previousHeadSha: try row.optional("previous_head_sha", as: String.self),
-      claimedAt: try row.timestamp("claimed_at"), leasedAt: try row.timestamp("leased_at"),
-      leasedUntil: try row.timestamp("leased_until"),
-      dispatchFailures: Int(try row.decode("dispatch_failures", as: Int32.self)),
-      leaseLosses: Int(try row.decode("lease_losses", as: Int32.self)),
-      unclearStarts: Int(try row.decode("unclear_starts", as: Int32.self)),
-      configuration: try row.optional("config", as: String.self),
-      configurationByteCount: try row.optional("config_bytes", as: Int32.self).map { Int($0) },
-      integration: integration)
+      id: try row.next(), attempt: Int(try row.next(Int32.self)),
+      owner: Owner(type: try row.choice(), id: try row.next()), userId: try row.next(),
+      platform: try row.choice(), platformIntegrationId: try row.next(), platformProjectId: try row.next(),
+      repoFullName: try row.next(), prNumber: Int(try row.next(Int32.self)), prUrl: try row.next(),
+      prTitle: try row.next(), prAuthor: try row.next(), baseRef: try row.next(), headRef: try row.next(),
+      headSha: try row.next(), previousSessionId: try row.next(), previousHeadSha: try row.next(),
+      claimedAt: try row.timestamp(), leasedAt: try row.timestamp(), leasedUntil: try row.timestamp(),
+      dispatchFailures: Int(try row.next(Int32.self)), leaseLosses: Int(try row.next(Int32.self)),
+      unclearStarts: Int(try row.next(Int32.self)), configuration: try row.next(),
+      configurationByteCount: try row.next(Int32?.self).map { Int($0) }, integration: try Integration(leased: &row))
+  }
+}
+
+extension Integration {
+  /// The last columns of a leased row; nil if the review has no integration.
+  fileprivate init?(leased row: inout PostgresRow.Reader) throws {
+    guard let id = try row.next(UUID?.self) else { return nil }
+    self.init(
+      id: id, installationId: try row.next(), instanceUrl: try row.next(), tokenCiphertext: try row.next(),
+      metadata: try row.next(), isRevoked: try row.next())
   }
 }
