@@ -8,8 +8,8 @@ internal import Synchronization
 /// `unownedExecutor` is a `ThreadExecutor` gets both by construction: isolation *is* the thread. The actor watches
 /// its socket here, and its handlers call `assumeIsolated`.
 ///
-/// A turn of the loop: run the jobs that are there, run the turn handlers, run the timers that are due, then wait until
-/// a socket is ready, a timer is due or a job arrives. The thread starts with the first job and ends by itself when for a
+/// A turn of the loop: run the jobs that are there, and those that they make, for a bounded number of rounds; run the turn handlers, run the
+/// timers that are due, then wait until a socket is ready, a timer is due or a job arrives. The thread starts with the first job and ends by itself when for a
 /// while there was neither a job, nor a watch, nor a timer; a later job starts another. So nothing has to stop it, and an
 /// executor that is no longer referenced leaves nothing behind.
 ///
@@ -49,6 +49,11 @@ public final class ThreadExecutor: SerialExecutor {
     var handler: @Sendable () -> Void
   }
 
+  private struct TurnHandler {
+    var token: Token
+    var handler: @Sendable () -> Bool
+  }
+
   /// An actor's job, or one of a task that prefers the thread.
   private struct Job {
     var job: UnownedJob
@@ -67,8 +72,9 @@ public final class ThreadExecutor: SerialExecutor {
     var nextToken: UInt64 = 1
     var watches: [Int32: Watch] = [:]
     var timers: [Token: Timer] = [:]
-    var turnHandlers: [Token: @Sendable () -> Bool] = [:]
+    var turnHandlers: [TurnHandler] = []
 
+    var firstDeadline: ContinuousClock.Instant? { timers.values.lazy.map(\.deadline).min() }
     var hasWork: Bool { !jobs.isEmpty || !watches.isEmpty || !timers.isEmpty }
   }
 
@@ -76,6 +82,9 @@ public final class ThreadExecutor: SerialExecutor {
   private static let lingerMilliseconds: Int32 = 1_000
   /// How long a thread that cannot be woken waits before it looks for work.
   private static let unwakeableMilliseconds: Int32 = 10
+  /// Rounds of jobs in one turn. A chain of jobs, each of which makes the next, takes one turn for many of them; one without an end does not
+  /// keep sockets and timers waiting.
+  private static let roundMax = 16
   /// How long after a thread could not be started the start is tried again.
   private static let restartDelay = Duration.milliseconds(100)
 
@@ -189,7 +198,7 @@ public final class ThreadExecutor: SerialExecutor {
   public func onEveryTurn(_ handler: @escaping @Sendable () -> Bool) -> Token {
     change { state in
       let token = Self.makeToken(&state)
-      state.turnHandlers[token] = handler
+      state.turnHandlers.append(TurnHandler(token: token, handler: handler))
       return token
     }
   }
@@ -198,7 +207,7 @@ public final class ThreadExecutor: SerialExecutor {
   public func cancel(_ token: Token) {
     change { state in
       state.timers[token] = nil
-      state.turnHandlers[token] = nil
+      state.turnHandlers.removeAll { $0.token == token }
     }
   }
 
@@ -282,16 +291,7 @@ public final class ThreadExecutor: SerialExecutor {
     var jobs: [Job] = []
     var hasLingered = false
     while true {
-      jobs.removeAll(keepingCapacity: true)
-      state.withLock { swap(&jobs, &$0.jobs) }
-      for job in jobs {
-        if let executor = job.preferred {
-          job.job.runSynchronously(on: executor)
-        } else {
-          job.job.runSynchronously(on: asUnownedSerialExecutor())
-        }
-      }
-
+      runJobs(&jobs)
       let hasMore = runTurnHandlers()
       runDueTimers()
       guard let timeout = prepareToWait(&descriptors, hasMore: hasMore, hasLingered: hasLingered) else { return }
@@ -307,16 +307,34 @@ public final class ThreadExecutor: SerialExecutor {
     }
   }
 
+  /// Runs jobs until none is left, for at most ``roundMax`` rounds.
+  /// - Parameter jobs: empty before and after; its memory is used again.
+  private func runJobs(_ jobs: inout [Job]) {
+    for _ in 0..<Self.roundMax {
+      state.withLock { swap(&jobs, &$0.jobs) }
+      guard !jobs.isEmpty else { return }
+      for job in jobs {
+        if let executor = job.preferred {
+          job.job.runSynchronously(on: executor)
+        } else {
+          job.job.runSynchronously(on: asUnownedSerialExecutor())
+        }
+      }
+      jobs.removeAll(keepingCapacity: true)
+    }
+  }
+
   private func runTurnHandlers() -> Bool {
     var hasMore = false
-    for handler in state.withLock({ Array($0.turnHandlers.values) }) where handler() { hasMore = true }
+    for turn in state.withLock(\.turnHandlers) where turn.handler() { hasMore = true }
     return hasMore
   }
 
   private func runDueTimers() {
     let due = state.withLock { state -> [@Sendable () -> Void] in
-      guard !state.timers.isEmpty else { return [] }
+      guard let first = state.firstDeadline else { return [] }
       let now = ContinuousClock.now
+      guard first <= now else { return [] }
       let due = state.timers.filter { $0.value.deadline <= now }
       for token in due.keys { state.timers[token] = nil }
       return due.sorted { $0.value.deadline < $1.value.deadline }.map(\.value.handler)
@@ -342,7 +360,7 @@ public final class ThreadExecutor: SerialExecutor {
       guard state.jobs.isEmpty && !hasMore else { return 0 }
       state.isWaiting = true
       let isWakeable = state.wakeDescriptor >= 0
-      guard let next = state.timers.values.map(\.deadline).min() else {
+      guard let next = state.firstDeadline else {
         return !isWakeable ? Self.unwakeableMilliseconds : isUnused ? Self.lingerMilliseconds : -1
       }
       let longest = isWakeable ? 3_600_000 : Self.unwakeableMilliseconds

@@ -109,6 +109,43 @@ struct ThreadExecutorTests {
     #expect(await counter.count >= 3)
   }
 
+  @Test("a chain of jobs runs within a turn")
+  func chain() async {
+    let executor = ThreadExecutor(name: "test")
+    let turns = Mutex(0)
+    let token = executor.onEveryTurn {
+      turns.withLock { $0 += 1 }
+      return false
+    }
+    let passed = await withTaskExecutorPreference(ThreadTaskExecutor(executor)) {
+      let start = turns.withLock { $0 }
+      for _ in 0..<10 { await Task.yield() }
+      return turns.withLock { $0 } - start
+    }
+    executor.cancel(token)
+    #expect(passed <= 1)
+  }
+
+  @Test("a chain of jobs without an end keeps no socket and no timer waiting", .timeLimit(.minutes(1)))
+  func endlessChain() async {
+    var pipeEnds: [Int32] = [0, 0]
+    #expect(pipe(&pipeEnds) == 0)
+    let (readEnd, writeEnd) = (pipeEnds[0], pipeEnds[1])
+    let executor = ThreadExecutor(name: "test")
+    let awaited = Mutex(2)
+    executor.watch(readEnd, for: .read) { _ in
+      executor.unwatch(readEnd)
+      awaited.withLock { $0 -= 1 }
+    }
+    _ = executor.schedule(after: .milliseconds(1)) { awaited.withLock { $0 -= 1 } }
+    _ = write(writeEnd, "x", 1)
+    await withTaskExecutorPreference(ThreadTaskExecutor(executor)) {
+      while awaited.withLock({ $0 > 0 }) { await Task.yield() }
+    }
+    close(readEnd)
+    close(writeEnd)
+  }
+
   @Test("the thread ends by itself and starts again with the next job")
   func restarts() async throws {
     let executor = ThreadExecutor(name: "lingers")
