@@ -39,10 +39,11 @@ package enum CatchUpPass {
   package static func run(
     _ settings: Settings, store: ReviewStore, timeMax: Duration, logger: Logger
   ) async throws -> CatchUpCounts {
-    let httpClient = PlatformAccess.makeHTTPClient(connectionMax: connectionMax)
+    let trust = HTTPTrust(authorityFile: settings.caFile)
+    let httpClient = PlatformAccess.makeHTTPClient(connectionMax: connectionMax, trust: trust)
     do {
       let access = try PlatformAccess(
-        settings: PlatformSettings(settings, trust: HTTPTrust(authorityFile: settings.caFile)), httpClient: httpClient,
+        settings: PlatformSettings(settings, trust: trust), httpClient: httpClient,
         integrationTokens: StoredIntegrationTokens(store: store), logger: logger)
       let catchUp = CatchUp(
         store: store, questions: PlatformQuestions(access: access), interval: settings.catchUpInterval,

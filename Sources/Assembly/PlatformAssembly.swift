@@ -15,7 +15,8 @@ package struct PlatformAssembly: Sendable {
   /// - Throws: what is wrong with the settings; without BATON_ENCRYPTION_KEY there is no such thing.
   package init(_ process: DispatcherProcess) throws {
     let settings = process.settings
-    httpClient = PlatformAccess.makeHTTPClient(connectionMax: process.files[.platforms] ?? 1)
+    httpClient = PlatformAccess.makeHTTPClient(
+      connectionMax: process.files[.platforms] ?? 1, trust: process.trust)
     access = try PlatformAccess(
       settings: PlatformSettings(settings, trust: process.trust),
       httpClient: httpClient, integrationTokens: StoredIntegrationTokens(store: process.store), logger: process.logger)

@@ -10,6 +10,8 @@ internal import Synchronization
 /// Verification cannot be turned off. TLS 1.2 is the least. A file that is replaced counts from the next connection on; one that cannot be
 /// read then leaves what is known.
 package final class HTTPTrust: Sendable {
+  /// What an HTTP client is made with. Its requests name ``replacement``.
+  package let initial: TLSConfiguration
   /// A PEM file of authorities that are trusted in addition to the system's: BATON_CA_FILE.
   private let authorityFile: String?
   private let state: Mutex<State>
@@ -29,10 +31,16 @@ package final class HTTPTrust: Sendable {
 
   package init(authorityFile: String? = nil) {
     self.authorityFile = authorityFile
-    state = Mutex(
-      State(
-        stamp: authorityFile.flatMap { FileStamp($0) },
-        configuration: Self.configuration(authorityFile) ?? .makeClientConfiguration()))
+    let stamp = authorityFile.flatMap { FileStamp($0) }
+    initial = Self.configuration(authorityFile) ?? .makeClientConfiguration()
+    state = Mutex(State(stamp: stamp, configuration: initial))
+  }
+
+  /// What counts in place of ``initial``, once the file was replaced; nil until then. A client compares the whole configuration that a request
+  /// names with those of its connections, so mostly there is to be none.
+  package var replacement: TLSConfiguration? {
+    let (configuration, version) = current
+    return version == 0 ? nil : configuration
   }
 
   /// What a client is made with at this moment.

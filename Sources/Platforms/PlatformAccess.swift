@@ -1,5 +1,6 @@
 package import AsyncHTTPClient
 package import FoundationEssentials
+package import HTTPTrust
 package import Logging
 internal import NIOCore
 internal import NIOHTTPCompression
@@ -22,8 +23,8 @@ package struct PlatformAccess: Sendable {
 
   /// - Parameters:
   ///   - settings: addresses, the GitHub App and the keys.
-  ///   - httpClient: must not follow redirects by itself, see ``makeHTTPClient(connectionMax:)``; stays the caller's to
-  ///     shut down.
+  ///   - httpClient: must not follow redirects by itself, see ``makeHTTPClient(connectionMax:trust:)``; stays the
+  ///     caller's to shut down.
   ///   - integrationTokens: where GitLab's tokens are renewed; nil uses them as they are.
   ///   - now: the wall clock.
   ///   - isClockCorrected: whether the platforms' answers correct it for what is decided about their own times.
@@ -61,8 +62,12 @@ package struct PlatformAccess: Sendable {
 
   /// A client as it is needed here: no redirects of its own, no quiet retries, and as many connections to a host as calls are
   /// made at once (three for each review that is prepared).
-  package static func makeHTTPClient(connectionMax: Int) -> HTTPClient {
-    var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+  /// - Parameters:
+  ///   - connectionMax: to one host.
+  ///   - trust: that of all who call with it.
+  package static func makeHTTPClient(connectionMax: Int, trust: HTTPTrust) -> HTTPClient {
+    var configuration = HTTPClient.Configuration(
+      tlsConfiguration: trust.initial, redirectConfiguration: .disallow)
     configuration.timeout.connect = .seconds(5)
     configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(connectionMax, 1)
     configuration.connectionPool.retryConnectionEstablishment = false

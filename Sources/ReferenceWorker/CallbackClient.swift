@@ -26,8 +26,8 @@ struct CallbackClient: Sendable {
     self.trust = trust
   }
 
-  static func makeHTTPClient(maxConnections: Int) -> HTTPClient {
-    var configuration = HTTPClient.Configuration()
+  static func makeHTTPClient(maxConnections: Int, trust: HTTPTrust) -> HTTPClient {
+    var configuration = HTTPClient.Configuration(tlsConfiguration: trust.initial)
     configuration.redirectConfiguration = .disallow
     configuration.httpVersion = .http1Only
     configuration.timeout.connect = timeout
@@ -49,7 +49,7 @@ struct CallbackClient: Sendable {
     do {
       var request = HTTPClientRequest(url: base + StatusCallback.path + callback.key.reviewID.lowercase)
       request.method = .POST
-      request.tlsConfiguration = trust.clientConfiguration
+      request.tlsConfiguration = trust.replacement
       request.headers.add(name: "content-type", value: "application/json")
       if let secret {
         request.headers.add(name: StatusCallback.secretHeader, value: secret.reveal())

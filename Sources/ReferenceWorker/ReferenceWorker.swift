@@ -41,7 +41,8 @@ package struct ReferenceWorker: Service {
     try await agent.checkIsolation()
     let runs = RunKeeper(store: store, configuration: configuration, logger: logger)
     agent.takeOver(try await runs.resume())
-    let httpClient = CallbackClient.makeHTTPClient(maxConnections: configuration.callbackConnectionMax)
+    let httpClient = CallbackClient.makeHTTPClient(
+      maxConnections: configuration.callbackConnectionMax, trust: configuration.trust)
     let result: Result<Void, any Error>
     do {
       try await serve(runs, agent, httpClient)

@@ -25,7 +25,7 @@ package struct OTLPSender: SpanSender {
     self.headers = HTTPHeaders(
       [("content-type", "application/json")] + headers.map { ($0.name, $0.value.reveal()) })
     self.trust = trust
-    var configuration = HTTPClient.Configuration()
+    var configuration = HTTPClient.Configuration(tlsConfiguration: trust.initial)
     configuration.redirectConfiguration = .disallow
     configuration.httpVersion = .http1Only
     configuration.timeout.connect = .seconds(5)
@@ -40,7 +40,7 @@ package struct OTLPSender: SpanSender {
     var request = HTTPClientRequest(url: url)
     request.method = .POST
     request.headers = headers
-    request.tlsConfiguration = trust.clientConfiguration
+    request.tlsConfiguration = trust.replacement
     request.body = .bytes(ByteBuffer(bytes: body))
     do {
       let response = try await httpClient.execute(request, timeout: Self.timeout)

@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import Foundation
+import HTTPTrust
 import Logging
 import Primitives
 import Reviews
@@ -46,7 +47,7 @@ struct FakePlatformHarness {
     let (ports, port) = AsyncStream.makeStream(of: Int.self)
     let fakePlatform = FakePlatform(logger: logger) { port.yield($0) }
     let group = ServiceGroup(services: [fakePlatform], logger: logger)
-    let client = PlatformAccess.makeHTTPClient(connectionMax: 16)
+    let client = PlatformAccess.makeHTTPClient(connectionMax: 16, trust: HTTPTrust())
     try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask {
         defer { port.finish() }

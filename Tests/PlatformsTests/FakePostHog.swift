@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import Foundation
+import HTTPTrust
 import HTTPTypes
 import Hummingbird
 import Logging
@@ -75,7 +76,7 @@ final class FakePostHog: Sendable {
     let application = Application(
       router: router, configuration: .init(address: .hostname("127.0.0.1", port: 0)),
       onServerRunning: { bound.yield($0.localAddress?.port ?? 0) }, logger: quiet)
-    let client = PlatformAccess.makeHTTPClient(connectionMax: 16)
+    let client = PlatformAccess.makeHTTPClient(connectionMax: 16, trust: HTTPTrust())
     let serving = Task { try await application.run() }
     let outcome: Result<Void, any Error>
     do {

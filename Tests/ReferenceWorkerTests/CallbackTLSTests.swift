@@ -14,19 +14,22 @@ struct CallbackTLSTests {
   func privateAuthority() async throws {
     try await withTestCertificates { files in
       let server = try await TLSServer(certificate: files.path("server.pem"), key: files.path("server.key"))
-      let httpClient = CallbackClient.makeHTTPClient(maxConnections: 2)
-      func send(_ trust: HTTPTrust) async -> CallbackAnswer {
-        await CallbackClient(
+      /// Each time with the connections of a process of its own.
+      func send(_ trust: HTTPTrust) async throws -> CallbackAnswer {
+        let httpClient = CallbackClient.makeHTTPClient(maxConnections: 2, trust: trust)
+        let answer = await CallbackClient(
           baseURL: "https://localhost:\(server.port)", secret: Secret("hunter2"), httpClient: httpClient, trust: trust
         ).send(
           PendingCallback(
             number: 1, key: RunKey(reviewID: UUID(), attempt: 1), status: "running", body: Array("{}".utf8),
             authToken: nil,
             trace: nil))
+        try await httpClient.shutdown()
+        return answer
       }
-      #expect(await send(HTTPTrust(authorityFile: files.path("ca.pem"))) == .accepted)
+      #expect(try await send(HTTPTrust(authorityFile: files.path("ca.pem"))) == .accepted)
       #expect(server.requestCount == 1)
-      guard case .failed(let text) = await send(HTTPTrust()) else {
+      guard case .failed(let text) = try await send(HTTPTrust()) else {
         Issue.record("a certificate that is not trusted was accepted")
         return
       }
@@ -34,7 +37,6 @@ struct CallbackTLSTests {
         text.contains("CN=test authority, which is not trusted: set BATON_CA_FILE") && !text.contains("hunter2"),
         "\(text)")
       #expect(server.requestCount == 1)
-      try await httpClient.shutdown()
       try await server.stop()
     }
   }

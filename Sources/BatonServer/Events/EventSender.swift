@@ -29,7 +29,7 @@ package struct EventSender: Sendable {
   private static let pauseMax = Duration.seconds(3_600)
 
   /// - Parameters:
-  ///   - httpClient: must not follow redirects; stays the caller's to shut down.
+  ///   - httpClient: made with `trust`; must not follow redirects; stays the caller's to shut down.
   ///   - trust: whose certificates are accepted.
   ///   - timeout: for one request with its answer.
   package init(httpClient: HTTPClient, trust: HTTPTrust, timeout: Duration = .seconds(10)) {
@@ -45,7 +45,7 @@ package struct EventSender: Sendable {
     request.headers = ["content-type": "application/json", "user-agent": "baton"]
     for header in headers { request.headers.add(name: header.name, value: header.value) }
     request.body = .bytes(ByteBuffer(bytes: body))
-    request.tlsConfiguration = trust.clientConfiguration
+    request.tlsConfiguration = trust.replacement
     let result = await within(timeout) { [request] () -> Result<EventAnswer, any Error>? in
       do { return .success(try await exchange(request)) } catch { return .failure(error) }
     }

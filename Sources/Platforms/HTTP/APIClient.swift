@@ -35,6 +35,7 @@ struct APIClient: Sendable {
   static let pageSize = 100
 
   let base: APIBase
+  /// Made with `trust`.
   let httpClient: HTTPClient
   /// For one exchange: from looking for a connection to the last byte of the body.
   let timeout: Duration
@@ -309,7 +310,7 @@ extension APIClient {
   private func perform(_ request: APIRequest) async throws -> (status: Int, answer: APIAnswer) {
     let sent = try HTTPClient.Request(
       url: request.url, method: request.method, headers: request.headers, body: request.body.map { .byteBuffer($0) },
-      tlsConfiguration: trust.clientConfiguration)
+      tlsConfiguration: base.scheme == "https" ? trust.replacement : nil)
     let call = httpClient.execute(
       request: sent, delegate: ResponseAccumulator(request: sent, maxBodySize: Self.answerByteCountMax))
     let response = try await withTaskCancellationHandler {

@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import BatonServer
 import CryptoExtras
 import Foundation
+import HTTPTrust
 import Platforms
 import PostgresClient
 import Primitives
@@ -44,7 +45,7 @@ struct CaughtUp: Sendable {
     try await withServerStack { stack in
       let (ports, port) = AsyncStream.makeStream(of: Int.self)
       let github = FakePlatform(logger: ServerStack.silent) { port.yield($0) }
-      let client = PlatformAccess.makeHTTPClient(connectionMax: 4)
+      let client = PlatformAccess.makeHTTPClient(connectionMax: 4, trust: HTTPTrust())
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask {
           defer { port.finish() }

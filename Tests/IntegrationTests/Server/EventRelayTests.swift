@@ -25,8 +25,9 @@ struct EventRelayTests {
   private func withRelay(
     _ stack: ServerStack, allowed: [String] = ["127.0.0.1"], _ body: (EventRelay) async throws -> Void
   ) async throws {
-    let client = PlatformAccess.makeHTTPClient(connectionMax: 4)
-    let sender = EventSender(httpClient: client, trust: HTTPTrust(), timeout: .seconds(5))
+    let trust = HTTPTrust()
+    let client = PlatformAccess.makeHTTPClient(connectionMax: 4, trust: trust)
+    let sender = EventSender(httpClient: client, trust: trust, timeout: .seconds(5))
     let relay = EventRelay(
       store: stack.store, cipher: ServerStack.cipher, allowedHosts: allowed, logger: ServerStack.silent
     ) { await sender.send($0, to: $1, headers: $2) }
