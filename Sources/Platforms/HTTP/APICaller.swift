@@ -15,6 +15,6 @@ struct APICaller: Sendable {
   init(headers: HTTPHeaders, token: Secret?, account: String? = nil) {
     self.headers = headers
     fingerprint = token.map { Array(SHA256.hash(data: Array($0.reveal().utf8))) }
-    self.account = account ?? fingerprint.map { "token \($0)" } ?? "anonymous"
+    self.account = account ?? fingerprint.map { "token \($0.prefix(8).hexadecimal)" } ?? "anonymous"
   }
 }
