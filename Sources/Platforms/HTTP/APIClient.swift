@@ -24,6 +24,14 @@ struct APIAnswer: Sendable {
   var body: Data
 }
 
+/// An answer, and what it means.
+private struct APIOutcome {
+  var status: Int
+  var answer: APIAnswer
+  /// nil for a success.
+  var fault: APIFault?
+}
+
 /// Calls of one API host: bounded in time and size, never following a link or a redirect to another host, never while the
 /// caller's rate limit is used up.
 struct APIClient: Sendable {
@@ -114,12 +122,9 @@ struct APIClient: Sendable {
     for _ in 0...Self.redirectCountMax {
       var request = APIRequest(url: url, method: method, headers: caller.headers, body: body)
       request.headers.add(name: "content-type", value: "application/json")
-      let (status, answer) = try await send(request, as: caller)
-      guard Self.isRedirect(status) else {
-        try await check(status, answer)
-        return answer
-      }
-      url = try redirectTarget(of: answer)
+      let outcome = try await send(request, as: caller)
+      guard Self.isRedirect(outcome.status) else { return try await success(outcome) }
+      url = try redirectTarget(of: outcome.answer)
     }
     throw Self.tooManyRedirects
   }
@@ -158,12 +163,12 @@ extension APIClient {
       let kept = answers.answer(of: url, for: caller.fingerprint)
       var request = APIRequest(url: url, headers: caller.headers)
       if let kept { request.headers.replaceOrAdd(name: "if-none-match", value: kept.etag) }
-      let (status, answer) = try await send(request, as: caller)
-      switch status {
-      case 304 where kept != nil: return Self.answer(kept, confirmedBy: answer)
-      case _ where Self.isRedirect(status): url = try redirectTarget(of: answer)
+      let outcome = try await send(request, as: caller)
+      switch outcome.status {
+      case 304 where kept != nil: return Self.answer(kept, confirmedBy: outcome.answer)
+      case let status where Self.isRedirect(status): url = try redirectTarget(of: outcome.answer)
       default:
-        try await check(status, answer)
+        let answer = try await success(outcome)
         keep(answer, for: caller)
         return answer
       }
@@ -204,12 +209,12 @@ extension APIClient {
     return target
   }
 
-  private func check(_ status: Int, _ answer: APIAnswer) async throws(APIFault) {
-    guard let fault = APIFault(status: status, headers: answer.headers, body: answer.body, now: now()) else {
-      if let evidence, !evidence.isComplete, APIEvidence.isAPI(success: answer.body) { evidence.complete() }
-      return
+  private func success(_ outcome: APIOutcome) async throws(APIFault) -> APIAnswer {
+    guard let fault = outcome.fault else {
+      if let evidence, !evidence.isComplete, APIEvidence.isAPI(success: outcome.answer.body) { evidence.complete() }
+      return outcome.answer
     }
-    if fault == .missing { try await requireEvidence(from: answer) }
+    if fault == .missing { try await requireEvidence(from: outcome.answer) }
     throw fault
   }
 }
@@ -257,9 +262,7 @@ extension APIClient {
 
 extension APIClient {
   /// Sends a request, unless the caller's limit is used up, and notes what the answer says about the limit.
-  private func send(
-    _ request: APIRequest, as caller: APICaller
-  ) async throws(APIFault) -> (status: Int, answer: APIAnswer) {
+  private func send(_ request: APIRequest, as caller: APICaller) async throws(APIFault) -> APIOutcome {
     if let wait = limits.wait(of: caller.account, at: base.authority, now: now()) {
       throw .rateLimited(retryAfter: wait)
     }
@@ -267,10 +270,11 @@ extension APIClient {
     clock.learn(from: answer.headers, at: base.authority)
     let now = now()
     limits.note(answer.headers, of: caller.account, at: base.authority, now: now)
-    if let delay = RateLimitDelay.afterAnswer(status: status, headers: answer.headers, body: answer.body, now: now) {
+    let fault = APIFault(status: status, headers: answer.headers, body: answer.body, now: now)
+    if let delay = RateLimitDelay.afterAnswer(fault, headers: answer.headers, now: now) {
       limits.hold(caller.account, at: base.authority, for: delay, now: now)
     }
-    return (status, answer)
+    return APIOutcome(status: status, answer: answer, fault: fault)
   }
 
   /// One exchange under the deadline: cancelled then, which closes its connection.

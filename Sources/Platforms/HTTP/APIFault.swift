@@ -35,7 +35,8 @@ extension APIFault {
   init?(status: Int, headers: HTTPHeaders, body: Data, now: Date) {
     // Before the body is read: it is mostly a success, with a large body.
     if (200..<300).contains(status) { return nil }
-    let answer = PlatformError(body)
+    // Only a refusal has a body that says something.
+    let answer = (400..<500).contains(status) ? PlatformError(body) : nil
     switch status {
     case 429: self = .rateLimited(retryAfter: RateLimitDelay.of(headers, now: now))
     case 403 where Self.isRateLimit(headers, body):

@@ -33,8 +33,9 @@ enum RateLimitDelay {
   /// How long an account is not to call after an answer; nil if it may go on.
   ///
   /// A success can also be the last one that the limit allows: then its headers name the time of the reset. A reset in the past says nothing.
-  static func afterAnswer(status: Int, headers: HTTPHeaders, body: Data, now: Date) -> Duration? {
-    if case .rateLimited(let delay)? = APIFault(status: status, headers: headers, body: body, now: now) { return delay }
+  /// - Parameter fault: what the answer means; nil for a success.
+  static func afterAnswer(_ fault: APIFault?, headers: HTTPHeaders, now: Date) -> Duration? {
+    if case .rateLimited(let delay)? = fault { return delay }
     guard isExhausted(headers), let reset = reset(headers), reset > Int64(now.timeIntervalSince1970) else { return nil }
     return of(headers, now: now)
   }

@@ -51,7 +51,7 @@ private func readPlatformsAnswer(_ status: Int, _ headers: HTTPHeaders, _ body: 
   let fault = APIFault(status: status, headers: headers, body: body, now: now)
   let delays = [
     RateLimitDelay.of(headers, now: now),
-    RateLimitDelay.afterAnswer(status: status, headers: headers, body: body, now: now),
+    RateLimitDelay.afterAnswer(fault, headers: headers, now: now),
   ]
   for delay in delays.compactMap({ $0 }) {
     try promise((.seconds(1)...RateLimitDelay.max).contains(delay), "an account waits for \(delay)")
