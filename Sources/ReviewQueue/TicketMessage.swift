@@ -38,12 +38,13 @@ package struct TicketMessage: Sendable, Hashable {
   ///   - isRedelivered: whether it was delivered before.
   ///   - returnCount: how often it was delivered and came back.
   package func delivery(tag: UInt64, generation: UInt64, isRedelivered: Bool, returnCount: Int) -> TicketDelivery {
-    var delivery = AMQPDelivery(
-      body: content.body, tag: tag, generation: generation, isRedelivered: isRedelivered,
-      messageID: content.messageID, type: content.type, correlationID: content.correlationID,
-      contentType: content.contentType, timestamp: content.timestamp, headers: content.headers)
-    if returnCount > 0 { delivery.headers["x-delivery-count"] = .int(Int64(returnCount)) }
-    return TicketDelivery(delivery)
+    var headers = content.headers
+    if returnCount > 0 { headers["x-delivery-count"] = .int(Int64(returnCount)) }
+    return TicketDelivery(
+      AMQPDelivery(
+        body: content.body, tag: tag, generation: generation, isRedelivered: isRedelivered,
+        messageID: content.messageID, type: content.type, correlationID: content.correlationID,
+        contentType: content.contentType, timestamp: content.timestamp, headers: headers))
   }
 }
 
