@@ -1,5 +1,4 @@
 package import AMQPClient
-internal import FoundationEssentials
 package import Logging
 package import Primitives
 package import Reviews
@@ -10,6 +9,7 @@ package struct AMQPTicketQueue: TicketQueue {
   package let publisher: AMQPPublisher
   package let name: String
   private let repair: TopologyRepair
+  private let ids = MessageIDs()
 
   package init(publisher: AMQPPublisher, queue: String, logger: Logger) {
     self.publisher = publisher
@@ -25,7 +25,7 @@ package struct AMQPTicketQueue: TicketQueue {
     await publish(
       tickets.map { ticket, trace in
         AMQPPublication(
-          TicketMessage(ticket, trace, id: UUID.random().lowercase).content, exchange: ReviewTopology.exchange,
+          TicketMessage(ticket, trace, id: ids.next()).content, exchange: ReviewTopology.exchange,
           routingKey: name)
       }
     ).map { TicketPublishOutcome($0) }
@@ -47,14 +47,14 @@ package struct AMQPTicketQueue: TicketQueue {
   package func republish(_ delivery: TicketDelivery) async -> TicketPublishOutcome {
     TicketPublishOutcome(
       await publisher.publish(
-        delivery.renewed(id: UUID.random().lowercase).content, exchange: ReviewTopology.exchange, routingKey: name))
+        delivery.renewed(id: ids.next()).content, exchange: ReviewTopology.exchange, routingKey: name))
   }
 
   package func publishDead(_ delivery: TicketDelivery, reason: String) async -> TicketPublishOutcome {
     var outcome = AMQPPublishOutcome.notSent("it has no form that can be sent")
     for form in DeadLetterForm.allCases {
       let publication = form.publication(
-        of: delivery.message, reason: reason, queue: name, id: UUID.random().lowercase, at: .processNow)
+        of: delivery.message, reason: reason, queue: name, id: ids.next(), at: .processNow)
       guard publisher.fault(of: publication) == nil else { continue }
       outcome = await publish([publication])[0]
       // Another form only if this one turned out to be what the connection does not carry.
