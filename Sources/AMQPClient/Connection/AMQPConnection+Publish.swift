@@ -40,8 +40,10 @@ extension AMQPConnection {
   }
 
   private func write(_ request: PublishRequest) {
-    // It was accepted before this connection agreed on its frames. Half a message on the wire would end the connection.
-    if let fault = AMQPLimits.fault(ofPropertiesOf: request.publication.message, frameByteMax: frameByteMax) {
+    // It was accepted before this connection agreed on smaller frames. Half a message on the wire would end the connection.
+    if request.frameByteMax > frameByteMax,
+      let fault = AMQPLimits.fault(ofPropertiesOf: request.publication.message, frameByteMax: frameByteMax)
+    {
       return request.resume(.notSent(fault))
     }
     if publishing?.ledger.unsettledCount == 0 { publishing?.progressAt = .now }

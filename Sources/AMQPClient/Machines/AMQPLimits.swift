@@ -19,26 +19,31 @@ enum AMQPLimits {
     if message.body.count > bodyByteMax {
       return "the body of \(message.body.count) bytes is larger than \(bodyByteMax) bytes, which is the limit"
     }
-    let names: [(String, String?)] = [
-      ("exchange", publication.exchange), ("routing key", publication.routingKey),
-      ("content type", message.contentType), ("type", message.type), ("message id", message.messageID),
-      ("correlation id", message.correlationID),
-    ]
-    for case (let what, let name?) in names where name.utf8.count > nameByteMax {
-      return "the \(what) is longer than \(nameByteMax) bytes"
-    }
+    if let what = tooLongName(of: publication) { return "the \(what) is longer than \(nameByteMax) bytes" }
     guard hasEncodableKeys(message.headers) else { return "a header's name is longer than 255 bytes" }
     let byteCount = byteCount(of: message.headers)
     if byteCount > headersByteMax { return "the headers take \(byteCount) bytes; the limit is \(headersByteMax)" }
     return fault(ofPropertiesOf: message, frameByteMax: frameByteMax)
   }
 
+  private static func tooLongName(of publication: AMQPPublication) -> String? {
+    func isTooLong(_ name: String?) -> Bool { name.map { $0.utf8.count > nameByteMax } ?? false }
+    let message = publication.message
+    if isTooLong(publication.exchange) { return "exchange" }
+    if isTooLong(publication.routingKey) { return "routing key" }
+    if isTooLong(message.contentType) { return "content type" }
+    if isTooLong(message.type) { return "type" }
+    if isTooLong(message.messageID) { return "message id" }
+    return isTooLong(message.correlationID) ? "correlation id" : nil
+  }
+
   /// Says why a message's properties do not fit into a frame, or nil.
   static func fault(ofPropertiesOf message: AMQPMessage, frameByteMax: Int) -> String? {
-    let names = [message.contentType, message.type, message.messageID, message.correlationID].compactMap(\.self)
-    // The flags, the delivery mode, the time, and the headers.
+    func byteCount(_ name: String?) -> Int { name.map { 1 + $0.utf8.count } ?? 0 }
+    // The flags, the delivery mode, the time, the names, and the headers.
     let byteCount =
-      2 + 1 + (message.timestamp == nil ? 0 : 8) + names.reduce(0) { $0 + 1 + $1.utf8.count }
+      2 + 1 + (message.timestamp == nil ? 0 : 8) + byteCount(message.contentType) + byteCount(message.type)
+      + byteCount(message.messageID) + byteCount(message.correlationID)
       + (message.headers.isEmpty ? 0 : self.byteCount(of: message.headers))
     guard byteCount + frameOverhead > frameByteMax else { return nil }
     return "properties and headers take \(byteCount) bytes; a frame of this connection has \(frameByteMax)"

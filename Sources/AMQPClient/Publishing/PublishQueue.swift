@@ -37,32 +37,44 @@ final class PublishQueue: Sendable {
 
   /// Why a message cannot be sent, whatever the state of the connection; nil if it can.
   func fault(of publication: AMQPPublication) -> String? {
-    let (frameByteMax, bodyByteMax) = state.withLock { ($0.frameByteMax, min($0.bodyByteMax, window.bodyByteMax)) }
+    let (bodyByteMax, frameByteMax) = limits
     return AMQPLimits.fault(of: publication, bodyByteMax: bodyByteMax, frameByteMax: frameByteMax)
+  }
+
+  private var limits: (bodyByteMax: Int, frameByteMax: Int) {
+    state.withLock { (min($0.bodyByteMax, window.bodyByteMax), $0.frameByteMax) }
   }
 
   /// Publishes one message and waits for its outcome, at most until the deadline.
   func publish(_ publication: AMQPPublication, deadline: ContinuousClock.Instant) async -> AMQPPublishOutcome {
-    if let fault = fault(of: publication) { return .notSent(fault) }
+    let (bodyByteMax, frameByteMax) = limits
+    if let fault = AMQPLimits.fault(of: publication, bodyByteMax: bodyByteMax, frameByteMax: frameByteMax) {
+      return .notSent(fault)
+    }
     return await withCheckedContinuation { continuation in
       enqueue(
-        CollectionOfOne(PublishRequest(publication: publication, deadline: deadline, sink: .single(continuation))))
+        CollectionOfOne(
+          PublishRequest(
+            publication: publication, frameByteMax: frameByteMax, deadline: deadline, sink: .single(continuation))))
     }
   }
 
   /// Publishes several messages in their order and waits for all outcomes.
   func publish(_ publications: [AMQPPublication], deadline: ContinuousClock.Instant) async -> [AMQPPublishOutcome] {
     guard !publications.isEmpty else { return [] }
+    let (bodyByteMax, frameByteMax) = limits
     return await withCheckedContinuation { continuation in
       let batch = PublishBatch(count: publications.count, continuation: continuation)
       var requests: [PublishRequest] = []
       requests.reserveCapacity(publications.count)
       for (index, publication) in publications.enumerated() {
-        if let fault = fault(of: publication) {
+        if let fault = AMQPLimits.fault(of: publication, bodyByteMax: bodyByteMax, frameByteMax: frameByteMax) {
           batch.set(.notSent(fault), at: index)
         } else {
           requests.append(
-            PublishRequest(publication: publication, deadline: deadline, sink: .batch(batch, index: index)))
+            PublishRequest(
+              publication: publication, frameByteMax: frameByteMax, deadline: deadline,
+              sink: .batch(batch, index: index)))
         }
       }
       enqueue(requests)

@@ -3,11 +3,16 @@ internal import Synchronization
 /// A publish on its way, and the caller that waits for its outcome. A class, since it moves from queue to ledger and is large.
 final class PublishRequest: Sendable {
   let publication: AMQPPublication
+  /// Of the connection that its properties are known to fit.
+  let frameByteMax: Int
   let deadline: ContinuousClock.Instant
   let sink: PublishSink
 
-  init(publication: AMQPPublication, deadline: ContinuousClock.Instant, sink: PublishSink) {
+  init(
+    publication: AMQPPublication, frameByteMax: Int, deadline: ContinuousClock.Instant, sink: PublishSink
+  ) {
     self.publication = publication
+    self.frameByteMax = frameByteMax
     self.deadline = deadline
     self.sink = sink
   }
