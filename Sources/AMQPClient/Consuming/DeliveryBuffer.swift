@@ -98,12 +98,12 @@ final class DeliveryBuffer: Sendable {
       guard state.isLive, delivery.generation == state.generation, state.ledger.decide(delivery.tag, verdict) else {
         return (.stale, nil, .zero)
       }
-      let now = ContinuousClock.now
       if state.ledger.decisionCount < gatheredMax, case .acknowledge = verdict {
         guard state.due == nil else { return (.sent, nil, .zero) }
-        state.due = now + Self.gathering
+        state.due = .now + Self.gathering
         return (.sent, state.wake, Self.gathering)
       }
+      let now = ContinuousClock.now
       if let due = state.due, due <= now { return (.sent, nil, .zero) }
       state.due = now
       return (.sent, state.wake, .zero)

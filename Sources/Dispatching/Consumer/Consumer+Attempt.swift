@@ -123,17 +123,19 @@ extension Consumer {
 
   /// Permission to call: while another review probes the worker, its outcome decides.
   private func admission() async -> AttemptMachine.Admission {
-    let deadline = environment.now + policy.workerTimeout
     let circuit = circuit
+    var deadline: ContinuousClock.Instant?
     while true {
       switch circuit.admit() {
       case .admitted, .probe: return .admitted
       case .refused:
         if let workerOutage { return workerOutage }
-        guard environment.now < deadline, !hasGivenUpCalls, !Task.isCancelled else {
+        let end = deadline ?? environment.now + policy.workerTimeout
+        deadline = end
+        guard environment.now < end, !hasGivenUpCalls, !Task.isCancelled else {
           return .refused(reason: workerOutageReason)
         }
-        _ = await operations.run(until: deadline, orPhase: .givingUpCalls) { try? await circuit.waitWhileProbed() }
+        _ = await operations.run(until: end, orPhase: .givingUpCalls) { try? await circuit.waitWhileProbed() }
       }
     }
   }

@@ -38,7 +38,7 @@ final class DatabaseOutage: Sendable {
   ) async -> Result? {
     let backoff = Backoff(base: .milliseconds(100), max: .seconds(3))
     var attempt = 0
-    var lock = LockWatch(since: environment.now)
+    var lock: LockWatch?
     defer { if attempt > 0 { state.withLock { $0.repeated -= 1 } } }
     while true {
       do {
@@ -52,7 +52,8 @@ final class DatabaseOutage: Sendable {
         // An answer too: Postgres has said what is wrong with this row.
         if kind == .rowLocked || kind == .aboutRow { recovered() }
         if kind == .rowLocked {
-          if lock.isToBeNamed(at: environment.now) {
+          lock = lock ?? LockWatch(since: environment.now)
+          if lock?.isToBeNamed(at: environment.now) == true {
             logger.warning("\(error); it waits, and nothing else does", metadata: ["while": "\(what)"])
           }
         } else if kind != .aboutRow, goes || !kind.isRefusal {
