@@ -1,7 +1,6 @@
 package import FoundationEssentials
 package import HTTPTrust
 package import Logging
-internal import NIOCore
 internal import NIOHTTP1
 package import Primitives
 internal import Reviews
@@ -17,7 +16,7 @@ package import WorkerAPI
 /// Known weakness: a connection that the worker closes just as it is taken counts as sent.
 package struct WorkerClient: Sendable {
   private let connections: WorkerConnections
-  private let headers: HTTPHeaders
+  private let renderer: RequestRenderer
   private let trust: HTTPTrust
   private let logger: Logger
   /// Of one call, for messages.
@@ -40,16 +39,16 @@ package struct WorkerClient: Sendable {
     guard let endpoint = WorkerEndpoint(url: baseURL) else {
       throw WorkerClientError(description: "the worker's URL is not one: expected http(s)://host[:port][/path]")
     }
+    guard let renderer = RequestRenderer(endpoint, token: token) else {
+      throw WorkerClientError(description: "the worker's host or token holds a control character")
+    }
+    self.renderer = renderer
     do {
       connections = try WorkerConnections(
         endpoint: endpoint, connectionMax: connectionMax, timeout: timeout, trust: trust)
     } catch {
       throw WorkerClientError(description: "TLS cannot be used: \(error)")
     }
-    headers = [
-      "host": endpoint.authority, "authorization": "Bearer \(token.reveal())", "content-type": "application/json",
-      "accept": "application/json",
-    ]
     (self.timeout, self.token, self.trust, self.logger) = (timeout, token, trust, logger)
   }
 
@@ -76,9 +75,11 @@ package struct WorkerClient: Sendable {
   }
 
   private func start(_ body: [UInt8], reviewID: UUID, attempt: Int, in span: ActiveSpan?) async -> DispatchOutcome {
-    var extra = [("idempotency-key", StartRequest.idempotencyKey(reviewID: reviewID, attempt: attempt))]
-    if let span { extra.append(("traceparent", span.context.traceparent)) }
-    let result = await exchange(.POST, "/review", body, headers: extra)
+    var headers = [
+      (name: "idempotency-key", value: StartRequest.idempotencyKey(reviewID: reviewID, attempt: attempt))
+    ]
+    if let span { headers.append(("traceparent", span.context.traceparent)) }
+    let result = await exchange(.POST, "/review", body, headers: headers)
     span?.note(result)
     let outcome = outcome(of: result, reviewID: reviewID)
     if case .dispatched = outcome {
@@ -123,17 +124,11 @@ package struct WorkerClient: Sendable {
   private static let answerByteCountMax = 1024 * 1024
 
   private func exchange(
-    _ method: HTTPMethod, _ route: String, _ body: [UInt8]? = nil, headers extra: [(String, String)] = [],
+    _ method: HTTPMethod, _ route: String, _ body: [UInt8]? = nil, headers: [(name: String, value: String)] = [],
     answerByteCountMax: Int = Self.answerByteCountMax
   ) async -> ExchangeResult {
-    var headers = headers
-    if let body { headers.add(name: "content-length", value: String(body.count)) }
-    headers.add(contentsOf: extra)
-    let head = HTTPRequestHead(
-      version: .http1_1, method: method, uri: connections.endpoint.path + route, headers: headers)
-    let result = await connections.run(
-      head, body: body.map { ByteBuffer(bytes: $0) }, byteCountMax: answerByteCountMax)
-    return await explained(result)
+    let request = renderer.render(method, route, body, headers: headers)
+    return await explained(await connections.run(request, byteCountMax: answerByteCountMax))
   }
 
   /// A failure of TLS with its reason. A server that has refused the handshake has read nothing.

@@ -27,6 +27,12 @@ struct WorkerClientTests {
     await worker.stop()
   }
 
+  @Test("a host or a token that would end its header is refused before anything is sent")
+  func unfitHeaders() {
+    #expect(throws: WorkerClientError.self) { try client("http://127.0.0.1:9", token: Secret("a\r\nx-admin: yes")) }
+    #expect(throws: WorkerClientError.self) { try client("http://127.0.0.1%0D%0Ax-admin:9") }
+  }
+
   @Test("a payload of megabytes arrives whole")
   func largePayload() async throws {
     let worker = try await ScriptedWorker()

@@ -35,8 +35,7 @@ enum ExchangeFailure: Error, Sendable, Equatable {
 
 /// A request and what is known of its answer; lives on the event loop of its connections, and ends once.
 final class Exchange {
-  let head: HTTPRequestHead
-  let body: ByteBuffer?
+  let request: RenderedRequest
   let deadline: NIODeadline
   /// The most bytes of the answer's body.
   private let byteCountMax: Int
@@ -47,8 +46,8 @@ final class Exchange {
   private(set) var wasSent = false
   private(set) var hasEnded = false
 
-  init(head: HTTPRequestHead, body: ByteBuffer?, byteCountMax: Int, deadline: NIODeadline) {
-    (self.head, self.body, self.byteCountMax, self.deadline) = (head, body, byteCountMax, deadline)
+  init(_ request: RenderedRequest, byteCountMax: Int, deadline: NIODeadline) {
+    (self.request, self.byteCountMax, self.deadline) = (request, byteCountMax, deadline)
   }
 
   /// Who waits for the end; it may have come already, by a cancellation.

@@ -27,10 +27,9 @@ final class WorkerConnection: ChannelInboundHandler {
     guard let context else { return exchange.end(ExchangeFailure.closed) }
     self.exchange = exchange
     exchange.send(on: self)
-    context.write(wrapOutboundOut(.head(exchange.head)), promise: nil)
-    if let body = exchange.body { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
-    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-    if exchange.head.method == .POST { CrashPoint.posted.reached() }
+    context.write(wrapOutboundOut(.head(exchange.request.head)), promise: nil)
+    context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(exchange.request.bytes))), promise: nil)
+    if exchange.request.method == .POST { CrashPoint.posted.reached() }
   }
 
   func close() { context?.close(promise: nil) }

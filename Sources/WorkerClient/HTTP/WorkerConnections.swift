@@ -33,7 +33,7 @@ struct WorkerEndpoint: Sendable, Equatable {
 
 /// Runs exchanges over kept-alive HTTP/1.1 connections to one server.
 ///
-/// Calling the worker is the step that every review takes, so it is made of as little as it needs: NIO's HTTP codec, one event loop,
+/// Calling the worker is the step that every review takes, so it is made of as little as it needs: NIO's HTTP decoder, one event loop,
 /// a stack of idle connections, one timer for all deadlines, and nothing between them. One loop makes more than ten thousand calls a
 /// second, and is woken less often for them than several would be. A general client would cost twice as much processor time.
 ///
@@ -86,9 +86,9 @@ final class WorkerConnections: Sendable {
 
   /// Runs one exchange to its end, or to its deadline.
   /// - Parameter byteCountMax: the most bytes of the answer's body.
-  func run(_ head: HTTPRequestHead, body: ByteBuffer?, byteCountMax: Int) async -> ExchangeResult {
+  func run(_ request: RenderedRequest, byteCountMax: Int) async -> ExchangeResult {
     let exchange = NIOLoopBoundBox.makeBoxSendingValue(
-      Exchange(head: head, body: body, byteCountMax: byteCountMax, deadline: .now() + timeout), eventLoop: loop)
+      Exchange(request, byteCountMax: byteCountMax, deadline: .now() + timeout), eventLoop: loop)
     return await withTaskCancellationHandler {
       await withUnsafeContinuation { continuation in
         loop.execute {
@@ -148,7 +148,8 @@ final class WorkerConnections: Sendable {
             try pipeline.addHandler(
               NIOSSLClientHandler(context: tls, serverHostname: isName ? endpoint.host : nil))
           }
-          try pipeline.addHTTPClientHandlers()
+          try pipeline.addHandler(RenderedRequestWriter())
+          try pipeline.addHandler(ByteToMessageHandler(HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes)))
           try pipeline.addHandler(WorkerConnection(pool: self))
           if endpoint.isTLS { closeIfNotReady(channel) }
         }
