@@ -135,10 +135,10 @@ struct OpenAPITests {
       .processed(.reviewMadePending(UUID(), attempt: 2, TraceContext())), .processed(.unchanged("a draft", UUID())),
       .processed(.cancelled(1)), .processed(.repeated), .stored,
     ]
-    let bodies = answers.map { WebhookRoutes.said(of: $0) }
-    #expect(bodies.map { $0.1.outcome } == ((schema.properties["outcome"] as? [String: Any])?["enum"] as? [String]))
-    #expect(bodies.map { $0.0.code } == [202, 200, 200, 200, 202])
-    let sent = try bodies.reduce(into: Set<String>()) { $0.formUnion(try Self.keys(of: $1.1)) }
+    let answered = answers.map { WebhookAnswer($0) }
+    #expect(answered.map(\.body.outcome) == ((schema.properties["outcome"] as? [String: Any])?["enum"] as? [String]))
+    #expect(answered.map(\.status.code) == [202, 200, 200, 200, 202])
+    let sent = try answered.reduce(into: Set<String>()) { $0.formUnion(try Self.keys(of: $1.body)) }
     #expect(Set(schema.properties.keys) == sent && schema.required == ["outcome"])
   }
 

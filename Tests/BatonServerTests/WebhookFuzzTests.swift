@@ -139,7 +139,7 @@ struct WebhookFuzzTests {
     try await withServer(webhooks: WebhookSecrets(github: SecretList(Secret("s")))) { server in
       let signature = RecordedWebhook.signature(of: [], secret: "s")
       let head = "POST /webhooks/github HTTP/1.1\r\nHost: localhost\r\nX-Hub-Signature-256: \(signature)\r\n"
-      let limit = WebhookRoutes.bodyByteCountMax
+      let limit = WebhookBodies.strangerByteCountMax
       // Nothing of it is sent, nothing has to be.
       let announced = try await server.client.exchange(Array("\(head)Content-Length: \(limit + 1)\r\n\r\n".utf8))
       #expect(announced?.status == 413)

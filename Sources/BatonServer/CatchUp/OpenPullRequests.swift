@@ -239,7 +239,7 @@ struct OpenPullRequests {
     for (commit, event) in recent where missed.contains(commit) {
       let payload = String(decoding: try JSONCoding.encode(event), as: UTF8.self)
       // Of this walk: what the next one finds missing once more is judged once more.
-      let digest = WebhookRoutes.digest(of: Data("\(walk.doneUpTo) \(payload)".utf8))
+      let digest = WebhookDelivery.digest(of: Data("\(walk.doneUpTo) \(payload)".utf8))
       _ = try await store.store(
         WebhookDelivery(
           platform: platform, id: "\(walk.integration.id.lowercase)/catch-up/\(digest)",

@@ -17,16 +17,16 @@ extension WebhookRoutes {
     }
     if ["installation", "installation_repositories", "installation_target"].contains(event) {
       guard event == "installation", json["action"]?.string == "created", intake.policy.provisioning == .account else {
-        return Self.ignored("no integration has this installation")
+        return WebhookAnswer.ignored("no integration has this installation")
       }
       let account = json["installation"]?["account"]
-      guard let owner = Self.owner(account) else { return Self.ignored("the event names no account") }
-      return Self.ignored(
+      guard let owner = Self.owner(account) else { return WebhookAnswer.ignored("the event names no account") }
+      return WebhookAnswer.ignored(
         try await store.provision(installation: installation, for: owner, account: account?["id"]?.repositoryNumber))
     }
     if event == "pull_request" {
       try await store.storeUnknown(
-        event: event, digest: Self.digest(of: body), payload: Self.subject(json),
+        event: event, digest: WebhookDelivery.digest(of: body), payload: Self.subject(json),
         outcome: "no integration has installation \(installation): add one with baton integration add, then have GitHub"
           + " deliver it again")
     }
