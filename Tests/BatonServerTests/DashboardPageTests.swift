@@ -89,7 +89,7 @@ struct DashboardPageTests {
   private func page(_ body: HTML, visitor: Visitor? = visitor) throws -> PageReader {
     try PageReader(
       Page(
-        title: "<t>", place: .overview, live: "/live?a=1&b=2", path: "/\"", now: Self.now, body: body, visitor: visitor
+        title: "<t>", item: .overview, live: "/live?a=1&b=2", path: "/\"", now: Self.now, body: body, visitor: visitor
       )
       .html.markup)
   }

@@ -17,10 +17,10 @@ struct DashboardRoutes: Sendable {
   let administration: Administration
   /// `BATON_OWNER_LIMIT`.
   let ownerLimit: Int
-  private let access: DashboardAccess
+  let access: DashboardAccess
   private let proxies: TrustedProxies
-  private let reader: TopicReader
-  private let feed: LiveFeed
+  let reader: TopicReader
+  let feed: LiveFeed
 
   /// How long a page, or a look of the stream, waits for the database and the broker.
   private static let readTimeout = Duration.seconds(5)
@@ -52,7 +52,7 @@ struct DashboardRoutes: Sendable {
     feed = LiveFeed { await Self.snapshot(of: $0, reader) }
   }
 
-  private static func snapshot(of topic: Topic, _ reader: TopicReader) async -> Snapshot {
+  static func snapshot(of topic: Topic, _ reader: TopicReader) async -> Snapshot {
     if let snapshot = await within(readTimeout, { await reader.snapshot(of: topic) }) { return snapshot }
     let isAnswered = await within(probeTimeout) { (try? await reader.store.now()) != nil } ?? false
     return Snapshot(
@@ -73,7 +73,7 @@ struct DashboardRoutes: Sendable {
         LoginPage.response(byLink: access.hasLink)
       },
       Route(.post, .logout, access: .open, fault: FaultPage.response, handle: signOut),
-      Route(.get, .asset, access: .open, handle: asset),
+      Route(.get, .asset, access: .open, handle: Asset.answer),
     ] + operationRoutes + administrationRoutes
   }
 
@@ -138,12 +138,12 @@ struct DashboardRoutes: Sendable {
     guard case .visitor(let visitor) = try await access.admit(call) else {
       throw HTTPFault(.unauthorized, "your session has ended: sign in again")
     }
-    let form = try await form(call, knowing: ["csrf", "back", "subject"] + names, lists: lists, upTo: byteCountMax)
+    let form = try await readForm(call, knowing: ["csrf", "back", "subject"] + names, lists: lists, upTo: byteCountMax)
     try access.confirm(call, visitor, csrf: form["csrf"])
     return (visitor, form)
   }
 
-  private func form(
+  func readForm(
     _ call: Call, knowing names: [String], lists: Set<String> = [], upTo byteCountMax: Int = formByteCountMax
   ) async throws -> [String: String] {
     let query = QueryText(
@@ -152,181 +152,8 @@ struct DashboardRoutes: Sendable {
     return query.values
   }
 
-  @Sendable private func signIn(_ call: Call) async throws -> Response {
-    try DashboardAccess.confirmOrigin(call)
-    let form = try await form(call, knowing: ["token", "next"])
-    let next = LoginPage.local(form["next"] ?? "/")
-    guard let session = try await access.signIn(form["token"] ?? "", call.request.headers) else {
-      return LoginPage.response(next: next, byLink: access.hasLink, isWrong: true)
-    }
-    log("signed in to the dashboard", call, ["right": session.right == .act ? "act" : "read"])
-    return .found(next, headers: [.setCookie: session.cookie])
-  }
-
-  /// Ends the visitor's session, or everyone's. What the browser has stored of these pages goes too; its other cookies of this domain
-  /// are not ours.
-  @Sendable private func signOut(_ call: Call) async throws -> Response {
-    let (visitor, form) = try await press(call)
-    let isEveryone = form["subject"] == "everyone"
-    if isEveryone {
-      guard visitor.right == .act else { throw HTTPFault.readOnly }
-      try await access.signOutEveryone()
-    } else if let session = visitor.session {
-      try await access.signOut(session)
-    }
-    log("signed out of the dashboard", call, ["actor": "\(visitor.actor)", "sessions": isEveryone ? "all" : "one"])
-    await feed.refresh()
-    return .found(
-      "/", headers: [.setCookie: SessionCookie.removing(call.request.headers), .clearSiteData: "\"cache\""])
-  }
-
-  private func log(_ message: Logger.Message, _ call: Call, _ metadata: Logger.Metadata) {
+  func log(_ message: Logger.Message, _ call: Call, _ metadata: Logger.Metadata) {
     let client = proxies.client(call.request.headers, call.peer) ?? "unknown"
     call.logger.notice(message, metadata: metadata.merging(["client": "\(client)"]) { $1 })
   }
-
-  // MARK: Pages
-
-  @Sendable private func front(_ call: Call, _ visitor: Visitor) async throws -> Response {
-    let snapshot = await feed.newest(of: .overview)
-    let body: HTML =
-      snapshot.fault.map { fault in
-        "<section id=\"verdict\"><h1 class=\"bad\">\(fault)</h1><p>This page fills itself as soon as it can.</p></section>"
-          + Self.emptySections
-      } ?? "\(snapshot.sections.map(\.element))"
-    return Page(
-      title: "Baton", place: .overview, live: "/live", path: "/", now: snapshot.now, body: body, visitor: visitor
-    ).response()
-  }
-
-  /// What the stream fills as soon as there is something.
-  private static let emptySections: HTML = """
-    <section id="load"></section><section id="charts"></section><section id="owners"></section>\
-    <section id="failures"></section><section id="processes"></section>
-    """
-
-  @Sendable private func list(_ call: Call, _ visitor: Visitor) async throws -> Response {
-    let query = try ListQuery(call.query(knowing: ListQuery.filterNames + ["cursor"]))
-    let page = try await reader.list(query)
-    // Older pages stand still, so that they can be read.
-    let live = query.cursor == nil ? "/live?list=yes&\(ReviewListPage.parameters(query))" : ""
-    return Page(
-      title: "Reviews · Baton", place: .reviews, live: live, path: ReviewListPage.path(query), now: page.now,
-      body: page.body, visitor: visitor
-    ).response()
-  }
-
-  @Sendable private func deliveries(_ call: Call, _ visitor: Visitor) async throws -> Response {
-    // A form sends its empty fields too.
-    let values = try call.query(knowing: WebhookQuery.names).filter { !$0.value.isEmpty }
-    let query = try WebhookQuery(values)
-    async let count = store.deliveryCount(query.filter)
-    let (webhooks, next) = try await store.webhooks(
-      query.filter, limit: WebhookListPage.limit, after: query.cursor)
-    let page = WebhookListPage(query: query, webhooks: webhooks, next: next, count: try await count)
-    return Page(
-      title: "Deliveries · Baton", place: .deliveries, path: WebhookListPage.path(query), now: try await store.now(),
-      body: page.body, visitor: visitor
-    ).response()
-  }
-
-  @Sendable private func show(_ call: Call, _ visitor: Visitor) async throws -> Response {
-    let id = try await call.reviewID(store)
-    guard let detail = try await reader.reviews.read(id) else { throw HTTPFault.unknownReview }
-    let page = ReviewPage(detail: detail)
-    return Page(
-      title: "\(page.title) · Baton", place: .none, live: "/live?review=\(id.lowercase)",
-      path: "/reviews/\(id.lowercase)", now: detail.now, body: page.body, visitor: visitor
-    ).response()
-  }
-
-  @Sendable private func letters(_ call: Call, _ visitor: Visitor) async throws -> Response {
-    let snapshot = await Self.snapshot(of: .deadLetters, reader)
-    if let fault = snapshot.fault { throw HTTPFault.unavailable(fault) }
-    return Page(
-      title: "Dead letters · Baton", live: "/live?list=dead-letters", path: "/dead-letters", now: snapshot.now,
-      body: "\(DeadLetterPage.head)\(snapshot.sections.map(\.element))", visitor: visitor
-    ).response()
-  }
-
-  // MARK: The stream
-
-  @Sendable private func live(_ call: Call) async throws -> Response {
-    guard case .visitor(let visitor) = try await access.admit(call) else {
-      throw HTTPFault.unauthorized("sign in on the dashboard")
-    }
-    return EventStream(feed: feed, topic: try topic(call), isReadOnly: visitor.right == .read) {
-      try await access.stillAdmits(visitor)
-    }.response()
-  }
-
-  private func topic(_ call: Call) throws -> Topic {
-    var values = try call.query(knowing: ["review", "list"] + ListQuery.filterNames)
-    if let text = values["review"] {
-      guard let id = UUID(uuidString: text) else { throw HTTPFault.unknownReview }
-      return .review(id)
-    }
-    switch values.removeValue(forKey: "list") {
-    case nil: return .overview
-    case "dead-letters": return .deadLetters
-    default: return .list(try ListQuery(values))
-    }
-  }
-
-  // MARK: Buttons
-
-  @Sendable private func pause(_ call: Call, _ subject: String, _ actor: String) async throws
-    -> String
-  {
-    try await set(subject, isPaused: true, call, actor)
-    return "\(subject) is paused; what is queued goes on."
-  }
-
-  @Sendable private func resume(_ call: Call, _ subject: String, _ actor: String) async throws
-    -> String
-  {
-    try await set(subject, isPaused: false, call, actor)
-    return "\(subject) is resumed."
-  }
-
-  private func set(_ subject: String, isPaused: Bool, _ call: Call, _ actor: String) async throws {
-    guard let owner = Owner(subject) else { throw HTTPFault(.notFound, "there is no such owner") }
-    try await administration.setPaused(
-      isPaused, owner, by: Administration.Operator(actor: actor, logger: call.logger))
-  }
-
-  @Sendable private func deleteDeadLetter(_ call: Call, _ subject: String, _ actor: String) async throws -> String {
-    let isDeleted: Bool
-    do {
-      isDeleted = try await reader.letters.delete(subject)
-    } catch {
-      throw HTTPFault.unavailable("The broker cannot be reached: the dead letter may still be there")
-    }
-    guard isDeleted else { throw HTTPFault(.notFound, "this dead letter is not there any more") }
-    log("a dead letter was deleted", call, ["actor": "\(actor)", "message": "\(subject)"])
-    return "Deleted; its review stays as it is."
-  }
-
-  @Sendable private func asset(_ call: Call) async throws -> Response {
-    guard let asset = Asset.all.first(where: { $0.name == call.pathID }) else {
-      throw HTTPFault(.notFound, "nothing is here")
-    }
-    return asset.response(isCurrent: call.request.uri.string == asset.url)
-  }
-}
-
-extension Response {
-  /// Leads to another page of this server by `GET`.
-  static func found(_ path: String, headers more: HTTPFields = [:]) -> Response {
-    var headers = Page.headers
-    headers[.location] = path
-    headers[.cacheControl] = "no-store"
-    for field in more { headers.append(field) }
-    return Response(status: .seeOther, headers: headers)
-  }
-}
-
-extension HTTPField.Name {
-  /// Clear Site Data, 3.1.
-  static let clearSiteData = HTTPField.Name(known: "Clear-Site-Data")
 }

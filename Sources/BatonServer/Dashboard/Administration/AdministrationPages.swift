@@ -57,7 +57,7 @@ extension DashboardRoutes {
   @Sendable private func owners(_ call: Call, _ visitor: Visitor) async throws -> Response {
     let page = OwnersPage(owners: try await store.owners(limit: OwnersPage.limit))
     return Page(
-      title: "Owners · Baton", place: .owners, path: "/owners", now: try await store.now(),
+      title: "Owners · Baton", item: .owners, path: "/owners", now: try await store.now(),
       body: page.body, visitor: visitor
     ).response()
   }
@@ -83,7 +83,7 @@ extension DashboardRoutes {
       integrations: try await store.integrations(of: owner, platform: nil, limit: OwnerPage.integrationCountMax + 1),
       visitor: visitor)
     return Page(
-      title: "\(owner) · Baton", place: .owners, path: OwnersPage.path(owner),
+      title: "\(owner) · Baton", item: .owners, path: OwnersPage.path(owner),
       now: try await store.now(), body: page.body,
       visitor: visitor
     ).response()
@@ -137,7 +137,7 @@ extension DashboardRoutes {
   private func endpoints(_ visitor: Visitor, signing: EndpointsPage.Signing? = nil) async throws -> Response {
     let page = EndpointsPage(endpoints: try await store.endpoints(), signing: signing, visitor: visitor)
     return Page(
-      title: "Events · Baton", place: .endpoints, path: "/endpoints", now: try await store.now(),
+      title: "Events · Baton", item: .endpoints, path: "/endpoints", now: try await store.now(),
       body: page.body,
       visitor: visitor
     ).response(headers: [.cacheControl: "no-store"])

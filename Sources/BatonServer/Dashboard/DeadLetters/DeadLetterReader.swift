@@ -66,10 +66,11 @@ struct DeadLetterView: Sendable {
 ///
 /// The database does not know which they are: a message that is no ticket has no row, and the row of a ticket that the broker gave up is
 /// published again by the reaper and bears no trace. So the queue is asked, without a consumer: a look takes the messages one by one and
-/// gives them back (`TicketQueue.deadLetters`). The broker counts that as a delivery of each, for nothing before RabbitMQ 4;
-/// from then on a quorum queue that declares no limit drops what has come back more than 20 times. So a look is bounded, the same
-/// for all who watch, kept for a minute and for as long as the number of dead letters stays the same; and after half of the
-/// looks that a letter has, this process takes no more of it, which leaves the other half to `baton dead list`.
+/// gives them back (`TicketQueue.deadLetters`). The broker counts that as a delivery of each. Before RabbitMQ 4 that has no effect. From then on
+/// a quorum queue that declares no limit drops what has come back more than 20 times.
+///
+/// So a look is bounded, and the same for all who watch. It is kept for a minute, and for as long as the number of dead letters stays the
+/// same. After half of the looks that a letter has, this process looks at it no more: the other half is left to `baton dead list`.
 ///
 /// Known weakness: each process of `baton serve` has looks of its own, and one that looks while another does misses what that one holds.
 actor DeadLetterReader {

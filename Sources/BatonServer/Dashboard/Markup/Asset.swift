@@ -34,4 +34,12 @@ struct Asset: Sendable {
     response.headers[.cacheControl] = isCurrent ? "public, max-age=31536000, immutable" : "no-cache"
     return response
   }
+
+  /// Answers a request for one of them.
+  @Sendable static func answer(_ call: Call) async throws -> Response {
+    guard let asset = all.first(where: { $0.name == call.pathID }) else {
+      throw HTTPFault(.notFound, "nothing is here")
+    }
+    return asset.response(isCurrent: call.request.uri.string == asset.url)
+  }
 }

@@ -21,10 +21,10 @@ struct Section: Sendable, Equatable {
 /// A whole page: what stands around the parts that change.
 struct Page: Sendable {
   /// Which of the links of the head is this page.
-  enum Place: Sendable { case overview, reviews, deliveries, owners, endpoints, none }
+  enum NavigationItem: Sendable { case overview, reviews, deliveries, owners, endpoints, none }
 
   var title: String
-  var place: Place = .none
+  var item: NavigationItem = .none
   /// What the script subscribes to; empty if the page does not change.
   var live = ""
   /// Its own address: where a button leads back to without the script.
@@ -111,7 +111,7 @@ struct Page: Sendable {
      data-confirm="Press again to end every session">Sign out everywhere</button>
     """
 
-  private func current(_ place: Place) -> HTML { self.place == place ? " aria-current=\"page\"" : "" }
+  private func current(_ item: NavigationItem) -> HTML { self.item == item ? " aria-current=\"page\"" : "" }
 
   /// The forms to which every button belongs, with what proves that this page was ours; and the voice for screen readers.
   private var end: HTML {

@@ -39,7 +39,7 @@ extension DashboardRoutes {
         operation: operation, reviews: reviews, count: ids.count, back: LoginPage.local(form["back"] ?? "/reviews"),
         visitor: visitor)
       return Page(
-        title: "\(operation.title) reviews · Baton", place: .reviews, path: question.back, now: now,
+        title: "\(operation.title) reviews · Baton", item: .reviews, path: question.back, now: now,
         body: question.body, visitor: visitor
       ).response(headers: [.cacheControl: "no-store"])
     }
