@@ -38,4 +38,19 @@ struct CronReaperTests {
       for role in roles { #expect(await role.wait() == 0, "\(role.output)") }
     }
   }
+
+  @Test("produce --once publishes what is due, and reap prints one line of counts")
+  func once() async throws {
+    try await withTestCluster { cluster in
+      _ = try await cluster.test.insert(3)
+      let produced = try await cluster.run("produce", "--once")
+      #expect(produced.status == 0)
+      #expect(produced.output.contains(#"{"claimed":3,"published":3}"#), "\(produced.output)")
+      let reaped = try await cluster.run("reap")
+      #expect(reaped.status == 0)
+      #expect(reaped.output.contains(#""unpublished":0"#), "\(reaped.output)")
+      // For the alert that watches over reapers, also those that cron runs.
+      #expect(try await cluster.test.store.capacityStats(ownerLimit: 20).reaperLastRun != nil)
+    }
+  }
 }

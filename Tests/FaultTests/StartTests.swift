@@ -138,4 +138,38 @@ struct StartTests {
       #expect(await process.wait() == 0)
     }
   }
+
+  @Test("a secret that can be guessed is a warning at the start, and no more")
+  func shortSecret() async throws {
+    try await withTestCluster { cluster in
+      let consumer = try await cluster.start("consume")
+      let warnings = consumer.output.split(separator: "\n").filter { $0.contains("BATON_WORKER_TOKEN") }
+      #expect(warnings.count == 1 && warnings[0].contains("16 bytes"), "\(consumer.output)")
+      #expect(!consumer.output.contains("worker-token"))
+      consumer.signal(SIGTERM)
+      #expect(await consumer.wait() == 0, "\(consumer.output)")
+    }
+  }
+
+  @Test("a worker answers probes and metrics on a port of their own")
+  func workerHealth() async throws {
+    let state = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).sqlite").path
+    defer { try? FileManager.default.removeItem(atPath: state) }
+    let port = try BrokerServer.freePort()
+    let process = try BatonProcess(
+      ["worker", "--port", "0", "--demo"],
+      settings: [
+        "BATON_WORKER_TOKEN": "t", "BATON_WORKER_STATE": state, "BATON_METRICS_PORT": "\(port)",
+      ])
+    let client = RawHTTPClient(port: port)
+    try await eventually("ready") { (try? await client.send("GET", "/readyz").status) == 200 }
+    #expect(try await client.send("GET", "/livez").status == 200)
+    // Its own requests are counted there as well.
+    let url = try #require(process.output.firstMatch(of: /url=http:[0-9.\/]+:([0-9]+)/)?.1)
+    #expect(try await RawHTTPClient(port: try #require(Int(url))).send("GET", "/health").status == 200)
+    let counted = #"baton_http_requests_total{route="/health",status="200"} 1"#
+    #expect(try await client.send("GET", "/metrics").body.contains(counted + "\n"))
+    process.signal(SIGTERM)
+    #expect(await process.wait() == 0, "\(process.output)")
+  }
 }
