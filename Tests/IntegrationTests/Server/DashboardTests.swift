@@ -35,10 +35,13 @@ struct DashboardVisit {
   }
 
   /// Presses a button without the script: what its form sends, other than what proves the page.
-  func submit(_ path: String, _ fields: String, back: String = "%2Freviews") async throws -> HTTPReply {
+  /// - Parameter csrf: another one than the page's.
+  func submit(
+    _ path: String, _ fields: String, csrf: String? = nil, back: String = "%2Freviews"
+  ) async throws -> HTTPReply {
     try await stack.client.send(
       "POST", path, headers: [("Cookie", cookie), ("Sec-Fetch-Site", "same-origin"), ("Accept", "text/html")],
-      body: Array("csrf=\(csrf)&back=\(back)&\(fields)".utf8))
+      body: Array("csrf=\(csrf ?? self.csrf)&back=\(back)&\(fields)".utf8))
   }
 
   /// The same, on another server.
