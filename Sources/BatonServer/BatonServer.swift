@@ -130,7 +130,7 @@ package struct BatonServer: Service {
       host: configuration.host, port: configuration.port,
       limits: ConnectionLimits(connectionMax: configuration.connectionMax),
       responder: RouteResponder(
-        table, admission: access, watch: Refusals(proxies: configuration.proxies, logger: logger),
+        table, access: access, watch: Refusals(proxies: configuration.proxies, logger: logger),
         metrics: metrics, known: { HTTPFault(ofStore: $0) }),
       logger: logger,
       onBound: onBound)

@@ -7,7 +7,7 @@ package struct Route: Sendable {
   package enum Access: Sendable {
     /// Every caller who reaches the port; the handler may have a rule of its own.
     case open
-    /// Those whom the server's ``Admission`` lets in.
+    /// Those whom the server's ``AccessControl`` lets in.
     case api
   }
 

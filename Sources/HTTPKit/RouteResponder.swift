@@ -19,7 +19,7 @@ package struct Peer: InitializableFromSource {
 /// here for all routes of a server.
 package struct RouteResponder: HTTPResponder {
   private let table: RouteTable
-  private let admission: (any Admission)?
+  private let access: (any AccessControl)?
   private let watch: (any RequestWatch)?
   private let known: @Sendable (any Error) -> HTTPFault?
   private let fault: @Sendable (HTTPFault) -> Response
@@ -27,18 +27,18 @@ package struct RouteResponder: HTTPResponder {
 
   /// - Parameters:
   ///   - table: the routes.
-  ///   - admission: nil if all routes are open.
+  ///   - access: nil if all routes are open.
   ///   - watch: nil for none.
   ///   - metrics: nil counts nothing.
   ///   - known: the faults that errors of the server's own modules stand for.
   ///   - fault: how routes that have no way of their own show a fault.
   package init(
-    _ table: RouteTable, admission: (any Admission)? = nil, watch: (any RequestWatch)? = nil, metrics: BatonMetrics?,
+    _ table: RouteTable, access: (any AccessControl)? = nil, watch: (any RequestWatch)? = nil, metrics: BatonMetrics?,
     known: @escaping @Sendable (any Error) -> HTTPFault? = { _ in nil },
     fault: @escaping @Sendable (HTTPFault) -> Response = { $0.response }
   ) {
     self.table = table
-    self.admission = admission
+    self.access = access
     self.watch = watch
     self.metrics = metrics
     self.known = known
@@ -59,8 +59,8 @@ package struct RouteResponder: HTTPResponder {
       call.pathID = id
       try watch?.willHandle(call, on: path)
       if route.access == .api {
-        guard let admission else { throw HTTPFault.unauthorized("no token is right here") }
-        call.caller = try admission.admit(request, peer: context.address, acts: route.method != .get)
+        guard let access else { throw HTTPFault.unauthorized("no token is right here") }
+        call.caller = try access.admit(request, peer: context.address, acts: route.method != .get)
       }
       response = try await route.handle(call)
     } catch {

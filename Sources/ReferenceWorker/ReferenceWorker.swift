@@ -105,7 +105,7 @@ package struct ReferenceWorker: Service {
     HTTPListener(
       host: configuration.host, port: configuration.port, serverName: "baton-worker", limits: configuration.connections,
       responder: RouteResponder(
-        RouteTable(WorkerRoutes(runs: runs).routes), admission: WorkerAdmission(tokens: configuration.tokens),
+        RouteTable(WorkerRoutes(runs: runs).routes), access: WorkerAccess(tokens: configuration.tokens),
         metrics: configuration.metrics, fault: WorkerRoutes.response),
       logger: logger, onBound: configuration.onBound)
   }

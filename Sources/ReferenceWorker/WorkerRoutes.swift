@@ -121,7 +121,7 @@ extension ActiveSpan {
 }
 
 /// Lets only the bearer of one of the worker's tokens call.
-struct WorkerAdmission: Admission {
+struct WorkerAccess: AccessControl {
   let tokens: SecretList
 
   func admit(_ request: Request, peer: SocketAddress?, acts: Bool) throws(HTTPFault) -> Caller {

@@ -27,7 +27,8 @@ struct BatonSimulate: ParsableCommand {
   @Flag(help: "End at the first seed that fails.")
   var first = false
 
-  @Option(help: "Break something of Baton on purpose: \(Plant.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Option(
+    help: "Break something of Baton on purpose: \(PlantedFault.allCases.map(\.rawValue).joined(separator: ", ")).")
   var plant: String?
 
   func run() throws {
@@ -36,7 +37,7 @@ struct BatonSimulate: ParsableCommand {
     var tally = Tally()
     for seed in range {
       var scenario = Scenario(seed: seed)
-      scenario.plant = plant.flatMap { Plant(rawValue: $0) }
+      scenario.plantedFault = plant.flatMap { PlantedFault(rawValue: $0) }
       let outcome = Simulator.run(scenario)
       tally.take(outcome)
       if digest { print("\(seed) \(outcome.digest)") }

@@ -24,7 +24,7 @@ struct RandomFaultTests {
   private static let faultCount = 14
 
   @Test("processes die, sleep or are cut off at any time: every review runs once, and no owner ever exceeds its limit")
-  func weather() async throws {
+  func randomFaults() async throws {
     let number = SeededGenerator.seed()
     var random = SeededGenerator(seed: number)
     let seed = Comment("BATON_TEST_SEED=\(number)")
@@ -99,7 +99,7 @@ struct RandomFaultTests {
 
   private static func purge(_ cluster: TestCluster) async throws {
     let configuration = try AMQPConfiguration(
-      urls: try #require(cluster.settings["BATON_AMQP_URL"]), connectionName: "weather")
+      urls: try #require(cluster.settings["BATON_AMQP_URL"]), connectionName: "random-faults")
     let connection = try await AMQPConnection.connect(configuration, logger: .postgresTests)
     _ = try await connection.purge(try #require(cluster.settings["BATON_QUEUE"]))
     await connection.close()

@@ -10,7 +10,7 @@ internal import Testing
     #expect(Set(lines.map { $0.split(separator: " ")[1] }).count == 27, "another seed gives another history")
   }
 
-  @Test("nothing is violated in fifty-four worlds, six of each kind of weather") func manySeeds() async throws {
+  @Test("nothing is violated in fifty-four worlds, six of each pattern of faults") func manySeeds() async throws {
     let result = try await SimulatorProcess.run("--seeds", "1000..1053")
     #expect(result.status == 0, "\(result.output)")
   }

@@ -7,7 +7,7 @@ internal import Reviews
 internal import WorkerAPI
 
 /// Who may use `/api` and the dashboard: the owner of a token, from every address and through every proxy.
-struct AccessRule: Admission {
+struct AccessRule: AccessControl {
   /// `BATON_API_TOKEN`, or the one that this process has made.
   let tokens: SecretList
   /// `BATON_READ_TOKEN`.

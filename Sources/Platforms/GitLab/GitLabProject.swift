@@ -85,8 +85,7 @@ struct GitLabProject: Sendable {
 
   private func grant(_ lifetime: Duration) async throws(CollectFailure) -> GitLabTokens.Grant? {
     guard let integration else { return nil }
-    let place = GitLabTokens.Place(
-      integration: integration, project: name, calls: GitLabTokenCalls(project: self))
-    return try await tokens.grant(for: place, lifetime: lifetime)
+    let scope = GitLabTokens.Scope(integration: integration, project: name, calls: GitLabTokenCalls(project: self))
+    return try await tokens.grant(for: scope, lifetime: lifetime)
   }
 }

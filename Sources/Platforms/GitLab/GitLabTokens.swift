@@ -34,7 +34,7 @@ final class GitLabTokens: Sendable {
   }
 
   /// For whom a token is sought.
-  struct Place: Sendable {
+  struct Scope: Sendable {
     var integration: Integration
     /// The project's number or path, as the key of its token.
     var project: String
@@ -49,9 +49,9 @@ final class GitLabTokens: Sendable {
     var projectTokenID: Int64?
 
     /// The place in which it is stored.
-    func place(_ place: Place) -> SealedPlace {
-      let id = place.integration.id
-      return projectTokenID == nil ? .token(of: id) : .projectToken(place.project, of: id)
+    func place(_ scope: Scope) -> SealedPlace {
+      let id = scope.integration.id
+      return projectTokenID == nil ? .token(of: id) : .projectToken(scope.project, of: id)
     }
   }
 
@@ -91,19 +91,19 @@ final class GitLabTokens: Sendable {
 
   /// The token for a project; nil if the integration has none.
   /// - Parameter lifetime: how long it is needed.
-  func grant(for place: Place, lifetime: Duration) async throws(CollectFailure) -> Grant? {
-    let stored = StoredTokens(own: place.integration.tokenCiphertext, metadata: place.integration.metadata)
-    guard let candidate = stored.candidate(for: place.project) else { return nil }
-    let standing = try await standing(of: newest(candidate, place.project), place)
-    if let expires = standing.expires, expires.timeIntervalSince(place.now) < Double(lifetime.components.seconds) {
+  func grant(for scope: Scope, lifetime: Duration) async throws(CollectFailure) -> Grant? {
+    let stored = StoredTokens(own: scope.integration.tokenCiphertext, metadata: scope.integration.metadata)
+    guard let candidate = stored.candidate(for: scope.project) else { return nil }
+    let standing = try await standing(of: newest(candidate, scope.project), scope)
+    if let expires = standing.expires, expires.timeIntervalSince(scope.now) < Double(lifetime.components.seconds) {
       throw .permanent(
         .platformRefused,
         message:
-          "The GitLab token of integration \(place.integration.id.lowercase) ends before a review could, and GitLab "
+          "The GitLab token of integration \(scope.integration.id.lowercase) ends before a review could, and GitLab "
           + "does not let it be rotated: store a new one with `baton integration add`.")
     }
     return Grant(
-      secret: try open(standing.candidate, place), userID: standing.userID,
+      secret: try open(standing.candidate, scope), userID: standing.userID,
       ciphertext: standing.candidate.ciphertext)
   }
 
@@ -112,20 +112,20 @@ final class GitLabTokens: Sendable {
     learnt.withLock { $0.standings[Key(ciphertext: grant.ciphertext, project: project)] = nil }
   }
 
-  func open(_ candidate: Candidate, _ place: Place) throws(CollectFailure) -> Secret {
+  func open(_ candidate: Candidate, _ scope: Scope) throws(CollectFailure) -> Secret {
     do throws(SealedTokenFault) {
-      return try cipher.openToken(candidate.ciphertext, in: candidate.place(place))
+      return try cipher.openToken(candidate.ciphertext, in: candidate.place(scope))
     } catch {
       throw CollectFailure(error)
     }
   }
 
   /// Whether two candidates hold the same token: it may have been sealed again since one of them was read.
-  func isSame(_ first: Candidate, _ second: Candidate?, _ place: Place) -> Bool {
+  func isSame(_ first: Candidate, _ second: Candidate?, _ scope: Scope) -> Bool {
     guard let second else { return false }
     if first == second { return true }
-    guard first.projectTokenID == second.projectTokenID, let secret = try? open(first, place) else { return false }
-    return (try? open(second, place)) == secret
+    guard first.projectTokenID == second.projectTokenID, let secret = try? open(first, scope) else { return false }
+    return (try? open(second, scope)) == secret
   }
 
   /// Follows what this process knows of renewals since the lease was taken.
@@ -137,15 +137,15 @@ final class GitLabTokens: Sendable {
     }
   }
 
-  private func standing(of candidate: Candidate, _ place: Place) async throws(CollectFailure) -> Standing {
-    if let standing = known(candidate, place) { return standing }
+  private func standing(of candidate: Candidate, _ scope: Scope) async throws(CollectFailure) -> Standing {
+    if let standing = known(candidate, scope) { return standing }
     do {
-      return try await flights.run(candidate.ciphertext + Array(place.project.utf8)) {
-        if let standing = self.known(candidate, place) { return standing }
+      return try await flights.run(candidate.ciphertext + Array(scope.project.utf8)) {
+        if let standing = self.known(candidate, scope) { return standing }
         // Shielded: once GitLab has rotated a token, the new one is written, even if no review waits for it any more.
         return try await Task {
-          let standing = try await self.examine(candidate, place)
-          self.remember(standing, after: candidate, place.project)
+          let standing = try await self.examine(candidate, scope)
+          self.remember(standing, after: candidate, scope.project)
           return standing
         }.value
       }
@@ -156,9 +156,9 @@ final class GitLabTokens: Sendable {
     }
   }
 
-  private func known(_ candidate: Candidate, _ place: Place) -> Standing? {
-    let key = Key(ciphertext: candidate.ciphertext, project: place.project)
-    return learnt.withLock { $0.standings[key] }.flatMap { $0.goodUntil > place.now ? $0 : nil }
+  private func known(_ candidate: Candidate, _ scope: Scope) -> Standing? {
+    let key = Key(ciphertext: candidate.ciphertext, project: scope.project)
+    return learnt.withLock { $0.standings[key] }.flatMap { $0.goodUntil > scope.now ? $0 : nil }
   }
 
   private func remember(_ standing: Standing, after candidate: Candidate, _ project: String) {

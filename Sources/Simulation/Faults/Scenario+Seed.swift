@@ -1,13 +1,13 @@
 // What a seed stands for.
 extension Scenario {
   /// Which faults a run has. Kinds of worlds, so that each fault is also met alone: then the strictest times are checked.
-  private enum Weather: CaseIterable {
+  private enum FaultPattern: CaseIterable {
     case calm, kills, zombies, cuts, ledger, broker, worker, operators, storm
   }
 
   package init(seed: UInt64) {
     var generator = SeededGenerator(seed: seed, stream: 2)
-    let weather = Weather.allCases[Int(seed % UInt64(Weather.allCases.count))]
+    let pattern = FaultPattern.allCases[Int(seed % UInt64(FaultPattern.allCases.count))]
     self.seed = seed
     producers = 1 + generator.below(2)
     consumers = 2 + generator.below(2)
@@ -15,7 +15,7 @@ extension Scenario {
     prefetch = generator.element(of: [2, 4, 16])
     let owners = 1 + generator.below(4)
     limits = (0..<owners).map { _ in generator.element(of: [1, 2, 3, 10]) }
-    worker = Self.rates(weather, &generator)
+    worker = Self.rates(pattern, &generator)
     let span = Duration.seconds(4 + generator.below(8))
     let places = producers + consumers + reapers
     skews = (0..<places).map { _ in generator.chance(0.3) ? generator.duration(.seconds(-600) ... .seconds(600)) : .zero
@@ -23,24 +23,24 @@ extension Scenario {
     reviews = (0..<10 + generator.below(20)).map { number in
       PlannedReview(
         number: number, time: generator.duration(.zero...span), owner: generator.below(owners),
-        pullRequest: weather == .operators || weather == .storm ? generator.below(12) : number,
+        pullRequest: pattern == .operators || pattern == .storm ? generator.below(12) : number,
         priority: generator.chance(0.2) ? 5 : 0, preparation: generator.duration(.milliseconds(20) ... .seconds(3)),
         run: generator.duration(.milliseconds(200) ... .seconds(4)))
     }
     operations = []
     faults = []
-    addHopeless(weather)
-    addOperations(weather, span, &generator)
-    addFaults(weather, span, &generator)
-    addCallbackFaults(weather, span)
-    if weather == .calm, seed / 9 % 4 == 3 { addCrowd() }
-    if weather == .worker, seed / 9 % 4 == 2 { addLateStarts() }
+    addHopeless(pattern)
+    addOperations(pattern, span, &generator)
+    addFaults(pattern, span, &generator)
+    addCallbackFaults(pattern, span)
+    if pattern == .calm, seed / 9 % 4 == 3 { addCrowd() }
+    if pattern == .worker, seed / 9 % 4 == 2 { addLateStarts() }
     faults.sort { $0.time < $1.time }
   }
 
-  private static func rates(_ weather: Weather, _ generator: inout SeededGenerator) -> WorkerRates {
+  private static func rates(_ pattern: FaultPattern, _ generator: inout SeededGenerator) -> WorkerRates {
     var rates = WorkerRates()
-    switch weather {
+    switch pattern {
     case .calm, .kills, .zombies, .cuts, .ledger, .broker: return rates
     case .worker:
       rates.unavailable = 0.05
@@ -65,17 +65,17 @@ extension Scenario {
   }
 
   /// In a third of the worlds whose worker fails, one review can never be prepared. Drawn apart from everything else.
-  private mutating func addHopeless(_ weather: Weather) {
+  private mutating func addHopeless(_ pattern: FaultPattern) {
     var generator = SeededGenerator(seed: seed, stream: 5)
-    guard weather == .worker, generator.chance(0.34) else { return }
+    guard pattern == .worker, generator.chance(0.34) else { return }
     reviews[generator.below(reviews.count)].isHopeless = true
   }
 
   /// In some worlds the worker is not idempotent; in some it gets no answer to its callbacks. Drawn apart from everything else.
-  private mutating func addCallbackFaults(_ weather: Weather, _ span: Duration) {
+  private mutating func addCallbackFaults(_ pattern: FaultPattern, _ span: Duration) {
     var generator = SeededGenerator(seed: seed, stream: 6)
     isWorkerIdempotent = !generator.chance(0.25)
-    guard weather == .worker || weather == .storm, generator.chance(0.3) else { return }
+    guard pattern == .worker || pattern == .storm, generator.chance(0.3) else { return }
     let time = generator.duration(.seconds(1)...span)
     faults.append(
       InjectedFault(time: time, kind: .callbackAnswersLost, duration: generator.duration(.seconds(1) ... .seconds(20))))
@@ -103,8 +103,8 @@ extension Scenario {
     }
   }
 
-  private mutating func addOperations(_ weather: Weather, _ span: Duration, _ generator: inout SeededGenerator) {
-    guard weather == .operators || weather == .storm else { return }
+  private mutating func addOperations(_ pattern: FaultPattern, _ span: Duration, _ generator: inout SeededGenerator) {
+    guard pattern == .operators || pattern == .storm else { return }
     for _ in 0..<3 + generator.below(6) {
       let time = generator.duration(.seconds(1)...span + .seconds(10))
       let review = generator.below(reviews.count)
@@ -121,27 +121,27 @@ extension Scenario {
     operations.sort { $0.time < $1.time }
   }
 
-  private mutating func addFaults(_ weather: Weather, _ span: Duration, _ generator: inout SeededGenerator) {
-    if let kind = loneFault(weather, &generator) {
+  private mutating func addFaults(_ pattern: FaultPattern, _ span: Duration, _ generator: inout SeededGenerator) {
+    if let kind = loneFault(pattern, &generator) {
       let time = generator.duration(.seconds(2)...span)
       return faults = [InjectedFault(time: time, kind: kind, duration: duration(ofLone: kind, &generator))]
     }
     let count: Int
-    switch weather {
+    switch pattern {
     case .calm, .operators: return
     case .kills, .zombies, .cuts, .ledger, .broker, .worker: count = 1 + generator.below(3)
     case .storm: count = 3 + generator.below(6)
     }
     for _ in 0..<count {
       let time = generator.duration(.seconds(1)...span + .seconds(6))
-      faults.append(fault(weather, at: time, &generator))
+      faults.append(fault(pattern, at: time, &generator))
     }
   }
 
   /// In some worlds, the only fault, met while tickets wait in the queue: then the strictest times are checked.
-  private mutating func loneFault(_ weather: Weather, _ generator: inout SeededGenerator) -> InjectedFault.Kind? {
+  private mutating func loneFault(_ pattern: FaultPattern, _ generator: inout SeededGenerator) -> InjectedFault.Kind? {
     let kind: InjectedFault.Kind
-    switch (weather, seed / 9 % 4) {
+    switch (pattern, seed / 9 % 4) {
     case (.kills, 0), (.kills, 2): kind = .kill(generator.below(producers + consumers), afterJobs: generator.below(60))
     case (.broker, 0): kind = .queuePurged
     case (.broker, 1): kind = .deliveriesStalled
@@ -169,12 +169,12 @@ extension Scenario {
     }
   }
 
-  private func fault(_ weather: Weather, at time: Duration, _ generator: inout SeededGenerator) -> InjectedFault {
+  private func fault(_ pattern: FaultPattern, at time: Duration, _ generator: inout SeededGenerator) -> InjectedFault {
     func lasting(_ kind: InjectedFault.Kind, _ range: ClosedRange<Duration>) -> InjectedFault {
       InjectedFault(time: time, kind: kind, duration: generator.duration(range))
     }
     let place = generator.below(producers + consumers + reapers)
-    switch weather {
+    switch pattern {
     case .calm, .operators, .kills:
       if generator.chance(0.2) { return lasting(.stop(place), .seconds(1) ... .seconds(2)) }
       return lasting(.kill(place, afterJobs: generator.below(120)), .milliseconds(200) ... .seconds(8))
@@ -202,7 +202,7 @@ extension Scenario {
       ])
       return lasting(kind, .seconds(1) ... .seconds(20))
     case .storm:
-      let other = generator.element(of: [Weather.kills, .kills, .zombies, .cuts, .ledger, .broker, .worker])
+      let other = generator.element(of: [FaultPattern.kills, .kills, .zombies, .cuts, .ledger, .broker, .worker])
       return fault(other, at: time, &generator)
     }
   }

@@ -16,7 +16,7 @@ package struct Scenario: Sendable, Equatable {
   /// How wrong the wall clock of each process is.
   package var skews: [Duration]
   /// Whether something of Baton is broken on purpose, to prove that the checker sees it.
-  package var plant: Plant?
+  package var plantedFault: PlantedFault?
 
   /// A review, as its owner's platform announces it.
   package struct PlannedReview: Sendable, Hashable {

@@ -96,7 +96,7 @@ struct SubscriptionLink: TicketSubscription {
         .delivered(
           review: world.number(of: ticket.reviewID), attempt: ticket.attempt, isRedelivered: delivery.isRedelivered))
     }
-    if world.scenario.plant == .acknowledgeEarly { settle(delivery, .acknowledge) }
+    if world.scenario.plantedFault == .acknowledgeEarly { settle(delivery, .acknowledge) }
     return delivery
   }
 
@@ -123,7 +123,7 @@ struct SubscriptionLink: TicketSubscription {
   func resume(limit: Int?) { inner.resume(limit: limit) }
 
   func rebuildChannel() {
-    if world.scenario.plant != .staySilent, !isCut { inner.rebuildChannel() }
+    if world.scenario.plantedFault != .staySilent, !isCut { inner.rebuildChannel() }
   }
 
   func rebuildConnection() { rebuildChannel() }

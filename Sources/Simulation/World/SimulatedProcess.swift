@@ -75,7 +75,7 @@ final class SimulatedProcess: Sendable {
       subscription = nil
       wakeups = [wakeup]
       services = [session]
-      if world.scenario.plant != .noReaper, world.scenario.plant != .loseReviews {
+      if world.scenario.plantedFault != .noReaper, world.scenario.plantedFault != .loseReviews {
         services.append(
           Reaper(
             Reaper.Dependencies(

@@ -19,7 +19,9 @@ struct WorkerLink: Worker {
     world.recorder.note(.posting(review: number, attempt: attempt))
     let answer = await answer(reviewID, attempt)
     world.recorder.note(.answered(review: number, attempt: attempt, answer.text))
-    if world.scenario.plant == .postAgain, case .dispatched = answer { world.postAgain(reviewID, attempt, by: process) }
+    if world.scenario.plantedFault == .postAgain, case .dispatched = answer {
+      world.postAgain(reviewID, attempt, by: process)
+    }
     return answer
   }
 

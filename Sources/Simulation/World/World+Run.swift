@@ -22,7 +22,7 @@ extension World {
     }
     for (owner, limit) in scenario.limits.enumerated() {
       spawn { [self] in
-        try? await ledger.setLimit(of: self.owner(owner), to: scenario.plant == .exceedLimits ? 100 : limit)
+        try? await ledger.setLimit(of: self.owner(owner), to: scenario.plantedFault == .exceedLimits ? 100 : limit)
         try? await ledger.setConfiguration("{}", of: self.owner(owner), platform: .github)
       }
     }
@@ -31,7 +31,7 @@ extension World {
     for operation in scenario.operations { spawn(at: operation.time) { [self] in await operate(operation.kind) } }
     for fault in scenario.faults { spawn(at: fault.time) { [self] in await inflict(fault) } }
     spawn { [self] in await observe() }
-    if scenario.plant == .reviveEnded {
+    if scenario.plantedFault == .reviveEnded {
       spawn(at: .seconds(3)) { [self] in if let id = id(of: 0) { await cancel(id, 0, .cancelledByUser) } }
     }
   }
@@ -58,7 +58,7 @@ extension World {
       quiet = isDrained ? quiet + 1 : 0
       if quiet == 3 { break }
     }
-    if scenario.plant == .reviveEnded, let first = id(of: 0) {
+    if scenario.plantedFault == .reviveEnded, let first = id(of: 0) {
       _ = try? await ledger.retry(first)
       look()
     }

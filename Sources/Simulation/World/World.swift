@@ -202,7 +202,7 @@ final class World: Sendable {
     state.withLock { _ = $0.notified.insert(key) }
   }
 
-  /// Calls the worker when nothing asks for it. For a plant.
+  /// Calls the worker when nothing asks for it. For a planted fault.
   func postAgain(_ id: UUID, _ attempt: Int, by process: Scheduler.ProcessID) {
     scheduler.spawn(as: process) { [self] in
       try? await scheduler.sleep(for: .seconds(3))

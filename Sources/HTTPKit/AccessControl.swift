@@ -3,7 +3,7 @@ package import Hummingbird
 package import NIOCore
 
 /// Decides who may call the routes that are not open.
-package protocol Admission: Sendable {
+package protocol AccessControl: Sendable {
   /// - Parameters:
   ///   - request: its body is not read.
   ///   - peer: where the connection comes from.

@@ -1,5 +1,5 @@
 /// A fault of Baton, planted to prove that the checker catches it.
-package enum Plant: String, Sendable, CaseIterable {
+package enum PlantedFault: String, Sendable, CaseIterable {
   /// I1: tickets vanish, and no reaper runs.
   case loseReviews = "lose-reviews"
   /// I2: after the acknowledgement the worker is called once more.
