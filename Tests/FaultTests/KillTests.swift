@@ -4,15 +4,16 @@ import Reviews
 import Support
 import Testing
 
+/// Serialised, because one of them reads a count of the whole broker, which the kills of another raise.
 @Suite("Killed processes", .serialized, .timeLimit(.minutes(5)))
 struct KillTests {
   enum Victim: String, CaseIterable, Sendable {
     case producer, consumer, reaper
   }
 
-  /// Serialised, because each run measures how soon the others take over, which another run on the same two processors would blur.
+  /// How soon is measured by `deploy/prove faults`, and by the reaper's tests on a clock that they move.
   @Test(
-    "the work of a killed process is on its way again within 15 s, nothing is lost and nothing runs twice",
+    "the work of a killed process is on its way again, nothing is lost and nothing runs twice",
     arguments: Victim.allCases)
   func kill(_ victim: Victim) async throws {
     try await withTestCluster { cluster in
@@ -25,7 +26,6 @@ struct KillTests {
       // In the middle: some are with the worker, others with the consumers, the rest in the queue.
       try await eventually("five dispatched") { try await cluster.dispatchedCount() >= 5 }
 
-      let killedAt = ContinuousClock.now
       switch victim {
       case .producer:
         await producer.die()
@@ -41,7 +41,6 @@ struct KillTests {
         reaper = try await cluster.start("reap", "--interval", "2s")
       }
       try await eventually("all 20 dispatched") { try await cluster.dispatchedCount() == 20 }
-      #expect(.now - killedAt < .seconds(15))
       #expect(Set(cluster.worker.runCounts.keys) == Set(ids.map { "\($0.uuidString.lowercased())/1" }))
       #expect(cluster.doubleRuns.isEmpty)
       for process in [producer, reaper] + consumers { process.signal(SIGTERM) }

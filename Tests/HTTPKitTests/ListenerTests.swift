@@ -52,7 +52,7 @@ private func withListener(
   }
 }
 
-@Suite("Limits of a listener")
+@Suite("Limits of a listener", .timeLimit(.minutes(1)))
 struct ListenerTests {
   @Test("a head that does not end is not waited for, however often a byte of it comes")
   func head() async throws {

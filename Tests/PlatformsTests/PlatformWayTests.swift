@@ -248,14 +248,16 @@ struct PlatformWayTests {
     }
   }
 
-  @Test("an answer with half of a character in it is read", arguments: [#"a\ud83db"#, #"a\u0000b"#])
+  @Test("half of a character, and NUL, in an answer are read as U+FFFD", arguments: [#"a\ud83db"#, #"a\u0000b"#])
   func brokenText(_ text: String) async throws {
     try await FakePlatformHarness.run { harness in
       harness.fakePlatform.add(
         FakeFault(
           route: .githubPull,
           body: #"{"state":"open","title":"\#(text)","base":{"ref":"main","sha":"0a"},"head":{"ref":"f","sha":"0b"}}"#))
-      _ = try await harness.preparer().prepare(Samples.review())
+      let payload = try await harness.preparer().prepare(Samples.review())
+      let prompt = try JSONDecoder().decode(StartRequest.self, from: Data(payload.body)).sessionInput.prompt
+      #expect(prompt.contains("Title: a\u{FFFD}b\n"))
     }
   }
 }

@@ -1,4 +1,5 @@
 import Resilience
+import Support
 import Testing
 
 @Suite("Batcher")
@@ -12,11 +13,11 @@ struct BatcherTests {
       return inputs.map { .success($0 * 10) }
     }
     let first = Task { try await batcher.submit(0) }
-    #expect(await eventually { await latch.arrivals == 1 })
+    try await eventually { await latch.arrivals == 1 }
     var rest: [Task<Int, any Error>] = []
     for number in 1...50 {
       rest.append(Task { try await batcher.submit(number) })
-      #expect(await eventually { batcher.waitingCount == number })
+      try await eventually { batcher.waitingCount == number }
     }
     await latch.open()
     #expect(try await first.value == 0)
@@ -34,7 +35,7 @@ struct BatcherTests {
     }
     try await withThrowingTaskGroup(of: Bool.self) { group in
       for number in 0..<500 { group.addTask { try await batcher.submit(number) == number } }
-      #expect(await eventually { batcher.waitingCount >= 500 - lanes * 7 })
+      try await eventually { batcher.waitingCount >= 500 - lanes * 7 }
       #expect(await latch.arrivals <= lanes)
       await latch.open()
       for try await isRight in group { #expect(isRight) }
@@ -77,11 +78,11 @@ struct BatcherTests {
       return inputs.map { .success($0) }
     }
     let inFlight = Task { try await batcher.submit(0) }
-    #expect(await eventually { await latch.arrivals == 1 })
+    try await eventually { await latch.arrivals == 1 }
     var waiting: [Task<Int, any Error>] = []
     for number in 1...10 {
       waiting.append(Task { try await batcher.submit(number) })
-      #expect(await eventually { batcher.waitingCount == number })
+      try await eventually { batcher.waitingCount == number }
     }
     inFlight.cancel()
     for index in [0, 4, 9] {

@@ -4,17 +4,6 @@ struct Constant: RandomNumberGenerator {
   mutating func next() -> UInt64 { value }
 }
 
-/// Waits until something holds, however slow the machine is.
-/// - Returns: whether it came to hold within 30 seconds.
-func eventually(_ condition: @Sendable () async -> Bool) async -> Bool {
-  let deadline = ContinuousClock.now + .seconds(30)
-  while await !condition() {
-    guard ContinuousClock.now < deadline else { return false }
-    try? await Task.sleep(for: .milliseconds(1))
-  }
-  return true
-}
-
 struct TestError: Error, Equatable { var number = 0 }
 
 /// Lets tasks through once it is open, and counts the tasks that have come.

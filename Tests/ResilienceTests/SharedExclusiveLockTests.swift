@@ -1,4 +1,5 @@
 import Resilience
+import Support
 import Testing
 
 @Suite("Shared and exclusive lock")
@@ -8,7 +9,7 @@ struct SharedExclusiveLockTests {
     let (lock, latch) = (SharedExclusiveLock(), Latch())
     try await withThrowingTaskGroup { group in
       for _ in 0..<20 { group.addTask { try await lock.withShared { await latch.pass() } } }
-      #expect(await eventually { await latch.arrivals == 20 })
+      try await eventually { await latch.arrivals == 20 }
       await latch.open()
       try await group.waitForAll()
     }
@@ -19,20 +20,20 @@ struct SharedExclusiveLockTests {
     let (lock, inside, alone) = (SharedExclusiveLock(), Latch(), Latch())
     let log = Recorder<String>()
     let shared = Task { try await lock.withShared { await inside.pass() } }
-    #expect(await eventually { await inside.arrivals == 1 })
+    try await eventually { await inside.arrivals == 1 }
     let exclusive = Task {
       try await lock.withExclusive {
         await log.add("exclusive")
         await alone.pass()
       }
     }
-    #expect(await eventually { lock.waitingCount == 1 })
+    try await eventually { lock.waitingCount == 1 }
     let late = (0..<3).map { _ in Task { try await lock.withShared { await log.add("late") } } }
-    #expect(await eventually { lock.waitingCount == 4 })
+    try await eventually { lock.waitingCount == 4 }
     #expect(await log.elements.isEmpty)
     await inside.open()
     try await shared.value
-    #expect(await eventually { await alone.arrivals == 1 })
+    try await eventually { await alone.arrivals == 1 }
     #expect(await log.elements == ["exclusive"])
     await alone.open()
     try await exclusive.value
@@ -44,14 +45,14 @@ struct SharedExclusiveLockTests {
   func cancelledExclusive() async throws {
     let (lock, inside, behind) = (SharedExclusiveLock(), Latch(), Latch())
     let shared = Task { try await lock.withShared { await inside.pass() } }
-    #expect(await eventually { await inside.arrivals == 1 })
+    try await eventually { await inside.arrivals == 1 }
     let exclusive = Task { try await lock.withExclusive { #expect(Bool(false), "ran") } }
-    #expect(await eventually { lock.waitingCount == 1 })
+    try await eventually { lock.waitingCount == 1 }
     let late = Task { try await lock.withShared { await behind.pass() } }
-    #expect(await eventually { lock.waitingCount == 2 })
+    try await eventually { lock.waitingCount == 2 }
     exclusive.cancel()
     await #expect(throws: CancellationError.self) { try await exclusive.value }
-    #expect(await eventually { await behind.arrivals == 1 })
+    try await eventually { await behind.arrivals == 1 }
     await behind.open()
     await inside.open()
     try await shared.value
@@ -62,17 +63,17 @@ struct SharedExclusiveLockTests {
   func group() async throws {
     let (lock, inside, together) = (SharedExclusiveLock(), Latch(), Latch())
     let shared = Task { try await lock.withShared { await inside.pass() } }
-    #expect(await eventually { await inside.arrivals == 1 })
+    try await eventually { await inside.arrivals == 1 }
     #expect(lock.exclusiveGroup == nil)
     let group = (0..<3).map { index in
       Task { try await lock.withExclusive(sharedBy: index == 0 ? 2 : 5) { await together.pass() } }
     }
-    #expect(await eventually { lock.waitingCount == 3 })
+    try await eventually { lock.waitingCount == 3 }
     #expect(lock.exclusiveGroup == .init(max: 2, count: 3))
     #expect(await together.arrivals == 0)
     await inside.open()
     try await shared.value
-    #expect(await eventually { await together.arrivals == 2 })
+    try await eventually { await together.arrivals == 2 }
     #expect(lock.waitingCount == 1)
     await together.open()
     for task in group { try await task.value }

@@ -1,4 +1,5 @@
 import Resilience
+import Support
 import Testing
 
 @Suite("Single flight")
@@ -15,9 +16,9 @@ struct SingleFlightTests {
           }
         }
       }
-      #expect(await eventually { flights.waiterCount(for: "a") == 50 })
+      try await eventually { flights.waiterCount(for: "a") == 50 }
       #expect(try await flights.run("b") { 8 } == 8)
-      #expect(await eventually { await latch.arrivals == 1 })
+      try await eventually { await latch.arrivals == 1 }
       await latch.open()
       for try await value in group { #expect(value == 7) }
     }
@@ -28,7 +29,7 @@ struct SingleFlightTests {
   @Test("an error goes to all and is not kept")
   func errors() async throws {
     let (flights, latch) = (SingleFlight<Int, Int>(), Latch())
-    await withTaskGroup { group in
+    try await withThrowingTaskGroup { group in
       for _ in 0..<10 {
         group.addTask {
           await #expect(throws: TestError.self) {
@@ -39,7 +40,7 @@ struct SingleFlightTests {
           }
         }
       }
-      #expect(await eventually { flights.waiterCount(for: 1) == 10 })
+      try await eventually { flights.waiterCount(for: 1) == 10 }
       await latch.open()
     }
     #expect(try await flights.run(1) { 5 } == 5)
@@ -54,9 +55,9 @@ struct SingleFlightTests {
       return 3
     }
     let first = Task { try await flights.run(1, call) }
-    #expect(await eventually { flights.waiterCount(for: 1) == 1 })
+    try await eventually { flights.waiterCount(for: 1) == 1 }
     let second = Task { try await flights.run(1, call) }
-    #expect(await eventually { flights.waiterCount(for: 1) == 2 })
+    try await eventually { flights.waiterCount(for: 1) == 2 }
     first.cancel()
     await #expect(throws: CancellationError.self) { try await first.value }
     await latch.open()
@@ -73,11 +74,11 @@ struct SingleFlightTests {
         return 1
       }
     }
-    #expect(await eventually { await latch.arrivals == 1 })
+    try await eventually { await latch.arrivals == 1 }
     only.cancel()
     await #expect(throws: CancellationError.self) { try await only.value }
     #expect(try await flights.run(1) { 2 } == 2)
     await latch.open()
-    #expect(await eventually { await ended.elements == [true] })
+    try await eventually { await ended.elements == [true] }
   }
 }

@@ -1,3 +1,4 @@
+import Support
 import Synchronization
 import Testing
 
@@ -55,7 +56,7 @@ struct SlotFeedTests {
   }
 
   @Test("one that hangs holds up no other, nor what becomes due later; cancellation ends it")
-  func hanging() async {
+  func hanging() async throws {
     let store = Store(0..<20)
     let wakeup = Wakeup()
     let done = Mutex<[Int]>([])
@@ -72,19 +73,20 @@ struct SlotFeedTests {
       return .answered
     }
     let running = Task { await feed.run { _ in } }
-    #expect(await eventually { done.withLock { $0.sorted() } == Array(1..<20) })
+    try await eventually { done.withLock { $0.sorted() } == Array(1..<20) }
     store.add(20)
     wakeup.wake()
-    #expect(await eventually { done.withLock { $0.contains(20) } })
+    try await eventually { done.withLock { $0.contains(20) } }
     running.cancel()
     await running.value
     #expect(isGivenUp.withLock { $0 })
   }
 
-  @Test("a target that is out is probed with one item at a time, and gets all of them when it has answered once")
-  func circuit() async {
+  @Test(
+    "a target that is unavailable is probed with one item at a time, and gets all of them when it has answered once")
+  func circuit() async throws {
     let store = Store(0..<50)
-    let isOut = Mutex(true)
+    let isUnavailable = Mutex(true)
     let done = Mutex(0)
     let changes = Mutex<[Bool]>([])
     let circuit = Circuit(name: "target", breaker: Self.breaker)
@@ -92,10 +94,10 @@ struct SlotFeedTests {
     let feed = SlotFeed<Int>(count: 4, circuit: circuit, interval: .milliseconds(1)) { count in
       // From the second opening on only probes can be under way.
       let openings = changes.withLock { $0.count(where: { $0 }) }
-      if openings >= 2, isOut.withLock({ $0 }) { probes.withLock { $0.append(count) } }
+      if openings >= 2, isUnavailable.withLock({ $0 }) { probes.withLock { $0.append(count) } }
       return store.take(count)
     } work: { item in
-      guard isOut.withLock({ $0 }) else {
+      guard isUnavailable.withLock({ $0 }) else {
         done.withLock { $0 += 1 }
         return .answered
       }
@@ -106,17 +108,19 @@ struct SlotFeedTests {
       changes.withLock { $0.append(isOpen) }
     }
     let task = Task { await feed.run { _ in } }
-    #expect(await eventually { changes.withLock { $0.count(where: { $0 }) } >= 4 })
+    try await eventually { changes.withLock { $0.count(where: { $0 }) } >= 4 }
     #expect(probes.withLock { !$0.isEmpty && $0.allSatisfy { $0 == 1 } })
-    isOut.withLock { $0 = false }
-    #expect(await eventually { done.withLock { $0 } == 50 })
+    isUnavailable.withLock { $0 = false }
+    try await eventually { done.withLock { $0 } == 50 }
     #expect(changes.withLock { $0.last } == false)
     task.cancel()
     await task.value
     #expect(store.left.isEmpty)
   }
 
-  @Test("a drain ends when the target is out, with the rest untouched, and at its deadline, with what hangs given up")
+  @Test(
+    "a drain ends when the target is unavailable, with the rest untouched, and at its deadline, with what hangs given up"
+  )
   func drain() async throws {
     let store = Store(0..<50)
     let outcome = Mutex(SlotFeed<Int>.Outcome.failed("out"))

@@ -53,7 +53,8 @@ struct CancelRelayTests {
     await worker.stop()
   }
 
-  @Test("a worker that is out is not asked about all; each comes due again with its reason, and is delivered then")
+  @Test(
+    "a worker that is unavailable is not asked about all; each comes due again with its reason, and is delivered then")
   func outage() async throws {
     let worker = try await ScriptedWorker(token: "t")
     try await withTestStore { test in

@@ -202,7 +202,9 @@ struct LeaseTests {
     }
   }
 
-  @Test("a batch of records and a batch of leases over the same rows never deadlock")
+  @Test(
+    "batches of leases, publications and records over the same rows never deadlock, and each review is leased once at most"
+  )
   func lockOrder() async throws {
     try await withTestStore { test in
       try await test.signOn(test.holder)
@@ -210,20 +212,37 @@ struct LeaseTests {
       let claims = try await test.claim(ownerLimit: 200)
       let tickets = claims.map(\.ticket)
       let holder = test.holder.id
-      try await withThrowingTaskGroup(of: Void.self) { group in
+      let records = tickets.map { DispatchRecord(reviewID: $0.reviewID, attempt: 1, agentVersion: nil) }
+      let leased = try await withThrowingTaskGroup(of: [UUID].self) { group in
         for round in 0..<20 {
-          let order = round % 2 == 0 ? tickets : tickets.reversed()
-          group.addTask { _ = try await test.lease(order) }
-          group.addTask { try await test.store.recordPublished(claims.shuffled()) }
+          let isForward = round % 2 == 0
           group.addTask {
-            let records = order.reversed().map {
-              DispatchRecord(reviewID: $0.reviewID, attempt: 1, agentVersion: nil)
+            try await test.lease(isForward ? tickets : tickets.reversed()).compactMap { verdict in
+              if case .leased(let review) = verdict { review.id } else { nil }
             }
-            _ = try await test.store.recordDispatched(records, by: holder)
+          }
+          group.addTask {
+            try await test.store.recordPublished(claims.shuffled())
+            return []
+          }
+          group.addTask {
+            _ = try await test.store.recordDispatched(isForward ? records.reversed() : records, by: holder)
+            return []
           }
         }
-        try await group.waitForAll()
+        return try await group.reduce(into: []) { $0 += $1 }
       }
+      #expect(Set(leased).count == leased.count)
+      // What was locked each time is written now.
+      #expect(
+        try await test.store.recordDispatched(records, by: holder) == Array(repeating: .recorded, count: records.count))
+      try await test.store.recordPublished(claims)
+      let done = try await test.sql(
+        """
+        SELECT count(*) FROM code_reviews
+         WHERE published_at IS NOT NULL AND dispatched_at IS NOT NULL AND lease_owner IS NULL AND lease_expires_at IS NULL
+        """)
+      #expect(try done[0].decode(0, as: Int64.self) == 200)
     }
   }
 }
