@@ -93,17 +93,17 @@ public struct SlotFeed<Item: Sendable>: Sendable {
 
   /// - Returns: nil if nothing is due, or nothing may begin.
   private func takeItems() async throws -> [Item]? {
-    guard !Task.isCancelled, let room = slots.room(isProbing: isOut) else { return nil }
+    guard !Task.isCancelled, let room = slots.room(isProbing: isProbing) else { return nil }
     // What is taken is begun, even if the caller is cancelled in the meantime.
     let items = try await uncancelled { try await take(room) }
     slots.began(items.count, isAll: items.count < room)
     guard !items.isEmpty else { return nil }
-    if isOut == true { _ = circuit?.admit() }
+    if isProbing == true { _ = circuit?.admit() }
     return items
   }
 
-  /// Whether the circuit is not closed, and would admit a probe; nil if it would not.
-  private var isOut: Bool? {
+  /// Whether what is taken now is a probe; nil if nothing may be taken, because the circuit is open and would admit none.
+  private var isProbing: Bool? {
     guard let circuit, circuit.state != .closed else { return false }
     return circuit.openFor == nil ? true : nil
   }

@@ -42,7 +42,7 @@ extension ReviewStore {
     mine AS (
       UPDATE baton_feedback f
          -- If the sender dies, the entry comes due again by itself. Longer than its calls take, but for the renewal of a token
-         -- by a GitLab that dawdles; telling it twice changes nothing.
+         -- by a slow GitLab; sending it twice changes nothing.
          SET tries = f.tries + 1, due_at = now() + interval '60 seconds'
         FROM taken t
        WHERE f.review_id = t.review_id AND f.subject = t.subject

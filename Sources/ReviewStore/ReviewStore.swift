@@ -29,10 +29,10 @@ package struct ReviewStore: ReviewLedger {
 
   /// Settings of each session that runs these statements, so that defaults of Postgres, the database or the account do not matter.
   ///
-  /// `enable_seqscan` is off because a plan made while the tables were small, or with statistics from when nothing was
-  /// queued, would be kept and read the whole history for every batch; every hot statement has an index to use. `jit` is off
-  /// because the planner's penalty for the scans that remain, of tables with a handful of rows, would have each of them
-  /// compiled: seconds for what takes a millisecond. The other planner settings are Postgres's own defaults.
+  /// `enable_seqscan` is off: every hot statement has an index to use. A plan that was made while the tables were small, or while nothing was
+  /// queued, would be kept, and would read the whole history for every batch. `jit` is off: the planner's penalty for the scans that remain, of
+  /// tables with a handful of rows, would have each of them compiled, which takes seconds for what takes a millisecond. The other planner
+  /// settings are Postgres's own defaults.
   ///
   /// `lock_timeout` bounds how long one locked row, or a trigger of the application, can hold up the statements that share its
   /// connection. `search_path` stays the account's: it says which schema is Baton's. `synchronous_commit` stays the operator's decision for

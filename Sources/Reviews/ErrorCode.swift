@@ -28,7 +28,7 @@ package enum ErrorCode: String, Sendable, CaseIterable, Codable {
     case .integrationMissing:
       "Add the row of platform_integrations that the review names, then `baton retry`."
     case .integrationRevoked:
-      "Install the app again or renew the token, tell `baton integration add`, then `baton retry`."
+      "Install the app again or renew the token and store it with `baton integration add`, then `baton retry`."
     case .pullRequestClosed: "Nothing to do: reopening the pull request starts a new attempt."
     case .pullRequestMissing: "Check the repository's name, and that the integration may read it, then `baton retry`."
     case .payloadTooLarge: "Shorten the owner's custom instructions; the worker takes at most 4 MiB."

@@ -1,7 +1,7 @@
 /// What a message may show of a value that was refused. A secret may stand in the wrong place: in a URL, in the variable next to its own.
 ///
-/// So it is decided by the value, not by the setting: of a URL the scheme, the host and the port are shown, and only if nothing else
-/// stands before its path; of other values what has no sign of a secret, and a path of such words whole.
+/// So it is decided by the value, not by the setting. A URL's scheme, host and port are shown, and only if nothing else stands before its path. Other
+/// values are shown if they have no sign of a secret; a path of such words is shown whole.
 enum ShownValue {
   private static let lengthMax = 40
   /// A longer run of letters and digits that has both may be a token.

@@ -68,7 +68,7 @@ struct AttemptMachineTests {
     }
   }
 
-  @Test("with a wrong key, or while the worker is out, nothing is prepared")
+  @Test("with a wrong key, or while the worker is unavailable, nothing is prepared")
   func notPrepared() throws {
     let machine = machine()
     #expect(
@@ -131,7 +131,7 @@ struct AttemptMachineTests {
 
   // MARK: Permission to call
 
-  @Test("a refused call is handed back for a short wait, however long the worker stays out")
+  @Test("a refused call is handed back for a short wait, however long the worker stays unavailable")
   func refused() throws {
     var machine = machine()
     _ = machine.begin(isolationGroup: nil)
@@ -290,7 +290,7 @@ struct AttemptMachineTests {
     }
   }
 
-  @Test("while the worker is out, a review with an ambiguous start stays queued, uncounted")
+  @Test("while the worker is unavailable, a review with an ambiguous start stays queued, uncounted")
   func askFirstRefused() throws {
     var machine = machine(ambiguousStarts: 1)
     #expect(machine.begin(isolationGroup: nil) == .admit)

@@ -16,9 +16,9 @@ import WorkerClient
 
 @testable import Dispatching
 
-@Suite("The consumer, while the worker is out", .timeLimit(.minutes(2)))
+@Suite("The consumer, while the worker is unavailable", .timeLimit(.minutes(2)))
 struct ConsumerWorkerOutageTests {
-  @Test("while the worker is out nothing is taken and no attempt is lost; then deliveries are taken again")
+  @Test("while the worker is unavailable nothing is taken and no attempt is lost; then deliveries are taken again")
   func circuit() async throws {
     let stage = try await Stage(prefetch: 8)
     stage.worker.onStart { _, _ in .throttled(retryAfter: .seconds(20), message: "503") }
@@ -34,7 +34,9 @@ struct ConsumerWorkerOutageTests {
     for id in ids { #expect(try await stage.review(id).dispatchFailures == 0) }
   }
 
-  @Test("while the worker is out, a probe takes a single review, however many wait; then as many as there is room for")
+  @Test(
+    "while the worker is unavailable, a probe takes a single review, however many wait; then as many as there is room for"
+  )
   func probe() async throws {
     let stage = try await Stage(prefetch: 8)
     stage.worker.onStart { _, _ in .throttled(retryAfter: .seconds(5), message: "503") }
@@ -44,7 +46,7 @@ struct ConsumerWorkerOutageTests {
         try await stage.queue.status().consumers == 0 && stage.consumer.report.inFlight == 0
       }
       let (starts, ready) = (stage.worker.starts.count, try await stage.queue.status().messagesReady)
-      try await stage.advance(until: "it was probed twice, and is out again") {
+      try await stage.advance(until: "it was probed twice, and is unavailable again") {
         try await stage.queue.status().consumers == 0 && stage.worker.starts.count == starts + 2
       }
       #expect(try await stage.queue.status().messagesReady == ready - 2)
@@ -152,7 +154,7 @@ struct ConsumerWorkerOutageTests {
     stage.worker.onStatus { _ in .failed(message: "503") }
     let id = try await stage.publish(1)[0]
     try await stage.consuming {
-      try await stage.advance(until: "the worker is out") { stage.consumer.workerFault != nil }
+      try await stage.advance(until: "the worker is unavailable") { stage.consumer.workerFault != nil }
       _ = try await stage.ledger.cancel(id)
       try await stage.advance(until: "it was asked") { stage.worker.questions > 0 }
       #expect(stage.consumer.workerFault != nil, "it has not answered")

@@ -293,7 +293,7 @@ struct ReaperTests {
     #expect(try await stage.review(id).status == .running)
   }
 
-  @Test("a worker that is out is probed with one question at a time, and all are asked when it answers")
+  @Test("a worker that is unavailable is probed with one question at a time, and all are asked when it answers")
   func workerOut() async throws {
     let stage = try await Stage { $0.staleAfter = .seconds(60) }
     for _ in 0..<20 { _ = try await dispatch(stage, .queued) }

@@ -15,7 +15,7 @@ struct WorkerProbeTests {
   @Test("a worker that answers is not asked")
   func well() {
     var probe = WorkerProbe()
-    let seen = actions(60, &probe, Sight(isOut: false))
+    let seen = actions(60, &probe, Sight(isUnavailable: false))
     #expect(seen.allSatisfy { $0 == nil })
   }
 
@@ -24,12 +24,12 @@ struct WorkerProbeTests {
     arguments: [(false, 2), (true, 20)])
   func idle(hasReviews: Bool, seconds: Int) {
     var probe = WorkerProbe()
-    let out = Sight(isOut: true, hasReviews: hasReviews)
-    let seen = actions(seconds + 2, &probe, out)
+    let unavailable = Sight(isUnavailable: true, hasReviews: hasReviews)
+    let seen = actions(seconds + 2, &probe, unavailable)
     #expect(seen == Array(repeating: nil, count: seconds) + [.probe, .probe])
     // An open circuit, or a call that succeeds, begins the time anew.
-    for pause in [Sight(isOut: true, isOpen: true), Sight()] {
-      let after = actions(1, &probe, pause) + actions(seconds + 1, &probe, out)
+    for pause in [Sight(isUnavailable: true, isOpen: true), Sight()] {
+      let after = actions(1, &probe, pause) + actions(seconds + 1, &probe, unavailable)
       #expect(after == Array(repeating: nil, count: seconds + 1) + [.probe])
     }
   }
@@ -37,9 +37,9 @@ struct WorkerProbeTests {
   @Test("a worker that fails is asked each second while its circuit is open; one that wants to be left alone is not")
   func open() {
     var probe = WorkerProbe()
-    let failing = actions(2, &probe, Sight(isOut: true, isOpen: true, isOpenByFailures: true))
+    let failing = actions(2, &probe, Sight(isUnavailable: true, isOpen: true, isOpenByFailures: true))
     #expect(failing == [.lookForReturn, .lookForReturn])
-    let leftAlone = actions(2, &probe, Sight(isOut: true, isOpen: true))
+    let leftAlone = actions(2, &probe, Sight(isUnavailable: true, isOpen: true))
     #expect(leftAlone == [nil, nil])
   }
 

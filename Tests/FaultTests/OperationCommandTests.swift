@@ -11,16 +11,29 @@ struct OperationCommandTests {
     try await withTestCluster { cluster in
       let ids = try await cluster.test.insert(2).map(\.lowercase)
       func expect(
-        _ result: (status: Int32, JSONValue), _ status: Int32, matched: Int64, skipped: Int64, _ changed: [String]
+        _ result: (status: Int32, JSONValue), _ status: Int32, matched: Int64, skipped: Int64, _ ids: [String],
+        isDry: Bool = false
       ) {
         #expect(result.status == status, "\(result)")
         #expect(result.1["matched"] == .integer(matched) && result.1["skipped"] == .integer(skipped), "\(result)")
-        #expect(result.1["changed"] == .integer(Int64(changed.count)), "\(result)")
-        #expect(result.1["ids"] == .array(changed.map { .string($0) }), "\(result)")
+        #expect(result.1["changed"] == .integer(isDry ? 0 : Int64(ids.count)), "\(result)")
+        #expect(result.1["ids"] == .array(ids.map { .string($0) }), "\(result)")
       }
-      expect(try await cluster.json("cancel", ids[0], ids[1], "--dry-run"), 0, matched: 2, skipped: 0, [])
+      // A dry run names those that would be changed.
+      let filtered = try await cluster.json("cancel", "--owner", "org:acme", "--dry-run")
+      #expect(filtered.1["matched"] == .integer(2) && filtered.1["changed"] == .integer(0), "\(filtered)")
+      guard case .array(let named)? = filtered.1["ids"] else {
+        Issue.record("\(filtered)")
+        return
+      }
+      #expect(Set(named) == Set(ids.map { .string($0) }))
+      expect(
+        try await cluster.json("cancel", ids[1], ids[0], "--dry-run"), 0, matched: 2, skipped: 0, [ids[1], ids[0]],
+        isDry: true)
       // A review that is named twice is one.
-      expect(try await cluster.json("cancel", ids[0], ids[0].uppercased(), "--dry-run"), 0, matched: 1, skipped: 0, [])
+      expect(
+        try await cluster.json("cancel", ids[0], ids[0].uppercased(), "--dry-run"), 0, matched: 1, skipped: 0,
+        [ids[0]], isDry: true)
       expect(try await cluster.json("cancel", String(ids[0].prefix(13)), ids[0]), 0, matched: 1, skipped: 0, [ids[0]])
       expect(try await cluster.json("cancel", ids[0], ids[1]), 1, matched: 2, skipped: 1, [ids[1]])
       expect(try await cluster.json("retry", ids[0]), 0, matched: 1, skipped: 0, [ids[0]])

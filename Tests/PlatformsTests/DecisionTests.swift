@@ -112,7 +112,7 @@ struct TargetCircuitTests {
     #expect(target.circuit.state == .closed)
     guard case .call(.failing, _) = GitHubSource.failing(review, "it answered 502", othersAnswered: [false, false])
     else {
-      Issue.record("the host is out")
+      Issue.record("the host is unavailable")
       return
     }
   }

@@ -23,7 +23,7 @@ extension Consumer {
 
   private var probeSight: WorkerProbe.Sight {
     WorkerProbe.Sight(
-      isOut: !isDraining && circuit.outage() != nil, isOpen: circuit.openFor != nil,
+      isUnavailable: !isDraining && circuit.outage() != nil, isOpen: circuit.openFor != nil,
       isOpenByFailures: circuit.isOpenByFailures, hasReviews: inFlight.count > 0)
   }
 

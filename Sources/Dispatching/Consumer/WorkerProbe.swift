@@ -4,7 +4,7 @@ struct WorkerProbe: Sendable, Equatable {
   /// What was seen at a look.
   struct Sight: Sendable {
     /// Whether the worker was unavailable and no call has succeeded since, and this process is not shutting down.
-    var isOut = false
+    var isUnavailable = false
     /// Whether its circuit refuses calls now.
     var isOpen = false
     /// Whether it does because of failures, and not because the worker has asked to be left alone.
@@ -33,7 +33,7 @@ struct WorkerProbe: Sendable, Equatable {
 
   /// A second has passed.
   mutating func tick(_ sight: Sight) -> Action? {
-    guard sight.isOut else {
+    guard sight.isUnavailable else {
       self = WorkerProbe()
       return nil
     }

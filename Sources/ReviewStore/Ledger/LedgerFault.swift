@@ -44,8 +44,8 @@ extension PostgresError: LedgerFault {
     }
   }
 
-  /// A trigger of the application may refuse a row with any code, its table may have rights and policies of its own, and it may wait for a
-  /// lock there; so does every statement of a locked table.
+  /// A trigger of the application may refuse a row with any code: the tables that it uses may have rights and policies of their own. It may also
+  /// wait for a lock there, which looks like the wait of any statement for a locked table.
   package var mayBeAboutOneRow: Bool {
     guard case .server(let state) = kind else { return false }
     return state == PostgresSQLState.lockNotAvailable

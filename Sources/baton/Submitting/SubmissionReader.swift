@@ -4,10 +4,9 @@ internal import Reviews
 
 /// Reads reviews from JSON lines, from one JSON array, or from one JSON object, as the bytes come.
 ///
-/// Which of them it is shows in the first line: a `[`, or an object that the line does not close, starts a document, which
-/// is kept until its end (at most ``documentByteCountMax``); anything else is JSON lines, of which only the open one is kept,
-/// so that a pipe of any length can be submitted. A document that turns out to be no JSON is read again as lines, each
-/// with its fault.
+/// The first line says which of them it is. A `[`, or an object that the line does not close, starts a document, which is kept until
+/// its end (at most ``documentByteCountMax``). Anything else is JSON lines. Only the open line is kept, so that a pipe of any length can be
+/// submitted. A document that turns out to be no JSON is read again as lines, each with its fault.
 struct SubmissionReader {
   /// A review or what is wrong with it, and where it stands: `line 3`, `element 2`.
   struct Entry: Sendable, Equatable {
