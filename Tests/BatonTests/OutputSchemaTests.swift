@@ -36,7 +36,7 @@ struct OutputSchemaTests {
       let name = hasFlag ? "`\(path) --json`" : "`\(path)"
       #expect(descriptions.contains { $0.contains(name) }, "\(path)")
     }
-    #expect(count >= 20)
+    #expect(count >= 19)
   }
 
   @Test("each definition of a command names one that there is")
