@@ -16,6 +16,7 @@ package struct Undelivered: Sendable, Equatable {
 
 /// Webhooks or cancels that have waited for long, or were given up within a day.
 package struct Overdue: Sendable, Equatable {
+  /// What waits, or was given up.
   package enum Kind: String, Sendable, CaseIterable {
     /// Stored and not processed.
     case waitingWebhooks
