@@ -121,7 +121,7 @@ struct PlatformTaskTests {
       let later = test.event("opened", test.pull(1, sha: test.sha(1), at: "2026-01-01T10:00:05Z"))
       await test.github.deliver("pull_request", later.replacing("acme/shop", with: "acme/store"))
       #expect(try await test.stack.reviews().map(\.repoFullName) == ["acme/store"])
-      try await tasks.doDue()
+      try await tasks.deliverDue()
       #expect(test.github.feedback.isEmpty)
       #expect(try await test.stack.count("baton_platform_tasks") == 0)
     }
