@@ -38,7 +38,7 @@ BEGIN
 END $$;
 
 -- Another account can register a login that is free again. With the login alone it would get the former account's owner when it installs the
--- app. So an integration that an event has made keeps the account's number, which stays the same through renames and never comes again.
+-- app. So an integration that an event has made keeps the account's number, which never changes and never comes again.
 ALTER TABLE platform_integrations ADD COLUMN account_id text;
 ALTER TABLE baton_installation_changes ADD COLUMN account_id text;
 
