@@ -48,10 +48,12 @@ extension ReviewStore {
     """
     WITH \(silent)
     SELECT r.id
-      FROM silent s
-      JOIN code_reviews r ON r.id = s.id
-     -- Still so when it is locked: another reaper may have taken it since.
-     WHERE \(Fragment.hasStatus("'queued'", "'running'")) AND \(isSilent)
+      FROM code_reviews r
+     -- As an array: the planner takes it for a few, as they are as a rule, and reads each by its key. How many are silent it cannot know; of a join it
+     -- would make one that reads every review.
+     WHERE r.id = ANY (ARRAY(SELECT s.id FROM silent s))
+       -- Still so when it is locked: another reaper may have taken it since.
+       AND \(Fragment.hasStatus("'queued'", "'running'")) AND \(isSilent)
        AND r.id <> ALL (\(leftOut)::uuid[]) \(condition)
      ORDER BY COALESCE(r.reconciled_at, r.updated_at)
      LIMIT $3

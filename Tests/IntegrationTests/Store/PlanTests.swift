@@ -139,13 +139,18 @@ struct PlanTests {
       try await test.claim(5_000, ownerLimit: 10_000)
       try await test.sql("UPDATE code_reviews SET status = 'running' WHERE status = 'queued'")
       try await test.sql("ANALYZE")
-      for name in ["take_silent", "silent_count", "reap", "open_roll_call"] {
+      for name in ["take_silent", "askable", "silent_count", "reap", "open_roll_call"] {
         let statement = try #require(ReviewStore.statements.first { $0.name == name })
         let plan = try await plan(of: statement, test)
         #expect(!plan.contains { $0.contains("code_reviews_active") }, "\(plan.joined(separator: "\n"))")
         let looks = plan.indices.filter { plan[$0].contains("code_reviews_running") }
         #expect(looks.isEmpty == ["reap", "open_roll_call"].contains(name), "\(plan.joined(separator: "\n"))")
         for look in looks { #expect(plan[look + 1].contains("Index Cond"), "\(plan.joined(separator: "\n"))") }
+        // A review is read by its key, and not all of them to be joined.
+        for read in plan.indices where plan[read].contains("code_reviews_pkey") {
+          #expect(plan[read + 1].contains("Index Cond"), "\(plan.joined(separator: "\n"))")
+        }
+        #expect(!plan.contains { $0.contains("Hash") || $0.contains("Merge Join") }, "\(plan.joined(separator: "\n"))")
       }
     }
   }
