@@ -30,7 +30,6 @@ extension InMemoryLedger {
         tables.update(claim.reviewID) { row, now in
           guard row.review.publishedAt == nil else { return }
           row.review.publishedAt = now
-          row.review.updatedAt = now
         }
       }
     }

@@ -48,7 +48,6 @@ extension InMemoryLedger {
           row.review.dispatchedAt = row.review.dispatchedAt ?? now
           row.review.agentVersion = record.agentVersion?.storable ?? row.review.agentVersion
           row.endLease()
-          row.review.updatedAt = now
         }
         return row.review.status == .cancelled ? .cancelled : .recorded
       }
@@ -194,7 +193,6 @@ extension LedgerTables {
       row.review.leaseOwner = holder.text
       row.review.leaseExpiresAt = until
       row.review.publishedAt = row.review.publishedAt ?? now
-      row.review.updatedAt = now
     }
     return reviews[id].map { leased($0.row, until: until) }
   }

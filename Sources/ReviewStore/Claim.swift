@@ -209,7 +209,7 @@ extension ReviewStore {
     /* baton:published */
     WITH commit AS MATERIALIZED (SELECT \(Fragment.asynchronousCommit))
     UPDATE code_reviews r
-       SET published_at = now(), updated_at = now()
+       SET published_at = now()
       FROM commit
      WHERE r.id IN (
        -- Skips rows that another statement has locked now: mostly one that takes a lease, and that records the publication itself.

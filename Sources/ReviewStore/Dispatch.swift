@@ -57,8 +57,7 @@ extension ReviewStore {
                r.prepared_at, LEAST(r.dispatched_at, now() - make_interval(secs => h.since_prepared))),
              agent_version = COALESCE(h.agent_version, r.agent_version),
              lease_owner = NULL,
-             lease_expires_at = NULL,
-             updated_at = now()
+             lease_expires_at = NULL
         FROM held h
        WHERE r.id = h.id AND r.attempt = h.attempt
          -- Ours; or ended since, which frees the lease; or run out, and no other holder has taken it.

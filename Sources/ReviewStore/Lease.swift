@@ -50,6 +50,9 @@ extension ReviewStore {
   ///
   /// It never waits for a row's lock: one row that a person in psql has locked would hold up its whole batch. Of a configuration it
   /// reads no more than may be stored.
+  ///
+  /// As the publication and the record of a dispatch, it changes no column that an index reads, `updated_at` among them: Postgres then writes the
+  /// row in place, and no index.
   static let leaseTickets = PostgresStatement(
     "lease",
     """
@@ -93,8 +96,7 @@ extension ReviewStore {
              lease_losses = r.lease_losses + v.is_lost::int,
              -- Its last holder may have called the worker.
              unclear_starts = GREATEST(r.unclear_starts, (r.lease_owner IS NOT NULL)::int),
-             published_at = COALESCE(r.published_at, now()),
-             updated_at = now()
+             published_at = COALESCE(r.published_at, now())
         FROM verdict v
        WHERE r.id = v.id AND v.occurrence = 1 AND v.verdict = 'free'
       RETURNING v.n, r.id, r.attempt, r.lease_expires_at, r.owner_type, r.owner_id, r.user_id, r.platform, r.platform_integration_id,

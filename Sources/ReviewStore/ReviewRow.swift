@@ -5,13 +5,16 @@ internal import Reviews
 
 extension Review {
   /// The columns that ``init(_:)`` reads, of `code_reviews r`.
+  ///
+  /// A publication and a dispatch write their own times alone, see ``ReviewStore/leaseTickets``; to a reader they are updates.
   static let columns = """
     r.id, r.owner_type, r.owner_id, r.user_id, r.platform, r.platform_integration_id, r.platform_project_id,
     r.platform_repository_id, r.repo_full_name, r.pr_number, r.pr_url, r.pr_title, r.pr_author, r.base_ref, r.head_ref, r.head_sha, r.status,
     r.status_reason, r.priority, r.attempt, r.available_at, r.claimed_at, r.published_at, r.republish_count,
     r.lease_losses, r.lease_owner, r.lease_expires_at, r.dispatch_failures, r.prepared_at, r.dispatched_at, r.session_id,
     r.cli_session_id, r.agent_version, r.previous_session_id, r.error_code, r.error_message, r.started_at,
-    r.completed_at, r.created_at, r.updated_at, r.model, r.total_tokens_in, r.total_tokens_out, r.total_cost_microusd,
+    r.completed_at, r.created_at,
+    GREATEST(r.updated_at, r.published_at, r.prepared_at, r.dispatched_at) AS updated_at, r.model, r.total_tokens_in, r.total_tokens_out, r.total_cost_microusd,
     r.pr_updated_at, r.check_run_id, r.gate_result
     """
 

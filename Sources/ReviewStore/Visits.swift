@@ -39,8 +39,8 @@ extension ReviewStore {
   /// Owners, and delayed reviews, of one pass.
   static let visitPage: Int32 = 1_000
 
-  /// Owners that one ``visitMissed(after:ownerLimit:)`` looks at: some milliseconds.
-  static let missedPage: Int32 = 200
+  /// Owners that one ``visitMissed(after:ownerLimit:)`` looks at: some 2 ms. 100,000 owners with reviews that wait are through after 83 minutes.
+  static let missedPage: Int32 = 100
 
   /// The visits of owners, locked: to be deleted by the statement that has found that nothing of these owners can be claimed.
   /// - Parameter owners: a table with `owner_type` and `owner_id`.

@@ -1,3 +1,4 @@
+import Foundation
 import PostgresClient
 import ReviewStore
 import Support
@@ -127,6 +128,42 @@ struct PlanTests {
         #expect(
           !plan.contains { $0.contains("Seq Scan on code_reviews") || $0.contains("Seq Scan on baton_visits") },
           "\(statement.name)")
+      }
+    }
+  }
+
+  @Test("a publication, a lease and a dispatch write no index")
+  func inPlace() async throws {
+    try await withTestStore { test in
+      let id = try await test.insert(1)[0]
+      let claim = try await test.claim()[0]
+      let holder = test.holder.id.text
+      let claimedAt = try await test.pool.query(
+        PostgresStatement(unprepared: "SELECT claimed_at FROM code_reviews"), []
+      )[0].decode(0, as: PostgresInstant.self)
+      let writes: [(String, [any PostgresEncodable])] = [
+        ("published", [[id], [claimedAt]]),
+        ("lease", [[id], [Int32(claim.attempt)], holder, 60.0, 15.0, Int32(5)]),
+        ("record", [[id], [Int32(claim.attempt)], [nil as String?], holder, [1.0]]),
+      ]
+      // What the session counts, which may have counted something before.
+      let counts = PostgresStatement(
+        unprepared: """
+          SELECT pg_stat_get_xact_tuples_updated(c.oid) AS updated, pg_stat_get_xact_tuples_hot_updated(c.oid) AS in_place
+            FROM pg_class c
+           WHERE c.oid = 'code_reviews'::regclass
+          """)
+      for (name, arguments) in writes {
+        let statement = try #require(ReviewStore.statements.first { $0.name == name })
+        let (before, after) = try await test.pool.withTransaction { connection in
+          let before = try await connection.query(counts)[0]
+          _ = try await connection.query(statement, arguments)
+          return (before, try await connection.query(counts)[0])
+        }
+        for count in ["updated", "in_place"] {
+          let difference = try after.decode(count, as: Int64.self) - before.decode(count, as: Int64.self)
+          #expect(difference == 1, "\(name): \(count)")
+        }
       }
     }
   }

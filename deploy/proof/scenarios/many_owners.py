@@ -1,5 +1,5 @@
 """100,000 owners are at their limit, each with a review that waits. Promised: a free owner's review is with the worker within 50 ms, and
-an idle second costs less than 5 ms of Postgres."""
+an idle second costs less than 5 ms of statements. Next to it stands what the same processes cost while nothing waits: that they live."""
 import time
 
 import postgres
@@ -13,18 +13,23 @@ INSERTS, IDLE = 30, 30
 def run(options):
     postgres.restart_with({"shared_preload_libraries": "'pg_stat_statements'"})
     with System("many-owners", options.executable) as system:
-        fill(system, options.many)
         system.session.query("CREATE EXTENSION pg_stat_statements")
         system.start("produce", 2)
         system.start("consume", options.consumers or 2)
         system.start("reap", options.reapers or 1, "--interval", "2s")
         time.sleep(10)
+        empty = measure_idle(system)
+        fill(system, options.many)
+        until("every owner is known to be at its limit", lambda: not system.session.query("SELECT 1 FROM baton_visits LIMIT 1"), options.limit)
+        postgres.query("VACUUM ANALYZE", DATABASE)
+        time.sleep(10)
         idle = measure_idle(system)
         waits = measure_inserts(system, options.limit)
         median, worst = percentile(waits, 0.5), max(waits)
         yield dict(
-            owners=options.many, **idle, insert_to_post_median_ms=round(median * 1000), p95_ms=round(percentile(waits, 0.95) * 1000),
-            worst_ms=round(worst * 1000), promised=median <= 0.05 and idle["postgres_cpu_ms_per_idle_second"] < 5)
+            owners=options.many, **{f"empty_{name}": value for name, value in empty.items() if name != "most_costly"}, **idle,
+            insert_to_post_median_ms=round(median * 1000), p95_ms=round(percentile(waits, 0.95) * 1000),
+            worst_ms=round(worst * 1000), promised=median <= 0.05 and idle["statement_ms_per_idle_second"] < 5)
 
 
 def fill(system, many):
@@ -37,16 +42,16 @@ def fill(system, many):
           SELECT 'org', 'm' || g, 'github', 'acme/{status}', g, 'https://github.com/acme/shop/pull/' || g, 'Title', 'ann',
                  'main', 'feature', md5(g::text), '{status}'{more} FROM generate_series(1, {many}) g""")
     system.add_owners([1000])
-    postgres.query("VACUUM ANALYZE", DATABASE)
 
 
 def measure_idle(system):
-    """Nothing can move. Time in statements, by pg_stat_statements, and processor time of all of Postgres's processes."""
+    """Nothing can move. Time in statements, by pg_stat_statements, and processor time of Postgres's processes; those that ended in the
+    meantime, as the autovacuum of what was loaded, do not count."""
     system.session.query("SELECT pg_stat_statements_reset()")
-    before, began = postgres.cpu_seconds(), time.monotonic()
+    before, began = postgres.cpu_of_living(), time.monotonic()
     time.sleep(IDLE)
     seconds = time.monotonic() - began
-    cpu = (postgres.cpu_seconds() - before) / seconds
+    cpu = sum(after - before.get(pid, 0) for pid, after in postgres.cpu_of_living().items()) / seconds
     rows = system.session.query("""SELECT sum(total_exec_time + total_plan_time), sum(calls) FROM pg_stat_statements
                                    WHERE query NOT LIKE '%pg_stat_statements%'""")
     top = system.session.query("""SELECT substring(query FROM 'baton:[a-z_]+'), round(total_exec_time::numeric), calls
