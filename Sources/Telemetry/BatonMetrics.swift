@@ -187,7 +187,7 @@ package struct BatonMetrics: Sendable {
   package private(set) var oldestEventSeconds = MetricGauge(
     "baton_oldest_event_seconds", .measured, unit: "seconds",
     help:
-      "For how long the oldest event that is due, of an enabled endpoint, has waited for a server to send it; 0 if there is none."
+      "For how long the oldest event that is due, of an enabled endpoint that does not fail, has waited for a server to send it; 0 if there is none."
   )
   /// Events that were given up.
   package private(set) var eventsGivenUp = MetricGauge(

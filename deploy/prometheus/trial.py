@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from stage import BATON, LimitedGitHub, Processes, Prometheus, broker_user, get, publish_rubbish, rules, server, settings, submit
+from stage import BATON, LimitedGitHub, Processes, Prometheus, broker_user, get, publish_rubbish, rules, server, settings, submit, worker_in
 from harness import free_port, say, sql, until  # `stage` says where that is
 
 sys.path.insert(0, "deploy/schemas")
@@ -63,12 +63,12 @@ def check_metrics(name, port):
     say(f"promtool check metrics: {name} is fine")
 
 
-def check_outputs():
+def check_outputs(worker):
     """Each command prints JSON as its schema says."""
     report = subprocess.run([BATON, "submit", "--sandbox", "4", "--owners", "2", "--wait", "--json"], check=True, capture_output=True, text=True)
     publish_rubbish()
     until("there is a dead letter", lambda: '"reason"' in subprocess.run([BATON, "dead", "list", "--json"], capture_output=True, text=True).stdout)
-    if found := outputs.check(BATON, report.stdout):
+    if found := outputs.check(BATON, report.stdout, worker):
         raise SystemExit("\n".join(found))
     subprocess.run([BATON, "dead", "purge", "--yes"], check=True, capture_output=True)
     say("every command prints JSON as deploy/schemas says")
@@ -96,7 +96,7 @@ def healthy(processes):
         raise SystemExit(f"180 reviews were dispatched, and counted as {counted}")
     check_dashboard(prometheus)
     check_metrics("up", port)
-    check_outputs()
+    check_outputs(worker_in(processes.running["up"].pid))
     prometheus.stop()
     processes.stop("up")
 
@@ -190,11 +190,15 @@ def faults(processes):
     sql("faults", "INSERT INTO baton_counts AS c (what, label, count) VALUES ('webhook', 'given_up', 1), ('outbox', 'given_up', 1)"
                   " ON CONFLICT (what, label, shard) DO UPDATE SET count = c.count + 1")
     f.expect("a webhook and a cancel that were given up", "BatonWebhooksGivenUp", "BatonCancelsGivenUp")
+    f.stop("serve")
+    f.start("serve", BATON_ENCRYPTION_KEY="")  # what opens the endpoints' secrets
     sql("faults", "INSERT INTO baton_endpoints (url, secret_ciphertext) VALUES ('http://127.0.0.1:9/old', '')")
-    sql("faults", "INSERT INTO baton_events (endpoint_id, review_id, payload, created_at)"
+    sql("faults", "INSERT INTO baton_events (endpoint_id, review_id, payload, due_at)"
                   " SELECT e.id, r.id, '{}', now() - interval '2 hours'"
                   " FROM baton_endpoints e, (SELECT id FROM code_reviews LIMIT 1) r")
     f.expect("an event that no server sends", "BatonEventsOld")
+    f.stop("serve")
+    f.start("serve")
     sql("faults", "INSERT INTO baton_endpoints (url, secret_ciphertext, failures, failing_since)"
                   " VALUES ('http://127.0.0.1:9/', '', 5, now())")
     sql("faults", "INSERT INTO baton_events (endpoint_id, review_id, payload, due_at, given_up_at)"

@@ -1,5 +1,6 @@
 """Runs each command of Baton that prints JSON, on a system that is up, and holds what it prints against commands.schema.json."""
 import json
+import os
 import pathlib
 import subprocess
 
@@ -45,8 +46,8 @@ def commands(review):
     ]
 
 
-def check(baton, sandbox_report):
-    """`sandbox_report` is what `baton submit --sandbox --wait --json` has printed."""
+def check(baton, sandbox_report, worker):
+    """`sandbox_report` is what `baton submit --sandbox --wait --json` has printed, `worker` the sandbox's worker, which knows that review's events."""
     found = [*faults("submit-sandbox", sandbox_report)]
     review = json.loads(sandbox_report.splitlines()[0])["id"]
     for words in (["config", "set", "org:schema", "--platform", "github", "--enable"],
@@ -54,7 +55,7 @@ def check(baton, sandbox_report):
                   ["endpoint", "add", "https://hooks.example.com/schema", "--event-hosts", "hooks.example.com"]):
         subprocess.run([baton, *words], check=True, capture_output=True)
     for name, words in commands(review):
-        answer = subprocess.run([baton, *words], capture_output=True, text=True)
+        answer = subprocess.run([baton, *words], capture_output=True, text=True, env={**os.environ, "BATON_WORKER_URL": worker})
         # 78: catch-up has printed its counts, and cannot look at GitHub without an App.
         if answer.returncode and (name, answer.returncode) != ("catch-up", 78):
             found.append(f"baton {' '.join(words)}: {answer.stderr}")

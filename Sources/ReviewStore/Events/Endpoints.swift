@@ -143,10 +143,12 @@ extension ReviewStore {
     /* baton:event_backlog */
     SELECT count(*) FILTER (WHERE e.due_at IS NOT NULL) AS undelivered,
            count(*) FILTER (WHERE e.given_up_at IS NOT NULL) AS given_up,
-           \(Fragment.seconds(from: "min(e.due_at) FILTER (WHERE e.due_at < now() AND p.is_enabled)")) AS oldest,
+           \(Fragment.seconds(from: "min(e.due_at) FILTER (WHERE e.due_at < now() AND p.is_sound)")) AS oldest,
            (SELECT count(*) FROM baton_endpoints f WHERE \(isFailing("f"))) AS failing
       FROM baton_events e
-      LEFT JOIN baton_endpoints p ON p.id = e.endpoint_id
+      -- Of an endpoint that fails, events wait for it, and not for a server.
+      LEFT JOIN (SELECT s.id, s.is_enabled AND (\(isFailing("s"))) IS NOT TRUE AS is_sound FROM baton_endpoints s) p
+        ON p.id = e.endpoint_id
     """)
 
   /// The events that were not accepted yet. The table holds no others: an accepted one is deleted.

@@ -274,6 +274,10 @@ struct EventRelayTests {
         "UPDATE baton_events SET due_at = now() - interval '11 minutes', created_at = now() - interval '11 minutes'")
       #expect(try await problems(stack) == ["1 event is not sent to https://hooks.example.com/x"])
       #expect(try #require(try await stack.store.eventBacklog().oldest) > .seconds(600))
+      // What waits for a failing endpoint does not wait for a server.
+      try await stack.run("UPDATE baton_endpoints SET failures = 5, failing_since = now()")
+      #expect(try await stack.store.eventBacklog().oldest == nil)
+      try await stack.run("UPDATE baton_endpoints SET failures = 0, failing_since = NULL")
       #expect(try await stack.store.setEndpoint(id, isEnabled: false))
       #expect(try await problems(stack).isEmpty)
       let backlog = try await stack.store.eventBacklog()
