@@ -109,8 +109,11 @@ extension LedgerTables {
 extension ReviewRow {
   /// The order in which the worker is asked about silent reviews.
   fileprivate func askedEarlier(than other: ReviewRow) -> Bool {
-    (reconciledAt ?? review.updatedAt, review.id) < (
-      other.reconciledAt ?? other.review.updatedAt, other.review.id
-    )
+    (lastAsked, review.id) < (other.lastAsked, other.review.id)
+  }
+
+  /// When the worker was last asked about it, or else last heard of it.
+  private var lastAsked: Timestamp {
+    reconciledAt ?? max(review.updatedAt, review.dispatchedAt ?? .negativeInfinity)
   }
 }

@@ -55,7 +55,7 @@ extension ReviewStore {
        -- Still so when it is locked: another reaper may have taken it since.
        AND \(Fragment.hasStatus("'queued'", "'running'")) AND \(isSilent)
        AND r.id <> ALL (\(leftOut)::uuid[]) \(condition)
-     ORDER BY COALESCE(r.reconciled_at, r.updated_at)
+     ORDER BY COALESCE(r.reconciled_at, GREATEST(r.updated_at, r.dispatched_at))
      LIMIT $3
        FOR UPDATE OF r SKIP LOCKED
     """
