@@ -14,8 +14,8 @@ extension Review {
     r.lease_losses, r.lease_owner, r.lease_expires_at, r.dispatch_failures, r.prepared_at, r.dispatched_at, r.session_id,
     r.cli_session_id, r.agent_version, r.previous_session_id, r.error_code, r.error_message, r.started_at,
     r.completed_at, r.created_at,
-    GREATEST(r.updated_at, r.published_at, r.prepared_at, r.dispatched_at) AS updated_at, r.model, r.total_tokens_in, r.total_tokens_out, r.total_cost_microusd,
-    r.pr_updated_at, r.check_run_id, r.gate_result
+    GREATEST(r.updated_at, r.published_at, r.prepared_at, r.dispatched_at) AS updated_at, r.model, r.total_tokens_in,
+    r.total_tokens_out, r.total_cost_microusd, r.pr_updated_at, r.check_run_id, r.gate_result
     """
 
   init(_ row: PostgresRow) throws {

@@ -105,8 +105,8 @@ def send(pid, number):
         pass
 
 
-def cpu_of_living():
-    return processes.cpu_of_living([first_process()])
+def cpu_seconds():
+    return processes.cpu([first_process()])
 
 
 def restart_with(settings):

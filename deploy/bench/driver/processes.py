@@ -37,17 +37,6 @@ def cpu(pids):
     return total / os.sysconf("SC_CLK_TCK")
 
 
-def cpu_of_living(pids):
-    """Seconds on a processor, finer than a tick, of each process of these trees that lives: by process."""
-    seconds = {}
-    for pid in (p for root in pids for p in tree(root)):
-        try:
-            seconds[pid] = int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
-        except OSError:
-            pass
-    return seconds
-
-
 def memory(pids, key):
     """MiB over the trees: VmRSS, VmHWM (its peak; both count shared pages in every process) or Pss (shared pages divided)."""
     file, total = "smaps_rollup" if key == "Pss" else "status", 0
