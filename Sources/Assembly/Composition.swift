@@ -37,9 +37,10 @@ package struct Composition {
     var events: Set<LedgerEvent> = []
     if parts.contains(.producer) { events.insert(.reviewsDue) }
     if parts.contains(.cancels) { events.insert(.cancelsDue) }
+    let recovers = parts.contains(.reaper)
     session =
-      consumer.map { consumer in process.holderSession(hearing: events) { consumer.report } }
-      ?? process.holderSession(hearing: events)
+      consumer.map { consumer in process.holderSession(hearing: events, recovers: recovers) { consumer.report } }
+      ?? process.holderSession(hearing: events, recovers: recovers)
     warn()
   }
 

@@ -40,7 +40,7 @@ extension DispatcherProcess {
     do {
       try await Migrator(store).check()
       try await checkBroker()
-      let (session, connected) = (holderSession(hearing: []), Wakeup())
+      let (session, connected) = (holderSession(hearing: [], recovers: true), Wakeup())
       let counts = try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await session.run() }
         group.addTask { try await publisherService(waking: connected).run() }

@@ -15,12 +15,15 @@ extension DispatcherProcess {
   /// The session that makes this process a holder, and hears the notifications.
   /// - Parameters:
   ///   - events: what this process acts on.
+  ///   - recovers: whether it recovers what other processes have lost.
   ///   - report: what the heartbeat says of its work.
   func holderSession(
-    hearing events: Set<LedgerEvent>, report: @escaping @Sendable () -> Holder.Report = { Holder.Report() }
+    hearing events: Set<LedgerEvent>, recovers: Bool,
+    report: @escaping @Sendable () -> Holder.Report = { Holder.Report() }
   ) -> HolderSession {
     HolderSession(
       holder: holder, state: holderState, ledger: store, hearing: events, interval: policy.heartbeatInterval,
+      idleInterval: recovers ? policy.heartbeatInterval : policy.idleHeartbeatInterval,
       report: { [health] in
         var report = report()
         report.health = health.health

@@ -64,11 +64,13 @@ extension InMemoryLedger {
     }
   }
 
-  package func timeUntilNextDue() async throws -> Duration? {
+  package func nextDue() async throws -> NextDue {
     try await run("next_due") { tables in
       let times = tables.reviews.values.filter { tables.isDelayed($0.row) && $0.row.review.availableAt < .infinity }
         .map(\.row.review.availableAt)
-      return times.min().map { $0 > tables.now ? $0.since(tables.now) : DelayedReviews.overdueWait }
+      return NextDue(
+        isNow: tables.reviews.values.contains { $0.row.isDue(at: tables.now) },
+        delay: times.min().map { $0 > tables.now ? $0.since(tables.now) : DelayedReviews.overdueWait })
     }
   }
 

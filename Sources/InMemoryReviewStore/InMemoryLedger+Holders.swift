@@ -18,12 +18,13 @@ extension InMemoryLedger {
     }
   }
 
-  package func heartbeat(_ id: Holder.ID, _ report: Holder.Report) async throws -> Bool {
+  package func heartbeat(_ id: Holder.ID, _ report: Holder.Report) async throws -> Holder.Standing {
     try await run("heartbeat") { tables in
       let answeringSince = tables.answeringSinceAsSeen
-      guard tables.holders[id] != nil else { return false }
+      guard tables.holders[id] != nil else { return Holder.Standing(isKnown: false, isAsked: false) }
       tables.holders[id]?.beat(report, at: tables.now, answeringSince: answeringSince)
-      return true
+      let isAsked = tables.rollCalls.values.contains { $0.seenAt != nil && $0.waiting.contains(id) }
+      return Holder.Standing(isKnown: true, isAsked: isAsked)
     }
   }
 

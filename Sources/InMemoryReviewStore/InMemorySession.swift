@@ -78,7 +78,7 @@ final class InMemorySession: LedgerSession {
     waiter?.resume()
   }
 
-  func heartbeat(_ report: Holder.Report) async throws -> Bool {
+  func heartbeat(_ report: Holder.Report) async throws -> Holder.Standing {
     guard isOpen else { throw InMemoryFault(faultKind: .unreachable, statement: "heartbeat") }
     return try await ledger.heartbeat(holder.id, report)
   }

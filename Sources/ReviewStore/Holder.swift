@@ -33,6 +33,19 @@ package struct Holder: Sendable {
     }
   }
 
+  /// What a heartbeat finds.
+  package struct Standing: Sendable, Equatable {
+    /// Whether the holder's row was there.
+    package var isKnown: Bool
+    /// Whether a reaper waits for its answer to a roll call.
+    package var isAsked: Bool
+
+    package init(isKnown: Bool, isAsked: Bool) {
+      self.isKnown = isKnown
+      self.isAsked = isAsked
+    }
+  }
+
   package let id: ID
   package let role: String
   package let host: String
@@ -60,7 +73,7 @@ package struct HolderRowLocked: Error, CustomStringConvertible {
 
 extension ReviewStore {
   static let holderStatements: [PostgresStatement] = [
-    correctTimes, endOlderSession, signOn, registerHolder, heartbeat, leave,
+    correctTimes, endOlderSession, signOn, registerHolder, heartbeat, holderRow, leave,
   ]
 
   /// Settings of the session that holds a holder's lock, hears the notifications and sends the heartbeats.
@@ -167,34 +180,34 @@ extension ReviewStore {
     WITH mine AS MATERIALIZED (
       -- Never waits for a lock: the next heartbeat comes soon, and a holder whose row is locked is not judged.
       SELECT b.id FROM baton_holders b WHERE b.id = $1 FOR UPDATE OF b SKIP LOCKED
-    ),
-    beat AS (
-      UPDATE baton_holders h
-         SET heartbeat_at = now(), unleased_tickets = $2, in_flight = $3, leased_up_to = $4, health = $5::text::jsonb,
-             backends = $6::int[],
-             answering_since = \(Fragment.answeringSince)
-        FROM mine m
-       WHERE h.id = m.id
-      RETURNING h.id
     )
-    SELECT EXISTS (SELECT 1 FROM beat) AS is_written,
-           EXISTS (SELECT 1 FROM baton_holders b WHERE b.id = $1) AS is_known
+    UPDATE baton_holders h
+       SET heartbeat_at = now(), unleased_tickets = $2, in_flight = $3, leased_up_to = $4, health = $5::text::jsonb,
+           backends = $6::int[],
+           answering_since = \(Fragment.answeringSince)
+      FROM mine m
+     WHERE h.id = m.id
+    RETURNING EXISTS (SELECT 1 FROM baton_roll_calls c
+                       WHERE c.seen_at IS NOT NULL AND $1 = ANY (c.waiting) AND c.started_at <= now()) AS is_asked
     """)
 
   /// Says that the holder lives: one statement for all its leases and claims.
-  /// - Returns: false if its row is gone (pruned after a long silence): sign on again.
+  /// - Returns: not known if its row is gone (pruned after a long silence): sign on again.
   /// - Throws: ``HolderRowLocked``, `PostgresError`.
-  package func heartbeat(_ id: Holder.ID, _ report: Holder.Report) async throws -> Bool {
-    try Self.isKnown(try await pool.query(Self.heartbeat, await parameters(of: id, report))[0])
+  package func heartbeat(_ id: Holder.ID, _ report: Holder.Report) async throws -> Holder.Standing {
+    let written = try await pool.query(Self.heartbeat, await parameters(of: id, report))
+    guard written.isEmpty else { return try Holder.Standing(written[0]) }
+    return try Holder.Standing(withoutHeartbeat: try await pool.query(Self.holderRow, [id.text]))
   }
 
   /// As ``heartbeat(_:_:)``, on the holder's own session.
   package func heartbeat(
     _ id: Holder.ID, _ report: Holder.Report, on session: PostgresConnection
-  ) async throws -> Bool {
+  ) async throws -> Holder.Standing {
     let backends = [await session.backendPID]
-    return try Self.isKnown(
-      try await session.query(Self.heartbeat, await parameters(of: id, report, backends))[0])
+    let written = try await session.query(Self.heartbeat, await parameters(of: id, report, backends))
+    guard written.isEmpty else { return try Holder.Standing(written[0]) }
+    return try Holder.Standing(withoutHeartbeat: try await session.query(Self.holderRow, [id.text]))
   }
 
   /// - Parameter backends: of the holder's sessions next to those of the pool.
@@ -207,16 +220,25 @@ extension ReviewStore {
     ]
   }
 
-  private static func isKnown(_ row: PostgresRow) throws -> Bool {
-    guard try row.decode("is_known", as: Bool.self) else { return false }
-    guard try row.decode("is_written", as: Bool.self) else { throw HolderRowLocked() }
-    return true
-  }
+  static let holderRow = PostgresStatement(
+    "holder_row", "/* baton:holder_row */ SELECT 1 AS is_there FROM baton_holders WHERE id = $1")
 
   static let leave = PostgresStatement("leave", "/* baton:leave */ DELETE FROM baton_holders WHERE id = $1")
 
   /// Removes the holder at the end of a clean shutdown; what it still had is free at once.
   package func leave(_ id: Holder.ID) async throws {
     _ = try await pool.query(Self.leave, [id.text])
+  }
+}
+
+extension Holder.Standing {
+  fileprivate init(_ row: PostgresRow) throws {
+    self.init(isKnown: true, isAsked: try row.decode("is_asked", as: Bool.self))
+  }
+
+  /// Why a heartbeat wrote nothing: the row is gone, or locked.
+  fileprivate init(withoutHeartbeat rows: PostgresRows) throws {
+    guard rows.isEmpty else { throw HolderRowLocked() }
+    self.init(isKnown: false, isAsked: false)
   }
 }

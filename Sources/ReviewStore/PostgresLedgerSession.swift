@@ -64,7 +64,7 @@ final class PostgresLedgerSession: LedgerSession {
 
   func replace() { listener.reconnect() }
 
-  func heartbeat(_ report: Holder.Report) async throws -> Bool {
+  func heartbeat(_ report: Holder.Report) async throws -> Holder.Standing {
     try await store.heartbeat(holder.id, report, on: session())
   }
 

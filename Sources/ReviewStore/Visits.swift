@@ -156,16 +156,18 @@ extension ReviewStore {
            AND (SELECT true FROM baton_visits v WHERE v.due_at <= now() LIMIT 1) IS NULL AS is_all_claimed
     """)
 
-  /// How long until the next delayed review comes due; nil if none waits for its time.
+  /// Whether an owner has a visit, and how long until the next delayed review comes due.
   ///
-  /// One may have come due since the last claim looked at them, or be locked by another: it is neither in the future nor among those that a claim
+  /// One of those may have come due since the last claim looked at them, or be locked by another: it is neither in the future nor among those that a claim
   /// has found.
-  package func timeUntilNextDue() async throws -> Duration? {
+  package func nextDue() async throws -> NextDue {
     let row = try await pool.query(Self.nextDue, [])[0]
-    if try row.decode("is_all_claimed", as: Bool.self) { allClaimed.saw() }
-    return try row.optional("seconds", as: Double.self).map { seconds in
+    let isAllClaimed = try row.decode("is_all_claimed", as: Bool.self)
+    if isAllClaimed { allClaimed.saw() }
+    let delay = try row.optional("seconds", as: Double.self).map { seconds in
       seconds > 0 ? .seconds(saturating: seconds) : DelayedReviews.overdueWait
     }
+    return NextDue(isNow: !isAllClaimed, delay: delay)
   }
 
   /// Since nothing was left that a producer could claim, as this process has last seen it; nil if it has never seen that.

@@ -92,6 +92,23 @@ struct ProducerTests {
     await claims.close()
   }
 
+  @Test("an idle producer claims nothing at its polls, and one finds a review of which no notification came")
+  func polls() async throws {
+    let stage = try await Stage()
+    try await stage.running(stage.producerService()) { _ in
+      try await stage.advance(by: .seconds(10))
+      let (claims, polls) = (stage.faults.count(of: "claim_due"), stage.faults.count(of: "next_due"))
+      try await stage.advance(by: .seconds(60))
+      #expect(stage.faults.count(of: "claim_due") == claims)
+      #expect(stage.faults.count(of: "next_due") >= polls + 10)
+      _ = try await stage.submit(1)
+      try await stage.advance(upTo: .seconds(6), until: "it is published") {
+        try await stage.queue.status().messagesReady == 1
+      }
+    }
+    await stage.claims.close()
+  }
+
   @Test("a review is claimed while the confirms of others are outstanding, up to a number of batches")
   func overlappingPasses() async throws {
     let stage = try await Stage()

@@ -154,7 +154,7 @@ struct ReaperTests {
     let census = TicketCensus(clock: stage.clock)
     let answers = RollCallAnswers(
       ledger: stage.ledger, subscription: stage.subscription, census: census, holder: stage.holder.id,
-      environment: stage.environment, logger: stage.log.logger)
+      holderState: stage.holderState, environment: stage.environment, logger: stage.log.logger)
     let running = Task(executorPreference: stage.executor) {
       var answers = answers
       await answers.run()
@@ -182,7 +182,7 @@ struct ReaperTests {
     let stage = try await Stage()
     stage.faults[statement] = .fail(.refused)
     try await stage.running(stage.reaper()) { _ in
-      try await stage.advance(by: .seconds(10))
+      try await stage.advance(by: .seconds(130))
       #expect(stage.faults.count(of: statement) > 1)
       #expect(stage.faults.count(of: "prune_holders") > 1 && stage.faults.count(of: "prune_roll_calls") > 1)
       #expect((stage.faults.count(of: "reaper_ran") > 0) == (statement != "reap"))

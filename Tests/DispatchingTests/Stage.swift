@@ -153,7 +153,8 @@ struct Stage: Sendable {
       let sessions = sessions.value
       for holder in [holder, producer, other] where sessions[holder.id] != nil {
         let report = holder.id == self.holder.id ? consumer.report : Holder.Report()
-        _ = try? await ledger.heartbeat(holder.id, report)
+        guard let standing = try? await ledger.heartbeat(holder.id, report) else { continue }
+        if holder.id == self.holder.id { holderState.isAsked = standing.isAsked }
       }
       await executor.idle()
       if try await condition() { return }
@@ -244,6 +245,8 @@ struct OpenSession: LedgerSession {
   var isOpen: Bool { true }
   func run() async {}
   func replace() {}
-  func heartbeat(_ report: Holder.Report) async throws -> Bool { true }
+  func heartbeat(_ report: Holder.Report) async throws -> Holder.Standing {
+    Holder.Standing(isKnown: true, isAsked: false)
+  }
   func signOn() async throws {}
 }

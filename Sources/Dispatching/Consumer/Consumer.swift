@@ -244,8 +244,8 @@ package final class Consumer: Service {
 
   private func answerRollCalls() async {
     var answers = RollCallAnswers(
-      ledger: ledger, subscription: subscription, census: census, holder: holder, environment: environment,
-      logger: logger)
+      ledger: ledger, subscription: subscription, census: census, holder: holder, holderState: holderState,
+      environment: environment, logger: logger)
     await answers.run()
   }
 

@@ -11,6 +11,7 @@ struct RollCallAnswers {
   let subscription: any TicketSubscription
   let census: TicketCensus
   let holder: Holder.ID
+  let holderState: HolderState
   let environment: DispatchEnvironment
   let logger: Logger
   /// The latest time at which a delivery can have gone back to the queue.
@@ -24,17 +25,18 @@ struct RollCallAnswers {
 
   init(
     ledger: any ReviewLedger, subscription: any TicketSubscription, census: TicketCensus, holder: Holder.ID,
-    environment: DispatchEnvironment, logger: Logger
+    holderState: HolderState, environment: DispatchEnvironment, logger: Logger
   ) {
     self.ledger = ledger
     self.subscription = subscription
     self.census = census
     self.holder = holder
+    self.holderState = holderState
     self.environment = environment
     self.logger = logger
   }
 
-  /// Answers every second what is asked, until the task is cancelled.
+  /// Answers every second what the heartbeats have found to be asked, until the task is cancelled.
   mutating func run() async {
     while (try? await environment.sleep(for: Self.interval)) != nil {
       do {
@@ -50,6 +52,7 @@ struct RollCallAnswers {
     if census.takeGivenBack(subscription.channel) { hasGivenBack = true }
     // What was rejected is in the queue again when the broker has answered, which is before the time that is read next.
     if hasGivenBack { _ = try? await subscription.catchUp() }
+    guard hasGivenBack || holderState.isAsked else { return }
     let (now, ids) = try await ledger.unansweredRollCalls(of: holder, after: lastGivenBack)
     // A time of the future is of a server whose clock was ahead. What was opened since by this one's clock would not be answered for long.
     if let last = lastGivenBack, last > now { hasGivenBack = true }

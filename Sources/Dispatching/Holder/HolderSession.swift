@@ -20,6 +20,7 @@ package struct HolderSession: Service {
   private let ledger: any HolderLedger
   private let session: any LedgerSession
   private let interval: Duration
+  private let idleInterval: Duration
   private let report: @Sendable () -> Holder.Report
   private let environment: DispatchEnvironment
   private let logger: Logger
@@ -35,12 +36,13 @@ package struct HolderSession: Service {
   ///   - ledger: where the reviews are.
   ///   - events: what this process acts on. Each review wakes all processes that listen for it, and their sessions.
   ///   - interval: between heartbeats.
+  ///   - idleInterval: between heartbeats while this process has no review in hand.
   ///   - report: what the heartbeat says; asked on every beat.
   ///   - environment: clock, randomness, and where the roles work that an event wakes.
   ///   - logger: for what it reports.
   package init(
     holder: Holder, state: HolderState, ledger: any HolderLedger,
-    hearing events: Set<LedgerEvent> = [.reviewsDue, .cancelsDue], interval: Duration,
+    hearing events: Set<LedgerEvent> = [.reviewsDue, .cancelsDue], interval: Duration, idleInterval: Duration,
     report: @escaping @Sendable () -> Holder.Report = { Holder.Report() },
     environment: DispatchEnvironment = DispatchEnvironment(), logger: Logger
   ) {
@@ -48,6 +50,7 @@ package struct HolderSession: Service {
     self.state = state
     self.ledger = ledger
     self.interval = interval
+    self.idleInterval = idleInterval
     self.report = report
     self.environment = environment
     pendingWakeup = Wakeup(clock: environment.clock)
@@ -96,24 +99,27 @@ package struct HolderSession: Service {
     }
   }
 
-  /// Runs the body, one call after another, with the interval between them.
-  private func repeatedly(_ body: () async throws -> Void) async {
+  /// Runs the body, one call after another; it returns the time until the next call.
+  private func repeatedly(_ body: () async throws -> Duration) async {
     while !Task.isCancelled {
+      var pause = interval
       do {
-        try await body()
+        pause = try await body()
       } catch {
         logger.debug("heartbeat failed", metadata: ["error": "\(error)"])
       }
-      try? await environment.sleep(for: interval)
+      try? await environment.sleep(for: pause)
     }
   }
 
-  private func beatOnSession() async throws {
-    guard state.hasSession else { return }
+  private func beatOnSession() async throws -> Duration {
+    guard state.hasSession else { return interval }
     defer { state.restartSilence() }
     let start = environment.now
     defer { state.beat(took: environment.now - start) }
-    if try await !session.heartbeat(report()) {
+    let report = report()
+    let standing = try await session.heartbeat(report)
+    if !standing.isKnown {
       logger.notice("this process's row is gone, as after a long silence; it signs on again")
       do {
         try await session.signOn()
@@ -124,18 +130,23 @@ package struct HolderSession: Service {
       }
     }
     state.heard(since: start)
+    state.isAsked = standing.isAsked
+    return report.inFlight == 0 && report.unleasedTickets == 0 ? idleInterval : interval
   }
 
-  private func beatWithoutSession() async throws {
+  private func beatWithoutSession() async throws -> Duration {
     let start = environment.now
     let isAway = !state.hasSession
-    guard isAway || state.sessionSilence.map({ $0 > Self.aloneAfter }) ?? false else { return }
-    if try await !ledger.heartbeat(holder.id, report()) {
+    guard isAway || state.sessionSilence.map({ $0 > Self.aloneAfter }) ?? false else { return interval }
+    let standing = try await ledger.heartbeat(holder.id, report())
+    if !standing.isKnown {
       // A session signs on again by itself, with its lock.
-      guard isAway else { return }
+      guard isAway else { return interval }
       try await ledger.register(holder)
     }
     state.heard(since: start)
+    state.isAsked = standing.isAsked
+    return interval
   }
 
   /// Replaces a session that does not answer, wakes the roles when they may take work again, and reports both ends of an absence.

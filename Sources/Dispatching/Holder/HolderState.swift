@@ -17,6 +17,8 @@ package final class HolderState: Sendable {
     var heardAt: ContinuousClock.Instant?
     var answeredAt: ContinuousClock.Instant?
     var roundTrip: Duration?
+    /// Until a heartbeat has said so, it may be.
+    var isAsked = true
   }
 
   /// For how long the session may be disconnected before deliveries are paused: a reconnect usually takes less.
@@ -97,6 +99,12 @@ package final class HolderState: Sendable {
   /// A heartbeat was written.
   /// - Parameter start: when its statement began: its time in the database is not earlier.
   func heard(since start: ContinuousClock.Instant) { state.withLock { $0.heardAt = start } }
+
+  /// Whether a reaper waits for this process's answer to a roll call, as the last heartbeat found it.
+  var isAsked: Bool {
+    get { look(\.isAsked) }
+    set { state.withLock { $0.isAsked = newValue } }
+  }
 
   /// The session's silence counts from now on: it has answered, whatever it said, or another one takes its place.
   func restartSilence() { state.withLock { $0.answeredAt = clock.now } }

@@ -57,6 +57,16 @@ package final class Producer: Service {
     self.logger = logger
   }
 
+  /// What a pass is for.
+  private enum Occasion {
+    /// A review became due, or was written. Each delayed one notifies of its time when it is written, so this pass need not look for those.
+    case notification
+    /// Nothing happened for a poll interval: a pass only if something is due of which no notification came.
+    case poll
+    /// A time has come, or there was no chance to claim before.
+    case other
+  }
+
   /// What a pass did.
   package struct Pass: Sendable, Codable, Equatable {
     package var claimed = 0
@@ -83,14 +93,13 @@ package final class Producer: Service {
     var failures = 0
     var notice = FaultNotice()
     var missed = MissedVisits(nextLook: environment.now)
-    // Each delayed review notifies of its time when it is written, so that a pass between these times need not look for them.
-    var looksAtDelayed = true
+    var occasion = Occasion.other
     while !Task.isCancelled {
       do {
         // What it claims is this holder's. While this process is not signed on as a holder (``HolderState``), it claims nothing; the next
         // sign-on wakes this loop.
         guard holderState.isSignedOn else {
-          looksAtDelayed = true
+          occasion = .other
           try await wakeup.wait(until: environment.now + policy.pollInterval)
           continue
         }
@@ -99,12 +108,16 @@ package final class Producer: Service {
         // While the broker takes nothing, rows stay pending: there they can be put in order, cancelled and counted. The reconnect wakes this
         // loop, as does the confirm of the last owed ticket.
         let canClaim = publisher.queue.isConnected && !publisher.queue.isBlocked && publisher.claimAllowance > 0
-        let isQueueFull = canClaim ? try await runOnce(room, looksAtDelayed: looksAtDelayed, &group) : false
+        let next = canClaim && occasion == .poll ? try await ledger.nextDue() : nil
+        var isQueueFull = false
+        if canClaim, next?.isNow ?? true {
+          isQueueFull = try await runOnce(room, looksAtDelayed: occasion != .notification, &group)
+        }
         failures = 0
         if notice.worked(at: environment.now) { logger.notice("claiming again") }
         if canClaim { lookAside(room, &group) }
         try await lookForMissedVisitsIfDue(&missed)
-        looksAtDelayed = try await wait(canClaim, isQueueFull: isQueueFull)
+        occasion = try await wait(canClaim, isQueueFull: isQueueFull, next: next?.isNow == false ? next : nil)
       } catch is CancellationError {
         return
       } catch {
@@ -112,7 +125,7 @@ package final class Producer: Service {
         if notice.failed("\(error)", at: environment.now) {
           logger.error("cannot claim; trying again until it works", metadata: ["error": "\(error)"])
         }
-        looksAtDelayed = true
+        occasion = .other
         try? await environment.sleep(for: Self.retry.delay(attempt: failures, from: environment.random))
         failures += 1
       }
@@ -123,18 +136,20 @@ package final class Producer: Service {
   /// - Parameters:
   ///   - canClaim: whether there was a pass.
   ///   - isQueueFull: whether more is due than the queue should take.
-  /// - Returns: whether the next pass should look for delayed reviews that have come due.
-  private func wait(_ canClaim: Bool, isQueueFull: Bool) async throws -> Bool {
+  ///   - next: when something comes due, if that was asked just now.
+  private func wait(_ canClaim: Bool, isQueueFull: Bool, next: NextDue?) async throws -> Occasion {
     guard canClaim, !isQueueFull else {
       let wait = isQueueFull ? min(policy.pollInterval, Self.fullQueueInterval) : policy.pollInterval
       try await wakeup.wait(until: environment.now + wait)
-      return true
+      return .other
     }
-    let due = try await ledger.timeUntilNextDue() ?? policy.pollInterval
-    let dueAt = environment.now + min(policy.pollInterval, due)
+    let delay = if let next { next.delay } else { try await ledger.nextDue().delay }
+    let isDelayedNext = delay.map { $0 < policy.pollInterval } ?? false
+    let dueAt = environment.now + min(policy.pollInterval, delay ?? policy.pollInterval)
     let isWoken = try await wakeup.wait(until: dueAt + .milliseconds(1))
+    if !isWoken { return isDelayedNext ? .other : .poll }
     // A pass that comes shortly before looks too: were one overdue, passes that other reviews cause would otherwise leave it out.
-    return !isWoken || dueAt - DelayedReviews.overdueWait <= environment.now
+    return dueAt - DelayedReviews.overdueWait <= environment.now ? .other : .notification
   }
 
   /// Claims and publishes until nothing more is due, the queue is full, or the caller is cancelled: no further batch is claimed then, and what

@@ -26,6 +26,8 @@ final class Recovery: Sendable {
   private static let suspectInterval: Duration = .milliseconds(500)
   /// How soon to look again at a broker that could not be reached.
   private static let brokerInterval: Duration = .seconds(1)
+  /// How often to look for holders that have been silent for an hour.
+  private static let pruneInterval: Duration = .seconds(60)
 
   init(_ dependencies: Reaper.Dependencies, holder: Holder.ID, policy: DispatchPolicy, logger: Logger) {
     ledger = dependencies.recoveryLedger
@@ -41,11 +43,14 @@ final class Recovery: Sendable {
 
   /// Passes, one after another, until the task is cancelled; a pass that has begun is finished.
   func run(every interval: Duration, _ wakeup: Wakeup) async {
+    var prunesAt = environment.now
     await PeriodicLoop(interval: interval, wakeup: wakeup, random: environment.random).runPaced(
       {
         // What it takes is this holder's. While this process is not signed on as a holder, it takes nothing.
         guard holderState.isSignedOn else { return min(interval, Self.brokerInterval) }
-        let (counts, untilSure) = try await uncancelled { [self] in try await pass() }
+        let prunesHolders = prunesAt <= environment.now
+        if prunesHolders { prunesAt = environment.now + Self.pruneInterval }
+        let (counts, untilSure) = try await uncancelled { [self] in try await pass(prunesHolders: prunesHolders) }
         if !counts.isQuiet { logger.notice("reaped", metadata: ["counts": "\(counts)"]) }
         if let untilSure { return MissedHolders.nextLook(untilSure, atMost: Self.suspectInterval) }
         return counts.brokerUnavailable ? Self.brokerInterval : interval
@@ -63,14 +68,15 @@ final class Recovery: Sendable {
     if let wait = try await ledger.timeUntilDeathsAreSure(heartbeatTimeout: policy.heartbeatTimeout) {
       try await environment.sleep(for: wait + .milliseconds(100))
     }
-    return try await uncancelled { [self] in try await pass().counts }
+    return try await uncancelled { [self] in try await pass(prunesHolders: true).counts }
   }
 
   /// Returns when everything that was taken is published and recorded, or cannot be.
   func finish() async { await publishing.finish() }
 
+  /// - Parameter prunesHolders: whether those are removed that have been silent for an hour.
   /// - Returns: what was done, and when the death of a holder that is missed becomes sure.
-  private func pass() async throws -> (counts: ReapCounts, untilSure: Duration?) {
+  private func pass(prunesHolders: Bool) async throws -> (counts: ReapCounts, untilSure: Duration?) {
     var counts = ReapCounts()
     var failure: (any Error)?
     // What the ledger refuses here, for example because of a lock, ends only this step.
@@ -102,7 +108,7 @@ final class Recovery: Sendable {
       counts.brokerUnavailable = true
     }
     _ = try await step { try await ledger.pruneRollCalls() }
-    _ = try await step { try await ledger.pruneHolders() }
+    if prunesHolders { _ = try await step { try await ledger.pruneHolders() } }
     if let failure { throw failure }
     return (counts, untilSure ?? nil)
   }

@@ -13,8 +13,8 @@ package protocol LedgerSession: Sendable {
   func replace()
 
   /// Says on the session that the holder lives.
-  /// - Returns: false if the ledger does not know the holder any more: ``signOn()`` enters it again.
-  func heartbeat(_ report: Holder.Report) async throws -> Bool
+  /// - Returns: not known if the ledger has no such holder any more: ``signOn()`` enters it again.
+  func heartbeat(_ report: Holder.Report) async throws -> Holder.Standing
 
   /// Enters the holder again and takes its lock, on the open session.
   func signOn() async throws

@@ -63,7 +63,7 @@ package protocol ClaimLedger: Sendable {
   ///   - ownerLimit: for owners that have none of their own.
   ///   - holder: the process that does it.
   ///   - looksAtDelayed: whether it looks for delayed reviews whose time has come since the last claim that did. Without it these may be left
-  ///     out, until a claim looks for them: ``timeUntilNextDue()`` returns when that is worthwhile.
+  ///     out, until a claim looks for them: ``nextDue()`` returns when that is worthwhile.
   func claim(limit: Int, ownerLimit: Int, by holder: Holder.ID, looksAtDelayed: Bool) async throws -> [Claim]
 
   /// Records that the broker has confirmed the tickets of claims.
@@ -78,9 +78,8 @@ package protocol ClaimLedger: Sendable {
   /// The claims of a holder that are still to be published, the oldest first.
   func ownClaims(of holder: Holder.ID, limit: Int) async throws -> [Claim]
 
-  /// How long until the next delayed review comes due; nil if none waits for its time. If the time of one has come, and no claim has looked for
-  /// it since, it is ``DelayedReviews/overdueWait``.
-  func timeUntilNextDue() async throws -> Duration?
+  /// Whether a claim may find something now, and when else.
+  func nextDue() async throws -> NextDue
 
   /// Notes the limit of owners that have none of their own, before the first claim with it.
   func noteOwnerLimit(_ limit: Int) async throws
@@ -238,8 +237,8 @@ package protocol HolderLedger: Sendable {
   func register(_ holder: Holder) async throws
 
   /// Says that a holder lives, without its session.
-  /// - Returns: false if the ledger does not know it (any more).
-  func heartbeat(_ id: Holder.ID, _ report: Holder.Report) async throws -> Bool
+  /// - Returns: not known if the ledger has no such holder (any more).
+  func heartbeat(_ id: Holder.ID, _ report: Holder.Report) async throws -> Holder.Standing
 
   /// Removes a holder: what it still had is free at once.
   func leave(_ id: Holder.ID) async throws
@@ -274,6 +273,20 @@ package protocol CancelLedger: Sendable {
 
   /// The cancels of a review that the worker has not accepted so far.
   func undeliveredCancels(of id: UUID) async throws -> [UndeliveredCancel]
+}
+
+/// What a producer has to wait for.
+package struct NextDue: Sendable, Equatable {
+  /// Whether a claim may find a review now. If not, only a notification or a time that comes changes that.
+  package var isNow: Bool
+  /// How long until the next delayed review comes due; nil if none waits for its time. If the time of one has come, and no claim has looked
+  /// for it since, it is ``DelayedReviews/overdueWait``.
+  package var delay: Duration?
+
+  package init(isNow: Bool, delay: Duration?) {
+    self.isNow = isNow
+    self.delay = delay
+  }
 }
 
 /// Reviews that wait for their time.

@@ -40,7 +40,8 @@ final class SimulatedProcess: Sendable {
       queue: broker, ledger: ledger, environment: environment, metrics: Self.metrics, logger: Self.silent)
     func session(_ report: @escaping @Sendable () -> Holder.Report = { Holder.Report() }) -> HolderSession {
       HolderSession(
-        holder: holder, state: holderState, ledger: ledger, interval: policy.heartbeatInterval, report: report,
+        holder: holder, state: holderState, ledger: ledger, interval: policy.heartbeatInterval,
+        idleInterval: role == .reap ? policy.heartbeatInterval : policy.idleHeartbeatInterval, report: report,
         environment: environment, logger: Self.silent)
     }
 

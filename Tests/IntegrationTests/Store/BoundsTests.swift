@@ -13,9 +13,9 @@ struct BoundsTests {
     try await withTestStore { test in
       let ids = try await test.insert(3)
       try await test.sql("UPDATE code_reviews SET available_at = 'infinity' WHERE id = '\(ids[0])'")
-      #expect(try await test.store.timeUntilNextDue() == nil)
+      #expect(try await test.store.nextDue().delay == nil)
       try await test.sql("UPDATE code_reviews SET available_at = now() + interval '1 hour' WHERE id = '\(ids[1])'")
-      #expect(try #require(try await test.store.timeUntilNextDue()) <= .seconds(3_600))
+      #expect(try #require(try await test.store.nextDue().delay) <= .seconds(3_600))
       #expect(try await test.claim().map(\.reviewID) == [ids[2]])
       #expect(try await test.row(ids[0]).availableAt == .infinity)
       #expect(try await test.store.blockReason(of: ids[0], Self.times, queue: "q", ownerLimit: 20) == .held)

@@ -121,7 +121,7 @@ struct ClaimTests {
       let later = try await test.insert(1, owner: "later")[0]
       try await test.sql("UPDATE code_reviews SET available_at = now() + interval '1 hour' WHERE id = '\(later)'")
       #expect(try await test.claim().isEmpty)
-      let wait = try #require(try await test.store.timeUntilNextDue())
+      let wait = try #require(try await test.store.nextDue().delay)
       #expect(wait > .seconds(3_500) && wait <= .seconds(3_600))
       #expect(try await test.store.setPaused(false, Owner(type: .org, id: "paused")))
       #expect(try await test.claim().count == 1)

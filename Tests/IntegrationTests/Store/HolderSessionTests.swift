@@ -63,10 +63,10 @@ struct HolderSessionTests {
       let session = try await connect(test)
       try await test.store.signOn(test.holder, on: session)
       try await test.store.leave(test.holder.id)
-      #expect(try await !test.store.heartbeat(test.holder.id, Holder.Report(), on: session))
+      #expect(try await !test.store.heartbeat(test.holder.id, Holder.Report(), on: session).isKnown)
       try await test.store.signOn(test.holder, on: session)
       #expect(try await !isLockFree(test, test.holder))
-      #expect(try await test.store.heartbeat(test.holder.id, Holder.Report(), on: session))
+      #expect(try await test.store.heartbeat(test.holder.id, Holder.Report(), on: session).isKnown)
       await session.close()
     }
   }
@@ -155,7 +155,8 @@ struct HolderSessionTests {
       _ = await pool.ping()
       let service = HolderSession(
         holder: test.holder, state: HolderState(timeout: .seconds(15)),
-        ledger: ReviewStore(pool: pool, logger: .postgresTests), interval: .milliseconds(100), logger: .postgresTests)
+        ledger: ReviewStore(pool: pool, logger: .postgresTests), interval: .milliseconds(100),
+        idleInterval: .milliseconds(100), logger: .postgresTests)
       let running = Task { try await service.run() }
       try await eventually("signed on") { service.state.isSignedOn }
       try await body(test, role, service)

@@ -179,7 +179,7 @@ struct OperateTests {
       _ = try await test.insert(5)
       let claims = try await test.claim(2)
       _ = try await test.store.report(claims[0].reviewID, RunReport(status: .completed, attempt: 1))
-      #expect(try await test.store.heartbeat(test.holder.id, Holder.Report(unleasedTickets: 1, inFlight: 2)))
+      #expect(try await test.store.heartbeat(test.holder.id, Holder.Report(unleasedTickets: 1, inFlight: 2)).isKnown)
       let stats = try await test.store.stats(heartbeatTimeout: .seconds(86_400))
       #expect(stats.counts == [.pending: 3, .queued: 1, .running: 0, .completed: 1, .failed: 0, .cancelled: 0])
       #expect(stats.unacknowledged == 3 && stats.consumers == 1)

@@ -71,7 +71,8 @@ struct RoleRightsTests {
     }
 
     private static let process = [
-      "correct_times", "end_older_session", "sign_on", "register_holder", "heartbeat", "leave", "look_at_holders",
+      "correct_times", "end_older_session", "sign_on", "register_holder", "heartbeat", "holder_row", "leave",
+      "look_at_holders",
       "now", "list_holders", "backlog", "event_backlog",
       "capacity", "counts", "undelivered_cancels", "live_stats", "migrate_place", "migrate_applied", "migrate_shadowed",
     ]

@@ -61,7 +61,7 @@ struct VisitTests {
       case .timeCome:
         try await test.sql(
           "UPDATE code_reviews SET available_at = now() + interval '20 milliseconds' WHERE id = '\(ids[1])'")
-        #expect(try #require(try await test.store.timeUntilNextDue()) <= DelayedReviews.overdueWait)
+        #expect(try #require(try await test.store.nextDue().delay) <= DelayedReviews.overdueWait)
         try await test.sql("SELECT pg_sleep(0.03)")
       default:
         if event == .retried { expected = ids[0] }
@@ -84,11 +84,11 @@ struct VisitTests {
       let second = try #require(try await test.claim().first?.ticket)
       _ = try await test.store.retryLater(
         test.take(second), message: "again", after: .milliseconds(30), failureMax: 8)
-      #expect(try await test.store.timeUntilNextDue() != nil)
+      #expect(try await test.store.nextDue().delay != nil)
       try await test.sql("SELECT pg_sleep(0.05)")
       #expect(try await test.store.visitMissed(after: nil, ownerLimit: 20).found == 0, "it has a visit, which is due")
       #expect(try await test.claim().count == 1)
-      #expect(try await test.store.timeUntilNextDue() == nil)
+      #expect(try await test.store.nextDue().delay == nil)
     }
   }
 
@@ -96,19 +96,19 @@ struct VisitTests {
   func allClaimed() async throws {
     try await withTestStore { test in
       _ = try await test.insert(1)
-      _ = try await test.store.timeUntilNextDue()
+      _ = try await test.store.nextDue().delay
       #expect(test.store.allClaimedAge == nil)
       let person = try await PostgresConnection.connect(testConfiguration(test.conninfo), logger: .postgresTests)
       try await person.withTransaction { person in
         try await person.query(PostgresStatement(unprepared: "SELECT FROM review_owners FOR UPDATE"))
         #expect(try await test.claim().isEmpty)
-        _ = try await test.store.timeUntilNextDue()
+        _ = try await test.store.nextDue().delay
         #expect(test.store.allClaimedAge == nil)
       }
       await person.close()
       #expect(try await test.claim().count == 1)
       #expect(try await test.claim().isEmpty)
-      _ = try await test.store.timeUntilNextDue()
+      _ = try await test.store.nextDue().delay
       #expect(test.store.allClaimedAge != nil)
     }
   }
@@ -148,7 +148,7 @@ struct VisitTests {
       let ids = try await test.insert(1)
       try await test.sql("UPDATE code_reviews SET available_at = 'infinity'")
       #expect(try await test.claim().isEmpty)
-      #expect(try await test.store.timeUntilNextDue() == nil)
+      #expect(try await test.store.nextDue().delay == nil)
       try await test.sql("UPDATE code_reviews SET available_at = now()")
       #expect(try await test.claim().map(\.reviewID) == ids)
     }
@@ -335,7 +335,7 @@ struct VisitTests {
       let claims = try await store.claim(limit: 10, ownerLimit: 10, by: Holder.ID())
       let due = try rows.first { try $0.decode("head_sha", as: String.self) == "0" }
       #expect(claims.map(\.reviewID) == [try #require(due).decode("id", as: UUID.self)])
-      #expect(try #require(try await store.timeUntilNextDue()) > .seconds(3_500))
+      #expect(try #require(try await store.nextDue().delay) > .seconds(3_500))
       await pool.close()
     }
   }

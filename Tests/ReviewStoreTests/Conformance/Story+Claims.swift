@@ -68,14 +68,16 @@ extension Story {
       try await play.world.schedule(delayed, at: now.shifted(by: .seconds(100)))
       try await play.world.schedule(held, at: .infinity)
       #expect(try await play.claim().isEmpty)
-      let wait = try #require(try await play.ledger.timeUntilNextDue())
+      #expect(try await !play.ledger.nextDue().isNow)
+      let wait = try #require(try await play.ledger.nextDue().delay)
       #expect(wait > .seconds(40) && wait <= .seconds(100))
       try await play.pass(.seconds(101))
       #expect(try await play.claim().ids == [delayed])
-      #expect(try await play.ledger.timeUntilNextDue() == nil)
+      #expect(try await play.ledger.nextDue().delay == nil)
       try await play.pass(.seconds(1_000_000))
       #expect(try await play.claim().isEmpty)
       try await play.world.schedule(held, at: now)
+      #expect(try await play.ledger.nextDue().isNow)
       #expect(try await play.claim().ids == [held])
     },
     Story("a delayed review that has come due counts as overdue until a claim looks for it; others may leave it out") {
@@ -85,14 +87,14 @@ extension Story {
       try await play.world.schedule(delayed, at: now.shifted(by: .seconds(100)))
       #expect(try await play.claim().isEmpty)
       try await play.pass(.seconds(101))
-      #expect(try await play.ledger.timeUntilNextDue() == DelayedReviews.overdueWait)
+      #expect(try await play.ledger.nextDue() == NextDue(isNow: true, delay: DelayedReviews.overdueWait))
       let other = try await play.submit(.org("other"))
       let claims = try await play.ledger.claim(
         limit: 100, ownerLimit: 20, by: play.producer.id, looksAtDelayed: false)
       #expect(claims.ids == [other])
-      #expect(try await play.ledger.timeUntilNextDue() == DelayedReviews.overdueWait)
+      #expect(try await play.ledger.nextDue().delay == DelayedReviews.overdueWait)
       #expect(try await play.claim().ids == [delayed])
-      #expect(try await play.ledger.timeUntilNextDue() == nil)
+      #expect(try await play.ledger.nextDue() == NextDue(isNow: false, delay: nil))
     },
     Story("two claims of one review have different times") { play in
       _ = try await play.submit()

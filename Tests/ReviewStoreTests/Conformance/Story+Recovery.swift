@@ -105,7 +105,7 @@ extension Story {
       _ = try await play.submit(count: 2)
       let claims = try await play.claim()
       for (claim, holder) in zip(claims, [play.consumer, play.other]) {
-        #expect(try await play.ledger.heartbeat(holder.id, Holder.Report()))
+        #expect(try await play.ledger.heartbeat(holder.id, Holder.Report()).isKnown)
         _ = try await play.take(claim, by: holder)
       }
       play.silence(play.consumer, play.other)
@@ -117,11 +117,11 @@ extension Story {
     },
     Story("a holder is known until it leaves, and a heartbeat does not enter it again") { play in
       let report = Holder.Report(unleasedTickets: 3, inFlight: 4)
-      #expect(try await play.ledger.heartbeat(play.consumer.id, report))
+      #expect(try await play.ledger.heartbeat(play.consumer.id, report).isKnown)
       try await play.ledger.leave(play.consumer.id)
-      #expect(try await !play.ledger.heartbeat(play.consumer.id, report))
+      #expect(try await !play.ledger.heartbeat(play.consumer.id, report).isKnown)
       try await play.ledger.register(play.consumer)
-      #expect(try await play.ledger.heartbeat(play.consumer.id, report))
+      #expect(try await play.ledger.heartbeat(play.consumer.id, report).isKnown)
     },
     Story("holders that were silent for an hour are removed, unless something is theirs") { play in
       let (claim, _) = try await play.leased()
@@ -129,8 +129,8 @@ extension Story {
       try await play.kill(play.other)
       try await play.pass(.seconds(3_700))
       try await play.ledger.pruneHolders()
-      #expect(try await play.ledger.heartbeat(play.consumer.id, Holder.Report()), "it has a lease")
-      #expect(try await !play.ledger.heartbeat(play.other.id, Holder.Report()))
+      #expect(try await play.ledger.heartbeat(play.consumer.id, Holder.Report()).isKnown, "it has a lease")
+      #expect(try await !play.ledger.heartbeat(play.other.id, Holder.Report()).isKnown)
       #expect(try await play.row(claim.reviewID).leaseOwner == play.consumer.id.text)
     },
     Story("a published ticket that nothing touches is stale after its time, which doubles up to an hour") { play in
@@ -195,6 +195,18 @@ extension Story {
       try await play.publish(reaped.claims)
       #expect(try await play.reap().isEmpty, "it was published after the roll call")
     },
+    Story("a consumer's heartbeat says whether a roll call waits for its answer") { play in
+      let isAsked = { try await play.ledger.heartbeat(play.consumer.id, Holder.Report()).isAsked }
+      _ = try await play.submit()
+      try await play.publish(try await play.claim())
+      try await play.pass(.seconds(3))
+      let calls = try await play.ledger.openRollCall(Play.queue, heartbeatTimeout: .seconds(100))
+      #expect(try await !isAsked(), "not seen yet")
+      try await play.see(calls)
+      #expect(try await isAsked())
+      _ = try await play.answer(play.consumer)
+      #expect(try await !isAsked())
+    },
     Story("a ticket that a consumer still has to decide on is not lost") { play in
       let ids = try await play.submit(count: 2)
       try await play.publish(try await play.claim())
@@ -214,10 +226,11 @@ extension Story {
       // A review that was claimed later has been leased: the older tickets have left the queue.
       try await play.pass(.seconds(2))
       let now = try await play.ledger.now()
-      #expect(try await play.ledger.heartbeat(play.other.id, Holder.Report(leasedUpTo: now.shifted(by: .seconds(60)))))
+      let ahead = Holder.Report(leasedUpTo: now.shifted(by: .seconds(60)))
+      #expect(try await play.ledger.heartbeat(play.other.id, ahead).isKnown)
       try await play.see(calls, isQueueEmpty: false)
       #expect(try await play.answer(play.consumer) == 0, "by a clock that was ahead")
-      #expect(try await play.ledger.heartbeat(play.other.id, Holder.Report(leasedUpTo: now)))
+      #expect(try await play.ledger.heartbeat(play.other.id, Holder.Report(leasedUpTo: now)).isKnown)
       try await play.see(calls, isQueueEmpty: false)
       #expect(try await play.answer(play.consumer) == 1)
     },
@@ -230,7 +243,7 @@ extension Story {
       let newcomer = Holder(role: "consume", host: "test", processID: 9)
       try await play.join(newcomer)
       let now = try await play.ledger.now()
-      #expect(try await play.ledger.heartbeat(play.other.id, Holder.Report(leasedUpTo: now)))
+      #expect(try await play.ledger.heartbeat(play.other.id, Holder.Report(leasedUpTo: now)).isKnown)
       try await play.see(calls, isQueueEmpty: false)
       #expect(try await play.answer(play.consumer) == 0)
       try await play.see(calls)
