@@ -52,7 +52,7 @@ package struct DispatchPolicy: Sendable {
   /// counts as dead.
   package var heartbeatInterval: Duration { min(.milliseconds(500), heartbeatTimeout / 4) }
 
-  /// The same for a holder that has no review in hand: no lease of its own rests on its last heartbeat, and its lock and its sessions
+  /// The same for a holder that works on no review: no lease of its own rests on its last heartbeat, and its lock and its sessions
   /// show its death. Not for a process with a reaper: by its heartbeats a silence of the database is told from one of the holders.
   package var idleHeartbeatInterval: Duration { min(.seconds(1), heartbeatTimeout / 4) }
 

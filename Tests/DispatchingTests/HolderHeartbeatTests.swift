@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Heartbeats of a holder", .timeLimit(.minutes(2)))
 struct HolderHeartbeatTests {
-  @Test("a holder with a review in hand says twice a second that it lives, one without once a second")
+  @Test("a holder that works on a review says twice a second that it lives, another once a second")
   func paces() async throws {
     let stage = try await Stage()
     let report = Mutexed(Holder.Report())

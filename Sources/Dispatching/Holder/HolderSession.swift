@@ -36,7 +36,7 @@ package struct HolderSession: Service {
   ///   - ledger: where the reviews are.
   ///   - events: what this process acts on. Each review wakes all processes that listen for it, and their sessions.
   ///   - interval: between heartbeats.
-  ///   - idleInterval: between heartbeats while this process has no review in hand.
+  ///   - idleInterval: between heartbeats while this process works on no review.
   ///   - report: what the heartbeat says; asked on every beat.
   ///   - environment: clock, randomness, and where the roles work that an event wakes.
   ///   - logger: for what it reports.
