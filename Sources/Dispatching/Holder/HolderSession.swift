@@ -25,8 +25,8 @@ package struct HolderSession: Service {
   private let environment: DispatchEnvironment
   private let logger: Logger
 
-  /// When the session has not answered for this time, the heartbeats are sent without it as well.
-  private static let aloneAfter: Duration = .seconds(1)
+  /// When the session has not answered a heartbeat for this time, the heartbeats are sent without it as well.
+  private static let aloneAfter: Duration = .milliseconds(500)
   /// A session that has not answered for this time is replaced: Postgres may be gone without closing it.
   private static let replaceAfter: Duration = .seconds(5)
 
@@ -131,13 +131,16 @@ package struct HolderSession: Service {
     }
     state.heard(since: start)
     state.isAsked = standing.isAsked
-    return report.inFlight == 0 && report.unleasedTickets == 0 ? idleInterval : interval
+    let pause = report.inFlight == 0 && report.unleasedTickets == 0 ? idleInterval : interval
+    state.pause = pause
+    return pause
   }
 
   private func beatWithoutSession() async throws -> Duration {
     let start = environment.now
     let isAway = !state.hasSession
-    guard isAway || state.sessionSilence.map({ $0 > Self.aloneAfter }) ?? false else { return interval }
+    let answersUntil = state.pause + Self.aloneAfter
+    guard isAway || state.sessionSilence.map({ $0 > answersUntil }) ?? false else { return interval }
     let standing = try await ledger.heartbeat(holder.id, report())
     if !standing.isKnown {
       // A session signs on again by itself, with its lock.

@@ -19,6 +19,8 @@ package final class HolderState: Sendable {
     var roundTrip: Duration?
     /// Until a heartbeat has said so, it may be.
     var isAsked = true
+    /// From the last heartbeat on the session to the next.
+    var pause: Duration = .milliseconds(500)
   }
 
   /// For how long the session may be disconnected before deliveries are paused: a reconnect usually takes less.
@@ -99,6 +101,12 @@ package final class HolderState: Sendable {
   /// A heartbeat was written.
   /// - Parameter start: when its statement began: its time in the database is not earlier.
   func heard(since start: ContinuousClock.Instant) { state.withLock { $0.heardAt = start } }
+
+  /// From the last heartbeat on the session to the next: for so long the session has nothing to answer.
+  var pause: Duration {
+    get { look(\.pause) }
+    set { state.withLock { $0.pause = newValue } }
+  }
 
   /// Whether a reaper waits for this process's answer to a roll call, as the last heartbeat found it.
   var isAsked: Bool {

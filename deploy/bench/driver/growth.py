@@ -104,8 +104,15 @@ def claim_rate(system, count):
     waiting = f"SELECT count(*) FROM code_reviews WHERE {mine} AND published_at IS NULL"
     system.wait(lambda: system.session.query(waiting) == ["0"], LIMIT, "not all reviews were published")
     seconds = system.number("extract(epoch FROM max(claimed_at) - min(claimed_at))", mine)
-    system.session.query(f"UPDATE code_reviews SET status = 'cancelled' WHERE {mine}")
+    end_all(system, mine)
     return count / max(seconds, 0.001)  # fewer than a thousand are one pass
+
+
+def end_all(system, mine):
+    """Without triggers: two hundred thousand ends in one transaction are no load that there is."""
+    system.session.query(f"""SET session_replication_role = replica;
+      UPDATE code_reviews SET status = 'cancelled', completed_at = now() WHERE {mine};
+      RESET session_replication_role""")
 
 
 def round_of(options):
