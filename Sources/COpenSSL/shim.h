@@ -1,5 +1,8 @@
 #pragma once
 
+// First: with _FORTIFY_SOURCE the body of realpath() in <stdlib.h> depends on it, and Swift's own module of the C library has it first too.
+#include <limits.h>
+
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <openssl/err.h>
