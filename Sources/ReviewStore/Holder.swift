@@ -187,8 +187,7 @@ extension ReviewStore {
            answering_since = \(Fragment.answeringSince)
       FROM mine m
      WHERE h.id = m.id
-    RETURNING EXISTS (SELECT 1 FROM baton_roll_calls c
-                       WHERE c.seen_at IS NOT NULL AND $1 = ANY (c.waiting) AND c.started_at <= now()) AS is_asked
+    RETURNING EXISTS (SELECT 1 FROM baton_roll_calls c WHERE \(waitsForAnswer)) AS is_asked
     """)
 
   /// Says that the holder lives: one statement for all its leases and claims.

@@ -85,14 +85,16 @@ extension ReviewStore {
     _ = try await pool.query(Self.seeRollCalls, [ids, heartbeatTimeout.inSeconds, isQueueEmpty])
   }
 
+  /// Whether the roll call `c` waits for the answer of the consumer $1.
+  static let waitsForAnswer = "c.seen_at IS NOT NULL AND $1 = ANY (c.waiting) AND c.started_at <= now()"
+
   static let unansweredRollCalls = PostgresStatement(
     "unanswered_roll_calls",
     """
     /* baton:unanswered_roll_calls */
     SELECT now() AS now,
            ARRAY(SELECT c.id FROM baton_roll_calls c
-                  WHERE c.seen_at IS NOT NULL AND $1 = ANY (c.waiting) AND c.started_at > COALESCE($2::timestamptz, '-infinity')
-                    AND c.started_at <= now()
+                  WHERE \(waitsForAnswer) AND c.started_at > COALESCE($2::timestamptz, '-infinity')
                   ORDER BY c.id) AS ids
     """)
 
