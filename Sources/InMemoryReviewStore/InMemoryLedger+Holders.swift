@@ -1,3 +1,4 @@
+internal import FoundationEssentials
 internal import Primitives
 package import ReviewStore
 internal import Reviews
@@ -93,6 +94,8 @@ struct HolderRow: Sendable {
   var silentSince: Timestamp?
   var answeringSince: Timestamp?
   var leasedUpTo: Timestamp?
+  /// The reviews that it prepares isolated from all others.
+  var isolated: Set<UUID> = []
   /// Whether any of the sessions that its last heartbeat reported is left; nil before the first heartbeat.
   private var hasSessions: Bool?
   /// Whether its lock was free and none of its sessions left when it was last looked at.
@@ -164,6 +167,14 @@ extension LedgerTables {
     guard let id, let holder = holders[id] else { return true }
     guard let sure = holder.deathIsSureAt(now, heartbeatTimeout) else { return false }
     return sure < now && databaseAnswers
+  }
+
+  /// Whether the loss of a review's lease counts against it: the holder is dead, and had isolated no other review.
+  func isCharged(_ review: Review, _ heartbeatTimeout: Duration) -> Bool {
+    guard let owner = review.leaseOwner.map({ Holder.ID(text: $0) }), isDead(owner, heartbeatTimeout) else {
+      return false
+    }
+    return holders[owner].map { $0.isolated.isEmpty || $0.isolated.contains(review.id) } ?? true
   }
 
   /// Whether a lease has ended: its holder is dead, or its time is over. After a pause of the database a living holder has

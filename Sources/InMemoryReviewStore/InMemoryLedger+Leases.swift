@@ -1,4 +1,4 @@
-internal import FoundationEssentials
+package import FoundationEssentials
 internal import Primitives
 internal import Resilience
 package import ReviewStore
@@ -31,6 +31,14 @@ extension InMemoryLedger {
           && review.leaseExpiresAt == lease.until
       }
     }
+  }
+
+  package func isolate(_ id: UUID, by holder: Holder.ID) async throws {
+    try await run("isolate") { tables in _ = tables.holders[holder]?.isolated.insert(id) }
+  }
+
+  package func endIsolation(of id: UUID, by holder: Holder.ID) async throws {
+    try await run("end_isolation") { tables in _ = tables.holders[holder]?.isolated.remove(id) }
   }
 
   package func recordDispatched(_ records: [DispatchRecord], by holder: Holder.ID) async throws -> [RecordAnswer] {
@@ -176,7 +184,7 @@ extension LedgerTables {
       return owner == holder.text ? .mine(review.leaseExpiresAt ?? now) : .leasedElsewhere
     }
     // The reaper ends it.
-    if isDead(Holder.ID(text: owner), heartbeatTimeout), review.leaseLosses + 1 >= failureMax {
+    if isCharged(review, heartbeatTimeout), review.leaseLosses + 1 >= failureMax {
       return .leasedElsewhere
     }
     return .free
@@ -185,7 +193,7 @@ extension LedgerTables {
   fileprivate mutating func take(
     _ id: UUID, by holder: Holder.ID, until: Timestamp, _ heartbeatTimeout: Duration
   ) -> LeasedReview? {
-    let isLost = reviews[id]?.row.review.leaseOwner.map { isDead(Holder.ID(text: $0), heartbeatTimeout) } ?? false
+    let isLost = reviews[id].map { isCharged($0.row.review, heartbeatTimeout) } ?? false
     update(id) { row, now in
       // Its last holder may have called the worker.
       if row.review.leaseOwner != nil { row.unclearStarts = max(row.unclearStarts, 1) }

@@ -121,7 +121,7 @@ extension LedgerTables {
   ) -> Reaped? {
     let review = row.review
     // Only a death is counted against a review: a living holder may be late without its fault.
-    let isLost = review.leaseOwner.map { isDead(Holder.ID(text: $0), times.heartbeatTimeout) } ?? false
+    let isLost = isCharged(review, times.heartbeatTimeout)
     let isExhausted = isLost && review.leaseLosses + 1 >= failureMax
     now = Timestamp(microseconds: now.microseconds + 1)
     update(review.id) { row, now in

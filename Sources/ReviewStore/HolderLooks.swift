@@ -84,6 +84,18 @@ extension Fragment {
     """
   }
 
+  /// A lease whose loss counts against its review: its holder is dead, and had isolated no other review.
+  /// - Parameters:
+  ///   - review: alias of `code_reviews`, or of what has its `id`.
+  ///   - holder: alias of the outer-joined `baton_holders`.
+  ///   - timeout: parameter with BATON_LEASE in seconds.
+  static func isCharged(_ review: String, holder: String, heartbeatTimeout timeout: String) -> String {
+    """
+    (\(isDead(holder, heartbeatTimeout: timeout))
+        AND (\(holder).isolated IS NULL OR \(review).id = ANY (\(holder).isolated)))
+    """
+  }
+
   /// A lease that has ended: its holder is dead, or its time is over. After a pause of the database a living holder has
   /// BATON_LEASE to write what it has done in the meantime.
   /// - Parameters:

@@ -44,7 +44,7 @@ package enum LeaseVerdict: Sendable, Equatable {
 }
 
 extension ReviewStore {
-  static let leaseStatements: [PostgresStatement] = [leaseTickets, stillLeased]
+  static let leaseStatements: [PostgresStatement] = [leaseTickets, stillLeased, isolate, endIsolation]
 
   /// Takes the leases of a batch of tickets, and reads what their payloads need; the row decides, not the message.
   ///
@@ -81,10 +81,12 @@ extension ReviewStore {
                WHEN h.lease_owner IS NULL THEN 'free'
                WHEN NOT \(Fragment.leaseHasEnded("h", holder: "o", heartbeatTimeout: "$5")) THEN
                  CASE WHEN h.lease_owner = $3 THEN 'mine' ELSE 'leased_elsewhere' END
-               WHEN \(Fragment.isDead("o", heartbeatTimeout: "$5")) AND h.lease_losses + 1 >= $6 THEN 'leased_elsewhere'  -- the reaper ends it
+               WHEN \(Fragment.isCharged("h", holder: "o", heartbeatTimeout: "$5")) AND h.lease_losses + 1 >= $6
+                 THEN 'leased_elsewhere'  -- the reaper ends it
                ELSE 'free'
              END AS verdict,
-             h.lease_expires_at, h.lease_owner IS NOT NULL AND \(Fragment.isDead("o", heartbeatTimeout: "$5")) AS is_lost
+             h.lease_expires_at,
+             h.lease_owner IS NOT NULL AND \(Fragment.isCharged("h", holder: "o", heartbeatTimeout: "$5")) AS is_lost
         FROM ticket t
         LEFT JOIN locked_rows h ON h.id = t.id
         LEFT JOIN baton_holders o ON o.id = h.lease_owner
@@ -182,6 +184,30 @@ extension ReviewStore {
         leases.map(\.reviewID), leases.map { Int32(clamping: $0.attempt) }, holder.text, leases.map(\.until.instant),
       ]
     ).map { try $0.decode(0, as: Bool?.self) ?? false }
+  }
+
+  static let isolate = PostgresStatement(
+    "isolate",
+    """
+    /* baton:isolate */
+    UPDATE baton_holders h SET isolated = array_append(array_remove(h.isolated, $2), $2) WHERE h.id = $1
+    """)
+
+  /// Notes that the holder prepares a review isolated from all others. If it dies meanwhile, only such reviews are charged with its loss.
+  package func isolate(_ id: UUID, by holder: Holder.ID) async throws {
+    _ = try await pool.query(Self.isolate, [holder.text, id])
+  }
+
+  static let endIsolation = PostgresStatement(
+    "end_isolation",
+    """
+    /* baton:end_isolation */
+    UPDATE baton_holders h SET isolated = NULLIF(array_remove(h.isolated, $2), '{}') WHERE h.id = $1
+    """)
+
+  /// Notes that the holder has prepared a review that it had isolated.
+  package func endIsolation(of id: UUID, by holder: Holder.ID) async throws {
+    _ = try await pool.query(Self.endIsolation, [holder.text, id])
   }
 }
 

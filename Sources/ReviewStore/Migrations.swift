@@ -38,6 +38,7 @@ extension Migrator {
     step(35, "queued", PackageResources.v0035_queued_sql),
     step(36, "running", PackageResources.v0036_running_sql),
     step(37, "owners apart", PackageResources.v0037_owners_apart_sql),
+    step(38, "isolated", PackageResources.v0038_isolated_sql),
   ]
 
   private static func step(_ version: Int, _ name: String, _ sql: [UInt8]) -> Migration {

@@ -68,7 +68,7 @@ extension ReviewStore {
          WHEN r.published_at < now() - \(Fragment.doubling("$3")) THEN 'stale'
        END AS reason,
        -- Only a death is counted against a review: a living holder may be late without its fault.
-       r.lease_owner IS NOT NULL AND \(Fragment.isDead("o", heartbeatTimeout: "$1")) AS is_lost) a
+       r.lease_owner IS NOT NULL AND \(Fragment.isCharged("r", holder: "o", heartbeatTimeout: "$1")) AS is_lost) a
     """
 
   /// The abandoned rows.

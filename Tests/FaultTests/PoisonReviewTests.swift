@@ -1,5 +1,6 @@
 import Foundation
 import PostgresClient
+import Sandbox
 import Support
 import Testing
 
@@ -28,37 +29,42 @@ struct PoisonReviewTests {
   @Test("a review that kills every consumer ends as exhausted, and costs no other its end")
   func poison() async throws {
     let settings = ["BATON_OWNER_LIMIT": "100", "BATON_RETRY_BASE": "100ms", "BATON_MAX_ATTEMPTS": "5"]
-    try await withTestCluster(latency: .milliseconds(500), settings: settings) { cluster in
+    try await withTestCluster(settings: settings) { cluster in
+      // The poison: it is never prepared, and its consumer dies meanwhile.
+      cluster.fakePlatform.add(FakeFault(path: "/pulls/1", hang: true))
       let ids = try await cluster.test.insert(8)
       let producer = try await cluster.start("produce")
       let reaper = try await cluster.start("reap", "--interval", "1s")
       var consumer = try await cluster.start("consume")
-      // The poison: whenever it is about to be prepared, its consumer dies.
-      let poison = "(SELECT id FROM code_reviews WHERE pr_number = 1)"
       try await eventually("the poison has an end") {
+        // Stopped while it is looked at: what it has then is what it dies with.
+        consumer.signal(SIGSTOP)
         let row = try await cluster.test.sql(
           """
-          SELECT p.status, p.dispatched_at IS NULL
-                 -- By the consumer that runs now: if it ended for what a dead one has, it would take reviews with it that are no suspects.
-                 AND EXISTS (SELECT 1 FROM baton_holders h WHERE h.id = p.lease_owner AND h.pid = \(consumer.processID))
-                 -- A suspect is prepared only when those who were leased with it have been given back, but for suspects like it; at its
-                 -- last chance it is alone.
-                 AND (p.lease_losses < 2 OR NOT EXISTS (
-                   SELECT 1 FROM code_reviews o
-                    WHERE o.id <> p.id AND o.lease_owner IS NOT NULL AND o.dispatched_at IS NULL
-                      AND (o.lease_losses <> p.lease_losses OR p.lease_losses = 4)))
+          SELECT p.status, EXISTS (
+                   SELECT 1 FROM baton_holders h
+                    WHERE h.id = p.lease_owner AND h.pid = \(consumer.processID)
+                      -- A suspect dies when it is isolated, which it is at its last three chances.
+                      AND (p.lease_losses < 2 OR p.id = ANY (h.isolated)))
             FROM code_reviews p
-           WHERE p.id = \(poison)
+           WHERE p.pr_number = 1
           """)[0]
-        if try row.decode(0, as: String.self) == "failed" { return true }
         if try row.decode(1, as: Bool.self) {
           await consumer.die()
           consumer = try await cluster.start("consume")
         }
-        return false
+        consumer.signal(SIGCONT)
+        return try row.decode(0, as: String.self) == "failed"
       }
-      try await eventually("the others are dispatched") { try await cluster.dispatchedCount() == ids.count - 1 }
-      let code = try await cluster.test.sql("SELECT error_code FROM code_reviews WHERE id = \(poison)")[0]
+      do {
+        try await eventually("the others are dispatched") { try await cluster.dispatchedCount() == ids.count - 1 }
+      } catch {
+        let rows = try await cluster.test.sql(
+          "SELECT to_jsonb(r)::text FROM code_reviews r WHERE dispatched_at IS NULL")
+        Issue.record("not dispatched: \(try rows.map { try $0.decode(0, as: String.self) }); \(consumer.output)")
+        throw error
+      }
+      let code = try await cluster.test.sql("SELECT error_code FROM code_reviews WHERE pr_number = 1")[0]
       #expect(try code.decode(0, as: String.self) == "attempts_exhausted")
       #expect(cluster.doubleRuns.isEmpty)
       for process in [producer, reaper, consumer] { process.signal(SIGTERM) }

@@ -58,11 +58,25 @@ extension Consumer {
   private func runInGroup(_ group: Int?, _ machine: inout AttemptMachine) async -> AttemptOutcome {
     do {
       guard let group else { return try await entryLock.withShared { await entered(&machine) } }
-      return try await entryLock.withExclusive(sharedBy: group) { await entered(&machine) }
+      return try await entryLock.withExclusive(sharedBy: group) { await isolated(&machine) }
     } catch {
       // Cancelled while it waited for its turn.
       return .postponedAtShutdown
     }
+  }
+
+  /// Prepares a suspect. The row of this process says so meanwhile: another review may be leased here for the moment until it is postponed, and
+  /// has no part in it if the process ends.
+  private func isolated(_ machine: inout AttemptMachine) async -> AttemptOutcome {
+    let (id, holder) = (machine.attempt.lease.reviewID, machine.attempt.lease.holder)
+    let isNoted: Void? = await untilItWorks("isolating a review") { try await ledger.isolate(id, by: holder) }
+    guard isNoted != nil else {
+      return .postponed("it could not be noted that this review is prepared apart", for: .short())
+    }
+    let outcome = await entered(&machine)
+    // If this is given up, later losses of this process are charged to fewer reviews than they could be.
+    _ = await untilItWorks("ending the isolation of a review") { try await ledger.endIsolation(of: id, by: holder) }
+    return outcome
   }
 
   private func entered(_ machine: inout AttemptMachine) async -> AttemptOutcome {

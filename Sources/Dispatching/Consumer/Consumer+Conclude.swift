@@ -101,7 +101,7 @@ extension Consumer {
   /// Repeats a statement until it succeeds, Postgres refuses it, this process has drained for too long, or the deliveries that wait for it
   /// have been held for as long as they may be.
   /// - Returns: nil if it was given up.
-  private func untilItWorks<Result: Sendable>(
+  func untilItWorks<Result: Sendable>(
     _ what: String, _ statement: @Sendable () async throws -> Result
   ) async -> Result? {
     let deadline = environment.now + DispatchPolicy.holdMax

@@ -111,6 +111,12 @@ package protocol LeaseLedger: Sendable {
   /// Whether the holder still has each of its leases, and the review is still wanted.
   func stillLeased(_ leases: [Lease], by holder: Holder.ID) async throws -> [Bool]
 
+  /// Notes that the holder prepares a review isolated from all others. If it dies meanwhile, only such reviews are charged with its loss.
+  func isolate(_ id: UUID, by holder: Holder.ID) async throws
+
+  /// Notes that the holder has prepared a review that it had isolated.
+  func endIsolation(of id: UUID, by holder: Holder.ID) async throws
+
   /// Records that the worker has accepted reviews, without touching their status.
   /// - Returns: an answer for each record, in order.
   func recordDispatched(_ records: [DispatchRecord], by holder: Holder.ID) async throws -> [RecordAnswer]

@@ -20,7 +20,8 @@ struct RoleRightsTests {
         ]
       case .consumer:
         Self.process + [
-          "lease", "still_leased", "record", "postpone", "drop_lease", "retry_later", "fail", "leave_queued",
+          "lease", "still_leased", "isolate", "end_isolation", "record", "postpone", "drop_lease", "retry_later",
+          "fail", "leave_queued",
           "unanswered_roll_calls", "answer_roll_calls", "worker_answers", "worker_has_answered", "undecided_holders",
           "add_cancel", "report", "patient_transaction", "lock_integration_tokens",
           "store_integration_tokens",

@@ -60,6 +60,42 @@ extension Story {
       #expect(row.status == .failed && row.errorCode == "attempts_exhausted")
       #expect(row.errorMessage == "2 consumers died while they prepared this review")
     },
+    Story("if a holder dies that had isolated a review, the others that it had are not charged") { play in
+      _ = try await play.submit()
+      _ = try await play.submit()
+      let claims = try await play.claim()
+      for claim in claims { _ = try await play.take(claim, by: play.consumer) }
+      let suspect = claims[0].reviewID
+      try await play.ledger.isolate(suspect, by: play.consumer.id)
+      try await play.kill(play.consumer)
+      // As if each loss were the last that it may have.
+      let reaped = try await play.reap(failureMax: 1)
+      #expect(reaped.claims.map(\.reviewID) == [claims[1].reviewID])
+      #expect(try await play.row(suspect).leaseLosses == 1)
+      #expect(try await play.row(claims[1].reviewID).leaseLosses == 0)
+    },
+    Story("the next consumer charges a lost lease only to what the dead holder had isolated") { play in
+      _ = try await play.submit()
+      _ = try await play.submit()
+      let claims = try await play.claim()
+      for claim in claims { _ = try await play.take(claim, by: play.consumer) }
+      try await play.ledger.isolate(claims[0].reviewID, by: play.consumer.id)
+      try await play.kill(play.consumer)
+      let losses = try await play.lease(claims, by: play.other).map { verdict in
+        guard case .leased(let review) = verdict else { throw NoSuchReview(id: claims[0].reviewID) }
+        return review.leaseLosses
+      }
+      #expect(losses == [1, 0])
+    },
+    Story("once its isolation has ended, the loss of a holder is charged to all that it has") { play in
+      let (claim, _) = try await play.leased()
+      let suspects = [UUID(), UUID()]
+      for id in suspects { try await play.ledger.isolate(id, by: play.consumer.id) }
+      for id in suspects { try await play.ledger.endIsolation(of: id, by: play.consumer.id) }
+      try await play.kill(play.consumer)
+      #expect(try await play.reap().reasons == [.leaseExpired])
+      #expect(try await play.row(claim.reviewID).leaseLosses == 1)
+    },
     Story("a lease of a living holder that has run out is published again, and not counted") { play in
       let (claim, _) = try await play.leased()
       try await play.pass(Play.leaseTime + .seconds(1))
