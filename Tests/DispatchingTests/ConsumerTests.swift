@@ -83,6 +83,36 @@ struct ConsumerTests {
     #expect(try await stage.review(id).leaseLosses == 1)
   }
 
+  @Test("a process that dies while it prepares a suspect is charged to it, and to no other review that it has leased")
+  func suspectOfADeath() async throws {
+    let stage = try await Stage { $0.failureMax = 2 }
+    let suspect = try await stage.publish(1)[0]
+    try await stage.lease(suspect, by: stage.other)
+    let isPreparing = Mutexed(false)
+    stage.preparer.onPrepare { _ in
+      isPreparing.change { $0 = true }
+      try? await stage.environment.sleep(for: .seconds(60))
+      return .success(.sample)
+    }
+    try await stage.consuming {
+      stage.kill(stage.other)
+      try await stage.advance(until: "the suspect is prepared") { isPreparing.value }
+      let other = try await stage.submit(1)[0]
+      _ = try await stage.ledger.claim(limit: 1, ownerLimit: 1_000, by: stage.producer.id)
+      try await stage.lease(other, by: stage.holder)
+      stage.kill(stage.holder)
+      try await stage.advance(by: .seconds(1))
+      try await stage.ledger.lookAtHolders()
+      try await stage.advance(by: .seconds(5))
+      _ = try await stage.ledger.reapAbandoned(
+        stage.policy.reapTimes, queue: stage.policy.queue, limit: 10, by: stage.producer.id, failureMax: 2)
+      #expect(try await stage.review(suspect).status == .failed)
+      #expect(try await stage.review(suspect).leaseLosses == 2)
+      #expect(try await stage.review(other).status == .queued)
+      #expect(try await stage.review(other).leaseLosses == 0)
+    }
+  }
+
   @Test("at most a quarter of the prefetch is held: the reaper covers the rest; at shutdown held tickets go back")
   func heldBound() async throws {
     let stage = try await Stage(prefetch: 8)
