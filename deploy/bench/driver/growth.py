@@ -128,8 +128,8 @@ def claims(system, options, label):
     return label, dict(figure=statistics.median(rates), low=min(rates), high=max(rates))
 
 
-def page_times(system):
-    """Milliseconds of each page of the server: of the answers after the first one, which connects."""
+def page_times(system, state=""):
+    """Milliseconds of each page of the server, by its name and the state: of the answers after the first one, which connects."""
     system.start_server()
     connection = http.client.HTTPConnection("127.0.0.1", int(system.environment["BATON_HTTP_PORT"]), timeout=60)
     headers = {"Authorization": "Bearer " + system.environment["BATON_API_TOKEN"]}
@@ -144,11 +144,11 @@ def page_times(system):
             times.append((time.monotonic() - began) * 1000)
             if answer.status != 200:
                 raise RuntimeError(f"GET {path} was answered with {answer.status}: see .local/bench.log")
-        yield f"{label}, ms", dict(figure=statistics.median(times[1:]), low=min(times[1:]), high=max(times[1:]), first=times[0])
+        yield f"{label}{state}, ms", dict(figure=statistics.median(times[1:]), low=min(times[1:]), high=max(times[1:]), first=times[0])
     system.stop()
 
 
-def command_times(system):
+def command_times(system, state=""):
     program = command("SERVE").split()[0]
     for arguments in (["queue", "--json"], ["health"], ["list"]):
         times = []
@@ -156,12 +156,12 @@ def command_times(system):
             began = time.monotonic()
             subprocess.run([program, *arguments], env=system.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             times.append((time.monotonic() - began) * 1000)
-        yield f"baton {arguments[0]}, ms", dict(figure=statistics.median(times[1:]), low=min(times[1:]), high=max(times[1:]), first=times[0])
+        yield f"baton {arguments[0]}{state}, ms", dict(figure=statistics.median(times[1:]), low=min(times[1:]), high=max(times[1:]), first=times[0])
 
 
 def growth(nginx, options):
     """A history of --rows ended reviews: claims a second with a short history, with this one, with statistics of the short one, and while a
-    transaction holds back the clean-up; milliseconds of each page and command in the last state."""
+    transaction holds back the clean-up; milliseconds of each page and command in the last two states."""
     with System(nginx) as system:
         system.start_server()
         system.stop()
@@ -172,10 +172,12 @@ def growth(nginx, options):
             fill(system, options.rows)
             yield claims(system, options, "claims a second, long history, stale statistics")
         yield claims(system, options, "claims a second, long history")
+        yield from page_times(system)
+        yield from command_times(system)
         with held_xmin(system, round_of(options)):
             yield claims(system, options, "the same with clean-up held back")
-            yield from page_times(system)
-            yield from command_times(system)
+            for times in (page_times, command_times):
+                yield from times(system, ", clean-up held back")
 
 
 def owners(nginx, options):
