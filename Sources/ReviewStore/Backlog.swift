@@ -16,20 +16,22 @@ package struct Backlog: Sendable, Equatable {
 extension ReviewStore {
   static let backlogStatements: [PostgresStatement] = [backlog]
 
-  /// Each by a partial index; the outbox has what is undelivered alone.
+  /// Each by a partial index; the outbox has what is undelivered alone. The oldest webhook is looked for together with their number: alone, the
+  /// planner may look for it in the index of all webhooks by their time, and read that to the end.
   static let backlog = PostgresStatement(
     "backlog",
     """
     /* baton:backlog */
     SELECT (SELECT count(*) FROM baton_outbox o WHERE o.given_up_at IS NULL) AS cancels,
-           (SELECT count(*) FROM webhook_deliveries d WHERE d.processed_at IS NULL) AS webhooks,
-           (SELECT \(Fragment.seconds(from: "min(d.received_at)")) FROM webhook_deliveries d WHERE d.processed_at IS NULL) AS oldest_webhook,
-           w.feedback, w.oldest_feedback,
+           d.webhooks, d.oldest_webhook, w.feedback, w.oldest_feedback,
            (SELECT count(*) FROM baton_feedback f WHERE f.given_up_at IS NOT NULL) AS feedback_given_up
       -- A try moves its next time on; what has failed waits also until then.
       FROM (SELECT count(*) AS feedback, \(Fragment.seconds(from: "min(f.due_since) FILTER (WHERE f.due_at <= now() AND f.last_error IS NULL OR \(waitsForRepair("f")))")) AS oldest_feedback
               FROM baton_feedback f
              WHERE f.due_at IS NOT NULL AND (f.due_at <= now() OR f.last_error IS NOT NULL)) w
+     CROSS JOIN (SELECT count(*) AS webhooks, \(Fragment.seconds(from: "min(n.received_at)")) AS oldest_webhook
+                   FROM webhook_deliveries n
+                  WHERE n.processed_at IS NULL) d
     """)
 
   /// The counts of now. Roles that may not read a table of them do not measure it.

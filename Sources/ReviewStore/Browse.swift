@@ -45,22 +45,21 @@ extension ReviewStore {
      WHERE \(hasText)
     """
 
-  /// The reviews behind a cursor and within a time, newest first. Written so that both bounds are conditions of the index in any plan: a page
-  /// far back reads no more than the first one.
+  /// The reviews behind a cursor that ``ReviewFilter/start(after:)`` gives and since a time, newest first. Written so that both bounds are
+  /// conditions of the index in any plan: a page far back reads no more than the first one.
   /// - Parameters: numbers of the parameters.
-  private static func span(_ columns: String, since: Int, until: Int, position: Int, id: Int) -> String {
+  private static func span(_ columns: String, since: Int, position: Int, id: Int) -> String {
     """
     SELECT \(columns)
               FROM code_reviews r
              WHERE \(Fragment.isBehind("(r.created_at, r.id)", position: position, id: id))
                AND r.created_at >= COALESCE($\(since)::timestamptz, '-infinity')
-               AND r.created_at < COALESCE($\(until)::timestamptz, 'infinity')
              ORDER BY r.created_at DESC, r.id DESC
     """
   }
 
   private static let matchingWindow = """
-    FROM (\(span("*", since: 6, until: 7, position: 8, id: 9))
+    FROM (\(span("*", since: 6, position: 8, id: 9))
              LIMIT \(browseSpan)) r
      WHERE ($1::text IS NULL OR (r.status || '') = $1) AND \(Fragment.matchesFilterOfFew) AND \(hasText)
     """
@@ -90,7 +89,7 @@ extension ReviewStore {
     "browse_end",
     """
     /* baton:browse_end */
-    \(span("r.created_at, r.id", since: 3, until: 4, position: 1, id: 2))
+    \(span("r.created_at, r.id", since: 3, position: 1, id: 2))
     OFFSET \(browseSpan - 1) LIMIT 1
     """)
 
@@ -147,7 +146,7 @@ extension ReviewStore {
     let isLive = filter.status.map { !$0.isTerminal } ?? false
     let rows = try await pool.query(
       isLive ? Self.browseLive : Self.browse,
-      filter.parameters(after: cursor) + [
+      filter.parameters(after: filter.start(after: cursor)) + [
         text, Int32(clamping: limit + 1), key?.number, key?.ids?.first, key?.ids?.last,
       ])
     let page = rows.prefix(limit)
@@ -162,9 +161,9 @@ extension ReviewStore {
 
   /// Where the look ends; nil if nothing behind it can match.
   private func windowEnd(_ filter: ReviewFilter, after cursor: ReviewCursor?) async throws -> ReviewCursor? {
-    try await pool.query(
-      Self.browseEnd, [cursor?.createdAt.instant, cursor?.id, filter.since?.instant, filter.until?.instant]
-    ).first.map { try ReviewCursor($0) }
+    let start = filter.start(after: cursor)
+    return try await pool.query(Self.browseEnd, [start?.createdAt.instant, start?.id, filter.since?.instant])
+      .first.map { try ReviewCursor($0) }
   }
 
   // MARK: Counting
@@ -190,7 +189,8 @@ extension ReviewStore {
   package func matchCount(_ filter: ReviewFilter, search text: ReviewSearch? = nil) async throws -> MatchCount {
     let isLive = filter.status.map { !$0.isTerminal } ?? false
     let rows = try await pool.query(
-      isLive ? Self.countLive : Self.countWindow, filter.parameters(after: nil) + [text?.description])
+      isLive ? Self.countLive : Self.countWindow,
+      filter.parameters(after: filter.start(after: nil)) + [text?.description])
     let count = Int(try rows[0].decode("count", as: Int64.self))
     if count > Self.matchCountShown { return .moreThan(Self.matchCountShown) }
     if isLive { return .exactly(count) }

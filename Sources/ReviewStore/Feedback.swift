@@ -12,9 +12,8 @@ package struct FeedbackEntry: Sendable, Equatable {
   package var age: Duration
   /// The review's.
   package var trace: TraceContext
-
   /// Where it is delivered: a GitLab's address, or the platform's name.
-  package var host: String { feedback.integration.instanceUrl ?? feedback.platform.rawValue }
+  package var host: String
 }
 
 extension ReviewStore {
@@ -26,19 +25,7 @@ extension ReviewStore {
     "take_feedback",
     """
     /* baton:take_feedback */
-    WITH taken AS MATERIALIZED (
-      SELECT f.review_id, f.subject
-        FROM baton_feedback f
-       WHERE f.due_at <= now()
-         AND ($2::text[] = '{}' OR (
-           SELECT COALESCE(i.instance_url, r.platform)
-             FROM code_reviews r
-             LEFT JOIN platform_integrations i ON \(Fragment.isIntegration("i", of: "r"))
-            WHERE r.id = f.review_id) <> ALL ($2))
-       ORDER BY f.due_at
-       LIMIT $1
-         FOR UPDATE OF f SKIP LOCKED
-    ),
+    WITH RECURSIVE \(Fragment.taken("f.review_id, f.subject", from: "baton_feedback")),
     mine AS (
       UPDATE baton_feedback f
          -- If the sender dies, the entry comes due again by itself. Longer than its calls take, but for the renewal of a token
@@ -48,7 +35,7 @@ extension ReviewStore {
        WHERE f.review_id = t.review_id AND f.subject = t.subject
       RETURNING f.*
     )
-    SELECT m.review_id, m.subject, m.version, m.tries, m.told_attempt, m.told_status, m.check_run_id,
+    SELECT m.review_id, m.subject, COALESCE(NULLIF(m.host, ''), i.instance_url, r.platform) AS host, m.version, m.tries, m.told_attempt, m.told_status, m.check_run_id,
            \(Fragment.seconds(from: "m.due_since")) AS age, r.attempt, r.status, r.platform,
            r.platform_project_id, r.repo_full_name, r.pr_number, r.pr_url, r.head_sha, r.error_code, r.gate_result, r.traceparent,
            i.id AS integration_id, i.installation_id, i.instance_url, i.token_ciphertext,
@@ -144,6 +131,7 @@ extension FeedbackEntry {
     age = .seconds(saturating: try row.decode("age", as: Double.self))
     let id = try row.decode("review_id", as: UUID.self)
     trace = try row.trace(of: id)
+    host = try row.decode("host", as: String.self)
     feedback = PullRequestFeedback(
       reviewID: id,
       subject: try row.choice("subject", as: PullRequestFeedback.Subject.self),

@@ -154,4 +154,35 @@ enum Fragment {
              ELSE 'unclaimed' END
     """
   }
+
+  /// The common tables `hosts` and `taken`, for a `WITH RECURSIVE`: what is due in an outbox, the oldest first, but not at the hosts $2; at most
+  /// $1. Of each host the index gives the first ones: what is left costs nothing, however much it is.
+  /// - Parameters:
+  ///   - key: the columns of an entry's key, of `f`.
+  ///   - outbox: a table with an index by `host` and `due_at`.
+  static func taken(_ key: String, from outbox: String) -> String {
+    """
+    hosts AS (
+      (SELECT h.host FROM \(outbox) h WHERE h.due_at IS NOT NULL ORDER BY h.host LIMIT 1)
+      UNION ALL
+      SELECT (SELECT n.host FROM \(outbox) n WHERE n.due_at IS NOT NULL AND n.host > h.host ORDER BY n.host LIMIT 1)
+        FROM hosts h
+       WHERE h.host IS NOT NULL
+    ),
+    taken AS MATERIALIZED (
+      SELECT d.*
+        FROM hosts h
+       CROSS JOIN LATERAL (
+         SELECT \(key), f.due_at
+           FROM \(outbox) f
+          WHERE f.host = h.host AND f.due_at <= now()
+          ORDER BY f.due_at
+          LIMIT $1
+            FOR UPDATE OF f SKIP LOCKED) d
+       WHERE h.host <> ALL ($2::text[])
+       ORDER BY d.due_at
+       LIMIT $1
+    )
+    """
+  }
 }

@@ -39,6 +39,10 @@ extension Migrator {
     step(36, "running", PackageResources.v0036_running_sql),
     step(37, "owners apart", PackageResources.v0037_owners_apart_sql),
     step(38, "isolated", PackageResources.v0038_isolated_sql),
+    step(39, "webhook lists", PackageResources.v0039_webhook_lists_sql),
+    step(40, "feedback hosts", PackageResources.v0040_feedback_hosts_sql),
+    step(41, "known hosts", PackageResources.v0041_known_hosts_sql),
+    step(42, "due by host", PackageResources.v0042_due_by_host_sql),
   ]
 
   private static func step(_ version: Int, _ name: String, _ sql: [UInt8]) -> Migration {

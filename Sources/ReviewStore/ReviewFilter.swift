@@ -1,3 +1,4 @@
+internal import FoundationEssentials
 internal import PostgresClient
 package import Primitives
 package import Reviews
@@ -23,6 +24,13 @@ package struct ReviewFilter: Sendable, Hashable {
     self.errorCode = errorCode
     self.since = since
     self.until = until
+  }
+
+  /// Where a look for the newest begins that goes on behind a cursor: not after `until`. As one bound: with two, Postgres begins at the first one
+  /// of the condition, and reads all that is newer than the other.
+  func start(after cursor: ReviewCursor?) -> ReviewCursor? {
+    guard let until, cursor.map({ $0.createdAt >= until }) ?? true else { return cursor }
+    return ReviewCursor(createdAt: until, id: UUID(uuid: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)))
   }
 
   /// The status as $1, then those of ``Fragment/matchesFilter``.

@@ -130,9 +130,6 @@ extension ReviewStore {
 
   static let undeliveredStatements: [PostgresStatement] = [overdue, undeliveredEvents, waitingFeedback]
 
-  /// So many of the newest webhooks are looked at for those that were given up: no index has the outcomes.
-  package static let givenUpSpan = 10_000
-
   static let overdue = PostgresStatement(
     "overdue",
     """
@@ -142,16 +139,14 @@ extension ReviewStore {
            COALESCE((array_agg(w.review_id ORDER BY w.since) FILTER (WHERE w.review_id IS NOT NULL))[1:3], '{}') AS examples
       FROM ((SELECT 'waitingWebhooks' AS kind, d.received_at AS since, d.outcome AS error, NULL::uuid AS review_id
                FROM webhook_deliveries d
-              WHERE d.processed_at IS NULL AND d.received_at < now() - interval '\(Int(undeliveredGrace / .seconds(1))) seconds'
+              WHERE d.processed_at IS NULL
+                AND (d.received_at < now() - interval '\(Int(undeliveredGrace / .seconds(1))) seconds') IS TRUE -- not by the index of all
               LIMIT \(undeliveredCountMax + 1))
             UNION ALL
-            SELECT 'givenUpWebhooks', n.processed_at, n.outcome, NULL
-              FROM (SELECT d.processed_at, d.outcome
-                      FROM webhook_deliveries d
-                     WHERE d.received_at > now() - interval '1 day'
-                     ORDER BY d.received_at DESC
-                     LIMIT \(givenUpSpan)) n
-             WHERE n.outcome LIKE 'given up: %' AND n.processed_at IS NOT NULL
+            (SELECT 'givenUpWebhooks', d.processed_at, d.outcome, NULL
+               FROM webhook_deliveries d
+              WHERE d.outcome LIKE 'given up: %' AND d.processed_at > now() - interval '1 day'
+              LIMIT \(undeliveredCountMax + 1))
             UNION ALL
             (SELECT CASE WHEN o.given_up_at IS NULL THEN 'waitingCancels' ELSE 'givenUpCancels' END,
                     COALESCE(o.given_up_at, o.created_at), o.last_error, o.review_id

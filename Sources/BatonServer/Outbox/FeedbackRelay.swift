@@ -24,7 +24,7 @@ package struct FeedbackRelay: Service {
   private let logger: Logger
   /// One for each host: a host that is unavailable holds up no other's feedback.
   private let circuits: Circuits
-  private let shares = HostShares(max: sendsToHostAtOnce)
+  private let shares: HostShares
   private let wakeup = Wakeup()
 
   /// Entries that are sent at once.
@@ -45,6 +45,7 @@ package struct FeedbackRelay: Service {
   ) {
     self.store = store
     self.circuits = circuits
+    shares = HostShares(max: Self.sendsToHostAtOnce, circuits: circuits)
     self.send = send
     self.interval = interval
     self.logger = logger

@@ -1,6 +1,9 @@
+internal import Platforms
+internal import Resilience
 internal import Synchronization
 
-/// How many items of each host are under way: one host that does not answer, or answers slowly, leaves slots to the others.
+/// How many items of each host are under way: one host that does not answer, or answers slowly, leaves slots to the others. While it is known
+/// to be unavailable, what is due there stays due, and costs nothing.
 final class HostShares: Sendable {
   private struct State {
     var counts: [String: Int] = [:]
@@ -9,10 +12,16 @@ final class HostShares: Sendable {
   }
 
   private let max: Int
+  private let circuits: Circuits
   private let state = Mutex(State())
 
-  /// - Parameter max: of one host.
-  init(max: Int) { self.max = max }
+  /// - Parameters:
+  ///   - max: of one host.
+  ///   - circuits: of the hosts.
+  init(max: Int, circuits: Circuits) {
+    self.max = max
+    self.circuits = circuits
+  }
 
   /// Takes up to so many items, of each host no more than its share allows.
   /// - Parameters:
@@ -25,11 +34,11 @@ final class HostShares: Sendable {
   ) async throws -> [Item] {
     var items: [Item] = []
     while items.count < count {
-      let (room, full) = room
+      let (room, left) = room
       let limit = min(room, count - items.count)
       let taken: [Item]
       do {
-        taken = try await take(limit, full)
+        taken = try await take(limit, left)
       } catch  where !items.isEmpty {
         break
       }
@@ -40,11 +49,12 @@ final class HostShares: Sendable {
     return items
   }
 
-  /// How many may begin even if all are of one host; those that have had their share are left out.
-  private var room: (count: Int, full: [String]) {
-    state.withLock { state in
-      let full = state.counts.filter { $0.value >= max }.map(\.key).sorted()
-      return (max - (state.counts.values.filter { $0 < max }.max() ?? 0), full)
+  /// How many may begin even if all are of one host; those that have had their share, or are unavailable, are left out.
+  private var room: (count: Int, left: [String]) {
+    let unavailable = Set(circuits.all.filter { $0.openFor != nil }.map(\.name))
+    return state.withLock { state in
+      let left = unavailable.union(state.counts.filter { $0.value >= max }.keys)
+      return (max - (state.counts.values.filter { $0 < max }.max() ?? 0), left.sorted())
     }
   }
 

@@ -20,7 +20,7 @@ package struct PlatformTasks: Service {
   private let interval: Duration
   /// One for each host: a host that is unavailable holds up no other's tasks.
   private let circuits: Circuits
-  private let shares = HostShares(max: tasksOfHostAtOnce)
+  private let shares: HostShares
   private let wakeup = Wakeup()
 
   private static let tasksAtOnce = 16
@@ -41,6 +41,7 @@ package struct PlatformTasks: Service {
     self.store = store
     self.questions = questions
     self.circuits = circuits
+    shares = HostShares(max: Self.tasksOfHostAtOnce, circuits: circuits)
     self.interval = interval
     self.logger = logger
   }

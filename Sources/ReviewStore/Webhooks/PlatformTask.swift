@@ -134,9 +134,8 @@ package struct PlatformTask: Sendable, Equatable {
   package var platform: Platform
   package var integration: Integration
   package var trace: TraceContext
-
   /// Where it is to be done: a GitLab's address, or the platform's name.
-  package var host: String { integration.instanceUrl ?? platform.rawValue }
+  package var host: String
 }
 
 extension ReviewStore {
@@ -148,10 +147,11 @@ extension ReviewStore {
     "add_task",
     """
     /* baton:add_task */
-    INSERT INTO baton_platform_tasks AS t (kind, key, integration_id, payload, traceparent)
-    VALUES ($1, $2, $3, $4::text::jsonb, $5)
+    INSERT INTO baton_platform_tasks AS t (kind, key, integration_id, payload, traceparent, host)
+    VALUES ($1, $2, $3, $4::text::jsonb, $5,
+            COALESCE((SELECT COALESCE(i.instance_url, i.platform) FROM platform_integrations i WHERE i.id = $3), ''))
     ON CONFLICT (kind, key) DO UPDATE
-       SET payload = EXCLUDED.payload, integration_id = EXCLUDED.integration_id, version = t.version + 1, tries = 0,
+       SET payload = EXCLUDED.payload, integration_id = EXCLUDED.integration_id, host = EXCLUDED.host, version = t.version + 1, tries = 0,
            due_at = now(), created_at = now(), last_error = NULL
     """)
 
@@ -174,16 +174,7 @@ extension ReviewStore {
     "take_tasks",
     """
     /* baton:take_tasks */
-    WITH taken AS MATERIALIZED (
-      SELECT t.id
-        FROM baton_platform_tasks t
-       WHERE t.due_at <= now()
-         AND COALESCE((SELECT COALESCE(i.instance_url, i.platform) FROM platform_integrations i WHERE i.id = t.integration_id), '')
-             <> ALL ($2::text[])
-       ORDER BY t.due_at
-       LIMIT $1
-         FOR UPDATE OF t SKIP LOCKED
-    ),
+    WITH RECURSIVE \(Fragment.taken("f.id", from: "baton_platform_tasks")),
     mine AS (
       UPDATE baton_platform_tasks t
          -- If this process dies, the task comes due again by itself.
@@ -192,7 +183,7 @@ extension ReviewStore {
        WHERE t.id = taken.id
       RETURNING t.*
     )
-    SELECT m.id, m.kind, m.payload::text AS payload, m.version, m.tries, m.traceparent,
+    SELECT m.id, m.kind, COALESCE(NULLIF(m.host, ''), i.instance_url, i.platform) AS host, m.payload::text AS payload, m.version, m.tries, m.traceparent,
            \(Fragment.seconds(from: "m.created_at")) AS age, m.integration_id,
            i.owner_type, i.owner_id, i.platform, i.installation_id, i.instance_url, i.token_ciphertext,
            i.metadata::text AS metadata, i.revoked_at IS NOT NULL AS is_revoked
@@ -322,6 +313,7 @@ extension PlatformTask {
     owner = Owner(
       type: try row.choice("owner_type", as: Owner.Kind.self), id: try row.decode("owner_id", as: String.self))
     platform = try row.choice("platform", as: Platform.self)
+    host = try row.decode("host", as: String.self)
     integration = Integration(
       id: try row.decode("integration_id", as: UUID.self),
       installationId: try row.optional("installation_id", as: String.self),

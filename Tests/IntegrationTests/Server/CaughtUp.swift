@@ -113,8 +113,8 @@ struct CaughtUp: Sendable {
       + #""sha":"\#(sha(7))","conclusion":"neutral","title":"t","summary":"s","externalId":"x"}"#
     try await stack.run(
       """
-      INSERT INTO baton_platform_tasks (kind, key, integration_id, payload, due_at)
-      SELECT 'check', 'check ' || n, '\(id.uuidString)', '\(check)', now() - interval '1 minute'
+      INSERT INTO baton_platform_tasks (kind, key, integration_id, payload, due_at, host)
+      SELECT 'check', 'check ' || n, '\(id.uuidString)', '\(check)', now() - interval '1 minute', 'http://127.0.0.1:\(port)'
         FROM generate_series(1, \(count)) n
       """)
   }

@@ -1,6 +1,8 @@
 import BatonServer
 import Foundation
+import Platforms
 import Primitives
+import Resilience
 import ReviewStore
 import Reviews
 import Support
@@ -194,6 +196,29 @@ struct FeedbackRelayTests {
     }
   }
 
+  @Test("what is due at a host that is unavailable is left as it is, until the host may answer")
+  func unavailable() async throws {
+    try await withServerStack { stack in
+      let platform = FakeSender()
+      let circuits = Circuits()
+      let relay = FeedbackRelay(store: stack.store, circuits: circuits, logger: ServerStack.silent) {
+        platform.send($0)
+      }
+      _ = try await review(stack, gate: "all")
+      #expect(try await stack.count("baton_feedback WHERE host = 'github'") == 2)
+      while circuits["github"].openFor == nil { circuits["github"].failed(reason: "503") }
+      try await relay.deliverDue()
+      #expect(platform.take() == [])
+      #expect(try await stack.count("baton_feedback WHERE due_at <= now() AND tries = 0 AND last_error IS NULL") == 2)
+      circuits["github"].mayAnswer()
+      try await eventually("all is sent") {
+        try await stack.run("UPDATE baton_feedback SET due_at = now() WHERE due_at > now()")
+        try await relay.deliverDue()
+        return platform.sent.withLock { $0.count } == 2
+      }
+    }
+  }
+
   @Test("a host that answers slowly leaves half of the slots to the others")
   func slowHost() async throws {
     try await withServerStack { stack in
@@ -204,8 +229,9 @@ struct FeedbackRelayTests {
         "UPDATE platform_integrations SET instance_url = 'https://gitlab.example' WHERE platform = 'gitlab'")
       try await stack.run(
         """
-        INSERT INTO baton_feedback (review_id, subject, due_at)
-        SELECT id, 'eyes', now() - CASE platform WHEN 'github' THEN interval '1 hour' ELSE interval '1 minute' END
+        INSERT INTO baton_feedback (review_id, subject, due_at, host)
+        SELECT id, 'eyes', now() - CASE platform WHEN 'github' THEN interval '1 hour' ELSE interval '1 minute' END,
+               CASE platform WHEN 'github' THEN 'github' ELSE 'https://gitlab.example' END
           FROM code_reviews
         """)
       #expect(try await stack.count("baton_feedback") == 21)

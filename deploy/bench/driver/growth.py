@@ -109,9 +109,10 @@ def claim_rate(system, count):
 
 
 def end_all(system, mine):
-    """Without triggers: two hundred thousand ends in one transaction are no load that there is."""
+    """Without triggers: two hundred thousand ends in one transaction are no load that there is. Their feedback is delivered."""
     system.session.query(f"""SET session_replication_role = replica;
       UPDATE code_reviews SET status = 'cancelled', completed_at = now() WHERE {mine};
+      DELETE FROM baton_feedback;
       RESET session_replication_role""")
 
 
@@ -159,6 +160,11 @@ def command_times(system, state=""):
         yield f"baton {arguments[0]}{state}, ms", dict(figure=statistics.median(times[1:]), low=min(times[1:]), high=max(times[1:]), first=times[0])
 
 
+def response_times(system, state=""):
+    yield from page_times(system, state)
+    yield from command_times(system, state)
+
+
 def growth(nginx, options):
     """A history of --rows ended reviews: claims a second with a short history, with this one, with statistics of the short one, and while a
     transaction holds back the clean-up; milliseconds of each page and command in the last two states."""
@@ -172,12 +178,10 @@ def growth(nginx, options):
             fill(system, options.rows)
             yield claims(system, options, "claims a second, long history, stale statistics")
         yield claims(system, options, "claims a second, long history")
-        yield from page_times(system)
-        yield from command_times(system)
+        yield from response_times(system)
         with held_xmin(system, round_of(options)):
             yield claims(system, options, "the same with clean-up held back")
-            for times in (page_times, command_times):
-                yield from times(system, ", clean-up held back")
+            yield from response_times(system, ", clean-up held back")
 
 
 def owners(nginx, options):
