@@ -13,10 +13,12 @@ struct ModulePageTests {
     #expect(listed.sorted() == folders.sorted())
   }
 
-  @Test("the page of ReviewStore names each file with statements, or the folder that it is in")
+  @Test("the page of ReviewStore names each folder, and each file with statements or the folder that it is in")
   func files() throws {
     let module = Page.root.appendingPathComponent("Sources/ReviewStore")
     let page = try Page.file("Sources/ReviewStore/ReviewStore.docc/ReviewStore.md")
+    let folders = try FileManager.default.contentsOfDirectory(atPath: module.path).filter { !$0.contains(".") }
+    for folder in folders { #expect(page.contains("`\(folder)/`"), "\(folder)") }
     let paths = try #require(FileManager.default.enumerator(atPath: module.path)).compactMap { $0 as? String }
     for path in paths where path.hasSuffix(".swift") {
       let parts = path.split(separator: "/")

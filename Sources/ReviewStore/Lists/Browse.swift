@@ -146,7 +146,7 @@ extension ReviewStore {
     let isLive = filter.status.map { !$0.isTerminal } ?? false
     let rows = try await pool.query(
       isLive ? Self.browseLive : Self.browse,
-      filter.parameters(after: filter.start(after: cursor)) + [
+      filter.parameters(after: cursor) + [
         text, Int32(clamping: limit + 1), key?.number, key?.ids?.first, key?.ids?.last,
       ])
     let page = rows.prefix(limit)
@@ -190,7 +190,7 @@ extension ReviewStore {
     let isLive = filter.status.map { !$0.isTerminal } ?? false
     let rows = try await pool.query(
       isLive ? Self.countLive : Self.countWindow,
-      filter.parameters(after: filter.start(after: nil)) + [text?.description])
+      filter.parameters(after: nil) + [text?.description])
     let count = Int(try rows[0].decode("count", as: Int64.self))
     if count > Self.matchCountShown { return .moreThan(Self.matchCountShown) }
     if isLive { return .exactly(count) }

@@ -33,11 +33,12 @@ package struct ReviewFilter: Sendable, Hashable {
     return ReviewCursor(createdAt: until, id: UUID(uuid: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)))
   }
 
-  /// The status as $1, then those of ``Fragment/matchesFilter``.
+  /// The status as $1, then those of ``Fragment/matchesFilter``, of which the cursor is that of ``start(after:)``.
   func parameters(after cursor: ReviewCursor?) -> [any PostgresEncodable] {
-    [
+    let start = start(after: cursor)
+    return [
       status?.rawValue, owner?.type.rawValue, owner?.id, repository, errorCode, since?.instant, until?.instant,
-      cursor?.createdAt.instant, cursor?.id,
+      start?.createdAt.instant, start?.id,
     ]
   }
 }
