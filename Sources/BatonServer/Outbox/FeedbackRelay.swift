@@ -22,10 +22,8 @@ package struct FeedbackRelay: Service {
   private let send: Send
   private let interval: Duration
   private let logger: Logger
-  /// One for each host: a host that is unavailable holds up no other's feedback.
-  private let circuits: Circuits
+  /// A host that is unavailable or slow holds up no other's feedback.
   private let shares: HostShares
-  private let wakeup = Wakeup()
 
   /// Entries that are sent at once.
   package static let sendsAtOnce = 16
@@ -44,7 +42,6 @@ package struct FeedbackRelay: Service {
     send: @escaping Send
   ) {
     self.store = store
-    self.circuits = circuits
     shares = HostShares(max: Self.sendsToHostAtOnce, circuits: circuits)
     self.send = send
     self.interval = interval
@@ -64,27 +61,21 @@ package struct FeedbackRelay: Service {
   package func deliverDue() async throws { try await feed().drain() }
 
   private func feed() -> SlotFeed<FeedbackEntry> {
-    SlotFeed(
-      count: Self.sendsAtOnce, circuit: nil, interval: interval, wakeup: wakeup,
-      take: { count in
-        try await shares.take(count, host: \.host) { try await store.takeFeedback(limit: $0, without: $1) }
-      },
-      work: { entry in
-        // There may be more of a host that had its share.
-        defer { if shares.ended(entry.host) { wakeup.wake() } }
+    shares.feed(
+      count: Self.sendsAtOnce, interval: interval, host: \.host,
+      take: { try await store.takeFeedback(limit: $0, without: $1) },
+      work: { entry, circuit in
         do {
-          try await deliver(entry)
+          try await deliver(entry, circuit)
         } catch {
           logger.warning(
             "the outcome of feedback could not be recorded; the feedback is sent again in a minute",
             metadata: entry.metadata(["error": "\(error)"]))
         }
-        return .answered
       })
   }
 
-  private func deliver(_ entry: FeedbackEntry) async throws {
-    let circuit = circuits[entry.host]
+  private func deliver(_ entry: FeedbackEntry, _ circuit: Circuit) async throws {
     if case .refused(let until) = circuit.admit() {
       return try await store.feedbackFailed(
         entry, error: "\(circuit.name) is unavailable: \(circuit.reason ?? "no answer")",

@@ -23,6 +23,30 @@ final class HostShares: Sendable {
     self.circuits = circuits
   }
 
+  /// Works on what is due at any host.
+  /// - Parameters:
+  ///   - count: of items that are worked on at once.
+  ///   - interval: between looks.
+  ///   - host: of an item.
+  ///   - take: see ``take(_:host:_:)``.
+  ///   - work: with the circuit of the item's host: it asks that first, and reports to it.
+  func feed<Item: Sendable>(
+    count: Int, interval: Duration, host: @escaping @Sendable (Item) -> String,
+    take: @escaping @Sendable (_ limit: Int, _ without: [String]) async throws -> [Item],
+    work: @escaping @Sendable (Item, Circuit) async -> Void
+  ) -> SlotFeed<Item> {
+    let wakeup = Wakeup()
+    return SlotFeed(
+      count: count, circuit: nil, interval: interval, wakeup: wakeup,
+      take: { [self] in try await self.take($0, host: host, take) },
+      work: { [self] item in
+        // There may be more of a host that had its share.
+        defer { if ended(host(item)) { wakeup.wake() } }
+        await work(item, circuits[host(item)])
+        return .answered
+      })
+  }
+
   /// Takes up to so many items, of each host no more than its share allows.
   /// - Parameters:
   ///   - count: how many at most.

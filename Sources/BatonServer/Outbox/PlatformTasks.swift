@@ -18,10 +18,8 @@ package struct PlatformTasks: Service {
   let questions: PlatformQuestions
   let logger: Logger
   private let interval: Duration
-  /// One for each host: a host that is unavailable holds up no other's tasks.
-  private let circuits: Circuits
+  /// A host that is unavailable or slow holds up no other's tasks.
   private let shares: HostShares
-  private let wakeup = Wakeup()
 
   private static let tasksAtOnce = 16
   /// Of one host: one that does not answer leaves the other half of the slots to the others.
@@ -40,7 +38,6 @@ package struct PlatformTasks: Service {
   ) {
     self.store = store
     self.questions = questions
-    self.circuits = circuits
     shares = HostShares(max: Self.tasksOfHostAtOnce, circuits: circuits)
     self.interval = interval
     self.logger = logger
@@ -61,27 +58,21 @@ package struct PlatformTasks: Service {
   package func deliverDue() async throws { try await feed().drain() }
 
   private func feed() -> SlotFeed<PlatformTask> {
-    SlotFeed(
-      count: Self.tasksAtOnce, circuit: nil, interval: interval, wakeup: wakeup,
-      take: { count in
-        try await shares.take(count, host: \.host) { try await store.takeTasks(limit: $0, without: $1) }
-      },
-      work: { task in
-        // There may be more of a host that had its share.
-        defer { if shares.ended(task.host) { wakeup.wake() } }
+    shares.feed(
+      count: Self.tasksAtOnce, interval: interval, host: \.host,
+      take: { try await store.takeTasks(limit: $0, without: $1) },
+      work: { task, circuit in
         do {
-          try await work(on: task)
+          try await work(on: task, circuit)
         } catch {
           logger.warning(
             "the outcome of a task could not be recorded; it is done again in a minute",
             metadata: ["task": "\(task.id)", "error": "\(error)"])
         }
-        return .answered
       })
   }
 
-  private func work(on task: PlatformTask) async throws {
-    let circuit = circuits[task.host]
+  private func work(on task: PlatformTask, _ circuit: Circuit) async throws {
     if case .refused(let until) = circuit.admit() {
       return try await store.failTask(
         task, error: "\(circuit.name) is unavailable: \(circuit.reason ?? "no answer")",
