@@ -14,7 +14,6 @@ import postgres
 import recovery
 import report
 import resources
-import roles
 import times
 import weather
 from faults import EXTRA, KINDS, USUAL
@@ -170,7 +169,7 @@ def stop(system):
         role.process.terminate()
     statuses = {}
     for name, role in system.roles.items():
-        if status := roles.wait(role.process):
+        if status := role.wait(role.process):
             statuses[name] = status
     return statuses
 

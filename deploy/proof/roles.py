@@ -5,6 +5,8 @@ import subprocess
 import threading
 import time
 
+import threads
+
 DRAIN_LIMIT = 60  # seconds until a role that has to end by SIGTERM counts as hung
 
 
@@ -56,7 +58,7 @@ class Role:
         if second_after is not None:
             time.sleep(second_after)
             process.terminate()
-        status, at = wait(process), time.time()
+        status, at = self.wait(process), time.time()
         with self.lock:
             if self.process is process:
                 self.start(**more)
@@ -96,11 +98,13 @@ class Role:
                 self.process.kill()
                 self.process.wait()
 
-
-def wait(process):
-    try:
-        return process.wait(DRAIN_LIMIT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        return f"hung for {DRAIN_LIMIT} s"
+    def wait(self, process):
+        """The exit status. One that does not end is killed; where its threads were is in its log."""
+        try:
+            return process.wait(DRAIN_LIMIT)
+        except subprocess.TimeoutExpired:
+            with open(self.log, "a") as log:
+                log.writelines(f"{line}\n" for line in threads.standing(process.pid))
+            process.kill()
+            process.wait()
+            return f"hung for {DRAIN_LIMIT} s"
