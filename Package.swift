@@ -52,6 +52,13 @@ func module(
   .target(name: name, dependencies: dependencies, path: path, resources: resources, swiftSettings: strict)
 }
 
+/// A module of the simulation, which no program of a production links. Also a debug build optimises it, with its assertions: 20,000 seeds belong to
+/// the checks of each change.
+func simulated(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  let optimised = SwiftSetting.unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug))
+  return .target(name: name, dependencies: dependencies, swiftSettings: strict + [optimised])
+}
+
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
   .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
@@ -135,9 +142,9 @@ let package = Package(
     module(
       "ReviewStore", ["CrashPoints", "PostgresClient", "Resilience", "Primitives", "Reviews", log],
       resources: [.embedInCode("Migrations")]),
-    module("InMemoryReviewStore", ["Primitives", "Resilience", "ReviewStore", "Reviews"]),
+    simulated("InMemoryReviewStore", ["Primitives", "Resilience", "ReviewStore", "Reviews"]),
     module("ReviewQueue", ["AMQPClient", "Resilience", "Primitives", "Reviews", log]),
-    module("InMemoryReviewQueue", ["Primitives", "Resilience", "ReviewQueue", "Reviews", deque]),
+    simulated("InMemoryReviewQueue", ["Primitives", "Resilience", "ReviewQueue", "Reviews", deque]),
     module(
       "Settings",
       [
@@ -226,7 +233,7 @@ let package = Package(
       ] + pinned,
       swiftSettings: strict),
 
-    module(
+    simulated(
       "Simulation",
       [
         "CSimulation", "Dispatching", "InMemoryReviewQueue", "InMemoryReviewStore", "Platforms", "Primitives",
