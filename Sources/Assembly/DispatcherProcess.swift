@@ -5,6 +5,7 @@ internal import Glibc
 package import HTTPTrust
 package import Logging
 package import PostgresClient
+internal import Resilience
 package import ReviewQueue
 package import ReviewStore
 internal import Reviews
@@ -83,6 +84,7 @@ package struct DispatcherProcess: Sendable {
       roles.contains(.serve) ? ReviewStore.sessionSettings : ReviewStore.dispatchSessionSettings
     database.optionalSessionSettings = ReviewStore.optionalSessionSettings
     database.poolSize = settings.databasePool
+    database.reconnect = Backoff(base: .milliseconds(100), max: .seconds(2))
     database.answerTimeout = Self.answerTimeout(of: roles)
     database.isPatient = !runsOnce
     self.database = database

@@ -17,7 +17,7 @@ struct ClaimSearch {
   static let interval: Duration = .seconds(1)
   /// The most that one look finds; the next one finds the rest.
   static let countMax = 10_000
-  static let retry = Backoff(base: .milliseconds(100), max: .seconds(3))
+  static let retry = Backoff(base: .milliseconds(100), max: .seconds(1))
 }
 
 // What is owed: claims whose tickets were not confirmed, and claims that this process does not know of.

@@ -35,8 +35,8 @@ package final class ClaimPublisher: Sendable {
     var ready: Wakeup?
   }
 
-  /// The waits while the broker takes nothing.
-  private static let waits = Backoff(base: .milliseconds(200), max: .seconds(5))
+  /// The waits while the broker takes nothing. Each try is a single ticket then, so that one a second costs little.
+  private static let waits = Backoff(base: .milliseconds(200), max: .seconds(1))
   /// A lost connection leaves tickets owed until the next try: so long a refusal is not worth a report.
   private static let refusalMin: Duration = .seconds(5)
   /// A claim whose ticket is refused goes from process to process: one that has published nothing for so long does not know.

@@ -38,7 +38,7 @@ final class PublicationLog: Sendable {
   /// The rows of one statement: a lease of one of them waits for its end.
   private static let batchMax = 500
   /// The pauses while Postgres does not take the record.
-  private static let retry = Backoff(base: .milliseconds(100), max: .seconds(3))
+  private static let retry = Backoff(base: .milliseconds(100), max: .seconds(1))
   /// With more publications unrecorded, further ones are left to the leases and the reaper.
   private static let keptMax = 50_000
 

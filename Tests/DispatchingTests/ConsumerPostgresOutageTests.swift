@@ -47,7 +47,9 @@ struct ConsumerPostgresOutageTests {
       #expect(stage.consumer.fault != nil)
       #expect(stage.consumer.report.unleasedTickets == 1 && stage.subscription.settlements == [])
       stage.faults["*"] = nil
+      let answered = stage.clock.now
       try await stage.advance(until: "it is dispatched") { stage.subscription.settlements == [.acknowledge] }
+      #expect(stage.clock.now - answered < .milliseconds(1_500), "I6")
       #expect(stage.consumer.fault == nil)
     }
     #expect(stage.worker.starts == [id])

@@ -41,6 +41,23 @@ struct ProducerRefusalTests {
     await stage.claims.close()
   }
 
+  @Test("a ticket that the queue has refused for a minute is in it a second after the queue takes tickets again")
+  func soonAfterRefusal() async throws {
+    let stage = try await Stage()
+    try await stage.running(stage.producerService()) { _ in
+      for round in 1...5 {
+        stage.queue.fault = { _ in .nacked }
+        _ = try await stage.submit(1)
+        try await stage.advance(by: .seconds(60))
+        stage.queue.fault = nil
+        let isTakenSince = stage.clock.now
+        try await stage.advance(until: "it is in the queue") { try await stage.queue.status().messagesReady == round }
+        #expect(stage.clock.now - isTakenSince < .milliseconds(1_300), "I6")
+      }
+    }
+    await stage.claims.close()
+  }
+
   @Test("a refusal is known after another process has taken the claim, and forgotten by one that publishes no more")
   func refusalOfTakenClaim() async throws {
     let stage = try await Stage()

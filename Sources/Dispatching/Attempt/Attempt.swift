@@ -77,8 +77,8 @@ enum AttemptOutcome: Sendable, Equatable {
 /// How long a review stays away before it is dispatched again.
 enum RetryDelay: Sendable, Equatable {
   case exactly(Duration)
-  /// After the given time, a short wait more: half of BATON_RETRY_BASE, so that nothing comes back at once, and a part of twice the base by
-  /// chance, so that what was postponed together does not come back together.
+  /// After the given time, a short wait more: half of BATON_RETRY_BASE, so that nothing comes back at once, and a part of the base by chance,
+  /// so that what was postponed together does not come back together.
   case short(after: Duration = .zero)
   /// The backoff of an attempt.
   case backoff(attempt: Int)
@@ -91,7 +91,7 @@ extension DispatchPolicy {
   func duration(_ delay: RetryDelay, _ environment: DispatchEnvironment) -> Duration {
     switch delay {
     case .exactly(let duration): duration
-    case .short(let after): after + retry.base / 2 + retry.delay(attempt: 1, from: environment.random)
+    case .short(let after): after + retry.base / 2 + retry.delay(attempt: 0, from: environment.random)
     case .backoff(let attempt): retry.delay(attempt: attempt, from: environment.random)
     case .delayedBackoff(let attempt): retry.base / 2 + retry.delay(attempt: attempt, from: environment.random)
     }

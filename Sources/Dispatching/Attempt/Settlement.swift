@@ -20,8 +20,6 @@ enum RowWrite: Sendable, Equatable {
 
   /// Until a review that this version cannot read is claimed again, for a newer consumer: during a rolling upgrade.
   static let unreadableDelay: Duration = .seconds(30)
-  /// How often the wait after an ambiguous start doubles.
-  static let ambiguousDelayMax = 1
 
   /// What an outcome writes.
   init(_ outcome: AttemptOutcome, of attempt: Attempt) {
@@ -41,9 +39,9 @@ enum RowWrite: Sendable, Equatable {
         mayBeRunning
         ? .leaveQueued(message: message, for: delay, isCounted: true) : .retryLater(message: message, after: delay)
     case .ambiguous(let message, let isCounted):
-      // What is not counted is an outage: the circuit bounds how often it is tried, and this wait grows by its own count, to seconds.
-      let doublings = isCounted ? attempt.failures : min(attempt.ambiguousStarts, Self.ambiguousDelayMax)
-      self = .leaveQueued(message: message, for: .delayedBackoff(attempt: doublings), isCounted: isCounted)
+      // What is not counted is an outage: the circuit bounds how often it is tried.
+      let delay: RetryDelay = isCounted ? .delayedBackoff(attempt: attempt.failures) : .short()
+      self = .leaveQueued(message: message, for: delay, isCounted: isCounted)
     case .unreadable(let reason):
       let delay = RetryDelay.exactly(Self.unreadableDelay)
       self =

@@ -36,7 +36,7 @@ final class DatabaseOutage: Sendable {
   func untilItWorks<Result: Sendable>(
     _ what: String, while goesOn: (any Error) -> Bool, _ statement: () async throws -> Result
   ) async -> Result? {
-    let backoff = Backoff(base: .milliseconds(100), max: .seconds(3))
+    let backoff = Backoff(base: .milliseconds(100), max: .seconds(1))
     var attempt = 0
     var lock: LockWatch?
     defer { if attempt > 0 { state.withLock { $0.repeated -= 1 } } }

@@ -39,7 +39,7 @@ package final class Producer: Service {
   private static let lookAgainAfter: Duration = .seconds(30)
 
   /// The waits while nothing can be claimed.
-  private static let retry = Backoff(base: .milliseconds(100), max: .seconds(5))
+  private static let retry = Backoff(base: .milliseconds(100), max: .seconds(1))
 
   package init(
     ledger: any ReviewLedger, publisher: ClaimPublisher, holder: Holder.ID, holderState: HolderState, wakeup: Wakeup,

@@ -54,6 +54,7 @@ package struct BrokerAddress: Sendable {
   package func configuration(_ name: String) throws(AMQPError) -> AMQPConfiguration {
     var configuration = try AMQPConfiguration(
       urls: urls.map { $0.reveal() }.joined(separator: ","), connectionName: name)
+    configuration.reconnectDelayMax = .seconds(2)
     if let authorityFile { configuration.tls.authorityFile = authorityFile }
     configuration.tls.certificateFile = certificateFile
     configuration.tls.keyFile = keyFile

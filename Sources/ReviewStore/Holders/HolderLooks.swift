@@ -9,8 +9,9 @@ package enum HolderTimes {
   package static let gone: Duration = .seconds(1)
   /// If no holder has sent a heartbeat for this time, the database did not answer, or no holder ran.
   package static let pause: Duration = .milliseconds(1_500)
-  /// After a pause the holders have this time to connect and send a heartbeat, before any of them is judged.
-  package static let grace: Duration = .seconds(3)
+  /// After a pause the holders have this time to connect and send a heartbeat, before any of them is judged: four times the longest wait between
+  /// two tries of their sessions to connect.
+  package static let grace: Duration = .seconds(2)
 }
 
 extension Duration {

@@ -31,7 +31,7 @@ final class PostgresLedgerSession: LedgerSession {
     let connection = Connection()
     var configuration = store.pool.configuration
     configuration.sessionSettings.merge(ReviewStore.holderSessionSettings) { $1 }
-    configuration.reconnect = Backoff(base: .milliseconds(100), max: .seconds(1))
+    configuration.reconnect = Backoff(base: .milliseconds(100), max: .milliseconds(500))
     listener = PostgresListener(
       configuration,
       channels: (events.contains(.reviewsDue) ? [Channel.pending] : [])

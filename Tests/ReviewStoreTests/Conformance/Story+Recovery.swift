@@ -117,12 +117,12 @@ extension Story {
       #expect(try await play.lease([claim], by: play.other) == [.leasedElsewhere])
       #expect(try await play.reap().isEmpty)
     },
-    Story("after a pause of the ledger each holder has three seconds to come back before it is judged") { play in
+    Story("after a pause of the ledger each holder has two seconds to come back before it is judged") { play in
       let (claim, _) = try await play.leased()
       try await play.passSilently(.seconds(200))
       _ = try await play.ledger.heartbeat(play.reaper.id, Holder.Report())
       try await play.ledger.lookAtHolders()
-      try await play.passSilently(.milliseconds(2_500), but: [play.reaper])
+      try await play.passSilently(.milliseconds(1_500), but: [play.reaper])
       #expect(try await play.lease([claim], by: play.other) == [.leasedElsewhere])
       #expect(try await play.reap().isEmpty)
       try await play.passSilently(.seconds(1), but: [play.reaper])
