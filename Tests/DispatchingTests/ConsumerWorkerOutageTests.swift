@@ -92,6 +92,45 @@ struct ConsumerWorkerOutageTests {
     }
   }
 
+  @Test("when the worker answers again, one review probes it at once, and after it the others come without a wait")
+  func resumption() async throws {
+    let stage = try await Stage(prefetch: 8)
+    stage.worker.onStart { _, _ in .unavailable(message: "no connection") }
+    stage.worker.onStatus { _ in .failed(message: "no connection") }
+    _ = try await stage.publish(40)
+    try await stage.consuming {
+      try await stage.advance(until: "nothing is taken") {
+        try await stage.queue.status().consumers == 0 && stage.consumer.report.inFlight == 0
+      }
+      let (ready, questions) = (try await stage.queue.status().messagesReady, stage.worker.questions)
+      try await stage.advance(by: .milliseconds(20), until: "it was asked in vain") {
+        stage.worker.questions > questions + 1
+      }
+      let (clock, isStuck, starts) = (stage.clock, Mutexed(true), stage.worker.starts.count)
+      stage.worker.onStart { id, attempt in
+        while stage.worker.starts.count > starts + 1, isStuck.value { try? await clock.sleep(for: .seconds(1)) }
+        return .accepted(id, attempt)
+      }
+      stage.worker.onStatus { _ in
+        try? await clock.sleep(for: .milliseconds(50))
+        return .unknown
+      }
+      let answersSince = stage.clock.now
+      try await stage.advance(by: .milliseconds(20), until: "one is taken") {
+        try await stage.queue.status().messagesReady < ready
+      }
+      #expect(stage.clock.now - answersSince < .milliseconds(1_200))
+      // In small steps: preparing has threads of its own.
+      try await stage.advance(by: .milliseconds(1), until: "it has succeeded") { stage.consumer.workerFault == nil }
+      let succeededAt = stage.clock.now
+      try await stage.advance(by: .milliseconds(20), until: "as many are taken as there is room for") {
+        stage.consumer.report.inFlight == 8
+      }
+      #expect(stage.clock.now - succeededAt < .milliseconds(200))
+      isStuck.change { $0 = false }
+    }
+  }
+
   /// A consumer whose circuit has opened so often that it stays open for 15 s at least: that long after the latest start.
   private func consumingLongOutage(
     status: StatusAnswer, _ body: (Stage, _ starts: Int) async throws -> Void

@@ -27,8 +27,11 @@ extension Consumer {
     if case .written(let status) = verdict { metrics.recordEnd(status) }
     if case .dispatched = outcome { recordDelay(of: attempt) }
     logger.log(level: settlement.level, "\(settlement.message)", metadata: attempt.metadata)
-    // A settlement makes room for a delivery: while the worker is unavailable, that would only be postponed until the next look.
-    if consumption.pause == nil, circuit.openFor != nil { await watchOnce() }
+    // A settlement makes room for a delivery: while the worker is unavailable, that would only be postponed until the next look. When the probe
+    // has succeeded, there is room for all.
+    if consumption.pause == nil, circuit.openFor != nil || consumption.isProbing && circuit.outage() == nil {
+      await watchOnce()
+    }
     settle(deliveries, settlement.settlement, settlement.counted)
   }
 

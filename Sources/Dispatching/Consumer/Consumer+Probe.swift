@@ -12,10 +12,14 @@ extension Consumer {
       try? await environment.sleep(for: .seconds(1))
       switch probe.tick(probeSight) {
       case .lookForReturn:
-        if let hasAnswered = await answersQuestions(), probe.asked(hasAnswered: hasAnswered) { circuit.mayAnswer() }
+        guard let hasAnswered = await answersQuestions(), probe.asked(hasAnswered: hasAnswered) else { continue }
+        circuit.mayAnswer()
+        // A delivery may be the probe: at once, and not at the next look.
+        await watchOnce()
       case .probe:
         guard circuit.admit() == .probe else { continue }
         _ = await recordEvidence(await worker.status(of: Self.noReview))
+        await watchOnce()
       case nil: break
       }
     }

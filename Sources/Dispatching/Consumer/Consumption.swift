@@ -26,12 +26,15 @@ final class Consumption: Sendable {
 
   var pause: ConsumptionMonitor.Pause? { monitor.withLock { $0.pause } }
 
+  /// Whether one delivery at a time is taken, until the worker has answered.
+  var isProbing: Bool { monitor.withLock { $0.isProbing } }
+
   /// Takes no more deliveries, and ends after what was received: this process shuts down. If the task is cancelled, so is the subscription's.
   func end() async {
     _ = try? await turn.withExclusive { await subscription.end() }
   }
 
-  /// Called every second, and when a call has shown that the worker is unavailable.
+  /// Called every second, and when a call has shown that the worker is unavailable, or available again.
   /// - Parameters:
   ///   - sight: what is seen now; nil if this process shuts down.
   ///   - reasons: why deliveries may have to be paused, for the log.

@@ -161,7 +161,7 @@ struct HolderTests {
         test, "lock_free_since = now() - interval '1 second', heartbeat_at = now() - interval '1100 milliseconds'")
       try await test.sql("UPDATE baton_holders SET answering_since = now() WHERE id = 'witness'")
       let longer = try #require(try await test.store.timeUntilDeathsAreSure(heartbeatTimeout: timeout))
-      #expect(longer > .seconds(1.5) && longer <= .seconds(2))
+      #expect(longer > .seconds(1) && longer <= .seconds(2))
       try await test.sql("UPDATE baton_holders SET answering_since = NULL")
       try await set(test, "lock_free_since = now() - interval '3 seconds', heartbeat_at = now() - interval '4 seconds'")
       #expect(try await test.store.timeUntilDeathsAreSure(heartbeatTimeout: timeout) == nil, "it is dead")

@@ -47,14 +47,24 @@ struct TopicReader: Sendable {
   func list(_ query: ListQuery) async throws -> ReviewListPage {
     let now = try await store.now()
     let filter = query.filter(now: now)
-    let page =
-      query.sort == .newest
-      ? try await store.browse(
-        filter, search: query.search, limit: ReviewListPage.limit, after: query.cursor)
-      : try await store.sorted(filter, by: query.sort, limit: ReviewListPage.limit, after: query.cursor)
-    var owner: OwnerLoad?
-    if let named = query.filter.owner { owner = try await store.load(of: named, ownerLimit: policy.ownerLimit) }
-    return ReviewListPage(query: query, page: page, count: try await count(query, filter), owner: owner, now: now)
+    // At the same time: the page and the count may each look at thousands of rows.
+    async let page = page(query, filter)
+    async let count = count(query, filter)
+    async let owner = owner(query)
+    return ReviewListPage(
+      query: query, page: try await page, count: try await count, owner: try await owner, now: now)
+  }
+
+  private func page(_ query: ListQuery, _ filter: ReviewFilter) async throws -> BrowsedPage {
+    let (limit, cursor) = (ReviewListPage.limit, query.cursor)
+    return query.sort == .newest
+      ? try await store.browse(filter, search: query.search, limit: limit, after: cursor)
+      : try await store.sorted(filter, by: query.sort, limit: limit, after: cursor)
+  }
+
+  private func owner(_ query: ListQuery) async throws -> OwnerLoad? {
+    guard let owner = query.filter.owner else { return nil }
+    return try await store.load(of: owner, ownerLimit: policy.ownerLimit)
   }
 
   /// How many match; nil if the order leaves some of them out, or a number or an id is looked for.
