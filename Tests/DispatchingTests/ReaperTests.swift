@@ -71,6 +71,28 @@ struct ReaperTests {
     #expect(try await stage.review(id).leaseLosses == 0)
   }
 
+  @Test("leases that end one after another are seen half a second later at the latest, once one has ended")
+  func leasesOver() async throws {
+    let stage = try await Stage()
+    let ids = try await stage.publish(9)
+    let start = stage.clock.now
+    var firstSeen: ContinuousClock.Instant?
+    for (index, id) in ids.enumerated() {
+      try await stage.lease(id, by: stage.other, for: .milliseconds(20_000 + 300 * index))
+    }
+    stage.queue.purge()
+    try await stage.running(stage.reaper()) { _ in
+      for index in ids.indices {
+        try await stage.advance(by: .milliseconds(50), until: "it is published again") {
+          try await stage.queue.status().messagesReady > index
+        }
+        let end = start + .milliseconds(20_000 + 300 * index)
+        #expect(index == 0 || stage.clock.now - max(end, firstSeen ?? end) < .milliseconds(700))
+        if firstSeen == nil { firstSeen = stage.clock.now }
+      }
+    }
+  }
+
   @Test("a review that its consumers die of is failed in the end, and not published again")
   func exhausted() async throws {
     let stage = try await Stage { $0.failureMax = 1 }

@@ -22,8 +22,9 @@ final class Recovery: Sendable {
 
   /// Rows of one page: a full page is followed by the next.
   private static let pageMax = 500
-  /// How soon to look again at the latest while a holder is missed.
-  private static let suspectInterval: Duration = .milliseconds(500)
+  /// How soon to look again at the latest while a holder is missed, or after a pass that has taken something: more often follows, as leases end
+  /// one after another when the worker was away.
+  private static let busyInterval: Duration = .milliseconds(500)
   /// How soon to look again at a broker that could not be reached.
   private static let brokerInterval: Duration = .seconds(1)
   /// How often to look for holders that have been silent for an hour.
@@ -52,8 +53,9 @@ final class Recovery: Sendable {
         if prunesHolders { prunesAt = environment.now + Self.pruneInterval }
         let (counts, untilSure) = try await uncancelled { [self] in try await pass(prunesHolders: prunesHolders) }
         if !counts.isQuiet { logger.notice("reaped", metadata: ["counts": "\(counts)"]) }
-        if let untilSure { return MissedHolders.nextLook(untilSure, atMost: Self.suspectInterval) }
-        return counts.brokerUnavailable ? Self.brokerInterval : interval
+        if let untilSure { return MissedHolders.nextLook(untilSure, atMost: Self.busyInterval) }
+        if counts.brokerUnavailable { return Self.brokerInterval }
+        return counts.isQuiet ? interval : min(interval, Self.busyInterval)
       },
       onNewFailure: { error in
         logger.error(

@@ -92,16 +92,26 @@ struct PagesReadTests {
       while try await !test.claim(1_000, ownerLimit: 1).isEmpty {}
       try await test.sql("VACUUM baton_visits")
       _ = try await test.insert(2, owner: "free")
-      for (name, arguments) in [
-        ("visits_come_due", "(1000)"), ("lock_owners", "('', '', 1000)"),
-        ("claim_due", "(1, 1000, '{}', NULL, 'a')"),
-      ] {
-        let (pages, plan) = try await pagesRead(name, arguments, test)
-        #expect(pages < 300, "\(name): \(plan)")
-        if name == "lock_owners" {
-          let walk = try #require(plan.split(separator: "\n").first { $0.contains("Recursive Union") })
-          #expect(walk.contains("actual rows=1 "), "\(walk)")
+      let lines = try await test.pool.withTransaction { connection in
+        var lines: [[String]] = []
+        for (name, arguments) in [
+          ("visits_come_due", "1000"), ("lock_owners", "'', '', 1000"), ("claim_due", "1, 1000, '{}', NULL, 'a'"),
+        ] {
+          let statement = try #require(ReviewStore.statements.first { $0.name == name })
+          _ = try await connection.query(PostgresStatement(unprepared: "PREPARE looked_at AS \(statement.sql)"))
+          let rows = try await connection.query(
+            PostgresStatement(
+              unprepared: "EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF, BUFFERS) EXECUTE looked_at(\(arguments))"))
+          lines.append(try rows.map { try $0.decode(0, as: String.self) })
+          _ = try await connection.query(PostgresStatement(unprepared: "DEALLOCATE looked_at"))
         }
+        return lines
+      }
+      let walk = try #require(lines[1].first { $0.contains("Recursive Union") })
+      #expect(walk.contains("actual rows=1 "), "\(walk)")
+      for plan in lines {
+        let buffers = try #require(plan.first { $0.contains("Buffers: shared hit=") }?.firstMatch(of: /hit=(\d+)/))
+        #expect(try #require(Int(buffers.1)) < 300, "\(plan.joined(separator: "\n"))")
       }
     }
   }
