@@ -86,22 +86,26 @@ struct PullRequestFields {
     }
   }
 
-  /// Why no pull request is known by this repository's name; nil if one may be.
-  private var longNameFault: String? {
-    guard let count = values["repoFullName"]?.string?.utf8.count, count > NewReview.byteCountMax else { return nil }
-    return renamed("repoFullName: \(count) bytes, at most \(NewReview.byteCountMax) are allowed")
+  /// Why no pull request is known by this repository's name, nor may get it; nil if one may.
+  private var repositoryFault: String? {
+    guard let name = values["repoFullName"]?.string else { return nil }
+    let count = name.utf8.count
+    let fault =
+      count > NewReview.byteCountMax
+      ? "\(count) bytes, at most \(NewReview.byteCountMax) are allowed" : OutsideName.repositoryFault(name)
+    return fault.map { renamed("repoFullName: \($0)") }
   }
 
   /// The event of a pull request that was closed.
   /// - Throws: `HTTPFault` 422, naming all faults by the payload's own names.
   func closed(in context: WebhookContext) throws(HTTPFault) -> WebhookEvent {
-    if let fault = longNameFault { return .ignored("a name is refused: \(fault)") }
+    if let fault = repositoryFault { return .ignored("a name is refused: \(fault)") }
     return .closed(try place(in: context))
   }
 
   /// A commit that is not to be reviewed. If the event does not say which one it is, nothing follows from it.
   func withheld(_ reason: String, in context: WebhookContext) -> WebhookEvent {
-    guard longNameFault == nil, let place = try? place(in: context), place.headSha != nil else {
+    guard repositoryFault == nil, let place = try? place(in: context), place.headSha != nil else {
       return .ignored(reason)
     }
     return .withheld(place, reason)

@@ -38,6 +38,26 @@ struct GitLabMeaningTests {
     }
   }
 
+  @Test("a project's name that is refused is given to no review, and the webhook is not tried again")
+  func refusedProjectName() async throws {
+    try await withServerStack { stack in
+      let id = try await stack.addGitLab()
+      func time(_ second: Int) -> String { "\"2026-01-01 10:00:0\(second) UTC\"" }
+      #expect(try await stack.sendGitLab(id, "open", at: time(1), [:]).status == 202)
+      let before = try await stack.reviews().map(\.repoFullName)
+      for (second, action, state) in [(2, "open", "opened"), (3, "close", "closed")] {
+        let fields = [
+          "project.path_with_namespace": "\"gitlabh\u{E9}/gitlab-test\"", "object_attributes.state": "\"\(state)\"",
+        ]
+        let reply = try await stack.sendGitLab(id, action, at: time(second), fields)
+        #expect(reply.status == 200, "\(reply.body)")
+        #expect((reply.object["reason"] as? String)?.contains("a name is refused") == true, "\(reply.body)")
+      }
+      #expect(try await stack.count("webhook_deliveries WHERE processed_at IS NULL") == 0)
+      #expect(try await stack.reviews().map(\.repoFullName) == before)
+    }
+  }
+
   @Test("a project that only the merge request names, as in old versions, is read there")
   func projectOfTarget() async throws {
     try await withServerStack { stack in
