@@ -17,7 +17,6 @@ struct ClaimSearch {
   static let interval: Duration = .seconds(1)
   /// The most that one look finds; the next one finds the rest.
   static let countMax = 10_000
-  static let retry = Backoff(base: .milliseconds(100), max: .seconds(1))
 }
 
 // What is owed: claims whose tickets were not confirmed, and claims that this process does not know of.
@@ -154,7 +153,9 @@ extension ClaimSearch {
     next.failures = isDone ? 0 : failures + 1
     next.due =
       environment.now
-      + (isDone ? Self.interval : Self.retry.delay(attempt: failures, from: environment.random) + .milliseconds(50))
+      + (isDone
+        ? Self.interval
+        : DispatchPolicy.statementRetry.delay(attempt: failures, from: environment.random) + .milliseconds(50))
     return next.looksLeft > 0 ? next : nil
   }
 }

@@ -36,6 +36,9 @@ package struct DispatchPolicy: Sendable {
   /// delivery that is unacknowledged for 30 minutes, and a delivery may wait for its lease, for a look at it, and for its record.
   static let holdMax: Duration = .seconds(600)
 
+  /// The waits between two tries of a statement that Postgres does not carry out. A review waits for each of them (I6).
+  static let statementRetry = Backoff(base: .milliseconds(100), max: .seconds(1))
+
   package init() {}
 
   /// By which the reaper judges what is abandoned or silent.

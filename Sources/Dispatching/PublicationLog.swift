@@ -37,8 +37,6 @@ final class PublicationLog: Sendable {
   private static let delay: Duration = .seconds(3)
   /// The rows of one statement: a lease of one of them waits for its end.
   private static let batchMax = 500
-  /// The pauses while Postgres does not take the record.
-  private static let retry = Backoff(base: .milliseconds(100), max: .seconds(1))
   /// With more publications unrecorded, further ones are left to the leases and the reaper.
   private static let keptMax = 50_000
 
@@ -89,7 +87,8 @@ final class PublicationLog: Sendable {
   private func record() async {
     var failures = 0
     while let due = nextDue() {
-      let pause = failures == 0 ? .zero : Self.retry.delay(attempt: failures - 1, from: environment.random)
+      let pause =
+        failures == 0 ? .zero : DispatchPolicy.statementRetry.delay(attempt: failures - 1, from: environment.random)
       _ = try? await wakeup.wait(until: max(due, environment.now + pause))
       let publications = state.withLock { $0.takeDue(at: environment.now, max: Self.batchMax) }
       do {

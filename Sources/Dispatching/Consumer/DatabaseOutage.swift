@@ -36,7 +36,6 @@ final class DatabaseOutage: Sendable {
   func untilItWorks<Result: Sendable>(
     _ what: String, while goesOn: (any Error) -> Bool, _ statement: () async throws -> Result
   ) async -> Result? {
-    let backoff = Backoff(base: .milliseconds(100), max: .seconds(1))
     var attempt = 0
     var lock: LockWatch?
     defer { if attempt > 0 { state.withLock { $0.repeated -= 1 } } }
@@ -62,7 +61,7 @@ final class DatabaseOutage: Sendable {
         guard goes else { return nil }
         if attempt == 0 { state.withLock { $0.repeated += 1 } }
         attempt += 1
-        let pause = backoff.delay(attempt: attempt - 1, from: environment.random)
+        let pause = DispatchPolicy.statementRetry.delay(attempt: attempt - 1, from: environment.random)
         guard (try? await environment.sleep(for: pause)) != nil else { return nil }
         guard goesOn(error) else { return nil }
       }

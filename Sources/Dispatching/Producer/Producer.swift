@@ -38,9 +38,6 @@ package final class Producer: Service {
   /// From a look for missed visits that failed to the next: each may wait for a lock.
   private static let lookAgainAfter: Duration = .seconds(30)
 
-  /// The waits while nothing can be claimed.
-  private static let retry = Backoff(base: .milliseconds(100), max: .seconds(1))
-
   package init(
     ledger: any ReviewLedger, publisher: ClaimPublisher, holder: Holder.ID, holderState: HolderState, wakeup: Wakeup,
     policy: DispatchPolicy, environment: DispatchEnvironment = DispatchEnvironment(), metrics: BatonMetrics,
@@ -126,7 +123,8 @@ package final class Producer: Service {
           logger.error("cannot claim; trying again until it works", metadata: ["error": "\(error)"])
         }
         occasion = .other
-        try? await environment.sleep(for: Self.retry.delay(attempt: failures, from: environment.random))
+        try? await environment.sleep(
+          for: DispatchPolicy.statementRetry.delay(attempt: failures, from: environment.random))
         failures += 1
       }
     }
