@@ -20,9 +20,7 @@ struct WebhookContext: Sendable {
 
   /// A repository has got another name.
   func named(_ id: JSONValue?, _ name: JSONValue?, at time: JSONValue?) -> WebhookEvent {
-    guard let id = id?.repositoryNumber, let name = name?.string, name.utf8.count <= NewReview.byteCountMax,
-      OutsideName.repositoryFault(name) == nil
-    else {
+    guard let id = id?.repositoryNumber, let name = name?.string, repositoryNameFault(name) == nil else {
       return .ignored("the repository's number or name cannot be read")
     }
     return .named(
@@ -30,6 +28,12 @@ struct WebhookContext: Sendable {
         owner: owner, platform: platform, integrationID: integrationID, instance: platform == .gitlab ? instance : "",
         repositoryID: id, fullName: name, namedAt: LenientTime.read(time) ?? receivedAt))
   }
+}
+
+/// What is wrong with a repository's name as the name of a review's; nil if nothing is.
+private func repositoryNameFault(_ name: String) -> String? {
+  let (count, max) = (name.utf8.count, NewReview.byteCountMax)
+  return count > max ? "\(count) bytes, at most \(max) are allowed" : OutsideName.repositoryFault(name)
 }
 
 /// The fields of a pull request, taken out of a payload, before they are checked.
@@ -88,12 +92,7 @@ struct PullRequestFields {
 
   /// Why no pull request is known by this repository's name, nor may get it; nil if one may.
   private var repositoryFault: String? {
-    guard let name = values["repoFullName"]?.string else { return nil }
-    let count = name.utf8.count
-    let fault =
-      count > NewReview.byteCountMax
-      ? "\(count) bytes, at most \(NewReview.byteCountMax) are allowed" : OutsideName.repositoryFault(name)
-    return fault.map { renamed("repoFullName: \($0)") }
+    values["repoFullName"]?.string.flatMap(repositoryNameFault).map { renamed("repoFullName: \($0)") }
   }
 
   /// The event of a pull request that was closed.
